@@ -1,0 +1,1 @@
+"""A simulated Go memory allocator, booted from one frozen Config and an operating system."""

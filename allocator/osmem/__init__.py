@@ -1,0 +1,1 @@
+"""Operating-system memory: one policy a system over one simulated address space."""

@@ -1,0 +1,1 @@
+"""Layout calculator and verifier for the memory allocator of Go's runtime."""
