@@ -1,0 +1,177 @@
+"""One process's address space: which ranges are taken, reserved or mapped.
+
+Sorted half-open intervals, each of one kind. Neighbours of the same kind are one
+interval, as a kernel merges its mappings, so memory follows the number of distinct
+ranges and never their size. Nothing here knows of limits or of an operating
+system's habits; the policies do.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+# Kinds that every policy shares; a policy may use further ints of its own.
+TAKEN = 0  # somebody else's: the program's image, another runtime, a library
+RESERVED = 1  # ours, without access (PROT_NONE)
+MAPPED = 2  # ours, readable and writable
+
+
+class Range(NamedTuple):
+    """The addresses from `start` up to, not including, `end`."""
+
+    start: int
+    end: int
+
+
+class AddressSpace:
+    """Intervals [start, end) in bytes, each with a kind; like neighbours are merged."""
+
+    __slots__ = ("_ends", "_kinds", "_starts", "_totals")
+
+    def __init__(self, taken: Iterable[Range] = ()) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        self._kinds: list[int] = []
+        self._totals: dict[int, int] = {}
+        for start, end in taken:
+            self.place(start, end, TAKEN)
+
+    def __len__(self) -> int:
+        """The number of intervals, what a kernel would call its mappings."""
+        return len(self._starts)
+
+    def __iter__(self) -> Iterator[tuple[int, int, int]]:
+        """(start, end, kind) in address order."""
+        return iter(zip(self._starts, self._ends, self._kinds, strict=True))
+
+    def total(self, kind: int) -> int:
+        """Bytes of one kind."""
+        return self._totals.get(kind, 0)
+
+    def totals(self) -> dict[int, int]:
+        """Bytes by kind; kinds that are not present are left out."""
+        return {kind: size for kind, size in self._totals.items() if size}
+
+    def is_free(self, start: int, end: int) -> bool:
+        """Whether nothing at all lies in [start, end)."""
+        i = bisect_right(self._ends, start)
+        return i == len(self._starts) or self._starts[i] >= end
+
+    def pieces(self, start: int, end: int) -> list[tuple[int, int, int]]:
+        """What lies in [start, end), as (start, end, kind) clipped to it, in order."""
+        starts, ends, kinds = self._starts, self._ends, self._kinds
+        first = bisect_right(ends, start)
+        last = bisect_left(starts, end)
+        return [(max(starts[i], start), min(ends[i], end), kinds[i]) for i in range(first, last)]
+
+    def at(self, address: int) -> tuple[int, int, int] | None:
+        """The interval that holds the address."""
+        i = bisect_right(self._ends, address)
+        if i < len(self._starts) and self._starts[i] <= address:
+            return self._starts[i], self._ends[i], self._kinds[i]
+        return None
+
+    def place(self, start: int, end: int, kind: int) -> None:
+        """Makes [start, end) of this kind, whatever was there."""
+        if start >= end:
+            return
+        starts, ends, kinds = self._starts, self._ends, self._kinds
+        first = bisect_right(ends, start)
+        # A heap that grows does nothing but lengthen one interval into free space.
+        if (
+            first
+            and ends[first - 1] == start
+            and kinds[first - 1] == kind
+            and (first == len(starts) or starts[first] > end)
+        ):
+            ends[first - 1] = end
+            self._totals[kind] += end - start
+            return
+        first, last, new_starts, new_ends, new_kinds = self._cut(start, end, first)
+        totals = self._totals
+        totals[kind] = totals.get(kind, 0) + end - start
+        at = 1 if new_starts and new_starts[0] < start else 0
+        new_starts.insert(at, start)
+        new_ends.insert(at, end)
+        new_kinds.insert(at, kind)
+        # The neighbours that touch take part in merging.
+        if first and ends[first - 1] == new_starts[0]:
+            first -= 1
+            new_starts.insert(0, starts[first])
+            new_ends.insert(0, ends[first])
+            new_kinds.insert(0, kinds[first])
+        if last < len(starts) and starts[last] == new_ends[-1]:
+            new_starts.append(starts[last])
+            new_ends.append(ends[last])
+            new_kinds.append(kinds[last])
+            last += 1
+        i = 1
+        while i < len(new_starts):
+            if new_kinds[i] == new_kinds[i - 1] and new_starts[i] == new_ends[i - 1]:
+                new_ends[i - 1] = new_ends[i]
+                del new_starts[i], new_ends[i], new_kinds[i]
+            else:
+                i += 1
+        starts[first:last] = new_starts
+        ends[first:last] = new_ends
+        kinds[first:last] = new_kinds
+
+    def clear(self, start: int, end: int) -> None:
+        """Makes [start, end) free."""
+        if start >= end:
+            return
+        first = bisect_right(self._ends, start)
+        first, last, new_starts, new_ends, new_kinds = self._cut(start, end, first)
+        self._starts[first:last] = new_starts
+        self._ends[first:last] = new_ends
+        self._kinds[first:last] = new_kinds
+
+    def _cut(self, start: int, end: int, first: int) -> tuple[int, int, list[int], list[int], list[int]]:
+        """Takes [start, end) out of the totals; returns which intervals it meets and what is left of them."""
+        starts, ends, kinds, totals = self._starts, self._ends, self._kinds, self._totals
+        last = bisect_left(starts, end, first)
+        new_starts: list[int] = []
+        new_ends: list[int] = []
+        new_kinds: list[int] = []
+        if first < last:
+            for i in range(first, last):
+                totals[kinds[i]] -= min(ends[i], end) - max(starts[i], start)
+            if starts[first] < start:
+                new_starts.append(starts[first])
+                new_ends.append(start)
+                new_kinds.append(kinds[first])
+            if ends[last - 1] > end:
+                new_starts.append(end)
+                new_ends.append(ends[last - 1])
+                new_kinds.append(kinds[last - 1])
+        return first, last, new_starts, new_ends, new_kinds
+
+    def find_up(self, n: int, base: int, limit: int, align: int) -> int | None:
+        """The lowest free aligned address at or above base with n bytes before limit."""
+        starts, ends = self._starts, self._ends
+        at = -(-base // align) * align
+        i = bisect_right(ends, at)
+        while True:
+            if at + n > limit:
+                return None
+            if i == len(starts) or at + n <= starts[i]:
+                return at
+            at = -(-ends[i] // align) * align
+            i += 1
+            while i < len(ends) and ends[i] <= at:
+                i += 1
+
+    def find_down(self, n: int, top: int, floor: int, align: int) -> int | None:
+        """The highest free aligned address at or above floor with n bytes before top."""
+        starts, ends = self._starts, self._ends
+        i = bisect_left(starts, top) - 1
+        while True:
+            at = (top - n) // align * align
+            if at < floor:
+                return None
+            if i < 0 or ends[i] <= at:
+                return at
+            top = starts[i]
+            i -= 1
