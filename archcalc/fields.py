@@ -1,0 +1,529 @@
+"""What a file may say: declarations of fields, from which reading, JSON Schema and the docs all come.
+
+A `Section` lists its fields; each has a kind (a range of integers, a size, a
+choice …) and a line of help. `Section.read` turns a tree of `strictyaml` into
+plain values and notes every fault at its place. Scalars mean what YAML 1.2
+says; what YAML 1.1 read otherwise (`yes`, `010`, `1:30`, `1_000`) is refused
+with what to write instead, so that no editor and no reader can differ.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from archcalc import quantities, strictyaml
+from archcalc.strictyaml import Document, Node, Scalar, Sequence
+
+INVALID: Any = type("Invalid", (), {"__repr__": lambda self: "INVALID"})()
+"""What reading gives where there is a fault; the fault is in the document."""
+
+# Longer numbers than any address space has; Python itself refuses to read enormous ones.
+_LONGEST_NUMBER = 40
+
+_INT = re.compile(r"-?(?:0|[1-9][0-9]*)|0x[0-9a-fA-F]+|0o[0-7]+")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_OLD_INT = re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)")
+_SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?")
+_OLD_BOOL = {"yes": "true", "no": "false", "on": "true", "off": "false", "true": "true", "false": "false"}
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a scalar means: its type, its value, or why it has no sure one."""
+
+    type: str  # "int", "float", "bool", "null", "text", or "unsure"
+    value: Any
+    words: str
+    suggestion: str = ""
+
+
+def meaning(scalar: Scalar) -> Meaning:
+    """A scalar by YAML 1.2's core schema; "unsure" where YAML 1.1 read it as something else."""
+    text = scalar.text
+    if scalar.quoted:
+        return Meaning("text", text, f"the text {_shown(text)}")
+    if not text or not (text[0].isdigit() or text[0] in "-+.~" or text[0].lower() in "ynotf"):
+        # Only these can begin anything but text.
+        if not text:
+            return Meaning("null", None, "nothing")
+        return Meaning("text", text, f"the text {_shown(text)}")
+    if _INT.fullmatch(text):
+        if len(text) > _LONGEST_NUMBER:
+            return Meaning("unsure", text, f"a number of {len(text)} digits", "")
+        return Meaning("int", int(text, 0), f"the number {text}")
+    if text in ("true", "false"):
+        return Meaning("bool", text == "true", text)
+    if text in ("~", "null", "Null", "NULL"):
+        return Meaning("null", None, "nothing")
+    if text.lower() in _OLD_BOOL:
+        return Meaning("unsure", text, f"{text}, which not every reader takes for the same", _OLD_BOOL[text.lower()])
+    if _OLD_INT.fullmatch(text):
+        return Meaning("unsure", text, f"the number {_shown(text)} in a form that YAML 1.1 and 1.2 read differently", _plain_number(text))
+    if _SEXAGESIMAL.fullmatch(text):
+        return Meaning("unsure", text, f"{text}, which YAML 1.1 reads in base 60", f'"{text}"')
+    if len(text) <= _LONGEST_NUMBER and _FLOAT.fullmatch(text):
+        return Meaning("float", float(text.replace(".inf", "inf").replace(".nan", "nan")), f"the number {text}") \
+            if text.lower().lstrip("+-") not in (".inf", ".nan") else Meaning("float", float(text.lower().replace(".", "")), text)
+    return Meaning("text", text, f"the text {_shown(text)}")
+
+
+def _shown(text: str) -> str:
+    return f'"{text}"' if len(text) <= 60 else f'"{text[:57]}…"'
+
+
+def _plain_number(text: str) -> str:
+    sign = "-" if text[0] == "-" else ""
+    digits = text.lstrip("+-").replace("_", "")
+    if digits[:2] in ("0x", "0b"):
+        return f"{sign}{digits}" if digits[:2] == "0x" else f"{sign}{hex(int(digits[2:], 2))}"
+    return f"{sign}{digits.lstrip('0') or '0'}"
+
+
+def describe(node: Node) -> str:
+    """What a node is, in a message's words."""
+    if isinstance(node, Scalar):
+        return meaning(node).words
+    return "a list" if isinstance(node, Sequence) else "a mapping"
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """The word that was probably meant, or nothing."""
+    import difflib  # only mistakes pay for it
+
+    found = difflib.get_close_matches(word, list(words), 1, 0.6)
+    return found[0] if found else ""
+
+
+class Kind:
+    """What may stand at a place: how to read it, how to say it, and its JSON Schema."""
+
+    def read(self, node: Node, document: Document, path: str) -> Any:
+        """The value, or INVALID with a fault noted at the node."""
+        raise NotImplementedError
+
+    def words(self) -> str:
+        """What is expected, for a message."""
+        raise NotImplementedError
+
+    def schema(self) -> dict[str, Any]:
+        """The kind as JSON Schema (draft 2020-12)."""
+        raise NotImplementedError
+
+    def wrong(self, node: Node, document: Document, path: str, suggestion: str = "") -> Any:
+        """Notes that something else stands there."""
+        if isinstance(node, Scalar) and not suggestion and (hint := meaning(node)).type == "unsure":
+            suggestion = hint.suggestion
+        document.fault(node, "wrong-type", f"{path} is {describe(node)}", self.words(), suggestion)
+        return INVALID
+
+
+@dataclass(frozen=True, slots=True)
+class Int(Kind):
+    """An integer from low to high, both included; decimal, 0x… or 0o…."""
+
+    low: int = 0
+    high: int = (1 << 64) - 1
+    what: str = "an integer"
+
+    def read(self, node: Node, document: Document, path: str) -> Any:
+        if not isinstance(node, Scalar) or (found := meaning(node)).type != "int":
+            return self.wrong(node, document, path, self._unquoted(node))
+        if not self.low <= found.value <= self.high:
+            document.fault(node, "out-of-range", f"{path} is {found.value}", self.words())
+            return INVALID
+        return self.checked(found.value, node, document, path)
+
+    def checked(self, value: int, node: Node, document: Document, path: str) -> Any:
+        return value
+
+    def _unquoted(self, node: Node) -> str:
+        quoted_number = isinstance(node, Scalar) and node.quoted and _INT.fullmatch(node.text)
+        return f"{node.text} without quotes" if quoted_number and isinstance(node, Scalar) else ""
+
+    def words(self) -> str:
+        return f"{self.what} from {_number(self.low)} to {_number(self.high)}"
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "integer", "minimum": self.low, "maximum": self.high}
+
+
+def _number(value: int) -> str:
+    return hex(value) if value > 0xFFFFFF else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class PowerOfTwo(Int):
+    """A power of two; 0 where low is 0."""
+
+    what: str = "a power of two"
+
+    def checked(self, value: int, node: Node, document: Document, path: str) -> Any:
+        if value & (value - 1):
+            below = 1 << (value.bit_length() - 1)
+            near = below if value - below <= 2 * below - value else 2 * below
+            document.fault(node, "not-power-of-two", f"{path} is {value}", self.words(), str(near))
+            return INVALID
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        powers = [1 << bit for bit in range(64) if self.low <= 1 << bit <= self.high]
+        return {"type": "integer", "enum": [0, *powers] if self.low == 0 else powers}
+
+
+@dataclass(frozen=True, slots=True)
+class Size(Int):
+    """Bytes, as an integer or as text such as 64k or 1.5g."""
+
+    what: str = "a size such as 64k, 1.5g or plain bytes,"
+
+    def read(self, node: Node, document: Document, path: str) -> Any:
+        if isinstance(node, Scalar) and meaning(node).type == "text":
+            try:
+                value = quantities.parse_size(node.text)
+            except ValueError:
+                return self.wrong(node, document, path)
+            if not self.low <= value <= self.high:
+                document.fault(node, "out-of-range", f"{path} is {node.text}", self.words())
+                return INVALID
+            return self.checked(value, node, document, path)
+        return Int.read(self, node, document, path)
+
+    def schema(self) -> dict[str, Any]:
+        return {
+            "anyOf": [
+                Int.schema(self),
+                {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*[kmgtpKMGTP]?([iI]?[bB])?$"},
+            ]
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Address(Int):
+    """An address in a 64-bit space; the end of the whole space, 2^64, is one too."""
+
+    high: int = 1 << 64
+    what: str = "an address"
+
+
+@dataclass(frozen=True, slots=True)
+class Bool(Kind):
+    """true or false, spelt so."""
+
+    def read(self, node: Node, document: Document, path: str) -> Any:
+        if not isinstance(node, Scalar) or (found := meaning(node)).type != "bool":
+            return self.wrong(node, document, path)
+        return found.value
+
+    def words(self) -> str:
+        return "true or false"
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True, slots=True)
+class Text(Kind):
+    """Text that a pattern matches whole; a number or a bool wants quotes to be text."""
+
+    pattern: str = ""
+    what: str = "text"
+    longest: int = 10_000
+
+    def read(self, node: Node, document: Document, path: str) -> Any:
+        if not isinstance(node, Scalar):
+            return self.wrong(node, document, path)
+        found = meaning(node)
+        if found.type != "text":
+            return self.wrong(node, document, path, f'"{node.text}"' if found.type != "null" else "")
+        if len(node.text) > self.longest or (self.pattern and not re.fullmatch(self.pattern, node.text)):
+            document.fault(node, "out-of-range", f"{path} is {found.words}", self.words())
+            return INVALID
+        return node.text
+
+    def words(self) -> str:
+        return self.what
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string"} | ({"pattern": f"^(?:{self.pattern})$"} if self.pattern else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(Kind):
+    """One of a few words, or of a few numbers."""
+
+    options: tuple[str | int, ...]
+
+    def read(self, node: Node, document: Document, path: str) -> Any:
+        if isinstance(node, Scalar):
+            found = meaning(node)
+            if found.type in ("text", "int"):
+                if any(found.value == option and type(found.value) is type(option) for option in self.options):
+                    return found.value
+                document.fault(
+                    node, "out-of-range", f"{path} is {found.words}", self.words(),
+                    nearest(node.text, map(str, self.options)),
+                )
+                return INVALID
+        return self.wrong(node, document, path)
+
+    def words(self) -> str:
+        *most, last = map(str, self.options)
+        return f"{', '.join(most)} or {last}" if most else last
+
+    def schema(self) -> dict[str, Any]:
+        return {"enum": list(self.options)}
+
+
+@dataclass(frozen=True, slots=True)
+class Null(Kind):
+    """Nothing: `~`, `null`, or an empty place."""
+
+    def read(self, node: Node, document: Document, path: str) -> Any:
+        return None if isinstance(node, Scalar) and meaning(node).type == "null" else self.wrong(node, document, path)
+
+    def words(self) -> str:
+        return "nothing"
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "null"}
+
+
+@dataclass(frozen=True, slots=True)
+class Number(Kind):
+    """A number, whole or not, from low to high."""
+
+    low: float = 0.0
+    high: float = 1e300
+
+    def read(self, node: Node, document: Document, path: str) -> Any:
+        if not isinstance(node, Scalar) or (found := meaning(node)).type not in ("int", "float"):
+            return self.wrong(node, document, path)
+        if not self.low <= found.value <= self.high:  # not a number is in no range
+            document.fault(node, "out-of-range", f"{path} is {found.words}", self.words())
+            return INVALID
+        return found.value
+
+    def words(self) -> str:
+        return f"a number from {self.low:g} to {self.high:g}"
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "number", "minimum": self.low, "maximum": self.high}
+
+
+@dataclass(frozen=True, slots=True)
+class Anything(Kind):
+    """Any scalar, list or mapping, by YAML 1.2's meaning; scalars that are not sure are refused."""
+
+    def read(self, node: Node, document: Document, path: str) -> Any:
+        if isinstance(node, Scalar):
+            found = meaning(node)
+            return self.wrong(node, document, path) if found.type == "unsure" else found.value
+        if isinstance(node, Sequence):
+            items = [self.read(item, document, f"{path}[{i}]") for i, item in enumerate(node.items)]
+            return INVALID if INVALID in items else items
+        values = {key.text: self.read(value, document, f"{path}.{key.text}") for key, value in node.entries}
+        return INVALID if any(value is INVALID for value in values.values()) else values
+
+    def words(self) -> str:
+        return "a value that every reader takes for the same"
+
+    def schema(self) -> dict[str, Any]:
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf(Kind):
+    """A list of one kind. With `alone`, a single value stands for a list of it."""
+
+    item: Kind
+    shortest: int = 0
+    longest: int = 10_000
+    alone: bool = False
+
+    def read(self, node: Node, document: Document, path: str) -> Any:
+        if not isinstance(node, Sequence):
+            if self.alone:
+                value = self.item.read(node, document, path)
+                return INVALID if value is INVALID else [value]
+            return self.wrong(node, document, path)
+        if not self.shortest <= len(node.items) <= self.longest:
+            document.fault(node, "out-of-range", f"{path} has {len(node.items)} items", self.words())
+            return INVALID
+        values = [self.item.read(item, document, f"{path}[{i}]") for i, item in enumerate(node.items)]
+        return INVALID if any(value is INVALID for value in values) else values
+
+    def words(self) -> str:
+        least = f" of at least {self.shortest}" if self.shortest else ""
+        return f"a list{least}, each {self.item.words()}" + (", or one alone" if self.alone else "")
+
+    def schema(self) -> dict[str, Any]:
+        items = {"type": "array", "items": self.item.schema(), "minItems": self.shortest, "maxItems": self.longest}
+        return {"anyOf": [self.item.schema(), items]} if self.alone else items
+
+
+class Group(dict[str, Any]):
+    """The values of a section, and where each stands: `at[key]` is (line, column) of its value."""
+
+    __slots__ = ("at", "column", "line")
+
+    def __init__(self, line: int, column: int) -> None:
+        super().__init__()
+        self.line = line
+        self.column = column
+        self.at: dict[str, tuple[int, int]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class MapOf(Kind):
+    """A mapping with keys of the file's own, all values of one kind."""
+
+    value: Kind
+    key_pattern: str = ""
+    key_words: str = "a name"
+
+    def read(self, node: Node, document: Document, path: str) -> Any:
+        if not isinstance(node, strictyaml.Mapping):
+            return self.wrong(node, document, path)
+        group = Group(node.line, node.column)
+        for key, value_node in node.entries:
+            if self.key_pattern and not re.fullmatch(self.key_pattern, key.text):
+                document.fault(key, "unknown-key", f"key {_shown(key.text)} in {path}", self.key_words)
+                continue
+            value = self.value.read(value_node, document, f"{path}.{key.text}")
+            if value is not INVALID:
+                group[key.text] = value
+                group.at[key.text] = (value_node.line, value_node.column)
+        return group
+
+    def words(self) -> str:
+        return f"a mapping from {self.key_words} to {self.value.words()}"
+
+    def schema(self) -> dict[str, Any]:
+        if not self.key_pattern:
+            return {"type": "object", "additionalProperties": self.value.schema()}
+        return {
+            "type": "object",
+            "patternProperties": {f"^(?:{self.key_pattern})$": self.value.schema()},
+            "additionalProperties": False,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Either(Kind):
+    """A scalar of one kind, a list of another, a mapping of a third: told apart by their shape."""
+
+    scalar: Kind | None = None
+    sequence: Kind | None = None
+    mapping: Kind | None = None
+
+    def read(self, node: Node, document: Document, path: str) -> Any:
+        shape = self.scalar if isinstance(node, Scalar) else self.sequence if isinstance(node, Sequence) else self.mapping
+        return self.wrong(node, document, path) if shape is None else shape.read(node, document, path)
+
+    def words(self) -> str:
+        return ", or ".join(kind.words() for kind in (self.scalar, self.sequence, self.mapping) if kind)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [kind.schema() for kind in (self.scalar, self.sequence, self.mapping) if kind]}
+
+
+@dataclass(frozen=True, slots=True)
+class Checked(Kind):
+    """A kind with a condition of its own: `why` says what is wrong with a value, or nothing."""
+
+    kind: Kind
+    why: Callable[[Any], str]
+
+    def read(self, node: Node, document: Document, path: str) -> Any:
+        value = self.kind.read(node, document, path)
+        if value is not INVALID and (words := self.why(value)):
+            document.fault(node, "out-of-range", f"{path} is {describe(node)}", words)
+            return INVALID
+        return value
+
+    def words(self) -> str:
+        return self.kind.words()
+
+    def schema(self) -> dict[str, Any]:
+        return self.kind.schema()
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One key of a section: its kind, a line of help with the unit, whether it must stand there."""
+
+    kind: Kind
+    help: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Section(Kind):
+    """A mapping with a fixed set of keys.
+
+    Of a `partial` section only a part need stand in the file, since the rest can
+    come from another one: what is required is for who puts them together to miss.
+    """
+
+    fields: Mapping[str, Field]
+    partial: bool = False
+
+    def read(self, node: Node, document: Document, path: str = "") -> Any:
+        """A Group of the keys that stand there and are well; faults for all others, and for what is missing."""
+        if not isinstance(node, strictyaml.Mapping):
+            return self.wrong(node, document, path)
+        prefix = f"{path}." if path else ""
+        where = f" in {path}" if path else ""
+        group = Group(node.line, node.column)
+        seen: set[str] = set()
+        for key, value_node in node.entries:
+            field = self.fields.get(key.text)
+            if field is None:
+                document.fault(
+                    key, "unknown-key", f"unknown key {_shown(key.text)}{where}", f"one of {', '.join(self.fields)}",
+                    nearest(key.text, self.fields),
+                )
+                continue
+            seen.add(key.text)
+            value = field.kind.read(value_node, document, f"{prefix}{key.text}")
+            if value is not INVALID:
+                group[key.text] = value
+                group.at[key.text] = (value_node.line, value_node.column)
+        if self.partial:
+            return group
+        for name, field in self.fields.items():
+            if field.required and name not in seen:
+                document.fault(node, "missing-key", f"no {name}{where}", f"{name}: {field.kind.words()}")
+        return group
+
+    def words(self) -> str:
+        return f"a mapping with {', '.join(self.fields)}"
+
+    def schema(self) -> dict[str, Any]:
+        schema: dict[str, Any] = {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                name: {"description": field.help, **field.kind.schema()} for name, field in self.fields.items()
+            },
+        }
+        required = [name for name, field in self.fields.items() if field.required]
+        if required and not self.partial:
+            schema["required"] = required
+        return schema
+
+
+def read_file(
+    data: bytes, section: Section, document: Document, check: Callable[[Group, Document], None] | None = None
+) -> Group | None:
+    """A whole file by its section; None where nothing can be read. Faults are noted in the document."""
+    tree = strictyaml.parse(data, document)
+    if tree is None:
+        return None
+    group: Group = section.read(tree, document)
+    if check is not None:
+        check(group, document)
+    return group

@@ -1,0 +1,102 @@
+"""The platforms that archcalc knows: one file a port under `platforms/`, and how people name them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+
+from archcalc import fields, profile
+from archcalc.errors import Fault, ProfileFault
+from archcalc.profile import Profile
+
+_HERE = Path(__file__).parent
+
+
+@cache
+def folder() -> Path:
+    """Where the platforms' files are: inside the installed package, or beside it in a checkout."""
+    installed = _HERE / "_platforms"
+    return installed if installed.is_dir() else _HERE.parent / "platforms"
+
+
+@cache
+def _files() -> dict[str, Path]:
+    ports = {path.stem.replace("-", "/", 1): path for path in folder().glob("*.yaml")}
+    shared = {f"{kind}/{path.stem}": path for kind in ("os", "arch") for path in folder().glob(f"{kind}/*.yaml")}
+    return {**ports, **shared}
+
+
+@cache
+def _names() -> tuple[str, ...]:
+    return tuple(sorted(name for name in _files() if not name.startswith(("os/", "arch/"))))
+
+
+def names() -> list[str]:
+    """All platforms as goos/goarch, in order."""
+    return list(_names())
+
+
+def file_of(name: str) -> Path | None:
+    """The file of a platform, or of os/NAME or arch/NAME; None where there is none."""
+    return _files().get(name)
+
+
+def nearest(name: str) -> str:
+    """The name of ours that was probably meant, or nothing."""
+    return fields.nearest(name, _files())
+
+
+@cache
+def load(name: str) -> Profile:
+    """The profile of one platform. Raises ProfileFault where there is no such platform."""
+    if name not in _names():
+        raise ProfileFault(unknown(name))
+    return profile.load_ours(name)
+
+
+def load_file(path: str | Path) -> Profile:
+    """The profile in a file of the user's own. Raises ProfileFault with every fault in it."""
+    return profile.load_file(path)
+
+
+def unknown(name: str) -> Fault:
+    """The fault of naming a platform that there is none of."""
+    return Fault(
+        f"no platform {name}", f"goos/goarch, a pattern such as linux/*, or all; {len(_names())} are known",
+        fields.nearest(name, _names()), "platform-unknown",
+    )
+
+
+def resolve(patterns: Iterable[str], extra_files: Iterable[str | Path] = ()) -> list[Profile]:
+    """The profiles that the patterns name, each once, in the patterns' order and then by name.
+
+    A pattern is goos/goarch, a glob, or `all`. Profiles of the user's own come from
+    `extra_files`; one with the name of a platform of ours stands in its place.
+    Raises ProfileFault, with the faults of all patterns and files at once.
+    """
+    faults: list[Fault] = []
+    own: dict[str, Profile] = {}
+    for path in extra_files:
+        try:
+            loaded = load_file(path)
+        except ProfileFault as error:
+            faults.extend(error.faults)
+            continue
+        if loaded.name in own:
+            faults.append(
+                Fault(f"a second profile named {loaded.name}", f"one; the first is {own[loaded.name].file}",
+                      id="profile-name-taken", file=loaded.file, line=1, column=1)
+            )
+        own[loaded.name] = loaded
+    known = sorted({*_names(), *own})
+    chosen: dict[str, None] = {}
+    for pattern in patterns:
+        found = known if pattern == "all" else [name for name in known if fnmatchcase(name, pattern)]
+        if not found and not faults:
+            faults.append(unknown(pattern))
+        chosen.update(dict.fromkeys(found))
+    if faults:
+        raise ProfileFault(*faults)
+    return [own[name] if name in own else load(name) for name in chosen]
