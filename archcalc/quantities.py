@@ -14,7 +14,9 @@ class QuantityFault(UsageFault, ValueError):
     """Text that is no such quantity; a ValueError too, for readers that know the place better."""
 
 
-_SIZE = re.compile(r"(?P<number>\d+(?:_\d+)*(?:\.\d+)?)\s*(?P<unit>[kmgtpe]?)(?:i?b)?", re.IGNORECASE | re.ASCII)
+_SIZE = re.compile(
+    r"(?P<number>\d+(?:_\d+)*(?:\.\d+)?)\s*(?P<unit>[kmgtpe]?)(?:i?b)?", re.IGNORECASE | re.ASCII
+)
 _POWER = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5, "e": 6}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]]*", re.ASCII)
 # Longer than any 64-bit number in any base; keeps absurd input from becoming absurd arithmetic.

@@ -1,0 +1,163 @@
+"""The commands by name. A command's module is imported when it is called, and not before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from archcalc.cli import session
+from archcalc.errors import Fault, UsageFault
+from archcalc.names import closest
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A command: its name, its one line of help, the heading it stands under, its own commands if any."""
+
+    name: str
+    help: str
+    heading: str = "Commands"
+    commands: tuple[Entry, ...] = ()
+
+    def module(self, group: str) -> str:
+        """Where its function stands; `list-checks` of the top group in `archcalc.cli.list_checks`."""
+        parts = ["archcalc.cli", *([group] if group else []), self.name]
+        return ".".join(part.replace("-", "_") for part in parts)
+
+
+CALCULATE = "Calculate"
+JUDGE = "Judge"
+ABOUT = "Profiles and the program itself"
+
+COMMANDS: tuple[Entry, ...] = (
+    Entry("list", "List the platforms.", CALCULATE),
+    Entry("report", "Report constants, struct sizes, layout and size classes.", CALCULATE),
+    Entry("explain", "Explain how a figure comes about, or what a check means.", CALCULATE),
+    Entry("diff", "Show what differs between two platforms.", CALCULATE),
+    Entry("sizeclass", "Show the size class of sizes: rounding, waste, objects a span.", CALCULATE),
+    Entry("check", "Run every check; exit 1 when one fails.", JUDGE),
+    Entry("list-checks", "List the checks: id, severity and what each is about.", JUDGE),
+    Entry(
+        "profile",
+        "Make, check and describe platform profiles.",
+        ABOUT,
+        (
+            Entry("new", "Write a commented profile to start from."),
+            Entry("validate", "Check profile files; exit 2 when one cannot be used."),
+            Entry("show", "Show the merged facts of platforms and where each comes from."),
+            Entry("schema", "Print the JSON Schema of profiles, for editors."),
+        ),
+    ),
+    Entry("env", "Show what archcalc runs on and what it has read.", ABOUT),
+    Entry("completion", "Print the completion script of a shell.", ABOUT),
+)
+
+
+def lazy_group(entries: tuple[Entry, ...], group: str) -> type[TyperGroup]:
+    """A group that knows its commands' names and help lines, and builds a command when asked for it."""
+    by_name = {entry.name: entry for entry in entries}
+
+    class LazyGroup(TyperGroup):
+        def list_commands(self, ctx: Any) -> list[str]:
+            return list(by_name)
+
+        def get_command(self, ctx: Any, cmd_name: str) -> Any:
+            entry = by_name.get(cmd_name)
+            if entry is None:
+                return None
+            if entry.commands:
+                return build_group(entry)
+            from archcalc.cli.command import build
+
+            return build(entry.name, entry.module(group))
+
+        def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+            command = self.get_command(ctx, args[0])
+            if command is None and not ctx.resilient_parsing:
+                known = f"{group} has no" if group else "no"
+                raise UsageFault(
+                    Fault(
+                        f"{known} command {args[0]!r}",
+                        "one of " + ", ".join(by_name),
+                        closest(args[0], by_name),
+                    )
+                )
+            return args[0] if command else None, command, args[1:]
+
+        def format_commands(self, ctx: Any, formatter: Any) -> None:
+            headings: dict[str, list[tuple[str, str]]] = {}
+            for entry in entries:
+                headings.setdefault(entry.heading, []).append((entry.name, entry.help))
+            widest = max(len(entry.name) for entry in entries)
+            for heading, rows in headings.items():
+                with formatter.section(heading):
+                    formatter.write_dl([(name.ljust(widest), text) for name, text in rows])
+
+    return LazyGroup
+
+
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+
+def build_group(entry: Entry) -> Any:
+    """A command that has commands of its own."""
+    app = typer.Typer(
+        name=entry.name,
+        cls=lazy_group(entry.commands, entry.name),
+        add_completion=False,
+        rich_markup_mode=None,
+    )
+    app.callback(help=entry.help)(lambda: None)
+    return typer.main.get_command(app)
+
+
+def build_root() -> Any:
+    """The program."""
+    app = typer.Typer(
+        name="archcalc",
+        cls=lazy_group(COMMANDS, ""),
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings=CONTEXT,
+    )
+    app.callback(invoke_without_command=True)(archcalc)
+    return typer.main.get_command(app)
+
+
+def archcalc(
+    ctx: typer.Context,
+    version: Annotated[bool, typer.Option("--version", "-V", help="Print the version.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No notes and no progress.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More notes.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="A traceback for faults of archcalc.")] = False,
+) -> int | None:
+    """Calculate, verify and boot the memory layout of Go's runtime, for any of its ports.
+
+    A PLATFORM is goos/goarch, a glob such as 'linux/*', or all; without one, $GOOS/$GOARCH, else
+    the host's. Exit codes: 0 all held, 1 something failed, 2 wrong input or usage, 3 a fault of
+    archcalc itself.
+    """
+    session.current = session.Session(quiet=quiet, verbose=verbose, debug=debug)
+    if version:
+        from archcalc import __version__
+
+        typer.echo(f"archcalc {__version__}")
+    elif ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help(), err=True)
+        raise typer.Exit(2)
+    return None
+
+
+def names(entries: Sequence[Entry] = COMMANDS) -> list[str]:
+    """Every command as it is typed, `profile new` included."""
+    found = []
+    for entry in entries:
+        found += (
+            [f"{entry.name} {inner}" for inner in names(entry.commands)] if entry.commands else [entry.name]
+        )
+    return found

@@ -1,0 +1,186 @@
+"""From a command's function to something that typer runs: common options in, result out."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+from typer.core import TyperCommand
+
+from archcalc import config, output
+from archcalc.cli import session
+from archcalc.errors import Fault, UsageFault
+from archcalc.names import closest
+from archcalc.results import Result
+
+COLORS = ("auto", "always", "never")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A result with where and how it is wanted."""
+
+    result: Result
+    format: str
+    output: Path | None
+    force: bool
+
+
+class PlainParam:
+    """Turns what was typed into a value, with the parameter's own parser or none.
+
+    Stands in for typer's own coercion, which would import pydantic (as long as all the rest of
+    a short command) to hand text through, and says which option was wrong in our own words.
+    """
+
+    def __init__(self, parser: Callable[[str], Any] | None) -> None:
+        self._parser = parser
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        """typer's hook: one value, or all values of a repeated option."""
+        many = param.multiple or param.nargs == -1
+        if value is None:
+            return () if many else None
+        return [self._parse(item, param) for item in value] if many else self._parse(value, param)
+
+    def _parse(self, text: Any, param: Any) -> Any:
+        if self._parser is None or not isinstance(text, str):
+            return text
+        try:
+            return self._parser(text)
+        except UsageFault as fault:
+            name = param.opts[0] if param.param_type_name == "option" else param.metavar or param.name.upper()
+            raise UsageFault(
+                *(Fault(f"{name}: {f.found}", f.expected, f.suggestion, f.id) for f in fault.faults)
+            ) from fault
+
+
+class PlainCommand(TyperCommand):
+    """A typer command whose parameters are texts and switches, or have their own parser."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for param in self.params:
+            descriptor = getattr(param, "type_descriptor", None)
+            if descriptor is None:
+                continue
+            parser = descriptor.parameter_info.parser
+            if parser is not None or descriptor.annotation in (str, list[str]):
+                vars(param)["_runtime_param"] = PlainParam(parser)
+
+
+def build(name: str, module: str) -> TyperCommand:
+    """The command whose function stands in a module."""
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command(name, cls=PlainCommand)(wrapped(import_module(module).command))
+    command = typer.main.get_command(app)
+    assert isinstance(command, TyperCommand)
+    return command
+
+
+def wrapped(function: Callable[..., Any]) -> Callable[..., Outcome | None]:
+    """The function with the options that every command has, and its result as an Outcome."""
+    hints = get_type_hints(function, include_extras=True)
+    returned = hints.pop("return", None)
+    formats = returned.formats if isinstance(returned, type) and issubclass(returned, Result) else ()
+    parameters = [
+        parameter.replace(annotation=hints[parameter.name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in inspect.signature(function).parameters.values()
+    ]
+    common = common_options(formats)
+
+    def run(**arguments: Any) -> Outcome | None:
+        given = {parameter.name: arguments.pop(parameter.name) for parameter in common}
+        configure_session(given)
+        target: Path | None = given.get("output")
+        force: bool = given.get("force", False)
+        format = given.get("format") or (config.current().format if len(formats) > 1 else "table")
+        if target is not None:
+            output.check_writable(target, force)
+        result = function(**arguments)
+        if result is None:
+            return None
+        return Outcome(result, format if format in formats else "table", target, force)
+
+    run.__doc__ = function.__doc__
+    run.__name__ = function.__name__
+    run.__signature__ = inspect.Signature([*parameters, *common])  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in (*parameters, *common)}
+    return run
+
+
+def configure_session(given: dict[str, Any]) -> None:
+    """Takes over what was said at the command; what was said before it stays."""
+    now = session.current
+    now.quiet = now.quiet or given["quiet"]
+    now.verbose = now.verbose or given["verbose"]
+    now.debug = now.debug or given["debug"]
+    now.color = given["color"] or now.color
+
+
+def one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
+    """A parser that takes one of some words."""
+
+    def parse(text: str) -> str:
+        if text in choices:
+            return text
+        raise UsageFault(
+            Fault(f"{text!r} is none of them", "one of " + ", ".join(choices), closest(text, choices))
+        )
+
+    return parse
+
+
+def parse_output(text: str) -> Path | None:
+    """A file name; `-` is stdout."""
+    return None if text == "-" else Path(text)
+
+
+def common_options(formats: tuple[str, ...]) -> list[inspect.Parameter]:
+    """Parameters that every command takes; those about output only where there is a choice."""
+    options: list[tuple[str, Any, Any]] = []
+    if len(formats) > 1:
+        format_option = typer.Option(
+            "--format",
+            "-f",
+            metavar="|".join(formats),
+            help="How to print the result (default: table).",
+            parser=one_of(formats),
+            autocompletion=lambda: list(formats),
+        )
+        options.append(("format", Annotated[str, format_option], None))
+    if formats:
+        output_option = typer.Option(
+            "--output", "-o", metavar="FILE", help="Write to FILE, whole or not at all.", parser=parse_output
+        )
+        force_option = typer.Option("--force", help="Let --output replace an existing file.")
+        options += [
+            ("output", Annotated[Any, output_option], None),
+            ("force", Annotated[bool, force_option], False),
+        ]
+    color_option = typer.Option(
+        "--color",
+        metavar="|".join(COLORS),
+        help="Colours on stdout (auto: on a terminal, without NO_COLOR).",
+        parser=one_of(COLORS),
+        autocompletion=lambda: list(COLORS),
+    )
+    options += [
+        ("color", Annotated[str, color_option], None),
+        ("quiet", Annotated[bool, typer.Option("--quiet", "-q", help="No notes and no progress.")], False),
+        ("verbose", Annotated[bool, typer.Option("--verbose", "-v", help="More notes.")], False),
+        (
+            "debug",
+            Annotated[bool, typer.Option("--debug", help="A traceback for faults of archcalc.")],
+            False,
+        ),
+    ]
+    return [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, annotation, default in options
+    ]

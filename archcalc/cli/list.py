@@ -1,0 +1,39 @@
+"""`archcalc list`: the platforms."""
+
+from __future__ import annotations
+
+from archcalc.cli.options import Platforms, Profiles
+from archcalc.cli.targets import selected
+from archcalc.results import Listing
+from archcalc.tables import Column
+
+
+def command(platforms: Platforms = None, profiles: Profiles = None) -> Listing:
+    """List the platforms.
+
+    All of them, or those that match; --profile adds ports of your own.
+    """
+    columns = (
+        Column("platform"),
+        Column("goos"),
+        Column("goarch"),
+        Column("word", int, key="ptr_size"),
+        Column("register", int, key="reg_size"),
+        Column("big endian", bool),
+        Column("mem_*.go", key="mem"),
+    )
+    rows = []
+    for profile in selected(platforms or (None if profiles else ["all"]), profiles, otherwise=["all"]):
+        facts = profile.facts
+        rows.append(
+            [
+                profile.platform,
+                profile.goos,
+                profile.goarch,
+                facts["ptr_size"],
+                facts["reg_size"],
+                facts["big_endian"],
+                facts["mem"],
+            ]
+        )
+    return Listing("platforms", columns, rows)

@@ -1,0 +1,99 @@
+"""The program's start and end: the one place where faults become exit codes.
+
+0 all held, 1 a check or an expectation failed, 2 wrong input or usage, 3 a fault of archcalc
+itself, 130 interrupted, 141 the reader of our output went away (as a shell reports SIGPIPE).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+BROKEN_PIPE = 141
+
+
+def run() -> None:
+    """The console script."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs one command line and returns its exit code; never raises."""
+    try:
+        code = dispatch(arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        _drop_stdout()
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        return 130
+    except Exception as fault:
+        return explain(fault)
+
+
+def dispatch(arguments: Sequence[str]) -> int:
+    """Parses, runs the command, renders its result."""
+    from archcalc.cli.app import build_root
+
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    outcome = build_root().main(args=list(arguments), prog_name="archcalc", standalone_mode=False)
+    if outcome is None or isinstance(outcome, int):
+        return outcome or 0
+    from archcalc.cli.reporter import report
+
+    return report(outcome)
+
+
+def explain(fault: Exception) -> int:
+    """Says what went wrong on stderr, and returns the exit code for it."""
+    from archcalc.cli import session
+    from archcalc.errors import UsageFault
+
+    if isinstance(fault, UsageFault):
+        for found in fault.faults:
+            print(found if found.file else f"archcalc: {found}", file=sys.stderr)
+        return 2
+    if (
+        isinstance(fault, OSError)
+        and fault.filename is None
+        and fault.errno is not None
+        and not session.current.debug
+    ):
+        print(f"archcalc: cannot write the result: {fault.strerror}", file=sys.stderr)
+        _drop_stdout()
+        return 2
+    format_message = getattr(fault, "format_message", None)
+    if format_message is not None:  # typer's own usage errors
+        print(f"archcalc: {format_message()}", file=sys.stderr)
+        ctx = getattr(fault, "ctx", None)
+        if ctx is not None:
+            print(f"Try '{ctx.command_path} --help'.", file=sys.stderr)
+        return 2
+    if session.current.debug:
+        import traceback
+
+        traceback.print_exception(fault)
+    print(
+        f"archcalc: a fault of archcalc itself: {type(fault).__name__}: {fault}"
+        + (
+            ""
+            if session.current.debug
+            else "\nRun it again with --debug for the traceback, and please report it."
+        ),
+        file=sys.stderr,
+    )
+    return 3
+
+
+def _drop_stdout() -> None:
+    """Keeps the interpreter from flushing into a pipe that nobody reads any more."""
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+    except (OSError, ValueError):
+        pass

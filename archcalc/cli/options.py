@@ -1,0 +1,49 @@
+"""The arguments and options that several commands share, typed once.
+
+A command names them as annotations: `def command(platforms: Platforms = None, sets: Sets = None)`.
+All are None (or empty) where nothing was said; `targets.py` turns them into profiles and settings.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from archcalc.quantities import parse_setting
+
+
+def complete_platforms(incomplete: str) -> list[str]:
+    """Platforms, and globs over an operating system or an architecture."""
+    from archcalc import platforms
+
+    known = platforms.names()
+    systems = sorted({name.partition("/")[0] for name in known})
+    return [word for word in ("all", *known, *(f"{s}/*" for s in systems)) if word.startswith(incomplete)]
+
+
+Platforms = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[PLATFORM]...",
+        help="goos/goarch, a glob such as 'linux/*', or all; default: $GOOS/$GOARCH, else the host's.",
+        autocompletion=complete_platforms,
+        show_default=False,
+    ),
+]
+
+Profiles = Annotated[
+    list[Any] | None,
+    typer.Option("--profile", metavar="FILE", help="Add a profile of your own (repeatable).", parser=Path),
+]
+
+Sets = Annotated[
+    list[Any] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="What if a constant had another value (repeatable); everything downstream follows.",
+        parser=parse_setting,
+    ),
+]

@@ -1,0 +1,32 @@
+"""Hands a result to its renderer and the text to where it is wanted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+from archcalc import output
+from archcalc.cli import session
+from archcalc.cli.command import Outcome
+from archcalc.render import DEFAULT_WIDTH, Page, render
+
+
+def report(outcome: Outcome) -> int:
+    """Writes the result; returns the exit code that it stands for."""
+    result = outcome.result
+    if outcome.output is not None:
+        output.write(outcome.output, render(result, outcome.format, Page(width())), outcome.force)
+        session.detail(f"wrote {outcome.output}")
+    else:
+        page = Page(width(), session.current.colorful(sys.stdout))
+        sys.stdout.writelines(render(result, outcome.format, page))
+    return result.exit_code
+
+
+def width() -> int:
+    """Characters a line: $COLUMNS, else the terminal's, else a width that suits a log."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and 0 < int(columns) < 10_000:
+        return int(columns)
+    return shutil.get_terminal_size((DEFAULT_WIDTH, 24)).columns

@@ -1,0 +1,81 @@
+"""Which profiles a command works on, and with which settings."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from archcalc import config, platforms
+from archcalc.errors import Fault, UsageFault
+from archcalc.profile import Profile
+
+# What the system calls its processor, to GOARCH.
+_GOARCH = {
+    "x86_64": "amd64",
+    "amd64": "amd64",
+    "i386": "386",
+    "i486": "386",
+    "i586": "386",
+    "i686": "386",
+    "x86": "386",
+    "aarch64": "arm64",
+    "arm64": "arm64",
+    "ppc64": "ppc64",
+    "ppc64le": "ppc64le",
+    "s390x": "s390x",
+}
+
+
+def selected(
+    patterns: Sequence[str] | None, files: Sequence[Path] | None = None, *, otherwise: Sequence[str] = ()
+) -> list[Profile]:
+    """The profiles that the command line asks for, in the order in which it names them.
+
+    Without a platform: the user's own profiles where some are given, else what the configuration
+    names, else `otherwise`, else $GOOS/$GOARCH, else the host. Raises UsageFault.
+    """
+    settings = config.current()
+    extra = [*settings.profiles, *(files or ())]
+    if patterns:
+        return platforms.resolve(patterns, extra)
+    if files:
+        return [platforms.load_file(file) for file in files]
+    if settings.platforms:
+        return platforms.resolve(settings.platforms, extra)
+    return platforms.resolve(otherwise or [host()], extra)
+
+
+def host() -> str:
+    """$GOOS/$GOARCH; what is not set there is the host's."""
+    return f"{os.environ.get('GOOS') or _host_os()}/{os.environ.get('GOARCH') or _host_arch()}"
+
+
+def _host_os() -> str:
+    if hasattr(sys, "getandroidapilevel"):
+        return "android"
+    return {"win32": "windows", "cygwin": "windows", "sunos5": "solaris"}.get(
+        sys.platform
+    ) or sys.platform.rstrip("0123456789")
+
+
+def _host_arch() -> str:
+    import platform
+
+    machine = platform.machine().lower()
+    if machine.startswith("armv"):
+        return "arm64" if machine.startswith("armv8") and sys.maxsize > 1 << 32 else "arm"
+    if machine.startswith("mips"):
+        return f"mips{'64' if '64' in machine else ''}{'le' if sys.byteorder == 'little' else ''}"
+    return _GOARCH.get(machine, machine or "unknown")
+
+
+def settings(sets: Sequence[tuple[str, int | str]] | None) -> Mapping[str, int | str]:
+    """What the configuration and --set say, the command line last. A name set twice is a mistake."""
+    given: dict[str, int | str] = {}
+    for name, value in sets or ():
+        if given.get(name, value) != value:
+            raise UsageFault(Fault(f"--set: {name} is set to {given[name]} and to {value}", "one value"))
+        given[name] = value
+    return {**config.current().sets, **given}

@@ -1,0 +1,31 @@
+"""Results to text: one small module a format, each with `render(result, page)`.
+
+A renderer yields pieces of text and knows nothing of files, terminals or the command line;
+what it may assume of the place that the text goes to stands in its `Page`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+
+from archcalc.results import Result
+
+DEFAULT_WIDTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The place that text goes to: its width in characters and whether it shows colours."""
+
+    width: int = DEFAULT_WIDTH
+    color: bool = False
+
+
+def render(result: Result, format: str, page: Page) -> Iterator[str]:
+    """The result as text, in pieces; `format` is one of `result.formats`."""
+    if format not in result.formats:
+        raise ValueError(f"{type(result).__name__} has no format {format!r}")
+    pieces: Iterator[str] = import_module(f"archcalc.render.{format}").render(result, page)
+    return pieces

@@ -1,0 +1,35 @@
+"""CSV (RFC 4180): a header of keys, one row a fact, integers in decimal whatever their type."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+
+from archcalc.render import Page
+from archcalc.results import Result
+from archcalc.tables import NotApplicable, Value
+
+
+def render(result: Result, page: Page) -> Iterator[str]:
+    """The result's sheet; a value that does not apply is an empty cell."""
+    sheet = result.sheet()
+    line = io.StringIO()
+    writer = csv.writer(line)
+    writer.writerow(column.name for column in sheet.columns)
+    for row in sheet.rows:
+        writer.writerow(cell(value) for value in row)
+        if line.tell() > 1 << 16:
+            yield line.getvalue()
+            line.seek(0)
+            line.truncate()
+    yield line.getvalue()
+
+
+def cell(value: Value) -> str | int | float:
+    """A value as a cell; booleans as JSON writes them."""
+    if value is None or isinstance(value, NotApplicable):
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return int(value) if isinstance(value, int) else value

@@ -1,0 +1,17 @@
+"""JSON lines: one object a line, for streams and line-wise tools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from json import JSONEncoder
+
+from archcalc.render import Page
+from archcalc.results import Result
+from archcalc.tables import plain
+
+
+def render(result: Result, page: Page) -> Iterator[str]:
+    """The result's records."""
+    encode = JSONEncoder(default=plain, ensure_ascii=True, allow_nan=False).encode
+    for record in result.records():
+        yield encode(record) + "\n"

@@ -1,0 +1,67 @@
+"""Markdown: headings, pipe tables and paragraphs, to paste into an issue or a review."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tabulate import tabulate
+
+from archcalc.render import Page
+from archcalc.results import Result
+from archcalc.tables import Block, Prose, Section, Table, Value, as_kind, reasons, show
+
+
+def render(result: Result, page: Page) -> Iterator[str]:
+    """The result's view."""
+    first = True
+    for item in result.view():
+        blocks: list[str] = []
+        if isinstance(item, Section):
+            blocks.append(f"## {item.title}\n")
+            blocks += (text for block in item.blocks if (text := block_text(block)))
+        else:
+            blocks.append(block_text(item))
+        for text in blocks:
+            yield text if first else "\n" + text
+            first = False
+
+
+def block_text(block: Block) -> str:
+    """One block, ending in a newline."""
+    title = f"### {block.title}\n\n" if block.title else ""
+    if isinstance(block, Prose):
+        if block.verbatim or block.indent:
+            return f"{title}```\n{block.text.rstrip()}\n```\n"
+        return f"{title}{block.text.rstrip()}\n"
+    return title + table_text(block)
+
+
+def table_text(table: Table) -> str:
+    """A pipe table with its notes."""
+    if not table.rows:
+        return "(none)\n"
+    cells = [
+        [escaped(show(value, column.kind)) for value, column in zip(row, table.columns, strict=True)]
+        for row in table.rows
+    ]
+    align = [
+        "right" if all(is_number(row[at], table, at) for row in table.rows) else "left"
+        for at in range(len(table.columns))
+    ]
+    headers = [escaped(column.title) for column in table.columns]
+    text = tabulate(cells, headers, tablefmt="pipe", colalign=align, disable_numparse=True)
+    notes = [*(f"n/a: {reason}" for reason in reasons(table.rows)), *table.notes]
+    return text + "\n" + "".join(f"\n{note}\n" for note in notes)
+
+
+def is_number(value: Value, table: Table, at: int) -> bool:
+    """Whether a cell is a number of its column's type."""
+    value = as_kind(value, table.columns[at].kind)
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def escaped(text: str) -> str:
+    """A cell's text without what would end the cell or start markup."""
+    for special in "\\|*_`<":
+        text = text.replace(special, "\\" + special)
+    return text.replace("\n", "<br>")

@@ -1,0 +1,194 @@
+"""Text for people: aligned columns that fit the page, prose wrapped to it.
+
+A table that is too wide first has its wrapping columns narrowed, is then turned (rows for
+columns) if it says that it may be and that fits, and is else split into blocks of columns that
+each repeat the key columns. Laid out here rather than by a library because of that fitting.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+
+from archcalc.render import Page
+from archcalc.render.style import styled
+from archcalc.results import Result
+from archcalc.tables import Block, Column, NotApplicable, Prose, Section, Table, Value, as_kind, reasons, show
+
+GAP = "  "
+NARROWEST = 16
+
+
+def render(result: Result, page: Page) -> Iterator[str]:
+    """The result's view as text; one blank line between blocks, none at the end."""
+    first = True
+    for item in result.view():
+        if isinstance(item, Section):
+            if not first:
+                yield "\n"
+            yield styled(item.title, "bold", page.color) + "\n"
+            first = False
+        for block in item.blocks if isinstance(item, Section) else (item,):
+            lines = list(block_lines(block, page))
+            if not lines:
+                continue
+            if not first:
+                yield "\n"
+            first = False
+            yield "\n".join(lines) + "\n"
+
+
+def block_lines(block: Block, page: Page) -> Iterable[str]:
+    """One block as lines without line ends."""
+    return prose_lines(block, page) if isinstance(block, Prose) else table_lines(block, page)
+
+
+def prose_lines(prose: Prose, page: Page) -> Iterator[str]:
+    """Text, wrapped paragraph by paragraph unless it is verbatim."""
+    margin = " " * prose.indent
+    if prose.title:
+        yield styled(prose.title, "bold", page.color)
+    for line in prose.text.rstrip("\n").split("\n"):
+        if prose.verbatim or not line.strip():
+            yield (margin + line).rstrip() if prose.indent else line
+        else:
+            hang = margin + " " * (len(line) - len(line.lstrip()))
+            yield from textwrap.wrap(
+                line.strip(),
+                max(page.width, NARROWEST),
+                initial_indent=hang,
+                subsequent_indent=hang,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+
+
+def table_lines(table: Table, page: Page) -> Iterator[str]:
+    """A table's title, its blocks and its notes; a table without rows says so."""
+    if table.title:
+        yield styled(table.title, "bold", page.color)
+    if not table.rows:
+        yield "(none)"
+    else:
+        for at, part in enumerate(fitted(table, page.width)):
+            if at:
+                yield ""
+            yield from part.lines(page)
+    for reason in reasons(table.rows):
+        yield from textwrap.wrap(f"n/a: {reason}", page.width, subsequent_indent="     ")
+    for note in table.notes:
+        yield from textwrap.wrap(note, page.width)
+
+
+class Grid:
+    """A table's cells as text with the width that each column needs."""
+
+    def __init__(self, table: Table) -> None:
+        self.columns = table.columns
+        self.keys = table.keys
+        self.cells = [
+            [show(value, column.kind) for value, column in zip(row, table.columns, strict=True)]
+            for row in table.rows
+        ]
+        self.right = [
+            all(is_number(row[at], column) for row in table.rows) for at, column in enumerate(table.columns)
+        ]
+        self.widths = [
+            max(len(column.title), *(widest(row[at]) for row in self.cells))
+            for at, column in enumerate(table.columns)
+        ]
+
+    @property
+    def width(self) -> int:
+        return sum(self.widths) + len(GAP) * (len(self.widths) - 1)
+
+    def narrowed(self, width: int) -> Grid:
+        """The wrapping columns share what the others leave, none below NARROWEST."""
+        wrapping = [at for at, column in enumerate(self.columns) if column.wrap]
+        spare = width - self.width
+        for at in sorted(wrapping, key=lambda at: -self.widths[at]):
+            if spare >= 0:
+                break
+            kept = max(min(self.widths[at], NARROWEST), self.widths[at] + spare)
+            spare += self.widths[at] - kept
+            self.widths[at] = kept
+        return self
+
+    def blocks(self, width: int) -> Iterator[list[int]]:
+        """Indices of columns, block by block: the keys and as many others as fit, at least one."""
+        keys = list(range(self.keys))
+        room = width - sum(self.widths[at] + len(GAP) for at in keys)
+        block: list[int] = []
+        used = 0
+        for at in range(self.keys, len(self.widths)):
+            need = self.widths[at] + (len(GAP) if block else 0)
+            if block and used + need > room:
+                yield keys + block
+                block, used, need = [], 0, self.widths[at]
+            block.append(at)
+            used += need
+        yield keys + block
+
+
+class Part:
+    """Some columns of a grid, laid out."""
+
+    def __init__(self, grid: Grid, columns: Sequence[int]) -> None:
+        self.grid = grid
+        self.columns = columns
+
+    def lines(self, page: Page) -> Iterator[str]:
+        grid, columns = self.grid, self.columns
+        yield styled(self._line([grid.columns[at].title for at in columns]), "faint", page.color)
+        yield styled(GAP.join("-" * grid.widths[at] for at in columns), "faint", page.color)
+        wrapping = any(
+            len(row[at]) > grid.widths[at] or "\n" in row[at] for row in grid.cells for at in columns
+        )
+        for row in grid.cells:
+            texts = [row[at] for at in columns]
+            if not wrapping:
+                yield self._line(texts)
+                continue
+            folded = [fold(text, grid.widths[at]) for text, at in zip(texts, columns, strict=True)]
+            for line in range(max(map(len, folded))):
+                yield self._line([cell[line] if line < len(cell) else "" for cell in folded])
+
+    def _line(self, texts: Sequence[str]) -> str:
+        grid = self.grid
+        return GAP.join(
+            text.rjust(grid.widths[at]) if grid.right[at] else text.ljust(grid.widths[at])
+            for text, at in zip(texts, self.columns, strict=True)
+        ).rstrip()
+
+
+def fitted(table: Table, width: int) -> list[Part]:
+    """The table in parts that fit the width, as well as they can."""
+    grid = Grid(table)
+    if grid.width > width and table.turnable and len(table.rows) < len(table.columns):
+        turned = Grid(table.turned())
+        if turned.width <= width:
+            grid = turned
+    grid.narrowed(width)
+    if grid.width <= width:
+        return [Part(grid, range(len(grid.widths)))]
+    return [Part(grid, columns) for columns in grid.blocks(width)]
+
+
+def fold(text: str, width: int) -> list[str]:
+    """A cell's lines."""
+    lines: list[str] = []
+    for line in text.split("\n"):
+        lines += textwrap.wrap(line, width, break_on_hyphens=False) or [""]
+    return lines
+
+
+def widest(cell: str) -> int:
+    """The width of a cell that may have several lines."""
+    return max(map(len, cell.split("\n"))) if "\n" in cell else len(cell)
+
+
+def is_number(value: Value, column: Column) -> bool:
+    """Whether a cell stands to the right of its column: numbers, and what stands in for one."""
+    if isinstance(value, NotApplicable) or value is None:
+        return column.kind is not str
+    return isinstance(as_kind(value, column.kind), int | float) and not isinstance(value, bool)
