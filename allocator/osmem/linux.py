@@ -9,7 +9,6 @@ merges its mappings (golang/go#12233).
 from __future__ import annotations
 
 from allocator.osmem.address_space import MAPPED, RESERVED
-from allocator.osmem.machine import Machine
 from allocator.osmem.posix import EAGAIN, ENOMEM, Posix
 from allocator.osmem.system import Answer, Errno
 from allocator.throw import Exit, Throw
@@ -28,18 +27,10 @@ class Linux(Posix):
 
     name = "linux"
     limit_counts_replaced = False
+    limits = frozenset(
+        {"ulimit_v", "rlimit_data", "memlock_limit", "max_map_count", "ram_and_swap", "commit_limit"}
+    )
     fixed_out_of_range = ENOMEM
-
-    def __init__(
-        self,
-        machine: Machine,
-        ptr_size: int = 8,
-        phys_page_size: int | None = None,
-        huge_page_size: int = 0,
-    ) -> None:
-        """`huge_page_size` is sys.HugePageSize of the architecture, 0 where it has none."""
-        super().__init__(machine, ptr_size, phys_page_size)
-        self.huge_page_size = huge_page_size
 
     def _search_base(self, top_down: bool) -> int:
         # mmap_base() keeps at least 128 MB for the stack; the old layout starts at a third.
@@ -135,7 +126,7 @@ class Linux(Posix):
         return p
 
     def sys_alloc(self, n: int, stat: str) -> int:
-        p = self._mmap(0, n, MAPPED, forced=self._planned("sysAlloc", 0, n))
+        p = self._mmap(0, n, MAPPED, forced=self.planned("sysAlloc", 0, n))
         if p >= 4096:
             return p
         if p == EACCES:
@@ -147,10 +138,12 @@ class Linux(Posix):
             raise Exit(line)
         return 0
 
-    def sys_unused(self, v: int, n: int) -> None:
-        forced = self._planned("sysUnused", v, n)
+    def unused_at(self, v: int, n: int) -> Answer:
+        forced = self.planned("sysUnused", v, n)
+        if forced is not None:
+            return forced
         huge = self.huge_page_size
-        if huge and forced is None:
+        if huge:
             end = v + n
             head = v & -huge if v % huge else 0
             tail = (end - 1) & -huge if end % huge else 0
@@ -161,16 +154,22 @@ class Linux(Posix):
                     self._advise(head, huge, NO_HUGE_PAGES)
                 if tail and tail != head:
                     self._advise(tail, huge, NO_HUGE_PAGES)
+        # MADV_DONTNEED changes no mapping.
+        return v
+
+    def judge_unused(self, v: int, n: int, answer: Answer) -> None:
+        # The answers of madvise are not looked at, only the arguments are.
         if (v | n) & (self.phys_page_size - 1):
             raise Throw("unaligned sysUnused")
-        # MADV_DONTNEED changes no mapping, and its errors are not looked at.
 
-    def sys_used(self, v: int, n: int) -> None:
+    def used_at(self, v: int, n: int) -> Answer:
+        forced = self.planned("sysUsed", v, n)
         huge = self.huge_page_size
-        if huge and self._planned("sysUsed", v, n) is None:
+        if huge and forced is None:
             start, end = -(-v // huge) * huge, (v + n) // huge * huge
             if start < end:
                 self._advise(start, end - start, HUGE_PAGES)
+        return v
 
     def _advise(self, v: int, n: int, advice: int) -> None:
         """madvise(MADV_HUGEPAGE or MADV_NOHUGEPAGE): changes the kind of what is mapped there."""
@@ -200,8 +199,8 @@ class Linux(Posix):
         return more > 0
 
     def sys_reserve(self, v: int, n: int) -> tuple[int, bool | None]:
-        forced = self._planned("sysReserve", v, n)
         if self.ptr_size == 8 and n > 1 << 32:
+            forced = self.planned("sysReserve", v, n)
             p = self._mmap_fixed(v, PROBE, RESERVED, forced)
             if p != v:
                 if p >= 4096:
@@ -209,11 +208,11 @@ class Linux(Posix):
                 return 0, None
             self._unmap(p, PROBE)
             return v, False
-        p = self._reserve(v, n, forced)
+        p = self._reserve(v, n)
         return (p, True) if p else (0, None)
 
     def map_at(self, v: int, n: int, reserved: bool) -> Answer:
-        forced = self._planned("sysMap", v, n)
+        forced = self.planned("sysMap", v, n)
         if reserved:
             p = self._mmap(v, n, MAPPED, fixed=True, forced=forced)
         else:

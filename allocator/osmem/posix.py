@@ -6,7 +6,7 @@ small number, so `p < 4096` means what it means in mem_*.go.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import ClassVar, Literal
 
 from allocator.osmem.address_space import MAPPED, RESERVED, AddressSpace, Range
 from allocator.osmem.machine import Machine
@@ -17,9 +17,8 @@ EAGAIN = 11
 ENOMEM = 12
 EINVAL = 22
 
-# What the OS is to answer one call (its name, address, size in bytes), or None for
-# what it would answer anyway.
-Plan = Callable[[str, int, int], Answer | None]
+# A store to a bad address while the runtime allocates: sigpanic's canpanic says no.
+CRASH = "unexpected signal during runtime execution"
 
 
 class Posix(System):
@@ -27,24 +26,39 @@ class Posix(System):
 
     # The kernel's habits where the machine does not say otherwise.
     top_down = True
-    search_above_taken_hint = False  # or else as without a hint
+    taken_hint: Literal["anywhere", "above", "below"] = "anywhere"  # where to look then
     # RLIMIT_AS is compared with the sum even where MAP_FIXED replaces what was counted already.
     limit_counts_replaced = True
-    unmap_failure_crashes = True  # the assembly stores to 0xf1 when munmap fails
-    out_of_commit = ENOMEM
+    # Most assembly stores to a bad address when munmap fails; when madvise does, that of these GOARCHes.
+    unmap_failure_crashes = True
+    advise_failure_crashes: ClassVar[frozenset[str]] = frozenset()
     fixed_out_of_range = EINVAL
+    limits = frozenset({"ulimit_v"})
 
-    def __init__(self, machine: Machine, ptr_size: int = 8, phys_page_size: int | None = None) -> None:
-        """A process on `machine`; `phys_page_size` is what its runtime believes (bytes)."""
+    def __init__(
+        self,
+        machine: Machine,
+        *,
+        goarch: str = "",
+        ptr_size: int = 8,
+        phys_page_size: int | None = None,
+        huge_page_size: int = 0,
+    ) -> None:
+        """A process on `machine`.
+
+        `phys_page_size` is what its runtime believes, `huge_page_size` sys.HugePageSize, 0 where
+        the architecture has none (bytes).
+        """
         super().__init__()
         self.machine = machine
+        self.goarch = goarch
         self.ptr_size = ptr_size
+        self.huge_page_size = huge_page_size
         self.phys_page_size = phys_page_size or machine.page_size
         self.page = machine.page_size
         self.end = min(machine.end, 1 << 8 * ptr_size)
         self.space = AddressSpace(machine.occupied)
         self.overwritten: list[Range] = []
-        self.plan: Plan | None = None
         down = self.top_down if machine.top_down is None else machine.top_down
         self._top_down = down
         self._base = self._search_base(down) if machine.mmap_base is None else machine.mmap_base
@@ -92,10 +106,13 @@ class Posix(System):
             hint = self._round_hint(v)
             if hint + size <= self.end and self.space.is_free(hint, hint + size):
                 return hint
-            if self.search_above_taken_hint:
+            found = None
+            if self.taken_hint == "above":
                 found = self.space.find_up(size, hint, self.end, self.page)
-                if found is not None:
-                    return found
+            elif self.taken_hint == "below":
+                found = self.space.find_down(size, min(hint + size, self._base), self.machine.low, self.page)
+            if found is not None:
+                return found
         return self._pick_anywhere(size)
 
     def _round_hint(self, v: int) -> int:
@@ -135,28 +152,35 @@ class Posix(System):
         self.space.clear(v, v + size)
         return 0
 
-    def _unmap(self, v: int, n: int) -> None:
+    def _unmap(self, v: int, n: int, forced: Answer | None = None) -> None:
         """munmap as the runtime calls it: a failure crashes on purpose, on most systems."""
-        if self._munmap(v, n) and self.unmap_failure_crashes:
-            raise Throw("unexpected signal during runtime execution")
+        failed = True if isinstance(forced, Errno) else self._munmap(v, n) != 0
+        if failed and self.unmap_failure_crashes:
+            raise Throw(CRASH)
 
-    # What mem_*.go does.
-
-    def _planned(self, call: str, v: int, n: int) -> Answer | None:
-        return None if self.plan is None else self.plan(call, v, n)
+    # What mem_*.go does, where the systems agree.
 
     def sys_alloc(self, n: int, stat: str) -> int:
-        p = self._mmap(0, n, MAPPED, forced=self._planned("sysAlloc", 0, n))
+        p = self._mmap(0, n, MAPPED, forced=self.planned("sysAlloc", 0, n))
         return p if p >= 4096 else 0
 
     def sys_free(self, v: int, n: int) -> None:
-        self._unmap(v, n)
+        self._unmap(v, n, self.planned("sysFree", v, n))
+
+    def unused_at(self, v: int, n: int) -> Answer:
+        # MADV_FREE changes no mapping.
+        forced = self.planned("sysUnused", v, n)
+        return v if forced is None else forced
+
+    def judge_unused(self, v: int, n: int, answer: Answer) -> None:
+        if isinstance(answer, Errno) and self.goarch in self.advise_failure_crashes:
+            raise Throw(CRASH)
 
     def sys_fault(self, v: int, n: int) -> None:
         # The answer is not looked at.
-        self._mmap(v, n, RESERVED, fixed=True, forced=self._planned("sysFault", v, n))
+        self._mmap(v, n, RESERVED, fixed=True, forced=self.planned("sysFault", v, n))
 
-    def _reserve(self, v: int, n: int, forced: Answer | None) -> int:
-        """mmap without access; 0 when refused."""
-        p = self._mmap(v, n, RESERVED, forced=forced)
+    def _reserve(self, v: int, n: int) -> int:
+        """mmap without access, which settles a sysReserve; 0 when refused."""
+        p = self._mmap(v, n, RESERVED, forced=self.planned("sysReserve", v, n))
         return p if p >= 4096 else 0

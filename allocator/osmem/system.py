@@ -1,14 +1,16 @@
 """What every operating system's mem_*.go offers the allocator.
 
 One subclass a system. A subclass splits each call that can die into two: what
-the kernel answers (`map_at`, `used_at`) and what the runtime makes of that
-answer (`judge_map`, `judge_used`), so that a recording can supply the answer
-while the words stay the system's own.
+the kernel answers (`map_at`, `used_at`, `unused_at`) and what the runtime makes of
+that answer (`judge_map`, `judge_used`, `judge_unused`), so that a recording can
+supply the answer while the words stay the system's own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,10 @@ ENOMEM = Errno(12)
 
 Answer = int | Errno
 
+# What the OS is to answer one call (the helper's Go name, address, size in bytes), or None
+# for what it would answer anyway. Fault plans and scripted answers are such functions.
+Plan = Callable[[str, int, int], Answer | None]
+
 
 class System:
     """The OS helpers over an address space; addresses and sizes are plain ints in bytes.
@@ -33,9 +39,18 @@ class System:
     name = "?"
     # mem_windows.go charges the statistic before it knows whether VirtualAlloc worked.
     counts_failed_alloc = False
+    # What this kernel says when it has no memory.
+    refusal: Errno = ENOMEM
+    # The fields of Machine that this system knows as limits; any other is without effect on it.
+    limits: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self) -> None:
         self.printed: list[str] = []
+        self.plan: Plan | None = None
+
+    def planned(self, call: str, v: int, n: int) -> Answer | None:
+        """The answer that the plan wants for this call, if it wants any."""
+        return None if self.plan is None else self.plan(call, v, n)
 
     def sys_alloc(self, n: int, stat: str) -> int:
         """Zeroed memory of n bytes anywhere; 0 when the OS has none (sysAlloc).
@@ -50,6 +65,7 @@ class System:
 
     def sys_unused(self, v: int, n: int) -> None:
         """Tells the OS that the contents of [v, v+n) are not needed (sysUnused)."""
+        self.judge_unused(v, n, self.unused_at(v, n))
 
     def sys_used(self, v: int, n: int) -> None:
         """Tells the OS that [v, v+n) is needed again (sysUsed)."""
@@ -84,3 +100,10 @@ class System:
 
     def judge_used(self, v: int, n: int, answer: Answer) -> None:
         """What the runtime makes of a refused sysUsed."""
+
+    def unused_at(self, v: int, n: int) -> Answer:
+        """What the kernel answers a sysUnused."""
+        return v
+
+    def judge_unused(self, v: int, n: int, answer: Answer) -> None:
+        """What the runtime makes of the answer to a sysUnused, and of its arguments."""
