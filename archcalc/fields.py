@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from archcalc import quantities, strictyaml
 from archcalc.strictyaml import Document, Node, Scalar, Sequence
@@ -20,21 +19,25 @@ from archcalc.strictyaml import Document, Node, Scalar, Sequence
 INVALID: Any = type("Invalid", (), {"__repr__": lambda self: "INVALID"})()
 """What reading gives where there is a fault; the fault is in the document."""
 
-# Longer numbers than any address space has; Python itself refuses to read enormous ones.
+# More digits than any address has; Python itself refuses to read enormous numbers.
 _LONGEST_NUMBER = 40
 
 _INT = re.compile(r"-?(?:0|[1-9][0-9]*)|0x[0-9a-fA-F]+|0o[0-7]+")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
-_OLD_INT = re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)")
-_SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?")
+# Seldom needed, so compiled when they are.
+_FLOAT = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
+_NO_NUMBER = ("+.inf", "-.inf", ".inf", ".nan")
+_OLD_INT = r"[-+]?(?:0b_*[01][01_]*|0x_*[0-9a-fA-F][0-9a-fA-F_]*|[0-9][0-9_]*)"
+_SEXAGESIMAL = r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"
 _OLD_BOOL = {"yes": "true", "no": "false", "on": "true", "off": "false", "true": "true", "false": "false"}
+_NULL = ("~", "null", "Null", "NULL")
+# Only these can begin anything but text.
+_NOT_TEXT = frozenset("0123456789-+.~ynotfYNOTF")
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """What a scalar means: its type, its value, or why it has no sure one."""
+class Meaning(NamedTuple):
+    """What a scalar means: its type, its value, its words in a message, and what was perhaps meant."""
 
-    type: str  # "int", "float", "bool", "null", "text", or "unsure"
+    type: str  # "int", "float", "bool", "null", "text", or "unsure": readers differ over it
     value: Any
     words: str
     suggestion: str = ""
@@ -43,30 +46,27 @@ class Meaning:
 def meaning(scalar: Scalar) -> Meaning:
     """A scalar by YAML 1.2's core schema; "unsure" where YAML 1.1 read it as something else."""
     text = scalar.text
-    if scalar.quoted:
+    if scalar.quoted or (text and text[0] not in _NOT_TEXT):
         return Meaning("text", text, f"the text {_shown(text)}")
-    if not text or not (text[0].isdigit() or text[0] in "-+.~" or text[0].lower() in "ynotf"):
-        # Only these can begin anything but text.
-        if not text:
-            return Meaning("null", None, "nothing")
-        return Meaning("text", text, f"the text {_shown(text)}")
-    if _INT.fullmatch(text):
-        if len(text) > _LONGEST_NUMBER:
-            return Meaning("unsure", text, f"a number of {len(text)} digits", "")
-        return Meaning("int", int(text, 0), f"the number {text}")
+    if not text or text in _NULL:
+        return Meaning("null", None, "nothing")
     if text in ("true", "false"):
         return Meaning("bool", text == "true", text)
-    if text in ("~", "null", "Null", "NULL"):
-        return Meaning("null", None, "nothing")
     if text.lower() in _OLD_BOOL:
-        return Meaning("unsure", text, f"{text}, which not every reader takes for the same", _OLD_BOOL[text.lower()])
-    if _OLD_INT.fullmatch(text):
-        return Meaning("unsure", text, f"the number {_shown(text)} in a form that YAML 1.1 and 1.2 read differently", _plain_number(text))
-    if _SEXAGESIMAL.fullmatch(text):
-        return Meaning("unsure", text, f"{text}, which YAML 1.1 reads in base 60", f'"{text}"')
-    if len(text) <= _LONGEST_NUMBER and _FLOAT.fullmatch(text):
-        return Meaning("float", float(text.replace(".inf", "inf").replace(".nan", "nan")), f"the number {text}") \
-            if text.lower().lstrip("+-") not in (".inf", ".nan") else Meaning("float", float(text.lower().replace(".", "")), text)
+        return Meaning("unsure", text, f"{text}, a bool to some readers only", _OLD_BOOL[text.lower()])
+    if len(text) <= _LONGEST_NUMBER:
+        if _INT.fullmatch(text):
+            return Meaning("int", int(text, 0), f"the number {text}")
+        if re.fullmatch(_OLD_INT, text):
+            return Meaning("unsure", text, f"{text}, a number that readers differ over", _plain_number(text))
+        if re.fullmatch(_SEXAGESIMAL, text):
+            return Meaning("unsure", text, f"{text}, a number in base 60 to some readers", f'"{text}"')
+        if re.fullmatch(_FLOAT, text):
+            return Meaning("float", float(text), f"the number {text}")
+        if text.lower() in _NO_NUMBER:
+            return Meaning("float", float(text.lower().replace(".", "")), text)
+    elif text.lstrip("+-").isdigit():
+        return Meaning("unsure", text, f"a number of {len(text)} digits")
     return Meaning("text", text, f"the text {_shown(text)}")
 
 
@@ -75,10 +75,11 @@ def _shown(text: str) -> str:
 
 
 def _plain_number(text: str) -> str:
-    sign = "-" if text[0] == "-" else ""
-    digits = text.lstrip("+-").replace("_", "")
+    """The number as every reader takes it; leading zeros are taken for nothing."""
+    sign, digits = ("-" if text[0] == "-" else ""), text.lstrip("+-").replace("_", "")
     if digits[:2] in ("0x", "0b"):
-        return f"{sign}{digits}" if digits[:2] == "0x" else f"{sign}{hex(int(digits[2:], 2))}"
+        value = int(digits, 0)
+        return f"-{value}" if sign else hex(value)
     return f"{sign}{digits.lstrip('0') or '0'}"
 
 
@@ -120,13 +121,15 @@ class Kind:
         return INVALID
 
 
-@dataclass(frozen=True, slots=True)
 class Int(Kind):
     """An integer from low to high, both included; decimal, 0x… or 0o…."""
 
-    low: int = 0
-    high: int = (1 << 64) - 1
-    what: str = "an integer"
+    what = "an integer"
+    highest = (1 << 64) - 1
+
+    def __init__(self, low: int = 0, high: int | None = None) -> None:
+        self.low = low
+        self.high = self.highest if high is None else high
 
     def read(self, node: Node, document: Document, path: str) -> Any:
         if not isinstance(node, Scalar) or (found := meaning(node)).type != "int":
@@ -154,11 +157,10 @@ def _number(value: int) -> str:
     return hex(value) if value > 0xFFFFFF else str(value)
 
 
-@dataclass(frozen=True, slots=True)
 class PowerOfTwo(Int):
     """A power of two; 0 where low is 0."""
 
-    what: str = "a power of two"
+    what = "a power of two"
 
     def checked(self, value: int, node: Node, document: Document, path: str) -> Any:
         if value & (value - 1):
@@ -173,11 +175,10 @@ class PowerOfTwo(Int):
         return {"type": "integer", "enum": [0, *powers] if self.low == 0 else powers}
 
 
-@dataclass(frozen=True, slots=True)
 class Size(Int):
     """Bytes, as an integer or as text such as 64k or 1.5g."""
 
-    what: str = "a size such as 64k, 1.5g or plain bytes,"
+    what = "a size such as 64k, 1.5g or plain bytes,"
 
     def read(self, node: Node, document: Document, path: str) -> Any:
         if isinstance(node, Scalar) and meaning(node).type == "text":
@@ -200,15 +201,13 @@ class Size(Int):
         }
 
 
-@dataclass(frozen=True, slots=True)
 class Address(Int):
     """An address in a 64-bit space; the end of the whole space, 2^64, is one too."""
 
-    high: int = 1 << 64
-    what: str = "an address"
+    what = "an address"
+    highest = 1 << 64
 
 
-@dataclass(frozen=True, slots=True)
 class Bool(Kind):
     """true or false, spelt so."""
 
@@ -224,13 +223,13 @@ class Bool(Kind):
         return {"type": "boolean"}
 
 
-@dataclass(frozen=True, slots=True)
 class Text(Kind):
     """Text that a pattern matches whole; a number or a bool wants quotes to be text."""
 
-    pattern: str = ""
-    what: str = "text"
-    longest: int = 10_000
+    def __init__(self, pattern: str = "", what: str = "text", longest: int = 10_000) -> None:
+        self.pattern = pattern
+        self.what = what
+        self.longest = longest
 
     def read(self, node: Node, document: Document, path: str) -> Any:
         if not isinstance(node, Scalar):
@@ -250,20 +249,25 @@ class Text(Kind):
         return {"type": "string"} | ({"pattern": f"^(?:{self.pattern})$"} if self.pattern else {})
 
 
-@dataclass(frozen=True, slots=True)
 class Choice(Kind):
     """One of a few words, or of a few numbers."""
 
-    options: tuple[str | int, ...]
+    def __init__(self, options: tuple[str | int, ...]) -> None:
+        self.options = options
 
     def read(self, node: Node, document: Document, path: str) -> Any:
         if isinstance(node, Scalar):
             found = meaning(node)
             if found.type in ("text", "int"):
-                if any(found.value == option and type(found.value) is type(option) for option in self.options):
+                if any(
+                    found.value == option and type(found.value) is type(option) for option in self.options
+                ):
                     return found.value
                 document.fault(
-                    node, "out-of-range", f"{path} is {found.words}", self.words(),
+                    node,
+                    "out-of-range",
+                    f"{path} is {found.words}",
+                    self.words(),
                     nearest(node.text, map(str, self.options)),
                 )
                 return INVALID
@@ -277,12 +281,15 @@ class Choice(Kind):
         return {"enum": list(self.options)}
 
 
-@dataclass(frozen=True, slots=True)
 class Null(Kind):
     """Nothing: `~`, `null`, or an empty place."""
 
     def read(self, node: Node, document: Document, path: str) -> Any:
-        return None if isinstance(node, Scalar) and meaning(node).type == "null" else self.wrong(node, document, path)
+        return (
+            None
+            if isinstance(node, Scalar) and meaning(node).type == "null"
+            else self.wrong(node, document, path)
+        )
 
     def words(self) -> str:
         return "nothing"
@@ -291,12 +298,12 @@ class Null(Kind):
         return {"type": "null"}
 
 
-@dataclass(frozen=True, slots=True)
 class Number(Kind):
     """A number, whole or not, from low to high."""
 
-    low: float = 0.0
-    high: float = 1e300
+    def __init__(self, low: float = 0.0, high: float = 1e300) -> None:
+        self.low = low
+        self.high = high
 
     def read(self, node: Node, document: Document, path: str) -> Any:
         if not isinstance(node, Scalar) or (found := meaning(node)).type not in ("int", "float"):
@@ -313,7 +320,6 @@ class Number(Kind):
         return {"type": "number", "minimum": self.low, "maximum": self.high}
 
 
-@dataclass(frozen=True, slots=True)
 class Anything(Kind):
     """Any scalar, list or mapping, by YAML 1.2's meaning; scalars that are not sure are refused."""
 
@@ -334,14 +340,14 @@ class Anything(Kind):
         return {}
 
 
-@dataclass(frozen=True, slots=True)
 class ListOf(Kind):
     """A list of one kind. With `alone`, a single value stands for a list of it."""
 
-    item: Kind
-    shortest: int = 0
-    longest: int = 10_000
-    alone: bool = False
+    def __init__(self, item: Kind, shortest: int = 0, longest: int = 10_000, alone: bool = False) -> None:
+        self.item = item
+        self.shortest = shortest
+        self.longest = longest
+        self.alone = alone
 
     def read(self, node: Node, document: Document, path: str) -> Any:
         if not isinstance(node, Sequence):
@@ -360,7 +366,12 @@ class ListOf(Kind):
         return f"a list{least}, each {self.item.words()}" + (", or one alone" if self.alone else "")
 
     def schema(self) -> dict[str, Any]:
-        items = {"type": "array", "items": self.item.schema(), "minItems": self.shortest, "maxItems": self.longest}
+        items = {
+            "type": "array",
+            "items": self.item.schema(),
+            "minItems": self.shortest,
+            "maxItems": self.longest,
+        }
         return {"anyOf": [self.item.schema(), items]} if self.alone else items
 
 
@@ -376,13 +387,13 @@ class Group(dict[str, Any]):
         self.at: dict[str, tuple[int, int]] = {}
 
 
-@dataclass(frozen=True, slots=True)
 class MapOf(Kind):
     """A mapping with keys of the file's own, all values of one kind."""
 
-    value: Kind
-    key_pattern: str = ""
-    key_words: str = "a name"
+    def __init__(self, value: Kind, key_pattern: str = "", key_words: str = "a name") -> None:
+        self.value = value
+        self.key_pattern = key_pattern
+        self.key_words = key_words
 
     def read(self, node: Node, document: Document, path: str) -> Any:
         if not isinstance(node, strictyaml.Mapping):
@@ -411,16 +422,24 @@ class MapOf(Kind):
         }
 
 
-@dataclass(frozen=True, slots=True)
 class Either(Kind):
     """A scalar of one kind, a list of another, a mapping of a third: told apart by their shape."""
 
-    scalar: Kind | None = None
-    sequence: Kind | None = None
-    mapping: Kind | None = None
+    def __init__(
+        self, scalar: Kind | None = None, sequence: Kind | None = None, mapping: Kind | None = None
+    ) -> None:
+        self.scalar = scalar
+        self.sequence = sequence
+        self.mapping = mapping
 
     def read(self, node: Node, document: Document, path: str) -> Any:
-        shape = self.scalar if isinstance(node, Scalar) else self.sequence if isinstance(node, Sequence) else self.mapping
+        shape = (
+            self.scalar
+            if isinstance(node, Scalar)
+            else self.sequence
+            if isinstance(node, Sequence)
+            else self.mapping
+        )
         return self.wrong(node, document, path) if shape is None else shape.read(node, document, path)
 
     def words(self) -> str:
@@ -430,12 +449,12 @@ class Either(Kind):
         return {"anyOf": [kind.schema() for kind in (self.scalar, self.sequence, self.mapping) if kind]}
 
 
-@dataclass(frozen=True, slots=True)
 class Checked(Kind):
     """A kind with a condition of its own: `why` says what is wrong with a value, or nothing."""
 
-    kind: Kind
-    why: Callable[[Any], str]
+    def __init__(self, kind: Kind, why: Callable[[Any], str]) -> None:
+        self.kind = kind
+        self.why = why
 
     def read(self, node: Node, document: Document, path: str) -> Any:
         value = self.kind.read(node, document, path)
@@ -451,16 +470,17 @@ class Checked(Kind):
         return self.kind.schema()
 
 
-@dataclass(frozen=True, slots=True)
 class Field:
     """One key of a section: its kind, a line of help with the unit, whether it must stand there."""
 
-    kind: Kind
-    help: str
-    required: bool = False
+    __slots__ = ("help", "kind", "required")
+
+    def __init__(self, kind: Kind, help: str, required: bool = False) -> None:
+        self.kind = kind
+        self.help = help
+        self.required = required
 
 
-@dataclass(frozen=True, slots=True)
 class Section(Kind):
     """A mapping with a fixed set of keys.
 
@@ -468,11 +488,13 @@ class Section(Kind):
     come from another one: what is required is for who puts them together to miss.
     """
 
-    fields: Mapping[str, Field]
-    partial: bool = False
+    def __init__(self, fields: Mapping[str, Field], name: str = "", partial: bool = False) -> None:
+        self.fields = fields
+        self.name = name
+        self.partial = partial
 
     def read(self, node: Node, document: Document, path: str = "") -> Any:
-        """A Group of the keys that stand there and are well; faults for all others, and for what is missing."""
+        """A Group of the keys that are well; a fault for each of the others, and for each that is missing."""
         if not isinstance(node, strictyaml.Mapping):
             return self.wrong(node, document, path)
         prefix = f"{path}." if path else ""
@@ -483,7 +505,10 @@ class Section(Kind):
             field = self.fields.get(key.text)
             if field is None:
                 document.fault(
-                    key, "unknown-key", f"unknown key {_shown(key.text)}{where}", f"one of {', '.join(self.fields)}",
+                    key,
+                    "unknown-key",
+                    f"unknown key {_shown(key.text)}{where}",
+                    f"one of {', '.join(self.fields)}",
                     nearest(key.text, self.fields),
                 )
                 continue
@@ -503,11 +528,13 @@ class Section(Kind):
         return f"a mapping with {', '.join(self.fields)}"
 
     def schema(self) -> dict[str, Any]:
-        schema: dict[str, Any] = {
+        schema: dict[str, Any] = {"title": self.name} if self.name else {}
+        schema |= {
             "type": "object",
             "additionalProperties": False,
             "properties": {
-                name: {"description": field.help, **field.kind.schema()} for name, field in self.fields.items()
+                name: {"description": field.help, **field.kind.schema()}
+                for name, field in self.fields.items()
             },
         }
         required = [name for name, field in self.fields.items() if field.required]

@@ -12,6 +12,7 @@ from archcalc.errors import Fault, ProfileFault
 from archcalc.profile import Profile
 
 _HERE = Path(__file__).parent
+_SHARED = ("os", "arch")
 
 
 @cache
@@ -23,14 +24,15 @@ def folder() -> Path:
 
 @cache
 def _files() -> dict[str, Path]:
-    ports = {path.stem.replace("-", "/", 1): path for path in folder().glob("*.yaml")}
-    shared = {f"{kind}/{path.stem}": path for kind in ("os", "arch") for path in folder().glob(f"{kind}/*.yaml")}
-    return {**ports, **shared}
+    files = {path.stem.replace("-", "/", 1): path for path in folder().glob("*.yaml")}
+    for kind in _SHARED:
+        files |= {f"{kind}/{path.stem}": path for path in (folder() / kind).glob("*.yaml")}
+    return files
 
 
 @cache
 def _names() -> tuple[str, ...]:
-    return tuple(sorted(name for name in _files() if not name.startswith(("os/", "arch/"))))
+    return tuple(sorted(name for name in _files() if name.partition("/")[0] not in _SHARED))
 
 
 def names() -> list[str]:
@@ -43,16 +45,21 @@ def file_of(name: str) -> Path | None:
     return _files().get(name)
 
 
-def nearest(name: str) -> str:
-    """The name of ours that was probably meant, or nothing."""
+def shown(name: str) -> str:
+    """How messages name a file of ours: its path in the project."""
+    kind = name.partition("/")[0]
+    return f"platforms/{name if kind in _SHARED else name.replace('/', '-')}.yaml"
+
+
+def nearest_file(name: str) -> str:
+    """What of ours was probably meant as something to inherit, or nothing."""
     return fields.nearest(name, _files())
 
 
-@cache
 def load(name: str) -> Profile:
     """The profile of one platform. Raises ProfileFault where there is no such platform."""
     if name not in _names():
-        raise ProfileFault(unknown(name))
+        raise ProfileFault(_unknown(name))
     return profile.load_ours(name)
 
 
@@ -61,12 +68,9 @@ def load_file(path: str | Path) -> Profile:
     return profile.load_file(path)
 
 
-def unknown(name: str) -> Fault:
-    """The fault of naming a platform that there is none of."""
-    return Fault(
-        f"no platform {name}", f"goos/goarch, a pattern such as linux/*, or all; {len(_names())} are known",
-        fields.nearest(name, _names()), "platform-unknown",
-    )
+def _unknown(name: str) -> Fault:
+    expected = f"one of the {len(_names())} platforms, a glob such as linux/*, or all"
+    return Fault(f"there is no platform {name}", expected, fields.nearest(name, _names()), "platform-unknown")
 
 
 def resolve(patterns: Iterable[str], extra_files: Iterable[str | Path] = ()) -> list[Profile]:
@@ -84,19 +88,18 @@ def resolve(patterns: Iterable[str], extra_files: Iterable[str | Path] = ()) -> 
         except ProfileFault as error:
             faults.extend(error.faults)
             continue
-        if loaded.name in own:
-            faults.append(
-                Fault(f"a second profile named {loaded.name}", f"one; the first is {own[loaded.name].file}",
-                      id="profile-name-taken", file=loaded.file, line=1, column=1)
-            )
-        own[loaded.name] = loaded
+        first = own.setdefault(loaded.name, loaded)
+        if first is not loaded and first.file != loaded.file:
+            found = f"a second profile named {loaded.name}"
+            expected = f"another name; the first is in {first.file}"
+            faults.append(Fault(found, expected, id="profile-name-taken", file=loaded.file, line=1, column=1))
     known = sorted({*_names(), *own})
     chosen: dict[str, None] = {}
     for pattern in patterns:
-        found = known if pattern == "all" else [name for name in known if fnmatchcase(name, pattern)]
-        if not found and not faults:
-            faults.append(unknown(pattern))
-        chosen.update(dict.fromkeys(found))
+        found_names = known if pattern == "all" else [name for name in known if fnmatchcase(name, pattern)]
+        if not found_names and not faults:  # it may name a profile whose file is at fault
+            faults.append(_unknown(pattern))
+        chosen.update(dict.fromkeys(found_names))
     if faults:
         raise ProfileFault(*faults)
     return [own[name] if name in own else load(name) for name in chosen]

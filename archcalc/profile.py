@@ -1,169 +1,36 @@
 """From YAML to a frozen `Profile`: the facts about a platform, merged, each with the line that it comes from.
 
-A profile file says what is its own and inherits the rest: `inherit` names
+A profile's file says what is its own and inherits the rest: `inherit` names
 files of ours (`linux/arm64`, `os/linux`, `arch/arm64`) or paths beside it, the
-later ones over the earlier, the file's own facts over all. What a file may say
-is declared here once; reading, the JSON Schema and `profile new` follow it.
+later ones over the earlier, the file's own facts over all. The merged whole must
+be complete and must not contradict itself. What can stand in a file is declared
+in `profile_fields`.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from archcalc import strictyaml
 from archcalc.errors import Fault, ProfileFault
-from archcalc.fields import (
-    Address,
-    Bool,
-    Choice,
-    Field,
-    Group,
-    Int,
-    ListOf,
-    MapOf,
-    PowerOfTwo,
-    Section,
-    Size,
-    Text,
-    read_file,
-)
+from archcalc.fields import Group, read_file
+from archcalc.profile_fields import FILE, SECTIONS
 from archcalc.strictyaml import Document
 
-SCHEMA_VERSION = 1
+# A chain of inheritance is two or three files long; the limit only keeps a mistake from going on and on.
+_LONGEST_CHAIN = 16
 
-PLATFORM_PATTERN = "[a-z][a-z0-9]*/[a-z0-9]+"
-
-ARCH = Section(
-    {
-        "ptr_size": Field(Choice((4, 8)), "bytes of a pointer and of uintptr (sys.PtrSize)", True),
-        "reg_size": Field(Choice((4, 8)), "bytes of a register (sys.RegSize); more than ptr_size on amd64p32", True),
-        "big_endian": Field(Bool(), "whether the most significant byte comes first (sys.BigEndian)", True),
-        "arch_family": Field(
-            Text("[A-Z][A-Z0-9]*", "a family's name, such as AMD64 or ARM"),
-            "the family that the architecture belongs to, by the name of its constant (sys.ArchFamily)",
-            True,
-        ),
-        "cache_line_size": Field(PowerOfTwo(8, 4096), "bytes that structures are padded to (sys.CacheLineSize)", True),
-        "default_phys_page_size": Field(
-            PowerOfTwo(512, 1 << 30),
-            "bytes of a physical page where nothing tells better (sys.DefaultPhysPageSize)",
-            True,
-        ),
-        "pc_quantum": Field(Choice((1, 2, 4)), "bytes of the smallest instruction (sys.PCQuantum)", True),
-        "int64_align": Field(Choice((4, 8)), "alignment of a 64-bit integer in bytes (sys.Int64Align)", True),
-        "huge_page_size": Field(
-            PowerOfTwo(0, 1 << 34), "bytes of a huge page that sysUnused minds, or 0 (sys.HugePageSize)", True
-        ),
-        "min_frame_size": Field(
-            Int(0, 4096), "bytes at the bottom of each frame that the callee may use (sys.MinFrameSize)", True
-        ),
-        "stack_guard_multiplier": Field(
-            Int(1, 16), "factor of the stack guard: 1, or 2 in a build with -N (sys.StackGuardMultiplier)", True
-        ),
-        "ctz_in_assembly": Field(
-            Bool(), "whether counting zeros is assembly, so that internal/sys/intrinsics.go is not built", True
-        ),
-    },
-    partial=True,
-)
-
-OS = Section(
-    {
-        "mem": Field(
-            Choice(("linux", "bsd", "darwin", "windows", "plan9", "solaris", "nacl")),
-            "how memory is got: the mem_*.go of the system and its kernel's habits",
-            True,
-        ),
-        "netpoll": Field(Bool(), "whether the runtime polls the network, so that netpoll.go is built", True),
-    },
-    partial=True,
-)
-
-TAKEN = Section(
-    {
-        "from": Field(Address(), "first address that is taken", True),
-        "to": Field(Address(), "first address after it", True),
-        "what": Field(Text(), "who has it"),
-    }
-)
-
-MACHINE = Section(
-    {
-        "user_address_bits": Field(Int(20, 64), "bits of the addresses that a process can have", True),
-        "address_low": Field(Address(), "lowest address that can be mapped", True),
-        "address_high": Field(Address(), "first address beyond those that can be mapped", True),
-        "mmap_base": Field(Address(), "where the system looks first for memory that names no address", True),
-        "mmap_direction": Field(Choice(("up", "down")), "which way it looks from there", True),
-        "hints_honoured": Field(Bool(), "whether memory comes where it was asked for when that is free", True),
-        "phys_page_size": Field(PowerOfTwo(512, 1 << 30), "bytes of a physical page of the usual kernel", True),
-        "phys_page_sizes": Field(
-            ListOf(PowerOfTwo(512, 1 << 30), 1, 16), "bytes of a physical page that the port's kernels can have", True
-        ),
-        "allocation_granularity": Field(
-            PowerOfTwo(512, 1 << 30), "bytes that the start of a reservation is aligned to; without it, a page"
-        ),
-        "segment_alignment": Field(
-            PowerOfTwo(512, 1 << 30), "bytes that the linker aligns the program's segments to", True
-        ),
-        "data_end": Field(
-            Address(), "end of a small program's data segment (firstmoduledata.end); 32-bit hints follow from it", True
-        ),
-        "image_start": Field(Address(), "where the program begins in memory", True),
-        "image_size": Field(
-            Size(0, 1 << 48), "bytes of address space that the program takes before its heap; without it, its extent"
-        ),
-        "ulimit_v": Field(Size(), "limit of the address space in bytes (RLIMIT_AS); without it, none"),
-        "rlimit_data": Field(Size(), "limit of the data segment in bytes (RLIMIT_DATA); without it, none"),
-        "overcommit": Field(
-            Choice((0, 1, 2)),
-            "what linux promises: 0 all but the absurd, 1 anything, 2 no more than the commit limit (vm.overcommit_memory)",
-        ),
-        "ram_and_swap": Field(Size(), "bytes of memory and swap, which the absurd is measured by; without it, plenty"),
-        "commit_limit": Field(Size(), "bytes that can be committed on the whole machine; without it, any"),
-        "max_map_count": Field(Int(1, 1 << 31), "mappings that a process can have (vm.max_map_count)"),
-        "page_tables_charged": Field(Bool(), "whether reserving commits page tables, as Windows did before 8.1"),
-        "segment_limit": Field(Size(), "bytes that Plan 9 lets one segment become"),
-        "taken": Field(ListOf(TAKEN), "address ranges that something else has already"),
-    },
-    partial=True,
-)
-
-CONSTANTS = MapOf(
-    Int(-(1 << 63), (1 << 64) - 1), "_?[A-Za-z][A-Za-z0-9_]*", "a constant's name in package runtime"
-)
-
-FILE = Section(
-    {
-        "schema": Field(Choice((SCHEMA_VERSION,)), "version of this form of file", True),
-        "platform": Field(Text(PLATFORM_PATTERN, "goos/goarch, such as linux/amd64"), "GOOS/GOARCH"),
-        "name": Field(
-            Text("[A-Za-z0-9][A-Za-z0-9._/-]*", "a name of letters, digits and . _ - /", 100),
-            "what the profile is called beside others of its platform; without it, the platform",
-        ),
-        "about": Field(Text(), "a line for people"),
-        "inherit": Field(
-            ListOf(Text(what="a platform, os/NAME, arch/NAME, or the path of a .yaml file", longest=4096), alone=True),
-            "where facts come from that do not stand here; later ones win",
-        ),
-        "arch": Field(ARCH, "the architecture, as Go's runtime/internal/sys has it"),
-        "os": Field(OS, "the operating system, as the runtime treats it"),
-        "constants": Field(CONSTANTS, "constants of package runtime that the system's headers gave"),
-        "machine": Field(MACHINE, "the usual machine: its address space and how it hands out memory"),
-    }
-)
-
-_SECTIONS = {"arch": ARCH, "os": OS, "machine": MACHINE}
-
-# What an architecture of Go's is, whoever runs on it: a profile of a known GOARCH cannot say otherwise.
+# What an architecture is, whoever runs on it: a profile of a GOARCH that Go knows cannot say otherwise.
 _ARCH_IDENTITY = ("ptr_size", "reg_size", "big_endian", "arch_family", "pc_quantum", "min_frame_size")
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a fact stands; line and column count from 1."""
 
     file: str
@@ -177,25 +44,58 @@ class Origin:
 Fact = int | bool | str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Profile:
     """One platform's facts. Sizes are bytes, addresses plain ints.
 
     `facts` has all scalar facts by name: of the architecture, the system, the
     machine, and the system's constants under Go's own names. `machine` has the
-    machine's alone, `taken` and `phys_page_sizes` among them. `origins` tells for
-    each key of both which line it comes from.
+    machine's alone, `taken` and `phys_page_sizes` among them; `constants` the
+    constants alone. `origins` tells for each key which line it comes from.
     """
 
     platform: str
-    goos: str
-    goarch: str
     name: str
     file: str
     facts: Mapping[str, Fact]
     machine: Mapping[str, Any]
     constants: Mapping[str, int]
     origins: Mapping[str, Origin] = field(repr=False)
+
+    @property
+    def goos(self) -> str:
+        """The operating system, by Go's name."""
+        return self.platform.partition("/")[0]
+
+    @property
+    def goarch(self) -> str:
+        """The architecture, by Go's name."""
+        return self.platform.partition("/")[2]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For other processes: read-only views cannot be pickled, what they show can."""
+        views = (self.facts, self.machine, self.constants, self.origins)
+        return _profile, (self.platform, self.name, self.file, *map(dict, views))
+
+
+def _profile(
+    platform: str,
+    name: str,
+    file: str,
+    facts: dict[str, Fact],
+    machine: dict[str, Any],
+    constants: dict[str, int],
+    origins: dict[str, Origin],
+) -> Profile:
+    return Profile(
+        platform,
+        name,
+        file,
+        MappingProxyType(facts),
+        MappingProxyType(machine),
+        MappingProxyType(constants),
+        MappingProxyType(origins),
+    )
 
 
 def load_file(path: str | Path) -> Profile:
@@ -213,16 +113,24 @@ def validate(path: str | Path) -> list[Fault]:
 
 def read(path: str | Path) -> tuple[Profile | None, list[Fault]]:
     """The profile in a file, or None and why not."""
-    reader = _Reader()
-    merged = reader.file(str(path))
-    profile = reader.profile(merged) if merged is not None else None
-    faults = _in_order(reader.faults)
-    return (None if faults else profile), faults
+    return _finish(_Reader(), str(path), str(path))
 
 
-def _in_order(faults: list[Fault]) -> list[Fault]:
-    """Each fault once, by file and place; a file inherited twice has the same faults twice."""
-    return sorted(dict.fromkeys(faults), key=lambda fault: (fault.file, fault.line, fault.column))
+@cache
+def load_ours(name: str) -> Profile:
+    """The profile of one of our platforms. Raises ProfileFault, which would be a fault of ours."""
+    from archcalc import platforms
+
+    profile, faults = _finish(_Reader(), str(platforms.file_of(name)), platforms.shown(name))
+    if profile is None:
+        raise ProfileFault(*faults)
+    return profile
+
+
+def _finish(reader: _Reader, path: str, shown: str) -> tuple[Profile | None, list[Fault]]:
+    merged = reader.file(path, shown)
+    profile = reader.profile(merged) if merged is not None and not reader.faults else None
+    return profile, strictyaml.in_order(reader.faults)
 
 
 @dataclass(slots=True)
@@ -230,139 +138,204 @@ class _Merged:
     """What a file and all that it inherits say together; origins stand beside the values."""
 
     file: str
-    place: tuple[int, int] = (1, 1)
+    place: tuple[int, int]
     top: dict[str, str] = field(default_factory=dict)
     sections: dict[str, dict[str, Any]] = field(
         default_factory=lambda: {"arch": {}, "os": {}, "constants": {}, "machine": {}}
     )
     origins: dict[str, Origin] = field(default_factory=dict)
 
-    def over(self, below: _Merged) -> None:
-        """Lays what `below` says over what is here."""
+    def take(self, below: _Merged) -> None:
+        """Lays what another file says over what is here. Its name and its words about itself stay its own."""
         for name, values in below.sections.items():
             self.sections[name].update(values)
         self.origins.update(below.origins)
         if "platform" in below.top:
             self.top["platform"] = below.top["platform"]
 
-
-class _Reader:
-    """Reads a file and what it inherits; every fault of all of them is in `faults`."""
-
-    # Our own files are read once a process; nobody changes them under a run.
-    _ours: dict[str, tuple[_Merged | None, tuple[Fault, ...]]] = {}
-
-    def __init__(self) -> None:
-        self.faults: list[Fault] = []
-        self.open_files: list[str] = []
-
-    def file(self, path: str, shown: str = "") -> _Merged | None:
-        shown = shown or path
-        document = Document(shown, "profile", self.faults, ProfileFault)
-        data = strictyaml.read_bytes(path, document)
-        if data is None:
-            return None
-        group = read_file(data, FILE, document)
-        if group is None:
-            return None
-        merged = _Merged(shown, (group.line, group.column))
-        self.open_files.append(_identity(path))
-        for parent in group.get("inherit", ()):
-            below = self.inherited(parent, path, document, group.at["inherit"])
-            if below is not None:
-                merged.over(below)
-        self.open_files.pop()
-        self.own(group, merged, shown)
-        return merged
-
-    def own(self, group: Group, merged: _Merged, shown: str) -> None:
+    def take_own(self, group: Group) -> None:
+        """Lays the file's own facts over what it inherits."""
         for key in ("platform", "name", "about"):
             if key in group:
-                merged.top[key] = group[key]
-                merged.origins[key] = Origin(shown, *group.at[key])
-        for name, values in merged.sections.items():
+                self.top[key] = group[key]
+                self.origins[key] = Origin(self.file, *group.at[key])
+        for name, values in self.sections.items():
             section: Group | None = group.get(name)
             if section is not None:
                 values.update(section)
                 for key, place in section.at.items():
-                    merged.origins[key] = Origin(shown, *place)
+                    self.origins[key] = Origin(self.file, *place)
+
+
+@cache
+def _ours(name: str) -> tuple[_Merged | None, list[Fault]]:
+    """One of our own files with what it inherits; read once a process, since none changes under a run."""
+    from archcalc import platforms
+
+    reader = _Reader()
+    return reader.file(str(platforms.file_of(name)), platforms.shown(name)), reader.faults
+
+
+class _Reader:
+    """Reads a file and what it inherits; every fault of all of them is in `faults`."""
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+        self.open: list[str] = []
+        self.done: dict[str, _Merged | None] = {}
+
+    def file(self, path: str, shown: str) -> _Merged | None:
+        """A file with what it inherits, or None where it cannot be read at all."""
+        identity = os.path.realpath(path)
+        if identity not in self.done:
+            self.open.append(identity)
+            self.done[identity] = self.read(path, shown)
+            self.open.pop()
+        return self.done[identity]
+
+    def read(self, path: str, shown: str) -> _Merged | None:
+        document = Document(shown, "profile", self.faults, ProfileFault)
+        data = strictyaml.read_bytes(path, document)
+        group = read_file(data, FILE, document) if data is not None else None
+        if group is None:
+            return None
+        merged = _Merged(shown, (group.line, group.column))
+        for parent in group.get("inherit", ()):
+            below = self.inherited(parent, path, document, group.at["inherit"])
+            if below is not None:
+                merged.take(below)
+        merged.take_own(group)
+        return merged
 
     def inherited(self, name: str, path: str, document: Document, place: tuple[int, int]) -> _Merged | None:
         from archcalc import platforms
 
-        if name.endswith((".yaml", ".yml")):
-            beside = str(Path(path).parent / name)
-            if self.loops(beside, name, document, place):
+        if not name.endswith((".yaml", ".yml")):
+            if platforms.file_of(name) is None:
+                known = "a platform of ours, os/NAME, arch/NAME, or the path of a .yaml file"
+                found = f"there is no {name} to inherit"
+                document.fault(place, "unknown-parent", found, known, platforms.nearest_file(name))
                 return None
-            return self.file(beside)
-        ours = platforms.file_of(name)
-        if ours is None:
-            document.fault(
-                place, "unknown-parent", f"there is no {name} to inherit",
-                "a platform of ours, os/NAME, arch/NAME, or the path of a .yaml file",
-                platforms.nearest(name),
-            )
+            merged, faults = _ours(name)
+            self.faults.extend(faults)
+            return merged
+        beside = os.path.join(os.path.dirname(path), name)
+        if os.path.realpath(beside) in self.open:
+            document.fault(place, "inherit-loop", f"{name} inherits from this file, in the end", "no loop")
             return None
-        if self.loops(str(ours), name, document, place):
+        if len(self.open) >= _LONGEST_CHAIN:
+            found = f"{name} is the {_LONGEST_CHAIN + 1}th file in a chain of inheritance"
+            document.fault(place, "inherit-too-long", found, f"at most {_LONGEST_CHAIN}")
             return None
-        return self.ours(name, str(ours))
-
-    def loops(self, path: str, name: str, document: Document, place: tuple[int, int]) -> bool:
-        if _identity(path) not in self.open_files:
-            return False
-        document.fault(place, "inherit-loop", f"{name} inherits from this file, in the end", "no loop")
-        return True
-
-    def ours(self, name: str, path: str) -> _Merged | None:
-        if name not in self._ours:
-            reader = _Reader()
-            reader.open_files = self.open_files
-            self._ours[name] = (reader.file(path, f"platforms/{_stem(name)}.yaml"), tuple(reader.faults))
-        merged, faults = self._ours[name]
-        self.faults.extend(faults)
-        return merged
+        return self.file(beside, beside)
 
     def profile(self, merged: _Merged) -> Profile | None:
-        """The whole: what is missing is noted, and what contradicts."""
+        """The whole: what is missing is noted, and what contradicts; then there is no profile."""
         document = Document(merged.file, "profile", self.faults, ProfileFault)
         platform = merged.top.get("platform")
         if platform is None:
             document.fault(merged.place, "missing-key", "no platform", "platform: goos/goarch")
-            return None
-        goos, goarch = platform.split("/")
-        for name, section in _SECTIONS.items():
+        for name, section in SECTIONS.items():
             for key, spec in section.fields.items():
                 if spec.required and key not in merged.sections[name]:
-                    document.fault(
-                        merged.place, "missing-key",
-                        f"no {name}.{key}, neither here nor in what is inherited", f"{key}: {spec.kind.words()}",
-                    )
-        if self.faults:
+                    found = f"no {name}.{key}, neither here nor in what is inherited"
+                    document.fault(merged.place, "missing-key", found, f"{key}: {spec.kind.words()}")
+        if self.faults or platform is None:
             return None
         arch, system, machine = merged.sections["arch"], merged.sections["os"], merged.sections["machine"]
+        _Contradictions(merged, self.faults).find(platform, arch, machine)
+        if self.faults:
+            return None
         constants = merged.sections["constants"]
         scalars = {key: value for key, value in machine.items() if not isinstance(value, list)}
-        return Profile(
-            platform, goos, goarch, merged.top.get("name", platform), merged.file,
-            MappingProxyType({**arch, **system, **scalars, **constants}),
-            MappingProxyType(machine), MappingProxyType(constants), MappingProxyType(merged.origins),
-        )
+        facts = {**arch, **system, **scalars, **constants}
+        name = merged.top.get("name", platform)
+        return _profile(platform, name, merged.file, facts, machine, constants, merged.origins)
 
 
-def load_ours(name: str) -> Profile:
-    """The profile of one of our platforms. Raises ProfileFault, which would be a fault of ours."""
-    reader = _Reader()
-    merged = reader.inherited(name, "", Document(name, "profile", reader.faults), (0, 0))
-    profile = reader.profile(merged) if merged is not None else None
-    if profile is None or reader.faults:
-        raise ProfileFault(*_in_order(reader.faults))
-    return profile
+class _Contradictions:
+    """Facts that cannot be so together; each fault stands at the line of one of them."""
+
+    def __init__(self, merged: _Merged, faults: list[Fault]) -> None:
+        self.origins = merged.origins
+        self.faults = faults
+
+    def fault(self, key: str, what: str, found: str, expected: str, suggestion: str = "") -> None:
+        origin = self.origins[key]
+        self.faults.append(Fault(found, expected, suggestion, f"profile-{what}", *origin))
+
+    def find(self, platform: str, arch: Mapping[str, Any], machine: Mapping[str, Any]) -> None:
+        self.words(platform.partition("/")[2], arch, machine)
+        self.pages(machine)
+        self.addresses(machine)
+
+    def words(self, goarch: str, arch: Mapping[str, Any], machine: Mapping[str, Any]) -> None:
+        from archcalc import platforms
+
+        known = _ours(f"arch/{goarch}")[0] if platforms.file_of(f"arch/{goarch}") is not None else None
+        if known is not None:
+            for key in _ARCH_IDENTITY:
+                right = known.sections["arch"][key]
+                if arch[key] != right:
+                    self.fault(
+                        key,
+                        "arch-contradiction",
+                        f"{key} is {_spelt(arch[key])}",
+                        f"{_spelt(right)}, as {goarch} has it, or another GOARCH",
+                    )
+        if arch["ptr_size"] > arch["reg_size"]:
+            found = f"a pointer of {arch['ptr_size']} bytes in a register of {arch['reg_size']}"
+            self.fault("ptr_size", "word-size", found, "reg_size of at least ptr_size")
+        if arch["int64_align"] < arch["ptr_size"]:
+            found = f"int64_align is {arch['int64_align']} where pointers have {arch['ptr_size']} bytes"
+            self.fault("int64_align", "word-size", found, "at least ptr_size")
+        if machine["user_address_bits"] > 8 * arch["ptr_size"]:
+            found = f"user_address_bits is {machine['user_address_bits']}"
+            expected = f"at most {8 * arch['ptr_size']}, the bits of a pointer"
+            self.fault("user_address_bits", "address-bits", found, expected)
+
+    def pages(self, machine: Mapping[str, Any]) -> None:
+        page, segment = machine["phys_page_size"], machine["segment_alignment"]
+        if page > segment:
+            self.fault(
+                "segment_alignment",
+                "segment-alignment",
+                f"segment_alignment is {segment} where a physical page has {page} bytes",
+                f"a multiple of {page}: a kernel cannot load segments that share a page",
+            )
+        if page not in machine["phys_page_sizes"]:
+            sizes = ", ".join(map(str, machine["phys_page_sizes"]))
+            self.fault(
+                "phys_page_size", "page-size", f"phys_page_size is {page}", f"one of phys_page_sizes: {sizes}"
+            )
+        granularity = machine.get("allocation_granularity", page)
+        if granularity < page:
+            found = f"allocation_granularity is {granularity} where a physical page has {page} bytes"
+            self.fault("allocation_granularity", "page-size", found, f"at least {page}")
+
+    def addresses(self, machine: Mapping[str, Any]) -> None:
+        low, high, bits = machine["address_low"], machine["address_high"], machine["user_address_bits"]
+        if high > 1 << bits:
+            expected = f"at most {1 << bits:#x}, for user_address_bits is {bits}"
+            self.fault("address_high", "address-range", f"address_high is {high:#x}", expected)
+        if low >= high:
+            found = f"address_low is {low:#x}"
+            self.fault("address_low", "address-range", found, f"less than address_high, {high:#x}")
+            return
+        span = f"{low:#x} to {high:#x}, address_low to address_high"
+        for key in ("image_start", "data_end", "mmap_base"):
+            if not low <= machine[key] <= high:
+                self.fault(key, "address-range", f"{key} is {machine[key]:#x}", span)
+        if machine["image_start"] >= machine["data_end"]:
+            found = f"data_end is {machine['data_end']:#x}"
+            self.fault(
+                "data_end", "address-range", found, f"more than image_start, {machine['image_start']:#x}"
+            )
+        for taken in machine.get("taken", ()):
+            if taken["from"] >= taken["to"]:
+                found = f"a taken range from {taken['from']:#x} to {taken['to']:#x}"
+                self.fault("taken", "address-range", found, "an end after its start")
 
 
-def _stem(name: str) -> str:
-    return name if name.startswith(("os/", "arch/")) else name.replace("/", "-")
-
-
-def _identity(path: str) -> str:
-    """The same for two paths to one file."""
-    return str(Path(path).resolve())
+def _spelt(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -10,7 +10,6 @@ expected at that place.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,54 +26,66 @@ MAX_NODES = 100_000
 
 # What YAML calls printable, less the line breaks that editors do not count as such
 # (next line, line and paragraph separator): they would put every later line number out.
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_ASCII = bytes([9, 10, 13, *range(0x20, 0x7F)])
+_UNPRINTABLE = "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 
 
-@dataclass(slots=True, eq=False)
+# Plain classes: a file makes hundreds of nodes, and every start of the program imports them.
 class Scalar:
     """Text as it stands in the file; quoted text is never anything but text."""
 
-    line: int
-    column: int
-    text: str
-    quoted: bool = False
-    weight: int = 1
+    __slots__ = ("column", "line", "quoted", "text", "weight")
+
+    def __init__(self, line: int, column: int, text: str, quoted: bool = False) -> None:
+        self.line = line
+        self.column = column
+        self.text = text
+        self.quoted = quoted
+        self.weight = 1
 
 
-@dataclass(slots=True, eq=False)
 class Sequence:
-    """A list of nodes."""
+    """A list of nodes; `weight` is how many there are in all, aliases unfolded."""
 
-    line: int
-    column: int
-    items: list[Node]
-    weight: int = 1
+    __slots__ = ("column", "items", "line", "weight")
+
+    def __init__(self, line: int, column: int, items: list[Node], weight: int = 1) -> None:
+        self.line = line
+        self.column = column
+        self.items = items
+        self.weight = weight
 
 
-@dataclass(slots=True, eq=False)
 class Mapping:
     """Keys and values in the order of the file; a key stands in it once."""
 
-    line: int
-    column: int
-    entries: list[tuple[Scalar, Node]]
-    weight: int = 1
+    __slots__ = ("column", "entries", "line", "weight")
+
+    def __init__(self, line: int, column: int, entries: list[tuple[Scalar, Node]], weight: int = 1) -> None:
+        self.line = line
+        self.column = column
+        self.entries = entries
+        self.weight = weight
 
 
 Node = Scalar | Sequence | Mapping
 
 
-@dataclass(slots=True)
 class Document:
     """One file being read: its name, what kind of file it is, and the faults found so far.
 
     The kind ("profile", "scenario", "config") is the first part of the faults' ids.
     """
 
-    file: str
-    kind: str
-    faults: list[Fault]
-    fault_type: type[UsageFault] = UsageFault
+    __slots__ = ("fault_type", "faults", "file", "kind")
+
+    def __init__(
+        self, file: str, kind: str, faults: list[Fault], fault_type: type[UsageFault] = UsageFault
+    ) -> None:
+        self.file = file
+        self.kind = kind
+        self.faults = faults
+        self.fault_type = fault_type
 
     def fault(
         self, at: Node | tuple[int, int], what: str, found: str, expected: str = "", suggestion: str = ""
@@ -84,8 +95,13 @@ class Document:
         self.faults.append(Fault(found, expected, suggestion, f"{self.kind}-{what}", self.file, line, column))
 
     def stop(self) -> UsageFault:
-        """The exception that carries all faults, in the order of the file."""
-        return self.fault_type(*sorted(self.faults, key=lambda f: (f.file, f.line, f.column)))
+        """The exception that carries all faults, each once, by file and place."""
+        return self.fault_type(*in_order(self.faults))
+
+
+def in_order(faults: list[Fault]) -> list[Fault]:
+    """Each fault once, by file and place: what is read twice has its faults twice."""
+    return sorted(dict.fromkeys(faults), key=lambda fault: (fault.file, fault.line, fault.column))
 
 
 class _Stop(Exception):
@@ -115,7 +131,7 @@ def parse(data: bytes, document: Document) -> Mapping | None:
         return None
     loader = _LOADER(text)
     try:
-        return _Composer(loader, document).document_root()
+        return _Composer(loader, document).root()
     except _Stop:
         return None
     except yaml.MarkedYAMLError as error:
@@ -146,9 +162,14 @@ def _decode(data: bytes, document: Document) -> str | None:
         before = data[: error.start].decode("utf-8")
         document.fault(_place(before), "encoding", f"byte 0x{data[error.start]:02x} is not UTF-8", "UTF-8")
         return None
-    if (bad := _UNPRINTABLE.search(text)) is not None:
+    if not data.translate(None, _ASCII):
+        return text
+    if (bad := re.search(_UNPRINTABLE, text)) is not None:
         document.fault(
-            _place(text[: bad.start()]), "encoding", f"character U+{ord(bad[0]):04X} is not printable", "plain text"
+            _place(text[: bad.start()]),
+            "encoding",
+            f"character U+{ord(bad[0]):04X} is not printable",
+            "plain text",
         )
         return None
     return text
@@ -165,10 +186,11 @@ class _Composer:
     def __init__(self, loader: Any, document: Document) -> None:
         self.next_event = loader.get_event
         self.document = document
-        self.anchors: dict[str, Node | None] = {}
+        self.anchors: dict[str | None, Node | None] = {}
         self.nodes = 0
 
-    def document_root(self) -> Mapping | None:
+    def root(self) -> Mapping | None:
+        """The one mapping of the file, or None with a fault noted."""
         next_event, document = self.next_event, self.document
         next_event()  # the stream's start
         start = next_event()
@@ -181,7 +203,10 @@ class _Composer:
         if not isinstance(more, yaml.StreamEndEvent):
             mark = more.start_mark
             document.fault(
-                (mark.line + 1, mark.column + 1), "documents", "a second document begins here", "one document a file"
+                (mark.line + 1, mark.column + 1),
+                "documents",
+                "a second document begins here",
+                "one document a file",
             )
         if not isinstance(root, Mapping):
             what = "a list" if isinstance(root, Sequence) else "a single value"
@@ -205,7 +230,10 @@ class _Composer:
             self.anchors[anchor] = None
         node: Node
         if isinstance(event, yaml.ScalarEvent):
-            node = Scalar(line, column, event.value, event.style is not None and event.style != "")
+            node = Scalar(line, column, event.value, bool(event.style))
+            if not event.value.isascii() and re.search("[\ud800-\udfff]", event.value):
+                # Half of a character, by an escape; nothing could print it.
+                self.document.fault(node, "encoding", "an escape names a surrogate", "whole characters")
         else:
             if depth >= MAX_DEPTH:
                 self.document.fault(
@@ -240,7 +268,9 @@ class _Composer:
                 self.document.fault(key, "key", f"{what} as a key", "a name")
             elif (first := seen.get(key.text)) is not None:
                 self.document.fault(
-                    key, "duplicate-key", f"key {key.text} stands here a second time",
+                    key,
+                    "duplicate-key",
+                    f"key {key.text} stands here a second time",
                     f"it once; the first is on line {first.line}",
                 )
             else:
@@ -248,13 +278,15 @@ class _Composer:
                 entries.append((key, value))
         return Mapping(line, column, entries, weight)
 
-    def alias(self, name: str, line: int, column: int) -> Node:
+    def alias(self, name: str | None, line: int, column: int) -> Node:
         if name not in self.anchors:
             self.document.fault((line, column), "alias", f"the alias *{name}", f"an anchor &{name} before it")
             raise _Stop
         node = self.anchors[name]
         if node is None:
-            self.document.fault((line, column), "alias", f"the alias *{name} inside of what it names", "no loop")
+            self.document.fault(
+                (line, column), "alias", f"the alias *{name} inside of what it names", "no loop"
+            )
             raise _Stop
         # A bomb is small on disk; what counts is what it would unfold to.
         self.count(node.weight, line, column)
