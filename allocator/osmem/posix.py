@@ -102,7 +102,7 @@ class Posix(System):
 
     def _pick(self, v: int, size: int) -> int | None:
         """Where a mapping of `size` goes that asks for v (0: anywhere)."""
-        if v and self.machine.hints_honoured:
+        if v >= self.page and self.machine.hints_honoured:
             hint = self._round_hint(v)
             if hint + size <= self.end and self.space.is_free(hint, hint + size):
                 return hint
