@@ -1,0 +1,418 @@
+"""The constants of one platform: every formula of a generation's tables, evaluated where it is needed.
+
+Names are qualified here: `runtime._PageSize`, `sys.PtrSize`, `fact.ptr_size`,
+`layout.arena_size`. A formula finds unqualified names in its own package, one of
+layout also in runtime. A constant that a port does not declare is absent, which is
+no error until somebody asks for it.
+
+Ports share most figures. A formula is therefore evaluated once for each set of
+values that it follows from, not once a port.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, lru_cache
+from typing import NamedTuple
+
+from allocator import sizeclasses
+from archcalc import goexpr, structs
+from archcalc.errors import Fault, UsageFault
+from archcalc.generations import Generation, Row, Source
+from archcalc.goexpr import ExprError, Function, Scope, Value
+from archcalc.structs import Declaration, StructError, StructLayout
+
+Fact = int | bool | str
+PACKAGES = ("runtime", "sys", "fact", "layout")
+SIZE_CLASS_PARAMETERS = (
+    "runtime._PageSize", "runtime._MaxSmallSize",
+    "runtime.smallSizeDiv", "runtime.smallSizeMax", "runtime.largeSizeDiv",
+)  # fmt: skip
+"""The constants that mksizeclasses.go makes its table of, as sizeclasses.compute takes them."""
+MAX_MEMBERS = 1024
+"""More members of a family than this come of a what-if that means nothing."""
+_MEMBER = re.compile(r"(\w+\.\w*?\D)(\d+)")
+
+
+class Absent(LookupError):
+    """This platform has no such constant or fact; the argument is its qualified name."""
+
+
+class Formula(NamedTuple):
+    """A row made ready: its text for one member, where a family has many, and what it mentions.
+
+    `mentions` are qualified names; `types` the structs whose size it asks; `calls` the
+    types it converts to and the functions it calls. A formula that is not `shared`
+    follows from more than these and is evaluated for each platform.
+    """
+
+    row: Row
+    text: str
+    mentions: tuple[str, ...]
+    types: tuple[str, ...]
+    calls: frozenset[str]
+    shared: bool
+
+
+class Constants:
+    """All constants and layout figures of one platform, computed when asked for.
+
+    `facts` come from the profile; `sets` are values by qualified name that stand in for
+    what would be computed, as a what-if.
+    """
+
+    def __init__(
+        self,
+        generation: Generation,
+        goos: str,
+        goarch: str,
+        facts: Mapping[str, Fact],
+        sets: Mapping[str, Value] | None = None,
+    ) -> None:
+        self.generation = generation
+        self.goos = goos
+        self.goarch = goarch
+        self.facts = {**facts, "goos": goos, "goarch": goarch}
+        self.sets = dict(sets or {})
+        self._values: dict[str, Value] = {}
+        self._structs: dict[str, StructLayout] = {}
+        self._rows: dict[str, Row | None] = {}
+        self._words: tuple[int, int] | None = None
+        self._views = {package: _View(self, package) for package in ("runtime", "sys", "layout")}
+
+    # ---- values ----
+
+    def value(self, name: str) -> Value:
+        """The value of a qualified name. Raises Absent, or UsageFault where a formula has none."""
+        value = self._values.get(name)
+        if value is None:
+            value = self._values[name] = self.sets[name] if name in self.sets else self._compute(name)
+        return value
+
+    def has(self, name: str) -> bool:
+        """Whether the platform has a constant, a fact or a figure of that qualified name."""
+        try:
+            self.value(name)
+        except Absent:
+            return False
+        return True
+
+    def row(self, name: str) -> Row | None:
+        """The row that a qualified name comes from on this platform; none for facts and unknown names."""
+        if name not in self._rows:
+            self._rows[name] = next(filter(self._stands, self._alternatives(name)), None)
+        return self._rows[name]
+
+    def formula(self, name: str) -> Formula | None:
+        """The formula of a qualified name as it stands on this platform."""
+        row = self.row(name)
+        return None if row is None else _formula(self.generation, row, self._index(name))
+
+    def source(self, name: str) -> Source | None:
+        """Where in Go's source the constant of that qualified name stands."""
+        row = self.row(name)
+        return None if row is None else self.generation.source(row, self.goos, self.goarch)
+
+    def names(self, package: str, reported: bool = True) -> Iterator[str]:
+        """The qualified names of a package that this platform has, in order, without families."""
+        for name in sorted(self.generation.rows):
+            if name.startswith(package + "."):
+                row = self.row(name)
+                if row is not None and row.reported >= reported and self.has(name):
+                    yield name
+
+    def members(self, family: str) -> int:
+        """How many members a family, such as layout.hint, has on this platform."""
+        row = next(filter(self._stands, self.generation.families[family]), None)
+        if row is None:
+            return 0
+        number = self._evaluate(row, row.members, None).value
+        if not isinstance(number, int) or number > MAX_MEMBERS:
+            raise UsageFault(
+                Fault(f"{family} has {number} members", f"at most {MAX_MEMBERS}", id="constant-invalid")
+            )
+        return max(number, 0)
+
+    def family(self, family: str) -> tuple[str, ...]:
+        """The qualified names of a family's members."""
+        return tuple(f"{family}{i}" for i in range(self.members(family)))
+
+    def view(self, package: str) -> Scope:
+        """The scope in which that package's formulas are evaluated."""
+        return self._views[package]
+
+    def resolve(self, package: str, name: str) -> str | None:
+        """The qualified name of what a formula of a package calls `name`."""
+        return _resolve(self.generation, package, name)
+
+    @property
+    def words(self) -> tuple[int, int]:
+        """Bytes of a pointer and of a register."""
+        if self._words is None:
+            sizes = [self.value(f"fact.{fact}").value for fact in ("ptr_size", "reg_size")]
+            self._words = int(sizes[0]), int(sizes[1])
+        return self._words
+
+    def follows_from(self, name: str) -> tuple[str, ...]:
+        """What a formula mentions, or a struct (as struct.NAME) is made of, by qualified name.
+
+        The facts that give uintptr, int and uint their size, and Uintreg its own, are
+        among them where such a type is mentioned.
+        """
+        if name.startswith("struct."):
+            return self._types_follow_from(_needs(self.generation, name.removeprefix("struct.")))
+        formula = self.formula(name)
+        if formula is None:
+            return ()
+        found = [*formula.mentions, *(f"struct.{inner}" for inner in formula.types)]
+        if {"uintptr", "int", "uint"} & formula.calls:
+            found.append("fact.ptr_size")
+        if "Uintreg" in formula.calls:
+            found.append("fact.reg_size")
+        if not formula.shared:
+            named = self.resolve(formula.row.package, str(self.value(formula.mentions[0]).value))
+            found += [named] if named else []
+        return tuple(found)
+
+    def fields_follow_from(self, struct: str, fields: int) -> tuple[str, ...]:
+        """What the offset of the last of a struct's first `fields` fields follows from, as `follows_from`."""
+        return self._types_follow_from(_needs(self.generation, struct, fields))
+
+    def _types_follow_from(self, needs: structs.Needs) -> tuple[str, ...]:
+        found = [_known(self.generation, needed) for needed in needs.names]
+        found += [f"struct.{inner}" for inner in needs.types]
+        return (*found, "fact.ptr_size", "fact.reg_size")
+
+    # ---- what a formula's value follows from ----
+
+    def _alternatives(self, name: str) -> tuple[Row, ...]:
+        rows = self.generation.rows.get(name)
+        if rows is not None:
+            return rows
+        family = _family(self.generation, name)
+        return self.generation.families[family] if family else ()
+
+    def _index(self, name: str) -> int | None:
+        if name in self.generation.rows:
+            return None
+        match = _MEMBER.fullmatch(name)
+        return int(match[2]) if match else None
+
+    def _stands(self, row: Row) -> bool:
+        return not row.when or self._evaluate(row, row.when, None).value is True
+
+    def _compute(self, name: str) -> Value:
+        package, _, own = name.partition(".")
+        if package == "fact":
+            if own not in self.facts:
+                raise Absent(name)
+            return goexpr.untyped(self.facts[own])
+        formula = self.formula(name)
+        if formula is None:
+            raise Absent(name)
+        key = self._key(formula) if formula.shared else None
+        value = _MEMO.get(key) if key else None
+        if value is None:
+            value = self._evaluate(formula.row, formula.text, formula.row.iota, own)
+            if formula.row.type_name:
+                value = self._assign(value, formula, own)
+            if key:
+                _MEMO[key] = value
+        return value
+
+    def _key(self, formula: Formula) -> tuple[object, ...]:
+        words = self.words if formula.calls or formula.row.type_name else ()
+        return (
+            id(formula.row), formula.text, words,
+            *(self.value(name) for name in formula.mentions), *(self.struct(name) for name in formula.types),
+        )  # fmt: skip
+
+    def _assign(self, value: Value, formula: Formula, name: str) -> Value:
+        kind = self._views[formula.row.package].type(formula.row.type_name)
+        assert kind is not None
+        try:
+            return goexpr.assign(value, kind, formula.text)
+        except ExprError as error:
+            raise _fault(formula.row, name, error) from None
+
+    def _evaluate(self, row: Row, text: str, iota: int | None, name: str = "") -> Value:
+        try:
+            return goexpr.evaluate(text, self._views[row.package], iota)
+        except ExprError as error:
+            raise _fault(row, name or row.name, error) from None
+
+    # ---- types ----
+
+    @property
+    def declarations(self) -> Mapping[str, Declaration]:
+        """All declared types of the generation, by name."""
+        return _declarations(self.generation)
+
+    def declared_structs(self) -> tuple[str, ...]:
+        """The names of all declared structs."""
+        declared = self.declarations.items()
+        return tuple(name for name, one in declared if isinstance(one.type, structs.Struct))
+
+    def struct(self, name: str) -> StructLayout:
+        """The layout of a declared struct. Raises UsageFault where a what-if leaves it without one."""
+        layout = self._structs.get(name)
+        if layout is None:
+            layout = self._structs[name] = self._lay_out(name)
+        return layout
+
+    def _lay_out(self, name: str) -> StructLayout:
+        needs = _needs(self.generation, name)
+        key = (
+            name, id(self.generation), self.words,
+            *(self.value(_known(self.generation, needed)) for needed in needs.names),
+            *(self.struct(inner) for inner in needs.types),
+        )  # fmt: skip
+        layout = _LAYOUTS.get(key)
+        if layout is None:
+            layouts = structs.Layouts(self.declarations, self._views["runtime"], *self.words, self.struct)
+            declaration = self.declarations[name]
+            try:
+                layout = _LAYOUTS[key] = layouts.layout(name)
+            except ExprError as error:
+                found = f"{name}: array length {error.text}: column {error.column}: {error.message}"
+                raise UsageFault(Fault(found, id="struct-invalid")) from None
+            except StructError as error:
+                found = f"{name} ({declaration.file}:{declaration.line}): {error}"
+                raise UsageFault(Fault(found, id="struct-invalid")) from None
+        return layout
+
+    def size_classes(self) -> sizeclasses.SizeClasses:
+        """The size classes that this platform's constants give (mksizeclasses.go)."""
+        parameters = [int(self.value(name).value) for name in SIZE_CLASS_PARAMETERS]
+        try:
+            return sizeclasses.compute(*parameters)
+        except sizeclasses.SizeClassError as error:
+            raise UsageFault(Fault(f"no size classes: {error}", id="sizeclasses-invalid")) from None
+
+
+_MEMO: dict[tuple[object, ...], Value] = {}
+_LAYOUTS: dict[tuple[object, ...], StructLayout] = {}
+
+
+def _fault(row: Row, name: str, error: ExprError) -> UsageFault:
+    source = Source(*row.source)
+    where = f"{name} ({source})" if "{" not in source.file else name
+    return UsageFault(
+        Fault(f"{where}: column {error.column} of {error.text}: {error.message}", id="constant-invalid")
+    )
+
+
+class _View(Scope):
+    """What a formula of one package can name."""
+
+    def __init__(self, constants: Constants, package: str) -> None:
+        self.constants = constants
+        self.package = package
+        self.signed_shift_counts = False
+        self.names = {}
+
+    @property
+    def ptr_size(self) -> int:  # type: ignore[override]
+        return self.constants.words[0]
+
+    def lookup(self, name: str) -> Value | None:
+        known = self.constants.resolve(self.package, name)
+        return None if known is None else self.constants.value(known)
+
+    def type(self, name: str) -> goexpr.Type | None:
+        ptr_size, reg_size = self.constants.words
+        return _types(self.constants.generation, ptr_size, reg_size).get(name)
+
+    def struct(self, name: str) -> StructLayout | None:
+        declaration = self.constants.declarations.get(name)
+        if declaration is None or not isinstance(declaration.type, structs.Struct):
+            return None
+        return self.constants.struct(name)
+
+    def length(self, name: str) -> int | None:
+        return len(self.constants.size_classes()) if name == "class_to_size" else None
+
+    def function(self, name: str) -> Function | Callable[[list[Value]], Value] | None:
+        if name == "flag":
+            return lambda arguments: goexpr.untyped(int(arguments[0].value is True))
+        if name == "named":
+            return self._named
+        return self.constants.generation.functions.get(name)
+
+    def _named(self, arguments: list[Value]) -> Value:
+        """The constant whose name a fact gives; none where this generation does not have it."""
+        known = self.constants.resolve(self.package, str(arguments[0].value))
+        if known is None:
+            raise Absent(f"{self.package}.{arguments[0].value}")
+        return self.constants.value(known)
+
+
+# ---- what is the same on all platforms ------------------------------------------------------
+
+
+@lru_cache(maxsize=4096)
+def _resolve(generation: Generation, package: str, name: str) -> str | None:
+    qualifier, dot, own = name.partition(".")
+    if dot:
+        known = qualifier == "fact" or name in generation.rows or _family(generation, name)
+        return name if qualifier in PACKAGES and own and known else None
+    for candidate in (f"layout.{name}", f"runtime.{name}") if package == "layout" else (f"{package}.{name}",):
+        if candidate in generation.rows or _family(generation, candidate):
+            return candidate
+    return None
+
+
+def _known(generation: Generation, name: str) -> str:
+    """The qualified name of what a type's array length calls `name`."""
+    return _resolve(generation, "runtime", name) or f"runtime.{name}"
+
+
+def _family(generation: Generation, name: str) -> str | None:
+    match = _MEMBER.fullmatch(name)
+    return match[1] if match and match[1] in generation.families else None
+
+
+@lru_cache(maxsize=4096)
+def _formula(generation: Generation, row: Row, index: int | None) -> Formula:
+    text = row.formula
+    if index is not None:
+        text = re.sub(r"\bi\b", str(index), text.replace("{i}", str(index)))
+    called = goexpr.functions(text)
+    mentions = [_resolve(generation, row.package, name) for name in goexpr.names(text)]
+    if "len" in called:
+        mentions += SIZE_CLASS_PARAMETERS
+    types = goexpr.composites(text)
+    return Formula(
+        row, text, tuple(dict.fromkeys(name for name in mentions if name)), types,
+        frozenset(called), "named" not in called,
+    )  # fmt: skip
+
+
+@cache
+def _declarations(generation: Generation) -> dict[str, Declaration]:
+    found: dict[str, Declaration] = {}
+    for file, _, text in generation.type_texts():
+        found |= structs.parse_declarations(text, file, structs.noted_line)
+    return found
+
+
+@cache
+def _needs(generation: Generation, name: str, fields: int | None = None) -> structs.Needs:
+    """What the layout of a struct, or of its first fields, follows from: names as they stand, and structs."""
+    declared = _declarations(generation)
+    needs = structs.needs(declared[name], declared, fields)
+    inner = (t for t in needs.types if isinstance(declared[t].type, structs.Struct))
+    return structs.Needs(needs.names, tuple(inner))
+
+
+@cache
+def _types(generation: Generation, ptr_size: int, reg_size: int) -> Mapping[str, goexpr.Type]:
+    """The types of constants: Go's own and those declared from them."""
+    basic = goexpr.basic_types(ptr_size)
+    # Each arch_*.go declares its own Uintreg, an unsigned integer of a register's size.
+    found = {**basic, "Uintreg": goexpr.Type("Uintreg", "uint", 8 * reg_size)}
+    for name, declaration in _declarations(generation).items():
+        if isinstance(declaration.type, structs.Named) and declaration.type.name in basic:
+            found[name] = basic[declaration.type.name]._replace(name=name)
+    return found
