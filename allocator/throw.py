@@ -11,14 +11,16 @@ class Death(Exception):
     """The simulated runtime ended; `words` is what it said last.
 
     `kind` names how: "throw" for runtime.throw, "panic" for a Go panic that
-    a program could recover, "exit" for exit(2) after a printed line.
+    a program could recover, "exit" for exit(2) after a printed line. `before` is what code
+    without a machine at hand wanted printed first; the machine prints it.
     """
 
     kind = "throw"
 
-    def __init__(self, words: str) -> None:
+    def __init__(self, words: str, *before: str) -> None:
         super().__init__(words)
         self.words = words
+        self.before = before
 
 
 class Throw(Death):
@@ -37,3 +39,7 @@ class Exit(Death):
     """exit(2) straight after a print: there are no words but the printed line."""
 
     kind = "exit"
+
+
+class BadRequest(ValueError):
+    """The driver asked for what no program can ask: a stack that is not one, a size below zero."""

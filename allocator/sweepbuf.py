@@ -1,0 +1,59 @@
+"""gcSweepBuf: the two stacks of in-use spans, swept and unswept, that trade roles each cycle (mgcsweepbuf.go)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from allocator.runtime import Runtime
+
+
+class SweepBuf:
+    """One stack. Its blocks are never given back, so only a stack deeper than ever before asks for memory."""
+
+    __slots__ = ("blocks", "rt", "spans", "spine_cap")
+
+    def __init__(self, rt: Runtime) -> None:
+        self.rt = rt
+        self.spans: list[int] = []
+        self.blocks = 0
+        self.spine_cap = 0
+
+    def push(self, s: int) -> None:
+        """Puts a span on top, adding a block or growing the spine when needed."""
+        config = self.rt.config
+        if len(self.spans) >= self.blocks * config.sweep_block_entries:
+            if self.blocks == self.spine_cap:
+                self.spine_cap = self.spine_cap * 2 or config.sweep_buf_init_spine_cap
+                self._persistent(self.spine_cap)
+            self._persistent(config.sweep_block_entries)
+            self.blocks += 1
+        self.spans.append(s)
+
+    def _persistent(self, pointers: int) -> None:
+        config = self.rt.config
+        self.rt.persistent_alloc(pointers * config.ptr_size, config.cache_line_size, "gc_sys")
+
+
+class SweepSpans:
+    """mheap_.sweepSpans: the pair, addressed by role."""
+
+    __slots__ = ("bufs", "rt")
+
+    def __init__(self, rt: Runtime) -> None:
+        self.rt = rt
+        self.bufs = (SweepBuf(rt), SweepBuf(rt))
+
+    def push_swept(self, s: int) -> None:
+        """Enters a span that is swept, or new."""
+        self.bufs[self.rt.heap.sweepgen // 2 % 2].push(s)
+
+    @property
+    def swept(self) -> list[int]:
+        """The spans entered as swept in this cycle, the last on top."""
+        return self.bufs[self.rt.heap.sweepgen // 2 % 2].spans
+
+    @property
+    def unswept(self) -> list[int]:
+        """The spans still to be looked at, the next on top."""
+        return self.bufs[1 - self.rt.heap.sweepgen // 2 % 2].spans

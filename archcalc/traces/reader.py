@@ -1,0 +1,175 @@
+"""Reading recordings: the header, the types, and the lines, streamed.
+
+A recording is gzip'd text, one record a line. Whatever is wrong with a file is
+a `TraceFault` with its line number; memory stays at one piece of the file.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from allocator.heap_bitmap import KIND_GC_PROG, KIND_NO_POINTERS, Type
+from archcalc.errors import Fault, UsageFault
+
+FORMAT = "archtrace"
+VERSION = 1
+
+PIECE = 1 << 20
+MAX_LINE = 1 << 24
+MAX_COUNT = 1 << 64
+
+_DECIMAL = re.compile(r"(?:0|[1-9][0-9]{0,19})", re.ASCII)
+_HEX = re.compile(r"(?:0|[1-9a-f][0-9a-f]{0,15})", re.ASCII)
+
+
+class TraceFault(UsageFault):
+    """A recording that cannot be read: cut short, damaged, or no recording at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first line. Sizes and addresses are bytes; `extra` is all of it, as read."""
+
+    platform: str
+    data_end: int
+    phys_page_size: int
+    events: int
+    workload: str
+    gc: str
+    gomaxprocs: int
+    ulimit_v: int | None
+    extra: dict[str, Any]
+
+    @property
+    def collector_off(self) -> bool:
+        """Whether the run had GOGC=off."""
+        return self.gc == "off"
+
+
+def fault(path: str, line: int, found: str, expected: str = "") -> TraceFault:
+    """A fault at a line of a recording."""
+    return TraceFault(Fault(found, expected, id="trace", file=path, line=line, column=1))
+
+
+def shorten(line: str) -> str:
+    """A line as a message quotes it."""
+    return repr(line if len(line) <= 100 else line[:97] + "...")
+
+
+def decimal(text: str) -> int:
+    """A count as recordings write it. ValueError for anything else."""
+    if not _DECIMAL.fullmatch(text):
+        raise ValueError(f"found {shorten(text)}, expected a decimal number")
+    value = int(text)
+    if value >= MAX_COUNT:
+        raise ValueError(f"found {text}, expected a number of at most 64 bits")
+    return value
+
+
+def address(text: str) -> int:
+    """An address as recordings write it. ValueError for anything else."""
+    if not _HEX.fullmatch(text):
+        raise ValueError(f"found {shorten(text)}, expected a hexadecimal address without 0x")
+    return int(text, 16)
+
+
+def pieces(path: Path) -> Iterator[list[str]]:
+    """The lines of a gzip'd text file, a megabyte's worth at a time."""
+    name = str(path)
+    line_number = 1
+    rest = b""
+    try:
+        with gzip.open(path, "rb") as file:
+            while data := file.read(PIECE):
+                whole, newline, data_rest = (rest + data).rpartition(b"\n")
+                rest = data_rest
+                if len(rest) > MAX_LINE:
+                    raise fault(name, line_number, f"a line of more than {MAX_LINE} bytes", "a recording")
+                if newline:
+                    lines = _decode(name, line_number, whole).split("\n")
+                    line_number += len(lines)
+                    yield lines
+            if rest:
+                raise fault(name, line_number, "a last line without its end", "a recording that is whole")
+    except gzip.BadGzipFile:
+        raise fault(name, line_number, "no gzip file", "a recording, *.trace.gz") from None
+    except (EOFError, zlib.error) as broken:
+        raise fault(name, line_number, f"gzip data that is damaged or cut short ({broken})") from None
+    except OSError as broken:
+        raise TraceFault(Fault(f"cannot be read: {broken.strerror or broken}", id="trace", file=name)) from None
+
+
+def _decode(path: str, first: int, data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as broken:
+        line = first + data.count(b"\n", 0, broken.start)
+        raise fault(path, line, f"byte {data[broken.start]:#04x}, which is no UTF-8") from None
+
+
+def parse_header(path: str, line: str) -> Header:
+    """The header, or TraceFault."""
+    try:
+        header = json.loads(line)
+    except (ValueError, RecursionError):
+        header = None
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise fault(path, 1, shorten(line), f'a header line with "format": "{FORMAT}"')
+    if header.get("version") != VERSION:
+        raise fault(path, 1, f"version {header.get('version')!r} of the format", f"version {VERSION}")
+
+    def number(key: str, default: int | None = None) -> int:
+        value = header.get(key, default)
+        if type(value) is not int or not 0 <= value < MAX_COUNT:
+            raise fault(path, 1, f"{key}: {shorten(repr(value))} in the header", "a number of at most 64 bits")
+        return value
+
+    def word(key: str) -> str:
+        value = header.get(key, "")
+        if not isinstance(value, str):
+            raise fault(path, 1, f"{key}: {shorten(repr(value))} in the header", "a string")
+        return value
+
+    return Header(
+        platform=word("platform"),
+        data_end=number("data_end"),
+        phys_page_size=number("phys_page_size"),
+        events=number("events"),
+        workload=word("workload"),
+        gc=word("gc"),
+        gomaxprocs=number("gomaxprocs", 1),
+        ulimit_v=number("ulimit_v") if "ulimit_v" in header else None,
+        extra=header,
+    )
+
+
+def parse_type(line: str, ptr_size: int) -> tuple[int, Type]:
+    """A T record: its number and the type. ValueError where it is malformed."""
+    parts = line.split(" ", 7)
+    if len(parts) != 8:
+        raise ValueError(f"found {shorten(line)}, expected T id size ptrdata kind align ptrmask name")
+    _, number, size, ptrdata, kind, align, mask, name = parts
+    try:
+        name = json.loads(name)
+        data = b"" if mask == "-" else bytes.fromhex(mask)
+    except (ValueError, RecursionError):
+        raise ValueError(f"found {shorten(line)}, expected a mask in hexadecimal and a JSON string") from None
+    if not isinstance(name, str) or (mask != "-" and mask != data.hex()):
+        raise ValueError(f"found {shorten(line)}, expected a mask in hexadecimal and a JSON string")
+    typ = Type(
+        decimal(size), decimal(ptrdata), decimal(kind), decimal(align), data, name, name == "runtime._defer"
+    )
+    if typ.kind > 255 or typ.ptrdata > typ.size:
+        raise ValueError(f"found {shorten(line)}, expected a kind of one byte and ptrdata within the size")
+    if not typ.noscan and not typ.kind & KIND_GC_PROG and len(data) * 8 < typ.ptrdata // ptr_size:
+        raise ValueError(f"found {shorten(line)}, expected a mask of {typ.ptrdata // ptr_size} bits")
+    if bool(typ.kind & KIND_NO_POINTERS) != (typ.ptrdata == 0):
+        raise ValueError(f"found {shorten(line)}, expected ptrdata 0 just where the kind says no pointers")
+    return decimal(number), typ

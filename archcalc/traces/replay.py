@@ -1,0 +1,851 @@
+"""Replaying a recording: its inputs go in, and every answer and event is compared.
+
+The runtime's own records (what the allocator did by itself) stand before the
+event that caused them. So they wait in `pending` until that event's line
+comes; the event is carried out, and the lines that the machine logged must be
+exactly those that waited. The OS's answers wait in a queue of their own.
+
+Two kinds of records need care. Persistent memory is handed out in the order
+of the file's lines, whoever asks, so a `q` line is carried out when it is
+read and the machine is given the result when it asks. And profile records
+(`f`, `p`) are made inside the allocation whose line follows them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from allocator.config import Config
+from allocator.heap_bitmap import WHOLE, BadType, Stamp, Type, press
+from allocator.mallocinit import mallocinit
+from allocator.mcache import CachedSpan, MCache
+from allocator.mspan import IN_USE
+from allocator.osmem.recorded import Alloc, Recorded, RecordedMismatch, parse_answer
+from allocator.osmem.system import System
+from allocator.persistent import DEFAULT_ALIGN
+from allocator.runtime import Runtime
+from allocator.sweep import DONE
+from allocator.throw import BadRequest, Death
+from archcalc.traces.reader import Header, address, decimal, fault, parse_header, parse_type, pieces, shorten
+
+OWN = frozenset("MOUVqQXHKDELb")  # reproduced by the machine, logged in the recording's own words
+BEFORE_BOOT = frozenset("TI")
+ANYWHERE = frozenset(("R", "Y", "F", "!", "Z", "Zs", "Zb"))
+MAX_PENDING = 1 << 20
+STATS = (
+    "heap_sys", "stacks_sys", "mspan_sys", "mcache_sys", "buckhash_sys", "gc_sys", "other_sys",
+)  # fmt: skip
+RECORD_OF = {"Reserve": "R", "Alloc": "Y", "Failure": "F"}
+# What each record looks like, for messages.
+SHAPES = {
+    "T": "T id size ptrdata kind align ptrmask name",
+    "R": "R addr n ret reserved",
+    "Y": "Y n ret stat",
+    "F": "F call addr n answer",
+    "I": "I spans bitmap arena_start arena_used arena_end reserved",
+    "m": "m size type flags cache ret",
+    "s": "s n cache ret",
+    "S": "S ptr n cache",
+    "p": "p size align stat slot ret",
+    "f": "f which ret",
+    "x": "x which ptr",
+    "u": "u cache",
+    "k": "k cache",
+    "z": "z",
+    "P": "P phase",
+    "y": "y",
+    "g": "g sweepgen heap_live gc_trigger next_gc pages_in_use",
+    "r": "r ratio",
+    "w": "w pages",
+    "e": "e base",
+    "v": "v now limit",
+    "!": "! json",
+    "Z": "Z json",
+    "Zb": "Zb base hex",
+}
+_RATIO = re.compile(r"0x[01]\.[0-9a-f]{1,13}p[+-][0-9]{1,4}")
+# Counters that parts of the runtime outside the allocator charge when they ask the OS themselves.
+OUTSIDE = ("buckhash_sys", "stacks_sys", "other_sys")
+KEPT = 12  # the events shown around a difference
+BITMAP_LIMITS = (4096, 65536)  # how many bytes of a span's bitmap recordings keep
+
+ARENA_KEYS = ("arena_start", "arena_used", "arena_end", "bitmap", "bitmap_mapped", "pages_in_use", "sweepgen")
+DEATH_KEYS = ("arena_start", "arena_used", "arena_end", "bitmap_mapped", "pages_in_use")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where model and recording part. `record` is the kind of record, `event` counts from 1."""
+
+    record: str
+    line: int
+    event: int
+    expected: str
+    found: str
+    span: dict[str, Any] | None = None
+    arena: dict[str, Any] | None = None
+    around: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON of a first_mismatch."""
+        return {
+            "record": self.record,
+            "line": self.line,
+            "event": self.event,
+            "expected": self.expected,
+            "found": self.found,
+            "span": self.span,
+            "arena": self.arena,
+            "around": list(self.around),
+        }
+
+
+@dataclass
+class Replay:
+    """What came of a recording. `events` are those carried out; seconds are wall time."""
+
+    path: str
+    platform: str
+    events: int = 0
+    mismatches: int = 0
+    first: Difference | None = None
+    by_record: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    death: dict[str, Any] | None = None
+    reported: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    interrupted: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything was reproduced."""
+        return self.mismatches == 0 and not self.interrupted
+
+
+class Stop(Exception):
+    """The first difference was found, and that is enough."""
+
+
+class ReplayedSystem(Recorded):
+    """Recorded answers, with those aside that other parts of the runtime asked for."""
+
+    def __init__(self, goos: str, config: Config) -> None:
+        super().__init__(goos, ptr_size=config.ptr_size, phys_page_size=config.phys_page_size)
+        self.outside: Callable[[Alloc], None] = lambda record: None
+
+    def sys_alloc(self, n: int, stat: str) -> int:
+        queue = self.queue
+        while queue:
+            record = queue[0]
+            if type(record) is not Alloc or (record.size == n and record.stat == stat):
+                break
+            if record.stat not in OUTSIDE:
+                break
+            self.outside(record)
+            queue.popleft()
+        return super().sys_alloc(n, stat)
+
+    def settle(self) -> Any:
+        """Accounts for answers that nobody asked for; the first that the allocator should have."""
+        queue = self.queue
+        while queue:
+            record = queue[0]
+            if type(record) is not Alloc or record.stat not in OUTSIDE:
+                return record
+            self.outside(record)
+            queue.popleft()
+        return None
+
+
+class ReplayedRuntime(Runtime):
+    """A machine whose persistent allocations were carried out when their lines were read."""
+
+    __slots__ = ("ready",)
+
+    def __init__(self, config: Config, system: System) -> None:
+        self._prepare(config, system, 0, 1)
+        self.log = []
+        self.ready: deque[tuple[int, int, str, int, str]] = deque()
+
+    def boot(self) -> None:
+        """mallocinit; the first mcache has a record of its own."""
+        mallocinit(self)
+        self.init_collector(-1)
+
+    def persistent_alloc(self, size: int, align: int, stat: str) -> int:
+        ready = self.ready
+        if ready and ready[0][:3] == (size, align or DEFAULT_ALIGN, stat):
+            _, _, _, addr, line = ready.popleft()
+            assert self.log is not None
+            self.log.append(line)
+            return addr
+        return super().persistent_alloc(size, align, stat)
+
+
+class Act:
+    """An allocation that can take the short way: which cached span, and what it leaves in the bitmap.
+
+    `how`: 0 no pointers, 1 with pointers, 2 a new tiny block, 3 into the open tiny block.
+    """
+
+    __slots__ = ("cache", "cached", "how", "mark", "scan", "size")
+
+    def __init__(self, how: int, cache: MCache, cached: CachedSpan, size: int, mark: Stamp | None, scan: int):
+        self.how = how
+        self.cache = cache
+        self.cached = cached
+        self.size = size
+        self.mark = mark
+        self.scan = scan
+
+
+class Replayer:
+    """Carries one recording out on one machine."""
+
+    def __init__(self, path: Path, config_for: Callable[[Header], Config], keep_going: bool = False) -> None:
+        self.path = path
+        self.name = str(path)
+        self.config_for = config_for
+        self.keep_going = keep_going
+        self.line = 0
+        self.zerobase_known = False
+        self.pending: list[str] = []
+        self.types: dict[int, Type] = {}
+        self.acts: dict[str, Act] = {}
+        self.booted = False
+        self.died: Death | None = None
+        self.ended = False
+        self.span_rows = 0
+        self.records: dict[str, set[int]] = {"mcache": set(), "specialfinalizer": set(), "specialprofile": set()}
+        self.recent: deque[str] = deque(maxlen=KEPT)
+        self.handlers: dict[str, Callable[[str, list[str]], None]] = {
+            "T": self._type, "R": self._reserve, "Y": self._alloc, "F": self._failure, "I": self._init,
+            "m": self._malloc, "s": self._stack_alloc, "S": self._stack_free, "p": self._persistent,
+            "f": self._fix_alloc, "x": self._fix_free, "u": self._release, "k": self._clear_stacks,
+            "z": self._free_stack_spans, "P": self._phase, "y": self._epoch, "g": self._sweep_phase,
+            "r": self._ratio, "w": self._sweepone, "e": self._ensure_swept, "v": self._scavenge,
+            "!": self._death, "Z": self._end, "Zs": self._span_row, "Zb": self._bitmap,
+        }  # fmt: skip
+
+    def run(self, progress: Callable[[int, int], None] | None = None) -> Replay:
+        """Replays the file. Raises TraceFault where it is no whole recording."""
+        started = time.perf_counter()
+        stream = pieces(self.path)
+        try:
+            lines = next(stream)
+        except StopIteration:
+            raise fault(self.name, 1, "an empty file", "a recording") from None
+        self.header = parse_header(self.name, lines[0])
+        self.result = Replay(self.name, self.header.platform)
+        config = self.config_for(self.header)
+        self.system = ReplayedSystem(config.goos, config)
+        self.rt = rt = ReplayedRuntime(config, self.system)
+        self.system.outside = lambda record: rt.stat_inc(record.stat, record.size)
+        self.line = 1
+        try:
+            self._feed(lines[1:])
+            for lines in stream:
+                self._feed(lines)
+                if progress is not None:
+                    progress(self.event, self.header.events)
+            self._finish()
+        except Stop:
+            pass
+        except KeyboardInterrupt:
+            self.result.interrupted = True
+        self.result.events = min(self.event, self.header.events)
+        self.result.seconds = time.perf_counter() - started
+        return self.result
+
+    def _feed(self, lines: list[str]) -> None:
+        """Carries out lines of the file, in the short way where nothing unusual happens."""
+        acts = self.acts
+        pending = self.pending
+        rt = self.rt
+        word_shift = rt.word_shift
+        first = self.line + 1
+        at = -1
+        for at, line in enumerate(lines):
+            key, _, ret = line.rpartition(" ")
+            act = acts.get(key)
+            if act is not None and not pending:
+                how = act.how
+                if how < 2:
+                    cached = act.cached
+                    v = cached.next
+                    if v != cached.end and f"{v:x}" == ret:
+                        cached.next = v + cached.size
+                        bits = cached.bits
+                        if how:
+                            mark = act.mark
+                            if mark.how:
+                                if bits is None:
+                                    bits = rt.open_bits(cached)
+                                word = (v - cached.base) >> word_shift
+                                if mark.how == WHOLE:
+                                    word >>= 2
+                                    body = mark.body
+                                    bits[word : word + len(body)] = body
+                                else:
+                                    press(bits, word, mark)
+                            act.cache.local_scan += act.scan
+                        elif bits is not None:
+                            word = (v - cached.base) >> word_shift
+                            bits[word >> 2] &= ~(0x11 << (word & 3))
+                        continue
+                else:
+                    cache = act.cache
+                    size = act.size
+                    off = cache.tiny_offset
+                    if size & 7 == 0:
+                        off = (off + 7) & -8
+                    elif size & 3 == 0:
+                        off = (off + 3) & -4
+                    elif size & 1 == 0:
+                        off = (off + 1) & -2
+                    tiny = cache.tiny
+                    if off + size <= 16 and tiny:
+                        if how == 3 and f"{tiny + off:x}" == ret:
+                            cache.tiny_offset = off + size
+                            cache.local_tinyallocs += 1
+                            continue
+                    elif how == 2:
+                        cached = act.cached
+                        v = cached.next
+                        if v != cached.end and f"{v:x}" == ret:
+                            cached.next = v + cached.size
+                            bits = cached.bits
+                            if bits is not None:
+                                word = (v - cached.base) >> word_shift
+                                bits[word >> 2] &= ~(0x11 << (word & 3))
+                            if size < cache.tiny_offset or not tiny:
+                                cache.tiny = v
+                                cache.tiny_offset = size
+                            continue
+            self.line = first + at
+            if line[:1] in OWN:
+                self._own(line)
+            else:
+                self._event(line)
+        self.line = first + at
+
+    @property
+    def event(self) -> int:
+        """The number of the record at hand; types do not count, nor what follows the last event."""
+        return self.line - 1 - len(self.types)
+
+    # One record.
+
+    def _own(self, line: str) -> None:
+        """A record of the allocator's own: it waits for the event that causes it."""
+        if not self.booted or self.ended:
+            raise fault(self.name, self.line, shorten(line), "no event of the allocator here")
+        kind = line[0]
+        try:
+            if kind == "q":
+                line = self._persistent_ahead(line)
+            elif kind == "b":
+                self._marks(line)
+        except (ValueError, IndexError) as broken:
+            raise fault(self.name, self.line, f"{shorten(line)}: {broken}") from None
+        self.recent.append(line)
+        self.pending.append(line)
+        if len(self.pending) > MAX_PENDING:
+            raise fault(self.name, self.line, f"{MAX_PENDING} events without one that causes them", "a recording")
+
+    def _event(self, line: str) -> None:
+        parts = line.split(" ")
+        handler = self.handlers.get(parts[0])
+        if handler is None:
+            raise fault(self.name, self.line, shorten(line), "a record of this format")
+        self.recent.append(line)
+        if parts[0] not in ANYWHERE:
+            if parts[0] in BEFORE_BOOT and self.booted:
+                raise fault(self.name, self.line, shorten(line), "this only before the first event")
+            if parts[0] not in BEFORE_BOOT and not self.booted:
+                raise fault(self.name, self.line, shorten(line), "the arena (I) before this")
+            if self.ended or self.died:
+                raise fault(self.name, self.line, shorten(line), "the end state, since the run is over")
+        try:
+            handler(line, parts)
+        except (BadRequest, BadType) as broken:
+            raise fault(self.name, self.line, f"{shorten(line)}: {broken}", "what a program can do") from None
+        except RecordedMismatch as wrong:
+            self._differs(parts[0], str(wrong.expected or "no answer of the OS"), str(wrong))
+            self.system.queue.clear()
+            self._skip()
+        except Death as death:
+            words = self.rt.last_words(death)
+            self._differs(parts[0], shorten(line), f"the runtime died: {words['throw']} {words['printed']}")
+            raise Stop from None
+        except (ValueError, IndexError) as broken:
+            raise fault(self.name, self.line, f"{shorten(line)}: {broken}", SHAPES.get(parts[0], "")) from None
+
+    def _differs(self, record: str, expected: str, found: str, span: int | None = None) -> None:
+        """Notes a difference, and stops at the first unless told to go on."""
+        result = self.result
+        result.mismatches += 1
+        result.by_record[record] += 1
+        if result.first is None:
+            rt = self.rt
+            result.first = Difference(
+                record,
+                self.line,
+                self.event,
+                expected,
+                found,
+                rt.spans.describe(span) if span is not None and span >= 0 else None,
+                self._arena() if self.booted else None,
+                tuple(self.recent),
+            )
+        if not self.keep_going:
+            raise Stop
+
+    def _arena(self) -> dict[str, Any]:
+        heap = self.rt.heap
+        return {key: getattr(heap, key) for key in ARENA_KEYS}
+
+    def _same(self, record: str, expected: str, found: str, addr: int | None = None) -> None:
+        if expected != found:
+            span = self.rt.heap.lookup(addr) if addr is not None and self.booted else None
+            self._differs(record, expected, found, span)
+
+    def _skip(self) -> None:
+        """Forgets what waits, after a difference that makes it meaningless."""
+        self.pending.clear()
+        self.rt.ready.clear()
+        assert self.rt.log is not None
+        self.rt.log.clear()
+
+    def _settle(self) -> None:
+        """After an event: what the machine logged must be what was waiting, and every answer taken."""
+        rt = self.rt
+        log = rt.log
+        assert log is not None
+        pending = self.pending
+        if log != pending:
+            self._settle_differently(log, pending)
+        log.clear()
+        pending.clear()
+        if self.system.queue:
+            left = self.system.settle()
+            if left is not None:
+                self.system.queue.clear()
+                self._differs(RECORD_OF[type(left).__name__], str(left), "an answer that was never asked for")
+        if rt.ready:
+            line = rt.ready[0][4]
+            rt.ready.clear()
+            self._differs("q", line, "persistent memory that was never asked for")
+
+    def _settle_differently(self, log: list[str], pending: list[str]) -> None:
+        for expected, found in zip(pending, log, strict=False):
+            if expected != found:
+                self._differs(expected[0], expected, found, self._span_in(expected))
+                if not self.keep_going:
+                    return
+        for expected in pending[len(log) :]:
+            self._differs(expected[0], expected, "nothing", self._span_in(expected))
+        for found in log[len(pending) :]:
+            self._differs(found[0], "nothing", found, self._span_in(found))
+
+    def _span_in(self, line: str) -> int | None:
+        """The span that an event of the allocator's is about."""
+        parts = line.split(" ")
+        at = {"H": 3, "K": 2, "D": 1, "E": 1, "L": 2, "b": 1}.get(parts[0])
+        try:
+            return self.rt.heap.lookup(int(parts[at], 16)) if at else None
+        except (ValueError, IndexError):
+            return None
+
+    # Inputs before the first event.
+
+    def _type(self, line: str, parts: list[str]) -> None:
+        number, typ = parse_type(line, self.rt.config.ptr_size)
+        if number in self.types:
+            raise ValueError(f"type {number} stands here twice")
+        self.types[number] = typ
+
+    def _init(self, line: str, parts: list[str]) -> None:
+        rt = self.rt
+        rt.boot()
+        self.booted = True
+        h = rt.heap
+        self._same(
+            "I",
+            line,
+            f"I {h.spans_start:x} {h.bitmap:x} {h.arena_start:x} {h.arena_used:x} {h.arena_end:x} "
+            f"{h.arena_reserved:d}",
+        )
+        self._settle()
+
+    # Answers of the OS.
+
+    def _reserve(self, line: str, parts: list[str]) -> None:
+        _, v, n, ret, reserved = parts
+        if reserved not in ("0", "1"):
+            raise ValueError(f"found {reserved!r}, expected reserved 0 or 1")
+        self.system.feed_reserve(address(v), decimal(n), address(ret), reserved == "1")
+
+    def _alloc(self, line: str, parts: list[str]) -> None:
+        _, n, ret, stat = parts
+        if stat not in STATS:
+            raise ValueError(f"found {shorten(stat)}, expected one of {', '.join(STATS)}")
+        self.system.feed_alloc(decimal(n), address(ret), stat)
+
+    def _failure(self, line: str, parts: list[str]) -> None:
+        _, call, v, n, answer = parts
+        if call not in ("sysMap", "sysUsed"):
+            raise ValueError(f"found {shorten(call)}, expected sysMap or sysUsed")
+        self.system.feed_failure(call, address(v), decimal(n), parse_answer(answer))
+
+    # What the runtime was asked to do.
+
+    def _cache(self, text: str) -> MCache:
+        number = decimal(text)
+        if number >= len(self.rt.caches):
+            raise ValueError(f"mcache {number} was never made")
+        return self.rt.caches[number]
+
+    def _request(self, parts: list[str]) -> tuple[int, Type | None, bool, int]:
+        """Size, type, needzero and cache of an m record."""
+        _, size, number, flags, cache = parts[:5]
+        typ = None
+        if number != "-":
+            typ = self.types.get(decimal(number))
+            if typ is None:
+                raise ValueError(f"type {number} was never declared")
+        return decimal(size), typ, "z" in flags, self._cache(cache).id
+
+    def _malloc(self, line: str, parts: list[str]) -> None:
+        _, _, _, flags, _, ret = parts
+        size, typ, needzero, p = self._request(parts)
+        rt = self.rt
+        address(ret)
+        if size == 0:
+            # The address of zerobase is the program's; the first one tells it.
+            if not self.zerobase_known:
+                rt.zerobase = address(ret)
+                self.zerobase_known = True
+        v = rt.mallocgc(size, typ, needzero, p)
+        noscan = typ is None or typ.noscan
+        found_flags = ("n" if noscan else "") + ("z" if needzero else "") + (rt.last_flags if size else "")
+        found = f"{parts[0]} {parts[1]} {parts[2]} {found_flags or '.'} {parts[4]} {v:x}"
+        self._same("m", line, found, v)
+        self._settle()
+        if size:
+            self._learn(line, flags, size, typ, noscan, rt.caches[p])
+
+    def _learn(self, line: str, flags: str, size: int, typ: Type | None, noscan: bool, cache: MCache) -> None:
+        """Remembers how allocations with this record's fields go, so that the next takes the short way."""
+        rt = self.rt
+        if "h" in flags or size > rt.config.max_small_size or rt.config.tiny_size != 16:
+            return
+        key = line.rpartition(" ")[0]
+        if noscan:
+            tiny = size < rt.config.tiny_size
+            cached = cache.alloc[rt.config.tiny_size_class if tiny else rt.class_of[size]]
+            how = (3 if "c" in flags else 2) if tiny else 0
+            self.acts[key] = Act(how, cache, cached, size, _NO_STAMP, 0)
+        elif typ is not None:
+            plan = rt.plan(typ, size)
+            self.acts[key] = Act(1, cache, cache.alloc[plan.sizeclass], size, plan.stamp, plan.scan)
+
+    def _stack_alloc(self, line: str, parts: list[str]) -> None:
+        _, n, cache, ret = parts
+        p = None if cache == "-" else self._cache(cache).id
+        v = self.rt.stack_alloc(decimal(n), p)
+        self._same("s", line, f"s {n} {cache} {v:x}", v)
+        self._settle()
+
+    def _stack_free(self, line: str, parts: list[str]) -> None:
+        _, v, n, cache = parts
+        p = None if cache == "-" else self._cache(cache).id
+        self.rt.stack_free(address(v), decimal(n), p)
+        self._settle()
+
+    def _persistent_ahead(self, line: str) -> str:
+        """Carries out a q record when it is read; the machine will ask for it."""
+        rt = self.rt
+        _, size, align, stat, slot, ret = line.split(" ")
+        if stat not in STATS:
+            raise ValueError(f"found {shorten(stat)}, expected one of {', '.join(STATS)}")
+        n, a = decimal(size), decimal(align) or DEFAULT_ALIGN
+        expected = f"q {n} {a} {stat} {slot} {ret}"
+        try:
+            addr, taken_from = rt.persistent.alloc(n, a, stat, slot)
+        except Death as death:
+            self._differs("q", line, f"the runtime died: {death.words}")
+            raise Stop from None
+        except RecordedMismatch as wrong:
+            self._differs("q", line, str(wrong))
+            return expected
+        found = f"q {n} {a} {stat} {taken_from} {addr:x}"
+        self._same("q", expected, found)
+        rt.ready.append((n, a, stat, addr, found))
+        return found
+
+    def _persistent(self, line: str, parts: list[str]) -> None:
+        _, size, align, stat, slot, ret = parts
+        if stat not in STATS:
+            raise ValueError(f"found {shorten(stat)}, expected one of {', '.join(STATS)}")
+        addr, taken_from = self.rt.persistent.alloc(decimal(size), decimal(align), stat, slot)
+        self._same("p", line, f"p {size} {align} {stat} {taken_from} {addr:x}")
+
+    def _fix_alloc(self, line: str, parts: list[str]) -> None:
+        _, which, ret = parts
+        live = self._live_records(which)
+        rt = self.rt
+        assert rt.log is not None
+        # It may stand inside an allocation whose own events wait; only the last ones are its own.
+        outer = len(rt.log)
+        if which == "mcache":
+            addr = rt.new_mcache().addr
+        else:
+            addr = rt.fix_alloc(which)
+        found = rt.log[outer:]
+        del rt.log[outer:]
+        own = self.pending[len(self.pending) - len(found) :]
+        if found != own:
+            self._settle_differently(found, own)
+        del self.pending[len(self.pending) - len(found) :]
+        self._same("f", line, f"f {which} {addr:x}")
+        live.add(addr)
+
+    def _fix_free(self, line: str, parts: list[str]) -> None:
+        _, which, ptr = parts
+        live = self._live_records(which)
+        addr = address(ptr)
+        if addr not in live:
+            raise ValueError(f"there is no {which} at {ptr}")
+        live.remove(addr)
+        self.rt.fix_free(which, addr)
+
+    def _live_records(self, which: str) -> set[int]:
+        live = self.records.get(which)
+        if live is None:
+            raise ValueError(f"found {shorten(which)}, expected one of {', '.join(self.records)}")
+        return live
+
+    def _release(self, line: str, parts: list[str]) -> None:
+        _, cache = parts
+        self.rt.release_cache(self._cache(cache))
+        self._settle()
+
+    def _clear_stacks(self, line: str, parts: list[str]) -> None:
+        _, cache = parts
+        self.rt.clear_stack_cache(self._cache(cache))
+        self._settle()
+
+    def _free_stack_spans(self, line: str, parts: list[str]) -> None:
+        (_,) = parts
+        self.rt.free_stack_spans()
+        self._settle()
+
+    def _phase(self, line: str, parts: list[str]) -> None:
+        _, phase = parts
+        if phase not in ("0", "1", "2"):
+            raise ValueError(f"found phase {shorten(phase)}, expected 0, 1 or 2")
+        self.rt.gc.phase = int(phase)
+
+    def _epoch(self, line: str, parts: list[str]) -> None:
+        (_,) = parts
+        self.rt.arenas.next_epoch()
+        self._settle()
+
+    def _sweep_phase(self, line: str, parts: list[str]) -> None:
+        _, sweepgen, heap_live, gc_trigger, next_gc, pages = parts
+        rt = self.rt
+        rt.stats.heap_live = decimal(heap_live)
+        rt.stats.gc_trigger = decimal(gc_trigger)
+        rt.stats.next_gc = decimal(next_gc)
+        decimal(sweepgen), decimal(pages)
+        rt.open_sweep_phase()
+        rt.sweeper.pages_per_byte = 0.0
+        rt.sweeper.pages_swept = 0
+        heap = rt.heap
+        found = f"g {heap.sweepgen} {heap_live} {gc_trigger} {next_gc} {heap.pages_in_use}"
+        self._same("g", line, found)
+        self._settle()
+
+    def _ratio(self, line: str, parts: list[str]) -> None:
+        _, ratio = parts
+        if not _RATIO.fullmatch(ratio):
+            raise ValueError(f"found {shorten(ratio)}, expected a hexadecimal float")
+        self.rt.set_sweep_ratio(float.fromhex(ratio))
+
+    def _marks(self, line: str) -> None:
+        """The mark bits that a sweep is about to find."""
+        _, base, _, _, preserve, words = line.split(" ")
+        rt = self.rt
+        addr = address(base)
+        s = rt.heap.lookup(addr)
+        if s < 0 or rt.spans.base[s] != addr or rt.spans.state[s] != IN_USE:
+            raise ValueError(f"no span in use begins at {base}")
+        nelems = rt.spans.nelems[s]
+        marks = 0
+        values = words.split(",")
+        for i, value in enumerate(values):
+            marks |= address(value) << (64 * i)
+        if len(values) != (nelems + 63) // 64 or marks >> nelems or preserve not in ("0", "1"):
+            raise ValueError(f"these are no marks of a span of {nelems} objects")
+        rt.spans.mark_bits[s] = marks
+
+    def _sweepone(self, line: str, parts: list[str]) -> None:
+        _, pages = parts
+        if pages != "done":
+            decimal(pages)
+        n = self.rt.sweeper.sweepone()
+        self._same("w", line, f"w {'done' if n == DONE else n}")
+        self._settle()
+
+    def _ensure_swept(self, line: str, parts: list[str]) -> None:
+        _, base = parts
+        rt = self.rt
+        s = rt.heap.lookup(address(base))
+        if s < 0 or rt.spans.state[s] != IN_USE:
+            raise ValueError(f"no span in use at {base}")
+        if not rt.sweeper.ensure_swept(s):
+            self._differs("e", line, "a span that was swept already", s)
+        self._settle()
+
+    def _scavenge(self, line: str, parts: list[str]) -> None:
+        _, now, limit = parts
+        self.rt.scavenge(decimal(now), decimal(limit))
+        self._settle()
+
+    # The end.
+
+    def _death(self, line: str, parts: list[str]) -> None:
+        record = self._json(line[2:])
+        during, words = record.get("during"), record.get("throw")
+        if not isinstance(during, str) or not isinstance(words, str):
+            raise ValueError("expected its words under throw, and during: an m record or boot")
+        rt = self.rt
+        try:
+            if during == "boot":
+                rt.boot()
+            else:
+                request = during.split(" ")
+                if request[0] != "m" or len(request) != 5:
+                    raise ValueError(f"found during {shorten(during)}, expected an m record without its answer")
+                size, typ, needzero, p = self._request(request)
+                flags = ("n" if typ is None or typ.noscan else "") + ("z" if needzero else "")
+                self._same("!", request[3], flags or ".")
+                rt.mallocgc(size, typ, needzero, p)
+        except Death as death:
+            self.died = death
+            found = rt.last_words(death)
+            self.result.death = found
+            self._same("!", words, found["throw"])
+            printed = record.get("printed", [])
+            if printed != found["printed"]:
+                self._differs("!", json.dumps(printed), json.dumps(found["printed"]))
+            self._settle()
+            return
+        self._differs("!", f"the runtime's death: {words}", "it went on")
+        raise Stop
+
+    def _json(self, text: str) -> dict[str, Any]:
+        try:
+            record = json.loads(text)
+        except (ValueError, RecursionError):
+            record = None
+        if not isinstance(record, dict):
+            raise ValueError("expected a JSON object")
+        return record
+
+    def _end(self, line: str, parts: list[str]) -> None:
+        record = self._json(line[2:])
+        if self.ended:
+            raise ValueError("the end state stands here twice")
+        if self.pending:
+            self._settle()
+        self.ended = True
+        if self.event - 1 != self.header.events:
+            raise fault(
+                self.name,
+                self.line,
+                f"{self.event - 1} events",
+                f"{self.header.events}, as the header says: lines are missing or added",
+            )
+        rt = self.rt
+        rt.sync_caches()
+        for key in DEATH_KEYS if self.died else ARENA_KEYS:
+            if type(record.get(key)) is not int:
+                raise ValueError(f"expected a number under {key}")
+            self._same("Z", f"{key} {record[key]}", f"{key} {int(getattr(rt.heap, key))}")
+        if self.died:
+            return
+        for key in ("heap_live", "heap_scan", "gc_trigger", "next_gc"):
+            if type(record.get(key)) is not int:
+                raise ValueError(f"expected a number under {key}")
+            value = getattr(rt.stats, key)
+            if key in ("heap_live", "heap_scan") and self.header.collector_off:
+                self._same("Z", f"{key} {record[key]}", f"{key} {value}")
+            self.result.reported[key] = (record[key], value)
+
+    def _span_row(self, line: str, parts: list[str]) -> None:
+        self._after_end(line)
+        spans = self.rt.spans
+        s = self.span_rows
+        self.span_rows += 1
+        if s >= len(spans):
+            self._differs("Zs", line, "no such span")
+            return
+        found = (
+            f"Zs {spans.base[s]:x} {spans.npages[s]} {spans.state[s]} {spans.sizeclass[s]} {spans.nelems[s]} "
+            f"{spans.alloc_count[s]} {spans.free_index[s]} {spans.needzero[s]} {spans.npreleased[s]} "
+            f"{spans.sweepgen[s]} {spans.elemsize[s]} {spans.limit[s]:x} {spans.self_addr[s]:x}"
+        )
+        if found != line:
+            self._differs("Zs", line, found, s)
+
+    def _bitmap(self, line: str, parts: list[str]) -> None:
+        self._after_end(line)
+        _, base, text = parts
+        rt = self.rt
+        addr = address(base)
+        s = rt.heap.lookup(addr)
+        if s < 0 or rt.spans.base[s] != addr or rt.spans.state[s] != IN_USE:
+            self._differs("Zb", shorten(line), "no span in use begins there", s)
+            return
+        whole = (rt.spans.npages[s] << rt.config.page_shift) // rt.config.heap_bitmap_scale
+        if len(text) // 2 not in [min(whole, limit) for limit in BITMAP_LIMITS]:
+            raise ValueError(f"a bitmap of {len(text) // 2} bytes; the span has {whole}")
+        found = rt.bitmap(s, len(text) // 2).hex()
+        if found != text:
+            at = next(i for i in range(len(text)) if found[i : i + 1] != text[i : i + 1]) // 2
+            where = f"Zb {base}, byte {at}: "
+            self._differs(
+                "Zb", where + text[2 * at : 2 * at + 32], where + found[2 * at : 2 * at + 32], s
+            )
+
+    def _after_end(self, line: str) -> None:
+        if not self.ended or self.died:
+            raise fault(self.name, self.line, shorten(line), "the end state (Z) before this")
+
+    def _finish(self) -> None:
+        if not self.ended:
+            raise fault(self.name, self.line, "the end of the file", "the end state (Z): it is cut short")
+        if not self.died and self.span_rows != len(self.rt.spans):
+            self._differs("Zs", f"{self.span_rows} spans", f"{len(self.rt.spans)} spans")
+
+
+_NO_STAMP = Stamp(0)
+
+
+def replay(
+    path: Path,
+    config_for: Callable[[Header], Config],
+    *,
+    keep_going: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Replay:
+    """Replays a recording on a machine of the given making. Raises TraceFault for a damaged file."""
+    return Replayer(path, config_for, keep_going).run(progress)
