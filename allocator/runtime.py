@@ -70,11 +70,7 @@ class Runtime(Malloc):
         if record:
             self.log = []
             self.log_inputs = True
-        mallocinit(self)
-        self._announce_arena()
-        self.new_mcache()
-        self.start_world(gogc, procs)
-        self.phase_changed()
+        self.start(gogc, procs)
 
     def _prepare(self, config: Config, system: System, mem_profile_rate: int, seed: int) -> None:
         """Everything that stands before mallocinit runs."""
@@ -113,6 +109,14 @@ class Runtime(Malloc):
         # zerobase is a variable of the program: some address in its data segment.
         self.zerobase = max(config.data_end - config.phys_page_size, config.ptr_size) & -config.ptr_size
         self.liveness: Live | None = True
+
+    def start(self, gogc: int, procs: int) -> None:
+        """From a process that has only begun to one that allocates."""
+        mallocinit(self)
+        self._announce_arena()
+        self.new_mcache()
+        self.start_world(gogc, procs)
+        self.phase_changed()
 
     def install_heap(self, heap: MHeap) -> None:
         """mheap.init: the heap of mallocinit and all that stands on it, still empty."""

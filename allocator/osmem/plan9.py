@@ -28,7 +28,7 @@ class Plan9(System):
         self.end = min(machine.end, 1 << 8 * ptr_size)
         self._mask = (1 << 8 * ptr_size) - 1
         self.space = AddressSpace(machine.occupied)
-        self.bloc = self._start = self._round(machine.data_end)
+        self.bloc = self._start = self._round(max(machine.data_end, machine.low))
         # memFreelist: addresses in ascending order, and the blocks' sizes.
         self._free: list[int] = []
         self._free_sizes: list[int] = []
