@@ -130,7 +130,7 @@ def one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
         if text in choices:
             return text
         raise UsageFault(
-            Fault(f"{text!r} is none of them", "one of " + ", ".join(choices), closest(text, choices))
+            Fault(f"unknown value {text!r}", "one of " + ", ".join(choices), closest(text, choices))
         )
 
     return parse

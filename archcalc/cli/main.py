@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 BROKEN_PIPE = 141
+COMPLETION = "_ARCHCALC_COMPLETE"
 
 
 def run() -> None:
@@ -40,6 +41,10 @@ def dispatch(arguments: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    if COMPLETION in os.environ:
+        from typer._completion_classes import completion_init
+
+        completion_init()
     outcome = build_root().main(args=list(arguments), prog_name="archcalc", standalone_mode=False)
     if outcome is None or isinstance(outcome, int):
         return outcome or 0

@@ -47,3 +47,18 @@ Sets = Annotated[
         parser=parse_setting,
     ),
 ]
+
+
+def complete_checks(incomplete: str) -> list[str]:
+    """Ids of checks and their families."""
+    from archcalc import checks
+
+    return [word for word in (*checks.FAMILIES, *checks.registry()) if word.startswith(incomplete)]
+
+
+def complete_names(incomplete: str) -> list[str]:
+    """What `explain` and `--only` know: constants, structs, layout figures, facts."""
+    from archcalc import figures, platforms
+
+    known = figures.compute(platforms.load("linux/amd64")).names()
+    return [word for word in known if word.startswith(incomplete)]

@@ -21,21 +21,17 @@ NARROWEST = 16
 
 def render(result: Result, page: Page) -> Iterator[str]:
     """The result's view as text; one blank line between blocks, none at the end."""
-    first = True
+    gap = ""
     for item in result.view():
         if isinstance(item, Section):
-            if not first:
-                yield "\n"
-            yield styled(item.title, "bold", page.color) + "\n"
-            first = False
+            yield gap + styled(item.title, "bold", page.color) + "\n"
+            gap = ""
         for block in item.blocks if isinstance(item, Section) else (item,):
             lines = list(block_lines(block, page))
-            if not lines:
-                continue
-            if not first:
-                yield "\n"
-            first = False
-            yield "\n".join(lines) + "\n"
+            if lines:
+                yield gap + "\n".join(lines) + "\n"
+                gap = "\n"
+        gap = "\n"
 
 
 def block_lines(block: Block, page: Page) -> Iterable[str]:

@@ -1,0 +1,189 @@
+"""Checks: invariants of a platform's figures that a porter wants to see hold.
+
+One file a family. A check is a generator function under an id that never changes:
+
+    @check("layout.bitmap-covers-arena", "The bitmap has two bits for every word of the arena")
+    def bitmap_covers_arena(figures: Figures) -> Problems:
+        \"\"\"A paragraph: what must hold, why, and what happens in Go where it does not.\"\"\"
+        if …:
+            yield Problem("what is so, with the numbers", subject="bitmap_size")
+
+It yields what is wrong and nothing where all is well. A check of severity "error" makes
+`archcalc check` fail; a genuine oddity of Go's own ports is a warning or an info.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from archcalc.errors import Fault, UsageFault
+from archcalc.findings import Case, Finding, Rule, Severity
+from archcalc.names import closest
+
+if TYPE_CHECKING:
+    from archcalc.figures import Figures
+
+FAMILIES: Mapping[str, str] = {
+    "profile": "facts of a profile that contradict each other",
+    "constants": "constants of package runtime that must agree",
+    "structs": "sizes and alignments that the allocator relies on",
+    "layout": "arena, bitmap, spans, hints and the reservation",
+    "sizeclasses": "the table of size classes, its lookups and its division magic",
+    "stacks": "stack sizes, orders and guards",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a check yields; the check itself knows its id and, mostly, its severity."""
+
+    message: str
+    subject: str = ""
+    help: str = ""
+    data: Mapping[str, int | str | bool] = field(default_factory=dict)
+
+
+Problems = Iterator[Problem]
+
+
+def number(figures: Figures, name: str) -> int:
+    """A constant of package runtime that is a number; with `sys.` in front, of runtime/internal/sys."""
+    package, _, plain = name.rpartition(".")
+    value = (figures.sys if package == "sys" else figures.constants)[plain]
+    assert not isinstance(value, str), name
+    return int(value)
+
+
+def fact(figures: Figures, name: str) -> int:
+    """A fact of the profile that is a number, or what a what-if has made of it."""
+    value = figures.profile.facts[name]
+    assert not isinstance(value, str), name
+    return int(value)
+
+
+def differs(figures: Figures, name: str, expected: int, because: str) -> Problems:
+    """A problem where a constant is not what it has to be."""
+    found = number(figures, name)
+    if found != expected:
+        yield Problem(
+            f"{name} is {found}, and should be {expected}: {because}",
+            name,
+            data={"found": found, "expected": expected},
+        )
+
+
+def is_power_of_two(value: int) -> bool:
+    """1, 2, 4, …"""
+    return value > 0 and value & (value - 1) == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A rule with the function that tests it."""
+
+    rule: Rule
+    function: Callable[[Figures], Problems]
+
+    def run(self, figures: Figures, severity: Severity | None = None) -> Case:
+        """The check on one platform's figures; `severity` overrides the check's own."""
+        rule = self.rule
+        findings = tuple(
+            Finding(
+                id=rule.id,
+                platform=figures.profile.name,
+                severity=severity or rule.severity,
+                message=problem.message,
+                family=rule.family,
+                subject=problem.subject,
+                help=problem.help,
+                data=problem.data,
+            )
+            for problem in self.function(figures)
+        )
+        return Case(rule.id, figures.profile.name, findings)
+
+
+_registered: dict[str, Check] = {}
+
+
+def check(
+    id: str, title: str, severity: Severity = Severity.ERROR
+) -> Callable[[Callable[[Figures], Problems]], Callable[[Figures], Problems]]:
+    """Registers a check; its docstring is what `archcalc explain ID` tells."""
+
+    def register(function: Callable[[Figures], Problems]) -> Callable[[Figures], Problems]:
+        family = id.partition(".")[0]
+        assert family in FAMILIES and id not in _registered, id
+        explanation = inspect.cleandoc(function.__doc__ or "")
+        _registered[id] = Check(Rule(id, family, severity, title, explanation), function)
+        return function
+
+    return register
+
+
+@cache
+def registry() -> Mapping[str, Check]:
+    """All checks by id, family by family."""
+    for family in FAMILIES:
+        import_module(f"archcalc.checks.{family}")
+    return {
+        id: entry for family in FAMILIES for id, entry in _registered.items() if entry.rule.family == family
+    }
+
+
+def chosen(select: Sequence[str] = (), ignore: Sequence[str] = ()) -> list[Check]:
+    """The checks that ids, families or globs select (all where none does), less those ignored.
+
+    Raises UsageFault for a word that matches no check.
+    """
+    faults: list[Fault] = []
+    wanted = (
+        {id for word in select for id in matching(word, "--select", faults)} if select else set(registry())
+    )
+    unwanted = {id for word in ignore for id in matching(word, "--ignore", faults)}
+    if faults:
+        raise UsageFault(*faults)
+    return [entry for id, entry in registry().items() if id in wanted and id not in unwanted]
+
+
+def matching(word: str, option: str, faults: list[Fault]) -> list[str]:
+    """The ids that a word names; a fault is added where it names none."""
+    found = [
+        id
+        for id, entry in registry().items()
+        if word in (id, entry.rule.family, "all") or fnmatchcase(id, word)
+    ]
+    if not found:
+        known = [*FAMILIES, *registry()]
+        faults.append(
+            Fault(
+                f"{option}: no check {word!r}",
+                "an id, a family or a glob (see list-checks)",
+                closest(word, known),
+            )
+        )
+    return found
+
+
+def run(
+    checks: Iterable[Check], figures: Iterable[Figures], severities: Mapping[str, str] | None = None
+) -> list[Case]:
+    """Every check on every platform's figures; `severities` overrides by id, family or glob."""
+    wanted = [(entry, severity_of(entry.rule, severities or {})) for entry in checks]
+    return [entry.run(each, severity) for each in figures for entry, severity in wanted]
+
+
+def severity_of(rule: Rule, severities: Mapping[str, str]) -> Severity | None:
+    """What a configuration says of a rule's severity; the last word that matches counts."""
+    found = [
+        Severity(value)
+        for word, value in severities.items()
+        if word in (rule.id, rule.family) or fnmatchcase(rule.id, word)
+    ]
+    return found[-1] if found else None

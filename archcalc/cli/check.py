@@ -1,0 +1,173 @@
+"""`archcalc check`: every invariant on every platform asked for, for CI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any
+
+import typer
+
+from archcalc import checks, config, figures, findings, output
+from archcalc.cli import session
+from archcalc.cli.options import Platforms, Profiles, Sets, complete_checks
+from archcalc.cli.targets import selected, settings
+from archcalc.errors import Fault, UsageFault
+from archcalc.findings import Case, Finding, Rule, Severity
+from archcalc.results import Judged
+from archcalc.tables import Block, Column, Prose, Section, Table
+
+Select = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--select",
+        metavar="CHECK",
+        help="Only these checks: ids, families or globs (repeatable).",
+        autocompletion=complete_checks,
+    ),
+]
+Ignore = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ignore", metavar="CHECK", help="Not these checks (repeatable).", autocompletion=complete_checks
+    ),
+]
+Baseline = Annotated[
+    Any,
+    typer.Option("--baseline", metavar="FILE", help="Let findings that FILE knows not fail.", parser=Path),
+]
+WriteBaseline = Annotated[
+    Any,
+    typer.Option(
+        "--write-baseline", metavar="FILE", help="Write what is found to FILE, as a baseline.", parser=Path
+    ),
+]
+
+COLUMNS = (
+    Column("severity"),
+    Column("id"),
+    Column("platform"),
+    Column("subject"),
+    Column("message", wrap=True),
+)
+VIEW_COLUMNS = (Column("platform", wrap=True), Column("what was found", wrap=True))
+
+
+class Report(Judged):
+    """What the checks found; people are shown infos only with `all`."""
+
+    def __init__(
+        self,
+        cases: Sequence[Case],
+        rules: Sequence[Rule],
+        sets: Mapping[str, int | str] = MappingProxyType({}),
+        baseline: str = "",
+        all: bool = False,
+    ) -> None:
+        self._cases = cases
+        self._rules = rules
+        self.sets = sets
+        self.baseline = baseline
+        self.all = all
+
+    @property
+    def findings(self) -> list[Finding]:
+        """All of them, the known ones too, errors first."""
+        order = list(Severity)
+        found = [finding for case in self._cases for finding in case.findings]
+        return sorted(found, key=lambda finding: order.index(finding.severity))
+
+    def cases(self) -> Sequence[Case]:
+        return self._cases
+
+    def rules(self) -> Sequence[Rule]:
+        return self._rules
+
+    def document(self) -> Mapping[str, object]:
+        platforms = list(dict.fromkeys(case.group for case in self._cases))
+        return {
+            "ok": self.ok,
+            "platforms": platforms,
+            "checks": [rule.id for rule in self._rules],
+            "set": dict(self.sets),
+            "baseline": self.baseline or None,
+            "findings": [finding.document() for finding in self.findings],
+        }
+
+    def records(self) -> Iterable[Mapping[str, object]]:
+        return [finding.document() for finding in self.findings]
+
+    def sheet(self) -> Table:
+        return Table(COLUMNS, [row(finding) for finding in self.findings])
+
+    def view(self) -> Iterable[Section | Block]:
+        if self.sets:
+            yield Prose("What if " + ", ".join(f"{name}={value}" for name, value in self.sets.items()))
+        titles = {rule.id: rule.title for rule in self._rules}
+        groups: dict[tuple[Severity, str], dict[str, list[str]]] = {}
+        for finding in self.findings:
+            if not finding.known and (self.all or finding.severity is not Severity.INFO):
+                messages = groups.setdefault((finding.severity, finding.id), {})
+                messages.setdefault(finding.message, []).append(finding.platform)
+        for (severity, id), messages in groups.items():
+            rows = [(", ".join(platforms), message) for message, platforms in messages.items()]
+            yield Section(f"{severity.value}: {id}: {titles[id]}", (Table(VIEW_COLUMNS, rows),))
+        yield Prose(self.summary())
+
+    def summary(self) -> str:
+        """One line: what was run, what was found, whether it holds."""
+        platforms = len({case.group for case in self._cases})
+        number = findings.counts(self.findings)
+        known = sum(finding.known for finding in self.findings)
+        parts = [counted(number[Severity.ERROR], "error"), counted(number[Severity.WARNING], "warning")]
+        hidden = "" if self.all or not number[Severity.INFO] else " (--verbose shows them)"
+        parts.append(f"{number[Severity.INFO]} info{hidden}")
+        if known:
+            parts.append(f"{known} known to the baseline")
+        ran = f"{counted(len(self._rules), 'check')} on {counted(platforms, 'platform')}"
+        return f"{'ok' if self.ok else 'FAILED'}: {ran}: {', '.join(parts)}"
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 error`, `2 errors`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def row(finding: Finding) -> tuple[str, ...]:
+    """A finding as a row of COLUMNS."""
+    return (finding.severity.value, finding.id, finding.platform, finding.subject, finding.message)
+
+
+def command(
+    platforms: Platforms = None,
+    profiles: Profiles = None,
+    sets: Sets = None,
+    select: Select = None,
+    ignore: Ignore = None,
+    baseline: Baseline = None,
+    write_baseline: WriteBaseline = None,
+) -> Report:
+    """Run every check; exit 1 when one fails.
+
+    Errors fail, unless a baseline knows them; warnings and infos are oddities that a port can live
+    with. `archcalc explain ID` tells what a check means, `archcalc list-checks` which there are.
+    """
+    project = config.current()
+    wanted = checks.chosen(select or project.select, ignore or project.ignore)
+    if not wanted:
+        raise UsageFault(Fault("--select and --ignore leave no check", "at least one"))
+    given = settings(sets)
+    targets = [figures.compute(profile, given) for profile in selected(platforms, profiles)]
+    known_file: Path | None = baseline or project.baseline
+    known = findings.read_baseline(known_file) if known_file and not write_baseline else frozenset()
+    cases = [
+        Case(case.id, case.group, tuple(findings.mark_known(case.findings, known)))
+        for case in checks.run(wanted, targets, project.severity)
+    ]
+    if write_baseline:
+        text = findings.baseline_text(finding for case in cases for finding in case.findings)
+        output.write(write_baseline, [text], force=True)
+        session.note(f"wrote {write_baseline}")
+    rules = [entry.rule for entry in wanted]
+    return Report(cases, rules, given, str(known_file or ""), session.current.verbose)

@@ -1,0 +1,18 @@
+"""`archcalc list-checks`: what `archcalc check` looks at."""
+
+from __future__ import annotations
+
+from archcalc import checks
+from archcalc.results import Listing
+from archcalc.tables import Column
+
+
+def command() -> Listing:
+    """List the checks: id, severity and what each is about.
+
+    `archcalc explain ID` tells the rest.
+    """
+    rules = [entry.rule for entry in checks.registry().values()]
+    columns = (Column("id"), Column("family"), Column("severity"), Column("title", wrap=True))
+    rows = [(rule.id, rule.family, rule.severity.value, rule.title) for rule in rules]
+    return Listing("checks", columns, rows)

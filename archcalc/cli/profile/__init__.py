@@ -1,0 +1,1 @@
+"""`archcalc profile …`: make, check and describe platform profiles."""

@@ -1,0 +1,35 @@
+"""`archcalc profile new`: a commented profile to start from."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from archcalc import profile_tools
+from archcalc.cli.options import complete_platforms
+from archcalc.results import Text
+
+Name = Annotated[
+    str,
+    typer.Argument(metavar="PLATFORM", help="The new port, goos/goarch.", autocompletion=complete_platforms),
+]
+Like = Annotated[
+    str,
+    typer.Option(
+        "--like",
+        metavar="PLATFORM",
+        help="The port to start from (default: the nearest one).",
+        autocompletion=complete_platforms,
+        show_default=False,
+    ),
+]
+
+
+def command(platform: Name, like: Like = "") -> Text:
+    """Write a commented profile to start from.
+
+    All facts of the nearest existing port, each explained; put right what differs, then let
+    `archcalc profile validate FILE` judge it.
+    """
+    return Text(profile_tools.new(platform, like or None))
