@@ -94,7 +94,9 @@ def nearest(word: str, words: Iterable[str]) -> str:
     """The word that was probably meant, or nothing."""
     import difflib  # only mistakes pay for it
 
-    found = difflib.get_close_matches(word, list(words), 1, 0.6)
+    known = list(words)
+    swapped = [other for other in known if sorted(other) == sorted(word)]
+    found = swapped or difflib.get_close_matches(word, known, 1, 0.6)
     return found[0] if found else ""
 
 

@@ -94,10 +94,11 @@ def resolve(patterns: Iterable[str], extra_files: Iterable[str | Path] = ()) -> 
             expected = f"another name; the first is in {first.file}"
             faults.append(Fault(found, expected, id="profile-name-taken", file=loaded.file, line=1, column=1))
     known = sorted({*_names(), *own})
+    files_are_well = not faults
     chosen: dict[str, None] = {}
     for pattern in patterns:
         found_names = known if pattern == "all" else [name for name in known if fnmatchcase(name, pattern)]
-        if not found_names and not faults:  # it may name a profile whose file is at fault
+        if not found_names and files_are_well:  # else it may name one of the profiles that are at fault
             faults.append(_unknown(pattern))
         chosen.update(dict.fromkeys(found_names))
     if faults:

@@ -257,14 +257,18 @@ class _Contradictions:
     """Facts that cannot be so together; each fault stands at the line of one of them."""
 
     def __init__(self, merged: _Merged, faults: list[Fault]) -> None:
+        self.file = merged.file
         self.origins = merged.origins
         self.faults = faults
 
-    def fault(self, key: str, what: str, found: str, expected: str, suggestion: str = "") -> None:
-        origin = self.origins[key]
-        self.faults.append(Fault(found, expected, suggestion, f"profile-{what}", *origin))
+    def fault(self, keys: tuple[str, ...], what: str, found: str, expected: str) -> None:
+        """Notes it at the first of the facts that stands in the profile's own file, else at the first."""
+        own = (key for key in keys if self.origins[key].file == self.file)
+        origin = self.origins[next(own, keys[0])]
+        self.faults.append(Fault(found, expected, "", f"profile-{what}", *origin))
 
     def find(self, platform: str, arch: Mapping[str, Any], machine: Mapping[str, Any]) -> None:
+        """All contradictions of a whole profile."""
         self.words(platform.partition("/")[2], arch, machine)
         self.pages(machine)
         self.addresses(machine)
@@ -277,64 +281,58 @@ class _Contradictions:
             for key in _ARCH_IDENTITY:
                 right = known.sections["arch"][key]
                 if arch[key] != right:
-                    self.fault(
-                        key,
-                        "arch-contradiction",
-                        f"{key} is {_spelt(arch[key])}",
-                        f"{_spelt(right)}, as {goarch} has it, or another GOARCH",
-                    )
-        if arch["ptr_size"] > arch["reg_size"]:
-            found = f"a pointer of {arch['ptr_size']} bytes in a register of {arch['reg_size']}"
-            self.fault("ptr_size", "word-size", found, "reg_size of at least ptr_size")
-        if arch["int64_align"] < arch["ptr_size"]:
-            found = f"int64_align is {arch['int64_align']} where pointers have {arch['ptr_size']} bytes"
-            self.fault("int64_align", "word-size", found, "at least ptr_size")
-        if machine["user_address_bits"] > 8 * arch["ptr_size"]:
-            found = f"user_address_bits is {machine['user_address_bits']}"
-            expected = f"at most {8 * arch['ptr_size']}, the bits of a pointer"
-            self.fault("user_address_bits", "address-bits", found, expected)
+                    expected = f"{_spelt(right)}, as {goarch} has it, or another GOARCH"
+                    self.fault((key,), "arch-contradiction", f"{key} is {_spelt(arch[key])}", expected)
+        ptr_size, bits = arch["ptr_size"], machine["user_address_bits"]
+        if ptr_size > arch["reg_size"]:
+            found = f"reg_size is {arch['reg_size']} where pointers have {ptr_size} bytes"
+            self.fault(("reg_size", "ptr_size"), "word-size", found, "at least ptr_size")
+        if arch["int64_align"] < ptr_size:
+            found = f"int64_align is {arch['int64_align']} where pointers have {ptr_size} bytes"
+            self.fault(("int64_align", "ptr_size"), "word-size", found, "at least ptr_size")
+        if bits > 8 * ptr_size:
+            found = f"user_address_bits is {bits} where pointers have {ptr_size} bytes"
+            self.fault(("user_address_bits", "ptr_size"), "address-bits", found, f"at most {8 * ptr_size}")
 
     def pages(self, machine: Mapping[str, Any]) -> None:
         page, segment = machine["phys_page_size"], machine["segment_alignment"]
         if page > segment:
-            self.fault(
-                "segment_alignment",
-                "segment-alignment",
-                f"segment_alignment is {segment} where a physical page has {page} bytes",
-                f"a multiple of {page}: a kernel cannot load segments that share a page",
-            )
+            found = f"segment_alignment is {segment} where a physical page has {page} bytes"
+            expected = f"a multiple of {page}: a kernel cannot load segments that share a page"
+            self.fault(("segment_alignment", "phys_page_size"), "segment-alignment", found, expected)
         if page not in machine["phys_page_sizes"]:
-            sizes = ", ".join(map(str, machine["phys_page_sizes"]))
-            self.fault(
-                "phys_page_size", "page-size", f"phys_page_size is {page}", f"one of phys_page_sizes: {sizes}"
-            )
+            expected = f"one of phys_page_sizes: {', '.join(map(str, machine['phys_page_sizes']))}"
+            keys = ("phys_page_size", "phys_page_sizes")
+            self.fault(keys, "page-size", f"phys_page_size is {page}", expected)
         granularity = machine.get("allocation_granularity", page)
         if granularity < page:
             found = f"allocation_granularity is {granularity} where a physical page has {page} bytes"
-            self.fault("allocation_granularity", "page-size", found, f"at least {page}")
+            keys = ("allocation_granularity", "phys_page_size")
+            self.fault(keys, "page-size", found, f"at least {page}")
 
     def addresses(self, machine: Mapping[str, Any]) -> None:
         low, high, bits = machine["address_low"], machine["address_high"], machine["user_address_bits"]
         if high > 1 << bits:
-            expected = f"at most {1 << bits:#x}, for user_address_bits is {bits}"
-            self.fault("address_high", "address-range", f"address_high is {high:#x}", expected)
+            found = f"address_high is {high:#x} where user_address_bits is {bits}"
+            self.fault(
+                ("address_high", "user_address_bits"), "address-range", found, f"at most {1 << bits:#x}"
+            )
         if low >= high:
-            found = f"address_low is {low:#x}"
-            self.fault("address_low", "address-range", found, f"less than address_high, {high:#x}")
+            found = f"address_low is {low:#x} where address_high is {high:#x}"
+            self.fault(("address_low", "address_high"), "address-range", found, "less")
             return
-        span = f"{low:#x} to {high:#x}, address_low to address_high"
         for key in ("image_start", "data_end", "mmap_base"):
             if not low <= machine[key] <= high:
-                self.fault(key, "address-range", f"{key} is {machine[key]:#x}", span)
+                expected = f"{low:#x} to {high:#x}, address_low to address_high"
+                keys = (key, "address_low", "address_high")
+                self.fault(keys, "address-range", f"{key} is {machine[key]:#x}", expected)
         if machine["image_start"] >= machine["data_end"]:
-            found = f"data_end is {machine['data_end']:#x}"
-            self.fault(
-                "data_end", "address-range", found, f"more than image_start, {machine['image_start']:#x}"
-            )
+            found = f"data_end is {machine['data_end']:#x} where image_start is {machine['image_start']:#x}"
+            self.fault(("data_end", "image_start"), "address-range", found, "more")
         for taken in machine.get("taken", ()):
             if taken["from"] >= taken["to"]:
                 found = f"a taken range from {taken['from']:#x} to {taken['to']:#x}"
-                self.fault("taken", "address-range", found, "an end after its start")
+                self.fault(("taken",), "address-range", found, "an end after its start")
 
 
 def _spelt(value: object) -> str:

@@ -128,7 +128,7 @@ MACHINE = Section(
         "rlimit_data": Field(Size(), "limit of the data segment in bytes (RLIMIT_DATA); without it, none"),
         "overcommit": Field(
             Choice((0, 1, 2)),
-            "what linux promises (vm.overcommit_memory): 0 all but the absurd, 1 anything, 2 the commit limit",
+            "what linux promises (vm.overcommit_memory): 0 all but the absurd, 1 all, 2 the commit limit",
         ),
         "ram_and_swap": Field(
             Size(), "bytes of memory and swap, which the absurd is measured by; without it, plenty"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -78,19 +79,18 @@ def new(platform: str, like: str | None = None) -> str:
     what is inherited as it is stands there as a comment. Raises ProfileFault where
     `platform` is not goos/goarch or `like` is not one of ours.
     """
-    import re
-
     if not re.fullmatch(PLATFORM_PATTERN, platform):
         found = f"{platform!r} is no name of a platform"
         raise ProfileFault(Fault(found, "goos/goarch in small letters and digits, such as linux/riscv64"))
     base = platforms.load(like or nearest_port(platform))
-    own = {"arch": base.goarch != platform.partition("/")[2], "machine": True}
+    goos, _, goarch = platform.partition("/")
+    own = {"arch": base.goarch != goarch, "os": base.goos != goos, "machine": True}
     lines = [
         f"# {platform}, begun from {base.platform}. Put right what differs, take out what is the same,",
         "# and see whether it holds together: archcalc profile validate FILE",
         f"schema: {SCHEMA_VERSION}",
         f"platform: {platform}",
-        f"about: {platform} as this machine has it",
+        f"about: {goos} on {goarch}",
         "# Where facts come from that do not stand here; later ones win.",
         f"inherit: {base.platform}",
     ]
@@ -99,7 +99,7 @@ def new(platform: str, like: str | None = None) -> str:
         values.setdefault(section, {})[name] = value
     for section, spec in SECTIONS.items():
         lines += ["", f"# {FILE.fields[section].help[0].upper()}{FILE.fields[section].help[1:]}."]
-        lines += _section(section, spec, values[section], own.get(section, False), base)
+        lines += _section(section, spec, values[section], own[section], base)
     lines += ["", "# Constants of package runtime that differ from those inherited.", "# constants:"]
     lines += [f"#   {name}: {_text(value, CONSTANTS.value)}" for name, value in values["constants"].items()]
     return "\n".join(lines) + "\n"

@@ -139,7 +139,8 @@ def parse(data: bytes, document: Document) -> Mapping | None:
         place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         words = " ".join(part for part in (error.problem, error.context) if part)
         document.fault(place, "syntax", words or "not YAML", "valid YAML")
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        # The last two are escapes beyond Unicode, where libyaml is not there to refuse them.
         document.fault((1, 1), "syntax", " ".join(str(error).split()), "valid YAML")
     finally:
         loader.dispose()
