@@ -80,7 +80,8 @@ def probe(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     if COMPILER is None or platform.system() != "Linux" or platform.machine() != "x86_64":
         pytest.skip("needs an x86 linux and a C compiler")
     path = tmp_path_factory.mktemp("probe") / f"probe{ptr_size}"
-    command = [COMPILER, *FLAGS, f"-m{ptr_size * 8}", "-o", path, Path(__file__).with_name("kernel_probe.c")]
+    source = Path(__file__).with_name("kernel_probe.c")
+    command = [COMPILER, *FLAGS, f"-m{ptr_size * 8}", "-o", str(path), str(source)]
     if subprocess.run(command, capture_output=True).returncode:
         pytest.skip(f"the compiler makes no {ptr_size * 8}-bit programs")
     try:
@@ -107,7 +108,7 @@ def modelled(kernel: Kernel, ptr_size: int, **limits: int) -> Linux:
         image_size=sum(m.end - m.start for m in mappings),
         image_maps=len(mappings) - len(taken),
         image_data=sum(m.end - m.start for m in mappings if m.writable_private),
-        **limits,
+        **limits,  # type: ignore[arg-type]
     )
     return Linux(machine, ptr_size=ptr_size)
 

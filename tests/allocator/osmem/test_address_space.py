@@ -1,0 +1,117 @@
+"""The interval map against a model that keeps a dict of pages."""
+
+from __future__ import annotations
+
+import sys
+from itertools import groupby
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from allocator.osmem.address_space import MAPPED, RESERVED, TAKEN, AddressSpace, Range
+
+PAGES = 48
+PAGE = 0x1000
+
+page_numbers = st.integers(0, PAGES)
+kinds = st.sampled_from([TAKEN, RESERVED, MAPPED, MAPPED | 4])
+
+
+class AgainstPages(RuleBasedStateMachine):
+    """Every operation on both; after each, the same intervals, totals and searches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.space = AddressSpace()
+        self.pages: dict[int, int] = {}
+
+    @initialize(taken=st.lists(st.tuples(page_numbers, page_numbers), max_size=4))
+    def start(self, taken: list[tuple[int, int]]) -> None:
+        self.space = AddressSpace(Range(a * PAGE, b * PAGE) for a, b in taken)
+        self.pages = {page: TAKEN for a, b in taken for page in range(a, b)}
+
+    @rule(a=page_numbers, b=page_numbers, kind=kinds)
+    def place(self, a: int, b: int, kind: int) -> None:
+        self.space.place(a * PAGE, b * PAGE, kind)
+        self.pages.update(dict.fromkeys(range(a, b), kind))
+
+    @rule(a=page_numbers, size=st.integers(1, 4), count=st.integers(1, 5), kind=kinds)
+    def grow(self, a: int, size: int, count: int, kind: int) -> None:
+        """Neighbour after neighbour, as a heap grows."""
+        for i in range(count):
+            self.place(a + i * size, a + (i + 1) * size, kind)
+
+    @rule(a=page_numbers, b=page_numbers)
+    def clear(self, a: int, b: int) -> None:
+        self.space.clear(a * PAGE, b * PAGE)
+        for page in range(a, b):
+            self.pages.pop(page, None)
+
+    @rule(a=page_numbers, b=page_numbers)
+    def look(self, a: int, b: int) -> None:
+        inside = {page: self.pages[page] for page in range(a, b) if page in self.pages}
+        if a < b:
+            assert self.space.is_free(a * PAGE, b * PAGE) == (not inside)
+            found = {p: kind for s, e, kind in self.space.pieces(a * PAGE, b * PAGE) for p in pages(s, e)}
+            assert found == inside
+        at = self.space.at(a * PAGE + 5)
+        assert (at is not None) == (a in self.pages)
+        if at is not None:
+            assert at in list(self.space) and at[0] <= a * PAGE + 5 < at[1]
+
+    @rule(n=st.integers(1, 12), a=page_numbers, b=page_numbers, align=st.sampled_from([1, 2, 4, 16]))
+    def find(self, n: int, a: int, b: int, align: int) -> None:
+        fits = [
+            at
+            for at in range(PAGES + 60)
+            if at % align == 0 and a <= at and at + n <= b and not any(at + i in self.pages for i in range(n))
+        ]
+        up = self.space.find_up(n * PAGE, a * PAGE, b * PAGE, align * PAGE)
+        down = self.space.find_down(n * PAGE, b * PAGE, a * PAGE, align * PAGE)
+        assert up == (fits[0] * PAGE if fits else None)
+        assert down == (fits[-1] * PAGE if fits else None)
+
+    @invariant()
+    def same(self) -> None:
+        runs = [(page - i, kind) for i, (page, kind) in enumerate(sorted(self.pages.items()))]
+        expected = []
+        at = 0
+        for (base, kind), group in groupby(runs):
+            n = len(list(group))
+            expected.append(((base + at) * PAGE, (base + at + n) * PAGE, kind))
+            at += n
+        assert list(self.space) == expected
+        assert len(self.space) == len(expected)
+        totals: dict[int, int] = {}
+        for start, end, kind in expected:
+            totals[kind] = totals.get(kind, 0) + end - start
+        assert self.space.totals() == totals
+        assert all(self.space.total(kind) == totals.get(kind, 0) for kind in (TAKEN, RESERVED, MAPPED))
+
+
+def pages(start: int, end: int) -> range:
+    return range(start // PAGE, end // PAGE)
+
+
+AgainstPages.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestAgainstPages = AgainstPages.TestCase
+
+
+def test_memory_follows_ranges_not_sizes() -> None:
+    space = AddressSpace()
+    heap = 0xC0_0000_0000
+    for i in range(20_000):
+        space.place(heap + (i << 20), heap + (i + 1 << 20), MAPPED)
+    assert list(space) == [(heap, heap + (20_000 << 20), MAPPED)]
+    assert sum(map(sys.getsizeof, (space._starts, space._ends, space._kinds))) < 500
+
+
+def test_unaligned_ranges_and_search_start() -> None:
+    space = AddressSpace([Range(0x10_0000, 0x10_1800)])
+    assert space.find_up(0x1000, 0x10_0000, 1 << 32, 0x1000) == 0x10_2000
+    assert space.find_up(0x1000, 0x0F_F001, 1 << 32, 0x1000) == 0x10_2000
+    assert space.find_down(0x1000, 0x10_2FFF, 0, 0x1000) == 0x0F_F000
+    assert space.find_down(0x1000, 0x10_3000, 0, 0x1000) == 0x10_2000
+    assert space.find_down(0x1000, 0x10_1000, 0x10_0000, 0x1000) is None
+    assert space.find_up(0x1001, 0, 0x1000, 0x1000) is None
