@@ -40,7 +40,7 @@ class Absent(LookupError):
 
 
 class Formula(NamedTuple):
-    """A row made ready: its text for one member, where a family has many, and what it mentions.
+    """A row made ready, for one member where a family has many, with what it mentions.
 
     `mentions` are qualified names; `types` the structs whose size it asks; `calls` the
     types it converts to and the functions it calls. A formula that is not `shared`
@@ -48,11 +48,18 @@ class Formula(NamedTuple):
     """
 
     row: Row
-    text: str
+    member: int | None
     mentions: tuple[str, ...]
     types: tuple[str, ...]
     calls: frozenset[str]
     shared: bool
+
+    @property
+    def text(self) -> str:
+        """The formula, with the member's number in place of i."""
+        if self.member is None:
+            return self.row.formula
+        return re.sub(r"\bi\b", str(self.member), self.row.formula.replace("{i}", str(self.member)))
 
 
 class Constants:
@@ -78,6 +85,8 @@ class Constants:
         self._values: dict[str, Value] = {}
         self._structs: dict[str, StructLayout] = {}
         self._rows: dict[str, Row | None] = {}
+        self._standing: dict[tuple[str, str], bool] = {}
+        self._plain = _plain_formulas(generation)
         self._words: tuple[int, int] | None = None
         self._views = {package: _View(self, package) for package in ("runtime", "sys", "layout")}
 
@@ -107,20 +116,26 @@ class Constants:
     def formula(self, name: str) -> Formula | None:
         """The formula of a qualified name as it stands on this platform."""
         row = self.row(name)
-        return None if row is None else _formula(self.generation, row, self._index(name))
+        return None if row is None else _formula(self.generation, row, _index(self.generation, name))
 
     def source(self, name: str) -> Source | None:
         """Where in Go's source the constant of that qualified name stands."""
         row = self.row(name)
         return None if row is None else self.generation.source(row, self.goos, self.goarch)
 
-    def names(self, package: str, reported: bool = True) -> Iterator[str]:
-        """The qualified names of a package that this platform has, in order, without families."""
-        for name in sorted(self.generation.rows):
-            if name.startswith(package + "."):
-                row = self.row(name)
-                if row is not None and row.reported >= reported and self.has(name):
-                    yield name
+    def package(self, package: str, reported: bool = True) -> dict[str, Value]:
+        """The constants of a package, or the layout's single figures, that this platform has, in order.
+
+        Keys are qualified names. Without `reported`, those too that only formulas mention.
+        """
+        known = self._values
+        found = {}
+        for name in self.generation.names(package, reported):
+            try:
+                found[name] = known.get(name) or self.value(name)
+            except Absent:
+                continue
+        return found
 
     def members(self, family: str) -> int:
         """How many members a family, such as layout.hint, has on this platform."""
@@ -137,6 +152,28 @@ class Constants:
     def family(self, family: str) -> tuple[str, ...]:
         """The qualified names of a family's members."""
         return tuple(f"{family}{i}" for i in range(self.members(family)))
+
+    def family_values(self, family: str) -> tuple[Value, ...]:
+        """The values of a family's members."""
+        members = self.members(family)
+        names = [f"{family}{i}" for i in range(members)]
+        formula = self.formula(names[0]) if names else None
+        if formula is None or "{i}" in formula.row.formula or not self.sets.keys().isdisjoint(names):
+            return tuple(map(self.value, names))
+        key = (members, self._key(formula))
+        values = _FAMILIES.get(key)
+        if values is None:
+            values = _FAMILIES[key] = tuple(self._members_of(formula.row, members))
+        return values
+
+    def _members_of(self, row: Row, members: int) -> Iterator[Value]:
+        view, node = _Member(self, row.package, 0), goexpr.parse(row.formula)
+        for i in range(members):
+            view.index = goexpr.untyped(i)
+            try:
+                yield goexpr.evaluate(node, view)
+            except ExprError as error:
+                raise _fault(row, row.name.replace("{i}", str(i)), error) from None
 
     def view(self, package: str) -> Scope:
         """The scope in which that package's formulas are evaluated."""
@@ -193,54 +230,66 @@ class Constants:
         family = _family(self.generation, name)
         return self.generation.families[family] if family else ()
 
-    def _index(self, name: str) -> int | None:
-        if name in self.generation.rows:
-            return None
-        match = _MEMBER.fullmatch(name)
-        return int(match[2]) if match else None
-
     def _stands(self, row: Row) -> bool:
-        return not row.when or self._evaluate(row, row.when, None).value is True
+        if not row.when:
+            return True
+        condition = row.package, row.when
+        stands = self._standing.get(condition)
+        if stands is None:
+            values = tuple(self.value(name) for name in _condition(self.generation, *condition))
+            key = (id(self.generation), condition, values)
+            value = _MEMO.get(key)
+            if value is None:
+                value = _MEMO[key] = self._evaluate(row, row.when, None)
+            stands = self._standing[condition] = value.value is True
+        return stands
 
     def _compute(self, name: str) -> Value:
-        package, _, own = name.partition(".")
-        if package == "fact":
-            if own not in self.facts:
-                raise Absent(name)
-            return goexpr.untyped(self.facts[own])
-        formula = self.formula(name)
+        formula = self._plain.get(name)
         if formula is None:
-            raise Absent(name)
-        key = self._key(formula) if formula.shared else None
-        value = _MEMO.get(key) if key else None
+            package, _, own = name.partition(".")
+            if package == "fact":
+                if own not in self.facts:
+                    raise Absent(name)
+                return goexpr.untyped(self.facts[own])
+            formula = self.formula(name)
+            if formula is None:
+                raise Absent(name)
+        if not formula.shared:
+            return self._value_of(formula, name)
+        key = self._key(formula)
+        value = _MEMO.get(key)
         if value is None:
-            value = self._evaluate(formula.row, formula.text, formula.row.iota, own)
-            if formula.row.type_name:
-                value = self._assign(value, formula, own)
-            if key:
-                _MEMO[key] = value
+            value = _MEMO[key] = self._value_of(formula, name)
         return value
 
-    def _key(self, formula: Formula) -> tuple[object, ...]:
-        words = self.words if formula.calls or formula.row.type_name else ()
-        return (
-            id(formula.row), formula.text, words,
-            *(self.value(name) for name in formula.mentions), *(self.struct(name) for name in formula.types),
-        )  # fmt: skip
-
-    def _assign(self, value: Value, formula: Formula, name: str) -> Value:
-        kind = self._views[formula.row.package].type(formula.row.type_name)
-        assert kind is not None
+    def _value_of(self, formula: Formula, name: str) -> Value:
+        row, index = formula.row, formula.member
+        # A member's i is known to the scope, so that the family's formula is parsed once.
+        text, view = row.formula, self._views[row.package]
+        if index is not None:
+            text, view = (formula.text, view) if "{i}" in text else (text, _Member(self, row.package, index))
         try:
-            return goexpr.assign(value, kind, formula.text)
+            value = goexpr.evaluate(text, view, row.iota)
+            if row.type_name:
+                kind = view.type(row.type_name)
+                assert kind is not None
+                value = goexpr.assign(value, kind, text)
+            return value
         except ExprError as error:
-            raise _fault(formula.row, name, error) from None
+            raise _fault(row, name.partition(".")[2], error) from None
 
-    def _evaluate(self, row: Row, text: str, iota: int | None, name: str = "") -> Value:
+    def _key(self, formula: Formula) -> tuple[object, ...]:
+        """All that the value of a shared formula follows from."""
+        words = self.words if formula.calls or formula.row.type_name else None
+        values = map(self.value, formula.mentions)
+        return (id(formula.row), formula.member, words, *values, *map(self.struct, formula.types))
+
+    def _evaluate(self, row: Row, text: str, iota: int | None) -> Value:
         try:
             return goexpr.evaluate(text, self._views[row.package], iota)
         except ExprError as error:
-            raise _fault(row, name or row.name, error) from None
+            raise _fault(row, row.name, error) from None
 
     # ---- types ----
 
@@ -263,11 +312,8 @@ class Constants:
 
     def _lay_out(self, name: str) -> StructLayout:
         needs = _needs(self.generation, name)
-        key = (
-            name, id(self.generation), self.words,
-            *(self.value(_known(self.generation, needed)) for needed in needs.names),
-            *(self.struct(inner) for inner in needs.types),
-        )  # fmt: skip
+        values = (self.value(_known(self.generation, needed)) for needed in needs.names)
+        key = (name, id(self.generation), self.words, *values, *map(self.struct, needs.types))
         layout = _LAYOUTS.get(key)
         if layout is None:
             layouts = structs.Layouts(self.declarations, self._views["runtime"], *self.words, self.struct)
@@ -292,6 +338,7 @@ class Constants:
 
 
 _MEMO: dict[tuple[object, ...], Value] = {}
+_FAMILIES: dict[tuple[object, ...], tuple[Value, ...]] = {}
 _LAYOUTS: dict[tuple[object, ...], StructLayout] = {}
 
 
@@ -348,6 +395,17 @@ class _View(Scope):
         return self.constants.value(known)
 
 
+class _Member(_View):
+    """What the formula of one member of a family can name: its number too."""
+
+    def __init__(self, constants: Constants, package: str, index: int) -> None:
+        super().__init__(constants, package)
+        self.index = goexpr.untyped(index)
+
+    def lookup(self, name: str) -> Value | None:
+        return self.index if name == "i" else super().lookup(name)
+
+
 # ---- what is the same on all platforms ------------------------------------------------------
 
 
@@ -373,20 +431,54 @@ def _family(generation: Generation, name: str) -> str | None:
     return match[1] if match and match[1] in generation.families else None
 
 
-@lru_cache(maxsize=4096)
+def _index(generation: Generation, name: str) -> int | None:
+    """Which member of its family a qualified name is; None where it is no member."""
+    if name in generation.rows:
+        return None
+    match = _MEMBER.fullmatch(name)
+    return int(match[2]) if match else None
+
+
+@cache
+def _plain_formulas(generation: Generation) -> dict[str, Formula]:
+    """The formulas of all names that have one alternative, which always stands."""
+    alone = {name: rows[0] for name, rows in generation.rows.items() if len(rows) == 1 and not rows[0].when}
+    return {name: _formula(generation, row, None) for name, row in alone.items()}
+
+
+_FORMULAS: dict[tuple[int, int | None], Formula] = {}
+
+
 def _formula(generation: Generation, row: Row, index: int | None) -> Formula:
-    text = row.formula
-    if index is not None:
-        text = re.sub(r"\bi\b", str(index), text.replace("{i}", str(index)))
+    # By identity: a generation is loaded once, and equal rows take long to compare.
+    formula = _FORMULAS.get((id(row), index))
+    if formula is None:
+        if index and "{i}" not in row.formula:
+            formula = _formula(generation, row, 0)._replace(member=index)
+        else:
+            formula = _made_ready(generation, row, index)
+        _FORMULAS[id(row), index] = formula
+    return formula
+
+
+def _made_ready(generation: Generation, row: Row, index: int | None) -> Formula:
+    text = row.formula.replace("{i}", str(index))
     called = goexpr.functions(text)
     mentions = [_resolve(generation, row.package, name) for name in goexpr.names(text)]
     if "len" in called:
         mentions += SIZE_CLASS_PARAMETERS
     types = goexpr.composites(text)
     return Formula(
-        row, text, tuple(dict.fromkeys(name for name in mentions if name)), types,
+        row, index, tuple(dict.fromkeys(name for name in mentions if name)), types,
         frozenset(called), "named" not in called,
     )  # fmt: skip
+
+
+@cache
+def _condition(generation: Generation, package: str, when: str) -> tuple[str, ...]:
+    """What a condition mentions, by qualified name."""
+    mentions = (_resolve(generation, package, name) for name in goexpr.names(when))
+    return tuple(name for name in mentions if name)
 
 
 @cache

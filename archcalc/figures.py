@@ -118,8 +118,9 @@ class Figures:
         return self.engine.size_classes()
 
     def _package(self, package: str) -> Mapping[str, Scalar]:
-        names = self.engine.names(package)
-        return MappingProxyType({name.partition(".")[2]: _plain(self.engine.value(name)) for name in names})
+        start = len(package) + 1
+        values = self.engine.package(package).items()
+        return MappingProxyType({name[start:]: _plain(value) for name, value in values})
 
     # ---- explain ----
 
@@ -134,7 +135,7 @@ class Figures:
     def _rows(self) -> Iterator[str]:
         """The qualified names of all constants and single layout figures."""
         for package in ("runtime", "sys", "layout"):
-            yield from self.engine.names(package, reported=False)
+            yield from self.engine.package(package, reported=False)
 
     def value(self, name: str) -> Scalar:
         """The value of anything that `explain` knows; of a struct its size, of a field its offset."""

@@ -11,9 +11,11 @@ All sizes are bytes. The formulas stand in the generation's layout table.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from archcalc.constants import Constants
+from archcalc.goexpr import Value
 
 Fits = Literal["wholly", "partly", "no"]
 
@@ -85,9 +87,6 @@ def compute(constants: Constants) -> Layout:
 
     low, high = (int(constants.value(f"fact.address_{end}").value) for end in ("low", "high"))
 
-    def hint(address: int, size: int) -> Hint:
-        return Hint(address, _fits(address, address + size, low, high))
-
     def stack_order(order: int) -> StackOrder:
         cached = constants.value(f"layout.stack_order_cached{order}").value is True
         return StackOrder(order, figure(f"stack_order{order}"), cached)
@@ -99,7 +98,7 @@ def compute(constants: Constants) -> Layout:
             figure("ladder_bitmap_size"),
             figure("ladder_spans_size"),
             figure(f"ladder{i}"),
-            hint(figure("ladder_hint"), figure(f"ladder{i}")),
+            _hint(figure("ladder_hint"), figure(f"ladder{i}"), low, high),
         )
         for i in range(4)
     )
@@ -111,13 +110,19 @@ def compute(constants: Constants) -> Layout:
         reservation_size=reservation,
         bitmap_usable=figure("bitmap_usable"),
         spans_usable=figure("spans_usable"),
-        hints=tuple(hint(figure(f"hint{i}"), reservation) for i in range(constants.members("layout.hint"))),
+        hints=_hints(constants.family_values("layout.hint"), reservation, low, high),
         rungs=rungs,
         stack_orders=tuple(map(stack_order, range(constants.members("layout.stack_order")))),
     )
 
 
-def _fits(start: int, end: int, low: int, high: int) -> Fits:
+@lru_cache(maxsize=64)
+def _hints(addresses: tuple[Value, ...], size: int, low: int, high: int) -> tuple[Hint, ...]:
+    return tuple(_hint(int(address.value), size, low, high) for address in addresses)
+
+
+def _hint(start: int, size: int, low: int, high: int) -> Hint:
+    end = start + size
     if low <= start and end <= high:
-        return "wholly"
-    return "partly" if start < high and end > low else "no"
+        return Hint(start, "wholly")
+    return Hint(start, "partly" if start < high and end > low else "no")

@@ -77,6 +77,18 @@ class Generation:
         texts = (self.folder / "types.txt").read_text(encoding="utf-8")
         return tuple(sorted(re.findall(r"^type (\w+)", texts, re.MULTILINE)))
 
+    def names(self, package: str, reported: bool = True) -> tuple[str, ...]:
+        """The qualified names of a package's rows, in alphabetical order; all, or those that reports show."""
+        return self._names[reported].get(package, ())
+
+    @cached_property
+    def _names(self) -> Mapping[bool, Mapping[str, tuple[str, ...]]]:
+        names: dict[bool, dict[str, tuple[str, ...]]] = {True: {}, False: {}}
+        for name, (row, *_) in sorted(self.rows.items()):
+            for found in (names[True], names[False]) if row.reported else (names[False],):
+                found[row.package] = (*found.get(row.package, ()), name)
+        return names
+
     def type_texts(self) -> Iterator[tuple[str, str, str]]:
         """Source file, package and text of the type declarations, file by file."""
         for name in ("types.txt", "typeparts.txt"):
