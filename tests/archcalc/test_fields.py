@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archcalc.fields import (
@@ -282,6 +282,7 @@ def test_nearest_gives_nothing_where_nothing_is_near() -> None:
     assert nearest("zzz", ["ptr_size"]) == ""
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_a_scalar_always_has_a_meaning(text: str) -> None:
     found = meaning(Scalar(1, 1, text))
@@ -290,6 +291,7 @@ def test_a_scalar_always_has_a_meaning(text: str) -> None:
     assert meaning(Scalar(1, 1, text, quoted=True)).value == text
 
 
+@settings(deadline=None)
 @given(st.integers(-(1 << 70), 1 << 70))
 def test_integers_mean_themselves(number: int) -> None:
     assert meaning(Scalar(1, 1, str(number)))[:2] == ("int", number)

@@ -486,7 +486,7 @@ def _judge(path: Path) -> None:
         assert "\n" not in str(fault)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(KEYS, VALUES, max_size=8))
 def test_any_yaml_is_a_profile_or_located_faults(tmp_path: Path, content: dict[str, Any]) -> None:
     path = tmp_path / "any.yaml"
@@ -494,7 +494,7 @@ def test_any_yaml_is_a_profile_or_located_faults(tmp_path: Path, content: dict[s
     _judge(path)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_profile_or_located_faults(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "any.yaml"
@@ -502,7 +502,7 @@ def test_any_bytes_are_a_profile_or_located_faults(tmp_path: Path, content: byte
     _judge(path)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_damaged_profile_is_a_profile_or_located_faults(tmp_path: Path, data: st.DataObject) -> None:
     """A few bytes of a good file changed: nearer to what people do than chance is."""

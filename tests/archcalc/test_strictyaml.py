@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from archcalc import strictyaml
@@ -266,6 +266,7 @@ def _judge(data: bytes) -> None:
         assert 1 <= column <= len(data) + 2
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 @example(b"\xff\xfe")
 @example(b'a: "\\xed\\xa0\\x80"')
@@ -273,11 +274,13 @@ def test_any_bytes_are_a_tree_or_located_faults(data: bytes) -> None:
     _judge(data)
 
 
+@settings(deadline=None)
 @given(YAML_PIECES)
 def test_anything_like_yaml_is_a_tree_or_located_faults(text: str) -> None:
     _judge(text.encode())
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.text(max_size=8),
