@@ -47,7 +47,7 @@ class Runtime(Malloc):
     """
 
     __slots__ = (
-        "arenas", "attempts", "cache", "cachealloc", "caches", "central", "class_of", "class_to_size", "config",
+        "arenas", "attempts", "dirty", "objects", "twice", "cache", "cachealloc", "caches", "central", "class_of", "class_to_size", "config",
         "debug_invalidptr", "debug_sbrk", "gc", "heap", "last_flags", "liveness", "log", "log_inputs",
         "mallocing", "mem_profile_rate", "memory", "nanotime", "on_note_stack", "on_signal_stack", "persistent",
         "plain", "plans", "pointer_type", "printed", "profile_depth", "rand", "spanalloc", "spans",
@@ -109,6 +109,10 @@ class Runtime(Malloc):
         # zerobase is a variable of the program: some address in its data segment.
         self.zerobase = max(config.data_end - config.phys_page_size, config.ptr_size) & -config.ptr_size
         self.liveness: Live | None = True
+        # Only of a machine that is watched: its objects, the pages that were ever used, mistaken identities.
+        self.objects: dict[int, tuple[Type | None, int]] | None = None
+        self.dirty: set[int] | None = None
+        self.twice: list[int] = []
 
     def start(self, gogc: int, procs: int) -> None:
         """From a process that has only begun to one that allocates."""
@@ -174,6 +178,7 @@ class Runtime(Malloc):
             self.gc.phase == OFF
             and not self.gc.blacken
             and not self.log_inputs
+            and self.objects is None
             and not self.memory
             and not self.mem_profile_rate
             and not self.debug_sbrk
@@ -245,6 +250,9 @@ class Runtime(Malloc):
     def sys_unused(self, v: int, n: int) -> None:
         """sysUnused."""
         self.system.sys_unused(v, n)
+        if self.dirty is not None:
+            # Released memory comes back zeroed, but needzero is kept: it only ever errs that way.
+            self.dirty.difference_update(range(v, v + n, self.config.page_size))
         if self.log is not None:
             self.log.append(f"U {v:x} {n}")
 
@@ -571,6 +579,35 @@ class Runtime(Malloc):
         from allocator.audit import audit
 
         return audit(self)
+
+    def watch(self) -> None:
+        """Notes every object from now on, so that `audit` can check bitmaps and identities. Costs time."""
+        if self.objects is None:
+            self.objects = {}
+            self.dirty = set()
+            self.phase_changed()
+
+    def note_object(self, v: int, typ: Type | None, data_size: int) -> None:
+        """A watched machine handed out an object."""
+        assert self.objects is not None
+        if v in self.objects:
+            self.twice.append(v)
+        self.objects[v] = typ, data_size
+
+    def note_freed(self, s: int, freed: int) -> None:
+        """A watched machine's sweep freed these objects of a span, as bits."""
+        assert self.objects is not None
+        base, size = self.spans.base[s], self.spans.elemsize[s]
+        while freed:
+            index = (freed & -freed).bit_length() - 1
+            freed &= freed - 1
+            self.objects.pop(base + index * size, None)
+
+    def note_used(self, s: int) -> None:
+        """A watched machine put a span to use: its pages are no longer fresh from the OS."""
+        assert self.dirty is not None
+        base, shift = self.spans.base[s], self.config.page_shift
+        self.dirty.update(range(base, base + (self.spans.npages[s] << shift), 1 << shift))
 
     def last_words(self, death: Death) -> dict[str, Any]:
         """How the runtime ended: its kind, its words, and every line printed before."""
