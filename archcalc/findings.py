@@ -7,7 +7,6 @@ after either has been changed.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -58,6 +57,8 @@ class Finding:
     @property
     def fingerprint(self) -> str:
         """32 hex digits that stay the same while the finding is about the same thing."""
+        import hashlib  # brings in OpenSSL, which few commands need
+
         about = (self.id, self.platform, self.subject, self.file or "")
         return hashlib.sha256("\0".join(about).encode()).hexdigest()[:32]
 

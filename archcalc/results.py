@@ -14,10 +14,12 @@ into text. A result says the same thing four ways, and each format takes the one
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from archcalc.findings import Case, Rule
 from archcalc.tables import Block, Column, Prose, Section, Table, Value
+
+if TYPE_CHECKING:
+    from archcalc.findings import Case, Rule
 
 FORMATS = ("table", "json", "jsonl", "csv", "markdown", "yaml")
 CI_FORMATS = ("github", "junit", "sarif")

@@ -113,7 +113,7 @@ _UNITS = ("", " KB", " MB", " GB", " TB", " PB", " EB")
 
 
 def human(size: int) -> str:
-    """A size as people say it, exactly: 8192 is "8 KB", 807411712 is "770 MB + 16 KB"; "" below 1 KB."""
+    """A size as people say it, exactly: 8192 is "8 KB", 807411712 is "770 MB + 8 KB"; "" below 1 KB."""
     if abs(size) < KB:
         return ""
     sign, size = ("-", -size) if size < 0 else ("", size)
@@ -122,7 +122,7 @@ def human(size: int) -> str:
         count, size = divmod(size, KB**power)
         if count:
             parts.append(f"{count}{_UNITS[power] or ' B'}")
-    return sign + " + ".join(parts) if len(parts) <= 2 else ""
+    return sign + " + ".join(parts) if len(parts) <= 3 else ""
 
 
 def as_kind(value: Value, kind: Kind) -> Value:

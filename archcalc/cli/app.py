@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from archcalc.cli import session
+from archcalc.cli.params import spare
 from archcalc.errors import Fault, UsageFault
 from archcalc.names import closest
 
@@ -62,6 +63,9 @@ def lazy_group(entries: tuple[Entry, ...], group: str) -> type[TyperGroup]:
     by_name = {entry.name: entry for entry in entries}
 
     class LazyGroup(TyperGroup):
+        def get_params(self, ctx: Any) -> Any:
+            return spare(super().get_params(ctx))
+
         def list_commands(self, ctx: Any) -> list[str]:
             return list(by_name)
 

@@ -14,6 +14,7 @@ from typer.core import TyperCommand
 
 from archcalc import config, output
 from archcalc.cli import session
+from archcalc.cli.params import spare
 from archcalc.errors import Fault, UsageFault
 from archcalc.names import closest
 from archcalc.results import Result
@@ -31,47 +32,12 @@ class Outcome:
     force: bool
 
 
-class PlainParam:
-    """Turns what was typed into a value, with the parameter's own parser or none.
-
-    Stands in for typer's own coercion, which would import pydantic (as long as all the rest of
-    a short command) to hand text through, and says which option was wrong in our own words.
-    """
-
-    def __init__(self, parser: Callable[[str], Any] | None) -> None:
-        self._parser = parser
-
-    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
-        """typer's hook: one value, or all values of a repeated option."""
-        many = param.multiple or param.nargs == -1
-        if value is None:
-            return () if many else None
-        return [self._parse(item, param) for item in value] if many else self._parse(value, param)
-
-    def _parse(self, text: Any, param: Any) -> Any:
-        if self._parser is None or not isinstance(text, str):
-            return text
-        try:
-            return self._parser(text)
-        except UsageFault as fault:
-            name = param.opts[0] if param.param_type_name == "option" else param.metavar or param.name.upper()
-            raise UsageFault(
-                *(Fault(f"{name}: {f.found}", f.expected, f.suggestion, f.id) for f in fault.faults)
-            ) from fault
-
-
 class PlainCommand(TyperCommand):
-    """A typer command whose parameters are texts and switches, or have their own parser."""
+    """A typer command that never imports pydantic."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for param in self.params:
-            descriptor = getattr(param, "type_descriptor", None)
-            if descriptor is None:
-                continue
-            parser = descriptor.parameter_info.parser
-            if parser is not None or descriptor.annotation in (str, list[str]):
-                vars(param)["_runtime_param"] = PlainParam(parser)
+    def get_params(self, ctx: Any) -> Any:
+        """All parameters, --help among them."""
+        return spare(super().get_params(ctx))
 
 
 def build(name: str, module: str) -> TyperCommand:

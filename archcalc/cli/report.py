@@ -1,0 +1,295 @@
+"""`archcalc report`: all figures of platforms, one by one or side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Annotated
+
+import typer
+
+from archcalc import figures as calculator
+from archcalc.cli.options import Platforms, Profiles, Sets, complete_names
+from archcalc.cli.targets import selected, settings
+from archcalc.figures import Figures
+from archcalc.inventory import SECTIONS, Inventory, Key, Selection, entries
+from archcalc.layout import Layout
+from archcalc.results import Result
+from archcalc.tables import Block, Bytes, Column, Pages, Prose, Section, Table, Value, human
+
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="NAME",
+        help="Only these figures: names, globs or sections, separated by commas (repeatable).",
+        autocompletion=complete_names,
+    ),
+]
+Differs = Annotated[bool, typer.Option("--differs", help="Only figures in which the platforms differ.")]
+
+# So many figures at most are shown a column each.
+FEW = 5
+
+CLASS_COLUMNS = (
+    Column("class", int),
+    Column("size", Bytes),
+    Column("pages", Pages),
+    Column("objects", int),
+    Column("tail waste", Bytes),
+)
+
+
+class Report(Result):
+    """The figures of some platforms, or those of them that are asked for."""
+
+    def __init__(
+        self,
+        platforms: Sequence[Figures],
+        only: Selection | None = None,
+        differs: bool = False,
+        sets: Mapping[str, int | str] | None = None,
+    ) -> None:
+        self.platforms = platforms
+        self.only = only or Selection((), platforms)
+        self.differs = differs and len(platforms) > 1
+        self.sets = sets or {}
+        self._inventory: Inventory | None = None
+
+    @property
+    def inventory(self) -> Inventory:
+        """The platforms side by side."""
+        if self._inventory is None:
+            self._inventory = Inventory(self.platforms)
+        return self._inventory
+
+    def keys(self) -> list[Key]:
+        """The figures to show."""
+        keys = [key for key in self.inventory.keys if self.only.wants(key)]
+        return [key for key in keys if not self.inventory.same(key)] if self.differs else keys
+
+    # ---- data ----
+
+    def document(self) -> Mapping[str, object]:
+        shown = set(self.keys()) if self.only or self.differs else None
+        document: dict[str, object] = {
+            "generation": self.platforms[0].generation.name if self.platforms else ""
+        }
+        if self.sets:
+            document["set"] = dict(self.sets)
+        document["platforms"] = [
+            self._platform(at, figures, shown) for at, figures in enumerate(self.platforms)
+        ]
+        return document
+
+    def records(self) -> Iterable[Mapping[str, object]]:
+        shown = set(self.keys()) if self.only or self.differs else None
+        return [self._platform(at, figures, shown) for at, figures in enumerate(self.platforms)]
+
+    def _platform(self, at: int, figures: Figures, shown: set[Key] | None) -> dict[str, object]:
+        """One platform's object: whole, or what of it is asked for."""
+        whole: dict[str, object] = {
+            "platform": figures.profile.platform,
+            "name": figures.platform,
+            "constants": dict(figures.constants),
+            "sys": dict(figures.sys),
+            "structs": structs(figures),
+            "layout": layout(figures.layout),
+            "size_classes": [dict(zip(CLASS_KEYS, row, strict=True)) for row in size_classes(figures)],
+        }
+        if shown is None:
+            return whole
+        part: dict[str, object] = {"platform": whole["platform"], "name": whole["name"]}
+        for section in SECTIONS:
+            names = {name for where, name in shown if where == section}
+            value = whole[section]
+            if self.only.wants_section(section) and not self.differs:
+                part[section] = value
+            elif names and section == "layout":
+                part[section] = layout_part(figures.layout, names)
+            elif names and isinstance(value, dict):
+                part[section] = {name: item for name, item in value.items() if name in names}
+        if self.only.extra:
+            part["figures"] = {name: values[at] for name, values in self.only.extra.items()}
+        return part
+
+    def sheet(self) -> Table:
+        columns = (Column("platform"), Column("section"), Column("name"), Column("value"), Column("unit"))
+        inventory = self.inventory
+        keys = self.keys()
+        rows: list[Sequence[Value]] = []
+        for at, figures in enumerate(self.platforms):
+            for key in keys:
+                entry = inventory.entries[key]
+                rows.append((figures.platform, *key, inventory.values[key][at], entry.unit))
+            for name, values in self.only.extra.items():
+                rows.append((figures.platform, "", name, values[at], ""))
+            if self.only.wants_section("size_classes") and not self.differs:
+                for row in size_classes(figures):
+                    for what, value in zip(CLASS_KEYS[1:], row[1:], strict=True):
+                        rows.append((figures.platform, "size_classes", f"{row[0]}.{what}", value, ""))
+        return Table(columns, rows)
+
+    # ---- text ----
+
+    def view(self) -> Iterable[Section | Block]:
+        if self.sets:
+            yield Prose("What if " + ", ".join(f"{name}={value}" for name, value in self.sets.items()))
+        if len(self.platforms) == 1:
+            yield from self._one(self.platforms[0])
+        else:
+            yield from self._side_by_side()
+
+    def _one(self, figures: Figures) -> Iterator[Section]:
+        keys = set(self.keys())
+        blocks: list[Block] = []
+        columns = (Column("name"), Column("value"), Column("reads as"), Column("what it is", wrap=True))
+        sections: dict[str, list[Sequence[Value]]] = {}
+        for entry in entries(figures):
+            if entry.key in keys:
+                row = (entry.name, entry.value, reads_as(entry.value, entry.unit), entry.what)
+                sections.setdefault(entry.section, []).append(row)
+        for section, rows in sections.items():
+            blocks.append(Table(columns, rows, SECTIONS[section]))
+            if section == "layout":
+                blocks.append(Prose(hints(figures.layout)))
+        if self.only.extra:
+            rows = [(name, values[0], "", "") for name, values in self.only.extra.items()]
+            blocks.append(Table(columns, rows, "Other figures"))
+        if self.only.wants_section("size_classes"):
+            blocks.append(Table(CLASS_COLUMNS, list(size_classes(figures)), SECTIONS["size_classes"]))
+        yield Section(f"{figures.platform} at {figures.generation.name}", blocks)
+
+    def _side_by_side(self) -> Iterator[Section]:
+        inventory, keys = self.inventory, self.keys()
+        differing = [key for key in keys if not inventory.same(key)]
+        same = [key for key in keys if inventory.same(key)]
+        names = [figures.platform for figures in self.platforms]
+        rows = [(qualified(key), *inventory.values[key]) for key in differing]
+        rows += [(name, *values) for name, values in self.only.extra.items()]
+        if rows:
+            yield Section("Where they differ", (comparison(names, rows),))
+        if not same:
+            return
+        entry = inventory.entries
+        blocks: list[Block] = []
+        columns = (Column("name"), Column("value"), Column("reads as"), Column("what it is", wrap=True))
+        for section in SECTIONS:
+            part = [
+                (key[1], entry[key].value, reads_as(entry[key].value, entry[key].unit), entry[key].what)
+                for key in same
+                if key[0] == section
+            ]
+            if part:
+                blocks.append(Table(columns, part, SECTIONS[section]))
+        tables = {tuple(size_classes(figures)): figures for figures in self.platforms}
+        if self.only.wants_section("size_classes") and len(tables) == 1:
+            blocks.append(Table(CLASS_COLUMNS, next(iter(tables)), SECTIONS["size_classes"]))
+        yield Section(f"The same on all {len(names)} platforms", blocks)
+
+
+def qualified(key: Key) -> str:
+    """A figure's name as Go code of package runtime has it."""
+    return f"sys.{key[1]}" if key[0] == "sys" else key[1]
+
+
+def comparison(names: Sequence[str], rows: Sequence[Sequence[Value]]) -> Table:
+    """Figures by platform. A few figures are turned, and platforms with equal values share a row."""
+    if len(rows) > FEW:
+        return Table((Column("figure"), *(Column(name) for name in names)), rows)
+    groups: dict[tuple[Value, ...], list[str]] = {}
+    for at, name in enumerate(names, start=1):
+        groups.setdefault(tuple(row[at] for row in rows), []).append(name)
+    columns = (*(Column(str(row[0])) for row in rows), Column("platforms", wrap=True))
+    return Table(columns, [(*values, ", ".join(who)) for values, who in groups.items()], keys=0)
+
+
+CLASS_KEYS = tuple(column.name for column in CLASS_COLUMNS)
+
+
+def structs(figures: Figures) -> dict[str, object]:
+    """The types as the JSON document has them."""
+    return {
+        name: {
+            "size": struct.size,
+            "align": struct.align,
+            "fields": [{"name": f.name, "offset": f.offset, "size": f.size} for f in struct.fields],
+        }
+        for name, struct in figures.structs.items()
+    }
+
+
+def layout(found: Layout) -> dict[str, object]:
+    """The layout as the JSON document has it."""
+    return {
+        "bitmap_size": found.bitmap_size,
+        "spans_size": found.spans_size,
+        "arena_size": found.arena_size,
+        "reservation_size": found.reservation_size,
+        "bitmap_usable": found.bitmap_usable,
+        "spans_usable": found.spans_usable,
+        "contiguous": found.contiguous,
+        "hints": [hint.address for hint in found.hints],
+        "hints_fit": [hint.fits for hint in found.hints],
+        "ladder": list(found.ladder),
+        "stack_orders": [
+            {"order": order.order, "size": order.size, "cached": order.cached} for order in found.stack_orders
+        ],
+    }
+
+
+def layout_part(found: Layout, names: set[str]) -> dict[str, object]:
+    """What of the layout some names of figures ask for: ladder2 asks for the ladder."""
+    wanted = {name.rstrip("0123456789") for name in names}
+    wanted |= {"hints" for name in wanted if name == "hint"} | {f"{name}s" for name in wanted}
+    return {key: value for key, value in layout(found).items() if key in wanted}
+
+
+def size_classes(figures: Figures) -> Iterator[tuple[int, int, int, int, int]]:
+    """Rows of CLASS_COLUMNS; class 0, which stands for large objects, is left out."""
+    classes = figures.size_classes
+    for index in range(1, len(classes)):
+        yield (
+            index,
+            classes.class_to_size[index],
+            classes.class_to_allocnpages[index],
+            classes.objects(index),
+            classes.tail_waste(index),
+        )
+
+
+def reads_as(value: Value, unit: str) -> str:
+    """What stands beside a value: a size as people say it, else the unit where it says something."""
+    if isinstance(value, Bytes):
+        return human(value) or "bytes"
+    return "" if unit in ("name", "flag", "bool", "number") else unit
+
+
+def hints(found: Layout) -> str:
+    """The hints in a sentence."""
+    addresses = [hint.address for hint in found.hints]
+    if len(addresses) == 1:
+        fits = {"wholly": "fits wholly", "partly": "fits partly", "no": "does not fit"}[found.hints[0].fits]
+        return f"One hint, {addresses[0]:#x}, where the reservation {fits}."
+    step = addresses[1] - addresses[0]
+    counts = {fits: sum(hint.fits == fits for hint in found.hints) for fits in ("wholly", "partly", "no")}
+    return (
+        f"{len(addresses)} hints from {addresses[0]:#x} to {addresses[-1]:#x}, {human(step) or step} apart:"
+        f" the reservation fits wholly at {counts['wholly']}, partly at {counts['partly']},"
+        f" not at all at {counts['no']}."
+    )
+
+
+def command(
+    platforms: Platforms = None,
+    profiles: Profiles = None,
+    sets: Sets = None,
+    only: Only = None,
+    differs: Differs = False,
+) -> Report:
+    """Report constants, struct sizes, layout and size classes.
+
+    One platform in full; several side by side, first what they differ in.
+    """
+    given = settings(sets)
+    found = [calculator.compute(profile, given) for profile in selected(platforms, profiles)]
+    return Report(found, Selection(only or (), found), differs, given)

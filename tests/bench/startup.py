@@ -1,0 +1,68 @@
+"""How long short commands take, against importing what they stand on.
+
+    python tests/bench/startup.py
+
+Each command runs in a process of its own, in turn with the others, so that whatever else the machine does
+falls on all alike; medians are compared. Exits 1 where a limit is passed.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from importlib import metadata
+
+BASE = "import typer, yaml, tabulate"
+# Command line, and how many times the base it may take.
+LIMITS = {"--version": 1.5, "--help": 1.5, "report all": 2.5}
+ROUNDS = 15
+
+
+def seconds(arguments: list[str]) -> float:
+    """One run's time on the wall."""
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    start = time.perf_counter()
+    subprocess.run(
+        [sys.executable, *arguments], check=True, env=environment,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    return time.perf_counter() - start
+
+
+def measure(rounds: int = ROUNDS) -> dict[str, float]:
+    """Medians by command line, in seconds; the base under its own text."""
+    lines = {BASE: ["-c", BASE]}
+    lines |= {line: ["-m", "archcalc", *line.split()] for line in LIMITS}
+    for arguments in lines.values():
+        seconds(arguments)  # fills the caches
+    times: dict[str, list[float]] = {line: [] for line in lines}
+    for _ in range(rounds):
+        for line, arguments in lines.items():
+            times[line].append(seconds(arguments))
+    return {line: statistics.median(found) for line, found in times.items()}
+
+
+def main() -> int:
+    """Prints the table and says whether the limits hold."""
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("typer", "pyyaml", "tabulate"))
+    print(
+        f"Python {platform.python_version()} on {platform.machine()}, {os.cpu_count()} processors; {versions}"
+    )
+    medians = measure()
+    base = medians[BASE]
+    print(f"{base * 1000:8.1f} ms         {BASE}")
+    held = True
+    for line, limit in LIMITS.items():
+        ratio = medians[line] / base
+        held = held and ratio <= limit
+        verdict = "ok" if ratio <= limit else "TOO SLOW"
+        print(f"{medians[line] * 1000:8.1f} ms  {ratio:4.2f}x  archcalc {line} (at most {limit}x): {verdict}")
+    return 0 if held else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
