@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from allocator.runtime import Runtime
 
 
+
 class Violation(NamedTuple):
     """An invariant that does not hold: its name, what was seen, and the span it was seen at (-1: none)."""
 
@@ -152,16 +153,10 @@ def coalescing(rt: Runtime) -> Iterator[Finding]:
 def needs_zero(rt: Runtime) -> Iterator[Finding]:
     """Memory that was used before is not taken for zeroed."""
     spans = rt.spans
-    shift = rt.config.page_shift
-    if rt.dirty is None:
-        return
-    for s in range(len(spans)):
-        if spans.state[s] == FREE and not spans.needzero[s]:
-            base = spans.base[s]
-            for page in range(base, base + (spans.npages[s] << shift), 1 << shift):
-                if page in rt.dirty:
-                    yield f"{_at(rt, s)} has used page {page:#x} but needs no zeroing", s
-                    break
+    if rt.watched is not None:
+        for s in range(len(spans)):
+            if spans.state[s] == FREE and not spans.needzero[s] and rt.watched.was_used(s):
+                yield f"{_at(rt, s)} has pages that were used but needs no zeroing", s
 
 
 def released(rt: Runtime) -> Iterator[Finding]:
@@ -425,10 +420,10 @@ def mark_arenas(rt: Runtime) -> Iterator[Finding]:
 
 def heap_bitmap(rt: Runtime) -> Iterator[Finding]:
     """The heap bitmap describes the watched objects as their types say."""
-    if rt.objects is None:
+    if rt.watched is None:
         return
     spans, ptr = rt.spans, rt.config.ptr_size
-    for v, (typ, data_size) in rt.objects.items():
+    for v, (typ, data_size) in rt.watched.objects.items():
         s = rt.heap.lookup_maybe(v)
         if s == NIL:
             continue
@@ -472,15 +467,16 @@ def _expected(what: Stamp, word: int, words: int) -> tuple[int, int]:
 
 def identity(rt: Runtime) -> Iterator[Finding]:
     """No object and no stack was handed out while it was in use."""
-    for v in rt.twice:
+    if rt.watched is None:
+        return
+    for v in rt.watched.twice:
         yield f"{v:#x} was handed out while in use", rt.heap.lookup(v)
-    if rt.objects is not None:
-        for v in rt.objects:
-            s = rt.heap.lookup_maybe(v)
-            if s == NIL:
-                yield f"the watched object at {v:#x} is in no span", NIL
-            elif not rt.allocated_mask(s) >> (v - rt.spans.base[s]) // rt.spans.elemsize[s] & 1:
-                yield f"the watched object at {v:#x} is free", s
+    for v in rt.watched.objects:
+        s = rt.heap.lookup_maybe(v)
+        if s == NIL:
+            yield f"the watched object at {v:#x} is in no span", NIL
+        elif not rt.allocated_mask(s) >> (v - rt.spans.base[s]) // rt.spans.elemsize[s] & 1:
+            yield f"the watched object at {v:#x} is free", s
 
 
 INVARIANTS: dict[str, Callable[[Runtime], Iterator[Finding]]] = {

@@ -193,8 +193,8 @@ class Malloc:
             cache.local_scan += scan
         if self.memory and needzero:
             self.clear_memory(v, size)
-        if self.objects is not None:
-            self.note_object(v, None if noscan else typ, data_size)
+        if self.watched is not None:
+            self.watched.allocated(v, None if noscan else typ, data_size)
 
         if gc.phase != OFF:
             gc.mark_new(v, size, scan)

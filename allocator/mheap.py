@@ -208,8 +208,8 @@ class MHeap:
             self._free_span_locked(t, False, False, spans.unused_since[s])
             spans.state[s] = FREE
         spans.unused_since[s] = 0
-        if rt.dirty is not None:
-            rt.note_used(s)
+        if rt.watched is not None:
+            rt.watched.used(s)
         stats = rt.stats
         stats.heap_inuse += npages << shift
         stats.heap_idle -= npages << shift

@@ -267,3 +267,15 @@ class PageTable:
             chunks.update(dict.fromkeys(range(i, i + whole), s))
         if n & 127:
             self.set_range((i + whole) << 7, n & 127, s)
+
+    def has(self, page: int, n: int, s: int) -> bool:
+        """Whether any of n pages from `page` on is entered for s."""
+        end = page + n
+        while page < end:
+            chunk = self.chunks.get(page >> 7)
+            low = page & 127
+            high = min(128, low + end - page)
+            if chunk == s or (type(chunk) is list and s in chunk[low:high]):
+                return True
+            page += high - low
+        return False

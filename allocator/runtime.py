@@ -33,6 +33,7 @@ from allocator.stack import Stacks
 from allocator.sweep import DONE, Sweeper
 from allocator.sweepbuf import SweepSpans
 from allocator.throw import BadRequest, Death, Exit, Throw
+from allocator.watch import Watch
 
 MODES = {"background": BACKGROUND, "force": FORCE, "block": FORCE_BLOCK}
 
@@ -47,12 +48,12 @@ class Runtime(Malloc):
     """
 
     __slots__ = (
-        "arenas", "attempts", "dirty", "objects", "twice", "cache", "cachealloc", "caches", "central", "class_of", "class_to_size", "config",
+        "arenas", "attempts", "cache", "cachealloc", "caches", "central", "class_of", "class_to_size", "config",
         "debug_invalidptr", "debug_sbrk", "gc", "heap", "last_flags", "liveness", "log", "log_inputs",
         "mallocing", "mem_profile_rate", "memory", "nanotime", "on_note_stack", "on_signal_stack", "persistent",
         "plain", "plans", "pointer_type", "printed", "profile_depth", "rand", "spanalloc", "spans",
         "specialfinalizeralloc", "specialprofilealloc", "specials", "stacks", "stats", "sweep_spans", "sweeper",
-        "system", "type_ids", "word", "word_shift", "zerobase",
+        "system", "type_ids", "watched", "word", "word_shift", "zerobase",
     )  # fmt: skip
 
     def __init__(
@@ -109,10 +110,7 @@ class Runtime(Malloc):
         # zerobase is a variable of the program: some address in its data segment.
         self.zerobase = max(config.data_end - config.phys_page_size, config.ptr_size) & -config.ptr_size
         self.liveness: Live | None = True
-        # Only of a machine that is watched: its objects, the pages that were ever used, mistaken identities.
-        self.objects: dict[int, tuple[Type | None, int]] | None = None
-        self.dirty: set[int] | None = None
-        self.twice: list[int] = []
+        self.watched: Watch | None = None
 
     def start(self, gogc: int, procs: int) -> None:
         """From a process that has only begun to one that allocates."""
@@ -178,7 +176,7 @@ class Runtime(Malloc):
             self.gc.phase == OFF
             and not self.gc.blacken
             and not self.log_inputs
-            and self.objects is None
+            and self.watched is None
             and not self.memory
             and not self.mem_profile_rate
             and not self.debug_sbrk
@@ -250,9 +248,8 @@ class Runtime(Malloc):
     def sys_unused(self, v: int, n: int) -> None:
         """sysUnused."""
         self.system.sys_unused(v, n)
-        if self.dirty is not None:
-            # Released memory comes back zeroed, but needzero is kept: it only ever errs that way.
-            self.dirty.difference_update(range(v, v + n, self.config.page_size))
+        if self.watched is not None:
+            self.watched.released(v, n)
         if self.log is not None:
             self.log.append(f"U {v:x} {n}")
 
@@ -582,32 +579,9 @@ class Runtime(Malloc):
 
     def watch(self) -> None:
         """Notes every object from now on, so that `audit` can check bitmaps and identities. Costs time."""
-        if self.objects is None:
-            self.objects = {}
-            self.dirty = set()
+        if self.watched is None:
+            self.watched = Watch(self)
             self.phase_changed()
-
-    def note_object(self, v: int, typ: Type | None, data_size: int) -> None:
-        """A watched machine handed out an object."""
-        assert self.objects is not None
-        if v in self.objects:
-            self.twice.append(v)
-        self.objects[v] = typ, data_size
-
-    def note_freed(self, s: int, freed: int) -> None:
-        """A watched machine's sweep freed these objects of a span, as bits."""
-        assert self.objects is not None
-        base, size = self.spans.base[s], self.spans.elemsize[s]
-        while freed:
-            index = (freed & -freed).bit_length() - 1
-            freed &= freed - 1
-            self.objects.pop(base + index * size, None)
-
-    def note_used(self, s: int) -> None:
-        """A watched machine put a span to use: its pages are no longer fresh from the OS."""
-        assert self.dirty is not None
-        base, shift = self.spans.base[s], self.config.page_shift
-        self.dirty.update(range(base, base + (self.spans.npages[s] << shift), 1 << shift))
 
     def last_words(self, death: Death) -> dict[str, Any]:
         """How the runtime ended: its kind, its words, and every line printed before."""

@@ -97,8 +97,8 @@ class Sweeper:
                 f"previous allocCount={spans.alloc_count[s]} nfreed={freed & 0xFFFF}"
             )
             raise Throw("sweep increased allocation count")
-        if rt.objects is not None and freed:
-            rt.note_freed(s, rt.allocated_mask(s) & ~marks)
+        if rt.watched is not None and freed:
+            rt.watched.freed(s, rt.allocated_mask(s) & ~marks)
         spans.alloc_count[s] = nalloc
         was_empty = spans.first_free(s) == nelems
         spans.free_index[s] = 0
