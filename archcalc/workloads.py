@@ -17,6 +17,7 @@ from allocator.heap_bitmap import KIND_GC_PROG, Type
 from allocator.mspan import FREE, IN_USE, STACK
 from allocator.runtime import Runtime
 from allocator.throw import Death
+from archcalc.traces.writer import Recorder
 
 
 class Driver:
@@ -25,8 +26,12 @@ class Driver:
     `live` maps the address of every object that is kept to the bytes asked for.
     """
 
-    def __init__(self, rt: Runtime, n: int, seed: int, audit_every: int = 0) -> None:
+    def __init__(
+        self, rt: Runtime, n: int, seed: int, audit_every: int = 0, recorder: Recorder | None = None
+    ) -> None:
         self.rt = rt
+        self.recorder = recorder
+        self.last: tuple[int, Type | None, int] = (0, None, 0)  # the latest request
         self.n = n
         self.rng = random.Random(seed)
         self.audit_every = audit_every
@@ -40,8 +45,11 @@ class Driver:
 
     def malloc(self, size: int, typ: Type | None = None, keep: bool = True, p: int = 0) -> int:
         """An object; kept alive unless told otherwise."""
+        self.last = size, typ, p
         v = self.rt.malloc(size, typ, p=p)
         self.allocations += 1
+        if self.recorder is not None and self.allocations % 4096 == 0:
+            self.recorder.flush()
         self.asked += size
         if keep:
             # Small objects without pointers share a block; the block is what lives.
@@ -60,6 +68,13 @@ class Driver:
         self.rt.collect(list(self.live), mode=mode)
         self.collections += 1
         self.audit()
+
+    def request(self) -> str:
+        """The latest allocation as a recording names the one that the runtime died in."""
+        size, typ, p = self.last
+        number = "-" if typ is None else str(self.rt.type_ids.setdefault(typ, len(self.rt.type_ids) + 1))
+        flags = "nz" if typ is None or typ.noscan else "z"
+        return f"m {size} {number} {flags} {p}"
 
     def audit(self) -> None:
         """Looks whether all invariants hold; keeps the first hundred violations."""
@@ -381,9 +396,20 @@ class Run:
         return not self.violations and (self.death is None or self.workload in FATAL)
 
 
-def run(rt: Runtime, platform: str, workload: str, n: int, seed: int, audit_every: int = 0) -> Run:
-    """Runs a workload on a booted machine. Objects are watched where audits are wanted in between."""
-    driver = Driver(rt, n, seed, audit_every)
+def run(
+    rt: Runtime,
+    platform: str,
+    workload: str,
+    n: int,
+    seed: int,
+    audit_every: int = 0,
+    recorder: Recorder | None = None,
+) -> Run:
+    """Runs a workload on a booted machine. Objects are watched where audits are wanted in between.
+
+    With a recorder, whose machine was booted recording, everything that happened is noted there.
+    """
+    driver = Driver(rt, n, seed, audit_every, recorder)
     death = None
     if audit_every:
         rt.watch()
@@ -391,6 +417,8 @@ def run(rt: Runtime, platform: str, workload: str, n: int, seed: int, audit_ever
         WORKLOADS[workload](driver)
     except Death as dead:
         death = rt.last_words(dead)
+        if recorder is not None:
+            recorder.death(dead, driver.request())
     else:
         driver.audit()
     return Run(platform, workload, seed, summarize(driver, workload), driver.violations, death)

@@ -34,6 +34,7 @@ from allocator.runtime import Runtime
 from allocator.sweep import DONE
 from allocator.throw import BadRequest, Death
 from archcalc.traces.reader import Header, address, decimal, fault, parse_header, parse_type, pieces, shorten
+from archcalc.traces.writer import span_line
 
 OWN = frozenset("MOUVqQXHKDELb")  # reproduced by the machine, logged in the recording's own words
 BEFORE_BOOT = frozenset("TI")
@@ -602,12 +603,15 @@ class Replayer:
         live = self._live_records(which)
         rt = self.rt
         assert rt.log is not None
-        # It may stand inside an allocation whose own events wait; only the last ones are its own.
+        # It may stand inside an allocation whose own events wait already. Only a q record right
+        # in front of it is its own.
         outer = len(rt.log)
-        if which == "mcache":
-            addr = rt.new_mcache().addr
-        else:
-            addr = rt.fix_alloc(which)
+        waiting = rt.ready
+        mine = 1 if self.pending and self.pending[-1][0] == "q" and waiting else 0
+        rt.ready = deque([waiting.pop()] if mine else ())
+        addr = rt.new_mcache().addr if which == "mcache" else rt.fix_alloc(which)
+        waiting.extend(rt.ready)
+        rt.ready = waiting
         found = rt.log[outer:]
         del rt.log[outer:]
         own = self.pending[len(self.pending) - len(found) :]
@@ -798,11 +802,7 @@ class Replayer:
         if s >= len(spans):
             self._differs("Zs", line, "no such span")
             return
-        found = (
-            f"Zs {spans.base[s]:x} {spans.npages[s]} {spans.state[s]} {spans.sizeclass[s]} {spans.nelems[s]} "
-            f"{spans.alloc_count[s]} {spans.free_index[s]} {spans.needzero[s]} {spans.npreleased[s]} "
-            f"{spans.sweepgen[s]} {spans.elemsize[s]} {spans.limit[s]:x} {spans.self_addr[s]:x}"
-        )
+        found = span_line(self.rt, s)
         if found != line:
             self._differs("Zs", line, found, s)
 

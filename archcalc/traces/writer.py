@@ -1,0 +1,131 @@
+"""Writing a recording of a simulated machine, in the format that the real runtime's recordings have.
+
+The machine logs its inputs and its own events in the format's words while it
+runs (`Runtime(record=True)`); a `Recorder` takes them off its hands now and
+then, and adds the header, the types and the end state.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from allocator.heap_bitmap import Type
+from allocator.mspan import IN_USE
+from allocator.runtime import Runtime
+from allocator.throw import Death
+from archcalc.traces.reader import FORMAT, VERSION
+
+BITMAP_BYTES = 4096  # of one span
+BITMAP_SPANS = 600
+
+
+def type_line(number: int, typ: Type) -> str:
+    """A T record."""
+    return (
+        f"T {number} {typ.size} {typ.ptrdata} {typ.kind} {typ.align} {typ.gcdata.hex() or '-'} "
+        f"{json.dumps(typ.name)}"
+    )
+
+
+def span_line(rt: Runtime, s: int) -> str:
+    """A Zs record; the caches must be synced."""
+    spans = rt.spans
+    return (
+        f"Zs {spans.base[s]:x} {spans.npages[s]} {spans.state[s]} {spans.sizeclass[s]} {spans.nelems[s]} "
+        f"{spans.alloc_count[s]} {spans.free_index[s]} {spans.needzero[s]} {spans.npreleased[s]} "
+        f"{spans.sweepgen[s]} {spans.elemsize[s]} {spans.limit[s]:x} {spans.self_addr[s]:x}"
+    )
+
+
+def end_state(rt: Runtime) -> dict[str, Any]:
+    """The Z record's values."""
+    heap, stats = rt.heap, rt.stats
+    return {
+        "arena_start": heap.arena_start,
+        "arena_used": heap.arena_used,
+        "arena_end": heap.arena_end,
+        "bitmap": heap.bitmap,
+        "bitmap_mapped": heap.bitmap_mapped,
+        "heap_live": stats.heap_live,
+        "heap_scan": stats.heap_scan,
+        "gc_trigger": stats.gc_trigger,
+        "next_gc": stats.next_gc,
+        "pages_in_use": heap.pages_in_use,
+        "sweepgen": heap.sweepgen,
+    }
+
+
+class Recorder:
+    """Collects a machine's log. The lines wait compressed, since the types that stand before them come last."""
+
+    def __init__(self, rt: Runtime) -> None:
+        self.rt = rt
+        self.events = 0
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the recorder
+        self._body = gzip.GzipFile(fileobj=self._file, mode="wb", compresslevel=1, mtime=0)
+
+    def flush(self) -> None:
+        """Takes what the machine has logged."""
+        log = self.rt.log
+        if log:
+            self.events += len(log)
+            self._body.write(("\n".join(log) + "\n").encode())
+            log.clear()
+
+    def death(self, death: Death, during: str) -> None:
+        """The runtime died in an allocation, `during` being its record without the answer, or in boot."""
+        words = self.rt.last_words(death)
+        record = {"during": during, "throw": words["throw"], "printed": words["printed"]}
+        self.rt.emit(f"! {json.dumps(record)}")
+
+    def save(self, path: Path, died: bool, **about: Any) -> None:
+        """Writes the recording, whole or not at all. `about` goes into the header."""
+        self.flush()
+        self._body.close()
+        self._file.seek(0)
+        config = self.rt.config
+        header = {
+            "format": FORMAT,
+            "version": VERSION,
+            "platform": config.platform,
+            "data_end": config.data_end,
+            "phys_page_size": config.phys_page_size,
+            **about,
+            "events": self.events,
+        }
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        try:
+            with (
+                os.fdopen(handle, "wb") as raw,
+                gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as out,
+                gzip.GzipFile(fileobj=self._file, mode="rb") as body,
+            ):
+                out.write((json.dumps(header) + "\n").encode())
+                for typ, number in self.rt.type_ids.items():
+                    out.write((type_line(number, typ) + "\n").encode())
+                while piece := body.read(1 << 20):
+                    out.write(piece)
+                for line in self._end(died):
+                    out.write((line + "\n").encode())
+            os.replace(name, path)
+        except BaseException:
+            os.unlink(name)
+            raise
+
+    def _end(self, died: bool) -> Iterator[str]:
+        rt = self.rt
+        rt.sync_caches()
+        yield f"Z {json.dumps(end_state(rt))}"
+        if died:
+            return
+        for s in range(len(rt.spans)):
+            yield span_line(rt, s)
+        in_use = [s for s in range(len(rt.spans)) if rt.spans.state[s] == IN_USE]
+        for s in in_use[:BITMAP_SPANS]:
+            yield f"Zb {rt.spans.base[s]:x} {rt.bitmap(s, BITMAP_BYTES).hex()}"
