@@ -35,8 +35,8 @@ def parse_size(text: str) -> int:
         match = _SIZE.fullmatch(word)
         if match:
             whole, _, part = match["number"].replace("_", "").partition(".")
-            unit = 1024 ** _POWER[match["unit"].lower()]
-            scale = 10 ** len(part)
+            unit: int = 1024 ** _POWER[match["unit"].lower()]
+            scale: int = 10 ** len(part)
             size, odd = divmod(int(whole + part) * unit, scale)
             if odd == 0:
                 return size
@@ -81,6 +81,17 @@ def parse_count(text: str) -> int:
     if len(word) <= _LONGEST and re.fullmatch(r"\d+(_\d+)*", word, re.ASCII):
         return int(word)
     raise QuantityFault(Fault(f"{_shortened(text)} is not a number of things", "0, 1, 2, …"))
+
+
+def parse_share(text: str) -> float:
+    """A part of a whole, `12.5%` or `0.125`; from 0 to 1."""
+    word = text.strip()
+    if len(word) <= _LONGEST and re.fullmatch(r"\d+(\.\d+)?%?", word, re.ASCII):
+        share = float(word.removesuffix("%")) / (100 if word.endswith("%") else 1)
+        if share <= 1:
+            return share
+    suggestion = f"{word}%" if re.fullmatch(r"\d{1,2}(\.\d+)?", word, re.ASCII) else ""
+    raise QuantityFault(Fault(f"{_shortened(text)} is not a share", "one such as 12.5% or 0.125", suggestion))
 
 
 def parse_setting(text: str) -> tuple[str, int | str]:

@@ -42,6 +42,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("sizeclass", "Show the size class of sizes: rounding, waste, objects a span.", CALCULATE),
     Entry("check", "Run every check; exit 1 when one fails.", JUDGE),
     Entry("list-checks", "List the checks: id, severity and what each is about.", JUDGE),
+    Entry("run", "Run scenario files; exit 1 when an expectation does not hold.", JUDGE),
     Entry(
         "profile",
         "Make, check and describe platform profiles.",

@@ -1,0 +1,244 @@
+"""`archcalc explain`: how a figure comes about, what a check means, what a fault of a file means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from archcalc import checks, faults
+from archcalc import figures as calculator
+from archcalc.cli.options import Platforms, Profiles, Sets, complete_checks, complete_names
+from archcalc.cli.targets import selected, settings
+from archcalc.errors import Fault, UsageFault
+from archcalc.fields import Address
+from archcalc.figures import Explanation, Figures
+from archcalc.findings import Rule, Severity
+from archcalc.inventory import typed
+from archcalc.names import closest
+from archcalc.platforms import load
+from archcalc.platforms import names as list_platforms
+from archcalc.profile_fields import MACHINE
+from archcalc.results import Listing, Result
+from archcalc.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value, human, show
+
+
+def complete(incomplete: str) -> list[str]:
+    """Everything that can be explained."""
+    return complete_names(incomplete) + complete_checks(incomplete)
+
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="A constant, a struct or field (mspan.sweepgen), a layout figure (hint0), a fact, or an id.",
+        autocompletion=complete,
+    ),
+]
+
+
+class FigureExplained(Result):
+    """A figure on some platforms, those with equal explanations together, and where all platforms stand."""
+
+    def __init__(
+        self, explained: Sequence[Explanation], everywhere: Mapping[str, Value], sets: Mapping[str, int | str]
+    ) -> None:
+        self.explained = explained
+        self.everywhere = everywhere
+        self.sets = sets
+
+    def groups(self) -> list[tuple[Explanation, list[str]]]:
+        """One explanation for all platforms on which the figure comes about in the same way."""
+        found: dict[object, tuple[Explanation, list[str]]] = {}
+        for one in self.explained:
+            key = (one.value, one.formula, one.steps, one.source, one.was, [m.value for m in one.mentions])
+            found.setdefault(repr(key), (one, []))[1].append(one.platform)
+        return list(found.values())
+
+    def values(self) -> dict[Value, list[str]]:
+        """The platforms by the value that they have."""
+        found: dict[Value, list[str]] = {}
+        for platform, value in self.everywhere.items():
+            found.setdefault(value, []).append(platform)
+        return found
+
+    def document(self) -> Mapping[str, object]:
+        first = self.explained[0]
+        return {
+            "name": first.name,
+            "kind": first.kind,
+            "unit": first.unit,
+            "what": first.what,
+            "set": dict(self.sets),
+            "explanations": [explanation(one) for one in self.explained],
+            "values": [{"value": value, "platforms": who} for value, who in self.values().items()],
+        }
+
+    def records(self) -> Iterable[Mapping[str, object]]:
+        return [{"name": one.name, **explanation(one)} for one in self.explained]
+
+    def sheet(self) -> Table:
+        columns = (
+            Column("platform"),
+            Column("name"),
+            Column("value"),
+            Column("unit"),
+            Column("formula"),
+            Column("source"),
+        )
+        rows = [
+            (one.platform, one.name, value_of(one), one.unit, one.formula, one.source)
+            for one in self.explained
+        ]
+        return Table(columns, rows)
+
+    def view(self) -> Iterator[Section]:
+        for one, names in self.groups():
+            yield Section(f"{one.name} on {', '.join(names)}: {reads(one)}", list(blocks(one)))
+        values = self.values()
+        if len(values) > 1:
+            rows = [(value, ", ".join(who)) for value, who in values.items()]
+            table = Table((Column("value"), Column("platforms", wrap=True)), rows)
+            yield Section("Where platforms differ", (table,))
+        elif len(self.everywhere) > 1:
+            yield Section(f"The same on all {len(self.everywhere)} platforms", ())
+
+
+class RuleExplained(Result):
+    """What a check, or the id of a fault, means."""
+
+    def __init__(self, rule: Rule, kind: str) -> None:
+        self.rule = rule
+        self.kind = kind
+
+    def document(self) -> Mapping[str, object]:
+        rule = self.rule
+        return {
+            "name": rule.id,
+            "kind": self.kind,
+            "family": rule.family,
+            "severity": rule.severity,
+            "title": rule.title,
+            "explanation": rule.explanation,
+        }
+
+    def sheet(self) -> Table:
+        document = self.document()
+        return Table([Column(key) for key in document], [[str(value) for value in document.values()]])
+
+    def view(self) -> Sequence[Section]:
+        rule = self.rule
+        heading = f"{rule.id} ({self.kind}, {rule.severity.value})"
+        title = f"{rule.title}.\n\n" if rule.title else ""
+        return (Section(heading, (Prose(title + " ".join(rule.explanation.split("\n"))),)),)
+
+
+def blocks(one: Explanation) -> Iterator[Block]:
+    """How one figure comes about, from what it is to what follows from it."""
+    unit = f", in {one.unit}" if one.unit in ("bytes", "bits", "pages") else ""
+    yield Prose(f"{one.what[:1].upper()}{one.what[1:]}{unit}. Stands at {one.source}.")
+    if one.was is not None:
+        yield Prose(f"Without --set: {show(value_of(replace(one, value=one.was)))}.")
+    if one.steps:
+        yield Prose("\n".join((one.formula, *(f"  = {step}" for step in one.steps))), indent=2)
+    if one.mentions:
+        columns = (Column("with"), Column("value", wrap=True), Column("from"))
+        yield Table(columns, [(mention.name, mention.value, mention.origin) for mention in one.mentions])
+    if one.dependents:
+        further = [name for name in one.reaches if name not in one.dependents]
+        more = f" Through these: {', '.join(further)}." if further else ""
+        yield Prose(f"Directly follow: {', '.join(one.dependents)}.{more}")
+
+
+def value_of(one: Explanation) -> Value:
+    """The value with the type of its unit; of a fact, with what the profile's schema says."""
+    spec = MACHINE.fields.get(one.name.removeprefix("fact."))
+    if one.kind == "fact" and spec and isinstance(spec.kind, Address) and isinstance(one.value, int):
+        return Hex(one.value)
+    return typed(one.value, one.unit)
+
+
+def reads(one: Explanation) -> str:
+    """The value as text, with what it reads as."""
+    value = value_of(one)
+    words = human(value) if isinstance(value, Bytes) else ""
+    return f"{show(value)} ({words})" if words else show(value)
+
+
+def explanation(one: Explanation) -> dict[str, object]:
+    """An explanation as JSON has it."""
+    return {
+        "platform": one.platform,
+        "value": one.value,
+        "type": one.type,
+        "formula": one.formula,
+        "mentions": [{"name": m.name, "value": m.value, "origin": m.origin} for m in one.mentions],
+        "steps": list(one.steps),
+        "source": one.source,
+        "dependents": list(one.dependents),
+        "reaches": list(one.reaches),
+        "without_set": one.was,
+    }
+
+
+def explain_id(name: str) -> Result | None:
+    """The check, the family of checks or the fault of that id."""
+    entry = checks.registry().get(name)
+    if entry is not None:
+        return RuleExplained(entry.rule, "check")
+    if name in checks.FAMILIES:
+        rules = [entry.rule for entry in checks.registry().values() if entry.rule.family == name]
+        columns = (Column("id"), Column("severity"), Column("title", wrap=True))
+        rows = [(rule.id, rule.severity.value, rule.title) for rule in rules]
+        return Listing("checks", columns, rows, title=f"Checks of {checks.FAMILIES[name]}")
+    words = faults.meaning(name)
+    if words:
+        return RuleExplained(Rule(name, name.partition("-")[0], Severity.ERROR, "", words), "fault")
+    return None
+
+
+def explain_figure(name: str, targets: Sequence[Figures]) -> list[Explanation]:
+    """The figure on the targets; those that do not have it are left out while one has it.
+
+    Raises UsageFault where none has.
+    """
+    explained: list[Explanation] = []
+    wrong: UsageFault | None = None
+    for figures in targets:
+        try:
+            explained.append(figures.explain(name))
+        except UsageFault as fault:
+            wrong = wrong or fault
+    if explained:
+        return explained
+    if wrong is None:
+        raise UsageFault(Fault("no platform to explain it on"))
+    first = wrong.faults[0]
+    suggestion = first.suggestion or closest(name, [*checks.FAMILIES, *checks.registry(), *faults.ids()])
+    raise UsageFault(Fault(first.found, first.expected, suggestion, first.id)) from wrong
+
+
+def command(name: Name, platforms: Platforms = None, profiles: Profiles = None, sets: Sets = None) -> Result:
+    """Explain how a figure comes about, or what a check means.
+
+    The formula, each name in it with its value and origin, the substitution step by step, what
+    follows from it, and where platforms differ. Everything that is printed has a name to explain.
+    """
+    known = explain_id(name)
+    if known is not None:
+        return known
+    given = settings(sets)
+    chosen = selected(platforms, profiles)
+    explained = explain_figure(name, [calculator.compute(profile, given) for profile in chosen])
+    values: dict[str, Value] = {}
+    for profile in {one.name: one for one in (*map(load, list_platforms()), *chosen)}.values():
+        try:
+            figures = calculator.compute(profile, given)
+            values[figures.platform] = value_of(figures.explain(name))
+        except UsageFault:
+            # Not every platform has every name, nor can each have what --set says of this one.
+            continue
+    return FigureExplained(explained, values, given)

@@ -1,0 +1,247 @@
+"""`archcalc sizeclass`: from a size to its class, and backwards from a waste to sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from archcalc import figures as calculator
+from archcalc.cli.options import Profiles, Sets, complete_platforms
+from archcalc.cli.report import CLASS_COLUMNS, size_classes
+from archcalc.cli.targets import selected, settings
+from archcalc.errors import Fault, UsageFault
+from archcalc.figures import Figures
+from archcalc.quantities import parse_share, parse_size
+from archcalc.results import Result
+from archcalc.tables import Block, Bytes, Column, NotApplicable, Pages, Prose, Table, Value
+
+Sizes = Annotated[
+    list[Any] | None,
+    typer.Argument(
+        metavar="[SIZE]...", help="Sizes: 100, 4k, 1.5m; without any, the whole table.", parser=parse_size
+    ),
+]
+Platform = Annotated[
+    str,
+    typer.Option(
+        "--platform",
+        metavar="PLATFORM",
+        help="The platform (default: $GOOS/$GOARCH, else the host's).",
+        autocompletion=complete_platforms,
+        show_default=False,
+    ),
+]
+Waste = Annotated[
+    Any,
+    typer.Option(
+        "--waste",
+        metavar="SHARE",
+        help="The sizes of which rounding wastes more than this share, 20% or 0.2.",
+        parser=parse_share,
+    ),
+]
+Near = Annotated[
+    list[Any] | None,
+    typer.Option(
+        "--near", metavar="SIZE", help="The best sizes near this one (repeatable).", parser=parse_size
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What becomes of a request of `size` bytes (mallocgc, malloc.go). Sizes and wastes are bytes.
+
+    `inside` is lost by rounding the object up, `tail` at the end of each span. `rounding` is the former as a
+    share of the object's memory, `share` both as a share of a full span. Tiny objects are those that share a
+    block, if they have no pointers.
+    """
+
+    size: int
+    size_class: int
+    rounded: int
+    span_pages: int
+    objects: int
+    inside: int
+    tail: int
+    rounding: float
+    share: float
+    tiny: bool
+    large: bool
+
+
+def fate(figures: Figures, size: int) -> Fate:
+    """What becomes of one size. Size 0 takes no memory at all."""
+    classes = figures.size_classes
+    page = classes.page_size
+    if size > classes.max_small_size:
+        rounded = classes.round_up_size(size, int(figures.constants["uintptrMask"]))
+        if rounded < size or rounded % page:
+            raise UsageFault(
+                Fault(f"{size} bytes wrap at the word size of {figures.platform}", "a smaller size")
+            )
+        waste = rounded - size
+        return Fate(
+            size, 0, rounded, rounded // page, 1, waste, 0, waste / rounded, waste / rounded, False, True
+        )
+    if size == 0:
+        return Fate(0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, False, False)
+    index = classes.size_to_class(size)
+    rounded, objects = classes.class_to_size[index], classes.objects(index)
+    span, tail = classes.span_bytes(index), classes.tail_waste(index)
+    inside = rounded - size
+    share = (span - objects * size) / span
+    tiny = size < int(figures.constants["_TinySize"])
+    pages = classes.class_to_allocnpages[index]
+    return Fate(size, index, rounded, pages, objects, inside, tail, inside / rounded, share, tiny, False)
+
+
+COLUMNS = (
+    Column("size", Bytes),
+    Column("class", int),
+    Column("rounded", Bytes),
+    Column("waste inside", Bytes, key="inside_waste"),
+    Column("span pages", Pages),
+    Column("objects a span", int, key="objects"),
+    Column("tail", Bytes, key="tail_waste"),
+    Column("by rounding", float, key="rounding_share"),
+    Column("in all", float, key="waste_share"),
+    Column("tiny", bool),
+    Column("large", bool),
+)
+LARGE = NotApplicable("large objects have no class, but a span of their own")
+
+
+class Sized(Result):
+    """Sizes with what becomes of them."""
+
+    def __init__(
+        self, figures: Figures, fates: Sequence[Fate], title: str, notes: Sequence[str] = ()
+    ) -> None:
+        self.figures = figures
+        self.fates = fates
+        self.title = title
+        self.notes = notes
+
+    def document(self) -> Mapping[str, object]:
+        return {
+            "platform": self.figures.profile.platform,
+            "name": self.figures.platform,
+            "set": dict(self.figures.sets),
+            "sizes": list(self.records()),
+        }
+
+    def records(self) -> Iterator[Mapping[str, object]]:
+        names = [column.name for column in COLUMNS]
+        for one in self.fates:
+            yield dict(zip(names, cells(one), strict=True)) | {"class": one.size_class}
+
+    def sheet(self) -> Table:
+        return Table(COLUMNS, [(one.size, one.size_class, *cells(one)[2:]) for one in self.fates])
+
+    def view(self) -> Sequence[Block]:
+        shares = [(f"{100 * one.rounding:.1f}%", f"{100 * one.share:.1f}%") for one in self.fates]
+        rows = [
+            (*cells(one)[:7], *share, *cells(one)[9:]) for one, share in zip(self.fates, shares, strict=True)
+        ]
+        columns = (*COLUMNS[:7], Column("by rounding"), Column("in all"), *COLUMNS[9:])
+        return (Table(columns, rows, self.title, notes=self.notes),)
+
+
+class Classes(Result):
+    """The whole table."""
+
+    def __init__(self, figures: Figures) -> None:
+        self.figures = figures
+        self.rows = list(size_classes(figures))
+
+    def document(self) -> Mapping[str, object]:
+        keys = [column.name for column in CLASS_COLUMNS]
+        return {
+            "platform": self.figures.profile.platform,
+            "name": self.figures.platform,
+            "set": dict(self.figures.sets),
+            "size_classes": [dict(zip(keys, row, strict=True)) for row in self.rows],
+        }
+
+    def records(self) -> Iterable[Mapping[str, object]]:
+        return self.document()["size_classes"]  # type: ignore[return-value]  # made just above
+
+    def sheet(self) -> Table:
+        return Table(CLASS_COLUMNS, self.rows)
+
+    def view(self) -> Sequence[Block]:
+        classes = self.figures.size_classes
+        return (
+            Table(CLASS_COLUMNS, self.rows, f"Size classes of {self.figures.platform}"),
+            Prose(
+                f"{len(classes)} classes with class 0, which stands for what is above {classes.max_small_size} bytes."
+            ),
+        )
+
+
+def cells(one: Fate) -> tuple[Value, ...]:
+    """A row of COLUMNS."""
+    index: Value = LARGE if one.large else one.size_class
+    sizes = (one.size, index, one.rounded, one.inside, one.span_pages, one.objects, one.tail)
+    return (*sizes, round(one.rounding, 6), round(one.share, 6), one.tiny, one.large)
+
+
+def wasteful(figures: Figures, share: float) -> list[Fate]:
+    """The small sizes of which rounding up wastes more than a share, the worst first."""
+    every = (fate(figures, size) for size in range(1, figures.size_classes.max_small_size + 1))
+    return sorted((one for one in every if one.rounding > share), key=lambda one: -one.rounding)
+
+
+def best_near(figures: Figures, size: int) -> list[Fate]:
+    """The size itself, and those beside it that fill their class: the class below, its own and the one above.
+
+    Beyond the classes these are whole pages.
+    """
+    classes = figures.size_classes
+    own = fate(figures, size)
+    sizes = {size, own.rounded}
+    if own.large:
+        sizes |= {own.rounded - classes.page_size, own.rounded + classes.page_size}
+    elif own.size_class:
+        sizes |= {classes.class_to_size[own.size_class - 1]}
+        sizes |= {classes.class_to_size[min(own.size_class + 1, len(classes) - 1)]}
+    return [fate(figures, near) for near in sorted(sizes) if near > 0]
+
+
+def command(
+    sizes: Sizes = None,
+    platform: Platform = "",
+    waste: Waste = None,
+    near: Near = None,
+    profiles: Profiles = None,
+    sets: Sets = None,
+) -> Result:
+    """Show the size class of sizes: rounding, waste, objects a span.
+
+    Backwards, --waste lists the sizes of which rounding wastes more than a share, and --near the best
+    sizes near one. What is wasted in all is a share of a full span's memory, its tail included.
+    """
+    found = selected([platform] if platform else None, profiles)
+    if len(found) != 1:
+        raise UsageFault(
+            Fault(f"--platform: {platform or 'the default'} names {len(found)} platforms", "one")
+        )
+    figures = calculator.compute(found[0], settings(sets))
+    if sum(bool(given) for given in (sizes, waste is not None, near)) > 1:
+        raise UsageFault(Fault("sizes, --waste and --near are given together", "one of them"))
+    if waste is not None:
+        fates = wasteful(figures, waste)
+        notes = (
+            f"{len(fates)} sizes of 1 to {figures.size_classes.max_small_size} bytes waste more by rounding.",
+        )
+        return Sized(figures, fates, f"Sizes that waste more than {100 * waste:g}%", notes)
+    if near:
+        fates = [one for size in near for one in best_near(figures, size)]
+        return Sized(figures, fates, "The best sizes near these")
+    if sizes:
+        return Sized(figures, [fate(figures, size) for size in sizes], "")
+    return Classes(figures)
