@@ -96,7 +96,11 @@ class Constants:
         """The value of a qualified name. Raises Absent, or UsageFault where a formula has none."""
         value = self._values.get(name)
         if value is None:
-            value = self._values[name] = self.sets[name] if name in self.sets else self._compute(name)
+            try:
+                value = self.sets[name] if name in self.sets else self._compute(name)
+            except Absent:
+                raise Absent(name) from None
+            self._values[name] = value
         return value
 
     def has(self, name: str) -> bool:

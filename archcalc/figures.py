@@ -253,6 +253,7 @@ class Figures:
         needed: tuple[str, ...] = (),
     ) -> Explanation:
         key = f"struct.{struct}"
+        before = compute(self.base)._size_or_offset(name) if self.engine.sets else value
         return Explanation(
             name=name,
             kind=kind,
@@ -268,7 +269,13 @@ class Figures:
             # Nothing follows from where a field stands but through the size of the whole.
             dependents=self._dependents(key) if kind == "struct" else (),
             reaches=self._reaches(key) if kind == "struct" else (),
+            was=before if before != value else None,
         )
+
+    def _size_or_offset(self, name: str) -> int:
+        struct, _, field = name.partition(".")
+        layout = self.engine.struct(struct)
+        return layout.offset_of(field) if field else layout.size
 
     def _mentions(self, names: Iterable[str]) -> Iterator[Mention]:
         for needed in names:
@@ -292,10 +299,11 @@ class Figures:
 
     @cached_property
     def _followers(self) -> Mapping[str, tuple[str, ...]]:
-        """By qualified name, what mentions it here; a struct is struct.NAME, a family its first member."""
+        """By qualified name, what mentions it on this platform; a struct is struct.NAME."""
         found: dict[str, list[str]] = {}
         names = list(self._rows())
-        names += [members[0] for f in self.generation.families if (members := self.engine.family(f))]
+        for family in self.generation.families:
+            names += self.engine.family(family)
         names += [f"struct.{name}" for name in self.engine.declared_structs()]
         for name in names:
             for needed in self.engine.follows_from(name):
@@ -303,7 +311,7 @@ class Figures:
         return {needed: tuple(dict.fromkeys(by)) for needed, by in found.items()}
 
     def _dependents(self, name: str) -> tuple[str, ...]:
-        return tuple(self._show_family(by) for by in self._followers.get(name, ()))
+        return self._gathered(self._followers.get(name, ()))
 
     def _reaches(self, name: str) -> tuple[str, ...]:
         reached: dict[str, None] = {}
@@ -313,14 +321,19 @@ class Figures:
                 if by not in reached:
                     reached[by] = None
                     waiting.append(by)
-        return tuple(sorted(self._show_family(by) for by in reached))
+        return tuple(sorted(self._gathered(reached)))
 
-    def _show_family(self, name: str) -> str:
-        family = name.rstrip("0123456789")
-        if name not in self.generation.rows and family in self.generation.families:
-            last = len(self.engine.family(family)) - 1
-            return f"{_shown(family)}0..{last}" if last > 0 else _shown(name)
-        return _shown(name)
+    def _gathered(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Names as people write them; a family that is there as a whole is one, such as hint0..127."""
+        left = dict.fromkeys(names)
+        whole: list[str] = []
+        for family in self.generation.families:
+            members = self.engine.family(family)
+            if len(members) > 1 and all(member in left for member in members):
+                whole.append(f"{_shown(family)}0..{len(members) - 1}")
+                for member in members:
+                    del left[member]
+        return (*map(_shown, left), *whole)
 
     def _was(self, name: str) -> Scalar | None:
         if not self.engine.sets:
@@ -497,10 +510,15 @@ def _shown(name: str) -> str:
     return own if package in ("runtime", "layout", "struct") else name
 
 
+def written(value: Scalar) -> str:
+    """A figure as Go writes it: true, not True, and text in quotes."""
+    return str(goexpr.untyped(value))
+
+
 def _plain(value: Value) -> Scalar:
     """A value as Python's int, bool or str."""
     plain = value.value
     return plain if isinstance(plain, bool | str) else int(plain)
 
 
-__all__ = ["Explanation", "Field", "Figures", "Mention", "StructLayout", "compute"]
+__all__ = ["Explanation", "Field", "Figures", "Mention", "StructLayout", "compute", "written"]

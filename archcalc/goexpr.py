@@ -665,7 +665,7 @@ _TOKEN = re.compile(
     |(?P<name>[^\W\d]\w*)
     |(?P<float>(?:\d[\d_]*\.[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d+)?|(?!0[xX])\d[\d_]*[eE][+-]?\d+)
     |(?P<int>0[xX][0-9a-fA-F_]+|0[bBoO][0-9_]+|\d[\d_]*)
-    |(?P<rune>'(?:\\.[^'\n]*|[^'\\\n])')
+    |(?P<rune>'(?:\\.|[^'\\\n])+')
     |(?P<string>"(?:\\.|[^"\\\n])*"|`[^`]*`)
     |(?P<op><<|>>|&\^|&&|\|\||==|!=|<=|>=|[-+*/%&|^!<>(){}\[\].,;])
     |(?P<bad>.)""",
@@ -931,7 +931,7 @@ def steps(expression: str | Node, scope: Scope, iota: int | None = None) -> tupl
 
 def _reduced(node: Node, height: int, env: _Env, top: bool = False) -> str:
     """The text of a node with everything up to a height replaced by its value."""
-    if isinstance(node, Composite | Literal):
+    if isinstance(node, Composite) or (isinstance(node, Literal) and not top):
         return node.source()
     if isinstance(node, Call) and not top and isinstance(node.arguments[0], Literal):
         # uintptr(0) stays as it is until something happens to it: a bare 0 would have no size.

@@ -301,7 +301,7 @@ def parse_declarations(
     are not read.
     """
     found = {}
-    for match in re.finditer(r"^type (\w+) (?!\()", text, re.MULTILINE):
+    for match in re.finditer(r"^type (\w+) (?:= )?(?!\()", text, re.MULTILINE):
         parser = _TypeParser(text, match.end(), line_of)
         kind = parser.type()
         found[match[1]] = Declaration(
@@ -358,7 +358,7 @@ class _TypeParser:
             return kind
         if token.text == "[":
             return self.array()
-        if token.text == "<" or token.text == "<-":
+        if token.text == "<":
             self.expect("-")
             self.expect("chan")
             self.type()
