@@ -22,7 +22,7 @@ from archcalc import generations, goexpr
 from archcalc import layout as layouts
 from archcalc.constants import Absent, Constants
 from archcalc.errors import Fault, UsageFault
-from archcalc.fields import Int
+from archcalc.fields import Address, Int
 from archcalc.generations import Generation
 from archcalc.goexpr import ExprError, Value
 from archcalc.layout import Layout
@@ -185,7 +185,7 @@ class Figures:
             platform=self.platform,
             value=_plain(value),
             type=value.type.name,
-            unit="",
+            unit=_unit(own),
             what=_help(own),
             formula="",
             mentions=(),
@@ -508,6 +508,17 @@ def _shown(name: str) -> str:
     """A qualified name as people write it: names of runtime, of the layout and of structs stand alone."""
     package, _, own = name.partition(".")
     return own if package in ("runtime", "layout", "struct") else name
+
+
+def _unit(fact: str) -> str:
+    """The unit of a fact, by its kind in the profile's schema and the words there."""
+    for section in SECTIONS.values():
+        if fact in section.fields:
+            if isinstance(section.fields[fact].kind, Address):
+                return "address"
+            first = section.fields[fact].help.partition(" ")[0]
+            return first if first in ("bytes", "bits") else ""
+    return ""
 
 
 def written(value: Scalar) -> str:

@@ -195,6 +195,8 @@ def test_a_fact_is_explained() -> None:
     assert (e.name, e.kind, e.value) == ("fact.cache_line_size", "fact", 64)
     assert e.source.startswith("platforms/arch/amd64.yaml:")
     assert "sys.CacheLineSize" in e.what
+    units = {"cache_line_size": "bytes", "user_address_bits": "bits", "data_end": "address", "mem": ""}
+    assert {name: AMD64.explain(name).unit for name in units} == units
     assert e.dependents == ("sys.CacheLineSize",)
     assert e.reaches == ("mheap", "sys.CacheLineSize")
 
