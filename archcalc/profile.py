@@ -116,6 +116,18 @@ def read(path: str | Path) -> tuple[Profile | None, list[Fault]]:
     return _finish(_Reader(), str(path), str(path))
 
 
+def of_group(group: Group, document: Document, path: str) -> Profile | None:
+    """The profile that stands within another file (a scenario), read by `FILE`'s sections.
+
+    What it inherits is looked for beside `path`; faults are noted in the document, and then there is none.
+    """
+    reader = _Reader()
+    merged = reader.merge(group, path, document.file)
+    profile = reader.profile(merged) if not reader.faults else None
+    document.faults.extend(reader.faults)
+    return profile
+
+
 @cache
 def load_ours(name: str) -> Profile:
     """The profile of one of our platforms. Raises ProfileFault, which would be a fault of ours."""
@@ -197,8 +209,11 @@ class _Reader:
         document = Document(shown, "profile", self.faults, ProfileFault)
         data = strictyaml.read_bytes(path, document)
         group = read_file(data, FILE, document) if data is not None else None
-        if group is None:
-            return None
+        return None if group is None else self.merge(group, path, shown)
+
+    def merge(self, group: Group, path: str, shown: str) -> _Merged:
+        """What a file says over what it inherits."""
+        document = Document(shown, "profile", self.faults, ProfileFault)
         merged = _Merged(shown, (group.line, group.column))
         for parent in group.get("inherit", ()):
             below = self.inherited(parent, path, document, group.at["inherit"])

@@ -1,0 +1,398 @@
+"""Carries a scenario out: boots the machine, does the steps, and notes what came.
+
+The runtime's death ends the steps and is a result. What is asked of the system is counted on
+the way, by helper.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from allocator.config import Config
+from allocator.heap_bitmap import KIND_NO_POINTERS, BadType, Type
+from allocator.mallocinit import Attempt
+from allocator.osmem.address_space import TAKEN
+from allocator.osmem.faults import Chance, Exhaustion, Plans
+from allocator.osmem.system import Answer, Errno, Plan, System
+from allocator.runtime import Runtime
+from allocator.throw import BadRequest, Death
+from archcalc import figures as figures_of
+from archcalc.boot import MachineOptions, config_of, invariants, system_of
+from archcalc.errors import Fault, ScenarioFault, UsageFault
+from archcalc.fields import Group
+from archcalc.figures import Figures
+from archcalc.scenarios.fields import OPTIONS
+from archcalc.scenarios.load import Scenario, Step
+
+DEFAULT_SIZE = 1 << 20
+DEFAULT_MOST = 1_000_000
+
+
+@dataclass(slots=True)
+class Call:
+    """One call of an OS helper, and the answer."""
+
+    call: str
+    address: int
+    size: int
+    answer: Answer
+
+
+class Observed(Runtime):
+    """A runtime that counts what it asks of the system and keeps its attempts when it dies in mallocinit."""
+
+    __slots__ = ("call_bytes", "calls", "last_call", "refused_calls")
+
+    def __init__(self, config: Config, system: System, *, seed: int = 1, mem_profile_rate: int = 0) -> None:
+        self.calls: Counter[str] = Counter()
+        self.refused_calls: Counter[str] = Counter()
+        self.call_bytes: Counter[str] = Counter()
+        self.last_call: Call | None = None
+        self._prepare(config, system, mem_profile_rate, seed)
+
+    def _note(self, call: str, v: int, n: int) -> Call:
+        self.calls[call] += 1
+        self.call_bytes[call] += n
+        noted = self.last_call = Call(call, v, n, v)
+        return noted
+
+    def sys_alloc(self, n: int, stat: str) -> int:
+        noted = self._note("sysAlloc", 0, n)
+        noted.answer = super().sys_alloc(n, stat)
+        if not noted.answer:
+            self.refused_calls["sysAlloc"] += 1
+        return noted.answer
+
+    def sys_reserve(self, v: int, n: int) -> tuple[int, bool | None]:
+        noted = self._note("sysReserve", v, n)
+        noted.answer, reserved = super().sys_reserve(v, n)
+        if not noted.answer:
+            self.refused_calls["sysReserve"] += 1
+        return noted.answer, reserved
+
+    def sys_map(self, v: int, n: int, reserved: bool, stat: str) -> None:
+        self._note("sysMap", v, n)
+        super().sys_map(v, n, reserved, stat)
+
+    def sys_used(self, v: int, n: int) -> None:
+        self._note("sysUsed", v, n)
+        super().sys_used(v, n)
+
+    def sys_unused(self, v: int, n: int) -> None:
+        self._note("sysUnused", v, n)
+        super().sys_unused(v, n)
+
+    def sys_free(self, v: int, n: int, stat: str | None) -> None:
+        self._note("sysFree", v, n)
+        super().sys_free(v, n, stat)
+
+    def _emit_refusal(self, call: str, v: int, n: int, answer: Answer) -> None:
+        self.refused_calls[call] += 1
+        if self.last_call is not None:
+            self.last_call.answer = answer
+        super()._emit_refusal(call, v, n, answer)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a scenario: the machine, alive or dead, and how it ended.
+
+    `death` is last_words of the runtime, None where it lives; `during` the step in which it died.
+    `judged` are the expectations within the steps, with what was there at that moment.
+    """
+
+    scenario: Scenario
+    figures: Figures | None = None
+    runtime: Observed | None = None
+    booted: bool = False
+    death: dict[str, Any] | None = None
+    during: str = ""
+    allocated: int = 0
+    checks: dict[str, bool] = field(default_factory=dict)
+    judged: list[Any] = field(default_factory=list)
+
+    @property
+    def kind(self) -> str:
+        """booted, throw, exit, panic or refused."""
+        if self.runtime is None:
+            return "refused"
+        return "booted" if self.death is None else str(self.death["kind"])
+
+    @property
+    def attempts(self) -> Sequence[Attempt]:
+        """What mallocinit asked for."""
+        return self.runtime.attempts if self.runtime else ()
+
+    @property
+    def printed(self) -> list[str]:
+        """Every line that the runtime printed."""
+        if self.death is not None:
+            return list(self.death["printed"])
+        return list(self.runtime.printed) if self.runtime else []
+
+
+class Scripted:
+    """Answers to calls by helper, place and size; the nth is counted among those that match."""
+
+    def __init__(self, script: Group, refusal: Errno) -> None:
+        self.call: str = script["call"]
+        self.address: int | None = script.get("address")
+        self.size: int | None = script.get("size")
+        nth = script.get("nth")
+        self.first = 1 if nth is None else nth
+        self.last = (1 << 62) if nth is None else nth + script.get("times", 1) - 1
+        self.answer = answer_of(script.get("answer", "refused"), refusal)
+        self.seen = 0
+
+    def __call__(self, call: str, v: int, n: int) -> Answer | None:
+        if call != self.call or self.address not in (None, v) or self.size not in (None, n):
+            return None
+        self.seen += 1
+        return self.answer if self.first <= self.seen <= self.last else None
+
+
+def answer_of(said: int | str, refusal: Errno) -> Answer:
+    """An answer as files say it: an address, `refused`, or `errno=N`."""
+    if isinstance(said, int):
+        return said
+    return refusal if said == "refused" else Errno(int(said.partition("=")[2]))
+
+
+def plan_of(script: Group, refusal: Errno) -> Plan:
+    """What the system does in place of what it would."""
+    calls = {"calls": (script["call"],)} if "call" in script else {}
+    if "chance" in script:
+        return Chance(script["chance"], script.get("seed", 1), refusal, **calls)
+    if "after" in script:
+        return Exhaustion(script["after"], refusal, **calls)
+    return Scripted(script, refusal)
+
+
+def options_of(scenario: Scenario) -> MachineOptions:
+    """The machine of a scenario, as `boot` takes it."""
+    machine = scenario.section("machine")
+    given = {key: machine[key] for key in OPTIONS if key in machine}
+    if "taken" in given:
+        given["taken"] = tuple((part["from"], part["to"]) for part in given["taken"])
+    if "maps" in given:
+        given["maps"] = Path(scenario.file).parent / given["maps"]
+    return MachineOptions(**given)
+
+
+class Run:
+    """One scenario being carried out."""
+
+    def __init__(self, scenario: Scenario, judge: Callable[[Outcome, Group, str], Any]) -> None:
+        self.scenario = scenario
+        self.judge = judge
+        self.outcome = Outcome(scenario)
+        self.objects: list[int] = []
+        self.labels: dict[str, list[int]] = {}
+        self.stacks: list[tuple[int, int, int | None]] = []
+        self.plans: list[Plan] = []
+
+    def run(self) -> Outcome:
+        """Boots and does every step. Raises ScenarioFault for what no program can ask."""
+        scenario, outcome = self.scenario, self.outcome
+        if scenario.profile is None:
+            return outcome
+        try:
+            figures = figures_of.compute(scenario.profile, dict(scenario.section("set")))
+            options = options_of(scenario)
+            config = config_of(figures, options)
+            system = system_of(figures, options)
+        except UsageFault as fault:
+            raise _located(fault, scenario) from None
+        outcome.figures = figures
+        runtime = scenario.section("runtime")
+        rt = Observed(
+            config,
+            system,
+            seed=runtime.get("seed", 1),
+            mem_profile_rate=runtime.get("mem_profile_rate", 0),
+        )
+        outcome.runtime = rt
+        self.install(scenario.said.get("os", ()))
+        if not self.attempt(Step(0, "boot", None, scenario.line, 1), lambda: self.boot(rt, runtime)):
+            return outcome
+        for step in scenario.steps:
+            if not self.attempt(step, lambda step=step: self.do(rt, step)):  # type: ignore[misc]
+                return outcome
+        return outcome
+
+    def attempt(self, step: Step, act: Callable[[], None]) -> bool:
+        """Does one thing; False when the runtime died of it."""
+        rt = self.outcome.runtime
+        assert rt is not None
+        try:
+            act()
+        except Death as death:
+            self.outcome.death = rt.last_words(death)
+            self.outcome.during = "boot" if not self.outcome.booted else str(step)
+            return False
+        except (BadRequest, BadType) as wrong:
+            place = (step.line, step.column)
+            raise self.scenario.fault("request", f"{step}: {wrong}", "what a program can do", place) from None
+        return True
+
+    def boot(self, rt: Observed, runtime: Group) -> None:
+        rt.start(runtime.get("gogc", -1), 1)
+        figures = self.outcome.figures
+        assert figures is not None
+        self.outcome.checks = {check.id: check.ok for check in invariants(rt, figures)}
+        while len(rt.caches) < runtime.get("procs", 1):
+            rt.new_mcache()
+        self.outcome.booted = True
+
+    def install(self, scripts: Sequence[Group]) -> None:
+        rt = self.outcome.runtime
+        assert rt is not None
+        self.plans += [plan_of(script, rt.system.refusal) for script in scripts]
+        rt.system.plan = Plans(self.plans) if self.plans else None
+
+    def do(self, rt: Observed, step: Step) -> None:
+        """One step."""
+        getattr(self, f"_{step.name}")(rt, step.value if step.value is not None else Group(0, 0), step)
+
+    def _boot(self, rt: Observed, said: Group, step: Step) -> None:
+        """It has booted already."""
+
+    def _malloc(self, rt: Observed, said: Group, step: Step) -> None:
+        sizes: list[int] = said["size"]
+        p = self.cache_number(rt, said, step)
+        typ = type_of(said.get("type"), rt.config.ptr_size)
+        noscan = said.get("noscan", typ is None or None)
+        made = self.labels.setdefault(said["as"], []) if "as" in said else None
+        for i in range(said.get("count", 1)):
+            addr = rt.malloc(sizes[i % len(sizes)], typ, noscan, p=p)
+            self.keep(addr, made)
+
+    def keep(self, addr: int, made: list[int] | None) -> None:
+        self.objects.append(addr)
+        self.outcome.allocated += 1
+        if made is not None:
+            made.append(addr)
+
+    def cache_number(self, rt: Observed, said: Group, step: Step) -> int:
+        p: int = said.get("p", 0)
+        if p >= len(rt.caches):
+            expected = f"0 to {len(rt.caches) - 1}, as runtime.procs says"
+            raise self.scenario.fault("request", f"{step}: P {p}", expected, said.at["p"])
+        return p
+
+    def _newarray(self, rt: Observed, said: Group, step: Step) -> None:
+        typ = Type(said["element"], 0, KIND_NO_POINTERS, 1, b"", "")
+        self.keep(rt.newarray(typ, said["count"]), None)
+
+    def _grow(self, rt: Observed, said: Group, step: Step) -> None:
+        size = said.get("size", DEFAULT_SIZE)
+        noscan = said.get("noscan", True)
+        made = self.labels.setdefault(said["as"], []) if "as" in said else None
+        goal = said["to"]
+        for _ in range(said.get("most", DEFAULT_MOST)):
+            if goal != "death" and all(read_figure(rt, name) >= least for name, least in goal.items()):
+                return
+            self.keep(rt.malloc(size, noscan=noscan), made)
+
+    def _collect(self, rt: Observed, said: Group, step: Step) -> None:
+        live = survivors(self.objects, said.get("live", "all"))
+        for what in ("keep", "drop"):
+            for label in said.get(what, ()):
+                if label not in self.labels:
+                    known = ", ".join(self.labels) or "a name that a step before it gives with as:"
+                    raise self.scenario.fault(
+                        "label", f"{step}: nothing is called {label}", known, said.at[what]
+                    )
+        kept = {addr for label in said.get("keep", ()) for addr in self.labels[label]}
+        dropped = {addr for label in said.get("drop", ()) for addr in self.labels[label]}
+        if kept or dropped:
+            chosen = (set(live) | kept) - dropped
+            live = [addr for addr in self.objects if addr in chosen]
+        rt.collect(live, mode=said.get("mode", "block"))
+        self.objects = live
+
+    def _scavenge(self, rt: Observed, said: Group, step: Step) -> None:
+        rt.scavenge(said.get("now"), said.get("limit", 0))
+
+    def _stacks(self, rt: Observed, said: Group, step: Step) -> None:
+        p = self.cache_number(rt, said, step)
+        for _ in range(said.get("count", 1)):
+            self.stacks.append((rt.stack_alloc(said["size"], p), said["size"], p))
+
+    def _free_stacks(self, rt: Observed, said: Group, step: Step) -> None:
+        count = said.get("count", len(self.stacks))
+        freed, self.stacks = self.stacks[:count], self.stacks[count:]
+        for addr, size, p in freed:
+            rt.stack_free(addr, size, p)
+
+    def _finalizers(self, rt: Observed, said: Group, step: Step) -> None:
+        for addr in self.objects[: said.get("count", len(self.objects))]:
+            rt.set_finalizer(addr)
+
+    def _run_finalizers(self, rt: Observed, said: Group, step: Step) -> None:
+        rt.run_finalizers()
+
+    def _take(self, rt: Observed, said: Group, step: Step) -> None:
+        space = rt.system.space  # type: ignore[attr-defined]
+        if said["from"] >= said["to"]:
+            raise self.scenario.fault(
+                "request", f"{step}: ends where it begins", "an end after its start", said.at["to"]
+            )
+        space.place(said["from"], said["to"], TAKEN)
+
+    def _answers(self, rt: Observed, said: Sequence[Group], step: Step) -> None:
+        self.plans = []
+        self.install(said)
+
+    def _expect(self, rt: Observed, said: Group, step: Step) -> None:
+        self.outcome.judged.append(self.judge(self.outcome, said, str(step)))
+
+
+def survivors(objects: list[int], live: str | int | float) -> list[int]:
+    """Which objects live on: of a share, every so manieth, so that what is left is full of holes."""
+    if live == "all":
+        return list(objects)
+    if live == "none" or not objects:
+        return []
+    assert not isinstance(live, str)
+    wanted = min(int(live * len(objects)) if isinstance(live, float) else live, len(objects))
+    n = len(objects)
+    return [addr for i, addr in enumerate(objects) if (i + 1) * wanted // n > i * wanted // n]
+
+
+def type_of(said: Group | None, ptr_size: int) -> Type | None:
+    """The type that a step describes."""
+    if said is None:
+        return None
+    size, pointers = said["size"], said.get("pointers", [])
+    words = range(size // ptr_size) if pointers == "all" else sorted(set(pointers))
+    mask = 0
+    for word in words:
+        mask |= 1 << word
+    length = (len(bin(mask)) - 2 + 7) // 8
+    ptrdata = mask.bit_length() * ptr_size
+    kind = 0 if mask else KIND_NO_POINTERS
+    return Type(size, ptrdata, kind, ptr_size, mask.to_bytes(length, "little"), said.get("name", ""))
+
+
+def read_figure(rt: Runtime, name: str) -> int:
+    """A figure that a heap grows to; reading it changes nothing."""
+    heap = rt.heap
+    if name == "arena_size":
+        return heap.arena_used - heap.arena_start
+    return int(getattr(heap if hasattr(heap, name) else rt.stats, name))
+
+
+def _located(fault: UsageFault, scenario: Scenario) -> ScenarioFault:
+    """A mistake that stands in no file is the scenario's, at what it says of constants."""
+    place = scenario.place("set" if "set" in scenario.said else "machine")
+    return ScenarioFault(
+        *(
+            f if f.file else Fault(f.found, f.expected, f.suggestion, f.id, scenario.file, *place)
+            for f in fault.faults
+        )
+    )
