@@ -82,7 +82,7 @@ class Constants:
         self.goarch = goarch
         self.facts = {**facts, "goos": goos, "goarch": goarch}
         self.sets = dict(sets or {})
-        self._values: dict[str, Value] = {}
+        self._values: dict[str, Value] = {**_literals(generation), **self.sets}
         self._structs: dict[str, StructLayout] = {}
         self._rows: dict[str, Row | None] = {}
         self._standing: dict[tuple[str, str], bool] = {}
@@ -97,7 +97,7 @@ class Constants:
         value = self._values.get(name)
         if value is None:
             try:
-                value = self.sets[name] if name in self.sets else self._compute(name)
+                value = self._compute(name)
             except Absent:
                 raise Absent(name) from None
             self._values[name] = value
@@ -448,6 +448,16 @@ def _plain_formulas(generation: Generation) -> dict[str, Formula]:
     """The formulas of all names that have one alternative, which always stands."""
     alone = {name: rows[0] for name, rows in generation.rows.items() if len(rows) == 1 and not rows[0].when}
     return {name: _formula(generation, row, None) for name, row in alone.items()}
+
+
+@cache
+def _literals(generation: Generation) -> dict[str, Value]:
+    """The constants whose formulas follow from nothing, and so have one value everywhere."""
+    found = {}
+    for name, formula in _plain_formulas(generation).items():
+        if not (formula.mentions or formula.calls or formula.types or formula.row.type_name):
+            found[name] = goexpr.evaluate(formula.row.formula, Scope(), formula.row.iota)
+    return found
 
 
 _FORMULAS: dict[tuple[int, int | None], Formula] = {}
