@@ -585,7 +585,7 @@ class Runtime(Malloc):
 
     def last_words(self, death: Death) -> dict[str, Any]:
         """How the runtime ended: its kind, its words, and every line printed before."""
-        return {"kind": death.kind, "throw": death.words, "printed": [*self.printed, *death.before]}
+        return last_words(self.system, death)
 
     def in_use(self) -> list[int]:
         """The spans with heap objects, by place in allspans."""
@@ -615,6 +615,11 @@ class Runtime(Malloc):
     def cached(self, sizeclass: int, p: int = 0) -> CachedSpan:
         """The place of a class in a P's mcache."""
         return self.caches[p].alloc[sizeclass]
+
+
+def last_words(system: System, death: Death) -> dict[str, Any]:
+    """How a runtime on that system ended: its kind, its words, and every line printed before."""
+    return {"kind": death.kind, "throw": death.words, "printed": [*system.printed, *death.before]}
 
 
 _FIXALLOCS = {

@@ -10,12 +10,15 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from allocator.audit import Violation
+from allocator.config import Config
 from allocator.heap_bitmap import KIND_GC_PROG, Type
 from allocator.mspan import FREE, IN_USE, STACK
-from allocator.runtime import Runtime
+from allocator.osmem.system import System
+from allocator.runtime import Runtime, last_words
 from allocator.throw import Death
 from archcalc.traces.writer import Recorder
 
@@ -292,22 +295,22 @@ class Summary:
     """What a machine looks like after a workload. Bytes, but for the counts."""
 
     workload: str
-    allocations: int
-    asked: int
-    collections: int
-    finalizers_run: int
-    live_objects: int
-    live_asked: int
-    spans_in_use: int
-    spans_stack: int
-    spans_free: int
-    arena_start: int
-    arena_used: int
-    heap_sys: int
-    heap_inuse: int
-    heap_idle: int
-    heap_released: int
-    stacks_inuse: int
+    allocations: int = 0
+    asked: int = 0
+    collections: int = 0
+    finalizers_run: int = 0
+    live_objects: int = 0
+    live_asked: int = 0
+    spans_in_use: int = 0
+    spans_stack: int = 0
+    spans_free: int = 0
+    arena_start: int = 0
+    arena_used: int = 0
+    heap_sys: int = 0
+    heap_inuse: int = 0
+    heap_idle: int = 0
+    heap_released: int = 0
+    stacks_inuse: int = 0
     classes: list[ClassWaste] = field(default_factory=list)
 
     @property
@@ -422,3 +425,41 @@ def run(
     else:
         driver.audit()
     return Run(platform, workload, seed, summarize(driver, workload), driver.violations, death)
+
+
+def boot_and_run(
+    config: Config,
+    system: System,
+    platform: str,
+    workload: str,
+    *,
+    n: int,
+    seed: int,
+    audit_every: int = 0,
+    gogc: int = -1,
+    procs: int | None = None,
+    record: Path | None = None,
+) -> Run:
+    """Boots a machine and runs a workload on it, recording it where a file is given.
+
+    procs None: as many Ps as the workload is about. A machine that does not boot is a run that died.
+    """
+    count = procs or PROCS.get(workload, 1)
+    try:
+        rt = Runtime(config, system, gogc=gogc, procs=count, seed=seed, record=record is not None)
+    except Death as dead:
+        return Run(platform, workload, seed, Summary(workload), [], last_words(system, dead))
+    recorder = None if record is None else Recorder(rt)
+    result = run(rt, platform, workload, n, seed, audit_every, recorder)
+    if recorder is not None and record is not None:
+        collected = bool(result.summary.collections or rt.stats.numgc or gogc >= 0)
+        recorder.save(
+            record,
+            result.death is not None,
+            workload=workload,
+            n=n,
+            seed=seed,
+            gc="stw" if collected else "off",
+            gomaxprocs=count,
+        )
+    return result

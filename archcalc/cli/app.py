@@ -31,6 +31,7 @@ class Entry:
 
 
 CALCULATE = "Calculate"
+RUN = "Run the machine"
 JUDGE = "Judge"
 ABOUT = "Profiles and the program itself"
 
@@ -40,6 +41,9 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("explain", "Explain how a figure comes about, or what a check means.", CALCULATE),
     Entry("diff", "Show what differs between two platforms.", CALCULATE),
     Entry("sizeclass", "Show the size class of sizes: rounding, waste, objects a span.", CALCULATE),
+    Entry("boot", "Run mallocinit in a simulated address space.", RUN),
+    Entry("smoke", "Boot, allocate, free, collect and audit.", RUN),
+    Entry("replay", "Replay recordings and compare everything; exit 1 on a difference.", RUN),
     Entry("check", "Run every check; exit 1 when one fails.", JUDGE),
     Entry("list-checks", "List the checks: id, severity and what each is about.", JUDGE),
     Entry("run", "Run scenario files; exit 1 when an expectation does not hold.", JUDGE),

@@ -1,0 +1,63 @@
+"""The options that describe a machine, shared by `boot`, `smoke` and whatever else boots one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from archcalc.quantities import parse_address, parse_count, parse_range, parse_size
+
+PANEL = "The machine"
+
+
+def _size(name: str, help: str) -> Any:
+    return typer.Option(name, metavar="SIZE", help=help, parser=parse_size, rich_help_panel=PANEL)
+
+
+def _count(name: str, help: str) -> Any:
+    return typer.Option(name, metavar="N", help=help, parser=parse_count, rich_help_panel=PANEL)
+
+
+UlimitV = Annotated[Any, _size("--ulimit-v", "Limit of its address space, as ulimit -v sets it (in bytes).")]
+ImageSize = Annotated[Any, _size("--image-size", "What the program itself takes of that limit.")]
+VaBits = Annotated[Any, _count("--va-bits", "Bits of a user address.")]
+Taken = Annotated[
+    list[Any] | None,
+    typer.Option(
+        "--taken",
+        metavar="FROM-TO",
+        help="A range of addresses that something else has (repeatable).",
+        parser=parse_range,
+        rich_help_panel=PANEL,
+    ),
+]
+Maps = Annotated[
+    Any,
+    typer.Option(
+        "--maps", metavar="FILE", help="Take ranges from a /proc/PID/maps file.", parser=Path, rich_help_panel=PANEL
+    ),
+]
+PageSize = Annotated[Any, _size("--page-size", "Its physical pages.")]
+BelievedPageSize = Annotated[
+    Any, _size("--believed-page-size", "The page size that the runtime is told, where that is another.")
+]
+DataEnd = Annotated[
+    Any,
+    typer.Option(
+        "--data-end",
+        metavar="ADDR",
+        help="Where the program's data segment ends.",
+        parser=parse_address,
+        rich_help_panel=PANEL,
+    ),
+]
+CommitLimit = Annotated[Any, _size("--commit-limit", "Memory that can be committed on the whole machine.")]
+MaxMapCount = Annotated[Any, _count("--max-map-count", "Mappings that the process can have.")]
+IgnoreHints = Annotated[
+    bool,
+    typer.Option("--ignore-hints", help="The kernel puts nothing where it was asked to.", rich_help_panel=PANEL),
+]
+RlimitData = Annotated[Any, _size("--rlimit-data", "Limit of its data segment (RLIMIT_DATA).")]
+Overcommit = Annotated[Any, _count("--overcommit", "vm.overcommit_memory: 0, 1 or 2.")]

@@ -1,0 +1,213 @@
+"""`archcalc replay`: recordings of the real runtime, compared record by record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from archcalc import figures, platforms
+from archcalc.boot import MachineOptions, config_of
+from archcalc.cli import session
+from archcalc.cli.options import Profiles
+from archcalc.errors import Fault, UsageFault
+from archcalc.findings import Case, Finding, Rule, Severity
+from archcalc.quantities import parse_count
+from archcalc.results import INTERRUPTED, Judged
+from archcalc.tables import Block, Column, Prose, Section, Table
+from archcalc.traces.reader import Header
+from archcalc.traces.replay import Replay, replay
+
+FAMILY = "replay"
+RULE = Rule(
+    "replay-difference",
+    FAMILY,
+    Severity.ERROR,
+    "the recording is reproduced",
+    "Every answer, every event of the allocator's own and the end state of a recording must come out of "
+    "the simulated machine. The first difference is the one to understand; those after it may follow from it.",
+)
+
+
+class Replays(Judged):
+    """What came of every recording."""
+
+    def __init__(self, replays: Sequence[Replay]) -> None:
+        self.replays = replays
+
+    def cases(self) -> Iterable[Case]:
+        for r in self.replays:
+            found = ()
+            if r.first is not None:
+                d = r.first
+                message = (
+                    f"event {d.event}: expected {d.expected}, found {d.found} ({r.mismatches} differences)"
+                )
+                found = (
+                    Finding(
+                        RULE.id, r.platform, Severity.ERROR, message, FAMILY, d.record, r.path, d.line, 1
+                    ),
+                )
+            yield Case(RULE.id, r.path, found)
+
+    def rules(self) -> Sequence[Rule]:
+        return (RULE,)
+
+    @property
+    def ok(self) -> bool:
+        return all(r.ok for r in self.replays)
+
+    @property
+    def exit_code(self) -> int:
+        return INTERRUPTED if any(r.interrupted for r in self.replays) else super().exit_code
+
+    def document(self) -> Mapping[str, object]:
+        return {
+            "ok": self.ok,
+            "traces": [
+                {
+                    "path": r.path,
+                    "platform": r.platform,
+                    "events": r.events,
+                    "mismatches": r.mismatches,
+                    "first_mismatch": None if r.first is None else r.first.to_dict(),
+                    "by_record": dict(sorted(r.by_record.items())),
+                    "death": r.death,
+                    "reported": {k: {"recorded": a, "computed": b} for k, (a, b) in r.reported.items()},
+                    "interrupted": r.interrupted,
+                    "seconds": round(r.seconds, 6),
+                }
+                for r in self.replays
+            ],
+        }
+
+    def view(self) -> Iterable[Section | Block]:
+        columns = (
+            Column("recording", wrap=True),
+            Column("platform"),
+            Column("events", int),
+            Column("differences", int),
+            Column("seconds", float),
+            Column("ended", wrap=True),
+        )
+        rows = [
+            [
+                Path(r.path).name,
+                r.platform,
+                r.events,
+                r.mismatches,
+                round(r.seconds, 2),
+                "interrupted" if r.interrupted else f"died: {r.death['throw']}" if r.death else "alive",
+            ]
+            for r in self.replays
+        ]
+        yield Table(columns, rows)
+        for r in self.replays:
+            if r.first is not None:
+                yield Section(f"{r.path}: the first difference", tuple(self._first(r)))
+        held = sum(r.ok for r in self.replays)
+        yield Prose(f"{'ok' if self.ok else 'FAILED'}: {held} of {len(self.replays)} recordings reproduced")
+
+    def _first(self, r: Replay) -> Iterable[Block]:
+        d = r.first
+        assert d is not None
+        lines = [
+            f"at event {d.event} (line {d.line}), a record {d.record}",
+            f"expected {d.expected}",
+            f"found    {d.found}",
+        ]
+        if d.span:
+            lines.append("span     " + ", ".join(f"{k} {_value(k, v)}" for k, v in d.span.items()))
+        if d.arena:
+            lines.append("arena    " + ", ".join(f"{k} {_value(k, v)}" for k, v in d.arena.items()))
+        yield Prose("\n".join(lines), verbatim=True)
+        if d.around:
+            yield Prose("\n".join(("the records before it:", *(f"  {line}" for line in d.around))), verbatim=True)
+        if len(r.by_record) > 1 or r.mismatches > 1:
+            counts = ", ".join(f"{kind} {n}" for kind, n in r.by_record.most_common())
+            yield Prose(f"differences by record: {counts}")
+
+
+_COUNTS = ("npages", "sizeclass", "elemsize", "nelems", "alloc_count", "free_index", "pages_in_use")
+
+
+def _value(key: str, value: Any) -> str:
+    if isinstance(value, int) and key in ("base", "limit", "self") or key.startswith(("arena", "bitmap")):
+        return f"{value:#x}"
+    return str(value)
+
+
+def command(
+    traces: Annotated[
+        list[Any], typer.Argument(metavar="TRACE...", help="Recordings, *.trace.gz.", parser=Path)
+    ],
+    profiles: Profiles = None,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Count all differences instead of stopping at the first.")
+    ] = False,
+    jobs: Annotated[
+        Any,
+        typer.Option("--jobs", "-j", metavar="N", help="So many recordings at a time.", parser=parse_count),
+    ] = None,
+) -> Replays:
+    """Replay recordings and compare everything; exit 1 on a difference.
+
+    The machine is fed what the runtime was asked and what its OS answered; every address, span, OS
+    call, bitmap byte and last word must come out as recorded. The first difference is shown with
+    the span and the records around it.
+    """
+    paths = [path for trace in traces for path in _files(trace)]
+    own = {str(file): platforms.load_file(file) for file in profiles or ()}
+    by_name = {profile.platform: profile for profile in own.values()}
+    count = min(int(jobs or 1), len(paths))
+    if count > 1:
+        from concurrent.futures import ProcessPoolExecutor
+
+        with ProcessPoolExecutor(count) as pool:
+            files = tuple(str(file) for file in profiles or ())
+            futures = [pool.submit(_replay_apart, str(path), keep_going, files) for path in paths]
+            return Replays([future.result() for future in futures])
+    replays = []
+    for path in paths:
+        with session.progress(path.name) as progress:
+            replays.append(
+                replay(
+                    path,
+                    lambda header: config_for(header, by_name),
+                    keep_going=keep_going,
+                    progress=lambda done, total: _tell(progress, done, total),
+                )
+            )
+        if replays[-1].interrupted:
+            break
+    return Replays(replays)
+
+
+def _tell(progress: session.Progress, done: int, total: int) -> None:
+    progress.total = total
+    progress.update(done)
+
+
+def _replay_apart(path: str, keep_going: bool, files: Sequence[str]) -> Replay:
+    """One recording in a process of its own."""
+    by_name = {profile.platform: profile for profile in map(platforms.load_file, files)}
+    return replay(Path(path), lambda header: config_for(header, by_name), keep_going=keep_going)
+
+
+def config_for(header: Header, own: Mapping[str, Any]) -> Any:
+    """The machine of a recording's header: its platform, with the recorded page size and data segment."""
+    profile = own.get(header.platform) or platforms.load(header.platform)
+    options = MachineOptions(page_size=header.phys_page_size, data_end=header.data_end)
+    return config_of(figures.compute(profile), options)
+
+
+def _files(path: Path) -> list[Path]:
+    """The path, or the recordings in a folder."""
+    if path.is_dir():
+        found = sorted(path.glob("*.trace.gz"))
+        if not found:
+            raise UsageFault(Fault("has no recordings", "*.trace.gz files", file=str(path)))
+        return found
+    return [path]

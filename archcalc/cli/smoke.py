@@ -1,0 +1,300 @@
+"""`archcalc smoke`: boot, allocate, free, collect, audit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from archcalc import figures, output, workloads
+from archcalc.boot import MachineOptions, config_of, system_of
+from archcalc.cli import session
+from archcalc.cli.machine import (
+    BelievedPageSize,
+    CommitLimit,
+    DataEnd,
+    IgnoreHints,
+    ImageSize,
+    Maps,
+    MaxMapCount,
+    Overcommit,
+    PageSize,
+    RlimitData,
+    Taken,
+    UlimitV,
+    VaBits,
+)
+from archcalc.cli.options import Platforms, Profiles, Sets
+from archcalc.cli.targets import selected, settings
+from archcalc.errors import Fault, UsageFault
+from archcalc.findings import Case, Finding, Rule, Severity
+from archcalc.names import closest
+from archcalc.quantities import parse_count
+from archcalc.results import Judged
+from archcalc.tables import Block, Bytes, Column, Hex, Prose, Section, Table
+from archcalc.workloads import Run
+
+FAMILY = "smoke"
+DEATH = Rule(
+    "smoke-death", FAMILY, Severity.ERROR, "the runtime survives the workload",
+    "A workload that is not meant to exhaust the machine must come to its end.",
+)  # fmt: skip
+AUDIT = Rule(
+    "smoke-audit", FAMILY, Severity.ERROR, "the audit of the machine is clean",
+    "Every invariant of the live machine holds: spans tile the arena, lists and tables agree, counters are "
+    "what a recount gives, bitmaps describe the objects, nothing is handed out twice.",
+)  # fmt: skip
+
+
+class Smoked(Judged):
+    """What came of every workload on every platform."""
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self.runs = runs
+
+    def cases(self) -> Iterable[Case]:
+        for run in self.runs:
+            subject = f"{run.workload}, seed {run.seed}"
+            died = ()
+            if run.death is not None and run.workload not in workloads.FATAL:
+                message = "; ".join((*run.death["printed"], f"fatal error: {run.death['throw']}"))
+                died = (Finding(DEATH.id, run.platform, Severity.ERROR, message, FAMILY, subject),)
+            yield Case(DEATH.id, run.platform, died)
+            yield Case(
+                AUDIT.id,
+                run.platform,
+                tuple(
+                    Finding(
+                        AUDIT.id, run.platform, Severity.ERROR, f"{v.name}: {v.message}", FAMILY,
+                        f"{subject}, {v.name}",
+                    )
+                    for v in run.violations
+                ),
+            )  # fmt: skip
+
+    def rules(self) -> Sequence[Rule]:
+        return (DEATH, AUDIT)
+
+    @property
+    def ok(self) -> bool:
+        return all(run.ok for run in self.runs)
+
+    def document(self) -> Mapping[str, object]:
+        return {"ok": self.ok, "runs": [self._run(run) for run in self.runs]}
+
+    def _run(self, run: Run) -> dict[str, object]:
+        s = run.summary
+        return {
+            "platform": run.platform,
+            "workload": run.workload,
+            "seed": run.seed,
+            "ok": run.ok,
+            "death": run.death,
+            "violations": [{"name": v.name, "message": v.message} for v in run.violations],
+            "allocations": s.allocations,
+            "asked": s.asked,
+            "collections": s.collections,
+            "finalizers_run": s.finalizers_run,
+            "objects": s.live_objects,
+            "spans": {"in_use": s.spans_in_use, "stack": s.spans_stack, "free": s.spans_free},
+            "arena": {"arena_start": s.arena_start, "arena_used": s.arena_used},
+            "heap": {
+                "sys": s.heap_sys,
+                "inuse": s.heap_inuse,
+                "idle": s.heap_idle,
+                "released": s.heap_released,
+                "stacks": s.stacks_inuse,
+            },
+            "waste": {
+                "inside_objects": s.inside,
+                "span_tails": s.tails,
+                "unfilled_spans": s.unfilled,
+                "free_pages": s.heap_idle,
+            },
+            "classes": [
+                {
+                    "class": c.sizeclass,
+                    "size": c.size,
+                    "spans": c.spans,
+                    "objects": c.objects,
+                    "inside_objects": c.inside,
+                    "span_tails": c.tails,
+                    "unfilled_spans": c.unfilled,
+                }
+                for c in s.classes
+            ],
+        }
+
+    def view(self) -> Iterable[Section | Block]:
+        columns = (
+            Column("platform"),
+            Column("workload"),
+            Column("allocations", int),
+            Column("objects", int),
+            Column("spans", int),
+            Column("arena used to", Hex),
+            Column("in use", Bytes),
+            Column("inside objects", Bytes),
+            Column("span tails", Bytes),
+            Column("unfilled", Bytes),
+            Column("free pages", Bytes),
+            Column("result"),
+        )
+        rows = []
+        for run in self.runs:
+            s = run.summary
+            result = "ok" if run.ok else "FAILED"
+            if run.death is not None:
+                result += f": {run.death['throw']}"
+            rows.append(
+                [
+                    run.platform, run.workload, s.allocations, s.live_objects, s.spans_in_use, s.arena_used,
+                    s.heap_inuse, s.inside, s.tails, s.unfilled, s.heap_idle, result,
+                ]
+            )  # fmt: skip
+        yield Table(columns, rows, keys=2)
+        if len(self.runs) == 1:
+            yield self._classes(self.runs[0])
+        for run in self.runs:
+            for v in run.violations:
+                yield Prose(f"{run.platform}, {run.workload}: {v.name}: {v.message}")
+            if run.death is not None and run.workload not in workloads.FATAL:
+                lines = [*run.death["printed"], f"fatal error: {run.death['throw']}"]
+                yield Section(f"{run.platform}, {run.workload}", (Prose("\n".join(lines), verbatim=True),))
+        held = sum(run.ok for run in self.runs)
+        yield Prose(f"{'ok' if self.ok else 'FAILED'}: {held} of {len(self.runs)} runs held")
+
+    def _classes(self, run: Run) -> Block:
+        columns = (
+            Column("class", int),
+            Column("size", Bytes),
+            Column("spans", int),
+            Column("objects", int),
+            Column("inside objects", Bytes),
+            Column("span tails", Bytes),
+            Column("unfilled", Bytes),
+        )
+        rows = [
+            [c.sizeclass or None, c.size or None, c.spans, c.objects, c.inside, c.tails, c.unfilled]
+            for c in run.summary.classes
+        ]
+        return Table(columns, rows, title="where the memory goes, by size class (large objects first)")
+
+
+def complete_workloads(incomplete: str) -> list[str]:
+    """Workloads that begin so."""
+    return [name for name in workloads.WORKLOADS if name.startswith(incomplete)]
+
+
+def parse_workload(text: str) -> str:
+    """A workload's name."""
+    if text not in workloads.WORKLOADS and text != "all":
+        raise UsageFault(
+            Fault(
+                f"there is no workload {text!r}",
+                f"all or one of {', '.join(workloads.WORKLOADS)}",
+                closest(text, workloads.WORKLOADS),
+            )
+        )
+    return text
+
+
+def command(
+    platforms: Platforms = None,
+    profiles: Profiles = None,
+    sets: Sets = None,
+    workload: Annotated[
+        list[Any] | None,
+        typer.Option(
+            "--workload", "-w", metavar="NAME", help="Which workload, or all (repeatable); default mixed.",
+            parser=parse_workload, autocompletion=complete_workloads,
+        ),
+    ] = None,
+    n: Annotated[
+        Any, typer.Option("-n", metavar="N", help="About so many allocations; default 5000.", parser=parse_count)
+    ] = None,
+    seed: Annotated[Any, typer.Option("--seed", metavar="N", help="Of its choices; default 1.", parser=parse_count)] = None,
+    audit_every: Annotated[
+        Any,
+        typer.Option(
+            "--audit-every", metavar="N", help="Audit after every N allocations too, watching each object.",
+            parser=parse_count,
+        ),
+    ] = None,
+    gogc: Annotated[
+        Any, typer.Option("--gogc", metavar="N", help="GOGC; default off.", parser=parse_count)
+    ] = None,
+    procs: Annotated[
+        Any, typer.Option("--procs", metavar="N", help="GOMAXPROCS; default the workload's.", parser=parse_count)
+    ] = None,
+    record: Annotated[
+        Any,
+        typer.Option("--record", metavar="FILE", help="Write what happened as a recording.", parser=Path),
+    ] = None,
+    force_record: Annotated[bool, typer.Option("--force-record", help="Replace an existing recording.")] = False,
+    ulimit_v: UlimitV = None,
+    image_size: ImageSize = None,
+    va_bits: VaBits = None,
+    taken: Taken = None,
+    maps: Maps = None,
+    page_size: PageSize = None,
+    believed_page_size: BelievedPageSize = None,
+    data_end: DataEnd = None,
+    commit_limit: CommitLimit = None,
+    max_map_count: MaxMapCount = None,
+    rlimit_data: RlimitData = None,
+    overcommit: Overcommit = None,
+    ignore_hints: IgnoreHints = False,
+) -> Smoked:
+    """Boot, allocate, free, collect and audit.
+
+    Workloads are seeded: equal seeds give equal runs. After every collection and at the end all
+    invariants of the live machine are checked. `exhaust` allocates until the runtime dies, and
+    shows with which words.
+    """
+    options = MachineOptions(
+        ulimit_v=ulimit_v,
+        image_size=image_size,
+        va_bits=va_bits,
+        taken=tuple(taken or ()),
+        maps=maps,
+        page_size=page_size,
+        believed_page_size=believed_page_size,
+        data_end=data_end,
+        commit_limit=commit_limit,
+        max_map_count=max_map_count,
+        rlimit_data=rlimit_data,
+        overcommit=overcommit,
+        ignore_hints=ignore_hints,
+    )
+    names = list(workload or ["mixed"])
+    if "all" in names:
+        names = list(workloads.WORKLOADS)
+    given = settings(sets)
+    targets = [figures.compute(profile, given) for profile in selected(platforms, profiles)]
+    if record is not None:
+        if len(targets) * len(names) != 1:
+            raise UsageFault(Fault("--record writes one run", "one platform and one workload"))
+        output.check_writable(record, force_record)
+    runs = []
+    with session.progress("smoke", len(targets) * len(names)) as progress:
+        for target in targets:
+            for name in names:
+                runs.append(
+                    workloads.boot_and_run(
+                        config_of(target, options),
+                        system_of(target, options),
+                        target.platform,
+                        name,
+                        n=5000 if n is None else n,
+                        seed=1 if seed is None else seed,
+                        audit_every=audit_every or 0,
+                        gogc=-1 if gogc is None else gogc,
+                        procs=procs,
+                        record=record,
+                    )
+                )
+                progress.update(len(runs))
+    return Smoked(runs)
