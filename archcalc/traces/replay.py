@@ -139,9 +139,17 @@ class ReplayedSystem(Recorded):
     def __init__(self, goos: str, config: Config) -> None:
         super().__init__(goos, ptr_size=config.ptr_size, phys_page_size=config.phys_page_size)
         self.outside: Callable[[Alloc], None] = lambda record: None
+        self.ahead = False
 
     def sys_alloc(self, n: int, stat: str) -> int:
         queue = self.queue
+        if self.ahead and queue:
+            # What is carried out when its line is read has its answer right in front of it;
+            # those further ahead wait for the event that both belong to.
+            record = queue[-1]
+            if type(record) is Alloc and record.size == n and record.stat == stat:
+                queue.pop()
+                return record.answer
         while queue:
             record = queue[0]
             if type(record) is not Alloc or (record.size == n and record.stat == stat):
@@ -578,6 +586,7 @@ class Replayer:
             raise ValueError(f"found {shorten(stat)}, expected one of {', '.join(STATS)}")
         n, a = decimal(size), decimal(align) or DEFAULT_ALIGN
         expected = f"q {n} {a} {stat} {slot} {ret}"
+        self.system.ahead = True
         try:
             addr, taken_from = rt.persistent.alloc(n, a, stat, slot)
         except Death as death:
@@ -586,6 +595,8 @@ class Replayer:
         except RecordedMismatch as wrong:
             self._differs("q", line, str(wrong))
             return expected
+        finally:
+            self.system.ahead = False
         found = f"q {n} {a} {stat} {taken_from} {addr:x}"
         self._same("q", expected, found)
         rt.ready.append((n, a, stat, addr, found))
@@ -595,7 +606,11 @@ class Replayer:
         _, size, align, stat, slot, ret = parts
         if stat not in STATS:
             raise ValueError(f"found {shorten(stat)}, expected one of {', '.join(STATS)}")
-        addr, taken_from = self.rt.persistent.alloc(decimal(size), decimal(align), stat, slot)
+        self.system.ahead = True
+        try:
+            addr, taken_from = self.rt.persistent.alloc(decimal(size), decimal(align), stat, slot)
+        finally:
+            self.system.ahead = False
         self._same("p", line, f"p {size} {align} {stat} {taken_from} {addr:x}")
 
     def _fix_alloc(self, line: str, parts: list[str]) -> None:
