@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archcalc.errors import ConfigFault, Fault
+from archcalc.errors import ConfigFault, Fault, UsageFault
 from archcalc.quantities import parse_setting
 from archcalc.results import CI_FORMATS, FORMATS
 
@@ -75,7 +75,7 @@ def read(path: Path) -> Config:
 
 def section() -> Section:
     """What a configuration may say."""
-    from archcalc.fields import Choice, Field, ListOf, MapOf, Section, Text
+    from archcalc.fields import Checked, Choice, Field, ListOf, MapOf, Section, Text
 
     texts = ListOf(Text())
     choice = Choice((*FORMATS, *CI_FORMATS))
@@ -86,15 +86,23 @@ def section() -> Section:
         {
             "platforms": Field(texts, "platforms of commands that name none: goos/goarch, globs or all"),
             "profiles": Field(texts, "profile files that every command knows, relative to this file"),
-            "set": Field(ListOf(Text()), "what-ifs, NAME=VALUE as --set takes them"),
+            "set": Field(ListOf(Checked(Text(), _unset)), "what-ifs, NAME=VALUE as --set takes them"),
             "format": Field(choice, "how results are printed where the command line does not say"),
             "select": Field(texts, "checks to run: ids, families or globs"),
             "ignore": Field(texts, "checks not to run: ids, families or globs"),
             "severity": Field(severity, "severities that are to be others than the checks' own"),
             "baseline": Field(Text(), "file of the findings that are known, relative to this file"),
-        },
-        "config",
+        }
     )
+
+
+def _unset(text: str) -> str:
+    """What is expected where a text sets nothing, else nothing."""
+    try:
+        parse_setting(text)
+    except UsageFault as fault:
+        return fault.faults[0].expected
+    return ""
 
 
 def _config(path: Path, group: Mapping[str, Any]) -> Config:

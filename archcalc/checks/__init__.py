@@ -174,7 +174,15 @@ def matching(word: str, option: str, faults: list[Fault]) -> list[str]:
 def run(
     checks: Iterable[Check], figures: Iterable[Figures], severities: Mapping[str, str] | None = None
 ) -> list[Case]:
-    """Every check on every platform's figures; `severities` overrides by id, family or glob."""
+    """Every check on every platform's figures; `severities` overrides by id, family or glob.
+
+    Raises UsageFault where it names no check.
+    """
+    faults: list[Fault] = []
+    for word in severities or {}:
+        matching(word, "severity", faults)
+    if faults:
+        raise UsageFault(*faults)
     wanted = [(entry, severity_of(entry.rule, severities or {})) for entry in checks]
     return [entry.run(each, severity) for each in figures for entry, severity in wanted]
 

@@ -159,15 +159,13 @@ def command(
         raise UsageFault(Fault("--select and --ignore leave no check", "at least one"))
     given = settings(sets)
     targets = [figures.compute(profile, given) for profile in selected(platforms, profiles)]
-    known_file: Path | None = baseline or project.baseline
-    known = findings.read_baseline(known_file) if known_file and not write_baseline else frozenset()
-    cases = [
-        Case(case.id, case.group, tuple(findings.mark_known(case.findings, known)))
-        for case in checks.run(wanted, targets, project.severity)
-    ]
+    cases = checks.run(wanted, targets, project.severity)
+    known_file: Path | None = write_baseline or baseline or project.baseline
     if write_baseline:
         text = findings.baseline_text(finding for case in cases for finding in case.findings)
         output.write(write_baseline, [text], force=True)
         session.note(f"wrote {write_baseline}")
+    known = findings.read_baseline(known_file) if known_file else frozenset()
+    cases = [Case(case.id, case.group, tuple(findings.mark_known(case.findings, known))) for case in cases]
     rules = [entry.rule for entry in wanted]
     return Report(cases, rules, given, str(known_file or ""), session.current.verbose)

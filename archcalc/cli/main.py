@@ -30,6 +30,8 @@ def main(arguments: Sequence[str]) -> int:
         return BROKEN_PIPE
     except KeyboardInterrupt:
         return 130
+    except SystemExit as end:  # how typer's completion ends, and its writing to a closed pipe
+        return end.code if isinstance(end.code, int) else 0
     except Exception as fault:
         return explain(fault)
 

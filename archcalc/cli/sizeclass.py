@@ -72,6 +72,13 @@ class Fate:
     tiny: bool
     large: bool
 
+    @property
+    def kind(self) -> str:
+        """The way that mallocgc takes."""
+        return (
+            "large" if self.large else "tiny if noscan" if self.tiny else "small" if self.size else "zerobase"
+        )
+
 
 def fate(figures: Figures, size: int) -> Fate:
     """What becomes of one size. Size 0 takes no memory at all."""
@@ -112,6 +119,16 @@ COLUMNS = (
     Column("tiny", bool),
     Column("large", bool),
 )
+VIEW_COLUMNS = (
+    *COLUMNS[:3],
+    Column("inside", Bytes),
+    Column("pages", Pages),
+    Column("objects", int),
+    COLUMNS[6],
+    Column("by rounding"),
+    Column("in all"),
+    Column("kind"),
+)
 LARGE = NotApplicable("large objects have no class, but a span of their own")
 
 
@@ -143,12 +160,11 @@ class Sized(Result):
         return Table(COLUMNS, [(one.size, one.size_class, *cells(one)[2:]) for one in self.fates])
 
     def view(self) -> Sequence[Block]:
-        shares = [(f"{100 * one.rounding:.1f}%", f"{100 * one.share:.1f}%") for one in self.fates]
         rows = [
-            (*cells(one)[:7], *share, *cells(one)[9:]) for one, share in zip(self.fates, shares, strict=True)
+            (*cells(one)[:7], f"{100 * one.rounding:.1f}%", f"{100 * one.share:.1f}%", one.kind)
+            for one in self.fates
         ]
-        columns = (*COLUMNS[:7], Column("by rounding"), Column("in all"), *COLUMNS[9:])
-        return (Table(columns, rows, self.title, notes=self.notes),)
+        return (Table(VIEW_COLUMNS, rows, self.title, notes=self.notes),)
 
 
 class Classes(Result):
@@ -177,9 +193,7 @@ class Classes(Result):
         classes = self.figures.size_classes
         return (
             Table(CLASS_COLUMNS, self.rows, f"Size classes of {self.figures.platform}"),
-            Prose(
-                f"{len(classes)} classes with class 0, which stands for what is above {classes.max_small_size} bytes."
-            ),
+            Prose(f"{len(classes)} classes with class 0, for what is above {classes.max_small_size} bytes."),
         )
 
 

@@ -21,17 +21,30 @@ class Figures(Result):
         ("uintptrMask", Hex(BIG), Hex(0xFFFF_FFFF), "all bits of a pointer"),
         ("_PageSize", Bytes(8192), Bytes(8192), 'a "page", in bytes|kept'),
         ("usesLR", False, False, "no link register"),
-        ("hint", Hex(0xC0_0000_0000), NotApplicable("32-bit platforms take the hint from the data segment"), None),
+        (
+            "hint",
+            Hex(0xC0_0000_0000),
+            NotApplicable("32-bit platforms take the hint from the data segment"),
+            None,
+        ),
     )
 
     def document(self) -> Mapping[str, object]:
         return {
             "platforms": [
-                {"platform": "linux/amd64", "constants": {"uintptrMask": Hex(BIG), "usesLR": False}, "hints": [1, 2]},
-                {"platform": "linux/386", "constants": {"uintptrMask": Hex(0xFFFF_FFFF), "usesLR": False},
-                 "hint": NotApplicable("none here"), "hints": []},
+                {
+                    "platform": "linux/amd64",
+                    "constants": {"uintptrMask": Hex(BIG), "usesLR": False},
+                    "hints": [1, 2],
+                },
+                {
+                    "platform": "linux/386",
+                    "constants": {"uintptrMask": Hex(0xFFFF_FFFF), "usesLR": False},
+                    "hint": NotApplicable("none here"),
+                    "hints": [],
+                },
             ]
-        }  # fmt: skip
+        }
 
     def view(self) -> Sequence[Section | Block]:
         return (
@@ -45,10 +58,20 @@ class Checked(Judged):
 
     def cases(self) -> Iterable[Case]:
         failing = Finding(
-            "layout.covers", "linux/amd64", Severity.ERROR, "bitmap: 1 byte short,\n50% of it", family="layout",
-            subject="bitmap_size", file="ports/my port,1.yaml", line=3, column=7, data={"bytes": Hex(BIG)},
-        )  # fmt: skip
-        known = Finding("layout.covers", "linux/386", Severity.ERROR, "known", subject="bitmap_size", known=True)
+            "layout.covers",
+            "linux/amd64",
+            Severity.ERROR,
+            "bitmap: 1 byte short,\n50% of it",
+            family="layout",
+            subject="bitmap_size",
+            file="ports/my port,1.yaml",
+            line=3,
+            column=7,
+            data={"bytes": Hex(BIG)},
+        )
+        known = Finding(
+            "layout.covers", "linux/386", Severity.ERROR, "known", subject="bitmap_size", known=True
+        )
         warning = Finding("stacks.dead", "linux/386", Severity.WARNING, "order 3 is dead", subject="order 3")
         info = Finding("stacks.note", "linux/386", Severity.INFO, "a \x1b control character")
         return (
@@ -62,8 +85,20 @@ class Checked(Judged):
 
     def rules(self) -> Iterable[Rule]:
         return (
-            Rule("layout.covers", "layout", Severity.ERROR, "The bitmap covers the arena", "Each word has 2 bits."),
-            Rule("stacks.dead", "stacks", Severity.WARNING, "No order is dead", "An order that is never asked for."),
+            Rule(
+                "layout.covers",
+                "layout",
+                Severity.ERROR,
+                "The bitmap covers the arena",
+                "Each word has 2 bits.",
+            ),
+            Rule(
+                "stacks.dead",
+                "stacks",
+                Severity.WARNING,
+                "No order is dead",
+                "An order that is never asked for.",
+            ),
         )
 
     def document(self) -> Mapping[str, object]:

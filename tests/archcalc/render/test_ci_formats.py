@@ -43,8 +43,17 @@ def test_junit_has_the_elements_and_attributes_that_its_schemas_ask_for(checked:
     assert root.tag == "testsuites" and [suite.tag for suite in root] == ["testsuite", "testsuite"]
     for number, suite in enumerate(root):
         assert set(suite.attrib) == {
-            "id", "name", "package", "tests", "failures", "errors", "skipped", "time", "timestamp", "hostname",
-        }  # fmt: skip
+            "id",
+            "name",
+            "package",
+            "tests",
+            "failures",
+            "errors",
+            "skipped",
+            "time",
+            "timestamp",
+            "hostname",
+        }
         assert suite.get("id") == str(number)
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", suite.attrib["timestamp"])
         tags = [child.tag for child in suite]

@@ -88,5 +88,13 @@ def test_json_layout_never_changes_a_document(document: Mapping[str, object]) ->
 
 
 def test_json_writes_what_does_not_apply_wherever_it_stands() -> None:
-    document = {"alone": NotApplicable("none here"), "listed": [NotApplicable("none here"), Hex(1)], "deep": [[Hex(2)]]}
-    assert json.loads("".join(lay_out(document, ""))) == {"alone": UNDONE, "listed": [UNDONE, 1], "deep": [[2]]}
+    document = {
+        "alone": NotApplicable("none here"),
+        "listed": [NotApplicable("none here"), Hex(1)],
+        "deep": [[Hex(2)]],
+    }
+    assert json.loads("".join(lay_out(document, ""))) == {
+        "alone": UNDONE,
+        "listed": [UNDONE, 1],
+        "deep": [[2]],
+    }

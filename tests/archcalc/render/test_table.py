@@ -19,7 +19,9 @@ def lines(table: Table, width: int = 80) -> list[str]:
 
 
 def test_hexadecimal_is_a_type_and_numbers_stand_right() -> None:
-    table = Table((Column("at", Hex), Column("size", Bytes), Column("name")), [(255, 8192, "a"), (16, 1, "bc")])
+    table = Table(
+        (Column("at", Hex), Column("size", Bytes), Column("name")), [(255, 8192, "a"), (16, 1, "bc")]
+    )
     assert lines(table) == [
         "  at  size  name",
         "----  ----  ----",
@@ -71,7 +73,9 @@ def test_a_table_that_may_be_turned_is_turned_when_that_fits() -> None:
 
 
 def test_only_wrapping_columns_are_folded() -> None:
-    table = Table((Column("id"), Column("what", wrap=True)), [("some-id", "one two three four five six seven")])
+    table = Table(
+        (Column("id"), Column("what", wrap=True)), [("some-id", "one two three four five six seven")]
+    )
     assert lines(table, 27) == [
         "id       what",
         "-------  ------------------",
@@ -126,9 +130,18 @@ def _text(prose: Prose, width: int) -> list[str]:
 
 @pytest.mark.parametrize(
     ("size", "words"),
-    [(0, ""), (1023, ""), (1024, "1 KB"), (8192, "8 KB"), (1536, "1 KB + 512 B"), (807411712, "770 MB + 8 KB"),
-     (1 << 40, "1 TB"), (-4096, "-4 KB"), ((1 << 64) - 1, "")],
-)  # fmt: skip
+    [
+        (0, ""),
+        (1023, ""),
+        (1024, "1 KB"),
+        (8192, "8 KB"),
+        (1536, "1 KB + 512 B"),
+        (807411712, "770 MB + 8 KB"),
+        (1 << 40, "1 TB"),
+        (-4096, "-4 KB"),
+        ((1 << 64) - 1, ""),
+    ],
+)
 def test_sizes_are_said_exactly_or_not_at_all(size: int, words: str) -> None:
     assert human(size) == words
 
