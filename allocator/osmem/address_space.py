@@ -28,13 +28,16 @@ class Range(NamedTuple):
 class AddressSpace:
     """Intervals [start, end) in bytes, each with a kind; like neighbours are merged."""
 
-    __slots__ = ("_ends", "_kinds", "_starts", "_totals")
+    __slots__ = ("_ends", "_full", "_kinds", "_starts", "_totals", "held")
 
     def __init__(self, taken: Iterable[Range] = ()) -> None:
         self._starts: list[int] = []
         self._ends: list[int] = []
         self._kinds: list[int] = []
         self._totals: dict[int, int] = {}
+        self.held = 0  # bytes of all kinds but TAKEN
+        # (base, align) of upward searches -> (n, at): from base to at there is no room for n bytes.
+        self._full: dict[tuple[int, int], tuple[int, int]] = {}
         for start, end in taken:
             self.place(start, end, TAKEN)
 
@@ -88,10 +91,14 @@ class AddressSpace:
         ):
             ends[first - 1] = end
             self._totals[kind] += end - start
+            if kind:
+                self.held += end - start
             return
         first, last, new_starts, new_ends, new_kinds = self._cut(start, end, first)
         totals = self._totals
         totals[kind] = totals.get(kind, 0) + end - start
+        if kind:
+            self.held += end - start
         at = 1 if new_starts and new_starts[0] < start else 0
         new_starts.insert(at, start)
         new_ends.insert(at, end)
@@ -122,6 +129,7 @@ class AddressSpace:
         """Makes [start, end) free."""
         if start >= end:
             return
+        self._full.clear()
         first = bisect_right(self._ends, start)
         first, last, new_starts, new_ends, new_kinds = self._cut(start, end, first)
         self._starts[first:last] = new_starts
@@ -137,7 +145,10 @@ class AddressSpace:
         new_kinds: list[int] = []
         if first < last:
             for i in range(first, last):
-                totals[kinds[i]] -= min(ends[i], end) - max(starts[i], start)
+                size = min(ends[i], end) - max(starts[i], start)
+                totals[kinds[i]] -= size
+                if kinds[i]:
+                    self.held -= size
             if starts[first] < start:
                 new_starts.append(starts[first])
                 new_ends.append(start)
@@ -151,17 +162,16 @@ class AddressSpace:
     def find_up(self, n: int, base: int, limit: int, align: int) -> int | None:
         """The lowest free aligned address at or above base with n bytes before limit."""
         starts, ends = self._starts, self._ends
-        at = -(-base // align) * align
+        known, full = self._full.get((base, align), (n, base))
+        at = -(-(full if n >= known else base) // align) * align
         i = bisect_right(ends, at)
-        while True:
-            if at + n > limit:
-                return None
-            if i == len(starts) or at + n <= starts[i]:
-                return at
+        while i < len(starts) and at + n > starts[i] and at + n <= limit:
             at = -(-ends[i] // align) * align
-            i += 1
-            while i < len(ends) and ends[i] <= at:
-                i += 1
+            i = bisect_right(ends, at, i + 1)
+        # Small allocations come one after the other; each would pass all before it again.
+        if n <= known:
+            self._full[base, align] = n, at
+        return at if at + n <= limit else None
 
     def find_down(self, n: int, top: int, floor: int, align: int) -> int | None:
         """The highest free aligned address at or above floor with n bytes before top."""

@@ -56,6 +56,7 @@ class Posix(System):
         self.huge_page_size = huge_page_size
         self.phys_page_size = phys_page_size or machine.page_size
         self.page = machine.page_size
+        self._image_bytes = machine.image_bytes
         self.end = min(machine.end, 1 << 8 * ptr_size)
         self.space = AddressSpace(machine.occupied)
         self.overwritten: list[Range] = []
@@ -127,16 +128,16 @@ class Posix(System):
         """The errno with which limits forbid this mapping, or 0."""
         limit = self.machine.ulimit_v
         if limit is not None:
-            total = self._own_bytes() + self.machine.image_bytes + size
-            if not self.limit_counts_replaced:
-                total -= sum(end - start for start, end, _ in self.space.pieces(at, at + size))
-            if total > limit:
+            over = self._own_bytes() + self._image_bytes + size - limit
+            if over > 0 and not self.limit_counts_replaced:
+                over -= sum(end - start for start, end, _ in self.space.pieces(at, at + size))
+            if over > 0:
                 return ENOMEM
         return 0
 
     def _own_bytes(self) -> int:
         """All that the runtime has mapped or reserved so far."""
-        return sum(size for kind, size in self.space.totals().items() if kind)
+        return self.space.held
 
     def _note_overwritten(self, start: int, end: int) -> None:
         """Remembers foreign mappings that a MAP_FIXED replaces without a word."""

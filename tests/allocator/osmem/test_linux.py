@@ -63,6 +63,53 @@ def test_limit_is_met_to_the_page() -> None:
     )
 
 
+# The first OS calls of a 64-bit program: persistentalloc's chunk, the heap's first megabyte with its
+# bitmap and span table, gc_sys and other_sys chunks; in KB, and whether by sysMap.
+START = [(256, False), (1024, True), (32, True), (4, True), (64, False), (64, False), (256, False)]
+
+
+@pytest.mark.parametrize(
+    ("image", "borders"),
+    [
+        # Measured with a real program of 1,292 KB (text and data 1,128, stack 132, vdso and its data 32)
+        # under ever larger `ulimit -v`, in steps of 8 KB: the first limit of each outcome.
+        (
+            1292,
+            {
+                "no reservation": 1264,
+                "cannot allocate": 1360,
+                "cannot map": 1552,
+                "later": 2608,
+                "runs": 2992,
+            },
+        )
+    ],
+)
+def test_borders_between_outcomes_are_where_they_were_measured(image: int, borders: dict[str, int]) -> None:
+    def outcome(limit: int) -> str:
+        system = linux64(ulimit_v=limit << 10, image_size=image << 10)
+        if not system.sys_reserve(HINT, ARENA)[0]:
+            return "no reservation"
+        at = HEAP
+        for i, (kb, mapped) in enumerate(START):
+            if not mapped:
+                if not system.sys_alloc(kb << 10, "other_sys"):
+                    return "later" if i else "cannot allocate"
+                continue
+            try:
+                system.sys_map(at, kb << 10, False)
+            except Throw as death:
+                assert death.words == "runtime: out of memory"
+                return "cannot map"
+            at += kb << 10
+        return "runs"
+
+    found: dict[str, int] = {}
+    for limit in range(borders["no reservation"], 3200, 8):
+        found.setdefault(outcome(limit), limit)
+    assert found == borders
+
+
 def test_image_counts_by_its_extent_unless_its_size_is_given() -> None:
     machine = Machine(image_start=0x40_0000, data_end=0x52_0C48)
     assert machine.image == Range(0x40_0000, 0x52_1000)

@@ -194,3 +194,34 @@ def test_a_planned_address() -> None:
     assert system.sys_reserve(HINT, MB) == (0, True)
     assert system.sys_alloc(1, "gc_sys") == 0x1_0000
     assert system.sys_alloc(1, "gc_sys") == 0x2_0000_0000
+
+
+def test_the_pieces_are_halves_rounded_down_to_pages() -> None:
+    """mem_windows.go:44-56: each piece starts from all that is left."""
+    tried: list[tuple[int, int]] = []
+
+    def call(v: int, n: int, forced: object) -> int | Errno:
+        tried.append((v // KB, n // KB))
+        return v if n <= 12 * KB else Errno(487)
+
+    assert Windows._piecewise(0, 44 * KB, call, None) == 0
+    assert tried == [
+        (0, 44),
+        (0, 20),
+        (0, 8),
+        (8, 36),
+        (8, 16),
+        (8, 8),
+        (16, 28),
+        (16, 12),
+        (28, 16),
+        (28, 8),
+        (36, 8),
+    ]
+
+
+def test_errors_that_no_printed_line_shows() -> None:
+    system = two_neighbours()
+    assert system._decommit(0x100F_0000, 128 * KB) == Errno(87)
+    assert system._reserve(0, 0, False) == Errno(87)
+    assert system._reserve(0, 0x7FFF_0000, False) == Errno(8)
