@@ -29,7 +29,7 @@ First = Annotated[
 Second = Annotated[
     str,
     typer.Argument(
-        metavar="[B]",
+        metavar="B",
         help="Another; without one, A as it is against A with --set.",
         autocompletion=complete_platforms,
         show_default=False,

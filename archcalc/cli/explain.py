@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from importlib import import_module
 from typing import Annotated
 
 import typer
@@ -23,6 +24,8 @@ from archcalc.platforms import names as list_platforms
 from archcalc.profile_fields import MACHINE
 from archcalc.results import Listing, Result
 from archcalc.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value, human, show
+
+JUDGING = ("boot", "smoke", "replay", "run")
 
 
 def complete(incomplete: str) -> list[str]:
@@ -132,7 +135,7 @@ class RuleExplained(Result):
     def view(self) -> Sequence[Section]:
         rule = self.rule
         heading = f"{rule.id} ({self.kind}, {rule.severity.value})"
-        title = f"{rule.title}.\n\n" if rule.title else ""
+        title = f"{rule.title[0].upper()}{rule.title[1:]}.\n\n" if rule.title else ""
         return (Section(heading, (Prose(title + " ".join(rule.explanation.split("\n"))),)),)
 
 
@@ -194,10 +197,24 @@ def explain_id(name: str) -> Result | None:
         columns = (Column("id"), Column("severity"), Column("title", wrap=True))
         rows = [(rule.id, rule.severity.value, rule.title) for rule in rules]
         return Listing("checks", columns, rows, title=f"Checks of {checks.FAMILIES[name]}")
+    # Importing all these commands is only worth it for what may be an id.
+    for rule in command_rules() if "-" in name else ():
+        if rule.id == name:
+            return RuleExplained(rule, "check")
     words = faults.meaning(name)
     if words:
         return RuleExplained(Rule(name, name.partition("-")[0], Severity.ERROR, "", words), "fault")
     return None
+
+
+def command_rules() -> Iterator[Rule]:
+    """The rules by which other commands judge, wherever their modules have them."""
+    for module in JUDGING:
+        for value in vars(import_module(f"archcalc.cli.{module}")).values():
+            if isinstance(value, Rule):
+                yield value
+            elif isinstance(value, tuple):
+                yield from (item for item in value if isinstance(item, Rule))
 
 
 def explain_figure(name: str, targets: Sequence[Figures]) -> list[Explanation]:

@@ -26,7 +26,7 @@ def complete_platforms(incomplete: str) -> list[str]:
 Platforms = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[PLATFORM]...",
+        metavar="PLATFORM",
         help="goos/goarch, a glob such as 'linux/*', or all; default: $GOOS/$GOARCH, else the host's.",
         autocompletion=complete_platforms,
         show_default=False,

@@ -43,8 +43,16 @@ def spare(params: list[Any]) -> list[Any]:
     Releases of typer that coerce otherwise have no such attribute and are left alone.
     """
     for param in params:
+        if param.param_type_name == "argument":
+            # `PLATFORM <list[str]>` says nothing to who is not a Python programmer.
+            param.display_type_rich = _untyped
         if getattr(param, "_runtime_param", param) is None:
             info = param.type_descriptor
             if info.parameter_info.parser is not None or info.annotation in (str, bool, list[str]):
                 param._runtime_param = PlainParam(info.parameter_info.parser)
     return params
+
+
+def _untyped(ctx: Any) -> str:
+    """No type beside an argument's name in help."""
+    return ""

@@ -21,7 +21,7 @@ from archcalc.tables import Block, Bytes, Column, NotApplicable, Pages, Prose, T
 Sizes = Annotated[
     list[Any] | None,
     typer.Argument(
-        metavar="[SIZE]...", help="Sizes: 100, 4k, 1.5m; without any, the whole table.", parser=parse_size
+        metavar="SIZE", help="Sizes: 100, 4k, 1.5m; without any, the whole table.", parser=parse_size
     ),
 ]
 Platform = Annotated[

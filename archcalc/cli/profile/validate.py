@@ -11,7 +11,7 @@ from archcalc.errors import ProfileFault
 from archcalc.results import Listing
 from archcalc.tables import Column
 
-Files = Annotated[list[Any], typer.Argument(metavar="FILE...", help="Profile files.", parser=str)]
+Files = Annotated[list[Any], typer.Argument(metavar="FILE", help="Profile files.", parser=str)]
 
 
 def command(files: Files) -> Listing:
