@@ -112,7 +112,7 @@ class Report(Judged):
                 messages.setdefault(finding.message, []).append(finding.platform)
         for (severity, id), messages in groups.items():
             rows = [(", ".join(platforms), message) for message, platforms in messages.items()]
-            yield Section(f"{severity.value}: {id}: {titles[id]}", (Table(VIEW_COLUMNS, rows),))
+            yield Section(f"{severity.value}: {id}; should hold: {titles[id]}", (Table(VIEW_COLUMNS, rows),))
         yield Prose(self.summary())
 
     def summary(self) -> str:

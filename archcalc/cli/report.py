@@ -105,7 +105,9 @@ class Report(Result):
             if self.only.wants_section(section) and not self.differs:
                 part[section] = value
             elif names and section == "layout":
-                part[section] = layout_part(figures.layout, names)
+                known = layout(figures.layout)
+                one_by_one = {name: self.inventory.values[section, name][at] for name in names}
+                part[section] = {name: known.get(name, value) for name, value in sorted(one_by_one.items())}
             elif names and isinstance(value, dict):
                 part[section] = {name: item for name, item in value.items() if name in names}
         if self.only.extra:
@@ -235,13 +237,6 @@ def layout(found: Layout) -> dict[str, object]:
             {"order": order.order, "size": order.size, "cached": order.cached} for order in found.stack_orders
         ],
     }
-
-
-def layout_part(found: Layout, names: set[str]) -> dict[str, object]:
-    """What of the layout some names of figures ask for: ladder2 asks for the ladder."""
-    wanted = {name.rstrip("0123456789") for name in names}
-    wanted |= {"hints" for name in wanted if name == "hint"} | {f"{name}s" for name in wanted}
-    return {key: value for key, value in layout(found).items() if key in wanted}
 
 
 def size_classes(figures: Figures) -> Iterator[tuple[int, int, int, int, int]]:

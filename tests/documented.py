@@ -1,0 +1,122 @@
+"""The console blocks of a Markdown file, against what the program prints.
+
+    python tests/documented.py README.md            checks; exits 1 and shows the difference
+    python tests/documented.py --update README.md   writes what is printed now into the file
+
+A block is fenced as ```console; a line that begins with `$ ` is a command, what follows is its output, with
+stderr and in the order of writing. Commands run in the project's folder, 92 columns wide, by a shell whose
+`archcalc` is this Python's.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+COLUMNS = "92"
+BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A command as a block shows it, and its output."""
+
+    command: str
+    output: str
+    line: int
+
+
+def commands(text: str) -> Iterator[Shown]:
+    """Every command of every console block."""
+    for block in BLOCK.finditer(text):
+        line = text.count("\n", 0, block.start(1)) + 1
+        for part in re.split(r"^(?=\$ )", block[1], flags=re.MULTILINE):
+            if part.startswith("$ "):
+                first, _, output = part.partition("\n")
+                yield Shown(first[2:], output, line)
+            line += part.count("\n")
+
+
+def printed(command: str, tools: Path) -> str:
+    """What a command prints."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("GOOS", "GOARCH")}
+    environment = {
+        **kept, "COLUMNS": COLUMNS, "NO_COLOR": "1", "PYTHONUTF8": "1",
+        "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
+    }  # fmt: skip
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=False,
+    )  # fmt: skip
+    return done.stdout.decode()
+
+
+def tools_in(folder: Path) -> Path:
+    """A folder with an `archcalc` that is this Python's."""
+    script = folder / "archcalc"
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m archcalc "$@"\n')
+    script.chmod(0o755)
+    return folder
+
+
+def differences(path: Path) -> list[str]:
+    """Unified differences between what a file shows and what is printed; empty where all is current."""
+    found: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        tools = tools_in(Path(folder))
+        for shown in commands(path.read_text(encoding="utf-8")):
+            now = printed(shown.command, tools)
+            if now.rstrip("\n") != shown.output.rstrip("\n"):
+                found += [f"{path.name}:{shown.line}: $ {shown.command}"]
+                found += difflib.unified_diff(
+                    shown.output.splitlines(), now.splitlines(), "shown", "printed", lineterm=""
+                )
+    return found
+
+
+def update(path: Path) -> None:
+    """Writes what is printed now into the file's blocks."""
+    with tempfile.TemporaryDirectory() as folder:
+        tools = tools_in(Path(folder))
+
+        def renewed(block: re.Match[str]) -> str:
+            parts = [
+                part.partition("\n")[0]
+                for part in re.split(r"^(?=\$ )", block[1], flags=re.MULTILINE)
+                if part
+            ]
+            texts = [
+                f"{part}\n{printed(part[2:], tools).rstrip()}\n" for part in parts if part.startswith("$ ")
+            ]
+            return f"```console\n{''.join(texts)}```"
+
+        text = BLOCK.sub(renewed, path.read_text(encoding="utf-8"))
+    path.write_text(text, encoding="utf-8")
+
+
+def main(arguments: list[str]) -> int:
+    """Checks, or with --update renews, the files."""
+    files = [ROOT / name for name in arguments if name != "--update"]
+    if "--update" in arguments:
+        for path in files:
+            update(path)
+        return 0
+    found = [line for path in files for line in differences(path)]
+    print(
+        "\n".join(found)
+        if found
+        else f"{', '.join(path.name for path in files)}: every command prints what is shown"
+    )
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
