@@ -1,0 +1,121 @@
+"""`archcalc verify`: the figures against a Go source tree, two trees, or a built program."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from archcalc import config, figures, findings, output
+from archcalc.cli import session
+from archcalc.cli.check import Baseline, WriteBaseline
+from archcalc.cli.options import Platforms, Profiles, Sets
+from archcalc.cli.targets import selected, settings
+from archcalc.errors import Fault, UsageFault
+from archcalc.figures import Figures
+from archcalc.goverify.verdict import Subject, Verdict
+
+Goroot = Annotated[
+    Any,
+    typer.Option("--goroot", metavar="DIR", help="A Go source tree, to compare every value of.", parser=Path),
+]
+Binary = Annotated[
+    Any, typer.Option("--binary", metavar="FILE", help="A program that Go has built.", parser=Path)
+]
+WhatChanged = Annotated[
+    bool,
+    typer.Option(
+        "--what-changed", help="Name two Go trees, OLD NEW, then PLATFORMs: what figures a patch changes."
+    ),
+]
+
+
+def command(
+    platforms: Platforms = None,
+    goroot: Goroot = None,
+    binary: Binary = None,
+    what_changed: WhatChanged = False,
+    profiles: Profiles = None,
+    sets: Sets = None,
+    baseline: Baseline = None,
+    write_baseline: WriteBaseline = None,
+) -> Verdict:
+    """Compare the figures with a Go source tree or a built program.
+
+    --goroot evaluates the tree's own formulas for each PLATFORM (all, where none is named).
+    --binary finds out what the program was built for and reads its tables and types. --what-changed
+    OLD NEW compares two trees. Needs the extra: pip install 'archcalc[verify]'.
+    """
+    given = [
+        name
+        for name, on in (("--goroot", goroot), ("--binary", binary), ("--what-changed", what_changed))
+        if on
+    ]
+    if len(given) != 1:
+        found = f"{' and '.join(given)} together" if given else "nothing to verify"
+        raise UsageFault(Fault(found, "one of --goroot DIR, --binary FILE, --what-changed OLD NEW"))
+    known_file: Path | None = baseline or config.current().baseline
+    known = findings.read_baseline(known_file) if known_file and not write_baseline else frozenset()
+    if goroot:
+        verdict = _source(goroot, _figures(platforms, profiles, sets))
+    elif binary:
+        verdict = _program(
+            binary, _figures(platforms, profiles, sets) if platforms or profiles else None, sets
+        )
+    else:
+        words = platforms or []
+        if len(words) < 2:
+            raise UsageFault(
+                Fault("--what-changed without two trees", "--what-changed OLD NEW [PLATFORM]...")
+            )
+        verdict = _changes(Path(words[0]), Path(words[1]), _figures(words[2:], profiles, sets))
+    verdict.known = known
+    verdict.verbose = session.current.verbose
+    if write_baseline:
+        found_all = (finding for case in verdict.cases() for finding in case.findings)
+        output.write(write_baseline, [findings.baseline_text(found_all)], force=True)
+        session.note(f"wrote {write_baseline}")
+    return verdict
+
+
+def _figures(platforms: Sequence[str] | None, profiles: Sequence[Path] | None, sets: Any) -> list[Figures]:
+    given = settings(sets)
+    return [figures.compute(profile, given) for profile in selected(platforms, profiles, otherwise=["all"])]
+
+
+def _source(goroot: Path, targets: Sequence[Figures]) -> Verdict:
+    from archcalc.goverify import source
+    from archcalc.goverify.tree import SourceTree
+
+    tree = SourceTree(goroot)
+    with session.progress("verify", len(targets)) as bar:
+        found = source.verify(tree, targets, bar.update)
+    subject = Subject("goroot", str(goroot), found.version, found.era, {})
+    return Verdict(subject, found.ports, found.broken, prefix=_prefix(tree.src, goroot))
+
+
+def _changes(old: Path, new: Path, targets: Sequence[Figures]) -> Verdict:
+    from archcalc.goverify import changes
+    from archcalc.goverify.tree import SourceTree
+
+    before, after = SourceTree(old), SourceTree(new)
+    with session.progress("verify", len(targets)) as bar:
+        found = changes.compare(before, after, targets, bar.update)
+    extra = {"old": str(old), "new": str(new)}
+    subject = Subject("what-changed", f"{old} → {new}", found.version, found.era, extra, old="old", new="new")
+    return Verdict(subject, found.ports, found.broken, prefix=_prefix(after.src, new))
+
+
+def _prefix(src: Path, root: Path) -> str:
+    """What stands before a tree's file names in findings: the way from the root that was named to src."""
+    way = os.path.relpath(src, root)
+    return "" if way == "." else f"{Path(way).as_posix()}/"
+
+
+def _program(file: Path, targets: Sequence[Figures] | None, sets: Any) -> Verdict:
+    from archcalc.goverify import program
+
+    return program.verify(file, targets, settings(sets))

@@ -1,0 +1,38 @@
+"""Ground truth: what a Go source tree says, and what a built program really has, against the figures.
+
+    buildtags.py    which files of a package belong to a port
+    gofile.py       one Go file read by tree-sitter into its declarations
+    tree.py         a source tree: its packages as a port sees them, its constants, types and tables
+    mallocinit.py   the reservations that a tree's mallocinit asks for
+    era.py          which generation of the allocator a tree or a program has
+    comparison.py   values beside each other, and what came of it
+    source.py       a tree against the calculator
+    changes.py      two trees against each other
+    image.py        a program's parts: segments, symbols, sections; formats.py reads them from its file
+    pclntab.py      functions and files of a program without symbol table
+    dwarf.py        types of a program
+    program.py      a program against the calculator
+
+Reading trees and programs needs packages that the calculator itself does not: the extra `verify`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from archcalc.errors import Fault, UsageFault
+
+
+def require(module: str) -> Any:
+    """A module of the extra `verify`. Raises UsageFault, naming the extra, where it is not installed."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise UsageFault(
+            Fault(
+                f"the Python package {module.partition('.')[0]} is not installed ({error})",
+                "the extra `verify`: pip install 'archcalc[verify]'",
+                id="missing-extra",
+            )
+        ) from error
