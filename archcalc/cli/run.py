@@ -30,7 +30,7 @@ RULE = Rule(
     "what the file expects and what came instead; the place is the expectation's own line.",
 )
 COLUMNS = (
-    Column("scenario", wrap=True),
+    Column("scenario"),
     Column("platform"),
     Column("ends"),
     Column("last words", wrap=True),

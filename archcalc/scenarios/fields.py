@@ -126,7 +126,6 @@ class Setting(Kind):
 
 
 COUNT = Int(0, MOST_OBJECTS)
-ANY_INT = Int(-(1 << 63), (1 << 64) - 1)
 AMOUNT = Size(0, MOST_BYTES)
 LABEL = Text("[A-Za-z_][A-Za-z0-9_-]*", "a name of letters, digits, _ and -", 60)
 
@@ -305,6 +304,9 @@ EXPECT = Section(
         "printed": Field(ListOf(Text(), longest=1000), "every line that the runtime printed, in order"),
         "during": Field(Text(), "the step in which it died: boot, or `step N: NAME`"),
         "faults": Field(ListOf(Text()), "ids of the profile's faults, where it is refused"),
+        "findings": Field(
+            ListOf(Text()), "ids of the checks that have something to say of these figures, in order"
+        ),
         "allocated": Field(Int(), "objects that the steps have allocated"),
         "audit": Field(Int(), "violations that the audit finds"),
         "attempts": Field(
@@ -342,7 +344,7 @@ EXPECT = Section(
             "where everything lies",
         ),
         "memstats": Field(
-            MapOf(ANY_INT, "[A-Za-z_]+", "a counter's name"),
+            MapOf(AMOUNT, "[A-Za-z_]+", "a counter's name"),
             "counters, under the names of runtime.MemStats or, read without flushing, of mstats",
         ),
         "os": Field(
@@ -398,7 +400,7 @@ STEP = OneKey(
         "malloc": MALLOC,
         "newarray": NEWARRAY,
         "grow": GROW,
-        "collect": COLLECT,
+        "collect": Either(Live(), None, COLLECT),
         "scavenge": SCAVENGE,
         "stacks": STACKS,
         "free_stacks": Section({"count": Field(COUNT, "how many, the oldest first; all without it")}),
@@ -442,7 +444,9 @@ COMMON = {
 
 VARIANT = Section(
     {
-        "name": Field(LABEL, "what tells it from the others", True),
+        "name": Field(
+            Text("[A-Za-z0-9][A-Za-z0-9._-]*", "a name", 100), "what tells it from the others", True
+        ),
         "about": Field(Text(), "how it differs"),
         **COMMON,
     }

@@ -183,6 +183,14 @@ class _Seen:
     def _faults(self) -> list[str]:
         return sorted({fault.id for fault in self.outcome.scenario.refused})
 
+    def _findings(self) -> Any:
+        from archcalc import checks
+
+        if self.outcome.figures is None:
+            return NOTHING
+        cases = checks.run(checks.chosen((), ()), [self.outcome.figures], {})
+        return sorted({finding.id for case in cases for finding in case.findings})
+
     def _allocated(self) -> int:
         return self.outcome.allocated
 

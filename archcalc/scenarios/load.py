@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from archcalc import profile as profiles
+from archcalc import profile_fields
 from archcalc.errors import Fault, ProfileFault, ScenarioFault
 from archcalc.fields import Group, nearest, read_file
 from archcalc.profile import Profile
-from archcalc.scenarios.fields import COMMON, FILE
+from archcalc.scenarios.fields import COMMON, FILE, OPTIONS
 from archcalc.strictyaml import Document, in_order, read_bytes
 
 SUFFIXES = (".yaml", ".yml")
@@ -236,7 +237,9 @@ def _profile(said: Group, document: Document) -> tuple[Profile | None, tuple[Fau
     given = said.get("profile")
     name = said.get("platform")
     machine = said.get("machine", {})
-    facts = {key: machine[key] for key in machine if key in _profile_keys()}
+    facts = {key: machine[key] for key in machine if key in profile_fields.MACHINE.fields}
+    if not set(facts) - set(OPTIONS):
+        facts = {}  # all that is said are options of boot, for which no profile need be made
     if isinstance(given, str):
         if name is not None:
             document.fault(
@@ -290,13 +293,6 @@ def _profile(said: Group, document: Document) -> tuple[Profile | None, tuple[Fau
     inner = Document(document.file, "profile", [], ProfileFault)
     profile = profiles.of_group(whole, inner, document.file)
     return profile, _result_or_fault(inner.faults, document)
-
-
-def _profile_keys() -> frozenset[str]:
-    from archcalc import profile_fields
-    from archcalc.scenarios.fields import OPTIONS
-
-    return frozenset(profile_fields.MACHINE.fields) - frozenset(OPTIONS)
 
 
 # A contradiction between facts is what a scenario can be about; a misspelt key is not.

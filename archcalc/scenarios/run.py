@@ -298,7 +298,11 @@ class Run:
                 return
             self.keep(rt.malloc(size, noscan=noscan), made)
 
-    def _collect(self, rt: Observed, said: Group, step: Step) -> None:
+    def _collect(self, rt: Observed, said: Group | str | int | float, step: Step) -> None:
+        if not isinstance(said, Group):
+            self.objects = survivors(self.objects, said)
+            rt.collect(self.objects)
+            return
         live = survivors(self.objects, said.get("live", "all"))
         for what in ("keep", "drop"):
             for label in said.get(what, ()):
