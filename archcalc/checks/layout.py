@@ -152,7 +152,8 @@ def reservation_addressable(figures: Figures) -> Problems:
 def first_hint_fits(figures: Figures) -> Problems:
     """The first hint is where everybody expects the heap. Where the reservation does not fit the user
     address space there, the port depends on the system moving it elsewhere or on the ladder. So it is on
-    android/arm64, whose 39-bit addresses end inside the reservation, although the comment in malloc.go says that it fits.
+    android/arm64, whose 39-bit addresses end inside the reservation, although the comment in malloc.go says
+    that it fits.
     """
     for hint in figures.layout.hints[:1]:
         if hint.fits != "wholly":
@@ -222,17 +223,17 @@ def ladder_descends(figures: Figures) -> Problems:
 
 @check("layout.tables-unused", "Most of bitmap and spans table can be used", Severity.INFO)
 def tables_unused(figures: Figures) -> Problems:
-    """32-bit ports have tables for 4 GB of addresses, but a process may not be able to have them all: mips has
-    the low 2 GB, so half of its bitmap is address space reserved for nothing. On ports short of addresses that
-    is what a porter would like to get back. An eighth and less is not worth a word.
+    """32-bit ports have tables for 4 GB of addresses, but a process may not be able to have them all: mips
+    has the low 2 GB, so half of its bitmap is address space reserved for nothing. On ports short of addresses
+    that is what a porter would like to get back. An eighth and less is not worth a word.
     """
     layout = figures.layout
     size, usable = layout.bitmap_size, layout.bitmap_usable
     if (size - usable) * 8 > size:
         unused = size - usable + layout.spans_size - layout.spans_usable
         yield Problem(
-            f"{100 * usable / size:.1f}% of bitmap and spans table describe addresses that a process can have;"
-            f" {human(unused) or unused} cannot be used",
+            f"{100 * usable / size:.1f}% of bitmap and spans table describe addresses that a process can"
+            f" have; {human(unused) or unused} cannot be used",
             "bitmap_size",
             data={"bitmap_size": size, "bitmap_usable": usable, "unused": unused},
         )
