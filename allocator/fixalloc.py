@@ -77,8 +77,7 @@ class SpanAlloc(FixAlloc):
             self.inuse += self.size
             s = self.free_list.pop()
         else:
-            v = self._reach()
-            self._record_span()
+            v = self.provide(len(rt.spans))
             s = rt.spans.record(v)
             self._take()
         if rt.log is not None:
@@ -93,9 +92,15 @@ class SpanAlloc(FixAlloc):
         self.inuse -= self.size
         self.free_list.append(s)
 
-    def _record_span(self) -> None:
+    def provide(self, count: int) -> int:
+        """Sees to memory for a new record, and a place in allspans behind `count` others (recordspan)."""
+        v = self._reach()
+        self._room_for(count)
+        return v
+
+    def _room_for(self, count: int) -> None:
         rt = self.rt
-        if len(rt.spans) < self.allspans_cap:
+        if count < self.allspans_cap:
             return
         ptr_size = rt.config.ptr_size
         cap = max(64 * 1024 // ptr_size, self.allspans_cap * 3 // 2)
@@ -104,5 +109,5 @@ class SpanAlloc(FixAlloc):
             raise Throw("runtime: cannot allocate memory")
         old_at, old_cap = self.allspans_at, self.allspans_cap
         self.allspans_at, self.allspans_cap = at, cap
-        if len(rt.spans):
+        if count:
             rt.sys_free(old_at, old_cap * ptr_size, "other_sys")

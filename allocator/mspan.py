@@ -268,6 +268,22 @@ class PageTable:
         if n & 127:
             self.set_range((i + whole) << 7, n & 127, s)
 
+    def fill(self, page: int, spans: list[int]) -> None:
+        """Enters a span for each page from `page` on."""
+        at = 0
+        while at < len(spans):
+            low = page + at & 127
+            n = min(128 - low, len(spans) - at)
+            if n == 128:
+                self.chunks[page + at >> 7] = spans[at : at + 128]
+            else:
+                chunk = self.chunks.get(page + at >> 7)
+                if type(chunk) is not list:
+                    chunk = [NIL if chunk is None else chunk] * 128  # type: ignore[list-item]
+                    self.chunks[page + at >> 7] = chunk
+                chunk[low : low + n] = spans[at : at + n]
+            at += n
+
     def has(self, page: int, n: int, s: int) -> bool:
         """Whether any of n pages from `page` on is entered for s."""
         end = page + n

@@ -9,7 +9,7 @@ record, in their own words.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from allocator.config import Config
@@ -479,6 +479,20 @@ class Runtime(Malloc):
         """debug.FreeOSMemory: a collection, then everything free goes back to the OS."""
         self.collect(live)
         return self.scavenge()
+
+    def malloc_many(
+        self,
+        sizes: Any,
+        noscan: bool | None = None,
+        typ: Type | Sequence[Type] | None = None,
+        types: Any = None,
+        needzero: bool = True,
+        p: Any = 0,
+    ) -> Any:
+        """Many objects at once: a NumPy array of sizes in, one of addresses out (see `allocator.bulk`)."""
+        from allocator.bulk import malloc_many
+
+        return malloc_many(self, sizes, noscan, typ, types, needzero, p)
 
     # Stacks.
 

@@ -21,14 +21,18 @@ class SweepBuf:
 
     def push(self, s: int) -> None:
         """Puts a span on top, adding a block or growing the spine when needed."""
+        self.provide(len(self.spans))
+        self.spans.append(s)
+
+    def provide(self, depth: int) -> None:
+        """Sees to a place on top of a stack that deep."""
         config = self.rt.config
-        if len(self.spans) >= self.blocks * config.sweep_block_entries:
+        if depth >= self.blocks * config.sweep_block_entries:
             if self.blocks == self.spine_cap:
                 self.spine_cap = self.spine_cap * 2 or config.sweep_buf_init_spine_cap
                 self._persistent(self.spine_cap)
             self._persistent(config.sweep_block_entries)
             self.blocks += 1
-        self.spans.append(s)
 
     def _persistent(self, pointers: int) -> None:
         config = self.rt.config
