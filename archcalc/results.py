@@ -14,15 +14,16 @@ into text. A result says the same thing four ways, and each format takes the one
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from archcalc.tables import Block, Column, Prose, Section, Table, Value
+from archcalc.tables import Block, Column, Prose, Section, Table, Value, plain
 
 if TYPE_CHECKING:
     from archcalc.findings import Case, Rule
 
 FORMATS = ("table", "json", "jsonl", "csv", "markdown", "yaml")
 CI_FORMATS = ("github", "junit", "sarif")
+PICTURES = ("svg", "html")
 
 OK, FAILED, USAGE, BUG, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -59,6 +60,21 @@ class Result:
                     return block
         return Table((), ())
 
+    def to_pandas(self) -> Any:
+        """The sheet as a pandas.DataFrame. Raises UsageFault where pandas is not installed."""
+        from archcalc.extras import needed
+
+        pandas = needed("pandas", "a table as a DataFrame")
+        table = self.sheet()
+        rows = [[plain(value) for value in row] for row in table.rows]
+        return pandas.DataFrame(rows, columns=[column.name for column in table.columns])
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: the view."""
+        from archcalc.html.fragments import view
+
+        return view(self)
+
 
 class Judged(Result):
     """A result that holds or fails, case by case."""
@@ -81,6 +97,25 @@ class Judged(Result):
     @property
     def exit_code(self) -> int:
         return OK if self.ok else FAILED
+
+
+class Pictured(Result):
+    """A result that can be drawn."""
+
+    formats: ClassVar[tuple[str, ...]] = (*FORMATS, *PICTURES)
+
+    def svg(self) -> str:
+        """One SVG document."""
+        raise NotImplementedError
+
+    def html(self) -> str:
+        """One HTML page, whole in itself."""
+        from archcalc.html.page import page
+
+        return page(self)
+
+    def _repr_html_(self) -> str:
+        return self.svg() + super()._repr_html_()
 
 
 class Text(Result):

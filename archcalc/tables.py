@@ -7,7 +7,7 @@ reason. So a renderer never has to guess what a number means.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 KB = 1 << 10
@@ -98,7 +98,19 @@ class Prose:
     verbatim: bool = False
 
 
-Block = Table | Prose
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A picture in characters, drawn when the place for it is known.
+
+    `draw` takes the width in characters, whether more than ASCII can be shown, and whether
+    colours are; it returns lines.
+    """
+
+    draw: Callable[[int, bool, bool], Sequence[str]]
+    title: str = ""
+
+
+Block = Table | Prose | Drawing
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,11 @@ def report(outcome: Outcome) -> int:
     """Writes the result; returns the exit code that it stands for."""
     result = outcome.result
     if outcome.output is not None:
-        output.write(outcome.output, render(result, outcome.format, Page(width())), outcome.force)
+        page = Page(width(), unicode=beyond_ascii())
+        output.write(outcome.output, render(result, outcome.format, page), outcome.force)
         session.detail(f"wrote {outcome.output}")
     else:
-        page = Page(width(), session.current.colorful(sys.stdout))
+        page = Page(width(), session.current.colorful(sys.stdout), beyond_ascii())
         sys.stdout.writelines(render(result, outcome.format, page))
     return result.exit_code
 
@@ -30,3 +31,16 @@ def width() -> int:
     if columns.isdecimal() and 0 < int(columns) < 10_000:
         return int(columns)
     return shutil.get_terminal_size((DEFAULT_WIDTH, 24)).columns
+
+
+def beyond_ascii() -> bool:
+    """Whether the locale shows more than ASCII.
+
+    Python takes UTF-8 also where the locale is C, so the locale's own variables are asked first;
+    who sets PYTHONUTF8 or PYTHONIOENCODING has said it already.
+    """
+    forced = os.environ.get("PYTHONIOENCODING") or ("utf-8" if os.environ.get("PYTHONUTF8") == "1" else "")
+    named = (os.environ.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG"))
+    unsaid = "" if os.name == "posix" else sys.stdout.encoding
+    locale = forced or next((name for name in named if name), unsaid)
+    return "utf" in locale.lower()

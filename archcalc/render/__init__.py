@@ -17,10 +17,11 @@ DEFAULT_WIDTH = 100
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The place that text goes to: its width in characters and whether it shows colours."""
+    """The place that text goes to: its width in characters, whether it shows colours, and more than ASCII."""
 
     width: int = DEFAULT_WIDTH
     color: bool = False
+    unicode: bool = True
 
 
 def render(result: Result, format: str, page: Page) -> Iterator[str]:

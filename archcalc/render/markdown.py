@@ -8,7 +8,7 @@ from tabulate import tabulate
 
 from archcalc.render import Page
 from archcalc.results import Result
-from archcalc.tables import Block, Prose, Section, Table, Value, as_kind, reasons, show
+from archcalc.tables import Block, Drawing, Prose, Section, Table, Value, as_kind, reasons, show
 
 
 def render(result: Result, page: Page) -> Iterator[str]:
@@ -18,17 +18,20 @@ def render(result: Result, page: Page) -> Iterator[str]:
         blocks: list[str] = []
         if isinstance(item, Section):
             blocks.append(f"## {item.title}\n")
-            blocks += (text for block in item.blocks if (text := block_text(block)))
+            blocks += (text for block in item.blocks if (text := block_text(block, page)))
         else:
-            blocks.append(block_text(item))
+            blocks.append(block_text(item, page))
         for text in blocks:
             yield text if first else "\n" + text
             first = False
 
 
-def block_text(block: Block) -> str:
+def block_text(block: Block, page: Page) -> str:
     """One block, ending in a newline."""
     title = f"### {block.title}\n\n" if block.title else ""
+    if isinstance(block, Drawing):
+        lines = block.draw(page.width, page.unicode, False)
+        return title + "```\n" + "".join(f"{line}\n" for line in lines) + "```\n"
     if isinstance(block, Prose):
         if block.verbatim or block.indent:
             return f"{title}```\n{block.text.rstrip()}\n```\n"

@@ -13,7 +13,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from archcalc.render import Page
 from archcalc.render.style import styled
 from archcalc.results import Result
-from archcalc.tables import Block, Column, NotApplicable, Prose, Section, Table, Value, as_kind, reasons, show
+from archcalc.tables import (
+    Block,
+    Column,
+    Drawing,
+    NotApplicable,
+    Prose,
+    Section,
+    Table,
+    Value,
+    as_kind,
+    reasons,
+    show,
+)
 
 GAP = "  "
 NARROWEST = 16
@@ -36,7 +48,16 @@ def render(result: Result, page: Page) -> Iterator[str]:
 
 def block_lines(block: Block, page: Page) -> Iterable[str]:
     """One block as lines without line ends."""
+    if isinstance(block, Drawing):
+        return drawing_lines(block, page)
     return prose_lines(block, page) if isinstance(block, Prose) else table_lines(block, page)
+
+
+def drawing_lines(drawing: Drawing, page: Page) -> Iterator[str]:
+    """A picture as wide as the page."""
+    if drawing.title:
+        yield styled(drawing.title, "bold", page.color)
+    yield from drawing.draw(page.width, page.unicode, page.color)
 
 
 def prose_lines(prose: Prose, page: Page) -> Iterator[str]:

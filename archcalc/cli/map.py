@@ -1,0 +1,211 @@
+"""`archcalc map`: the address space as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from archcalc import boot, figures, output, workloads
+from archcalc.boot import MachineOptions
+from archcalc.cli import session
+from archcalc.cli.machine import (
+    BelievedPageSize,
+    CommitLimit,
+    DataEnd,
+    IgnoreHints,
+    ImageSize,
+    Maps,
+    MaxMapCount,
+    Overcommit,
+    PageSize,
+    RlimitData,
+    Taken,
+    UlimitV,
+    VaBits,
+)
+from archcalc.cli.options import Platforms, Profiles, Sets
+from archcalc.cli.picture import After, Count, ForceFiles, HtmlFile, Seed, SvgFile, write_files
+from archcalc.cli.targets import selected, settings
+from archcalc.pictures import map_svg, map_text
+from archcalc.pictures.atlas import Atlas, survey
+from archcalc.pictures.palette import REGIONS
+from archcalc.results import Pictured
+from archcalc.tables import Block, Bytes, Column, Drawing, Hex, Section, Table
+
+COLUMNS = (
+    Column("platform"),
+    Column("moment"),
+    Column("from", Hex, key="start"),
+    Column("to", Hex, key="end"),
+    Column("size", Bytes),
+    Column("kind"),
+    Column("what"),
+)
+SHOWN = 8  # attempts that a table shows; the others are counted
+
+
+class Mapped(Pictured):
+    """The maps, platform by platform, each before and after where something was run."""
+
+    def __init__(self, atlases: Sequence[Atlas]) -> None:
+        self.atlases = atlases
+
+    def document(self) -> Mapping[str, object]:
+        return {"maps": [self._map(atlas) for atlas in self.atlases]}
+
+    @staticmethod
+    def _map(atlas: Atlas) -> dict[str, object]:
+        return {
+            "platform": atlas.platform,
+            "moment": atlas.moment,
+            "outcome": atlas.outcome,
+            "low": atlas.low,
+            "high": atlas.high,
+            "regions": [
+                {"start": r.start, "end": r.end, "size": r.size, "kind": r.kind, "what": r.what}
+                for r in atlas.regions
+            ],
+            "marks": [{"address": mark.address, "what": mark.what} for mark in atlas.marks],
+            "asked": [
+                {
+                    "hint": a.address,
+                    "size": a.size,
+                    "state": a.state,
+                    "answer": a.answer,
+                    "obstacle": a.obstacle,
+                }
+                for a in atlas.asked
+            ],
+        }
+
+    def records(self) -> Iterable[Mapping[str, object]]:
+        for atlas in self.atlases:
+            for r in atlas.regions:
+                yield {
+                    "platform": atlas.platform, "moment": atlas.moment, "start": r.start, "end": r.end,
+                    "size": r.size, "kind": r.kind, "what": r.what,
+                }  # fmt: skip
+
+    def sheet(self) -> Table:
+        rows = [
+            (atlas.platform, atlas.moment, r.start, r.end, r.size, r.kind, r.what)
+            for atlas in self.atlases
+            for r in atlas.regions
+        ]
+        return Table(COLUMNS, rows)
+
+    def view(self) -> Iterator[Section | Block]:
+        names = ", ".join(dict.fromkeys(atlas.platform for atlas in self.atlases))
+        yield Drawing(
+            lambda width, unicode, color: map_text.draw(self.atlases, width, unicode, color),
+            f"Address space of {names}",
+        )
+        for atlas in self.atlases:
+            yield Section(f"{atlas.platform}, {atlas.moment}", tuple(self._tables(atlas)))
+
+    @staticmethod
+    def _tables(atlas: Atlas) -> Iterator[Block]:
+        columns = (Column(""), Column("from", Hex), Column("to", Hex), Column("size", Bytes), Column("what"))
+        rows = [(REGIONS[r.kind].letter, r.start, r.end, r.size, r.what) for r in atlas.regions]
+        yield Table(columns, rows, "Regions", keys=0)
+        tried = [a for a in atlas.asked if a.state in ("had", "moved", "refused")]
+        shown = tried if len(tried) <= SHOWN else [*tried[: SHOWN - 2], *tried[-2:]]
+        counts = {
+            f"{len(tried) - len(shown)} more were asked for in between": len(tried) - len(shown),
+            "{} hints were not tried": sum(a.state == "untried" for a in atlas.asked),
+            "{} hints lie beyond the user's addresses": sum(a.state == "beyond" for a in atlas.asked),
+        }
+        columns = (
+            Column("asked for", Hex),
+            Column("size", Bytes),
+            Column("state"),
+            Column("answer", Hex),
+            Column("because", wrap=True),
+        )
+        asked = [(a.address, a.size, a.state, a.answer or None, a.obstacle) for a in shown]
+        notes = [text.format(count) for text, count in counts.items() if count]
+        yield Table(columns, asked, "Reservations", keys=0, notes=notes)
+
+    def svg(self) -> str:
+        return map_svg.draw(self.atlases)
+
+
+def command(
+    platforms: Platforms = None,
+    profiles: Profiles = None,
+    sets: Sets = None,
+    after: After = None,
+    n: Count = None,
+    seed: Seed = None,
+    svg: SvgFile = None,
+    html: HtmlFile = None,
+    force_files: ForceFiles = False,
+    ulimit_v: UlimitV = None,
+    image_size: ImageSize = None,
+    va_bits: VaBits = None,
+    taken: Taken = None,
+    maps: Maps = None,
+    page_size: PageSize = None,
+    believed_page_size: BelievedPageSize = None,
+    data_end: DataEnd = None,
+    commit_limit: CommitLimit = None,
+    max_map_count: MaxMapCount = None,
+    rlimit_data: RlimitData = None,
+    overcommit: Overcommit = None,
+    ignore_hints: IgnoreHints = False,
+) -> Mapped:
+    """Draw the address space of a booted machine.
+
+    To scale, with an enlargement of everything that is too small to see: what the program and
+    others have taken, the table of spans, the heap bitmap and the arena, reserved and mapped, the
+    holes between, the hints that were had, refused and not tried. Several platforms stand side by
+    side, and so does each before and --after a workload. The options describe the machine, as those
+    of boot do.
+    """
+    options = MachineOptions(
+        ulimit_v=ulimit_v,
+        image_size=image_size,
+        va_bits=va_bits,
+        taken=tuple(taken or ()),
+        maps=maps,
+        page_size=page_size,
+        believed_page_size=believed_page_size,
+        data_end=data_end,
+        commit_limit=commit_limit,
+        max_map_count=max_map_count,
+        rlimit_data=rlimit_data,
+        overcommit=overcommit,
+        ignore_hints=ignore_hints,
+    )
+    files = {"svg": svg, "html": html}
+    for file in files.values():
+        if file is not None:
+            output.check_writable(file, force_files)
+    given = settings(sets)
+    chosen = selected(platforms, profiles)
+    atlases: list[Atlas] = []
+    with session.progress("map", len(chosen)) as progress:
+        for done, profile in enumerate(chosen):
+            found = figures.compute(profile, given)
+            atlases += atlases_of(
+                found, options, after, 5000 if n is None else n, 1 if seed is None else seed
+            )
+            progress.update(done + 1)
+    mapped = Mapped(atlases)
+    write_files(mapped, files, force_files)
+    return mapped
+
+
+def atlases_of(
+    found: figures.Figures, options: MachineOptions, after: str | None = None, n: int = 5000, seed: int = 1
+) -> Iterator[Atlas]:
+    """The machine after boot and, where a workload is named, after that."""
+    system = boot.system_of(found, options)
+    machine: Any = boot.machine_of(found.profile, options)
+    booted = boot.try_boot(found, options, system)
+    words = f": {booted.death['throw']}" if booted.death else ""
+    yield survey(booted, system, machine.low, machine.end, "after boot", booted.outcome + words)
+    if after is not None and booted.runtime is not None:
+        run = workloads.run(booted.runtime, found.platform, after, n, seed)
+        outcome = f"died: {run.death['throw']}" if run.death else "alive"
+        yield survey(booted, system, machine.low, machine.end, f"after smoke:{after}", outcome)

@@ -1,0 +1,69 @@
+"""The options that commands with pictures share, and the files that they write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from archcalc import output, workloads
+from archcalc.cli import session
+from archcalc.errors import Fault, UsageFault
+from archcalc.names import closest
+from archcalc.quantities import parse_count
+from archcalc.results import Pictured
+
+PREFIX = "smoke:"
+
+
+def complete_after(incomplete: str) -> list[str]:
+    """Workloads as --after takes them."""
+    return [f"{PREFIX}{name}" for name in workloads.WORKLOADS if f"{PREFIX}{name}".startswith(incomplete)]
+
+
+def parse_after(text: str) -> str:
+    """`smoke:WORKLOAD`, as the workload's name."""
+    name = text.removeprefix(PREFIX)
+    if not text.startswith(PREFIX) or name not in workloads.WORKLOADS:
+        known = [f"{PREFIX}{name}" for name in workloads.WORKLOADS]
+        raise UsageFault(Fault(f"no workload {text!r}", "one of " + ", ".join(known), closest(text, known)))
+    return name
+
+
+After = Annotated[
+    Any,
+    typer.Option(
+        "--after",
+        metavar="smoke:WORKLOAD",
+        help="Run a workload of `smoke` first, and show what is there then.",
+        parser=parse_after,
+        autocompletion=complete_after,
+    ),
+]
+Count = Annotated[
+    Any,
+    typer.Option("-n", metavar="N", help="About so many allocations; default 5000.", parser=parse_count),
+]
+Seed = Annotated[
+    Any,
+    typer.Option("--seed", metavar="N", help="Of the workload's choices; default 1.", parser=parse_count),
+]
+SvgFile = Annotated[
+    Any, typer.Option("--svg", metavar="FILE", help="Write the picture as SVG too.", parser=Path)
+]
+HtmlFile = Annotated[
+    Any, typer.Option("--html", metavar="FILE", help="Write a page with it too.", parser=Path)
+]
+ForceFiles = Annotated[
+    bool, typer.Option("--force-files", help="Let --svg, --html and the like replace existing files.")
+]
+
+
+def write_files(result: Pictured, files: Mapping[str, Path | None], force: bool) -> None:
+    """Writes what was asked for under the formats svg and html."""
+    for format, path in files.items():
+        if path is not None:
+            output.write(path, [result.svg() if format == "svg" else result.html()], force)
+            session.note(f"wrote {path}")

@@ -1,0 +1,205 @@
+"""A survey of a process's address space: which address belongs to what.
+
+The regions of a survey tile the user's addresses from end to end; what belongs to nobody is
+a region too. Reservations that are only checked, as on 64-bit Linux, are shown where the runtime
+counts on them, although the kernel knows nothing of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from allocator.mallocinit import Attempt
+from allocator.osmem.address_space import TAKEN
+from allocator.osmem.system import System
+from allocator.runtime import Runtime
+from archcalc.boot import Boot
+from archcalc.figures import Figures
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """The addresses from `start` up to, not including, `end`; `kind` is a key of palette.REGIONS."""
+
+    start: int
+    end: int
+    kind: str
+    what: str
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """An address that has a name."""
+
+    address: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A reservation that mallocinit asks for, or would ask for next.
+
+    `state` is had, moved (answered, at another address), refused, untried, or beyond where the
+    whole of it lies outside the user's addresses. `answer` is 0 where there is none; `obstacle`
+    is what of others lies in the way.
+    """
+
+    address: int
+    size: int
+    state: str
+    answer: int = 0
+    obstacle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Atlas:
+    """One address space at one moment. `high` is the first address that is not the user's."""
+
+    platform: str
+    moment: str
+    outcome: str
+    low: int
+    high: int
+    regions: tuple[Region, ...]
+    marks: tuple[Mark, ...]
+    asked: tuple[Asked, ...]
+
+    def holes(self) -> list[Region]:
+        """What is free, largest first."""
+        return sorted((r for r in self.regions if r.kind == "free"), key=lambda r: -r.size)
+
+
+# Addresses that stand in everybody's logs, by generation of Go.
+KNOWN = (
+    Mark(0xC000000000, "the first hint of 64-bit ports: spans begin here, from Go 1.11 on the heap itself"),
+    Mark(0xC420000000, "the first object of 64-bit ports with an arena of 512 GB: pointers in logs begin so"),
+)
+
+
+def survey(boot: Boot, system: System, low: int, high: int, moment: str, outcome: str = "") -> Atlas:
+    """The address space of a machine that was booted, or that died of it."""
+    rt = boot.runtime
+    parts = list(_heap(rt, boot)) if rt is not None else []
+    asked = tuple(_asked(boot.attempts, boot.figures, system, low, high))
+    taken = [Region(a, b, "foreign", "taken") for a, b, kind in _pieces(system, low, high) if kind == TAKEN]
+    image = boot.config.data_end
+    named = [
+        Region(r.start, r.end, r.kind, "program image" if r.start < image <= r.end else "taken by others")
+        for r in taken
+    ]
+    own = [
+        Region(a, b, "own", "runtime's own (sysAlloc)")
+        for a, b, kind in _pieces(system, low, high)
+        if kind != TAKEN
+    ]
+    regions = tuple(tiled((named, parts, own), low, high))
+    marks = _marks(boot, low, high)
+    return Atlas(boot.platform, moment, outcome or boot.outcome, low, high, regions, marks, asked)
+
+
+def _pieces(system: System, low: int, high: int) -> list[tuple[int, int, int]]:
+    """What the system has given out or found taken, clipped to the user's addresses."""
+    space = getattr(system, "space", None)
+    return [] if space is None else space.pieces(low, high)
+
+
+def _heap(rt: Runtime, boot: Boot) -> Iterator[Region]:
+    """Spans, bitmap and arena as the heap counts on them, each in its mapped and its reserved part."""
+    heap, config = rt.heap, rt.config
+    page = config.phys_page_size
+    begin = heap.bitmap
+    spans_end = heap.spans_start + heap.spans_cap * config.ptr_size
+    mapped = heap.spans_start + -(-heap.spans_len * config.ptr_size // page) * page
+    mapped = min(mapped, spans_end)
+    bitmap_mapped = begin - heap.bitmap_mapped
+    yield Region(heap.spans_start, mapped, "spans-mapped", "spans, mapped")
+    yield Region(mapped, spans_end, "spans", "spans, reserved")
+    yield Region(spans_end, bitmap_mapped, "bitmap", "bitmap, reserved")
+    yield Region(bitmap_mapped, begin, "bitmap-mapped", "bitmap, mapped")
+    yield Region(begin, heap.arena_used, "arena-used", "arena, used")
+    yield Region(heap.arena_used, heap.arena_end, "arena", "arena, reserved")
+
+
+def tiled(layers: Sequence[Sequence[Region]], low: int, high: int) -> Iterator[Region]:
+    """One row of regions without gap or overlap; where layers overlap, the first has its way."""
+    edges = {low, high}
+    for layer in layers:
+        for region in layer:
+            edges |= {min(max(region.start, low), high), min(max(region.end, low), high)}
+    ordered = sorted(edges)
+    stacks = [sorted((r for r in layer if r.end > r.start), key=lambda r: r.start) for layer in layers]
+    at = [0] * len(stacks)
+    open_region: Region | None = None
+    for start, end in pairwise(ordered):
+        found: Region | None = None
+        for number, stack in enumerate(stacks):
+            while at[number] < len(stack) and stack[at[number]].end <= start:
+                at[number] += 1
+            if found is None and at[number] < len(stack) and stack[at[number]].start <= start:
+                found = stack[at[number]]
+        kind, what = (found.kind, found.what) if found else ("free", "free")
+        if open_region is not None and (open_region.kind, open_region.what) == (kind, what):
+            open_region = Region(open_region.start, end, kind, what)
+            continue
+        if open_region is not None:
+            yield open_region
+        open_region = Region(start, end, kind, what)
+    if open_region is not None:
+        yield open_region
+
+
+def _marks(boot: Boot, low: int, high: int) -> tuple[Mark, ...]:
+    marks = {mark.address: mark.what for mark in KNOWN if boot.config.is_64bit and low <= mark.address < high}
+    attempt = next((a for a in reversed(boot.attempts) if a.answer), None)
+    if attempt is not None and low <= attempt.answer < high:
+        marks.setdefault(attempt.answer, "where the reservation was had")
+    rt = boot.runtime
+    if rt is not None:
+        # The bitmap ends where the arena begins, whatever arena_start says (0 on 32-bit).
+        marks.setdefault(rt.heap.bitmap, "the first object's address")
+    return tuple(Mark(address, marks[address]) for address in sorted(marks))
+
+
+def _asked(
+    attempts: Sequence[Attempt], figures: Figures, system: System, low: int, high: int
+) -> Iterator[Asked]:
+    """What was asked for, in order, and the hints that were left."""
+    tried = set()
+    for attempt in attempts:
+        tried.add((attempt.hint, attempt.size))
+        end = attempt.hint + attempt.size
+        if attempt.answer == attempt.hint:
+            state = "had"
+        elif attempt.answer:
+            state = "moved"
+        else:
+            state = "refused"
+        obstacle = "" if state == "had" else _obstacle(system, attempt.hint, end, low, high)
+        yield Asked(attempt.hint, attempt.size, state, attempt.answer, obstacle)
+    size = figures.layout.reservation_size
+    for hint in figures.layout.hints if figures.layout.contiguous else ():
+        if (hint.address, size) not in tried:
+            yield Asked(hint.address, size, "beyond" if hint.address >= high else "untried")
+
+
+def _obstacle(system: System, start: int, end: int, low: int, high: int) -> str:
+    """What of others lies in [start, end), or that it reaches beyond the user's addresses."""
+    if start >= high or end > high:
+        return f"user addresses end at {high:#x}"
+    if start < low:
+        return f"user addresses begin at {low:#x}"
+    for a, b, kind in _pieces(system, start, end):
+        if kind == TAKEN:
+            return f"{a:#x}-{b:#x} is taken"
+    machine = getattr(system, "machine", None)
+    limit = getattr(machine, "ulimit_v", None)
+    if limit is not None and end - start + getattr(machine, "image_bytes", 0) > limit:
+        return f"with the image it is more than the {limit} bytes of ulimit -v"
+    return ""

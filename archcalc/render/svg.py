@@ -1,0 +1,14 @@
+"""SVG, for results that are pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from archcalc.render import Page
+from archcalc.results import Pictured, Result
+
+
+def render(result: Result, page: Page) -> Iterator[str]:
+    """The result's picture, one document."""
+    assert isinstance(result, Pictured)
+    yield result.svg()
