@@ -17,7 +17,7 @@ import json
 import re
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from allocator.persistent import DEFAULT_ALIGN
 from allocator.runtime import Runtime
 from allocator.sweep import DONE
 from allocator.throw import BadRequest, Death
+from archcalc.errors import UsageFault
 from archcalc.traces.reader import Header, address, decimal, fault, parse_header, parse_type, pieces, shorten
 from archcalc.traces.writer import span_line
 
@@ -40,6 +41,9 @@ OWN = frozenset("MOUVqQXHKDELb")  # reproduced by the machine, logged in the rec
 BEFORE_BOOT = frozenset("TI")
 ANYWHERE = frozenset(("R", "Y", "F", "!", "Z", "Zs", "Zb"))
 MAX_PENDING = 1 << 20
+MAX_ANSWERS = 1 << 16
+MAX_CACHES = 256  # _MaxGomaxprocs: there cannot be more Ps, and each has one
+MAX_RATIO = float(1 << 63)
 STATS = (
     "heap_sys", "stacks_sys", "mspan_sys", "mcache_sys", "buckhash_sys", "gc_sys", "other_sys",
 )  # fmt: skip
@@ -71,11 +75,12 @@ SHAPES = {
     "Z": "Z json",
     "Zb": "Zb base hex",
 }
-_RATIO = re.compile(r"0x[01]\.[0-9a-f]{1,13}p[+-][0-9]{1,4}")
+_RATIO = re.compile(r"0x[01]\.[0-9a-f]{1,13}p[+-][0-9]{1,3}")
 # Counters that parts of the runtime outside the allocator charge when they ask the OS themselves.
 OUTSIDE = ("buckhash_sys", "stacks_sys", "other_sys")
 KEPT = 12  # the events shown around a difference
 BITMAP_LIMITS = (4096, 65536)  # how many bytes of a span's bitmap recordings keep
+BITMAP_SPANS = 600  # and of how many spans, the first in use of allspans
 
 ARENA_KEYS = ("arena_start", "arena_used", "arena_end", "bitmap", "bitmap_mapped", "pages_in_use", "sweepgen")
 DEATH_KEYS = ("arena_start", "arena_used", "arena_end", "bitmap_mapped", "pages_in_use")
@@ -205,7 +210,9 @@ class Act:
 
     __slots__ = ("cache", "cached", "how", "mark", "scan", "size")
 
-    def __init__(self, how: int, cache: MCache, cached: CachedSpan, size: int, mark: Stamp | None, scan: int):
+    def __init__(
+        self, how: int, cache: MCache, cached: CachedSpan, size: int, mark: Stamp, scan: int
+    ) -> None:
         self.how = how
         self.cache = cache
         self.cached = cached
@@ -215,23 +222,39 @@ class Act:
 
 
 class Replayer:
-    """Carries one recording out on one machine."""
+    """Carries one recording out on one machine. `source` gives the file's lines, some at a time."""
 
-    def __init__(self, path: Path, config_for: Callable[[Header], Config], keep_going: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        config_for: Callable[[Header], Config],
+        keep_going: bool = False,
+        source: Callable[[Path], Iterator[list[str]]] = pieces,
+    ) -> None:
         self.path = path
         self.name = str(path)
         self.config_for = config_for
         self.keep_going = keep_going
+        self.source = source
         self.line = 0
         self.zerobase_known = False
         self.pending: list[str] = []
+        self.pending_at: list[int] = []  # the lines that they stand in
+        self.answers_at: dict[int, int] = {}  # the lines of the OS's answers that wait, by id
         self.types: dict[int, Type] = {}
         self.acts: dict[str, Act] = {}
         self.booted = False
         self.died: Death | None = None
         self.ended = False
         self.span_rows = 0
-        self.records: dict[str, set[int]] = {"mcache": set(), "specialfinalizer": set(), "specialprofile": set()}
+        self.bitmap_rows: Iterator[int] | None = None
+        self.default_align = ""
+        self.stacks: dict[int, int] = {}  # the stacks in use, and their sizes in bytes
+        self.records: dict[str, set[int]] = {
+            "mcache": set(),
+            "specialfinalizer": set(),
+            "specialprofile": set(),
+        }
         self.recent: deque[str] = deque(maxlen=KEPT)
         self.handlers: dict[str, Callable[[str, list[str]], None]] = {
             "T": self._type, "R": self._reserve, "Y": self._alloc, "F": self._failure, "I": self._init,
@@ -245,18 +268,12 @@ class Replayer:
     def run(self, progress: Callable[[int, int], None] | None = None) -> Replay:
         """Replays the file. Raises TraceFault where it is no whole recording."""
         started = time.perf_counter()
-        stream = pieces(self.path)
+        stream = self.source(self.path)
         try:
             lines = next(stream)
         except StopIteration:
             raise fault(self.name, 1, "an empty file", "a recording") from None
-        self.header = parse_header(self.name, lines[0])
-        self.result = Replay(self.name, self.header.platform)
-        config = self.config_for(self.header)
-        self.system = ReplayedSystem(config.goos, config)
-        self.rt = rt = ReplayedRuntime(config, self.system)
-        self.system.outside = lambda record: rt.stat_inc(record.stat, record.size)
-        self.line = 1
+        self._begin(lines[0])
         try:
             self._feed(lines[1:])
             for lines in stream:
@@ -268,6 +285,23 @@ class Replayer:
             pass
         except KeyboardInterrupt:
             self.result.interrupted = True
+        return self._sum_up(started)
+
+    def _begin(self, header_line: str) -> None:
+        """Makes the machine that the header asks for."""
+        self.header = parse_header(self.name, header_line)
+        self.result = Replay(self.name, self.header.platform)
+        try:
+            config = self.config_for(self.header)
+        except UsageFault as broken:
+            found = f"{shorten(self.header.platform)} in the header: {broken}"
+            raise fault(self.name, 1, found) from None
+        self.system = ReplayedSystem(config.goos, config)
+        self.rt = rt = ReplayedRuntime(config, self.system)
+        self.system.outside = lambda record: rt.stat_inc(record.stat, record.size)
+        self.line = 1
+
+    def _sum_up(self, started: float) -> Replay:
         self.result.events = min(self.event, self.header.events)
         self.result.seconds = time.perf_counter() - started
         return self.result
@@ -365,8 +399,11 @@ class Replayer:
             raise fault(self.name, self.line, f"{shorten(line)}: {broken}") from None
         self.recent.append(line)
         self.pending.append(line)
+        self.pending_at.append(self.line)
         if len(self.pending) > MAX_PENDING:
-            raise fault(self.name, self.line, f"{MAX_PENDING} events without one that causes them", "a recording")
+            raise fault(
+                self.name, self.line, f"{MAX_PENDING} events without one that causes them", "a recording"
+            )
 
     def _event(self, line: str) -> None:
         parts = line.split(" ")
@@ -386,27 +423,61 @@ class Replayer:
         except (BadRequest, BadType) as broken:
             raise fault(self.name, self.line, f"{shorten(line)}: {broken}", "what a program can do") from None
         except RecordedMismatch as wrong:
-            self._differs(parts[0], str(wrong.expected or "no answer of the OS"), str(wrong))
+            self._parted()
+            self._answer_differs(parts[0], wrong)
             self.system.queue.clear()
             self._skip()
         except Death as death:
+            self._parted()
             words = self.rt.last_words(death)
             self._differs(parts[0], shorten(line), f"the runtime died: {words['throw']} {words['printed']}")
             raise Stop from None
         except (ValueError, IndexError) as broken:
-            raise fault(self.name, self.line, f"{shorten(line)}: {broken}", SHAPES.get(parts[0], "")) from None
+            raise fault(
+                self.name, self.line, f"{shorten(line)}: {broken}", SHAPES.get(parts[0], "")
+            ) from None
 
-    def _differs(self, record: str, expected: str, found: str, span: int | None = None) -> None:
-        """Notes a difference, and stops at the first unless told to go on."""
+    def _parted(self) -> None:
+        """An event came to a bad end: if what it did before that differs already, that is what to tell."""
+        log = self.rt.log or ()
+        for at, expected, found in zip(self.pending_at, self.pending, log, strict=False):
+            if expected != found:
+                self._differs(expected[0], expected, found, self._span_in(expected), at)
+                return
+
+    def _answer_differs(self, event: str, wrong: RecordedMismatch) -> None:
+        """The machine asked the OS for something else than the recording has next."""
+        expected = wrong.expected
+        if expected is None:
+            self._differs(event, "no call of the OS", str(wrong))
+        else:
+            kind = RECORD_OF[type(expected).__name__]
+            self._differs(kind, str(expected), str(wrong), at=self.answers_at.get(id(expected)))
+
+    def _fed(self) -> None:
+        """Notes where the answer that was just read stands."""
+        queue = self.system.queue
+        record = queue[-1]
+        self.answers_at[id(record)] = self.line
+        if type(record.answer) is int and record.answer > self.rt.word:
+            raise ValueError(f"{record.answer:#x} is no address of {self.header.platform}")
+        if len(queue) > MAX_ANSWERS:
+            raise ValueError(f"{MAX_ANSWERS} answers of the OS that nobody asked for")
+
+    def _differs(
+        self, record: str, expected: str, found: str, span: int | None = None, at: int | None = None
+    ) -> None:
+        """Notes a difference, at this line unless another is given, and stops at the first if so asked."""
         result = self.result
         result.mismatches += 1
         result.by_record[record] += 1
         if result.first is None:
             rt = self.rt
+            line = at or self.line
             result.first = Difference(
                 record,
-                self.line,
-                self.event,
+                line,
+                self.event - (self.line - line),
                 expected,
                 found,
                 rt.spans.describe(span) if span is not None and span >= 0 else None,
@@ -428,6 +499,7 @@ class Replayer:
     def _skip(self) -> None:
         """Forgets what waits, after a difference that makes it meaningless."""
         self.pending.clear()
+        self.pending_at.clear()
         self.rt.ready.clear()
         assert self.rt.log is not None
         self.rt.log.clear()
@@ -439,27 +511,29 @@ class Replayer:
         assert log is not None
         pending = self.pending
         if log != pending:
-            self._settle_differently(log, pending)
+            self._settle_differently(log, pending, self.pending_at)
         log.clear()
-        pending.clear()
+        if pending:
+            pending.clear()
+            self.pending_at.clear()
         if self.system.queue:
             left = self.system.settle()
             if left is not None:
                 self.system.queue.clear()
-                self._differs(RECORD_OF[type(left).__name__], str(left), "an answer that was never asked for")
+                kind, at = RECORD_OF[type(left).__name__], self.answers_at.get(id(left))
+                self._differs(kind, str(left), "an answer that was never asked for", at=at)
         if rt.ready:
             line = rt.ready[0][4]
             rt.ready.clear()
             self._differs("q", line, "persistent memory that was never asked for")
 
-    def _settle_differently(self, log: list[str], pending: list[str]) -> None:
-        for expected, found in zip(pending, log, strict=False):
+    def _settle_differently(self, log: list[str], pending: list[str], lines: list[int]) -> None:
+        """Tells where the machine's own events and the recorded ones, which stand in those lines, part."""
+        for at, expected, found in zip(lines, pending, log, strict=False):
             if expected != found:
-                self._differs(expected[0], expected, found, self._span_in(expected))
-                if not self.keep_going:
-                    return
-        for expected in pending[len(log) :]:
-            self._differs(expected[0], expected, "nothing", self._span_in(expected))
+                self._differs(expected[0], expected, found, self._span_in(expected), at)
+        for at, expected in zip(lines[len(log) :], pending[len(log) :], strict=True):
+            self._differs(expected[0], expected, "nothing", self._span_in(expected), at)
         for found in log[len(pending) :]:
             self._differs(found[0], "nothing", found, self._span_in(found))
 
@@ -476,8 +550,10 @@ class Replayer:
 
     def _type(self, line: str, parts: list[str]) -> None:
         number, typ = parse_type(line, self.rt.config.ptr_size)
-        if number in self.types:
-            raise ValueError(f"type {number} stands here twice")
+        if number != len(self.types) + 1 or self.system.queue:
+            raise ValueError(
+                f"found type {number}, expected number {len(self.types) + 1}, types coming first"
+            )
         self.types[number] = typ
 
     def _init(self, line: str, parts: list[str]) -> None:
@@ -500,18 +576,21 @@ class Replayer:
         if reserved not in ("0", "1"):
             raise ValueError(f"found {reserved!r}, expected reserved 0 or 1")
         self.system.feed_reserve(address(v), decimal(n), address(ret), reserved == "1")
+        self._fed()
 
     def _alloc(self, line: str, parts: list[str]) -> None:
         _, n, ret, stat = parts
         if stat not in STATS:
             raise ValueError(f"found {shorten(stat)}, expected one of {', '.join(STATS)}")
         self.system.feed_alloc(decimal(n), address(ret), stat)
+        self._fed()
 
     def _failure(self, line: str, parts: list[str]) -> None:
         _, call, v, n, answer = parts
         if call not in ("sysMap", "sysUsed"):
             raise ValueError(f"found {shorten(call)}, expected sysMap or sysUsed")
         self.system.feed_failure(call, address(v), decimal(n), parse_answer(answer))
+        self._fed()
 
     # What the runtime was asked to do.
 
@@ -536,17 +615,16 @@ class Replayer:
         size, typ, needzero, p = self._request(parts)
         rt = self.rt
         address(ret)
-        if size == 0:
+        if size == 0 and not self.zerobase_known:
             # The address of zerobase is the program's; the first one tells it.
-            if not self.zerobase_known:
-                rt.zerobase = address(ret)
-                self.zerobase_known = True
+            rt.zerobase = address(ret)
+            self.zerobase_known = True
         v = rt.mallocgc(size, typ, needzero, p)
         noscan = typ is None or typ.noscan
         found_flags = ("n" if noscan else "") + ("z" if needzero else "") + (rt.last_flags if size else "")
         found = f"{parts[0]} {parts[1]} {parts[2]} {found_flags or '.'} {parts[4]} {v:x}"
-        self._same("m", line, found, v)
         self._settle()
+        self._same("m", line, found, v)
         if size:
             self._learn(line, flags, size, typ, noscan, rt.caches[p])
 
@@ -566,16 +644,22 @@ class Replayer:
             self.acts[key] = Act(1, cache, cache.alloc[plan.sizeclass], size, plan.stamp, plan.scan)
 
     def _stack_alloc(self, line: str, parts: list[str]) -> None:
-        _, n, cache, ret = parts
+        _, n, cache, _ = parts
         p = None if cache == "-" else self._cache(cache).id
         v = self.rt.stack_alloc(decimal(n), p)
-        self._same("s", line, f"s {n} {cache} {v:x}", v)
+        self.stacks[v] = decimal(n)
         self._settle()
+        self._same("s", line, f"s {n} {cache} {v:x}", v)
 
     def _stack_free(self, line: str, parts: list[str]) -> None:
         _, v, n, cache = parts
         p = None if cache == "-" else self._cache(cache).id
-        self.rt.stack_free(address(v), decimal(n), p)
+        size = self.stacks.pop(address(v), None)
+        if size == decimal(n):
+            self.rt.stack_free(address(v), size, p)
+        else:
+            found = "no stack in use begins there" if size is None else f"that stack has {size} bytes"
+            self._differs("S", line, found)
         self._settle()
 
     def _persistent_ahead(self, line: str) -> str:
@@ -585,6 +669,10 @@ class Replayer:
         if stat not in STATS:
             raise ValueError(f"found {shorten(stat)}, expected one of {', '.join(STATS)}")
         n, a = decimal(size), decimal(align) or DEFAULT_ALIGN
+        if a == DEFAULT_ALIGN:
+            # Recordings have the default as it was asked for (0) or as it was taken (8), each always so.
+            self.default_align = self.default_align or align
+            self._same("q", line, f"q {size} {self.default_align} {stat} {slot} {ret}")
         expected = f"q {n} {a} {stat} {slot} {ret}"
         self.system.ahead = True
         try:
@@ -593,17 +681,16 @@ class Replayer:
             self._differs("q", line, f"the runtime died: {death.words}")
             raise Stop from None
         except RecordedMismatch as wrong:
-            self._differs("q", line, str(wrong))
+            self._answer_differs("q", wrong)
             return expected
         finally:
             self.system.ahead = False
-        found = f"q {n} {a} {stat} {taken_from} {addr:x}"
-        self._same("q", expected, found)
-        rt.ready.append((n, a, stat, addr, found))
-        return found
+        # Compared when the machine has asked for it: only then is it known whether the size was right.
+        rt.ready.append((n, a, stat, addr, f"q {n} {a} {stat} {taken_from} {addr:x}"))
+        return expected
 
     def _persistent(self, line: str, parts: list[str]) -> None:
-        _, size, align, stat, slot, ret = parts
+        _, size, align, stat, slot, _ = parts
         if stat not in STATS:
             raise ValueError(f"found {shorten(stat)}, expected one of {', '.join(STATS)}")
         self.system.ahead = True
@@ -614,8 +701,10 @@ class Replayer:
         self._same("p", line, f"p {size} {align} {stat} {taken_from} {addr:x}")
 
     def _fix_alloc(self, line: str, parts: list[str]) -> None:
-        _, which, ret = parts
+        _, which, _ = parts
         live = self._live_records(which)
+        if which == "mcache" and len(live) >= MAX_CACHES:
+            raise ValueError(f"there are {MAX_CACHES} mcaches, and no more Ps than that")
         rt = self.rt
         assert rt.log is not None
         # It may stand inside an allocation whose own events wait already. Only a q record right
@@ -629,10 +718,10 @@ class Replayer:
         rt.ready = waiting
         found = rt.log[outer:]
         del rt.log[outer:]
-        own = self.pending[len(self.pending) - len(found) :]
-        if found != own:
-            self._settle_differently(found, own)
-        del self.pending[len(self.pending) - len(found) :]
+        first = max(len(self.pending) - len(found), 0)
+        if found != self.pending[first:]:
+            self._settle_differently(found, self.pending[first:], self.pending_at[first:])
+        del self.pending[first:], self.pending_at[first:]
         self._same("f", line, f"f {which} {addr:x}")
         live.add(addr)
 
@@ -640,10 +729,11 @@ class Replayer:
         _, which, ptr = parts
         live = self._live_records(which)
         addr = address(ptr)
-        if addr not in live:
-            raise ValueError(f"there is no {which} at {ptr}")
-        live.remove(addr)
-        self.rt.fix_free(which, addr)
+        if addr in live:
+            live.remove(addr)
+            self.rt.fix_free(which, addr)
+        else:
+            self._differs("x", line, f"no {which} in use is there")
 
     def _live_records(self, which: str) -> set[int]:
         live = self.records.get(which)
@@ -689,47 +779,59 @@ class Replayer:
         rt.sweeper.pages_swept = 0
         heap = rt.heap
         found = f"g {heap.sweepgen} {heap_live} {gc_trigger} {next_gc} {heap.pages_in_use}"
-        self._same("g", line, found)
         self._settle()
+        self._same("g", line, found)
 
     def _ratio(self, line: str, parts: list[str]) -> None:
         _, ratio = parts
-        if not _RATIO.fullmatch(ratio):
-            raise ValueError(f"found {shorten(ratio)}, expected a hexadecimal float")
+        if not _RATIO.fullmatch(ratio) or float.fromhex(ratio) > MAX_RATIO:
+            raise ValueError(f"found {shorten(ratio)}, expected pages for each byte as a hexadecimal float")
         self.rt.set_sweep_ratio(float.fromhex(ratio))
 
     def _marks(self, line: str) -> None:
         """The mark bits that a sweep is about to find."""
-        _, base, _, _, preserve, words = line.split(" ")
+        _, base, sizeclass, count, preserve, words = line.split(" ")
         rt = self.rt
         addr = address(base)
-        s = rt.heap.lookup(addr)
-        if s < 0 or rt.spans.base[s] != addr or rt.spans.state[s] != IN_USE:
-            raise ValueError(f"no span in use begins at {base}")
+        decimal(sizeclass), decimal(count), decimal(preserve)
+        s = self._in_use(addr)
+        if s is None:
+            self._differs("b", line, "no span in use begins there")
+            return
         nelems = rt.spans.nelems[s]
-        marks = 0
         values = words.split(",")
+        if len(values) != (nelems + 63) // 64:
+            found = f"a span of {nelems} objects there, so {(nelems + 63) // 64} words"
+            self._differs("b", line, found, s)
+            return
+        marks = 0
         for i, value in enumerate(values):
             marks |= address(value) << (64 * i)
-        if len(values) != (nelems + 63) // 64 or marks >> nelems or preserve not in ("0", "1"):
-            raise ValueError(f"these are no marks of a span of {nelems} objects")
+        if marks >> nelems:
+            self._differs("b", line, f"a span of {nelems} objects there, so no marks behind them", s)
+            return
         rt.spans.mark_bits[s] = marks
+
+    def _in_use(self, addr: int) -> int | None:
+        """The span in use that begins at an address."""
+        spans = self.rt.spans
+        s = self.rt.heap.lookup(addr)
+        return s if s >= 0 and spans.base[s] == addr and spans.state[s] == IN_USE else None
 
     def _sweepone(self, line: str, parts: list[str]) -> None:
         _, pages = parts
         if pages != "done":
             decimal(pages)
         n = self.rt.sweeper.sweepone()
-        self._same("w", line, f"w {'done' if n == DONE else n}")
         self._settle()
+        self._same("w", line, f"w {'done' if n == DONE else n}")
 
     def _ensure_swept(self, line: str, parts: list[str]) -> None:
         _, base = parts
-        rt = self.rt
-        s = rt.heap.lookup(address(base))
-        if s < 0 or rt.spans.state[s] != IN_USE:
-            raise ValueError(f"no span in use at {base}")
-        if not rt.sweeper.ensure_swept(s):
+        s = self._in_use(address(base))
+        if s is None:
+            self._differs("e", line, "no span in use begins there")
+        elif not self.rt.sweeper.ensure_swept(s):
             self._differs("e", line, "a span that was swept already", s)
         self._settle()
 
@@ -752,7 +854,9 @@ class Replayer:
             else:
                 request = during.split(" ")
                 if request[0] != "m" or len(request) != 5:
-                    raise ValueError(f"found during {shorten(during)}, expected an m record without its answer")
+                    raise ValueError(
+                        f"found during {shorten(during)}, expected an m record without its answer"
+                    )
                 size, typ, needzero, p = self._request(request)
                 flags = ("n" if typ is None or typ.noscan else "") + ("z" if needzero else "")
                 self._same("!", request[3], flags or ".")
@@ -811,6 +915,8 @@ class Replayer:
 
     def _span_row(self, line: str, parts: list[str]) -> None:
         self._after_end(line)
+        if self.bitmap_rows is not None:
+            raise fault(self.name, self.line, shorten(line), "a bitmap (Zb), spans standing before them")
         spans = self.rt.spans
         s = self.span_rows
         self.span_rows += 1
@@ -825,21 +931,21 @@ class Replayer:
         self._after_end(line)
         _, base, text = parts
         rt = self.rt
-        addr = address(base)
-        s = rt.heap.lookup(addr)
-        if s < 0 or rt.spans.base[s] != addr or rt.spans.state[s] != IN_USE:
-            self._differs("Zb", shorten(line), "no span in use begins there", s)
+        if self.bitmap_rows is None:
+            self.bitmap_rows = iter(rt.in_use()[:BITMAP_SPANS])
+        s = next(self.bitmap_rows, None)
+        if s is None or rt.spans.base[s] != address(base):
+            turn = "no span's" if s is None else f"the one of the span at {rt.spans.base[s]:x}"
+            self._differs("Zb", shorten(line), f"a bitmap here should be {turn}", s)
             return
         whole = (rt.spans.npages[s] << rt.config.page_shift) // rt.config.heap_bitmap_scale
-        if len(text) // 2 not in [min(whole, limit) for limit in BITMAP_LIMITS]:
-            raise ValueError(f"a bitmap of {len(text) // 2} bytes; the span has {whole}")
+        if len(text) not in [2 * min(whole, limit) for limit in BITMAP_LIMITS]:
+            raise ValueError(f"a bitmap of {len(text)} digits; the span has {whole} bytes of it")
         found = rt.bitmap(s, len(text) // 2).hex()
         if found != text:
             at = next(i for i in range(len(text)) if found[i : i + 1] != text[i : i + 1]) // 2
             where = f"Zb {base}, byte {at}: "
-            self._differs(
-                "Zb", where + text[2 * at : 2 * at + 32], where + found[2 * at : 2 * at + 32], s
-            )
+            self._differs("Zb", where + text[2 * at : 2 * at + 32], where + found[2 * at : 2 * at + 32], s)
 
     def _after_end(self, line: str) -> None:
         if not self.ended or self.died:
@@ -848,8 +954,14 @@ class Replayer:
     def _finish(self) -> None:
         if not self.ended:
             raise fault(self.name, self.line, "the end of the file", "the end state (Z): it is cut short")
-        if not self.died and self.span_rows != len(self.rt.spans):
+        if self.died:
+            return
+        if self.span_rows != len(self.rt.spans):
             self._differs("Zs", f"{self.span_rows} spans", f"{len(self.rt.spans)} spans")
+        rows = iter(self.rt.in_use()[:BITMAP_SPANS]) if self.bitmap_rows is None else self.bitmap_rows
+        left = next(rows, None)
+        if left is not None:
+            self._differs("Zb", "the end", f"a bitmap of the span at {self.rt.spans.base[left]:x}", left)
 
 
 _NO_STAMP = Stamp(0)
