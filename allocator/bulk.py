@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allocator.gc import OFF
-from allocator.heap_bitmap import HALF, NOTHING, PAIR, WHOLE, Type, press, press_noscan
+from allocator.heap_bitmap import NOTHING, WHOLE, Type, press, press_noscan
 from allocator.mspan import DEAD, FREE, IN_USE, NIL
 from allocator.throw import BadRequest
 
@@ -177,11 +177,12 @@ class _Batch:
         self._classify()
         self._places()
         rt.sync_caches()
-        collect = False
         try:
             collect = self._play()
-        finally:
-            self._settle()
+        except BaseException:
+            self._settle(self.stop)
+            raise
+        self._settle(self.stop - 1)
         if collect:
             rt.start_collection()
         return self.stop
@@ -403,7 +404,8 @@ class _Batch:
 
     # Afterwards: addresses, bitmaps, and where everybody stands.
 
-    def _settle(self) -> None:
+    def _settle(self, last: int) -> None:
+        """Leaves the machine as the objects before `stop` leave it; `last` was asked for last."""
         rt = self.rt
         stop = self.stop
         for cache in self.caches:
@@ -423,7 +425,7 @@ class _Batch:
                 self._stamp(place, n)
         for number, (mine, outcome) in self.fits.items():
             self._settle_tiny(self.caches[number], mine, outcome)
-        rt.cache = self.caches[0 if self.procs.ndim == 0 or not stop else int(self.procs[stop - 1])]
+        rt.cache = self.caches[0 if self.procs.ndim == 0 else int(self.procs[last])]
 
     def _stand(self, place: _Place, n: int, address: int) -> None:
         """Leaves the place where the last object taken from it leaves it."""
@@ -455,7 +457,9 @@ class _Batch:
         spans = rt.spans
         pair = None if self.pair is None else self.pair[place.times[:n]]
         size = place.cached.size
-        rows = _Rows(self.pairs, size, rt.config.ptr_size) if pair is not None else None
+        if size == rt.config.ptr_size == 8:
+            return  # every word of these spans is a pointer, from the beginning
+        rows = _Rows(self.pairs, place.sizeclass, size, rt.config.ptr_size) if pair is not None else None
         for k, s in enumerate(place.spans):
             a = place.starts[k]
             b = min(place.starts[k + 1] if k + 1 < len(place.starts) else n, n)
@@ -469,8 +473,6 @@ class _Batch:
                 if type(bits) is bytearray:
                     for word in ((place.addresses[a:b] - np.uint64(spans.base[s])) >> np.uint64(rt.word_shift)).tolist():
                         press_noscan(bits, word)
-                continue
-            if size == rt.config.ptr_size == 8:
                 continue
             whole = (spans.npages[s] << rt.config.page_shift) // rt.config.heap_bitmap_scale
             first = int(place.addresses[a]) - spans.base[s]
@@ -915,7 +917,7 @@ class Growth:
 class _Rows:
     """The bitmap bytes of a fresh span, from the stamps of the objects in it."""
 
-    def __init__(self, pairs: list[Plan], size: int, ptr_size: int) -> None:
+    def __init__(self, pairs: list[Plan], sizeclass: int, size: int, ptr_size: int) -> None:
         words = size // ptr_size
         self.whole = words % 4 == 0
         half = max(words // 2, 1)
@@ -923,11 +925,12 @@ class _Rows:
         table = np.zeros((len(pairs) + 1, width), np.uint8)
         for i, plan in enumerate(pairs):
             what = plan.stamp
-            if self.whole:
-                if what.how == WHOLE and len(what.body) == width:
-                    table[i] = np.frombuffer(what.body, np.uint8)
-            elif what.how in (HALF, PAIR):
-                table[i, :] = _halves(what, words)[:width]
+            if plan.sizeclass != sizeclass:
+                continue
+            if what.how == WHOLE:
+                table[i] = np.frombuffer(what.body, np.uint8)
+            elif what.how != NOTHING:
+                table[i] = _halves(what, words)
         # Row -1, the last: an object without pointers leaves a fresh bitmap as it is.
         self.table = table
 

@@ -64,7 +64,7 @@ class Malloc:
         """
         if self.plain:
             if typ.noscan if typ is not None else noscan is not False:
-                cache = self.caches[p]
+                cache = self.cache = self.caches[p]
                 if size < 16:
                     if size > 0:
                         if size & 7 == 0:
@@ -92,7 +92,7 @@ class Malloc:
             elif typ is not None and not noscan:
                 plan = self.plans.get((typ, size))
                 if plan is not None and plan.sizeclass:
-                    cache = self.caches[p]
+                    cache = self.cache = self.caches[p]
                     cached = cache.alloc[plan.sizeclass]
                     v = cached.next
                     if v != cached.end:
