@@ -116,6 +116,6 @@ def _prefix(src: Path, root: Path) -> str:
 
 
 def _program(file: Path, targets: Sequence[Figures] | None, sets: Any) -> Verdict:
-    from archcalc.goverify import program
+    from archcalc.goverify.program import verify
 
-    return program.verify(file, targets, settings(sets))
+    return verify(file, targets, settings(sets))

@@ -24,7 +24,7 @@ def structs(image: Image, wanted: frozenset[str], ptr_size: int) -> dict[str, St
         raise Unreadable("it has no DWARF")
     try:
         info = _info(image, ptr_size)
-        found = {}
+        found: dict[str, StructOf] = {}
         for die in _dies(info, wanted):
             name = _text(die, "DW_AT_name").removeprefix("runtime.")
             if die.tag == "DW_TAG_structure_type" and name in wanted and "DW_AT_byte_size" in die.attributes:
@@ -84,9 +84,15 @@ def _struct(die: Any, name: str, ptr_size: int) -> StructOf:
             # An embedded field is called after its type, package and all.
             field = _text(member, "DW_AT_name").rpartition(".")[2]
             fields.append(FieldOf(field, _offset(member), _size(kind, ptr_size), _length(kind)))
-    return StructOf(
-        name, f".debug_info+{die.offset:#x}", die.attributes["DW_AT_byte_size"].value, tuple(fields)
-    )
+    size = _bounded(die.attributes["DW_AT_byte_size"].value)
+    return StructOf(name, f".debug_info+{die.offset:#x}", size, tuple(fields))
+
+
+def _bounded(value: Any) -> int:
+    """A number of DWARF's, which may have any length there."""
+    if not isinstance(value, int) or not 0 <= value < 1 << 64:
+        raise Unreadable("a size or a place that no program has")
+    return value
 
 
 def _text(die: Any, attribute: str) -> str:
@@ -98,7 +104,7 @@ def _offset(member: Any) -> int:
     """Bytes from the start: a number, or in DWARF 2 the expression that adds one."""
     value = member.attributes["DW_AT_data_member_location"].value
     if isinstance(value, int):
-        return value
+        return _bounded(value)
     if not value or value[0] != _PLUS_UCONST:
         raise Unreadable("a member's place is no plain offset")
     number = 0
@@ -120,7 +126,7 @@ def _type_of(die: Any) -> Any:
 
 def _size(kind: Any, ptr_size: int) -> int | None:
     if "DW_AT_byte_size" in kind.attributes:
-        return int(kind.attributes["DW_AT_byte_size"].value)
+        return _bounded(kind.attributes["DW_AT_byte_size"].value)
     words: Mapping[str, int] = dict.fromkeys(("DW_TAG_pointer_type", "DW_TAG_subroutine_type"), ptr_size)
     return words.get(kind.tag)
 
@@ -132,5 +138,5 @@ def _length(kind: Any) -> int | None:
     for child in kind.iter_children():
         for attribute, more in (("DW_AT_count", 0), ("DW_AT_upper_bound", 1)):
             if attribute in child.attributes:
-                return int(child.attributes[attribute].value) + more
+                return _bounded(child.attributes[attribute].value) + more
     return None

@@ -7,6 +7,7 @@ than it can hold, is refused with the reason. Plan 9's format, which LIEF does n
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -29,8 +30,9 @@ _ELF_MACHINES = {
     258: ("loong64",), 43: ("sparc64",),
 }  # fmt: skip
 _ELF_SYSTEMS = {
-    0: ("linux", "android", "netbsd", "openbsd", "dragonfly", "solaris", "freebsd", "illumos"), 2: ("netbsd",),
-    3: ("linux", "android"), 6: ("solaris", "illumos"), 9: ("freebsd",), 12: ("openbsd",), 123: ("nacl",),
+    0: ("linux", "android", "netbsd", "openbsd", "dragonfly", "solaris", "freebsd", "illumos"),
+    2: ("netbsd",), 3: ("linux", "android"), 6: ("solaris", "illumos"), 9: ("freebsd",),
+    12: ("openbsd",), 123: ("nacl",),
 }  # fmt: skip
 _MACHO_CPUS = {7: "386", 0x01000007: "amd64", 12: "arm", 0x0100000C: "arm64"}
 _PE_MACHINES = {0x14C: "386", 0x8664: "amd64", 0x1C0: "arm", 0x1C4: "arm", 0xAA64: "arm64"}
@@ -50,7 +52,11 @@ def read(path: Path) -> Image:
     if reader is None:
         raise fault(path, what)
     try:
-        return reader(data)
+        with warnings.catch_warnings():
+            # LIEF warns of each number that has no name, and we judge them ourselves.
+            warnings.simplefilter("ignore")
+            image: Image = reader(data)
+            return image
     except Unreadable as error:
         raise fault(path, f"{what}: {error}") from error
     except (struct.error, zlib.error, MemoryError, OverflowError, RuntimeError, ValueError) as error:

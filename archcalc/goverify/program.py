@@ -164,8 +164,7 @@ def _versions(image: Image, words: Sequence[int]) -> Iterator[str]:
         for word in words:
             if address is None or address >> 8 * word:
                 continue
-            order = "little" if image.little_endian else "big"
-            for place in image.find(address.to_bytes(word, order)):
+            for place in image.find(address.to_bytes(word, "little" if image.little_endian else "big")):
                 try:
                     length = image.numbers(place + word, 1, word)[0]
                 except Unreadable:
