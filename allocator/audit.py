@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from allocator.heap_bitmap import LargeBits, Stamp, press, stamp
@@ -17,8 +18,7 @@ from allocator.mspan import DEAD, FREE, IN_USE, NIL, STACK, STATE_NAMES, SpanLis
 from allocator.specials import FINALIZER, PROFILE
 
 if TYPE_CHECKING:
-    from allocator.runtime import Runtime
-
+    from allocator.core import Core
 
 
 class Violation(NamedTuple):
@@ -32,7 +32,7 @@ class Violation(NamedTuple):
 Finding = tuple[str, int]
 
 
-def audit(rt: Runtime) -> list[Violation]:
+def audit(rt: Core) -> list[Violation]:
     """Every violation of every invariant; empty when all is well."""
     rt.sync_caches()
     return [
@@ -40,11 +40,11 @@ def audit(rt: Runtime) -> list[Violation]:
     ]
 
 
-def _at(rt: Runtime, s: int) -> str:
+def _at(rt: Core, s: int) -> str:
     return f"span {s} at {rt.spans.base[s]:#x}"
 
 
-def spans_tile_arena(rt: Runtime) -> Iterator[Finding]:
+def spans_tile_arena(rt: Core) -> Iterator[Finding]:
     """Live spans cover the memory that the heap has, without gap or overlap."""
     spans, heap = rt.spans, rt.heap
     shift = rt.config.page_shift
@@ -66,10 +66,10 @@ def spans_tile_arena(rt: Runtime) -> Iterator[Finding]:
         if live[0][0] != heap.arena_start:
             yield f"the first span is at {live[0][0]:#x}, the arena at {heap.arena_start:#x}", live[0][1]
         if end != heap.arena_used:
-            yield f"the last span ends at {end:#x}, the arena's used part at {heap.arena_used:#x}", live[-1][1]
+            yield f"the last span ends at {end:#x}, arena_used is {heap.arena_used:#x}", live[-1][1]
 
 
-def page_table(rt: Runtime) -> Iterator[Finding]:
+def page_table(rt: Core) -> Iterator[Finding]:
     """Every page of a used span is entered for it, of a free one the first and the last."""
     spans, heap = rt.spans, rt.heap
     for s in range(len(spans)):
@@ -80,17 +80,15 @@ def page_table(rt: Runtime) -> Iterator[Finding]:
         last = first + spans.npages[s] - 1
         if last >= heap.spans_len:
             yield f"{_at(rt, s)} ends at page {last}, {heap.spans_len} are mapped", s
-        if state == FREE or spans.npages[s] > 4096:
-            wanted = [first, last]
-        else:
-            wanted = list(range(first, last + 1))
-        for page in wanted:
+        # Of a free span only the ends count; of a very large one looking at the ends is enough.
+        ends_only = state == FREE or spans.npages[s] > 4096
+        for page in (first, last) if ends_only else range(first, last + 1):
             if heap.pages.get(page) != s:
                 yield f"page {page} of {_at(rt, s)} is entered for {heap.pages.get(page)}", s
                 break
 
 
-def _links(rt: Runtime, lst: SpanList) -> Iterator[Finding]:
+def _links(rt: Core, lst: SpanList) -> Iterator[Finding]:
     spans = rt.spans
     before = NIL
     seen = set()
@@ -108,7 +106,7 @@ def _links(rt: Runtime, lst: SpanList) -> Iterator[Finding]:
         yield f"{lst.name} ends with {before} but says {lst.last}", NIL
 
 
-def list_links(rt: Runtime) -> Iterator[Finding]:
+def list_links(rt: Core) -> Iterator[Finding]:
     """Every list is linked both ways, and its spans know that they are on it."""
     heap = rt.heap
     lists = [*heap.free, heap.freelarge, *heap.busy, heap.busylarge, *rt.stacks.pool, *rt.stacks.large]
@@ -124,7 +122,7 @@ def list_links(rt: Runtime) -> Iterator[Finding]:
         yield f"{marked} spans say that they are on a list, {on_lists} are", NIL
 
 
-def free_lists(rt: Runtime) -> Iterator[Finding]:
+def free_lists(rt: Core) -> Iterator[Finding]:
     """Free spans, and no others, stand on the free list of their length."""
     spans, heap = rt.spans, rt.heap
     for s in range(len(spans)):
@@ -140,17 +138,17 @@ def free_lists(rt: Runtime) -> Iterator[Finding]:
             yield f"the mask of free lists is wrong about {lst.name}", NIL
 
 
-def coalescing(rt: Runtime) -> Iterator[Finding]:
+def coalescing(rt: Core) -> Iterator[Finding]:
     """No two free spans lie side by side."""
     spans = rt.spans
     shift = rt.config.page_shift
     free = sorted((spans.base[s], s) for s in range(len(spans)) if spans.state[s] == FREE)
-    for (base, s), (after, t) in zip(free, free[1:], strict=False):
+    for (base, s), (after, t) in pairwise(free):
         if base + (spans.npages[s] << shift) == after:
             yield f"{_at(rt, s)} and {_at(rt, t)} are both free", s
 
 
-def needs_zero(rt: Runtime) -> Iterator[Finding]:
+def needs_zero(rt: Core) -> Iterator[Finding]:
     """Memory that was used before is not taken for zeroed."""
     spans = rt.spans
     if rt.watched is not None:
@@ -159,7 +157,7 @@ def needs_zero(rt: Runtime) -> Iterator[Finding]:
                 yield f"{_at(rt, s)} has pages that were used but needs no zeroing", s
 
 
-def released(rt: Runtime) -> Iterator[Finding]:
+def released(rt: Core) -> Iterator[Finding]:
     """Only free spans have released pages, no more than they have, and memstats counts them."""
     spans = rt.spans
     total = 0
@@ -174,7 +172,7 @@ def released(rt: Runtime) -> Iterator[Finding]:
         yield f"{total} pages are released, memstats has {rt.stats.heap_released} bytes", NIL
 
 
-def sweep_generations(rt: Runtime) -> Iterator[Finding]:
+def sweep_generations(rt: Core) -> Iterator[Finding]:
     """A span in use is swept, or waits for it among the unswept; never in between when nothing runs."""
     spans, heap = rt.spans, rt.heap
     sg = heap.sweepgen
@@ -197,7 +195,7 @@ def sweep_generations(rt: Runtime) -> Iterator[Finding]:
             yield f"{_at(rt, s)} is swept and not among the swept", s
 
 
-def central_lists(rt: Runtime) -> Iterator[Finding]:
+def central_lists(rt: Core) -> Iterator[Finding]:
     """Small spans stand on a list of their class: with free objects or without, cached ones without."""
     spans = rt.spans
     for s in range(len(spans)):
@@ -220,13 +218,13 @@ def central_lists(rt: Runtime) -> Iterator[Finding]:
             yield f"{_at(rt, s)} has free objects that nobody will find", s
 
 
-def busy_lists(rt: Runtime) -> Iterator[Finding]:
+def busy_lists(rt: Core) -> Iterator[Finding]:
     """Large objects stand on the busy list of their length, unswept ones first."""
     spans, heap = rt.spans, rt.heap
     for s in range(len(spans)):
-        if spans.state[s] == IN_USE and not spans.sizeclass[s]:
-            if spans.on_list[s] is not heap.busy_list(spans.npages[s]):
-                yield f"{_at(rt, s)} is a large object off its busy list", s
+        large = spans.state[s] == IN_USE and not spans.sizeclass[s]
+        if large and spans.on_list[s] is not heap.busy_list(spans.npages[s]):
+            yield f"{_at(rt, s)} is a large object off its busy list", s
     for length, lst in [*enumerate(heap.busy), (heap.max_list, heap.busylarge)]:
         if length < heap.max_list and bool(heap.busy_mask >> length & 1) != (lst.first != NIL):
             yield f"the mask of busy lists is wrong about {lst.name}", NIL
@@ -238,7 +236,7 @@ def busy_lists(rt: Runtime) -> Iterator[Finding]:
                 yield f"{_at(rt, s)} is unswept behind a swept one on {lst.name}", s
 
 
-def object_counts(rt: Runtime) -> Iterator[Finding]:
+def object_counts(rt: Core) -> Iterator[Finding]:
     """alloc_count is what the allocation bits and free_index say; free_index lies in the span."""
     spans = rt.spans
     for s in range(len(spans)):
@@ -257,7 +255,7 @@ def object_counts(rt: Runtime) -> Iterator[Finding]:
             yield f"{_at(rt, s)} has {counted} objects, alloc_count is {spans.alloc_count[s]}", s
 
 
-def span_shape(rt: Runtime) -> Iterator[Finding]:
+def span_shape(rt: Core) -> Iterator[Finding]:
     """A span's object size, count and limit are those of its class or of its one large object."""
     spans = rt.spans
     page_shift = rt.config.page_shift
@@ -279,7 +277,7 @@ def span_shape(rt: Runtime) -> Iterator[Finding]:
             yield f"{_at(rt, s)} has limit {spans.limit[s]:#x} outside itself", s
 
 
-def cache_runs(rt: Runtime) -> Iterator[Finding]:
+def cache_runs(rt: Core) -> Iterator[Finding]:
     """What an mcache is about to hand out is free, and lies in the span that it caches."""
     spans = rt.spans
     for cache in rt.caches:
@@ -296,7 +294,7 @@ def cache_runs(rt: Runtime) -> Iterator[Finding]:
                 yield f"{where}: an object between {cached.next:#x} and {cached.end:#x} is allocated", s
 
 
-def cache_ownership(rt: Runtime) -> Iterator[Finding]:
+def cache_ownership(rt: Core) -> Iterator[Finding]:
     """A cached span is in one place of one mcache, of its own class, and knows it."""
     spans = rt.spans
     owners: Counter[int] = Counter()
@@ -321,7 +319,7 @@ def cache_ownership(rt: Runtime) -> Iterator[Finding]:
             yield f"{_at(rt, s)} says it is {'' if spans.in_cache[s] else 'not '}cached", s
 
 
-def stack_spans(rt: Runtime) -> Iterator[Finding]:
+def stack_spans(rt: Core) -> Iterator[Finding]:
     """Pools hold spans with free stacks, each stack either free, cached or in use."""
     spans, stacks = rt.spans, rt.stacks
     cached: Counter[int] = Counter()
@@ -348,7 +346,7 @@ def stack_spans(rt: Runtime) -> Iterator[Finding]:
                 yield f"{_at(rt, s)} has {len(free)} free and {spans.alloc_count[s]} used stacks of {size}", s
 
 
-def counters(rt: Runtime) -> Iterator[Finding]:
+def counters(rt: Core) -> Iterator[Finding]:
     """memstats is what a recount of the spans gives."""
     spans, stats = rt.spans, rt.stats
     shift = rt.config.page_shift
@@ -368,7 +366,7 @@ def counters(rt: Runtime) -> Iterator[Finding]:
         yield f"heap_sys is {stats.heap_sys}, the spans have more", NIL
 
 
-def records_in_use(rt: Runtime) -> Iterator[Finding]:
+def records_in_use(rt: Core) -> Iterator[Finding]:
     """fixalloc counts the records that are in use, and a free record is of a dead span."""
     spans = rt.spans
     size = rt.spanalloc.size
@@ -388,7 +386,7 @@ def records_in_use(rt: Runtime) -> Iterator[Finding]:
         yield f"{rt.cachealloc.inuse} bytes of mcaches in use, there are {len(rt.caches)}", NIL
 
 
-def special_records(rt: Runtime) -> Iterator[Finding]:
+def special_records(rt: Core) -> Iterator[Finding]:
     """Special records are sorted, and their objects are allocated."""
     spans = rt.spans
     for s in range(len(spans)):
@@ -408,7 +406,7 @@ def special_records(rt: Runtime) -> Iterator[Finding]:
                 break
 
 
-def mark_arenas(rt: Runtime) -> Iterator[Finding]:
+def mark_arenas(rt: Core) -> Iterator[Finding]:
     """Every arena of mark bits has one role, and the one being filled is not overfull."""
     arenas = rt.arenas
     roles = [*arenas.free, *arenas.next, *arenas.current, *arenas.previous]
@@ -418,7 +416,7 @@ def mark_arenas(rt: Runtime) -> Iterator[Finding]:
         yield f"the arena being filled has {arenas.next_free} of {arenas.capacity} bytes taken", NIL
 
 
-def heap_bitmap(rt: Runtime) -> Iterator[Finding]:
+def heap_bitmap(rt: Core) -> Iterator[Finding]:
     """The heap bitmap describes the watched objects as their types say."""
     if rt.watched is None:
         return
@@ -465,7 +463,7 @@ def _expected(what: Stamp, word: int, words: int) -> tuple[int, int]:
     return want, care
 
 
-def identity(rt: Runtime) -> Iterator[Finding]:
+def identity(rt: Core) -> Iterator[Finding]:
     """No object and no stack was handed out while it was in use."""
     if rt.watched is None:
         return
@@ -479,7 +477,7 @@ def identity(rt: Runtime) -> Iterator[Finding]:
             yield f"the watched object at {v:#x} is free", s
 
 
-INVARIANTS: dict[str, Callable[[Runtime], Iterator[Finding]]] = {
+INVARIANTS: dict[str, Callable[[Core], Iterator[Finding]]] = {
     "spans-tile-arena": spans_tile_arena,
     "page-table": page_table,
     "list-links": list_links,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from allocator.throw import Throw
 
 if TYPE_CHECKING:
-    from allocator.runtime import Runtime
+    from allocator.core import Core
 
 
 class FixAlloc:
@@ -18,7 +18,7 @@ class FixAlloc:
 
     __slots__ = ("chunk", "free_list", "inuse", "nchunk", "rt", "size", "stat")
 
-    def __init__(self, rt: Runtime, size: int, stat: str) -> None:
+    def __init__(self, rt: Core, size: int, stat: str) -> None:
         self.rt = rt
         self.size = size
         self.stat = stat
@@ -65,7 +65,7 @@ class SpanAlloc(FixAlloc):
 
     __slots__ = ("allspans_at", "allspans_cap")
 
-    def __init__(self, rt: Runtime, size: int, stat: str) -> None:
+    def __init__(self, rt: Core, size: int, stat: str) -> None:
         super().__init__(rt, size, stat)
         self.allspans_at = 0
         self.allspans_cap = 0

@@ -18,8 +18,8 @@ from allocator.sweep import DONE
 from allocator.throw import BadRequest, Throw
 
 if TYPE_CHECKING:
+    from allocator.core import Core
     from allocator.mcache import MCache
-    from allocator.runtime import Runtime
 
 OFF, MARK, MARK_TERMINATION = range(3)
 BACKGROUND, FORCE, FORCE_BLOCK = range(3)  # gcMode
@@ -37,10 +37,11 @@ class Collector:
 
     __slots__ = (
         "assist_bytes_per_work", "assist_work_per_byte", "bg_scan_credit", "blacken", "bytes_marked",
-        "following", "gcpercent", "grey", "heap_minimum", "masks", "phase", "rt", "scan_work", "trigger_ratio",
+        "following", "gcpercent", "grey", "heap_minimum", "masks", "phase", "rt", "scan_work",
+        "trigger_ratio",
     )  # fmt: skip
 
-    def __init__(self, rt: Runtime, gcpercent: int) -> None:
+    def __init__(self, rt: Core, gcpercent: int) -> None:
         self.rt = rt
         self.phase = OFF
         self.blacken = False
@@ -180,7 +181,9 @@ class Collector:
         stats = self.rt.stats
         goal = float(self.gcpercent) / 100
         actual = float(stats.heap_live) / float(stats.heap_marked) - 1
-        error = goal - self.trigger_ratio - GOAL_UTILIZATION / GOAL_UTILIZATION * (actual - self.trigger_ratio)
+        error = (
+            goal - self.trigger_ratio - GOAL_UTILIZATION / GOAL_UTILIZATION * (actual - self.trigger_ratio)
+        )
         self.trigger_ratio += TRIGGER_GAIN * error
         self.trigger_ratio = min(max(self.trigger_ratio, 0.0), goal * 0.95)
 
@@ -232,7 +235,9 @@ class Collector:
             raise Throw("gcSweep being done but phase is not GCoff")
         rt.open_sweep_phase()
         if rt.log_inputs:
-            rt.emit(f"g {heap.sweepgen} {stats.heap_live} {stats.gc_trigger} {stats.next_gc} {heap.pages_in_use}")
+            rt.emit(
+                f"g {heap.sweepgen} {stats.heap_live} {stats.gc_trigger} {stats.next_gc} {heap.pages_in_use}"
+            )
         if mode == FORCE_BLOCK:
             sweeper.pages_per_byte = 0.0
             sweeper.pages_swept = 0
@@ -284,7 +289,9 @@ class Collector:
                 self._grey_object(p)
             self._mark_finalizer_roots()
         elif live is True:
-            self.masks = [(s, rt.allocated_mask(s)) for s in range(len(rt.spans)) if rt.spans.state[s] == IN_USE]
+            self.masks = [
+                (s, rt.allocated_mask(s)) for s in range(len(rt.spans)) if rt.spans.state[s] == IN_USE
+            ]
         elif live:
             self.masks = list(self._masks_of(live).items())
 
@@ -350,6 +357,7 @@ class Collector:
             extent = min(words * ptr, size)
             # A second word is read whatever its scan bit says, in each piece of 128 KB.
             return extent + ptr if size > oblet and extent % oblet == ptr else extent
+        assert isinstance(bits, bytearray)
         first = index * size // ptr
         n = size // ptr
         if not bits[first >> 2] >> (first & 3) & 0x10:

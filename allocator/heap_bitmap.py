@@ -138,7 +138,9 @@ def pointer_words(typ: Type, data_size: int, ptr_size: int) -> int:
 def _draw(typ: Type, data_size: int, size: int, ptr_size: int) -> tuple[int, int]:
     """Pointer and scan bits of a block's words, word 1's scan bit clear (heapBitsSetType)."""
     if data_size < typ.size or typ.size <= 0 or typ.ptrdata > typ.size or data_size > size:
-        raise BadType(f"{data_size} bytes of a type of {typ.size} bytes, {typ.ptrdata} with pointers, in {size}")
+        raise BadType(
+            f"{data_size} bytes of a type of {typ.size} bytes, {typ.ptrdata} with pointers, in {size}"
+        )
     nw = pointer_words(typ, data_size, ptr_size)
     if nw <= 0:
         raise Throw("heapBitsSetType: called with non-pointer type")

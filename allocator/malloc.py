@@ -8,8 +8,9 @@ Both leave the same machine.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from allocator.core import Core
 from allocator.gc import BACKGROUND, MARK_TERMINATION, OFF
 from allocator.heap_bitmap import (
     NOTHING,
@@ -23,33 +24,20 @@ from allocator.heap_bitmap import (
     press,
     stamp,
 )
-from allocator.sampling import next_sample, next_sample_no_fp
+from allocator.plan import Plan
 from allocator.throw import BadRequest, GoPanic, Throw
 
 if TYPE_CHECKING:
     from allocator.mcache import CachedSpan, MCache
-    from allocator.runtime import Runtime
 
 
-class Plan(NamedTuple):
-    """All that an allocation of a type and size needs, worked out once.
-
-    `scan` is what it adds to heap_scan; sizeclass 0 is a large object.
-    """
-
-    sizeclass: int
-    stamp: Stamp
-    scan: int
-    data_size: int
-
-
-class Malloc:
-    """Allocation, as one part of a Runtime."""
+class Malloc(Core):
+    """Allocation: what a Core can do with its heap."""
 
     __slots__ = ()
 
     def malloc(
-        self: Runtime,
+        self,
         size: int,
         typ: Type | None = None,
         noscan: bool | None = None,
@@ -59,8 +47,9 @@ class Malloc:
         """The address of a new object of `size` bytes, allocated by P number p (mallocgc).
 
         typ None: no pointers; with noscan=False: pointers throughout. A size of more than one
-        typ.size makes an array, whatever is left over having no pointers (as growslice does). Raises Death where the runtime dies, BadRequest for a size or
-        type that no program can ask for.
+        typ.size makes an array, whatever is left over having no pointers (as growslice does).
+        Raises Death where the runtime dies, BadRequest for a size or type that no program can
+        ask for.
         """
         if self.plain:
             if typ.noscan if typ is not None else noscan is not False:
@@ -118,7 +107,7 @@ class Malloc:
         return self.mallocgc(size, typ, needzero, p)
 
     def mallocgc(
-        self: Runtime, size: int, typ: Type | None, needzero: bool, p: int, data_size: int | None = None
+        self, size: int, typ: Type | None, needzero: bool, p: int, data_size: int | None = None
     ) -> int:
         """mallocgc, whole."""
         config = self.config
@@ -214,7 +203,7 @@ class Malloc:
             self.start_collection(BACKGROUND)
         return v
 
-    def _object(self: Runtime, cache: MCache, sizeclass: int) -> tuple[int, bool]:
+    def _object(self, cache: MCache, sizeclass: int) -> tuple[int, bool]:
         cached = cache.alloc[sizeclass]
         v = cached.next
         if v != cached.end:
@@ -222,13 +211,13 @@ class Malloc:
             return v, False
         return cache.next_free(sizeclass)
 
-    def _clear_first_word(self: Runtime, cached: CachedSpan, v: int) -> None:
+    def _clear_first_word(self, cached: CachedSpan, v: int) -> None:
         bits = cached.bits
         if bits is not None:
             word = (v - cached.base) >> self.word_shift
             bits[word >> 2] &= ~(0x11 << (word & 3))
 
-    def open_bits(self: Runtime, cached: CachedSpan) -> bytearray:
+    def open_bits(self, cached: CachedSpan) -> bytearray:
         """Gives a cached span a bitmap that can be written."""
         s = cached.span
         bits = self.spans.bits[s]
@@ -240,7 +229,7 @@ class Malloc:
         cached.bits = bits
         return bits
 
-    def _large(self: Runtime, size: int) -> int:
+    def _large(self, size: int) -> int:
         """A span for one object of more than 32 KB (largeAlloc)."""
         config = self.config
         if (size + config.page_size) & self.word < size:
@@ -257,8 +246,8 @@ class Malloc:
         spans.alloc_count[s] = 1
         return s
 
-    def plan(self: Runtime, typ: Type, size: int, data_size: int | None = None) -> Plan:
-        """How an object of `size` bytes with pointers is laid out. Raises BadType for a type that cannot be."""
+    def plan(self, typ: Type, size: int, data_size: int | None = None) -> Plan:
+        """How an object of `size` bytes with pointers is laid out. BadType for a type that cannot be."""
         key = typ, size
         plan = self.plans.get(key)
         if plan is not None:
@@ -271,10 +260,8 @@ class Malloc:
             raise BadType(f"{size} bytes do not hold {typ.name or 'a type'} of {typ.size} bytes")
         if not 0 < typ.ptrdata <= typ.size or typ.size % ptr or typ.ptrdata % ptr:
             raise BadType(f"{typ.name or 'a type'} of {typ.size} bytes cannot have pointers in {typ.ptrdata}")
-        if data_size > typ.size:
-            scan = data_size - typ.size + typ.ptrdata
-        else:
-            scan = typ.ptrdata
+        # The pointers of an array end in its last element.
+        scan = data_size - typ.size + typ.ptrdata
         if size <= config.max_small_size:
             sizeclass = self.class_of[size]
             try:
@@ -293,27 +280,21 @@ class Malloc:
 
     # The compiler's and reflect's ways in.
 
-    def newobject(self: Runtime, typ: Type, p: int = 0) -> int:
+    def newobject(self, typ: Type, p: int = 0) -> int:
         """One value of the type (newobject, reflect.unsafe_New)."""
         return self.malloc(typ.size, typ, p=p) if not typ.noscan else self.mallocgc(typ.size, typ, True, p)
 
-    def newarray(self: Runtime, typ: Type, n: int, p: int = 0) -> int:
-        """n values of the type (newarray, reflect.unsafe_NewArray). Panics where no slice could be so long."""
+    def newarray(self, typ: Type, n: int, p: int = 0) -> int:
+        """n values of the type (newarray, reflect.unsafe_NewArray). GoPanic where no slice is so long."""
         if n < 0 or n > self.max_slice_cap(typ.size):
             raise GoPanic("runtime: allocation size out of range")
         return self.mallocgc(typ.size * n, typ, True, p)
 
-    def max_slice_cap(self: Runtime, elem_size: int) -> int:
+    def max_slice_cap(self, elem_size: int) -> int:
         """The longest slice of such elements (maxSliceCap, slice.go)."""
         if elem_size == 0:
             return self.config.uintptr_mask
         return self.config.max_mem // elem_size
-
-    def next_sample(self: Runtime) -> int:
-        """Bytes to the next heap profile sample (nextSample)."""
-        if self.config.goos == "plan9" and self.on_note_stack:
-            return next_sample_no_fp(self.mem_profile_rate, self.rand)
-        return next_sample(self.mem_profile_rate, self.rand)
 
 
 def _align_tiny(off: int, size: int) -> int:

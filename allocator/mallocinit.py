@@ -15,7 +15,7 @@ from allocator.throw import Throw
 from allocator.uintptr import Word
 
 if TYPE_CHECKING:
-    from allocator.runtime import Runtime
+    from allocator.core import Core
 
 DEFER_POOLS = 5  # len(p{}.deferpool)
 AWAY_FROM_IMAGE = 1 << 18
@@ -32,7 +32,7 @@ class Attempt:
     reserved: bool
 
 
-def mallocinit(rt: Runtime) -> None:
+def mallocinit(rt: Core) -> None:
     """Brings a machine to where mallocinit's heap is ready, its first mcache still missing.
 
     Leaves every attempt in rt.attempts. Throws as mallocinit does.
@@ -72,7 +72,8 @@ def mallocinit(rt: Runtime) -> None:
     arena_start = begin if config.is_64bit else 0
     if arena_start & (page_size - 1):
         rt.printed.append(
-            f"bad pagesize {p:#x} {p1:#x} {spans_size:#x} {bitmap_size:#x} {page_size:#x} start {arena_start:#x}"
+            f"bad pagesize {p:#x} {p1:#x} {spans_size:#x} {bitmap_size:#x} {page_size:#x} "
+            f"start {arena_start:#x}"
         )
         raise Throw("misrounded allocation in mallocinit")
     heap = MHeap(rt, p1, spans_size)
@@ -84,7 +85,7 @@ def mallocinit(rt: Runtime) -> None:
     rt.install_heap(heap)
 
 
-def _reserve(rt: Runtime, hint: int, size: int, before: bool) -> tuple[int, bool]:
+def _reserve(rt: Core, hint: int, size: int, before: bool) -> tuple[int, bool]:
     p, flag = rt.sys_reserve(hint, size)
     # A system that refuses may leave the flag of the attempt before it standing.
     reserved = before if flag is None else flag
@@ -92,7 +93,7 @@ def _reserve(rt: Runtime, hint: int, size: int, before: bool) -> tuple[int, bool
     return p, reserved
 
 
-def _check_tables(rt: Runtime) -> None:
+def _check_tables(rt: Core) -> None:
     config = rt.config
     sizes = config.size_classes.class_to_size
     if not 0 <= config.tiny_size_class < len(sizes) or sizes[config.tiny_size_class] != config.tiny_size:
@@ -101,7 +102,7 @@ def _check_tables(rt: Runtime) -> None:
     rt.stats.size_by_class[:] = sizes
 
 
-def _test_defer_sizes(rt: Runtime) -> None:
+def _test_defer_sizes(rt: Core) -> None:
     """testdefersizes: argument sizes of one defer class must be of one malloc class."""
     config = rt.config
     expected = [-1] * DEFER_POOLS
@@ -123,7 +124,7 @@ def _test_defer_sizes(rt: Runtime) -> None:
         i += 1
 
 
-def _check_page_size(rt: Runtime) -> None:
+def _check_page_size(rt: Core) -> None:
     phys, least = rt.config.phys_page_size, rt.config.min_phys_page_size
     if phys == 0:
         raise Throw("failed to get system page size")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from allocator.throw import Throw
 
 if TYPE_CHECKING:
-    from allocator.runtime import Runtime
+    from allocator.core import Core
 
 
 class GcBitsArenas:
@@ -21,7 +21,7 @@ class GcBitsArenas:
 
     __slots__ = ("align", "capacity", "current", "free", "next", "next_free", "previous", "rt")
 
-    def __init__(self, rt: Runtime) -> None:
+    def __init__(self, rt: Core) -> None:
         self.rt = rt
         config = rt.config
         self.capacity = config.gc_bits_chunk - config.gc_bits_header  # len(gcBits.bits)

@@ -15,8 +15,8 @@ from allocator.mspan import NIL
 from allocator.throw import Throw
 
 if TYPE_CHECKING:
+    from allocator.core import Core
     from allocator.mspan import Spans
-    from allocator.runtime import Runtime
 
 
 class CachedSpan:
@@ -88,7 +88,7 @@ class MCache:
         "stack_sizes", "tiny", "tiny_offset",
     )  # fmt: skip
 
-    def __init__(self, rt: Runtime, number: int, addr: int, slot: str) -> None:
+    def __init__(self, rt: Core, number: int, addr: int, slot: str) -> None:
         self.rt = rt
         self.id = number
         self.addr = addr

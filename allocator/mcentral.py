@@ -8,7 +8,7 @@ from allocator.mspan import NIL, SpanList
 from allocator.throw import Throw
 
 if TYPE_CHECKING:
-    from allocator.runtime import Runtime
+    from allocator.core import Core
 
 
 class MCentral:
@@ -16,7 +16,7 @@ class MCentral:
 
     __slots__ = ("empty", "nonempty", "npages", "rt", "size", "sizeclass")
 
-    def __init__(self, rt: Runtime, sizeclass: int) -> None:
+    def __init__(self, rt: Core, sizeclass: int) -> None:
         self.rt = rt
         self.sizeclass = sizeclass
         self.size = rt.class_to_size[sizeclass]

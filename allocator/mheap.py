@@ -15,7 +15,7 @@ from allocator.mspan import DEAD, FREE, IN_USE, NIL, STACK, PageTable, SpanList
 from allocator.throw import Throw
 
 if TYPE_CHECKING:
-    from allocator.runtime import Runtime
+    from allocator.core import Core
 
 BITMAP_CHUNK = 8192  # mapBits asks the OS for bitmap in pieces of this size
 GROW_UNIT = 64 << 10  # grow rounds what it needs to this
@@ -35,7 +35,7 @@ class MHeap:
         "pages_in_use", "rt", "spans_cap", "spans_len", "spans_start", "sweepdone", "sweepgen",
     )  # fmt: skip
 
-    def __init__(self, rt: Runtime, spans_start: int, spans_bytes: int) -> None:
+    def __init__(self, rt: Core, spans_start: int, spans_bytes: int) -> None:
         config = rt.config
         self.rt = rt
         self.page_shift = config.page_shift
@@ -445,7 +445,8 @@ class MHeap:
             if (top - self.arena_start - 1) & word > max32:
                 top = self.arena_start + max32 + 1
             rt.printed.append(
-                f"runtime: memory allocated by OS ({p:#x}) not in usable range [{self.arena_start:#x},{top:#x})"
+                f"runtime: memory allocated by OS ({p:#x}) not in usable range "
+                f"[{self.arena_start:#x},{top:#x})"
             )
             rt.sys_free(p, size, "heap_sys")
             return 0

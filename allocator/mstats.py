@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from allocator.mspan import IN_USE
 
 if TYPE_CHECKING:
-    from allocator.runtime import Runtime
+    from allocator.core import Core
 
 BY_SIZE = 61  # MemStats.BySize stayed this long when the classes became 67
 
@@ -53,7 +53,7 @@ class MStats:
         self.size_by_class = [0] * num_size_classes
 
 
-def memstats(rt: Runtime) -> dict[str, Any]:
+def memstats(rt: Core) -> dict[str, Any]:
     """runtime.ReadMemStats: counts every span anew and gives the result under MemStats' names.
 
     As there, the caches are flushed first. Fields that need a clock are zero.

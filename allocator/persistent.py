@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from allocator.throw import Throw
 
 if TYPE_CHECKING:
-    from allocator.runtime import Runtime
+    from allocator.core import Core
 
 CHUNK = 256 << 10
 MAX_BLOCK = 64 << 10  # Windows reserves address space in units of 64 KB
@@ -26,7 +26,7 @@ class PersistentAlloc:
 
     __slots__ = ("chunks", "rt")
 
-    def __init__(self, rt: Runtime) -> None:
+    def __init__(self, rt: Core) -> None:
         self.rt = rt
         self.chunks: dict[str, tuple[int, int]] = {}  # slot: base, offset of the first free byte
 

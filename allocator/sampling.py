@@ -16,7 +16,6 @@ RANDOM_BITS = 26
 _MINUS_LN2 = -0.6931471805599453
 
 
-
 def _go_log2(x: float) -> float:
     """log2 by way of the natural logarithm, as the generator of Go's table took it (math.Log2)."""
     fraction, exponent = math.frexp(x)
@@ -30,7 +29,8 @@ FASTLOG2_TABLE = tuple(_go_log2(1.0 + i / (1 << FASTLOG_BITS)) for i in range((1
 
 def fastlog2(x: float) -> float:
     """log2(x) for a positive x, to about five digits (fastlog2)."""
-    bits = struct.unpack("<Q", struct.pack("<d", x))[0]
+    bits: int
+    (bits,) = struct.unpack("<Q", struct.pack("<d", x))
     exponent = ((bits >> 52) & 0x7FF) - 1023
     index = (bits >> (52 - FASTLOG_BITS)) % (1 << FASTLOG_BITS)
     scale = (bits >> (52 - FASTLOG_BITS - _SCALE_BITS)) % (1 << _SCALE_BITS)

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from allocator.core import Core
     from allocator.mspan import SpanList
-    from allocator.runtime import Runtime
 
 EVERYTHING = (1 << 64) - 1, 0  # now and limit as debug.FreeOSMemory gives them
 
 
-def scavenge(rt: Runtime, now: int, limit: int) -> int:
+def scavenge(rt: Core, now: int, limit: int) -> int:
     """Releases free runs unused for longer than `limit` ns at the time `now`. Returns the bytes released."""
     heap = rt.heap
     released = sum(_scavenge_list(rt, lst, now, limit) for lst in heap.free if lst.first >= 0)
     return released + _scavenge_list(rt, heap.freelarge, now, limit)
 
 
-def _scavenge_list(rt: Runtime, lst: SpanList, now: int, limit: int) -> int:
+def _scavenge_list(rt: Core, lst: SpanList, now: int, limit: int) -> int:
     spans = rt.spans
     page_shift = rt.config.page_shift
     phys = rt.config.phys_page_size

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from allocator.throw import Throw
 
 if TYPE_CHECKING:
-    from allocator.runtime import Runtime
+    from allocator.core import Core
 
 FINALIZER, PROFILE = 1, 2  # _KindSpecialFinalizer must sort first
 NAMES = {FINALIZER: "specialfinalizer", PROFILE: "specialprofile"}
@@ -46,7 +46,7 @@ class Specials:
 
     __slots__ = ("buckets", "finalizer_blocks", "finalizer_queue", "per_block", "queued_blocks", "rt")
 
-    def __init__(self, rt: Runtime) -> None:
+    def __init__(self, rt: Core) -> None:
         config = rt.config
         self.rt = rt
         self.finalizer_queue: list[int] = []

@@ -13,8 +13,8 @@ from allocator.mspan import STACK, SpanList
 from allocator.throw import BadRequest, Throw
 
 if TYPE_CHECKING:
+    from allocator.core import Core
     from allocator.mcache import MCache
-    from allocator.runtime import Runtime
 
 
 class Stacks:
@@ -22,7 +22,7 @@ class Stacks:
 
     __slots__ = ("cache_size", "fixed", "large", "large_from", "pool", "rt")
 
-    def __init__(self, rt: Runtime) -> None:
+    def __init__(self, rt: Core) -> None:
         config = rt.config
         self.rt = rt
         if config.stack_cache_size & (config.page_size - 1):

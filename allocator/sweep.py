@@ -13,7 +13,7 @@ from allocator.mspan import IN_USE
 from allocator.throw import Throw
 
 if TYPE_CHECKING:
-    from allocator.runtime import Runtime
+    from allocator.core import Core
 
 DONE = -1  # sweepone found nothing more to sweep
 
@@ -23,7 +23,7 @@ class Sweeper:
 
     __slots__ = ("pages_per_byte", "pages_swept", "rt", "span_bytes_alloc")
 
-    def __init__(self, rt: Runtime) -> None:
+    def __init__(self, rt: Core) -> None:
         self.rt = rt
         self.pages_per_byte = 0.0
         self.pages_swept = 0

@@ -1,11 +1,11 @@
-"""gcSweepBuf: the two stacks of in-use spans, swept and unswept, that trade roles each cycle (mgcsweepbuf.go)."""
+"""gcSweepBuf: two stacks of in-use spans, swept and unswept, that trade roles each cycle (mgcsweepbuf.go)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from allocator.runtime import Runtime
+    from allocator.core import Core
 
 
 class SweepBuf:
@@ -13,7 +13,7 @@ class SweepBuf:
 
     __slots__ = ("blocks", "rt", "spans", "spine_cap")
 
-    def __init__(self, rt: Runtime) -> None:
+    def __init__(self, rt: Core) -> None:
         self.rt = rt
         self.spans: list[int] = []
         self.blocks = 0
@@ -44,7 +44,7 @@ class SweepSpans:
 
     __slots__ = ("bufs", "rt")
 
-    def __init__(self, rt: Runtime) -> None:
+    def __init__(self, rt: Core) -> None:
         self.rt = rt
         self.bufs = (SweepBuf(rt), SweepBuf(rt))
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from allocator.mspan import PageTable
 
 if TYPE_CHECKING:
+    from allocator.core import Core
     from allocator.heap_bitmap import Type
-    from allocator.runtime import Runtime
 
 CLEAN, USED = range(2)
 
@@ -21,7 +21,7 @@ class Watch:
 
     __slots__ = ("objects", "pages", "rt", "twice")
 
-    def __init__(self, rt: Runtime) -> None:
+    def __init__(self, rt: Core) -> None:
         self.rt = rt
         self.objects: dict[int, tuple[Type | None, int]] = {}
         self.pages = PageTable()
@@ -43,7 +43,9 @@ class Watch:
 
     def used(self, s: int) -> None:
         """A span was put to use: its pages are no longer fresh from the OS."""
-        self.pages.set_range(self.rt.spans.base[s] >> self.rt.config.page_shift, self.rt.spans.npages[s], USED)
+        self.pages.set_range(
+            self.rt.spans.base[s] >> self.rt.config.page_shift, self.rt.spans.npages[s], USED
+        )
 
     def released(self, v: int, n: int) -> None:
         """The scavenger gave [v, v+n) back: the OS will zero it."""

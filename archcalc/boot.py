@@ -192,7 +192,11 @@ def machine_of(profile: Profile, options: MachineOptions | None = None) -> Machi
     base = int(facts["mmap_base"])
     top_down = facts["mmap_direction"] == "down"
     if options.va_bits is not None:
-        end = min(high, 1 << options.va_bits) if options.va_bits <= facts["user_address_bits"] else 1 << options.va_bits
+        end = (
+            min(high, 1 << options.va_bits)
+            if options.va_bits <= facts["user_address_bits"]
+            else 1 << options.va_bits
+        )
         if top_down:
             # The room kept for the stack stays between the mappings and the new end.
             base = max(end - (high - base), low)
@@ -247,7 +251,9 @@ def _ranges_of(path: Path, end: int) -> list[Range]:
     try:
         return list(ranges(parse_maps(text), end))
     except MapsError as error:
-        raise UsageFault(Fault(error.found, error.expected, file=str(path), line=error.line, column=1)) from None
+        raise UsageFault(
+            Fault(error.found, error.expected, file=str(path), line=error.line, column=1)
+        ) from None
 
 
 def system_of(figures: Figures, options: MachineOptions | None = None) -> System:
@@ -356,7 +362,8 @@ def invariants(rt: Runtime, figures: Figures) -> Iterable[BootCheck]:
     yield check(
         "boot-page-rounding",
         all(x % page == 0 for x in (heap.spans_start, start, heap.arena_used)),
-        f"spans {heap.spans_start:#x}, bitmap's end {start:#x}, arena_used {heap.arena_used:#x}; pages of {page}",
+        f"spans {heap.spans_start:#x}, bitmap's end {start:#x}, arena_used {heap.arena_used:#x}; "
+        f"pages of {page}",
     )
     yield check(
         "boot-region-order",
@@ -369,7 +376,8 @@ def invariants(rt: Runtime, figures: Figures) -> Iterable[BootCheck]:
     yield check(
         "boot-bitmap-covers-arena",
         described >= min(reach, word + 1) - page,
-        f"the bitmap describes {described} bytes from {heap.arena_start:#x}; the arena ends {reach} from there",
+        f"the bitmap describes {described} bytes from {heap.arena_start:#x}; "
+        f"the arena ends {reach} from there",
     )
     covered = heap.spans_cap * page
     yield check(
@@ -384,7 +392,8 @@ def invariants(rt: Runtime, figures: Figures) -> Iterable[BootCheck]:
     )
     yield check(
         "boot-used-within-reserved",
-        attempt.answer <= heap.spans_start and heap.arena_used <= heap.arena_end == attempt.answer + attempt.size,
+        attempt.answer <= heap.spans_start
+        and heap.arena_used <= heap.arena_end == attempt.answer + attempt.size,
         f"arena_used {heap.arena_used:#x}, arena_end {heap.arena_end:#x}, "
         f"reservation {attempt.answer:#x} + {attempt.size}",
     )

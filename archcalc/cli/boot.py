@@ -25,26 +25,68 @@ from archcalc.cli.options import Platforms, Profiles, Sets
 from archcalc.cli.targets import selected, settings
 from archcalc.findings import Case, Finding, Rule, Severity
 from archcalc.results import Judged
-from archcalc.tables import Block, Bytes, Column, Hex, Prose, Section, Table
+from archcalc.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value
 
 FAMILY = "boot"
 
-RULES = tuple(
-    Rule(id, FAMILY, Severity.ERROR, title, explanation)
-    for id, title, explanation in (
-        ("boot-outcome", "the machine boots", "mallocinit came to its end; otherwise its last words are told."),
-        ("boot-page-rounding", "regions are page-aligned", "Spans, bitmap and arena begin at multiples of _PageSize, although sysReserve promises only the OS's alignment; mallocinit asks for a page more and rounds up."),
-        ("boot-region-order", "spans, bitmap, arena lie in that order", "The table of spans comes first, then the heap bitmap, which is addressed backward from the arena's beginning, then the arena."),
-        ("boot-bitmap-covers-arena", "the bitmap describes the whole arena", "Two bits a word, counted from arena_start; on 32-bit arena_start is 0 and the bitmap describes all 4 GB."),
-        ("boot-spans-cover-arena", "the table of spans reaches over the arena", "One pointer a page, counted from arena_start."),
-        ("boot-reservation-holds-parts", "the reservation holds its parts", "Spans, bitmap, arena and one page for rounding fit what was asked for."),
-        ("boot-used-within-reserved", "arena_used lies in the reservation", "What the heap will use first was really answered for."),
-        ("boot-hint-answered", "the hint was honoured, or its refusal noticed", "A reservation that is only checked must be where it was asked for."),
-        ("boot-within-address-bits", "the arena fits _MHeapMap_TotalBits", "The single reservation must not reach further than page numbers were given bits."),
-        ("boot-class-table", "memstats has the class table", "mallocinit copies class_to_size into memstats.by_size."),
-        ("boot-first-mcache", "the first mcache is made", "mallocinit ends with one mcache, from cachealloc."),
-    )
-)  # fmt: skip
+# Id, what must hold, and why.
+INVARIANTS = (
+    ("boot-outcome", "the machine boots", "mallocinit came to its end; otherwise its last words are told."),
+    (
+        "boot-page-rounding",
+        "regions are page-aligned",
+        "Spans, bitmap and arena begin at multiples of _PageSize, although sysReserve promises only the "
+        "OS's alignment; mallocinit asks for a page more and rounds up.",
+    ),
+    (
+        "boot-region-order",
+        "spans, bitmap, arena lie in that order",
+        "The table of spans comes first, then the heap bitmap, which is addressed backward from the "
+        "arena's beginning, then the arena.",
+    ),
+    (
+        "boot-bitmap-covers-arena",
+        "the bitmap describes the whole arena",
+        "Two bits a word, counted from arena_start; on 32-bit arena_start is 0 and the bitmap describes "
+        "all 4 GB.",
+    ),
+    (
+        "boot-spans-cover-arena",
+        "the table of spans reaches over the arena",
+        "One pointer a page, counted from arena_start.",
+    ),
+    (
+        "boot-reservation-holds-parts",
+        "the reservation holds its parts",
+        "Spans, bitmap, arena and one page for rounding fit what was asked for.",
+    ),
+    (
+        "boot-used-within-reserved",
+        "arena_used lies in the reservation",
+        "What the heap will use first was really answered for.",
+    ),
+    (
+        "boot-hint-answered",
+        "the hint was honoured, or its refusal noticed",
+        "A reservation that is only checked must be where it was asked for.",
+    ),
+    (
+        "boot-within-address-bits",
+        "the arena fits _MHeapMap_TotalBits",
+        "The single reservation must not reach further than page numbers were given bits.",
+    ),
+    (
+        "boot-class-table",
+        "memstats has the class table",
+        "mallocinit copies class_to_size into memstats.by_size.",
+    ),
+    (
+        "boot-first-mcache",
+        "the first mcache is made",
+        "mallocinit ends with one mcache, from cachealloc.",
+    ),
+)
+RULES = tuple(Rule(id, FAMILY, Severity.ERROR, title, text) for id, title, text in INVARIANTS)
 
 
 class Booted(Judged):
@@ -65,7 +107,7 @@ class Booted(Judged):
                 continue
             yield Case("boot-outcome", b.platform, ())
             for check in b.checks:
-                found = ()
+                found: tuple[Finding, ...] = ()
                 if not check.ok:
                     found = (Finding(check.id, b.platform, Severity.ERROR, check.seen, FAMILY, "mallocinit"),)
                 yield Case(check.id, b.platform, found)
@@ -84,7 +126,8 @@ class Booted(Judged):
             "printed": [] if b.death is None else b.death["printed"],
             "arena": b.arena,
             "attempts": [
-                {"hint": a.hint, "size": a.size, "answer": a.answer, "reserved": a.reserved} for a in b.attempts
+                {"hint": a.hint, "size": a.size, "answer": a.answer, "reserved": a.reserved}
+                for a in b.attempts
             ],
             "checks": [{"id": c.id, "ok": c.ok, "seen": c.seen} for c in b.checks],
             "set": dict(b.figures.sets),
@@ -105,7 +148,7 @@ class Booted(Judged):
             Column("reserved", Bytes),
             Column("checks"),
         )
-        rows = []
+        rows: list[Sequence[Value]] = []
         for b in self.boots:
             last = b.attempts[-1] if b.attempts else None
             arena = b.arena or {}

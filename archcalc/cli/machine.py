@@ -36,7 +36,11 @@ Taken = Annotated[
 Maps = Annotated[
     Any,
     typer.Option(
-        "--maps", metavar="FILE", help="Take ranges from a /proc/PID/maps file.", parser=Path, rich_help_panel=PANEL
+        "--maps",
+        metavar="FILE",
+        help="Take ranges from a /proc/PID/maps file.",
+        parser=Path,
+        rich_help_panel=PANEL,
     ),
 ]
 PageSize = Annotated[Any, _size("--page-size", "Its physical pages.")]
@@ -57,7 +61,9 @@ CommitLimit = Annotated[Any, _size("--commit-limit", "Memory that can be committ
 MaxMapCount = Annotated[Any, _count("--max-map-count", "Mappings that the process can have.")]
 IgnoreHints = Annotated[
     bool,
-    typer.Option("--ignore-hints", help="The kernel puts nothing where it was asked to.", rich_help_panel=PANEL),
+    typer.Option(
+        "--ignore-hints", help="The kernel puts nothing where it was asked to.", rich_help_panel=PANEL
+    ),
 ]
 RlimitData = Annotated[Any, _size("--rlimit-data", "Limit of its data segment (RLIMIT_DATA).")]
 Overcommit = Annotated[Any, _count("--overcommit", "vm.overcommit_memory: 0, 1 or 2.")]

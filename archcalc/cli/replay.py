@@ -16,7 +16,7 @@ from archcalc.errors import Fault, UsageFault
 from archcalc.findings import Case, Finding, Rule, Severity
 from archcalc.quantities import parse_count
 from archcalc.results import INTERRUPTED, Judged
-from archcalc.tables import Block, Column, Prose, Section, Table
+from archcalc.tables import Block, Column, Prose, Section, Table, Value
 from archcalc.traces.reader import Header
 from archcalc.traces.replay import Replay, replay
 
@@ -27,7 +27,7 @@ RULE = Rule(
     Severity.ERROR,
     "the recording is reproduced",
     "Every answer, every event of the allocator's own and the end state of a recording must come out of "
-    "the simulated machine. The first difference is the one to understand; those after it may follow from it.",
+    "the simulated machine. The first difference is the one to understand; later ones may follow from it.",
 )
 
 
@@ -39,7 +39,7 @@ class Replays(Judged):
 
     def cases(self) -> Iterable[Case]:
         for r in self.replays:
-            found = ()
+            found: tuple[Finding, ...] = ()
             if r.first is not None:
                 d = r.first
                 message = (
@@ -92,7 +92,7 @@ class Replays(Judged):
             Column("seconds", float),
             Column("ended", wrap=True),
         )
-        rows = [
+        rows: list[Sequence[Value]] = [
             [
                 Path(r.path).name,
                 r.platform,
@@ -124,17 +124,17 @@ class Replays(Judged):
             lines.append("arena    " + ", ".join(f"{k} {_value(k, v)}" for k, v in d.arena.items()))
         yield Prose("\n".join(lines), verbatim=True)
         if d.around:
-            yield Prose("\n".join(("the records before it:", *(f"  {line}" for line in d.around))), verbatim=True)
+            yield Prose(
+                "\n".join(("the records before it:", *(f"  {line}" for line in d.around))), verbatim=True
+            )
         if len(r.by_record) > 1 or r.mismatches > 1:
             counts = ", ".join(f"{kind} {n}" for kind, n in r.by_record.most_common())
             yield Prose(f"differences by record: {counts}")
 
 
-_COUNTS = ("npages", "sizeclass", "elemsize", "nelems", "alloc_count", "free_index", "pages_in_use")
-
 
 def _value(key: str, value: Any) -> str:
-    if isinstance(value, int) and key in ("base", "limit", "self") or key.startswith(("arena", "bitmap")):
+    if key in ("base", "limit", "self") or key.startswith(("arena", "bitmap")):
         return f"{value:#x}"
     return str(value)
 

@@ -33,7 +33,7 @@ from archcalc.findings import Case, Finding, Rule, Severity
 from archcalc.names import closest
 from archcalc.quantities import parse_count
 from archcalc.results import Judged
-from archcalc.tables import Block, Bytes, Column, Hex, Prose, Section, Table
+from archcalc.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value
 from archcalc.workloads import Run
 
 FAMILY = "smoke"
@@ -57,7 +57,7 @@ class Smoked(Judged):
     def cases(self) -> Iterable[Case]:
         for run in self.runs:
             subject = f"{run.workload}, seed {run.seed}"
-            died = ()
+            died: tuple[Finding, ...] = ()
             if run.death is not None and run.workload not in workloads.FATAL:
                 message = "; ".join((*run.death["printed"], f"fatal error: {run.death['throw']}"))
                 died = (Finding(DEATH.id, run.platform, Severity.ERROR, message, FAMILY, subject),)
@@ -142,7 +142,7 @@ class Smoked(Judged):
             Column("free pages", Bytes),
             Column("result"),
         )
-        rows = []
+        rows: list[Sequence[Value]] = []
         for run in self.runs:
             s = run.summary
             result = "ok" if run.ok else "FAILED"
@@ -208,18 +208,27 @@ def command(
     workload: Annotated[
         list[Any] | None,
         typer.Option(
-            "--workload", "-w", metavar="NAME", help="Which workload, or all (repeatable); default mixed.",
-            parser=parse_workload, autocompletion=complete_workloads,
+            "--workload",
+            "-w",
+            metavar="NAME",
+            help="Which workload, or all (repeatable); default mixed.",
+            parser=parse_workload,
+            autocompletion=complete_workloads,
         ),
     ] = None,
     n: Annotated[
-        Any, typer.Option("-n", metavar="N", help="About so many allocations; default 5000.", parser=parse_count)
+        Any,
+        typer.Option("-n", metavar="N", help="About so many allocations; default 5000.", parser=parse_count),
     ] = None,
-    seed: Annotated[Any, typer.Option("--seed", metavar="N", help="Of its choices; default 1.", parser=parse_count)] = None,
+    seed: Annotated[
+        Any, typer.Option("--seed", metavar="N", help="Of its choices; default 1.", parser=parse_count)
+    ] = None,
     audit_every: Annotated[
         Any,
         typer.Option(
-            "--audit-every", metavar="N", help="Audit after every N allocations too, watching each object.",
+            "--audit-every",
+            metavar="N",
+            help="Audit after every N allocations too, watching each object.",
             parser=parse_count,
         ),
     ] = None,
@@ -227,13 +236,16 @@ def command(
         Any, typer.Option("--gogc", metavar="N", help="GOGC; default off.", parser=parse_count)
     ] = None,
     procs: Annotated[
-        Any, typer.Option("--procs", metavar="N", help="GOMAXPROCS; default the workload's.", parser=parse_count)
+        Any,
+        typer.Option("--procs", metavar="N", help="GOMAXPROCS; default the workload's.", parser=parse_count),
     ] = None,
     record: Annotated[
         Any,
         typer.Option("--record", metavar="FILE", help="Write what happened as a recording.", parser=Path),
     ] = None,
-    force_record: Annotated[bool, typer.Option("--force-record", help="Replace an existing recording.")] = False,
+    force_record: Annotated[
+        bool, typer.Option("--force-record", help="Replace an existing recording.")
+    ] = False,
     ulimit_v: UlimitV = None,
     image_size: ImageSize = None,
     va_bits: VaBits = None,
