@@ -45,12 +45,24 @@ def write(path: Path, pieces: Iterable[str], force: bool = False) -> None:
         raise _fault(path, error.strerror or str(error)) from error
 
 
-def _replace(path: Path, pieces: Iterable[str], force: bool) -> None:
+def write_bytes(path: Path, data: bytes, force: bool = False) -> None:
+    """The same for what is no text. Raises UsageFault."""
+    check_writable(path, force)
+    try:
+        _replace(Path(os.path.realpath(path)), [data], force)
+    except FileExistsError as error:
+        raise _fault(path, "exists already", "another name, or --force to replace it") from error
+    except OSError as error:
+        raise _fault(path, error.strerror or str(error)) from error
+
+
+def _replace(path: Path, pieces: Iterable[str] | Iterable[bytes], force: bool) -> None:
     """A temporary file beside the target, which takes its place in one step."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-            stream.writelines(pieces)
+        with os.fdopen(handle, "wb") as stream:
+            for piece in pieces:
+                stream.write(piece.encode() if isinstance(piece, str) else piece)
             stream.flush()
             os.fsync(stream.fileno())
         os.chmod(name, stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask())

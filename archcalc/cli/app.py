@@ -42,6 +42,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("diff", "Show what differs between two platforms.", CALCULATE),
     Entry("sizeclass", "Show the size class of sizes: rounding, waste, objects a span.", CALCULATE),
     Entry("map", "Draw the address space of a booted machine.", RUN),
+    Entry("heap", "Draw a heap: spans, occupancy, fragmentation.", RUN),
     Entry("boot", "Run mallocinit in a simulated address space.", RUN),
     Entry("smoke", "Boot, allocate, free, collect and audit.", RUN),
     Entry("replay", "Replay recordings and compare everything; exit 1 on a difference.", RUN),

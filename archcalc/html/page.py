@@ -18,6 +18,12 @@ def asset(name: str) -> str:
 
 def page(result: Pictured, extra: str = "") -> str:
     """The result's SVG, `extra`, and the tables of its view, without the drawing in characters."""
+    title = next((d.title for d in result.view() if isinstance(d, Drawing) and d.title), "archcalc")
+    return frame(title, f'<div class="scroll picture">{result.svg()}</div>{extra}{tables(result)}')
+
+
+def tables(result: Pictured) -> str:
+    """What of the result's view is no drawing."""
     parts = []
     for item in result.view():
         if isinstance(item, Section):
@@ -25,8 +31,7 @@ def page(result: Pictured, extra: str = "") -> str:
         for one in item.blocks if isinstance(item, Section) else (item,):
             if not isinstance(one, Drawing):
                 parts.append(block(one))
-    title = next((d.title for d in result.view() if isinstance(d, Drawing) and d.title), "archcalc")
-    return frame(title, f'<div class="scroll picture">{result.svg()}</div>{extra}{"".join(parts)}')
+    return "".join(parts)
 
 
 def frame(title: str, body: str, script: str = "") -> str:

@@ -50,6 +50,7 @@ SPANS: Mapping[str, Look] = {
     "S": Look("S", "#cc79a7", 175, "stacks", "dots"),
     ".": Look(".", "#ffffff", 0, "free"),
     "_": Look("_", "#d9d9d9", 250, "free, given back to the OS", "dots"),
+    "x": Look("x", "#767676", 242, "not the heap's", "cross"),
 }
 
 

@@ -1,0 +1,177 @@
+"""Heaps taken while something runs: at evenly spaced events of a workload or of a recording.
+
+What is taken is of two kinds: frames, whole heaps to draw, and samples, their totals, of which
+many more can be had. An event of a workload is an allocation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from allocator.config import Config
+from allocator.heap_bitmap import Type
+from allocator.runtime import Runtime, last_words
+from allocator.throw import Death
+from archcalc import workloads
+from archcalc.boot import config_of, system_of
+from archcalc.errors import Fault, UsageFault
+from archcalc.figures import Figures
+from archcalc.pictures.heap import Heap, Sample, look_at, sample
+from archcalc.traces.reader import Header
+from archcalc.traces.replay import Replayer, Stop
+
+SAMPLES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """What was taken: at least one frame, the last one first in importance. `note` says how it ended."""
+
+    subject: str
+    frames: tuple[Heap, ...]
+    samples: tuple[Sample, ...]
+    note: str = ""
+
+    @property
+    def last(self) -> Heap:
+        """The heap at the end."""
+        return self.frames[-1]
+
+
+class Camera:
+    """Takes what is due. `stops` are the events at which something is, in order."""
+
+    def __init__(self, platform: str, end: int, frames: int) -> None:
+        frames = max(frames, 1)
+        self.platform = platform
+        self.frame_events = {end * (i + 1) // frames for i in range(frames)}
+        wanted = {end * (i + 1) // SAMPLES for i in range(SAMPLES)} if frames > 1 else {end}
+        self.stops = sorted({event for event in self.frame_events | wanted if event > 0})
+        self.frames: list[Heap] = []
+        self.samples: list[Sample] = []
+        self._at = 0
+
+    @property
+    def next(self) -> int:
+        """The event at which something is due next; beyond all events when nothing is left."""
+        return self.stops[self._at] if self._at < len(self.stops) else 1 << 62
+
+    def take(self, rt: Runtime, event: int) -> None:
+        """Takes what is due by now."""
+        while self.next <= event:
+            if self.next in self.frame_events:
+                self.frames.append(look_at(rt, self.platform, f"event {event}", event))
+            self._at += 1
+        self.samples.append(sample(rt, event))
+
+    def done(self, rt: Runtime, event: int) -> None:
+        """Takes the end, in place of what was taken at the same event before the last things happened."""
+        for taken in (self.frames, self.samples):
+            if taken and taken[-1].event == event:
+                taken.pop()
+        self.frames.append(look_at(rt, self.platform, f"event {event}, the end", event))
+        self.samples.append(sample(rt, event))
+
+
+class FilmedDriver(workloads.Driver):
+    """A workload's driver with a camera beside it."""
+
+    camera: Camera
+    limit: int | None = None
+
+    def malloc(self, size: int, typ: Type | None = None, keep: bool = True, p: int = 0) -> int:
+        """An object; taken afterwards if that is due."""
+        v = super().malloc(size, typ, keep, p)
+        if self.allocations >= self.camera.next:
+            self.camera.take(self.rt, self.allocations)
+        if self.limit is not None and self.allocations >= self.limit:
+            raise Stop
+        return v
+
+
+def of_workload(
+    figures: Figures, workload: str, n: int, seed: int, *, frames: int = 1, at_event: int | None = None
+) -> Film:
+    """A film of a workload on a machine of the platform. Raises UsageFault where that does not boot."""
+    subject = f"{figures.platform} after smoke:{workload}"
+    system = system_of(figures)
+    try:
+        rt = Runtime(config_of(figures), system, procs=workloads.PROCS.get(workload, 1), seed=seed)
+    except Death as death:
+        words = last_words(system, death)["throw"]
+        raise UsageFault(
+            Fault(f"{figures.platform} does not boot: {words}", "a machine that boots")
+        ) from None
+    driver = FilmedDriver(rt, n, seed)
+    driver.camera = camera = Camera(figures.platform, at_event or n, frames)
+    driver.limit = at_event
+    note = ""
+    try:
+        workloads.WORKLOADS[workload](driver)
+    except Stop:
+        note = f"stopped at allocation {driver.allocations}"
+    except Death as death:
+        note = f"died: {rt.last_words(death)['throw']}"
+    else:
+        if at_event is not None and driver.allocations < at_event:
+            note = f"it ended after {driver.allocations} allocations"
+    camera.done(rt, driver.allocations)
+    return Film(subject, tuple(camera.frames), tuple(camera.samples), note)
+
+
+class FilmedReplayer(Replayer):
+    """A replay with a camera beside it, which ends with its last picture."""
+
+    frames = 1
+    at_event: int | None = None
+    camera: Camera | None = None
+
+    def _feed(self, lines: list[str]) -> None:
+        if self.camera is None:
+            end = min(self.at_event or self.header.events, self.header.events)
+            self.camera = Camera(self.header.platform, end, self.frames)
+        while lines:
+            left = self.camera.next - self.event
+            if left <= 0:
+                # A heap that is not there yet cannot be taken; the first that is, will.
+                if not self.booted:
+                    left = 1
+                else:
+                    self.camera.take(self.rt, self.event)
+                    if self.camera.next > self.header.events:
+                        raise Stop
+                    continue
+            part, lines = lines[:left], lines[left:]
+            super()._feed(part)
+
+
+def of_recording(
+    path: Path,
+    config_for: Callable[[Header], Config],
+    *,
+    frames: int = 1,
+    at_event: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Film:
+    """A film of a recording, up to an event. Raises TraceFault for a damaged file, UsageFault for no heap."""
+    replayer = FilmedReplayer(path, config_for)
+    replayer.frames, replayer.at_event = frames, at_event
+    replay = replayer.run(progress)
+    if not replayer.booted:
+        raise UsageFault(
+            Fault(f"at event {at_event} there is no heap yet", "an event behind the boot", file=str(path))
+        )
+    camera = replayer.camera
+    assert camera is not None
+    notes = []
+    if replay.first is not None:
+        notes.append(f"differs from the recording since event {replay.first.event}")
+    if at_event is not None and at_event > replayer.header.events:
+        notes.append(f"the recording has {replayer.header.events} events")
+    if replay.death is not None:
+        notes.append(f"died: {replay.death['throw']}")
+    camera.done(replayer.rt, replay.events)
+    subject = f"{path.name} ({replayer.header.platform})"
+    return Film(subject, tuple(camera.frames), tuple(camera.samples), "; ".join(notes))

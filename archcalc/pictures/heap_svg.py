@@ -1,0 +1,138 @@
+"""A heap as SVG: rows of pages, each span filled as high as its objects are allocated; films are animated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from archcalc.pictures import svg
+from archcalc.pictures.heap import Heap, Run
+from archcalc.pictures.map_text import short
+from archcalc.pictures.palette import SPANS
+
+WIDTH = 1000
+MARGIN = 12
+ADDRESS = 100  # room for a row's address
+ROW = 15
+GAP = 3
+ROWS = 40
+LINE = 14
+SECONDS = 0.5  # of one frame
+
+
+def draw(frames: Sequence[Heap], subject: str, *, bare: bool = False) -> str:
+    """One heap, or a film that shows one frame after the other for ever.
+
+    Where motion is not wanted (prefers-reduced-motion), and where styles are ignored, the last frame shows.
+    """
+    grid = Grid(max(frame.pages for frame in frames))
+    top = MARGIN + 2 * LINE
+    body: list[str] = [svg.text(MARGIN, MARGIN + 8, subject, class_="b")]
+    if len(frames) > 1:
+        body.append(f"<style>{motion(len(frames))}</style>")
+    for at, frame in enumerate(frames):
+        attributes = {"class_": f"fr fr{at}"} if len(frames) > 1 else {}
+        # Words for a pointer only in the frame that stays.
+        drawn = grid.frame(frame, top, told=at == len(frames) - 1)
+        body.append(svg.tag("g", "".join(drawn), **attributes))
+    bottom = top + grid.rows * (ROW + GAP) + LINE
+    looks = [key for key in SPANS if any(run.look == key for frame in frames for run in frame.runs)]
+    body += legend(looks, bottom)
+    height = bottom + LINE * (len(looks) // 2 + 2)
+    return svg.document(WIDTH, height, subject, SPANS, body, bare=bare)
+
+
+def motion(count: int) -> str:
+    """CSS that shows each of so many frames in its turn."""
+    share = 100 / count
+    rules = [
+        f"@keyframes fr{at}{{0%{{visibility:{'visible' if at == 0 else 'hidden'}}}"
+        f"{share * at:.3f}%{{visibility:visible}}{share * (at + 1):.3f}%,100%{{visibility:hidden}}}}"
+        f".fr{at}{{animation:fr{at} {SECONDS * count}s step-end infinite}}"
+        for at in range(count)
+    ]
+    return (
+        f".fr{{visibility:hidden}}.fr{count - 1}{{visibility:visible}}"
+        f"@media (prefers-reduced-motion:no-preference){{{''.join(rules)}}}"
+    )
+
+
+class Grid:
+    """Rows of equally many pages, a power of two, so that frames of a film can be compared."""
+
+    def __init__(self, pages: int) -> None:
+        self.per_row = 64
+        while pages > self.per_row * ROWS:
+            self.per_row *= 2
+        self.rows = max(-(-pages // self.per_row), 1)
+        self.scale = (WIDTH - 2 * MARGIN - ADDRESS) / self.per_row
+
+    def frame(self, heap: Heap, top: float, told: bool) -> Iterator[str]:
+        """One heap's rows under its heading."""
+        t = heap.totals
+        words = (
+            f"{heap.moment}: {short(t.live)} in objects, {short(t.in_use)} in spans, {short(t.idle)} free"
+            f" ({short(t.released)} given back); a row is {short(self.per_row * heap.page_size)}"
+        )
+        yield svg.text(MARGIN, top - 6, words, class_="dim")
+        for row in range(max(-(-heap.pages // self.per_row), 1)):
+            y = top + row * (ROW + GAP)
+            address = heap.base + row * self.per_row * heap.page_size
+            yield svg.text(MARGIN, y + ROW - 3, f"{address:#x}", class_="dim")
+            pages = min(heap.pages - row * self.per_row, self.per_row)
+            yield svg.rect(MARGIN + ADDRESS, y, max(pages, 0) * self.scale, ROW, class_="edge")
+        for look, fill, start, end, words in self.merged(heap):
+            yield from self.run(look, fill, start, end, words if told else "", top)
+
+    def merged(self, heap: Heap) -> Iterator[tuple[str, int, int, int, str]]:
+        """Runs as (look, eighths full, first page, last, words); equal neighbours joined, free ones not."""
+        found: tuple[str, int, int, int, str] | None = None
+        for run in heap.runs:
+            if run.look == ".":
+                continue
+            look, fill, start, end = run.look, round(run.fill * 8), run.page, run.page + run.npages
+            if found is not None and found[:2] == (look, fill) and found[3] == start and not self.wide(run):
+                found = (look, fill, found[2], end, f"{(end - found[2])} pages, {SPANS[look].words}")
+                continue
+            if found is not None:
+                yield found
+            found = (look, fill, start, end, described(run))
+        if found is not None:
+            yield found
+
+    def wide(self, run: Run) -> bool:
+        """Whether a run is wide enough to stand by itself."""
+        return run.npages * self.scale > 12
+
+    def run(self, look: str, fill: int, start: int, end: int, words: str, top: float) -> Iterator[str]:
+        """A run's part of each row that it lies in."""
+        while start < end:
+            row = start // self.per_row
+            stop = min(end, (row + 1) * self.per_row)
+            x = MARGIN + ADDRESS + (start - row * self.per_row) * self.scale
+            width = max((stop - start) * self.scale - 0.4, 0.5)
+            y = top + row * (ROW + GAP)
+            if look in "abcdef":
+                height = ROW * fill / 8
+                yield svg.rect(x, y, width, ROW, words, fill=SPANS[look].color, fill_opacity=".25")
+                if fill:
+                    yield svg.rect(x, y + ROW - height, width, height, **svg.fill(look))
+            else:
+                yield svg.rect(x, y, width, ROW, words, **svg.fill(look))
+            start = stop
+
+
+def described(run: Run) -> str:
+    """A run for whoever points at it."""
+    words = f"{run.npages} page{'s' * (run.npages > 1)}, {SPANS[run.look].words}"
+    if run.sizeclass:
+        words += f": class {run.sizeclass}, {run.objects} of {run.slots} objects of {run.size} bytes"
+    return words
+
+
+def legend(looks: Sequence[str], top: float) -> Iterator[str]:
+    """Patterns with their words."""
+    for at, look in enumerate(looks):
+        x, y = MARGIN + (at % 2) * WIDTH / 2, top + (at // 2) * LINE
+        yield svg.rect(x, y, 16, 10, **svg.fill(look))
+        yield svg.rect(x, y, 16, 10, class_="edge")
+        yield svg.text(x + 22, y + 9, SPANS[look].words)
