@@ -34,7 +34,17 @@ from allocator.runtime import Runtime
 from allocator.sweep import DONE
 from allocator.throw import BadRequest, Death
 from archcalc.errors import UsageFault
-from archcalc.traces.reader import Header, address, decimal, fault, parse_header, parse_type, pieces, shorten
+from archcalc.traces.reader import (
+    Header,
+    TraceFault,
+    address,
+    decimal,
+    fault,
+    parse_header,
+    parse_type,
+    pieces,
+    shorten,
+)
 from archcalc.traces.writer import span_line
 
 OWN = frozenset("MOUVqQXHKDELb")  # reproduced by the machine, logged in the recording's own words
@@ -277,6 +287,8 @@ class Replayer:
         try:
             self._feed(lines[1:])
             for lines in stream:
+                if self.event > self.header.events and not self.ended:
+                    raise self._miscounted(self.event)
                 self._feed(lines)
                 if progress is not None:
                     progress(self.event, self.header.events)
@@ -865,11 +877,11 @@ class Replayer:
             self.died = death
             found = rt.last_words(death)
             self.result.death = found
+            self._settle()
             self._same("!", words, found["throw"])
             printed = record.get("printed", [])
             if printed != found["printed"]:
                 self._differs("!", json.dumps(printed), json.dumps(found["printed"]))
-            self._settle()
             return
         self._differs("!", f"the runtime's death: {words}", "it went on")
         raise Stop
@@ -891,12 +903,7 @@ class Replayer:
             self._settle()
         self.ended = True
         if self.event - 1 != self.header.events:
-            raise fault(
-                self.name,
-                self.line,
-                f"{self.event - 1} events",
-                f"{self.header.events}, as the header says: lines are missing or added",
-            )
+            raise self._miscounted(self.event - 1)
         rt = self.rt
         rt.sync_caches()
         for key in DEATH_KEYS if self.died else ARENA_KEYS:
@@ -912,6 +919,10 @@ class Replayer:
             if key in ("heap_live", "heap_scan") and self.header.collector_off:
                 self._same("Z", f"{key} {record[key]}", f"{key} {value}")
             self.result.reported[key] = (record[key], value)
+
+    def _miscounted(self, events: int) -> TraceFault:
+        expected = f"{self.header.events}, as the header says: lines are missing or added"
+        return fault(self.name, self.line, f"{events} events", expected)
 
     def _span_row(self, line: str, parts: list[str]) -> None:
         self._after_end(line)

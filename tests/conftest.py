@@ -1,0 +1,23 @@
+"""Settings that all tests share."""
+
+from __future__ import annotations
+
+import pytest
+from effort import EFFORT
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "archcalc",
+    deadline=None,
+    derandomize=EFFORT == 1,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("archcalc")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Says which markers there are."""
+    config.addinivalue_line(
+        "markers", "reaches(words): the test makes a machine die, or print, with these of Go's words"
+    )
