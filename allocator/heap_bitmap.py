@@ -90,6 +90,7 @@ class Stamp(NamedTuple):
 
 NOTHING, WHOLE, HALF, PAIR = range(4)
 _NOTHING = Stamp(NOTHING)
+MAX_MASK = 1 << 27  # words that a GC program may describe; a type of 1 GB on 64-bit
 
 _NIBBLES = tuple(bytes((b & 15, b >> 4)) for b in range(256))
 # In the high half of a byte: a first word's two bits and the second's pointer bit. The
@@ -101,7 +102,7 @@ def mask_of(typ: Type, ptr_size: int) -> int:
     """The pointer mask of one value of the type, as an integer; GC programs are run."""
     words = typ.ptrdata // ptr_size
     if typ.kind & KIND_GC_PROG:
-        mask, nbits = run_gc_prog(typ.gcdata, max(typ.size // ptr_size, 1))
+        mask, nbits = run_gc_prog(typ.gcdata, min(max(typ.size // ptr_size, 1), MAX_MASK))
         if nbits != words:
             line = f"runtime: heapBitsSetTypeGCProg: total bits {nbits} but progSize {typ.ptrdata}"
             raise Throw("heapBitsSetTypeGCProg: unexpected bit count", line)

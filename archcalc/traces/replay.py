@@ -761,6 +761,8 @@ class Replayer:
     def _clear_stacks(self, line: str, parts: list[str]) -> None:
         _, cache = parts
         self.rt.clear_stack_cache(self._cache(cache))
+        # Whoever empties a P's caches (a collection, ReadMemStats, procresize) takes its counters too.
+        self.rt.purge_cached_stats(self._cache(cache))
         self._settle()
 
     def _free_stack_spans(self, line: str, parts: list[str]) -> None:
@@ -862,7 +864,10 @@ class Replayer:
         rt = self.rt
         try:
             if during == "boot":
-                rt.boot()
+                # mallocinit has ended when it announces the arena, but for the first mcache.
+                if not self.booted:
+                    rt.boot()
+                rt.new_mcache()
             else:
                 request = during.split(" ")
                 if request[0] != "m" or len(request) != 5:
@@ -906,16 +911,19 @@ class Replayer:
             raise self._miscounted(self.event - 1)
         rt = self.rt
         rt.sync_caches()
+        # A machine that died before mallocinit had a place for its heap has none; all is zero then.
+        heap = getattr(rt, "heap", None)
         for key in DEATH_KEYS if self.died else ARENA_KEYS:
             if type(record.get(key)) is not int:
                 raise ValueError(f"expected a number under {key}")
-            self._same("Z", f"{key} {record[key]}", f"{key} {int(getattr(rt.heap, key))}")
+            value = 0 if heap is None else int(getattr(heap, key))
+            self._same("Z", f"{key} {record[key]}", f"{key} {value}")
         if self.died:
             return
         for key in ("heap_live", "heap_scan", "gc_trigger", "next_gc"):
             if type(record.get(key)) is not int:
                 raise ValueError(f"expected a number under {key}")
-            value = getattr(rt.stats, key)
+            value = int(getattr(rt.stats, key))
             if key in ("heap_live", "heap_scan") and self.header.collector_off:
                 self._same("Z", f"{key} {record[key]}", f"{key} {value}")
             self.result.reported[key] = (record[key], value)
