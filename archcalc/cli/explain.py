@@ -11,6 +11,7 @@ import typer
 
 from archcalc import checks, faults
 from archcalc import figures as calculator
+from archcalc.cli import topics
 from archcalc.cli.options import Platforms, Profiles, Sets, complete_checks, complete_names
 from archcalc.cli.targets import selected, settings
 from archcalc.errors import Fault, UsageFault
@@ -243,12 +244,19 @@ def command(name: Name, platforms: Platforms = None, profiles: Profiles = None, 
 
     The formula, each name in it with its value and origin, the substitution step by step, what
     follows from it, and where platforms differ. Everything that is printed has a name to explain.
+    The runtime's last words are explained too (explain "cannot reserve arena"), and why VIRT is so
+    large (explain vsz).
     """
     known = explain_id(name)
     if known is not None:
         return known
+    words = topics.about_words(name)
+    if words is not None:
+        return words
     given = settings(sets)
     chosen = selected(platforms, profiles)
+    if name in topics.VSZ:
+        return topics.about_vsz(chosen, given)
     explained = explain_figure(name, [calculator.compute(profile, given) for profile in chosen])
     values: dict[str, Value] = {}
     for profile in {one.name: one for one in (*map(load, list_platforms()), *chosen)}.values():

@@ -1,0 +1,136 @@
+"""What `explain` knows beside figures and checks: the runtime's last words, and why VIRT is so large."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from archcalc import figures as calculator
+from archcalc import throws, vsz
+from archcalc.profile import Profile
+from archcalc.results import Result
+from archcalc.tables import Block, Bytes, Column, Prose, Section, Table
+from archcalc.throws import Throw
+from archcalc.vsz import Footprint
+
+VSZ = ("vsz", "virt", "VSZ", "VIRT")
+
+
+class WordsExplained(Result):
+    """Places in the source that say these words."""
+
+    def __init__(self, asked: str, rows: Sequence[Throw]) -> None:
+        self.asked = asked
+        self.rows = rows
+
+    def document(self) -> Mapping[str, object]:
+        return {"name": self.asked, "kind": "throw", "throws": [describe(row) for row in self.rows]}
+
+    def sheet(self) -> Table:
+        columns = [Column(key) for key in ("site", "kind", "words", "means", "when", "mends")]
+        return Table(columns, [[str(describe(row)[c.name]) for c in columns] for row in self.rows])
+
+    def view(self) -> Iterable[Section]:
+        for row in self.rows:
+            yield Section(f"{row.kind}: {row.words} ({row.site})", tuple(words_blocks(row)))
+
+
+def describe(row: Throw) -> dict[str, object]:
+    """A row as JSON has it."""
+    return {
+        "site": row.site,
+        "kind": row.kind,
+        "words": row.words,
+        "printed": list(row.printed),
+        "means": row.means,
+        "when": row.when,
+        "mends": row.mends,
+        "incidents": list(row.incidents),
+        "unreachable": row.unreachable or None,
+        "scope": row.scope or None,
+    }
+
+
+def words_blocks(row: Throw) -> Iterable[Block]:
+    """What a row tells, paragraph by paragraph."""
+    if row.printed:
+        yield Prose("\n".join(row.printed), "printed before", verbatim=True)
+    if row.means:
+        yield Prose(row.means)
+    if row.when:
+        yield Prose(row.when, "when")
+    if row.mends:
+        yield Prose(row.mends, "what mends it")
+    if row.unreachable:
+        yield Prose(row.unreachable, "no input leads there")
+    if row.scope:
+        yield Prose(row.scope, "not modelled")
+    if row.incidents:
+        files = "\n".join(f"archcalc run examples/incidents/{name}.yaml --verbose" for name in row.incidents)
+        yield Prose(files, "shown by", verbatim=True)
+
+
+class FootprintExplained(Result):
+    """The address space of programs that have just begun."""
+
+    def __init__(self, found: Sequence[Footprint]) -> None:
+        self.found = found
+
+    def document(self) -> Mapping[str, object]:
+        return {"name": "vsz", "kind": "topic", "platforms": [footprint(one) for one in self.found]}
+
+    def sheet(self) -> Table:
+        columns = (
+            Column("platform"),
+            Column("part"),
+            Column("planned", Bytes),
+            Column("held", Bytes),
+            Column("mapped", Bytes),
+        )
+        rows = [(one.platform, p.name, p.planned, p.held, p.mapped) for one in self.found for p in one.parts]
+        return Table(columns, rows)
+
+    def view(self) -> Iterable[Section]:
+        columns = (
+            Column("part"),
+            Column("kept for it", Bytes),
+            Column("in VIRT", Bytes),
+            Column("mapped", Bytes),
+            Column("what it is", wrap=True),
+        )
+        for one in self.found:
+            rows: list[tuple[str, Bytes | None, Bytes, Bytes, str]] = [
+                (p.name, Bytes(p.planned), Bytes(p.held), Bytes(p.mapped), p.why) for p in one.parts
+            ]
+            rows.append(
+                ("in all", None, Bytes(one.virt), Bytes(one.mapped), "what is resident is less still")
+            )
+            title = f"VIRT of a program on {one.platform} with one object on its heap"
+            yield Section(title, (*((Table(columns, rows),) if one.parts else ()), Prose(vsz.story(one))))
+
+
+def footprint(one: Footprint) -> dict[str, object]:
+    """A footprint as JSON has it, in bytes."""
+    return {
+        "platform": one.platform,
+        "virt": one.virt,
+        "mapped": one.mapped,
+        "reserved": one.reserved,
+        "attempts": one.attempts,
+        "throw": one.death or None,
+        "parts": [
+            {"part": p.name, "planned": p.planned, "held": p.held, "mapped": p.mapped, "why": p.why}
+            for p in one.parts
+        ],
+        "story": vsz.story(one),
+    }
+
+
+def about_vsz(profiles: Sequence[Profile], sets: Mapping[str, int | str]) -> FootprintExplained:
+    """The footprint on each platform."""
+    return FootprintExplained([vsz.footprint(calculator.compute(profile, sets)) for profile in profiles])
+
+
+def about_words(words: str) -> WordsExplained | None:
+    """The places in the source that these words come from; None where they come from nowhere."""
+    rows = throws.find(words)
+    return WordsExplained(words, rows) if rows else None
