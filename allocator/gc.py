@@ -192,8 +192,6 @@ class Collector:
         rt = self.rt
         self.blacken = False
         self.set_phase(MARK_TERMINATION)
-        if mode != BACKGROUND:
-            self.scan_work = 0
         for cache in rt.caches:
             rt.flush_cache(cache)
         if mode != BACKGROUND:
@@ -221,6 +219,7 @@ class Collector:
             )
             raise Throw("gc_trigger underflow")
         stats.heap_live = self.bytes_marked
+        # Only concurrent cycles begin with scan_work 0, so forced ones leave the sum since the last of those.
         stats.heap_scan = self.scan_work
         distance = rt.config.sweep_min_heap_distance * (self.gcpercent & MAX_UINT64) & MAX_UINT64
         minimum = (stats.heap_live + distance // 100) & MAX_UINT64
