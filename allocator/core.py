@@ -7,10 +7,10 @@ and reach each other through it. `malloc.Malloc` adds allocation,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from functools import lru_cache
 
 from allocator.config import Config
+from allocator.contents import Contents
 from allocator.fixalloc import FixAlloc, SpanAlloc
 from allocator.gc import BACKGROUND, MARK, OFF, Collector, Live
 from allocator.heap_bitmap import Type, span_bytes
@@ -70,7 +70,7 @@ class Core:
         self.rand = FastRand(seed)
         self.mem_profile_rate = mem_profile_rate
         self.profile_depth = 8  # frames that a sampled allocation's bucket keeps; a real one has 1 to 32
-        self.memory: dict[int, int] = {}
+        self.memory = Contents(self)
         self.nanotime = 1
         self.debug_sbrk = False
         self.debug_invalidptr = True
@@ -412,61 +412,15 @@ class Core:
         text = noscan + ("z" if needzero else "") + self.last_flags
         self.emit(f"m {size} {number} {text or '.'} {cache.id} {v:x}")
 
-    # The simulated heap's contents: pointers, for collections from roots.
-
-    def clear_memory(self, v: int, size: int) -> None:
-        """Zeroes [v, v+size)."""
-        ptr = self.config.ptr_size
-        memory = self.memory
-        if size // ptr > len(memory):
-            for addr in [a for a in memory if v <= a < v + size]:
-                del memory[addr]
-        else:
-            for addr in range(v, v + size, ptr):
-                memory.pop(addr, None)
-
-    def forget_pointers(self, s: int) -> None:
-        """Drops what was stored in objects of a span that are free now; malloc would zero it."""
-        spans = self.spans
-        base, size, marks = spans.base[s], spans.elemsize[s], spans.alloc_bits[s]
-        end = base + spans.nelems[s] * size
-        for addr in [a for a in self.memory if base <= a < end]:
-            if not marks >> (addr - base) // size & 1:
-                del self.memory[addr]
-
-    def pointers_in(self, base: int) -> Iterator[int]:
-        """The pointers stored in the pointer words of the object at base."""
-        heap, spans = self.heap, self.spans
-        s = heap.lookup(base)
-        index = (base - spans.base[s]) // spans.elemsize[s]
-        extent = self.gc.scan_extent(s, index)
-        if not extent or not self.memory:
-            return
-        ptr = self.config.ptr_size
-        bits = self.bitmap(s)
-        first = (base - spans.base[s]) // ptr
-        if extent // ptr > len(self.memory):
-            stored = sorted(a for a in self.memory if base <= a < base + extent)
-        else:
-            stored = [a for a in range(base, base + extent, ptr) if a in self.memory]
-        for addr in stored:
-            word = first + (addr - base) // ptr
-            if bits[word >> 2] >> (word & 3) & 1:
-                yield self.memory[addr]
-
 
 _FIXALLOCS = {
     "mcache": "cachealloc",
     "specialfinalizer": "specialfinalizeralloc",
     "specialprofile": "specialprofilealloc",
 }
-_CLASS_OF: dict[int, bytes] = {}
 
 
-def _class_of(classes: Any) -> bytes:
+@lru_cache(maxsize=32)
+def _class_of(classes: SizeClasses) -> bytes:
     """Every small size's class, as one table: a single look-up where Go has two."""
-    table = _CLASS_OF.get(id(classes))
-    if table is None:
-        table = bytes(map(classes.size_to_class, range(classes.max_small_size + 1)))
-        _CLASS_OF[id(classes)] = table
-    return table
+    return bytes(map(classes.size_to_class, range(classes.max_small_size + 1)))

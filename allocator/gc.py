@@ -405,7 +405,7 @@ class Collector:
             raise Throw("scanobject n == 0")
         self.bytes_marked += size
         self.scan_work += self.scan_extent(s, (base - rt.spans.base[s]) // size)
-        for target in rt.pointers_in(base):
+        for target in rt.memory.pointers(base):
             if not base <= target < base + size:
                 self._grey_object(target)
 
@@ -427,7 +427,7 @@ class Collector:
         self._retain(base + (p - base) // size * size)
 
     def _retain(self, base: int) -> None:
-        for target in self.rt.pointers_in(base):
+        for target in self.rt.memory.pointers(base):
             self._grey_object(target)
 
     def mark_new(self, p: int, size: int, scan_size: int) -> None:

@@ -181,7 +181,7 @@ class Malloc(Core):
                 self.spans.bits[s] = LargeBits(typ, data_size, size)
             cache.local_scan += scan
         if self.memory and needzero:
-            self.clear_memory(v, size)
+            self.memory.zero(v, size)
         if self.watched is not None:
             self.watched.allocated(v, None if noscan else typ, data_size)
 

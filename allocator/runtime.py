@@ -157,16 +157,13 @@ class Runtime(Malloc):
         if addr & (self.config.ptr_size - 1):
             raise BadRequest(f"{addr:#x} is not aligned to a word")
         was_empty = not self.memory
-        if value:
-            self.memory[addr] = value
-        else:
-            self.memory.pop(addr, None)
+        self.memory.store(addr, value)
         if was_empty or not self.memory:
             self.phase_changed()
 
     def load(self, addr: int) -> int:
         """What `store` left in a word; 0 for memory never written."""
-        return self.memory.get(addr, 0)
+        return self.memory.load(addr)
 
     # What came of it all.
 

@@ -106,7 +106,7 @@ class Sweeper:
         spans.mark_bits[s] = 0
         rt.arenas.new_bits(nelems)
         if rt.memory and freed:
-            rt.forget_pointers(s)
+            rt.memory.forget(s)
 
         if to_heap or freed == 0:
             if spans.state[s] != IN_USE or spans.sweepgen[s] != sg - 1:
