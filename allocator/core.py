@@ -25,6 +25,7 @@ from allocator.osmem.system import ENOMEM, Errno, System
 from allocator.persistent import GLOBAL, PersistentAlloc
 from allocator.plan import Plan
 from allocator.sampling import FastRand, next_sample, next_sample_no_fp
+from allocator.sizeclasses import SizeClasses
 from allocator.specials import Specials
 from allocator.stack import Stacks
 from allocator.sweep import DONE, Sweeper
