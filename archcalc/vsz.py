@@ -122,8 +122,8 @@ def story(found: Footprint) -> str:
         )
     else:
         words += (
-            "This system is not asked to reserve it: the range is only kept in mind, and VIRT grows with what "
-            "is mapped. Tools that show far more count threads' stacks, libraries and files too."
+            "This system is not asked to reserve it: the range is only kept in mind, and VIRT grows with "
+            "what is mapped. Tools that show far more count threads' stacks, libraries and files too."
         )
     if 16 << 20 < bitmap.mapped < bitmap.planned:
         words += (

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated
+
+import typer
 
 from archcalc import boot, figures
+from archcalc import why as why_of
 from archcalc.boot import Boot, MachineOptions
 from archcalc.cli.machine import (
     BelievedPageSize,
@@ -28,6 +32,13 @@ from archcalc.results import Judged
 from archcalc.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value
 
 FAMILY = "boot"
+
+Why = Annotated[
+    bool,
+    typer.Option(
+        "--why", help="Of a boot that fails: what refused each attempt, and the nearest machine that boots."
+    ),
+]
 
 # Id, what must hold, and why.
 INVARIANTS = (
@@ -92,7 +103,7 @@ RULES = tuple(Rule(id, FAMILY, Severity.ERROR, title, text) for id, title, text 
 class Booted(Judged):
     """The outcome of every boot."""
 
-    def __init__(self, boots: Sequence[Boot], whys: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, boots: Sequence[Boot], whys: Mapping[str, why_of.Why]) -> None:
         self.boots = boots
         self.whys = whys
 
@@ -133,7 +144,7 @@ class Booted(Judged):
             "set": dict(b.figures.sets),
         }
         if b.platform in self.whys:
-            document["why"] = list(self.whys[b.platform])
+            document["why"] = self.whys[b.platform].document()
         return document
 
     def view(self) -> Iterable[Section | Block]:
@@ -175,7 +186,8 @@ class Booted(Judged):
                 if not check.ok:
                     yield Section(f"{b.platform}: {check.id}", (Prose(check.seen),))
             if b.platform in self.whys:
-                yield Section(f"{b.platform}: why", (Prose("\n".join(self.whys[b.platform]), verbatim=True),))
+                lines = self.whys[b.platform].lines()
+                yield Section(f"{b.platform}: why", (Prose("\n".join(lines), verbatim=True),))
         booted = sum(b.death is None for b in self.boots)
         yield Prose(f"{'ok' if self.ok else 'FAILED'}: {booted} of {len(self.boots)} booted")
 
@@ -197,6 +209,7 @@ def command(
     rlimit_data: RlimitData = None,
     overcommit: Overcommit = None,
     ignore_hints: IgnoreHints = False,
+    why: Why = False,
 ) -> Booted:
     """Run mallocinit in a simulated address space.
 
@@ -223,4 +236,9 @@ def command(
     boots = [
         boot.try_boot(figures.compute(profile, given), options) for profile in selected(platforms, profiles)
     ]
-    return Booted(boots, {})
+    whys: dict[str, why_of.Why] = {}
+    for b in boots if why else ():
+        found = why_of.explain_failure(b.figures, options)
+        if found is not None:
+            whys[b.platform] = found
+    return Booted(boots, whys)
