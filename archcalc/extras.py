@@ -10,7 +10,7 @@ from archcalc.errors import Fault, UsageFault
 # What each optional module comes with. pandas is the notebook's own affair.
 EXTRAS = {
     "numpy": "bulk",
-    "pyarrow": "sweep",
+    "pyarrow": "bulk",
     "distributed": "sweep",
     "lief": "verify",
     "elftools": "verify",

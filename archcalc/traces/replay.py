@@ -13,6 +13,8 @@ read and the machine is given the result when it asks. And profile records
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import re
 import time
@@ -34,6 +36,7 @@ from allocator.runtime import Runtime
 from allocator.sweep import DONE
 from allocator.throw import BadRequest, Death
 from archcalc.errors import UsageFault
+from archcalc.traces.columnar import ColumnarFile, is_columnar
 from archcalc.traces.reader import (
     Header,
     TraceFault,
@@ -287,8 +290,6 @@ class Replayer:
         try:
             self._feed(lines[1:])
             for lines in stream:
-                if self.event > self.header.events and not self.ended:
-                    raise self._miscounted(self.event)
                 self._feed(lines)
                 if progress is not None:
                     progress(self.event, self.header.events)
@@ -430,6 +431,8 @@ class Replayer:
                 raise fault(self.name, self.line, shorten(line), "the arena (I) before this")
             if self.ended or self.died:
                 raise fault(self.name, self.line, shorten(line), "the end state, since the run is over")
+            if self.event > self.header.events:
+                raise self._miscounted(self.event)
         try:
             handler(line, parts)
         except (BadRequest, BadType) as broken:
@@ -993,5 +996,29 @@ def replay(
     keep_going: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Replay:
-    """Replays a recording on a machine of the given making. Raises TraceFault for a damaged file."""
-    return Replayer(path, config_for, keep_going).run(progress)
+    """Replays a recording on a machine of the given making. Raises TraceFault for a damaged file.
+
+    Either form of recording; the columnar one needs the extra `bulk`. What comes of it is the same.
+    """
+    with no_garbage_collection():
+        if not is_columnar(path):
+            return Replayer(path, config_for, keep_going).run(progress)
+        from archcalc.traces.runs import ColumnarReplayer, GaveUp
+
+        file = ColumnarFile(path)
+        try:
+            return ColumnarReplayer(file, config_for).run(progress)
+        except GaveUp:
+            return Replayer(path, config_for, keep_going, lambda path: file.lines()).run(progress)
+
+
+@contextlib.contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """A replay makes no reference cycles, but so many objects that Python would always look for some."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

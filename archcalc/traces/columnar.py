@@ -1,0 +1,345 @@
+"""The columnar form of a recording: a Parquet file, one row a record, in the order of the text.
+
+The header line stands in the file's metadata, so row r is line r + 2 of the text. The columns:
+
+| column | what it holds |
+|---|---|
+| `record` | the record's letters; `?` for a line that is none of the format |
+| `request` | of `m s S f x p q Q X`: the fields but the address, as the text has them; a dictionary |
+| `address` | of those records, the address: what was returned, or what was freed |
+| `text` | of all others, the fields; of a `?`, the whole line |
+
+A row has request and address just where they say exactly what the line said; what is written
+unusually goes into `text`. That makes the form lossless both ways, line for line. Rows are
+written and read in groups, and memory stays at one.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archcalc.extras import needed
+from archcalc.traces.reader import Header, fault, parse_header, pieces
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+WHAT = "the columnar form of recordings"
+MAGIC = b"PAR1"
+SUFFIX = ".parquet"
+HEADER_KEY = b"archtrace.header"
+FORM_KEY = b"archtrace.columns"
+FORM = b"1"
+
+RECORDS = (
+    "m", "s", "S", "f", "x", "T", "R", "Y", "F", "I", "p", "u", "k", "z", "P", "y", "g", "r", "b", "w", "e",
+    "v", "M", "O", "U", "V", "q", "Q", "X", "H", "K", "D", "E", "L", "!", "Z", "Zs", "Zb", "?",
+)  # fmt: skip
+CODE = {record: code for code, record in enumerate(RECORDS)}
+OTHER = CODE["?"]
+ENDS_IN_ADDRESS = frozenset("msfxpqQX")
+ROWS = 1 << 18  # of a group
+MAX_KEYS = 1 << 18  # remembered while writing
+DICTIONARY_BYTES = 1 << 24  # of the requests of a group, before they are written out one by one
+
+
+def is_columnar(path: Path) -> bool:
+    """Whether a file is Parquet, by its first bytes. A file that cannot be read is not."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == MAGIC
+    except OSError:
+        return False
+
+
+def schema(header_line: str | None = None) -> pa.Schema:
+    """The columns, with a header line as the file's metadata where one is given."""
+    pa = needed("pyarrow", WHAT)
+    words = pa.dictionary(pa.int32(), pa.string())
+    fields = [
+        pa.field("record", words, nullable=False),
+        pa.field("request", words),
+        pa.field("address", pa.uint64()),
+        pa.field("text", pa.string()),
+    ]
+    metadata = None
+    if header_line is not None:
+        metadata = {HEADER_KEY: header_line.encode(), FORM_KEY: FORM}
+    return pa.schema(fields, metadata)
+
+
+# From lines to rows.
+
+
+def _address(text: str) -> int | None:
+    """An address written as recordings write it; None for anything else."""
+    if 0 < len(text) <= 16:
+        try:
+            value = int(text, 16)
+        except ValueError:
+            return None
+        if f"{value:x}" == text:
+            return value
+    return None
+
+
+class Rows:
+    """Lines on their way to a file, as columns. Records and requests are numbers of words."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Starts the next group."""
+        # The record and the request of a line, by the line without its last field.
+        self._known: dict[str, tuple[int, int] | None] = {}
+        self._requests: dict[str, int] = {}
+        self.record: list[int] = []
+        self.request: list[int | None] = []
+        self.address: list[int | None] = []
+        self.text: list[str | None] = []
+
+    def __len__(self) -> int:
+        return len(self.record)
+
+    def add(self, line: str) -> None:
+        """One line."""
+        key, _, last = line.rpartition(" ")
+        known = self._known
+        try:
+            found = known[key]
+        except KeyError:
+            if len(known) > MAX_KEYS:
+                known.clear()
+            kind, space, request = key.partition(" ")
+            found = (CODE[kind], self._number(request)) if space and kind in ENDS_IN_ADDRESS else None
+            known[key] = found
+        address = None
+        if found is not None:
+            address = _address(last)
+        elif line[:2] == "S ":
+            first, space, request = line[2:].partition(" ")
+            address = _address(first)
+            if space and address is not None:
+                found = CODE["S"], self._number(request)
+        if found is not None and address is not None:
+            self.record.append(found[0])
+            self.request.append(found[1])
+            self.address.append(address)
+            self.text.append(None)
+            return
+        kind, space, rest = line.partition(" ")
+        code = CODE.get(kind, OTHER)
+        self.record.append(code)
+        self.request.append(None)
+        self.address.append(None)
+        self.text.append(line if code == OTHER else rest if space else None)
+
+    def _number(self, request: str) -> int:
+        return self._requests.setdefault(request, len(self._requests))
+
+    def batch(self, to: pa.Schema) -> pa.RecordBatch:
+        """The lines as one batch."""
+        pa = needed("pyarrow", WHAT)
+        columns = [
+            pa.DictionaryArray.from_arrays(pa.array(self.record, pa.int32()), pa.array(RECORDS)),
+            pa.DictionaryArray.from_arrays(
+                pa.array(self.request, pa.int32()), pa.array(list(self._requests), pa.string())
+            ),
+            pa.array(self.address, pa.uint64()),
+            pa.array(self.text, pa.string()),
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=to)
+
+
+def write(path: Path, header_line: str, lines: Iterator[Sequence[str]]) -> int:
+    """Writes the lines behind a header line, a group of rows at a time, whole or not at all; how many."""
+    pq = needed("pyarrow.parquet", WHAT)
+    to = schema(header_line)
+    count = 0
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent or Path("."))
+    try:
+        with (
+            os.fdopen(handle, "wb") as raw,
+            pq.ParquetWriter(
+                raw,
+                to,
+                compression="zstd",
+                use_dictionary=["record", "request"],
+                dictionary_pagesize_limit=DICTIONARY_BYTES,
+                write_statistics=["address"],
+                write_page_checksum=True,
+            ) as out,
+        ):
+            rows = Rows()
+            for piece in lines:
+                for line in piece:
+                    rows.add(line)
+                    if len(rows) == ROWS:
+                        out.write_batch(rows.batch(to), row_group_size=ROWS)
+                        count += ROWS
+                        rows.clear()
+            if len(rows):
+                out.write_batch(rows.batch(to), row_group_size=ROWS)
+                count += len(rows)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        if os.path.exists(name):
+            os.unlink(name)
+        raise
+    return count
+
+
+# From rows to lines.
+
+
+class ColumnarFile:
+    """A columnar recording, opened. Raises TraceFault for a file that is none, or is damaged."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = str(path)
+        pq = needed("pyarrow.parquet", WHAT)
+        self._file = self._guarded(
+            lambda: pq.ParquetFile(path, page_checksum_verification=True, memory_map=False), 0
+        )
+        found = self._file.schema_arrow
+        metadata = found.metadata or {}
+        if HEADER_KEY not in metadata or metadata.get(FORM_KEY) != FORM or not found.equals(schema()):
+            raise fault(self.name, 0, "a Parquet file that is no recording", "one of archcalc trace convert")
+        self.header_line = self._text(metadata[HEADER_KEY])
+        self.rows: int = self._file.metadata.num_rows
+
+    def header(self) -> Header:
+        """The header, or TraceFault."""
+        return parse_header(self.name, self.header_line)
+
+    def _text(self, data: bytes) -> str:
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            raise fault(self.name, 1, "a header that is no UTF-8") from None
+        if "\n" in text:
+            raise fault(self.name, 1, "a header of more than one line")
+        return text
+
+    def _guarded(self, work: Callable[[], Any], line: int) -> Any:
+        """Whatever the library finds wrong, as a fault of the file near that line."""
+        pa = needed("pyarrow", WHAT)
+        try:
+            return work()
+        except (pa.ArrowException, OSError, ValueError, UnicodeDecodeError) as broken:
+            words = " ".join(str(broken).split())
+            raise fault(
+                self.name, line, f"a Parquet file that is damaged or cut short ({words[:200]})"
+            ) from None
+
+    def batches(self, columns: Sequence[str] | None = None, rows: int = ROWS) -> Iterator[pa.RecordBatch]:
+        """The rows, so many at a time, with all columns or only some."""
+        found = self._file.iter_batches(batch_size=rows, columns=columns, use_threads=True)
+        line = 2
+        while True:
+            batch = self._guarded(lambda: next(found, None), line)
+            if batch is None:
+                return
+            if columns is None:
+                self._guarded(functools.partial(batch.validate, full=True), line)
+            line += batch.num_rows
+            yield batch
+
+    def lines(self) -> Iterator[list[str]]:
+        """The text's lines, the header first."""
+        yield [self.header_line]
+        for batch in self.batches():
+            yield lines_of(batch)
+
+
+def lines_of(batch: pa.RecordBatch) -> list[str]:
+    """The lines that the rows say."""
+    records, requests, addresses, texts = batch.columns
+    numbers = addresses.fill_null(0).to_numpy().tolist()  # read only where there is a request
+    return list(map(line_of, _words(records), _words(requests), numbers, texts.to_pylist()))
+
+
+def _words(column: pa.DictionaryArray) -> list[str | None]:
+    """A dictionary's column as words; its own conversion makes an object of the library's for each."""
+    words = [*column.dictionary.to_pylist(), None]
+    return [words[i] for i in column.indices.fill_null(len(words) - 1).to_numpy().tolist()]
+
+
+def line_of(record: str | None, request: str | None, address: int, text: str | None) -> str:
+    """The line that a row says."""
+    if request is not None:
+        return f"S {address:x} {request}" if record == "S" else f"{record} {request} {address:x}"
+    if record == "?":
+        return text or ""
+    return record or "" if text is None else f"{record} {text}"
+
+
+# Either form.
+
+
+def lines(path: Path) -> Iterator[list[str]]:
+    """The lines of a recording in either form, some at a time, the header first."""
+    if is_columnar(path):
+        return ColumnarFile(path).lines()
+    return pieces(path)
+
+
+def header_of(path: Path) -> Header:
+    """The header of a recording in either form."""
+    for piece in lines(path):
+        return parse_header(str(path), piece[0])
+    raise fault(str(path), 1, "an empty file", "a recording")
+
+
+def convert(source: Path, target: Path) -> int:
+    """Writes a recording in the form that the target's name asks for. Returns how many lines it has.
+
+    `*.parquet` is columnar, everything else gzip'd text. Raises TraceFault for a damaged source.
+    """
+    stream = lines(source)
+    try:
+        first = next(stream)
+    except StopIteration:
+        raise fault(str(source), 1, "an empty file", "a recording") from None
+    parse_header(str(source), first[0])
+
+    def body() -> Iterator[Sequence[str]]:
+        yield first[1:]
+        yield from stream
+
+    if target.suffix == SUFFIX:
+        return 1 + write(target, first[0], body())
+    return 1 + write_text(target, first[0], body())
+
+
+def write_text(path: Path, header_line: str, lines: Iterator[Sequence[str]]) -> int:
+    """Writes gzip'd text, whole or not at all. Returns how many lines follow the header."""
+    import gzip
+
+    count = 0
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent or Path("."))
+    try:
+        with (
+            os.fdopen(handle, "wb") as raw,
+            gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=6, mtime=0) as out,
+        ):
+            out.write(header_line.encode() + b"\n")
+            for piece in lines:
+                if piece:
+                    out.write(("\n".join(piece) + "\n").encode())
+                    count += len(piece)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        if os.path.exists(name):
+            os.unlink(name)
+        raise
+    return count

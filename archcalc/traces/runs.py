@@ -1,0 +1,702 @@
+"""Replaying the columnar form: runs of ordinary allocations are compared at once.
+
+An allocation that fits into a span at hand touches little: its place (a size class of an
+mcache), the tiny block, and the heap bitmap of its object. So allocations of one place may wait,
+whatever happens elsewhere, until something needs that place: its next span, a flush of the
+mcache, the end. Then all that wait are compared together, as an arithmetic sequence of
+addresses, and their bitmaps are laid down as rows of a matrix. Every other record is carried out
+in the file's order by the replayer of the text form.
+
+What is accepted here the text replay accepts too, with the same machine afterwards. Where anything
+does not fit, this one gives up (`GaveUp`) and the rows are replayed again as lines, which finds
+out what differs, and says so in the same words.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from allocator.gc import MARK_TERMINATION
+from allocator.heap_bitmap import NOTHING, PAIR, BadType, Stamp
+from allocator.mcache import CachedSpan, MCache
+from allocator.throw import Death
+from archcalc.errors import UsageFault
+from archcalc.extras import needed
+from archcalc.traces.columnar import CODE, MAX_KEYS, RECORDS, WHAT, ColumnarFile, line_of
+from archcalc.traces.reader import Header, decimal
+from archcalc.traces.replay import Replay, Replayer, Stop
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from allocator.config import Config
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+M, F, X, I, P = (CODE[record] for record in "mfxIP")  # noqa: E741 - the record's own letter
+BARRIERS = frozenset(CODE[record] for record in ("u", "g", "!", "Z"))
+SPECIALS = {"specialfinalizer": 0, "specialprofile": 1}
+OWN_CODES = frozenset(CODE[record] for record in "MOUVqQXHKDELb")
+
+MAX_SIZE = 32768  # bytes, of the objects that have a size class
+MAX_CACHES = 512  # more than there can be
+NO_BLOCK = 99  # stands for tiny_offset where there is no tiny block: nothing fits, anything is smaller
+
+# What kind of allocation a key is; OTHER needs no place, of UNKNOWN it is not known.
+OTHER, UNKNOWN, NOSCAN, SCAN, TINY_NEW, TINY_FIT = range(6)
+
+
+class GaveUp(Exception):
+    """Something is not as it should be; the text replay says what."""
+
+
+class Place:
+    """A size class of an mcache, with the stamps that its objects leave in the bitmap (`_tables`).
+
+    Stamp 0 stands for an object without pointers; `how` is NOTHING as long as there is no other.
+    """
+
+    def __init__(self, cache: MCache, sizeclass: int) -> None:
+        self.cache = cache
+        self.cached: CachedSpan = cache.alloc[sizeclass]
+        self.how = NOTHING
+        self.stamps: list[Stamp] = [Stamp(NOTHING)]
+        self.numbers: dict[int, int] = {}
+        self.tables: list[tuple[Array, Array]] | None = None
+
+    def stamp(self, mark: Stamp) -> int:
+        """The number of a stamp."""
+        number = self.numbers.get(id(mark))
+        if number is None:
+            number = self.numbers[id(mark)] = len(self.stamps)
+            self.stamps.append(mark)
+            self.how = mark.how or self.how
+            self.tables = None
+        return number
+
+
+class Key(NamedTuple):
+    """What allocations with equal fields have in common. `size` and `scan` are bytes."""
+
+    kind: int
+    place: int = -1
+    cache: int = -1
+    size: int = 0
+    scan: int = 0
+    stamp: int = 0
+    step: int = 0
+    fast: bool = False
+
+
+class ColumnarReplayer(Replayer):
+    """Carries out a columnar recording. Raises GaveUp where it is not reproduced, or cannot be read."""
+
+    def __init__(self, file: ColumnarFile, config_for: Callable[[Header], Config]) -> None:
+        super().__init__(file.path, config_for)
+        self.np = needed("numpy", WHAT)
+        self.file = file
+        self.keys: dict[str, Key] = {}
+        self.places: list[Place] = []
+        self.place_of: dict[tuple[int, int], int] = {}
+
+    def run(self, progress: Callable[[int, int], None] | None = None) -> Replay:
+        """Replays the file."""
+        started = time.perf_counter()
+        self._begin(self.file.header_line)
+        done = 0
+        try:
+            for batch in self.file.batches():
+                self._batch(batch)
+                done = self.event
+                if progress is not None:
+                    progress(done, self.header.events)
+            self._finish()
+        except KeyboardInterrupt:
+            # Allocations of this batch may wait still; those of the batches before are sure.
+            self.result.interrupted = True
+            result = self._sum_up(started)
+            result.events = min(done, result.events)
+            return result
+        except (Stop, UsageFault, Death) as end:
+            raise GaveUp from end
+        return self._sum_up(started)
+
+    def _batch(self, batch: pa.RecordBatch) -> None:
+        np = self.np
+        part = Columns(batch, np)
+        n = len(part.code)
+        start = 0
+        if not self.booted:
+            boots = np.flatnonzero(part.code == I)
+            start = int(boots[0]) + 1 if len(boots) else n
+            self._line_by_line(part, 0, start)
+        while start < n and not self.booted:
+            self._line_by_line(part, start, n)
+            start = n
+        if start < n:
+            # An mcache that comes into being is known from the next part on.
+            mcache = part.words.index("mcache") if "mcache" in part.words else -1
+            news = np.flatnonzero((part.code[start:] == F) & (part.request[start:] == mcache))
+            if len(news):
+                cut = start + int(news[-1]) + 1
+                Part(self, part, start, cut).run()
+                start = cut
+        if start < n:
+            Part(self, part, start, n).run()
+
+    def _line_by_line(self, part: Columns, start: int, end: int) -> None:
+        first = self.line + 1
+        for at, line in enumerate(part.lines(self.np.arange(start, end))):
+            self.line = first + at
+            if line[:1] in _OWN_LETTERS:
+                self._own(line)
+            else:
+                self._event(line)
+
+    # What is known of keys.
+
+    def key(self, request: str | None) -> Key:
+        """What is known of an allocation's fields."""
+        key = self.keys.get(request or "")
+        if key is None:
+            try:
+                key = self._learn_key(request or "")
+            except (ValueError, LookupError, BadType, Death):
+                key = Key(UNKNOWN)
+            # What is not known now may be so later: an mcache that is still to come.
+            if key.kind != UNKNOWN and len(self.keys) < MAX_KEYS:
+                self.keys[request or ""] = key
+        return key
+
+    def _learn_key(self, request: str) -> Key:
+        """ValueError and all that a type can be refused with where it is no ordinary allocation's."""
+        rt = self.rt
+        config = rt.config
+        words = request.split(" ")
+        size = decimal(words[0])
+        if size == 0 or size > config.max_small_size:
+            return Key(OTHER)
+        _, number, flags, cache_id = words
+        typ = None if number == "-" else self.types[decimal(number)]
+        cache = rt.caches[decimal(cache_id)]
+        noscan = typ is None or typ.noscan
+        asked = ("n" if noscan else "") + ("z" if "z" in flags else "")
+        if flags == ".":
+            flags = ""
+        rest = flags.removeprefix(asked)
+        helped = rest.endswith("h")
+        rest = rest.removesuffix("h")
+        kind, scan, stamp = NOSCAN, 0, 0
+        if noscan and size < config.tiny_size:
+            sizeclass = config.tiny_size_class
+            kind = {"t": TINY_NEW, "ct": TINY_FIT}.get(rest, UNKNOWN)
+        elif rest:
+            kind = UNKNOWN
+        elif typ is None or noscan:
+            sizeclass = rt.class_of[size]
+        else:
+            plan = rt.plan(typ, size)
+            kind, scan, sizeclass = SCAN, plan.scan, plan.sizeclass
+        if (
+            kind == UNKNOWN
+            or not flags.startswith(asked)
+            or (config.tiny_size, config.max_small_size) != (16, MAX_SIZE)
+        ):
+            return Key(UNKNOWN)
+        place = self._place(cache, sizeclass)
+        if kind == SCAN:
+            stamp = self.places[place].stamp(plan.stamp)
+        return Key(kind, place, cache.id, size, scan, stamp, cache.alloc[sizeclass].size, not helped)
+
+    def _place(self, cache: MCache, sizeclass: int) -> int:
+        number = self.place_of.get((cache.id, sizeclass))
+        if number is None:
+            number = self.place_of[cache.id, sizeclass] = len(self.places)
+            self.places.append(Place(cache, sizeclass))
+        return number
+
+
+_OWN_LETTERS = frozenset(RECORDS[code] for code in OWN_CODES)
+
+
+class Columns:
+    """A batch's columns as arrays. `request` is a place in `words`, whose last stands for none."""
+
+    def __init__(self, batch: pa.RecordBatch, np: Any) -> None:
+        record, request, address, self.text = batch.columns
+        codes = [CODE.get(word, CODE["?"]) for word in record.dictionary.to_pylist()] or [0]
+        self.code = np.array(codes, np.uint8)[record.indices.to_numpy()]
+        self.words: list[str | None] = [*request.dictionary.to_pylist(), None]
+        self.request = request.indices.fill_null(len(self.words) - 1).to_numpy()
+        self.address = address.fill_null(0).to_numpy()
+
+    def lines(self, rows: Array) -> list[str]:
+        """The lines of some rows."""
+        words = self.words
+        return [
+            line_of(RECORDS[code], words[request], address, text)
+            for code, request, address, text in zip(
+                self.code[rows].tolist(),
+                self.request[rows].tolist(),
+                self.address[rows].tolist(),
+                self.text.take(rows).to_pylist(),
+                strict=True,
+            )
+        ]
+
+
+class Part:
+    """Rows of a batch during which no mcache is made."""
+
+    def __init__(self, replayer: ColumnarReplayer, columns: Columns, start: int, end: int) -> None:
+        self.replayer = replayer
+        self.rt = replayer.rt
+        self.np = replayer.np
+        self.columns = columns
+        self.start = start
+        self.code = columns.code[start:end]
+        self.request = columns.request[start:end]
+        self.n = end - start
+        # All requests of the batch are looked at; most occur in this part, and the last is none.
+        self.keys = [replayer.key(word) for word in columns.words]
+        self._classify()
+        self._sort()
+        self._tiny()
+        self._specials()
+
+    def _of_keys(self, values: Iterable[Any], type: Any) -> Array:
+        """Something of each key, as an array to look up by request."""
+        found: Array = self.np.fromiter(values, type, len(self.keys))
+        return found
+
+    # Before anything is carried out: which rows are ordinary, and where they belong.
+
+    def _classify(self) -> None:
+        """The allocations of the part, `rows`, and which of all rows are ordinary."""
+        np, columns = self.np, self.columns
+        is_malloc = self.code == M
+        self.rows = rows = np.flatnonzero(is_malloc)
+        self.key = self.request[rows]
+        self.address = columns.address[self.start : self.start + self.n][rows]
+        fast = self._of_keys((key.fast for key in self.keys), bool)
+        ordinary = np.zeros(self.n, bool)
+        # What stands behind records of the allocator's own belongs to the event that causes them;
+        # whether that is so for the first row is known.
+        follows = np.empty(self.n, bool)
+        follows[0] = not self.replayer.pending
+        follows[1:] = is_malloc[:-1]
+        ordinary[rows] = fast[self.key]
+        specials = np.flatnonzero(self.code == F)
+        if len(specials):
+            which = self._of_keys((SPECIALS.get(word or "", -1) for word in columns.words), np.int8)
+            which = which[self.request[specials]]
+            self.which = which
+            ordinary[specials] = which >= 0
+            # Of records of specials, what stands before the first of them counts.
+            latest = np.arange(self.n)
+            latest[specials] = -1
+            latest = np.maximum.accumulate(latest)
+            follows[1:] = np.where(latest[:-1] < 0, follows[0], is_malloc[latest[:-1]])
+        ordinary &= follows
+        self.ordinary = ordinary
+        self.specials = specials
+        self.slow = np.flatnonzero(~ordinary)
+
+    def _sort(self) -> None:
+        """The allocations by place, in order; `at` is how far a place's have been carried out."""
+        np = self.np
+        count = len(self.replayer.places)
+        # What fitted into a tiny block takes no object of the class, nor does what has no class.
+        by_key = (k.place if NOSCAN <= k.kind < TINY_FIT else count for k in self.keys)
+        place = self._of_keys(by_key, np.uint8 if count < 256 else np.uint16)[self.key]
+        order = np.argsort(place, kind="stable")
+        ends = np.cumsum(np.bincount(place, minlength=count + 1))
+        self.ends: list[int] = ends.tolist()
+        self.at: list[int] = [0, *self.ends[:-1]]
+        self.order = order
+        self.sorted_key = self.key[order]
+        self.sorted_address = address = self.address[order]
+        steps = self._of_keys((k.step for k in self.keys), np.uint64)
+        # The ranks at which the sequence of addresses does not go on.
+        breaks = np.flatnonzero(address[1:] - address[:-1] != steps[self.sorted_key[1:]])
+        self.breaks: list[int] = (breaks + 1).tolist()
+        self.stamps = self._of_keys((k.stamp for k in self.keys), np.int32)
+
+    def _tiny(self) -> None:
+        """The tiny allocations of each mcache, in order."""
+        np, keys = self.np, self.keys
+        self.tiny: dict[int, _Tiny] = {}
+        tiny = self._of_keys((k.kind >= TINY_NEW for k in keys), bool)
+        mine = np.flatnonzero(tiny[self.key]) if tiny.any() else ()
+        if not len(mine):
+            return
+        key = self.key[mine]
+        rows, addresses = self.rows[mine], self.address[mine]
+        fits = self._of_keys((k.kind == TINY_FIT for k in keys), bool)[key]
+        sizes = self._of_keys((k.size for k in keys), np.int32)[key]
+        caches = self._of_keys((k.cache for k in keys), np.int32)
+        present = {k.cache for k in keys if k.kind >= TINY_NEW}
+        for number in present:
+            own = slice(None) if len(present) == 1 else caches[key] == number
+            self.tiny[number] = _Tiny(
+                np, self.rt.caches[number], rows[own], sizes[own], addresses[own], fits[own]
+            )
+
+    def _specials(self) -> None:
+        """The ordinary records of specials, by kind, in order."""
+        rows = self.specials
+        self.waiting: list[tuple[str, list[int], list[int]]] = []
+        self.reached = [0] * len(SPECIALS)
+        if not len(rows):
+            return
+        addresses = self.columns.address[self.start : self.start + self.n][rows]
+        for name, number in SPECIALS.items():
+            own = (self.which == number) & self.ordinary[rows]
+            self.waiting.append((name, rows[own].tolist(), addresses[own].tolist()))
+
+    def _counts(self) -> None:
+        """What the counters of each mcache gain between one row out of the ordinary and the next."""
+        np = self.np
+        before = np.searchsorted(self.rows, self.slow)  # allocations before each
+        self.before = before
+        self.gains: list[tuple[int, int, int]] = []  # place in slow, mcache, bytes; in order
+        self.running: list[int] | None = None
+        scan = self._of_keys((k.scan if k.fast else 0 for k in self.keys), np.int64)[self.key]
+        # Those that are ordinary but for where they stand count for themselves.
+        inside = before[before < len(self.rows)]
+        scan[inside[self.rows[inside] == self.slow[: len(inside)]]] = 0
+        if len(self.rt.caches) < 2:
+            totals = np.zeros(len(scan) + 1, np.int64)
+            np.cumsum(scan, out=totals[1:])
+            self.gained: list[int] = np.diff(totals[np.append(before, len(scan))], prepend=0).tolist()
+            return
+        self.gained = []
+        cache = self._of_keys((k.cache for k in self.keys), np.int64)[self.key]
+        segment = np.repeat(np.arange(len(self.slow) + 1), np.diff(before, prepend=0, append=len(self.rows)))
+        pair, weights = (segment * MAX_CACHES + cache)[scan > 0], scan[scan > 0]
+        if len(pair):
+            order = np.argsort(pair, kind="stable")
+            pair, weights = pair[order], weights[order]
+            starts = np.flatnonzero(np.concatenate(([True], pair[1:] != pair[:-1])))
+            sums = np.add.reduceat(weights, starts).tolist()
+            at, number = divmod(pair[starts], MAX_CACHES)
+            self.gains = list(zip(at.tolist(), number.tolist(), sums, strict=True))
+        # The mcache of the allocation right before, if it was an ordinary one: the P that runs.
+        ordinary = np.append(self.ordinary[self.rows], False)
+        latest = np.where(ordinary, np.append(cache, -1), -1)
+        self.running = latest[before - 1].tolist()
+
+    # Carrying it out.
+
+    def run(self) -> None:
+        """All rows."""
+        replayer, rt = self.replayer, self.rt
+        self._counts()
+        slow = self.slow
+        codes = self.code[slow].tolist()
+        lines = self.columns.lines(slow + self.start)
+        before = self.before.tolist()
+        requests = self.request[slow].tolist()
+        caches = rt.caches
+        first = replayer.line + 1
+        gains = iter(self.gains)
+        gain = next(gains, None)
+        running = self.running
+        terminating = 0 if rt.gc.phase == MARK_TERMINATION else -1
+        for at, (i, code, line) in enumerate(zip(slow.tolist(), codes, lines, strict=True)):
+            if running is None:
+                if self.gained[at]:
+                    caches[0].local_scan += self.gained[at]
+            else:
+                while gain is not None and gain[0] <= at:
+                    caches[gain[1]].local_scan += gain[2]
+                    gain = next(gains, None)
+                if running[at] >= 0:
+                    rt.cache = caches[running[at]]
+            replayer.line = first + i
+            if code in OWN_CODES:
+                replayer._own(line)
+                continue
+            if code == M:
+                self._reach(self.keys[requests[at]], before[at], i)
+            elif code in BARRIERS:
+                self._reach_all(i)
+            elif code in (F, X):
+                self._reach_specials(i)
+            elif code == P:
+                self._no_malloc(terminating, i)
+            replayer._event(line)
+            if code == P:
+                terminating = i if rt.gc.phase == MARK_TERMINATION else -1
+            elif line[:1] == "g":
+                self._no_stale_spans()
+        self._reach_all(self.n)
+        self._no_malloc(terminating, self.n)
+        if running is None:
+            if self.gained[-1]:
+                caches[0].local_scan += self.gained[-1]
+        else:
+            while gain is not None:
+                caches[gain[1]].local_scan += gain[2]
+                gain = next(gains, None)
+        replayer.line = first + self.n - 1
+
+    def _no_malloc(self, since: int, until: int) -> None:
+        """Allocating is not possible in mark termination; if a recording has it, line by line, then."""
+        if since >= 0 and self.np.any(self.code[since:until] == M):
+            raise GaveUp
+
+    def _no_stale_spans(self) -> None:
+        """A sweep phase finds no span in an mcache; if it does, everything's order matters."""
+        spans, sweepgen = self.rt.spans, self.rt.heap.sweepgen
+        for cache in self.rt.caches:
+            for cached in cache.alloc:
+                if cached.span >= 0 and spans.sweepgen[cached.span] != sweepgen:
+                    raise GaveUp
+
+    def _reach(self, key: Key, turn: int, row: int) -> None:
+        """Carries out what comes before a row at its place; it is allocation number `turn` of the part."""
+        kind, place = key.kind, key.place
+        if kind == UNKNOWN:
+            self._reach_all(row)
+        elif kind != OTHER:
+            if kind >= TINY_NEW:
+                tiny = self.tiny[key.cache]
+                tiny.reach(row)
+                tiny.skip()
+            # What should have fitted into the tiny block, and does not, takes an object here.
+            rank = self._rank(place, turn)
+            self._take(place, rank)
+            if kind != TINY_FIT:
+                self.at[place] = rank + 1
+
+    def _rank(self, place: int, turn: int) -> int:
+        """How far a place's allocations come before allocation number `turn`."""
+        a, b = self.at[place], self.ends[place]
+        return a + int(self.order[a:b].searchsorted(turn))
+
+    def _reach_all(self, row: int) -> None:
+        """Carries out all that comes before a row."""
+        for tiny in self.tiny.values():
+            tiny.reach(row)
+        turn = len(self.rows) if row >= self.n else int(self.rows.searchsorted(row))
+        for place in range(len(self.replayer.places)):
+            if place < len(self.at) - 1 and self.at[place] < self.ends[place]:
+                self._take(place, self._rank(place, turn))
+        self._reach_specials(row)
+
+    def _reach_specials(self, row: int) -> None:
+        """Carries out the records of specials before a row (fixalloc)."""
+        rt = self.rt
+        for number, (name, rows, addresses) in enumerate(self.waiting):
+            a = self.reached[number]
+            b = bisect_left(rows, row, a)
+            if a == b:
+                continue
+            self.reached[number] = b
+            wanted = addresses[a:b]
+            source = rt.specialfinalizeralloc if name == "specialfinalizer" else rt.specialprofilealloc
+            free = source.free_list
+            used = min(len(free), len(wanted))
+            given = free[len(free) - used :][::-1]
+            new = len(wanted) - used
+            given += range(source.chunk, source.chunk + new * source.size, source.size)
+            if new * source.size > source.nchunk or given != wanted:
+                raise GaveUp
+            del free[len(free) - used :]
+            source.chunk += new * source.size
+            source.nchunk -= new * source.size
+            source.inuse += len(wanted) * source.size
+            self.replayer.records[name].update(wanted)
+
+    def _take(self, number: int, upto: int) -> None:
+        """Hands out the objects of a place up to a rank, and compares their addresses."""
+        a = self.at[number]
+        n = upto - a
+        if n <= 0:
+            return
+        self.at[number] = upto
+        place = self.replayer.places[number]
+        cached = place.cached
+        v = cached.next
+        end = v + n * cached.size
+        objects: Any
+        if end <= cached.end and int(self.sorted_address[a]) == v and self._unbroken(a, upto):
+            cached.next = end
+            first = (v - cached.base) // cached.size
+            objects = slice(first, first + n)
+        else:
+            objects = self._take_scattered(cached, self.sorted_address[a:upto])
+        if place.how != NOTHING or cached.bits is not None:
+            self._stamp(place, objects, self.stamps[self.sorted_key[a:upto]])
+
+    def _unbroken(self, a: int, b: int) -> bool:
+        """Whether the addresses from rank a to b go on in equal steps."""
+        breaks = self.breaks
+        at = bisect_right(breaks, a)
+        return at == len(breaks) or breaks[at] >= b
+
+    def _take_scattered(self, cached: CachedSpan, addresses: Array) -> Array:
+        """Hands out objects of a span that was swept, where free ones lie between others."""
+        np, spans = self.np, self.rt.spans
+        s = cached.span
+        if s < 0:
+            raise GaveUp
+        cached.sync(spans)
+        nelems, index, size, base = spans.nelems[s], spans.free_index[s], cached.size, cached.base
+        taken = spans.alloc_bits[s] & ((1 << nelems) - 1)
+        packed = np.frombuffer(taken.to_bytes((nelems + 7) // 8, "little"), np.uint8)
+        free: Array = np.flatnonzero(np.unpackbits(packed, bitorder="little")[index:nelems] == 0) + index
+        n = len(addresses)
+        expected = free[:n].astype(np.uint64) * np.uint64(size) + np.uint64(base)
+        if not np.array_equal(addresses, expected):
+            raise GaveUp
+        last = int(free[n - 1])
+        spans.alloc_count[s] += n
+        spans.free_index[s] = last + 1
+        cached.start = cached.next = base + (last + 1) * size
+        rest = free[n - 1 :]
+        gaps = np.flatnonzero(rest[1:] - rest[:-1] != 1)
+        cached.end = base + (int(rest[gaps[0]] if len(gaps) else rest[-1]) + 1) * size
+        return free[:n]
+
+    # Heap bitmaps.
+
+    def _stamp(self, place: Place, objects: Any, stamps: Array) -> None:
+        """Lays down the stamps of objects of one span; `objects`, a slice or an array, are their numbers."""
+        np, rt = self.np, self.rt
+        cached = place.cached
+        if cached.bits is None:
+            if place.how == NOTHING or not stamps.any():
+                return
+            rt.open_bits(cached)
+        assert cached.bits is not None
+        view = np.frombuffer(cached.bits, np.uint8)
+        words = cached.size >> rt.word_shift
+        if words == 1:
+            return
+        if place.tables is None:
+            place.tables = _tables(np, place, words)
+        if words & 3 == 0:
+            keep, body = place.tables[0]
+            length = words >> 2
+            rows = view[: len(view) // length * length].reshape(-1, length) if length > 1 else view
+            rows[objects] = rows[objects] & keep.take(stamps, 0) | body.take(stamps, 0)
+            return
+        # Two objects share the byte in the middle, and neither touches the other's bits.
+        length = words >> 2
+        for odd, (keep, body) in enumerate(place.tables):
+            if isinstance(objects, slice):
+                skip = (objects.start & 1) ^ odd
+                which = stamps[skip::2]
+                start = (objects.start + skip) * words >> 2
+                starts: Any = np.arange(len(which)) * (words >> 1) + start
+                at: Any = slice(start, start + len(which))
+            else:
+                mine = (objects & 1) == odd
+                which = stamps[mine]
+                starts = at = objects[mine] * words >> 2
+            if length:
+                at = starts[:, None] + np.arange(length + 1)
+            view[at] = view[at] & keep.take(which, 0) | body.take(which, 0)
+
+
+def _tables(np: Any, place: Place, words: int) -> list[tuple[Array, Array]]:
+    """A place's stamps as arrays: the bits that each leaves as they were, and those that it sets.
+
+    A row a stamp, row 0 for objects without pointers, which clear the bits of their first word.
+    Where two objects share a byte there are two tables, for those in the first half of their
+    first byte and in the second.
+    """
+    marks = place.stamps[1:]
+    if words & 3 == 0:
+        length = words >> 2
+        rows = [(b"\xee" + b"\xff" * (length - 1), bytes(length))]
+        rows += [(bytes(length), mark.body) for mark in marks]
+        return [_table(np, rows)]
+    length = (words >> 2) + 1
+    first = [(b"\xee" + b"\xff" * (length - 1), bytes(length))]
+    second = [(b"\xbb" + b"\xff" * (length - 1), bytes(length))]
+    for mark in marks:
+        if mark.how == PAIR:
+            first.append((bytes((~mark.clear & 0xFF,)), bytes((mark.tail,))))
+            second.append((bytes((~(mark.clear << 2) & 0xFF,)), bytes((mark.tail << 2 & 0xFF,))))
+        else:
+            inner = length - 1
+            first.append((bytes(inner) + bytes((0xCC,)), mark.body + bytes((mark.tail,))))
+            second.append((bytes((~(0x13 << 2) & 0xFF,)) + bytes(inner), bytes((mark.head,)) + mark.rest))
+    return [_table(np, first), _table(np, second)]
+
+
+def _table(np: Any, rows: list[tuple[bytes, bytes]]) -> tuple[Array, Array]:
+    """Rows of two kinds of bytes as two matrices, or as two lists where a row is one byte."""
+    found = []
+    for part in (0, 1):
+        flat = np.frombuffer(b"".join(row[part] for row in rows), np.uint8)
+        found.append(flat.reshape(len(rows), -1) if len(flat) > len(rows) else flat)
+    return found[0], found[1]
+
+
+class _Tiny:
+    """An mcache's tiny allocations in a part, in order, and how far they have been carried out.
+
+    What fits goes to the open block, aligned for its size. What does not fit takes a new block,
+    which is the open one from then on if it has more room left than the old one: so between two
+    that fit, the open block's offset only becomes smaller, to the least size so far.
+    """
+
+    def __init__(
+        self, np: Any, cache: MCache, rows: Array, sizes: Array, addresses: Array, fits: Array
+    ) -> None:
+        self.np = np
+        self.cache = cache
+        self.rows = rows
+        self.sizes = sizes
+        self.addresses = addresses
+        self.fits = fits
+        self.at = 0
+
+    def skip(self) -> None:
+        """The next one is carried out elsewhere."""
+        self.at += 1
+
+    def reach(self, row: int) -> None:
+        """Carries out those before a row."""
+        np, cache = self.np, self.cache
+        a, b = self.at, int(np.searchsorted(self.rows, row))
+        if a >= b:
+            return
+        self.at = b
+        sizes, addresses, fits = self.sizes[a:b], self.addresses[a:b], self.fits[a:b]
+        n = b - a
+        offset = cache.tiny_offset if cache.tiny else NO_BLOCK
+        inside = (addresses & np.uint64(15)).astype(np.int64)
+        # Offsets after each: a falling minimum that starts anew at each that fits.
+        lowered = np.cumsum(fits) * 128
+        falling = np.empty(n + 1, np.int64)
+        falling[0] = offset
+        falling[1:] = np.where(fits, inside + sizes, sizes) - lowered
+        after = np.minimum.accumulate(falling)
+        after[1:] += lowered
+        before = after[:-1]
+        opens = fits | (sizes < before)
+        latest = np.maximum.accumulate(np.where(opens, np.arange(1, n + 1), 0))
+        blocks = np.empty(n + 1, np.uint64)
+        blocks[0] = cache.tiny
+        blocks[1:] = addresses & ~np.uint64(15)
+        block = np.empty(n + 1, np.uint64)
+        block[0] = cache.tiny
+        block[1:] = blocks[latest]
+        grain = np.where(sizes & 7 == 0, 7, np.where(sizes & 3 == 0, 3, np.where(sizes & 1 == 0, 1, 0)))
+        at = (before + grain) & ~grain
+        if not np.array_equal(at + sizes <= 16, fits):
+            raise GaveUp
+        if not np.array_equal((block[:-1] + at.astype(np.uint64))[fits], addresses[fits]):
+            raise GaveUp
+        cache.tiny_offset = int(after[-1])
+        cache.tiny = int(block[-1])
+        cache.local_tinyallocs += int(np.count_nonzero(fits))
