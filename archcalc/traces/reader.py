@@ -81,13 +81,14 @@ def address(text: str) -> int:
 
 
 def pieces(path: Path) -> Iterator[list[str]]:
-    """The lines of a gzip'd text file, a megabyte's worth at a time."""
+    """The lines of a gzip'd text file, at most a megabyte's worth at a time."""
     name = str(path)
     line_number = 1
     rest = b""
     try:
         with gzip.open(path, "rb") as file:
-            while data := file.read(PIECE):
+            # read1 gives what there is before it tells that the rest is missing.
+            while data := file.read1(PIECE):
                 whole, newline, data_rest = (rest + data).rpartition(b"\n")
                 rest = data_rest
                 if len(rest) > MAX_LINE:
@@ -98,12 +99,14 @@ def pieces(path: Path) -> Iterator[list[str]]:
                     yield lines
             if rest:
                 raise fault(name, line_number, "a last line without its end", "a recording that is whole")
-    except gzip.BadGzipFile:
-        raise fault(name, line_number, "no gzip file", "a recording, *.trace.gz") from None
-    except (EOFError, zlib.error) as broken:
+    except (EOFError, zlib.error, gzip.BadGzipFile) as broken:
+        if isinstance(broken, gzip.BadGzipFile) and line_number == 1 and not rest:
+            raise fault(name, line_number, "no gzip file", "a recording, *.trace.gz") from None
         raise fault(name, line_number, f"gzip data that is damaged or cut short ({broken})") from None
     except OSError as broken:
-        raise TraceFault(Fault(f"cannot be read: {broken.strerror or broken}", id="trace", file=name)) from None
+        raise TraceFault(
+            Fault(f"cannot be read: {broken.strerror or broken}", id="trace", file=name)
+        ) from None
 
 
 def _decode(path: str, first: int, data: bytes) -> str:
@@ -128,7 +131,9 @@ def parse_header(path: str, line: str) -> Header:
     def number(key: str, default: int | None = None) -> int:
         value = header.get(key, default)
         if type(value) is not int or not 0 <= value < MAX_COUNT:
-            raise fault(path, 1, f"{key}: {shorten(repr(value))} in the header", "a number of at most 64 bits")
+            raise fault(
+                path, 1, f"{key}: {shorten(repr(value))} in the header", "a number of at most 64 bits"
+            )
         return value
 
     def word(key: str) -> str:
