@@ -49,6 +49,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("check", "Run every check; exit 1 when one fails.", JUDGE),
     Entry("list-checks", "List the checks: id, severity and what each is about.", JUDGE),
     Entry("verify", "Compare the figures with a Go source tree or a built program.", JUDGE),
+    Entry("drift", "Show where comments of Go's source and the figures disagree.", JUDGE),
     Entry("run", "Run scenario files; exit 1 when an expectation does not hold.", JUDGE),
     Entry(
         "profile",

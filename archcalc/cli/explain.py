@@ -26,7 +26,7 @@ from archcalc.profile_fields import MACHINE
 from archcalc.results import Listing, Result
 from archcalc.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value, human, show
 
-JUDGING = ("boot", "smoke", "replay", "run")
+JUDGING = ("boot", "smoke", "replay", "run", "verify", "drift")
 
 
 def complete(incomplete: str) -> list[str]:

@@ -16,6 +16,7 @@ from archcalc.cli.options import Platforms, Profiles, Sets
 from archcalc.cli.targets import selected, settings
 from archcalc.errors import Fault, UsageFault
 from archcalc.figures import Figures
+from archcalc.goverify.verdict import RULES as RULES
 from archcalc.goverify.verdict import Subject, Verdict
 
 Goroot = Annotated[

@@ -15,24 +15,3 @@
 
 Reading trees and programs needs packages that the calculator itself does not: the extra `verify`.
 """
-
-from __future__ import annotations
-
-from importlib import import_module
-from typing import Any
-
-from archcalc.errors import Fault, UsageFault
-
-
-def require(module: str) -> Any:
-    """A module of the extra `verify`. Raises UsageFault, naming the extra, where it is not installed."""
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise UsageFault(
-            Fault(
-                f"the Python package {module.partition('.')[0]} is not installed ({error})",
-                "the extra `verify`: pip install 'archcalc[verify]'",
-                id="missing-extra",
-            )
-        ) from error

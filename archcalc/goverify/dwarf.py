@@ -7,7 +7,7 @@ from inspect import signature
 from io import BytesIO
 from typing import Any
 
-from archcalc.goverify import require
+from archcalc.extras import needed
 from archcalc.goverify.image import Image, Unreadable
 from archcalc.goverify.rtypes import FieldOf, StructOf
 
@@ -38,7 +38,7 @@ def structs(image: Image, wanted: frozenset[str], ptr_size: int) -> dict[str, St
 
 def _info(image: Image, ptr_size: int) -> Any:
     """The sections as pyelftools takes them, which has a parameter for each kind."""
-    dwarfinfo = require("elftools.dwarf.dwarfinfo")
+    dwarfinfo = needed("elftools.dwarf.dwarfinfo", "verify")
     given: dict[str, Any] = {}
     for parameter in signature(dwarfinfo.DWARFInfo).parameters:
         name = "." + parameter.removesuffix("_sec")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from archcalc.errors import Fault, UsageFault
-from archcalc.goverify import require
+from archcalc.extras import needed
 from archcalc.goverify.image import Image, Segment, Symbol, Unreadable
 
 LARGEST = 1 << 30
@@ -158,7 +158,7 @@ def _section_header(data: bytes, at: int, order: str, wide: bool) -> tuple[int, 
 
 
 def _lief_elf(data: bytes) -> Any:
-    lief = require("lief")
+    lief = needed("lief", "verify")
     lief.logging.disable()
     config = lief.ELF.ParserConfig()
     config.parse_relocations = False
@@ -305,7 +305,7 @@ def _macho_command(data: bytes, at: int, kind: int, length: int, order: str, num
 
 
 def _lief_macho(data: bytes) -> Any:
-    lief = require("lief")
+    lief = needed("lief", "verify")
     lief.logging.disable()
     config = lief.MachO.ParserConfig()
     config.parse_dyld_exports = False
@@ -380,7 +380,7 @@ def _coff_name(data: bytes, name: str, strings: int) -> str:
 
 
 def _lief_pe(data: bytes) -> Any:
-    lief = require("lief")
+    lief = needed("lief", "verify")
     lief.logging.disable()
     config = lief.PE.ParserConfig()
     for part in ("parse_signature", "parse_exports", "parse_imports", "parse_rsrc", "parse_reloc"):

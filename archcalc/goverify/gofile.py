@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from archcalc.goverify import require
+from archcalc.extras import needed
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Tree
@@ -88,7 +88,7 @@ class GoFile:
 
 @cache
 def _parser() -> Any:
-    tree_sitter, go = require("tree_sitter"), require("tree_sitter_go")
+    tree_sitter, go = needed("tree_sitter", "verify"), needed("tree_sitter_go", "verify")
     return tree_sitter.Parser(tree_sitter.Language(go.language()))
 
 
