@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from allocator.config import Config
+from allocator.fixalloc import FixAlloc
 from allocator.heap_bitmap import WHOLE, BadType, Stamp, Type, press
 from allocator.mallocinit import mallocinit
 from allocator.mcache import CachedSpan, MCache
@@ -256,6 +257,7 @@ class Replayer:
         self.answers_at: dict[int, int] = {}  # the lines of the OS's answers that wait, by id
         self.types: dict[int, Type] = {}
         self.acts: dict[str, Act] = {}
+        self.specials: dict[str, tuple[FixAlloc, set[int]]] = {}  # short ways too, by an f record's start
         self.booted = False
         self.died: Death | None = None
         self.ended = False
@@ -322,11 +324,13 @@ class Replayer:
     def _feed(self, lines: list[str]) -> None:
         """Carries out lines of the file, in the short way where nothing unusual happens."""
         acts = self.acts
+        specials = self.specials
         pending = self.pending
         rt = self.rt
         word_shift = rt.word_shift
         first = self.line + 1
         at = -1
+        last: Act | None = None  # the latest that went the short way
         for at, line in enumerate(lines):
             key, _, ret = line.rpartition(" ")
             act = acts.get(key)
@@ -354,6 +358,7 @@ class Replayer:
                         elif bits is not None:
                             word = (v - cached.base) >> word_shift
                             bits[word >> 2] &= ~(0x11 << (word & 3))
+                        last = act
                         continue
                 else:
                     cache = act.cache
@@ -370,6 +375,7 @@ class Replayer:
                         if how == 3 and f"{tiny + off:x}" == ret:
                             cache.tiny_offset = off + size
                             cache.local_tinyallocs += 1
+                            last = act
                             continue
                     elif how == 2:
                         cached = act.cached
@@ -383,13 +389,30 @@ class Replayer:
                             if size < cache.tiny_offset or not tiny:
                                 cache.tiny = v
                                 cache.tiny_offset = size
+                            last = act
                             continue
+            elif key in specials and not pending:
+                # A profile record or a finalizer's, in the chunk that fixalloc is cutting up.
+                source, live = specials[key]
+                v = source.chunk
+                if f"{v:x}" == ret and not source.free_list and source.nchunk >= source.size:
+                    source.chunk = v + source.size
+                    source.nchunk -= source.size
+                    source.inuse += source.size
+                    live.add(v)
+                    continue
             self.line = first + at
+            if last is not None:
+                # The P that allocated last is the one that runs.
+                rt.cache = last.cache
+                last = None
             if line[:1] in OWN:
                 self._own(line)
             else:
                 self._event(line)
         self.line = first + at
+        if last is not None:
+            rt.cache = last.cache
 
     @property
     def event(self) -> int:
@@ -739,6 +762,8 @@ class Replayer:
         del self.pending[first:], self.pending_at[first:]
         self._same("f", line, f"f {which} {addr:x}")
         live.add(addr)
+        if which != "mcache":
+            self.specials[f"f {which}"] = getattr(rt, f"{which}alloc"), live
 
     def _fix_free(self, line: str, parts: list[str]) -> None:
         _, which, ptr = parts
