@@ -1,4 +1,4 @@
-"""Trigger and goal after a forced collection, held against every one that the real runtime was recorded in."""
+"""Trigger and goal after a forced collection, held against all that were recorded of the real runtime."""
 
 from __future__ import annotations
 
