@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from archcalc import output, workloads
+from archcalc import output
 from archcalc.cli import session
 from archcalc.errors import Fault, UsageFault
 from archcalc.names import closest
@@ -20,11 +20,15 @@ PREFIX = "smoke:"
 
 def complete_after(incomplete: str) -> list[str]:
     """Workloads as --after takes them."""
+    from archcalc import workloads  # brings in the machine, which a mere report does without
+
     return [f"{PREFIX}{name}" for name in workloads.WORKLOADS if f"{PREFIX}{name}".startswith(incomplete)]
 
 
 def parse_after(text: str) -> str:
     """`smoke:WORKLOAD`, as the workload's name."""
+    from archcalc import workloads
+
     name = text.removeprefix(PREFIX)
     if not text.startswith(PREFIX) or name not in workloads.WORKLOADS:
         known = [f"{PREFIX}{name}" for name in workloads.WORKLOADS]

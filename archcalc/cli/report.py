@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from archcalc import figures as calculator
+from archcalc import output
 from archcalc.cli.options import Platforms, Profiles, Sets, complete_names
+from archcalc.cli.picture import ForceFiles, HtmlFile
 from archcalc.cli.targets import selected, settings
+from archcalc.errors import Fault, UsageFault
 from archcalc.figures import Figures
 from archcalc.inventory import SECTIONS, Inventory, Key, Selection, entries
 from archcalc.layout import Layout
@@ -274,17 +278,54 @@ def hints(found: Layout) -> str:
     )
 
 
+class Paged(Report):
+    """A report that was written as a page; people are told where, data formats have it all."""
+
+    def __init__(
+        self, platforms: Sequence[Figures], sets: Mapping[str, int | str], path: Path, size: int
+    ) -> None:
+        super().__init__(platforms, sets=sets)
+        self.path = path
+        self.size = size
+
+    def view(self) -> Iterable[Section | Block]:
+        count = len(self.platforms)
+        platforms = f"{count} platform{'' if count == 1 else 's'}"
+        yield Prose(f"wrote {self.path}: {platforms}, {-(-self.size // 1024)} KB")
+
+
+def paged(found: Sequence[Figures], sets: Mapping[str, int | str], path: Path, force: bool) -> Paged:
+    """Writes the report's page."""
+    from archcalc.html import report as html
+    from archcalc.render import Page, json
+
+    report = Report(found, sets=sets)
+    page = html.page(found, "".join(json.render(report, Page())), sets)
+    output.write(path, [page], force)
+    return Paged(found, sets, path, len(page.encode()))
+
+
 def command(
     platforms: Platforms = None,
     profiles: Profiles = None,
     sets: Sets = None,
     only: Only = None,
     differs: Differs = False,
+    html: HtmlFile = None,
+    force_files: ForceFiles = False,
 ) -> Report:
     """Report constants, struct sizes, layout and size classes.
 
-    One platform in full; several side by side, first what they differ in.
+    One platform in full; several side by side, first what they differ in. --html writes one page
+    with everything about them (all platforms, where none is named): to filter, sort and compare,
+    each figure with its derivation, maps, size classes, what the checks find, how each boots.
     """
     given = settings(sets)
+    if html is not None:
+        if only or differs:
+            raise UsageFault(Fault("--html shows everything", "it without --only and --differs"))
+        output.check_writable(html, force_files)
+        chosen = selected(platforms, profiles, otherwise=["all"])
+        return paged([calculator.compute(profile, given) for profile in chosen], given, html, force_files)
     found = [calculator.compute(profile, given) for profile in selected(platforms, profiles)]
     return Report(found, Selection(only or (), found), differs, given)

@@ -10,7 +10,7 @@ from archcalc.pictures.map_text import short, ticks
 from archcalc.pictures.palette import REGIONS
 from archcalc.pictures.zoom import Level, levels
 
-WIDTH = 620  # of one map, in px
+WIDTH = 610  # of one map, in px
 MARGIN = 12
 BAR = 26
 CELLS = 150  # what is narrower than a 150th is enlarged

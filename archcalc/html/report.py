@@ -1,0 +1,171 @@
+"""The one-page report: every figure of the platforms, with derivations, maps, checks and boots.
+
+The page holds the same JSON document that `report --format json` gives, as text in a script element.
+Where it is long (all platforms are 1 MB) it stands there compressed, and the page itself puts the text
+back into the element `report-json` before it shows anything; likewise what belongs to it (`more-json`).
+Compression is gzip without a name or a time, so the same figures make the same page.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import archcalc
+from archcalc import boot, checks
+from archcalc.boot import Boot
+from archcalc.errors import UsageFault
+from archcalc.figures import Explanation, Figures, Scalar
+from archcalc.html.fragments import table
+from archcalc.html.page import asset
+from archcalc.inventory import Inventory
+from archcalc.pictures import map_svg, svg
+from archcalc.pictures.atlas import survey
+from archcalc.pictures.palette import REGIONS
+from archcalc.tables import Bytes, Column, Hex, Table
+
+PLAIN = 100_000  # characters of JSON that are put into the page as they are
+TITLE = "archcalc: memory layout of Go's runtime"
+VIEWS = (
+    ("overview", "Overview"),
+    ("figures", "Figures"),
+    ("maps", "Maps"),
+    ("classes", "Size classes"),
+    ("diff", "Diff"),
+    ("checks", "Checks"),
+    ("boots", "Boots"),
+)
+
+
+def page(platforms: Sequence[Figures], document: str, sets: Mapping[str, Scalar]) -> str:
+    """The page. `document` is the JSON text of `report --format json` for the same platforms."""
+    boots = []
+    maps = []
+    for figures in platforms:
+        system = boot.system_of(figures)
+        machine = boot.machine_of(figures.profile)
+        booted = boot.try_boot(figures, None, system)
+        boots.append(booted)
+        atlas = survey(booted, system, machine.low, machine.end, "after boot")
+        maps.append(map_svg.draw([atlas], bare=True, keyed=False).strip())
+    more = {
+        "generation": platforms[0].generation.name if platforms else "",
+        "set": dict(sets),
+        "inventory": inventory(platforms),
+        "boots": [_boot(b) for b in boots],
+        "findings": findings(platforms),
+        "maps": maps,
+        "legend": legend(platforms),
+    }
+    nav = "".join(f'<a href="#{name}">{words}</a>' for name, words in VIEWS)
+    static = overview(platforms, boots)
+    about = f"Go runtime at {more['generation']}, archcalc {archcalc.__version__}, {len(platforms)} platform"
+    about += "" if len(platforms) == 1 else "s"
+    if sets:
+        about += ". What if " + ", ".join(f"{name}={value}" for name, value in sets.items())
+    body = f"""<header><h1>{escape(TITLE)}</h1>
+<p class="dim">{escape(about)}</p>
+<button id="theme" type="button" aria-label="Colours: as the system has them">Colours: auto</button>
+<nav aria-label="Views">{nav}</nav></header>
+<main id="view" tabindex="-1"><noscript><p>This page filters, sorts and explains with JavaScript, which is
+switched off. Without it there is this overview.</p>{table(static)}</noscript></main>
+<footer class="dim"><p>Keys: <kbd>/</kbd> goes to the filter, <kbd>1</kbd> to <kbd>7</kbd> to the views.
+Numbers are exact; sizes in powers of 1024.</p></footer>
+<svg width="0" height="0" style="position:absolute" aria-hidden="true">{svg.patterns(REGIONS)}</svg>"""
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f'<meta name="generator" content="archcalc {archcalc.__version__}">'
+        f'<link rel="icon" href="data:,"><title>{escape(TITLE)}</title>'
+        f"<style>{asset('page.css')}{asset('report.css')}{svg.style()}</style></head><body>"
+        f"{body}{embedded('report', document)}{embedded('more', json.dumps(more, separators=(',', ':')))}"
+        f"<script>{asset('report.js')}</script></body></html>\n"
+    )
+
+
+def embedded(name: str, text: str) -> str:
+    """A script element with JSON text, `NAME-json`; longer texts stand in `NAME-gz`, gzip in base64."""
+    if len(text) <= PLAIN:
+        # The only text that would end the element early; JSON reads the escape as the same.
+        plain = text.replace("</", "<\\/")
+        return f'<script type="application/json" id="{name}-json">{plain}</script>\n'
+    packed = base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
+    return f'<script type="application/gzip;base64" id="{name}-gz">{packed}</script>\n'
+
+
+def overview(platforms: Sequence[Figures], boots: Sequence[Boot]) -> Table:
+    """The table for browsers without script."""
+    columns = (
+        Column("platform"),
+        Column("word", Bytes),
+        Column("arena", Bytes),
+        Column("reservation", Bytes),
+        Column("hint", Hex),
+        Column("boots"),
+    )
+    rows = [
+        (
+            figures.platform,
+            int(figures.sys["PtrSize"]),
+            figures.layout.arena_size,
+            figures.layout.reservation_size,
+            figures.layout.hints[0].address if figures.layout.hints else None,
+            booted.outcome,
+        )
+        for figures, booted in zip(platforms, boots, strict=True)
+    ]
+    return Table(columns, rows)
+
+
+def inventory(platforms: Sequence[Figures]) -> list[dict[str, object]]:
+    """What each figure is, and how it comes about: derivations that platforms share are there once."""
+    found = []
+    for key, entry in Inventory(platforms).entries.items():
+        section, name = key
+        qualified = f"runtime.{name}" if section == "constants" else f"{section}.{name}"
+        variants: dict[tuple[object, ...], list[int]] = {}
+        for at, figures in enumerate(platforms):
+            try:
+                one = figures.explain(name if section == "structs" else qualified)
+            except UsageFault:
+                continue
+            variants.setdefault(_variant(one), []).append(at)
+        how = [[who, *variant] for variant, who in variants.items()]
+        found.append({"s": section, "n": name, "u": entry.unit, "w": entry.what, "how": how})
+    return found
+
+
+def _variant(one: Explanation) -> tuple[object, ...]:
+    """What of a derivation is shown, in the order in which the page reads it."""
+    mentions = tuple((m.name, m.value, m.origin) for m in one.mentions)
+    return one.formula, one.steps, mentions, one.source, one.type, one.dependents
+
+
+def findings(platforms: Sequence[Figures]) -> list[dict[str, object]]:
+    """What the checks find."""
+    cases = checks.run(list(checks.registry().values()), platforms)
+    return [
+        {"id": f.id, "platform": f.platform, "severity": f.severity.value, "message": f.message}
+        for case in cases
+        for f in case.findings
+    ]
+
+
+def legend(platforms: Sequence[Figures]) -> list[tuple[str, str]]:
+    """The patterns of the maps with their words."""
+    return [(svg.ident(kind), look.words) for kind, look in REGIONS.items()] if platforms else []
+
+
+def _boot(b: Boot) -> dict[str, object]:
+    """A boot as the page shows it; attempts as (hint, size, answer)."""
+    return {
+        "outcome": b.outcome,
+        "throw": None if b.death is None else b.death["throw"],
+        "arena": b.arena,
+        "attempts": [(a.hint, a.size, a.answer) for a in b.attempts],
+        "checks": [(c.id, c.ok, c.seen) for c in b.checks],
+    }
