@@ -113,7 +113,9 @@ def config_of(figures: Figures, options: MachineOptions | None = None) -> Config
     """The allocator's Config of computed figures, on a machine of the profile or as the options say."""
     options = options or MachineOptions()
     machine = figures.profile.machine
-    page_size = options.believed_page_size or options.page_size or machine["phys_page_size"]
+    page_size = machine["phys_page_size"] if options.page_size is None else options.page_size
+    if options.believed_page_size is not None:
+        page_size = options.believed_page_size
     data_end = machine["data_end"] if options.data_end is None else options.data_end
     return _config(figures, int(page_size), int(data_end))
 

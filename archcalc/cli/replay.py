@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from allocator.osmem.system import System
 from archcalc import figures, platforms
-from archcalc.boot import MachineOptions, config_of
+from archcalc.boot import MachineOptions, config_of, system_of
 from archcalc.cli import session
+from archcalc.cli.command import one_of
+from archcalc.cli.machine import ImageSize, Maps, Taken
 from archcalc.cli.options import Profiles
 from archcalc.errors import Fault, UsageFault
 from archcalc.findings import Case, Finding, Rule, Severity
 from archcalc.quantities import parse_count
 from archcalc.results import INTERRUPTED, Judged
 from archcalc.tables import Block, Column, Prose, Section, Table, Value
+from archcalc.traces.model import DIFFERENT, KINDS, NEIGHBOUR, Answers, replay_on_model
 from archcalc.traces.reader import Header
 from archcalc.traces.replay import Replay, replay
 
 FAMILY = "replay"
+SYSTEMS = ("recorded", "model")
 RULE = Rule(
     "replay-difference",
     FAMILY,
@@ -31,11 +37,22 @@ RULE = Rule(
 )
 
 
-class Replays(Judged):
-    """What came of every recording."""
+MODEL_RULE = Rule(
+    "replay-answer",
+    FAMILY,
+    Severity.ERROR,
+    "the simulated system answers as the recorded one",
+    "With --os model each call of an OS helper is put to the simulated system too. Where memory comes to lie "
+    "is the kernel's choice; whether it is given at all is not.",
+)
 
-    def __init__(self, replays: Sequence[Replay]) -> None:
+
+class Replays(Judged):
+    """What came of every recording; `answers` by path, where the simulated system was asked."""
+
+    def __init__(self, replays: Sequence[Replay], answers: Mapping[str, Answers] | None = None) -> None:
         self.replays = replays
+        self.answers = answers or {}
 
     def cases(self) -> Iterable[Case]:
         for r in self.replays:
@@ -51,13 +68,25 @@ class Replays(Judged):
                     ),
                 )
             yield Case(RULE.id, r.path, found)
+            if r.path in self.answers:
+                calls = self.answers[r.path].first.get(DIFFERENT, [])
+                yield Case(
+                    MODEL_RULE.id,
+                    r.path,
+                    tuple(
+                        Finding(
+                            MODEL_RULE.id, r.platform, Severity.ERROR, str(call), FAMILY, call.call, r.path
+                        )
+                        for call in calls
+                    ),
+                )
 
     def rules(self) -> Sequence[Rule]:
-        return (RULE,)
+        return (RULE, MODEL_RULE)
 
     @property
     def ok(self) -> bool:
-        return all(r.ok for r in self.replays)
+        return all(r.ok for r in self.replays) and all(answers.ok for answers in self.answers.values())
 
     @property
     def exit_code(self) -> int:
@@ -78,6 +107,7 @@ class Replays(Judged):
                     "reported": {k: {"recorded": a, "computed": b} for k, (a, b) in r.reported.items()},
                     "interrupted": r.interrupted,
                     "seconds": round(r.seconds, 6),
+                    **({"answers": self.answers[r.path].document()} if r.path in self.answers else {}),
                 }
                 for r in self.replays
             ],
@@ -107,8 +137,27 @@ class Replays(Judged):
         for r in self.replays:
             if r.first is not None:
                 yield Section(f"{r.path}: the first difference", tuple(self._first(r)))
+        if self.answers:
+            yield self._answers()
         held = sum(r.ok for r in self.replays)
         yield Prose(f"{'ok' if self.ok else 'FAILED'}: {held} of {len(self.replays)} recordings reproduced")
+
+    def _answers(self) -> Section:
+        """How the simulated system's answers compare."""
+        columns = (Column("recording", wrap=True), *(Column(kind, int) for kind in KINDS))
+        rows: list[Sequence[Value]] = [
+            [Path(r.path).name, *(self.answers[r.path].counts[kind] for kind in KINDS)]
+            for r in self.replays
+            if r.path in self.answers
+        ]
+        lines = [
+            f"{kind}: {call}"
+            for answers in self.answers.values()
+            for kind in (NEIGHBOUR, DIFFERENT)
+            for call in answers.first.get(kind, ())
+        ]
+        told = (Prose("\n".join(lines), verbatim=True),) if lines else ()
+        return Section("Answers of the simulated system", (Table(columns, rows), *told))
 
     def _first(self, r: Replay) -> Iterable[Block]:
         d = r.first
@@ -151,13 +200,34 @@ def command(
         Any,
         typer.Option("--jobs", "-j", metavar="N", help="So many recordings at a time.", parser=parse_count),
     ] = None,
+    os: Annotated[
+        str,
+        typer.Option(
+            "--os",
+            metavar="|".join(SYSTEMS),
+            help="Who answers: the recording, or the simulated system.",
+            parser=one_of(SYSTEMS),
+        ),
+    ] = "recorded",
+    taken: Taken = None,
+    maps: Maps = None,
+    image_size: ImageSize = None,
 ) -> Replays:
     """Replay recordings and compare everything; exit 1 on a difference.
 
     The machine is fed what the runtime was asked and what its OS answered; every address, span, OS
     call, bitmap byte and last word must come out as recorded. The first difference is shown with
     the span and the records around it.
+
+    With --os model the simulated system answers instead, on a machine as the header describes it
+    (and --taken, --maps, --image-size complete it). Told is which answers are as recorded, which
+    differ only in an address that the kernel is free to choose, and whether the run ends alike.
     """
+    if os == "model":
+        machine = MachineOptions(taken=tuple(taken or ()), maps=maps, image_size=image_size)
+        return _on_model([path for trace in traces for path in _files(trace)], profiles, keep_going, machine)
+    if taken or maps is not None or image_size is not None:
+        raise UsageFault(Fault("--taken, --maps and --image-size describe a simulated system", "--os model"))
     paths = [path for trace in traces for path in _files(trace)]
     own = {str(file): platforms.load_file(file) for file in profiles or ()}
     by_name = {profile.platform: profile for profile in own.values()}
@@ -185,6 +255,41 @@ def command(
     return Replays(replays)
 
 
+def _on_model(
+    paths: Sequence[Path], profiles: Sequence[Any] | None, keep_going: bool, machine: MachineOptions
+) -> Replays:
+    """Every recording on a simulated system."""
+    own = {profile.platform: profile for profile in map(platforms.load_file, profiles or ())}
+    replays, answers = [], {}
+    for path in paths:
+        with session.progress(path.name) as progress:
+            result, compared = replay_on_model(
+                path,
+                lambda header: config_for(header, own),
+                lambda header: system_for(header, own, machine),
+                keep_going=keep_going,
+                progress=lambda done, total: _tell(progress, done, total),
+            )
+        replays.append(result)
+        answers[result.path] = compared
+        if result.interrupted:
+            break
+    return Replays(replays, answers)
+
+
+def system_for(header: Header, own: Mapping[str, Any], machine: MachineOptions) -> System:
+    """The simulated system of a recording's header: its page size, data segment and limit."""
+    profile = own.get(header.platform) or platforms.load(header.platform)
+    options = replace(
+        machine,
+        page_size=header.phys_page_size,
+        believed_page_size=header.phys_page_size,
+        data_end=header.data_end,
+        ulimit_v=header.ulimit_v,
+    )
+    return system_of(figures.compute(profile), options)
+
+
 def _tell(progress: session.Progress, done: int, total: int) -> None:
     progress.total = total
     progress.update(done)
@@ -199,7 +304,7 @@ def _replay_apart(path: str, keep_going: bool, files: Sequence[str]) -> Replay:
 def config_for(header: Header, own: Mapping[str, Any]) -> Any:
     """The machine of a recording's header: its platform, with the recorded page size and data segment."""
     profile = own.get(header.platform) or platforms.load(header.platform)
-    options = MachineOptions(page_size=header.phys_page_size, data_end=header.data_end)
+    options = MachineOptions(believed_page_size=header.phys_page_size, data_end=header.data_end)
     return config_of(figures.compute(profile), options)
 
 

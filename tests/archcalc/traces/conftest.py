@@ -54,7 +54,7 @@ def full_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def grown_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """linux/amd64: more spans than allspans has room for at first, so that its old memory is given back (O)."""
+    """linux/amd64: more spans than allspans has room for at first, whose memory is given back then (O)."""
     rt = boot("linux/amd64", record=True)
     recorder = Recorder(rt)
     while len(rt.spans) <= 64 * 1024 // 8:

@@ -1,0 +1,96 @@
+"""Recordings of simulated machines: the real runtime's format, which replay accepts."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+from recordings import lines_of, replayed
+
+from allocator.heap_bitmap import Type
+from archcalc import figures, platforms
+from archcalc.boot import boot, config_of, system_of
+from archcalc.traces.reader import parse_header, parse_type
+from archcalc.traces.writer import Recorder, type_line
+from archcalc.workloads import WORKLOADS, boot_and_run
+
+
+def record(platform: str, workload: str, path: Path, n: int = 400, **about: int) -> None:
+    target = figures.compute(platforms.load(platform))
+    boot_and_run(config_of(target), system_of(target), platform, workload, n=n, seed=3, record=path, **about)
+
+
+@pytest.mark.parametrize("platform", platforms.names())
+def test_a_recorded_machine_is_reproduced_on_every_platform(platform: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.trace.gz"
+    record(platform, "mixed", path)
+    result = replayed(path)
+    assert result.ok, result.first
+    assert result.platform == platform
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.parametrize("platform", ["linux/amd64", "windows/386", "linux/mips64le"])
+def test_every_recorded_workload_is_reproduced(workload: str, platform: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.trace.gz"
+    record(platform, workload, path, gogc=50)
+    result = replayed(path)
+    assert result.ok, result.first
+    assert (result.death is not None) == (workload == "exhaust")
+
+
+def test_the_recording_has_what_the_format_promises(full_recording: Path) -> None:
+    lines = gzip.decompress(full_recording.read_bytes()).decode().split("\n")
+    assert lines.pop() == ""
+    header = parse_header("x", lines[0])
+    kinds = [line.split(" ")[0] for line in lines[1:]]
+    events = [kind for kind in kinds if kind[0] not in "TZ"]
+    assert header.events == len(events)
+    assert (header.platform, header.gomaxprocs, header.gc) == ("linux/386", 2, "stw")
+    # Types, then events, then the end: its state, the spans, their bitmaps.
+    order = [kind if kind in ("T", "Z", "Zs", "Zb") else "event" for kind in kinds]
+    assert sorted(order, key=["T", "event", "Z", "Zs", "Zb"].index) == order
+    assert kinds.count("Z") == 1
+    in_use = [line.split(" ")[1] for line in lines if line.startswith("Zs ") and line.split(" ")[3] == "1"]
+    assert [line.split(" ")[1] for line in lines if line.startswith("Zb ")] == in_use
+
+
+def test_a_type_is_written_as_it_is_read() -> None:
+    for line in lines_of("linux-amd64.gcprog.stw"):
+        if line.startswith("T "):
+            assert type_line(*parse_type(line, 8)) == line
+
+
+def test_one_run_gives_the_same_bytes_twice(tmp_path: Path) -> None:
+    record("linux/amd64", "procs", tmp_path / "a.gz")
+    record("linux/amd64", "procs", tmp_path / "b.gz")
+    assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
+
+
+def test_a_death_is_recorded_with_its_words_and_what_was_printed(tmp_path: Path) -> None:
+    path = tmp_path / "x.trace.gz"
+    record("linux/386", "exhaust", path, n=1000)
+    lines = gzip.decompress(path.read_bytes()).decode().split("\n")
+    (death,) = [json.loads(line[2:]) for line in lines if line.startswith("! ")]
+    result = replayed(path)
+    assert result.death is not None
+    assert death["throw"] == result.death["throw"] == "out of memory"
+    assert death["printed"] == result.death["printed"]
+    assert any("cannot allocate" in line for line in death["printed"])
+    assert not any(line.startswith(("Zs", "Zb")) for line in lines)
+
+
+def test_a_failed_save_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rt = boot("linux/amd64", record=True)
+    recorder = Recorder(rt)
+    rt.malloc(8, Type.of_words("*T", "p", 8))
+
+    def fail(died: bool) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(recorder, "_end", fail)
+    with pytest.raises(OSError, match="no space"):
+        recorder.save(tmp_path / "x.trace.gz", False)
+    assert list(tmp_path.iterdir()) == []
