@@ -311,10 +311,14 @@ class Replayer:
         except UsageFault as broken:
             found = f"{shorten(self.header.platform)} in the header: {broken}"
             raise fault(self.name, 1, found) from None
-        self.system = ReplayedSystem(config.goos, config)
+        self.system = self._system(config)
         self.rt = rt = ReplayedRuntime(config, self.system)
         self.system.outside = lambda record: rt.stat_inc(record.stat, record.size)
         self.line = 1
+
+    def _system(self, config: Config) -> ReplayedSystem:
+        """What answers in the OS's place."""
+        return ReplayedSystem(config.goos, config)
 
     def _sum_up(self, started: float) -> Replay:
         self.result.events = min(self.event, self.header.events)

@@ -1,0 +1,240 @@
+"""A recording's inputs, but the simulated system's answers (`replay --os model`).
+
+For each call of an OS helper the simulated system is asked first, on a machine as the
+recording's header describes it, and its answer is compared with the recorded one:
+
+- the same;
+- granted by both, but elsewhere, where the kernel is free to choose: the simulated system is then
+  made to put the memory where the recorded one did, so that everything later stays comparable;
+- refused by the recorded system because of a neighbour that the header does not tell of: a reservation
+  for which there is room in the simulated address space, in a process without a limit;
+- different in substance. Then the simulated answer counts, and the run goes its own way.
+
+Whether sysMap, sysUsed and sysFree succeed is the simulated system's own judgement throughout, so a recorded
+death of theirs comes about by the model or not at all.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from allocator.config import Config
+from allocator.osmem.recorded import Alloc
+from allocator.osmem.system import Answer, Errno, System
+from allocator.throw import Death
+from archcalc.traces.reader import Header
+from archcalc.traces.replay import Replay, ReplayedSystem, Replayer, no_garbage_collection
+
+SAME, ELSEWHERE, NEIGHBOUR, DIFFERENT = "same", "elsewhere", "neighbour", "different"
+KINDS = (SAME, ELSEWHERE, NEIGHBOUR, DIFFERENT)
+KEPT = 20  # calls that are kept of each kind but the same
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One call that was not answered alike. Addresses are ints, refusals `errno=N` or 0."""
+
+    call: str
+    address: int
+    size: int
+    recorded: int | str
+    modelled: int | str
+
+    def document(self) -> dict[str, object]:
+        """As JSON has it."""
+        return {
+            "call": self.call,
+            "address": self.address,
+            "size": self.size,
+            "recorded": self.recorded,
+            "modelled": self.modelled,
+        }
+
+    def __str__(self) -> str:
+        return (
+            f"{self.call}({self.address:#x}, {self.size}): recorded {_shown(self.recorded)}, "
+            f"modelled {_shown(self.modelled)}"
+        )
+
+
+def _shown(answer: int | str) -> str:
+    if isinstance(answer, str):
+        return answer
+    return hex(answer) if answer else "a refusal"
+
+
+@dataclass(slots=True)
+class Answers:
+    """How the simulated system's answers compare, by kind; the first of each kind but the same."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    first: dict[str, list[Compared]] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether no answer differed in substance."""
+        return not self.counts[DIFFERENT]
+
+    def note(self, kind: str, call: str, v: int, n: int, recorded: Answer, modelled: Answer) -> None:
+        """Counts one call."""
+        self.counts[kind] += 1
+        if kind != SAME:
+            kept = self.first.setdefault(kind, [])
+            if len(kept) < KEPT:
+                kept.append(Compared(call, v, n, _plain(recorded), _plain(modelled)))
+
+    def document(self) -> dict[str, object]:
+        """As JSON has it."""
+        return {
+            **{kind: self.counts[kind] for kind in KINDS},
+            "first": {kind: [c.document() for c in calls] for kind, calls in sorted(self.first.items())},
+        }
+
+
+def _plain(answer: Answer) -> int | str:
+    return f"errno={answer.number}" if isinstance(answer, Errno) else answer
+
+
+class ModelledSystem(ReplayedSystem):
+    """The simulated system, asked wherever the recorded one was."""
+
+    def __init__(self, goos: str, config: Config, model: System, limited: bool) -> None:
+        super().__init__(goos, config)
+        self.model = model
+        self.answers = Answers()
+        # Under a limit it is the limit that must explain a refusal.
+        self.limited = limited
+
+    def account_outside(self, count: Callable[[Alloc], None]) -> None:
+        """What other parts of the runtime asked for takes room in the simulated system too."""
+
+        def outside(record: Alloc) -> None:
+            self._compare_alloc(record.size, record.stat, record.answer)
+            count(record)
+
+        self.outside = outside
+
+    def _force(self, call: str, answer: int, ask: Callable[[], int]) -> int:
+        """What a call answers when the kernel is told where to put the memory."""
+        self.model.plan = lambda asked, v, n: answer if asked == call else None
+        try:
+            return ask()
+        finally:
+            self.model.plan = None
+
+    def _compare_alloc(self, n: int, stat: str, recorded: int) -> int:
+        mine = self.model.sys_alloc(n, stat)
+        if bool(mine) != bool(recorded):
+            self.answers.note(DIFFERENT, "sysAlloc", 0, n, recorded, mine)
+            return mine
+        if mine != recorded:
+            self.answers.note(ELSEWHERE, "sysAlloc", 0, n, recorded, mine)
+            self.model.sys_free(mine, n)
+            self._force("sysAlloc", recorded, lambda: self.model.sys_alloc(n, stat))
+        else:
+            self.answers.note(SAME, "sysAlloc", 0, n, recorded, mine)
+        return recorded
+
+    def sys_alloc(self, n: int, stat: str) -> int:
+        return self._compare_alloc(n, stat, super().sys_alloc(n, stat))
+
+    def sys_reserve(self, v: int, n: int) -> tuple[int, bool | None]:
+        recorded, flag = super().sys_reserve(v, n)
+        mine, own_flag = self.model.sys_reserve(v, n)
+        if mine == recorded:
+            self.answers.note(SAME, "sysReserve", v, n, recorded, mine)
+            return mine, own_flag
+        if mine and recorded and own_flag:
+            self.answers.note(ELSEWHERE, "sysReserve", v, n, recorded, mine)
+            self.model.sys_free(mine, n)
+            self._force("sysReserve", recorded, lambda: self.model.sys_reserve(v, n)[0])
+            return recorded, own_flag
+        if mine and not recorded and not self.limited:
+            self.answers.note(NEIGHBOUR, "sysReserve", v, n, recorded, mine)
+            if own_flag:
+                self.model.sys_free(mine, n)
+            return 0, flag
+        self.answers.note(DIFFERENT, "sysReserve", v, n, recorded, mine)
+        return mine, own_flag
+
+    def _compare(self, call: str, v: int, n: int, recorded: Answer, mine: Answer) -> Answer:
+        if mine == recorded:
+            self.answers.note(SAME, call, v, n, recorded, mine)
+            return mine
+        if v not in (mine, recorded) and not isinstance(mine, Errno) and not isinstance(recorded, Errno):
+            # Both kernels put it elsewhere, each where it liked.
+            self.answers.note(ELSEWHERE, call, v, n, recorded, mine)
+            return recorded
+        self.answers.note(DIFFERENT, call, v, n, recorded, mine)
+        return mine
+
+    # Most maps are not recorded: only that they failed is, by an F record in front.
+
+    def sys_map(self, v: int, n: int, reserved: bool) -> None:
+        self.judge_map(v, n, reserved, self.map_at(v, n, reserved))
+
+    def sys_used(self, v: int, n: int) -> None:
+        self.judge_used(v, n, self.used_at(v, n))
+
+    def map_at(self, v: int, n: int, reserved: bool) -> Answer:
+        return self._compare(
+            "sysMap", v, n, super().map_at(v, n, reserved), self.model.map_at(v, n, reserved)
+        )
+
+    def used_at(self, v: int, n: int) -> Answer:
+        return self._compare("sysUsed", v, n, super().used_at(v, n), self.model.used_at(v, n))
+
+    def unused_at(self, v: int, n: int) -> Answer:
+        return self._compare("sysUnused", v, n, v, self.model.unused_at(v, n))
+
+    def sys_free(self, v: int, n: int) -> None:
+        try:
+            self.model.sys_free(v, n)
+        except Death:
+            self.answers.note(DIFFERENT, "sysFree", v, n, v, 0)
+            self.printed.extend(self.model.printed)
+            raise
+        self.answers.note(SAME, "sysFree", v, n, v, v)
+
+
+class ModelReplayer(Replayer):
+    """A replay whose OS is simulated."""
+
+    def __init__(
+        self,
+        path: Path,
+        config_for: Callable[[Header], Config],
+        system_for: Callable[[Header], System],
+        keep_going: bool = False,
+    ) -> None:
+        super().__init__(path, config_for, keep_going)
+        self.system_for = system_for
+        self.modelled: ModelledSystem | None = None
+
+    def _begin(self, header_line: str) -> None:
+        super()._begin(header_line)
+        assert self.modelled is not None
+        self.modelled.account_outside(self.system.outside)
+
+    def _system(self, config: Config) -> ReplayedSystem:
+        limited = self.header.ulimit_v is not None
+        self.modelled = ModelledSystem(config.goos, config, self.system_for(self.header), limited)
+        return self.modelled
+
+
+def replay_on_model(
+    path: Path,
+    config_for: Callable[[Header], Config],
+    system_for: Callable[[Header], System],
+    *,
+    keep_going: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Replay, Answers]:
+    """Replays a recording on a simulated system. Raises TraceFault for a damaged file."""
+    with no_garbage_collection():
+        replayer = ModelReplayer(path, config_for, system_for, keep_going)
+        result = replayer.run(progress)
+    return result, replayer.modelled.answers if replayer.modelled is not None else Answers()
