@@ -62,6 +62,7 @@ COMMANDS: tuple[Entry, ...] = (
             Entry("schema", "Print the JSON Schema of profiles, for editors."),
         ),
     ),
+    Entry("schema", "Print the JSON Schema of a file or of a command's JSON.", ABOUT),
     Entry("env", "Show what archcalc runs on and what it has read.", ABOUT),
     Entry("completion", "Print the completion script of a shell.", ABOUT),
 )

@@ -123,7 +123,7 @@ def overview(platforms: Sequence[Figures], boots: Sequence[Boot]) -> Table:
 
 def inventory(platforms: Sequence[Figures]) -> list[dict[str, object]]:
     """What each figure is, and how it comes about: derivations that platforms share are there once."""
-    found = []
+    found: list[dict[str, object]] = []
     for key, entry in Inventory(platforms).entries.items():
         section, name = key
         qualified = f"runtime.{name}" if section == "constants" else f"{section}.{name}"

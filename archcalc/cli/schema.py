@@ -1,0 +1,39 @@
+"""`archcalc schema`: the published JSON Schemas."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from archcalc import schema
+from archcalc.results import Text
+
+
+def complete_schemas(incomplete: str) -> list[str]:
+    """Schemas that begin so."""
+    return [name for name in schema.names() if name.startswith(incomplete)]
+
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="[NAME]",
+        help="The schema; without one, their names.",
+        autocompletion=complete_schemas,
+        show_default=False,
+    ),
+]
+
+
+def command(name: Name = "") -> Text:
+    """Print the JSON Schema of a file or of a command's JSON.
+
+    profile, scenario and config are what archcalc reads; the others are named after the command
+    whose `--format json` they describe. Keys that a command's schema lists as required stay, with
+    their types and meanings, as long as the first number of the version does; others may be added.
+    """
+    if not name:
+        return Text("".join(f"{known:<14}{schema.about(known)}\n" for known in schema.names()))
+    return Text(json.dumps(schema.load(name), indent=2, ensure_ascii=False) + "\n")

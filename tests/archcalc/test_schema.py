@@ -1,0 +1,140 @@
+"""What commands print is valid against the published schemas, and the promised keys are still promised."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from archcalc import schema
+from archcalc.cli.main import main
+
+ROOT = Path(__file__).parents[2]
+TRACES = ROOT / "tests" / "data" / "traces"
+PROMISED = ROOT / "tests" / "data" / "promised_keys.json"
+
+COMMANDS = [
+    ("list", ["list"]),
+    ("report", ["report", "all"]),
+    ("report", ["report", "linux/386", "plan9/arm", "--only", "layout,_PageSize,mspan.sweepgen"]),
+    ("report", ["report", "linux/386", "--set", "_PageShift=14"]),
+    ("report", ["report", "linux/386", "linux/arm", "--differs"]),
+    ("explain", ["explain", "_MaxMem", "linux/amd64", "windows/amd64"]),
+    ("explain", ["explain", "constants.page-size"]),
+    ("explain", ["explain", "layout"]),
+    ("explain", ["explain", "cannot reserve"]),
+    ("explain", ["explain", "vsz", "linux/amd64"]),
+    ("explain", ["explain", "mspan.sweepgen", "linux/386"]),
+    ("diff", ["diff", "linux/386", "linux/arm"]),
+    ("check", ["check", "all"]),
+    ("check", ["check", "linux/386", "--set", "_PageShift=14"]),
+    ("list-checks", ["list-checks"]),
+    ("boot", ["boot", "all"]),
+    ("boot", ["boot", "linux/386", "--ulimit-v", "200m"]),
+    ("smoke", ["smoke", "linux/386", "-n", "500"]),
+    ("smoke", ["smoke", "linux/386", "-n", "500", "--workload", "exhaust"]),
+    ("run", ["run", str(ROOT / "examples" / "incidents")]),
+    ("replay", ["replay", str(TRACES / "linux-amd64.gcprog.stw.trace.gz")]),
+    ("map", ["map", "linux/amd64", "linux/386", "--after", "smoke:tiny", "-n", "300"]),
+    ("map", ["map", "linux/386", "--ulimit-v", "200m"]),
+    ("heap", ["heap", "linux/386", "-n", "500", "--frames", "3"]),
+    ("heap", ["heap", str(TRACES / "linux-amd64.gcprog.stw.trace.gz"), "--at-event", "600"]),
+    ("sizeclass", ["sizeclass", "0", "17", "40k", "--platform", "linux/amd64"]),
+    ("sizeclass", ["sizeclass"]),
+    ("env", ["env"]),
+    ("profile-show", ["profile", "show", "linux/386"]),
+    ("drift", ["drift"]),
+]  # fmt: skip
+
+
+def printed(arguments: list[str]) -> str:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        code = main(arguments)
+    assert code in (0, 1), arguments
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "command"), COMMANDS, ids=lambda part: part if isinstance(part, str) else " ".join(part)[-40:]
+)
+def test_json_is_valid(name: str, command: list[str]) -> None:
+    document = json.loads(printed([*command, "--format", "json"]))
+    jsonschema.Draft202012Validator(schema.load(name)).validate(document)
+
+
+def test_every_command_s_schema_is_tried() -> None:
+    elsewhere = {"verify"}  # by the tests of that command, which bring a tree
+    assert set(schema.names()) - set(schema.FILES) - elsewhere <= {name for name, _ in COMMANDS}
+
+
+@pytest.mark.parametrize("name", schema.names())
+def test_schemas_are_schemas(name: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(schema.load(name))
+    assert json.loads(printed(["schema", name])) == schema.load(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("boot", lambda d: d["boots"][0].pop("attempts")),
+        ("boot", lambda d: d["boots"][0]["arena"].update(arena_end="0x10")),
+        ("report", lambda d: d["platforms"][0]["layout"].update(arena_size=1.5)),
+        ("check", lambda d: d["findings"][0].update(severity="bad")),
+        ("replay", lambda d: d["traces"][0].pop("first_mismatch")),
+    ],
+)
+def test_schemas_refuse_what_breaks_the_promise(name: str, change: Any) -> None:
+    document = json.loads(
+        printed([*next(command for known, command in COMMANDS if known == name), "--format", "json"])
+    )
+    change(document)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(schema.load(name)).validate(document)
+
+
+def keys(node: Any, path: str = "") -> Iterator[str]:
+    """Every promised key as a dotted path, with its type."""
+    if isinstance(node, dict):
+        for name in node.get("required", ()):
+            own = node["properties"][name]
+            yield f"{path}.{name}: {json.dumps(own.get('type', own.get('enum', 'any')))}"
+        for name, own in node.get("properties", {}).items():
+            yield from keys(own, f"{path}.{name}")
+        if isinstance(node.get("items"), dict):
+            yield from keys(node["items"], f"{path}[]")
+        if isinstance(node.get("additionalProperties"), dict):
+            yield from keys(node["additionalProperties"], f"{path}.*")
+        for at, own in enumerate(node.get("anyOf", ())):
+            yield from keys(own, f"{path}({at})")
+
+
+def test_promised_keys_are_still_promised() -> None:
+    now = {name: sorted(keys(schema.load(name), name)) for name in schema.names() if name not in schema.FILES}
+    promised = json.loads(PROMISED.read_text())
+    for name, kept in promised.items():
+        assert set(kept) <= set(now.get(name, ())), name
+    # What is new is promised from now on: add it to the file.
+    assert now == promised
+
+
+def test_profiles_scenarios_and_configurations_of_ours_are_valid() -> None:
+    yaml = pytest.importorskip("yaml")
+    for name, files in {
+        "profile": [*(ROOT / "platforms").glob("*.yaml"), *(ROOT / "examples" / "profiles").glob("*.yaml")],
+        "scenario": list((ROOT / "examples" / "incidents").glob("*.yaml")),
+    }.items():
+        validator = jsonschema.Draft202012Validator(schema.load(name))
+        assert files
+        for file in files:
+            validator.validate(yaml.safe_load(file.read_text()))
+    config = {"platforms": ["linux/*"], "set": ["_PageShift=14"], "severity": {"stacks.dead-order": "error"}}
+    jsonschema.Draft202012Validator(schema.load("config")).validate(config)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(schema.load("config")).validate({"platfroms": []})
