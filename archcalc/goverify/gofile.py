@@ -6,7 +6,7 @@ for `structs`. A file that is no whole Go keeps what could be read, and says whe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -86,6 +86,9 @@ class GoFile:
     tree: Tree | None = field(default=None, repr=False)
 
 
+_UNENDED = re.compile(rb"^((?:const|var|type|import) \(.*[^;(\s])(\)[ \t]*(?://.*)?)$", re.MULTILINE)
+
+
 @cache
 def _parser() -> Any:
     tree_sitter, go = needed("tree_sitter", "verify"), needed("tree_sitter_go", "verify")
@@ -100,10 +103,14 @@ def read(data: bytes, file: str) -> GoFile:
         return found
     # The nodes of functions are walked later and live no longer than their tree.
     found.tree = _parser().parse(data)
+    if found.tree.root_node.has_error:
+        # The grammar wants a group's last line ended, as gofmt writes it and the language does not ask.
+        ended = _parser().parse(_UNENDED.sub(rb"\1;\2", data))
+        if not ended.root_node.has_error:
+            found.tree = ended
     root = found.tree.root_node
     if root.has_error:
-        line = next(_errors(root), root).start_point[0] + 1
-        found.broken.append(Broken(file, line, "a syntax error"))
+        found.broken.append(Broken(file, line(_broken(root)), "a syntax error"))
     for node in root.children:
         reader = _READERS.get(node.type)
         if reader is not None:
@@ -126,13 +133,12 @@ def named(node: Node) -> list[Node]:
     return [child for child in node.named_children if child.type != "comment"]
 
 
-def _errors(node: Node) -> Iterator[Node]:
-    waiting = [node]
-    while waiting:
-        one = waiting.pop()
-        if one.is_error or one.is_missing:
-            yield one
-        waiting += [child for child in reversed(one.children) if child.has_error or child.is_missing]
+def _broken(root: Node) -> Node:
+    """The innermost node around the first place that is no Go."""
+    node: Node | None = root
+    while node is not None:
+        root, node = node, next((child for child in node.children if child.has_error), None)
+    return root
 
 
 def _package(found: GoFile, node: Node) -> None:

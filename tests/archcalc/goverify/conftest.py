@@ -1,0 +1,65 @@
+"""A tree written from the calculator's tables, to be changed by each test, and the real one where it is."""
+
+from __future__ import annotations
+
+import importlib.util
+import lzma
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+PROGRAMS = Path(__file__).parents[2] / "data" / "programs"
+
+
+@pytest.fixture(scope="session")
+def gotree() -> ModuleType:
+    """The module that writes trees."""
+    spec = importlib.util.spec_from_file_location("gotree", Path(__file__).with_name("gotree.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["gotree"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def whole_tree(gotree: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tree that has exactly what the calculator has; not to be changed."""
+    root: Path = gotree.write(tmp_path_factory.mktemp("goroot"))
+    return root
+
+
+@pytest.fixture
+def tree(whole_tree: Path, tmp_path: Path) -> Path:
+    """A copy of the tree, to be changed."""
+    return Path(shutil.copytree(whole_tree, tmp_path / "go"))
+
+
+@pytest.fixture(scope="session")
+def real_tree() -> Path:
+    """The tree of commit 7aefdfded, where $ARCHCALC_GOROOT says that there is one."""
+    named = os.environ.get("ARCHCALC_GOROOT")
+    if not named:
+        pytest.skip("$ARCHCALC_GOROOT names no Go tree of commit 7aefdfded")
+    return Path(named)
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Callable[..., Path]:
+    """A program of tests/data, unpacked, with bytes of it replaced."""
+
+    def unpack(name: str, changes: dict[int, bytes] | None = None) -> Path:
+        data = bytearray(lzma.decompress((PROGRAMS / f"{name}.xz").read_bytes()))
+        for at, new in (changes or {}).items():
+            data[at : at + len(new)] = new
+        path = tmp_path / name
+        path.write_bytes(data)
+        return path
+
+    return unpack
