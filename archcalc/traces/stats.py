@@ -1,0 +1,304 @@
+"""What is in a recording, without a machine: sizes, types, classes, lifetimes, live bytes over events.
+
+Objects die when a sweep finds them unmarked. A `b` record says what a sweep finds, so a lifetime is
+known to the sweep; it is counted in events of the recording. Which span an address belongs to is
+known from the `H` records. What is alive at the end has no lifetime.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from allocator.config import Config
+from archcalc.traces.columnar import lines
+from archcalc.traces.reader import Header, address, decimal, fault, parse_header, parse_type, shorten
+
+SAMPLES = 100  # points of live bytes over events
+
+
+@dataclass(slots=True)
+class Share:
+    """What one type, one class or one lifetime has of the allocations. Bytes as asked for."""
+
+    allocations: int = 0
+    bytes: int = 0
+
+    def add(self, count: int, size: int) -> None:
+        """So many more, of so many bytes in all."""
+        self.allocations += count
+        self.bytes += size
+
+
+@dataclass(slots=True)
+class Stats:
+    """The figures of one recording. `bytes` as asked for, `rounded` as the classes make of them.
+
+    `frees` counts allocations that sweeps found dead, a tiny block's all with it. `lifetimes` go by
+    powers of two: key k is 2^k events up to 2^(k+1). `live` are (event, bytes asked for and not yet
+    found dead). `unplaced` are allocations whose span the recording does not show.
+    """
+
+    path: str
+    header: Header
+    events: int = 0
+    allocations: int = 0
+    frees: int = 0
+    collections: int = 0
+    bytes: int = 0
+    rounded: int = 0
+    freed_bytes: int = 0
+    zero_sized: int = 0
+    unplaced: int = 0
+    records: Counter[str] = field(default_factory=Counter)
+    by_type: dict[str, Share] = field(default_factory=dict)
+    type_names: dict[str, str] = field(default_factory=dict)
+    by_class: dict[int, Share] = field(default_factory=dict)
+    class_sizes: dict[int, int] = field(default_factory=dict)
+    rounded_by_class: Counter[int] = field(default_factory=Counter)
+    lifetimes: dict[int, Share] = field(default_factory=dict)
+    live: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def live_bytes(self) -> int:
+        """Bytes asked for that no sweep found dead."""
+        return self.bytes - self.freed_bytes
+
+
+class _Span:
+    """A span's objects: for each place the event of its first allocation, how many, and their bytes."""
+
+    __slots__ = ("base", "objects", "size")
+
+    def __init__(self, base: int, size: int) -> None:
+        self.base = base
+        self.size = size
+        self.objects: dict[int, list[int]] = {}
+
+
+class _Request:
+    """What allocations with equal fields have in common; `size` as asked for, `rounded` by its class."""
+
+    __slots__ = ("count", "rounded", "size", "sizeclass", "type")
+
+    def __init__(self, size: int, rounded: int, sizeclass: int, typ: str) -> None:
+        self.size = size
+        self.rounded = rounded
+        self.sizeclass = sizeclass
+        self.type = typ
+        self.count = 0
+
+
+def stats(
+    path: Path,
+    config_for: Callable[[Header], Config],
+    progress: Callable[[int, int], None] | None = None,
+) -> Stats:
+    """Reads a recording of either form. Raises TraceFault where it cannot be read."""
+    stream = lines(path)
+    first = next(stream, None)
+    if first is None:
+        raise fault(str(path), 1, "an empty file", "a recording")
+    header = parse_header(str(path), first[0])
+    count = _Count(Stats(str(path), header), config_for(header))
+    count.take(first[1:])
+    for piece in stream:
+        count.take(piece)
+        if progress is not None:
+            progress(count.found.events, header.events)
+    return count.result()
+
+
+class _Count:
+    """A recording on its way through."""
+
+    def __init__(self, found: Stats, config: Config) -> None:
+        self.found = found
+        self.config = config
+        self.classes = config.size_classes
+        self.line = 1
+        self.noscan: dict[str, bool] = {"-": True}
+        self.requests: dict[str, _Request] = {}
+        self.pages: dict[int, _Span] = {}
+        self.every = max(found.header.events // SAMPLES, 1)
+        self.next_sample = self.every
+        self.asked = 0
+
+    def take(self, piece: list[str]) -> None:
+        """Some lines."""
+        found, pages, requests = self.found, self.pages, self.requests
+        shift = self.config.page_shift
+        ended = "Z" in found.records
+        for line in piece:
+            self.line += 1
+            kind, _, rest = line.partition(" ")
+            found.records[kind] += 1
+            try:
+                if kind == "m":
+                    found.events += 1
+                    key, _, ret = rest.rpartition(" ")
+                    request = requests.get(key)
+                    if request is None:
+                        request = requests[key] = self._request(key)
+                    request.count += 1
+                    self.asked += request.size
+                    v = int(ret, 16)
+                    span = pages.get(v >> shift)
+                    if span is None:
+                        if request.size:
+                            found.unplaced += 1
+                    else:
+                        at = (v - span.base) // span.size
+                        object = span.objects.get(at)
+                        if object is None:
+                            span.objects[at] = [found.events, 1, request.size]
+                        else:
+                            object[1] += 1
+                            object[2] += request.size
+                elif kind == "T":
+                    number, typ = parse_type(line, self.config.ptr_size)
+                    self.noscan[str(number)] = typ.noscan
+                    found.type_names[str(number)] = typ.name
+                    continue
+                elif kind in ("Z", "Zs", "Zb"):
+                    ended = True
+                    continue
+                else:
+                    found.events += not ended
+                    if kind == "H":
+                        self._span(rest)
+                    elif kind == "b":
+                        self._sweep(rest)
+                    elif kind == "g":
+                        found.collections += 1
+                        self._sample()
+                    elif not kind or not kind.isprintable() or len(kind) > 2:
+                        raise ValueError("expected a record of this format")
+            except (ValueError, IndexError) as broken:
+                raise fault(found.path, self.line, f"{shorten(line)}: {broken}") from None
+            if found.events >= self.next_sample:
+                self.next_sample += self.every
+                self._sample()
+
+    def _sample(self) -> None:
+        point = (self.found.events, self.asked - self.found.freed_bytes)
+        if not self.found.live or self.found.live[-1][0] != point[0]:
+            self.found.live.append(point)
+
+    def _request(self, key: str) -> _Request:
+        text, number, _, _ = key.split(" ")
+        size = decimal(text)
+        if number not in self.noscan:
+            raise ValueError(f"type {number} was never declared")
+        config = self.config
+        if size > config.max_small_size:
+            rounded = (size + config.page_size - 1) & -config.page_size
+            return _Request(size, rounded, 0, number)
+        if self.noscan[number] and size < config.tiny_size:
+            return _Request(size, size, config.tiny_size_class if size else 0, number)
+        sizeclass = self.classes.size_to_class(size)
+        return _Request(size, self.classes.class_to_size[sizeclass], sizeclass, number)
+
+    def _span(self, rest: str) -> None:
+        """mheap.alloc gave a span: its objects are new."""
+        npages, sizeclass, base, _ = rest.split(" ")
+        start, number, n = address(base), decimal(sizeclass), decimal(npages)
+        if number >= len(self.classes.class_to_size):
+            raise ValueError(f"there is no size class {number}")
+        shift = self.config.page_shift
+        size = self.classes.class_to_size[number] or n << shift
+        span = _Span(start, max(size, 1))
+        # Of a large object only the address is ever seen.
+        for page in range(start >> shift, (start >> shift) + (n if number else 1)):
+            self.pages[page] = span
+
+    def _sweep(self, rest: str) -> None:
+        """A sweep finds these marks; all else in the span is dead."""
+        base, _, _, _, words = rest.split(" ")
+        span = self.pages.get(address(base) >> self.config.page_shift)
+        if span is None:
+            return
+        found = self.found
+        marks = [address(word) for word in words.split(",")]
+        dead = [at for at in span.objects if at >> 6 >= len(marks) or not marks[at >> 6] >> (at & 63) & 1]
+        for at in dead:
+            born, count, size = span.objects.pop(at)
+            found.frees += count
+            found.freed_bytes += size
+            age = found.events - born
+            found.lifetimes.setdefault(max(age, 1).bit_length() - 1, Share()).add(count, size)
+
+    def result(self) -> Stats:
+        """The sums."""
+        found = self.found
+        self._sample()
+        for request in self.requests.values():
+            n, size = request.count, request.size * request.count
+            found.allocations += n
+            found.bytes += size
+            found.rounded += request.rounded * n
+            found.zero_sized += n if not request.size else 0
+            found.by_type.setdefault(request.type, Share()).add(n, size)
+            if request.size:
+                found.by_class.setdefault(request.sizeclass, Share()).add(n, size)
+                found.rounded_by_class[request.sizeclass] += request.rounded * n
+        found.class_sizes = dict(enumerate(self.classes.class_to_size))
+        return found
+
+
+def document(found: Stats) -> dict[str, Any]:
+    """The figures under the keys that `trace stats` promises."""
+    return {
+        "path": found.path,
+        "platform": found.header.platform,
+        "events": found.events,
+        "allocations": found.allocations,
+        "frees": found.frees,
+        "collections": found.collections,
+        "bytes": found.bytes,
+        "rounded_bytes": found.rounded,
+        "freed_bytes": found.freed_bytes,
+        "live_bytes": found.live_bytes,
+        "zero_sized": found.zero_sized,
+        "unplaced": found.unplaced,
+        "by_type": [
+            {
+                "type": None if number == "-" else int(number),
+                "name": found.type_names.get(number, ""),
+                "allocations": share.allocations,
+                "bytes": share.bytes,
+            }
+            for number, share in sorted(found.by_type.items(), key=lambda item: (-item[1].bytes, item[0]))
+        ],
+        "by_class": [
+            {
+                "class": sizeclass,
+                "size": found.class_sizes[sizeclass],
+                "allocations": share.allocations,
+                "bytes": share.bytes,
+                "rounded_bytes": found.rounded_by_class[sizeclass],
+            }
+            for sizeclass, share in sorted(found.by_class.items())
+        ],
+        "lifetimes": [
+            {"from": 1 << power, "to": 2 << power, "allocations": share.allocations, "bytes": share.bytes}
+            for power, share in sorted(found.lifetimes.items())
+        ],
+        "live": [{"event": event, "bytes": size} for event, size in found.live],
+        "records": dict(sorted(found.records.items())),
+    }
+
+
+def head(path: Path, n: int) -> Iterator[tuple[int, str]]:
+    """The first n records of a recording, with their line numbers; the header is not one of them."""
+    line = 0
+    for piece in lines(path):
+        for text in piece:
+            line += 1
+            if line > n + 1:
+                return
+            if line > 1:
+                yield line, text
