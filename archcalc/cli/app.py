@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from keyword import iskeyword
 from typing import Annotated, Any
 
 import typer
@@ -27,7 +28,8 @@ class Entry:
     def module(self, group: str) -> str:
         """Where its function stands; `list-checks` of the top group in `archcalc.cli.list_checks`."""
         parts = ["archcalc.cli", *([group] if group else []), self.name]
-        return ".".join(part.replace("-", "_") for part in parts)
+        # A module cannot be called as a word of Python's own is: `trace import` is in import_.
+        return ".".join(part.replace("-", "_") + "_" * iskeyword(part) for part in parts)
 
 
 CALCULATE = "Calculate"
@@ -46,6 +48,19 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("boot", "Run mallocinit in a simulated address space.", RUN),
     Entry("smoke", "Boot, allocate, free, collect and audit.", RUN),
     Entry("replay", "Replay recordings and compare everything; exit 1 on a difference.", RUN),
+    Entry(
+        "trace",
+        "Import and convert recordings, and show what is in them.",
+        RUN,
+        (
+            Entry("import", "Make a recording of a log of allocations, or of a list of sizes."),
+            Entry("convert", "Write a recording in its other form: text, or columns (Parquet)."),
+            Entry("info", "Show a recording's header, its form and how many records of each kind it has."),
+            Entry("head", "Show the first records."),
+            Entry("stats", "Count allocations, frees, sizes, types, classes and lifetimes."),
+        ),
+    ),
+    Entry("sweep", "Run a grid or a list of what-ifs into one table of figures.", RUN),
     Entry("check", "Run every check; exit 1 when one fails.", JUDGE),
     Entry("list-checks", "List the checks: id, severity and what each is about.", JUDGE),
     Entry("verify", "Compare the figures with a Go source tree or a built program.", JUDGE),

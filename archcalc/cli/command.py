@@ -58,7 +58,8 @@ def wrapped(function: Callable[..., Any]) -> Callable[..., Outcome | None]:
         parameter.replace(annotation=hints[parameter.name], kind=inspect.Parameter.KEYWORD_ONLY)
         for parameter in inspect.signature(function).parameters.values()
     ]
-    common = common_options(formats)
+    # A command whose files are its result says itself what --output and --force mean.
+    common = [option for option in common_options(formats) if option.name not in hints]
 
     def run(**arguments: Any) -> Outcome | None:
         given = {parameter.name: arguments.pop(parameter.name) for parameter in common}

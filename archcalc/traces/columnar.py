@@ -299,7 +299,7 @@ def header_of(path: Path) -> Header:
     raise fault(str(path), 1, "an empty file", "a recording")
 
 
-def convert(source: Path, target: Path) -> int:
+def convert(source: Path, target: Path, progress: Callable[[int], None] | None = None) -> int:
     """Writes a recording in the form that the target's name asks for. Returns how many lines it has.
 
     `*.parquet` is columnar, everything else gzip'd text. Raises TraceFault for a damaged source.
@@ -312,8 +312,13 @@ def convert(source: Path, target: Path) -> int:
     parse_header(str(source), first[0])
 
     def body() -> Iterator[Sequence[str]]:
+        done = len(first) - 1
         yield first[1:]
-        yield from stream
+        for piece in stream:
+            yield piece
+            done += len(piece)
+            if progress is not None:
+                progress(done)
 
     if target.suffix == SUFFIX:
         return 1 + write(target, first[0], body())

@@ -1,0 +1,1 @@
+"""The commands of `archcalc trace`, one module each."""

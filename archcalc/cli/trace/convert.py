@@ -1,0 +1,43 @@
+"""`archcalc trace convert`: a recording from text to columns and back."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from archcalc import output
+from archcalc.cli import session
+from archcalc.cli.trace.options import Force, Trace
+from archcalc.errors import Fault, UsageFault
+from archcalc.results import Listing
+from archcalc.tables import Bytes, Column
+from archcalc.traces import columnar
+
+
+def command(
+    source: Trace,
+    target: Annotated[
+        Any, typer.Argument(metavar="OUT", help="*.parquet for columns, else gzip'd text.", parser=Path)
+    ],
+    force: Force = False,
+) -> Listing:
+    """Write a recording in its other form: text, or columns (Parquet).
+
+    Nothing is lost either way: converted and converted back, every line is the same. Columns take
+    less room, and are replayed several times as fast. Needs the extra: pip install 'archcalc[bulk]'.
+    """
+    output.check_writable(target, force)
+    if target.exists() and os.path.samefile(source, target):
+        raise UsageFault(Fault("is the file to convert, too", "another name", file=str(target)))
+    with session.progress(f"convert {source.name}") as progress:
+        count = columnar.convert(source, target, progress.update)
+    form = "columns" if columnar.is_columnar(target) else "text"
+    columns = (
+        Column("file", wrap=True), Column("form"), Column("lines", int), Column("size", Bytes, key="bytes"),
+        Column("bytes before", Bytes),
+    )  # fmt: skip
+    row = (str(target), form, count, target.stat().st_size, source.stat().st_size)
+    return Listing("converted", columns, [row])

@@ -1,0 +1,13 @@
+"""The arguments that the commands of `archcalc trace` share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Trace = Annotated[
+    Any, typer.Argument(metavar="FILE", help="A recording, *.trace.gz or *.trace.parquet.", parser=Path)
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
