@@ -241,12 +241,15 @@ def _hints_beyond_39_bits(figures: Figures, numbers: Mapping[str, int]) -> int:
 
 @_measure
 def _bitmap_offset(figures: Figures, numbers: Mapping[str, int]) -> int:
-    """Bytes from the beginning of what mallocinit reserves to the first of the bitmap, when booted."""
+    """Bytes from the beginning of what mallocinit reserves to the first of the bitmap.
+
+    Which of bitmap and spans table comes first is seen in a machine that has booted.
+    """
     runtime = try_boot(figures).runtime
-    if runtime is None:
-        return figures.layout.spans_size
-    # mheap.bitmap is the bitmap's end, since it is addressed backward (mbitmap.go).
-    return runtime.heap.bitmap - figures.layout.bitmap_size - runtime.heap.spans_start
+    spans_first = (
+        runtime is None or runtime.heap.spans_start < runtime.heap.bitmap - figures.layout.bitmap_size
+    )
+    return figures.layout.spans_size if spans_first else 0
 
 
 @_measure
@@ -330,9 +333,8 @@ def _sizes_rounded_worse(figures: Figures, numbers: Mapping[str, int]) -> int:
 def _worst(figures: Figures, low: int) -> Waste:
     """The size from `low` on that wastes the largest share of its class."""
     found = [(max(before + 1, low), size) for before, size in _classes(figures) if size >= low]
-    return max(
-        (Waste(Fraction(size - n, size), n) for n, size in found), key=lambda one: (one.share, -one.size)
-    )
+    wasted = (Waste(Fraction(size - n, size), n) for n, size in found)
+    return max(wasted, key=lambda one: (one.share, -one.size), default=Waste(Fraction(0), low))
 
 
 @_measure
