@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from archcalc.findings import Case, Finding, Rule, Severity
 from archcalc.quantities import parse_count
 from archcalc.results import INTERRUPTED, Judged
 from archcalc.tables import Block, Column, Prose, Section, Table, Value
+from archcalc.traces.many import Progress, cores, replay_many
 from archcalc.traces.model import DIFFERENT, KINDS, NEIGHBOUR, Answers, replay_on_model
 from archcalc.traces.reader import Header
 from archcalc.traces.replay import Replay, replay
@@ -50,9 +52,12 @@ MODEL_RULE = Rule(
 class Replays(Judged):
     """What came of every recording; `answers` by path, where the simulated system was asked."""
 
-    def __init__(self, replays: Sequence[Replay], answers: Mapping[str, Answers] | None = None) -> None:
+    def __init__(
+        self, replays: Sequence[Replay], answers: Mapping[str, Answers] | None = None, left: int = 0
+    ) -> None:
         self.replays = replays
         self.answers = answers or {}
+        self.left = left  # recordings that an interrupt kept from beginning
 
     def cases(self) -> Iterable[Case]:
         for r in self.replays:
@@ -86,11 +91,13 @@ class Replays(Judged):
 
     @property
     def ok(self) -> bool:
-        return all(r.ok for r in self.replays) and all(answers.ok for answers in self.answers.values())
+        held = all(r.ok for r in self.replays) and all(answers.ok for answers in self.answers.values())
+        return held and not self.left
 
     @property
     def exit_code(self) -> int:
-        return INTERRUPTED if any(r.interrupted for r in self.replays) else super().exit_code
+        interrupted = self.left or any(r.interrupted for r in self.replays)
+        return INTERRUPTED if interrupted else super().exit_code
 
     def document(self) -> Mapping[str, object]:
         return {
@@ -141,6 +148,11 @@ class Replays(Judged):
             yield self._answers()
         held = sum(r.ok for r in self.replays)
         yield Prose(f"{'ok' if self.ok else 'FAILED'}: {held} of {len(self.replays)} recordings reproduced")
+        for r in self.replays:
+            if r.interrupted and r.first is None:
+                yield Prose(f"interrupted: {r.path} was as recorded up to event {r.events}")
+        if self.left:
+            yield Prose(f"interrupted: {self.left} recordings were not begun")
 
     def _answers(self) -> Section:
         """How the simulated system's answers compare."""
@@ -190,7 +202,9 @@ def _value(key: str, value: Any) -> str:
 
 def command(
     traces: Annotated[
-        list[Any], typer.Argument(metavar="TRACE...", help="Recordings, *.trace.gz.", parser=Path)
+        list[Any], typer.Argument(
+            metavar="TRACE...", help="Recordings, *.trace.gz or *.trace.parquet, or folders.", parser=Path
+        ),
     ],
     profiles: Profiles = None,
     keep_going: Annotated[
@@ -198,7 +212,13 @@ def command(
     ] = False,
     jobs: Annotated[
         Any,
-        typer.Option("--jobs", "-j", metavar="N", help="So many recordings at a time.", parser=parse_count),
+        typer.Option(
+            "--jobs",
+            "-j",
+            metavar="N",
+            help="So many recordings at a time; default one on each core.",
+            parser=parse_count,
+        ),
     ] = None,
     os: Annotated[
         str,
@@ -229,30 +249,20 @@ def command(
     if taken or maps is not None or image_size is not None:
         raise UsageFault(Fault("--taken, --maps and --image-size describe a simulated system", "--os model"))
     paths = [path for trace in traces for path in _files(trace)]
-    own = {str(file): platforms.load_file(file) for file in profiles or ()}
-    by_name = {profile.platform: profile for profile in own.values()}
-    count = min(int(jobs or 1), len(paths))
+    by_name = {profile.platform: profile for profile in map(platforms.load_file, profiles or ())}
+    work = partial(_replay_one, keep_going, by_name)
+    count = min(cores() if jobs is None else max(jobs, 1), len(paths))
     if count > 1:
-        from concurrent.futures import ProcessPoolExecutor
-
-        with ProcessPoolExecutor(count) as pool:
-            files = tuple(str(file) for file in profiles or ())
-            futures = [pool.submit(_replay_apart, str(path), keep_going, files) for path in paths]
-            return Replays([future.result() for future in futures])
-    replays = []
-    for path in paths:
-        with session.progress(path.name) as progress:
-            replays.append(
-                replay(
-                    path,
-                    lambda header: config_for(header, by_name),
-                    keep_going=keep_going,
-                    progress=lambda done, total: _tell(progress, done, total),
-                )
-            )
-        if replays[-1].interrupted:
-            break
-    return Replays(replays)
+        with session.progress(f"{len(paths)} recordings") as progress:
+            replays = replay_many(paths, work, count, partial(_tell, progress))
+    else:
+        replays = []
+        for path in paths:
+            with session.progress(path.name) as progress:
+                replays.append(work(path, partial(_tell, progress)))
+            if replays[-1].interrupted:
+                break
+    return Replays(replays, left=len(paths) - len(replays))
 
 
 def _on_model(
@@ -295,10 +305,9 @@ def _tell(progress: session.Progress, done: int, total: int) -> None:
     progress.update(done)
 
 
-def _replay_apart(path: str, keep_going: bool, files: Sequence[str]) -> Replay:
-    """One recording in a process of its own."""
-    by_name = {profile.platform: profile for profile in map(platforms.load_file, files)}
-    return replay(Path(path), lambda header: config_for(header, by_name), keep_going=keep_going)
+def _replay_one(keep_going: bool, own: Mapping[str, Any], path: Path, progress: Progress) -> Replay:
+    """One recording, here or in a process of its own."""
+    return replay(path, lambda header: config_for(header, own), keep_going=keep_going, progress=progress)
 
 
 def config_for(header: Header, own: Mapping[str, Any]) -> Any:
@@ -311,8 +320,9 @@ def config_for(header: Header, own: Mapping[str, Any]) -> Any:
 def _files(path: Path) -> list[Path]:
     """The path, or the recordings in a folder."""
     if path.is_dir():
-        found = sorted(path.glob("*.trace.gz"))
+        found = sorted((*path.glob("*.trace.gz"), *path.glob("*.trace.parquet")))
         if not found:
-            raise UsageFault(Fault("has no recordings", "*.trace.gz files", file=str(path)))
+            expected = "*.trace.gz or *.trace.parquet files"
+            raise UsageFault(Fault("has no recordings", expected, file=str(path)))
         return found
     return [path]

@@ -37,7 +37,7 @@ from allocator.runtime import Runtime
 from allocator.sweep import DONE
 from allocator.throw import BadRequest, Death
 from archcalc.errors import UsageFault
-from archcalc.traces.columnar import ColumnarFile, is_columnar
+from archcalc.traces import columnar
 from archcalc.traces.reader import (
     Header,
     TraceFault,
@@ -46,7 +46,6 @@ from archcalc.traces.reader import (
     fault,
     parse_header,
     parse_type,
-    pieces,
     shorten,
 )
 from archcalc.traces.writer import span_line
@@ -243,7 +242,7 @@ class Replayer:
         path: Path,
         config_for: Callable[[Header], Config],
         keep_going: bool = False,
-        source: Callable[[Path], Iterator[list[str]]] = pieces,
+        source: Callable[[Path], Iterator[list[str]]] = columnar.lines,
     ) -> None:
         self.path = path
         self.name = str(path)
@@ -1030,15 +1029,12 @@ def replay(
     Either form of recording; the columnar one needs the extra `bulk`. What comes of it is the same.
     """
     with no_garbage_collection():
-        if not is_columnar(path):
-            return Replayer(path, config_for, keep_going).run(progress)
-        from archcalc.traces.runs import ColumnarReplayer, GaveUp
+        if columnar.is_columnar(path):
+            from archcalc.traces.runs import ColumnarReplayer, GaveUp
 
-        file = ColumnarFile(path)
-        try:
-            return ColumnarReplayer(file, config_for).run(progress)
-        except GaveUp:
-            return Replayer(path, config_for, keep_going, lambda path: file.lines()).run(progress)
+            with contextlib.suppress(GaveUp):
+                return ColumnarReplayer(columnar.ColumnarFile(path), config_for).run(progress)
+        return Replayer(path, config_for, keep_going).run(progress)
 
 
 @contextlib.contextmanager

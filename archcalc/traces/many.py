@@ -1,0 +1,77 @@
+"""Several recordings at a time, each in a process of its own, with their progress told together.
+
+An interrupt goes to the process that waits. It tells the others, which leave their recordings at
+the next piece and report how far they came; what has not begun never does.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+from archcalc.traces.replay import Replay
+
+EVERY = 0.1  # seconds between two looks at how far everybody is
+Progress = Callable[[int, int], None]
+Work = Callable[[Path, Progress], Replay]
+
+# In a worker: whether to stop, and for each recording the events done and in all.
+_stop: Any = None
+_done: Any = None
+_totals: Any = None
+
+
+def cores() -> int:
+    """How many processes can run at a time."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0)) or 1
+    return os.cpu_count() or 1
+
+
+def replay_many(paths: Sequence[Path], work: Work, jobs: int, tell: Progress) -> list[Replay]:
+    """Replays so many recordings at a time; one for each path that was begun, in the paths' order.
+
+    `work` replays one and must be picklable. Raises TraceFault for the first recording, in order,
+    that cannot be read.
+    """
+    stop = multiprocessing.Event()
+    done = multiprocessing.Array("q", len(paths), lock=False)
+    totals = multiprocessing.Array("q", len(paths), lock=False)
+    pool = ProcessPoolExecutor(jobs, initializer=_begin, initargs=(stop, done, totals))
+    futures: list[Future[Replay]] = []
+    try:
+        futures += [pool.submit(_one, work, i, path) for i, path in enumerate(paths)]
+        waiting = set(futures)
+        while waiting:
+            _, waiting = wait(waiting, timeout=EVERY, return_when=FIRST_COMPLETED)
+            tell(sum(done), sum(totals))
+    except KeyboardInterrupt:
+        stop.set()
+        for future in futures:
+            future.cancel()
+        wait(futures)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return [future.result() for future in futures if not future.cancelled()]
+
+
+def _begin(stop: Any, done: Any, totals: Any) -> None:
+    global _stop, _done, _totals
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _stop, _done, _totals = stop, done, totals
+
+
+def _one(work: Work, i: int, path: Path) -> Replay:
+    """One recording, in a worker."""
+
+    def tell(events: int, total: int) -> None:
+        _done[i], _totals[i] = events, total
+        if _stop.is_set():
+            raise KeyboardInterrupt
+
+    return work(path, tell)
