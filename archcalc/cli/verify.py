@@ -106,7 +106,8 @@ def _changes(old: Path, new: Path, targets: Sequence[Figures]) -> Verdict:
     with session.progress("verify", len(targets)) as bar:
         found = changes.compare(before, after, targets, bar.update)
     extra = {"old": str(old), "new": str(new)}
-    subject = Subject("what-changed", f"{old} → {new}", found.version, found.era, extra, old="old", new="new")
+    what = f"{old} to {new}"
+    subject = Subject("what-changed", what, found.version, found.era, extra, old="old", new="new")
     return Verdict(subject, found.ports, found.broken, prefix=_prefix(after.src, new))
 
 

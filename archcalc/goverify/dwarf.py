@@ -7,6 +7,7 @@ from inspect import signature
 from io import BytesIO
 from typing import Any
 
+from archcalc.errors import UsageFault
 from archcalc.extras import needed
 from archcalc.goverify.image import Image, Unreadable
 from archcalc.goverify.rtypes import FieldOf, StructOf
@@ -30,7 +31,7 @@ def structs(image: Image, wanted: frozenset[str], ptr_size: int) -> dict[str, St
             if die.tag == "DW_TAG_structure_type" and name in wanted and "DW_AT_byte_size" in die.attributes:
                 found.setdefault(name, _struct(die, name, ptr_size))
         return found
-    except Unreadable:
+    except (Unreadable, UsageFault):
         raise
     except Exception as error:  # pyelftools fails in whatever way its input leads it to
         raise Unreadable(f"its DWARF is broken ({type(error).__name__}: {error})") from error
