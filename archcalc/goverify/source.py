@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
 from archcalc import goexpr, structs
 from archcalc.figures import Figures
+from archcalc.generations import Generation
 from archcalc.goexpr import ExprError, Scope, Value
 from archcalc.goverify import era, gofile, mallocinit
 from archcalc.goverify.comparison import Change, Comparison, Difference, Scalar, explained
@@ -157,11 +159,17 @@ class Port:
     def _formula(self, name: str, known: str, const: Const) -> None:
         """Notes a formula that gives the same value in another way."""
         row = self.figures.engine.row(known)
-        if row is None or name in self.figures.sets or not _written_in_go(row.formula):
+        if row is None or name in self.figures.sets:
             return
-        if row.formula != const.formula and _words_of(row.formula) != _words_of(const.formula):
+        ours = row.formula
+        if not _written_in_go(ours):
+            theirs = forms(self.figures.generation).get((const.file, row.name))
+            if theirs is None and len(_words_of(const.formula)) <= 1:
+                return
+            ours = theirs or str(self.figures.engine.value(known))
+        if ours != const.formula and _words_of(ours) != _words_of(const.formula):
             where = f"{const.file}:{const.line}"
-            self.found.changes.append(Change(self.found.platform, name, row.formula, const.formula, where))
+            self.found.changes.append(Change(self.found.platform, name, ours, const.formula, where))
 
     def _unexpected(self, package: str, own: str, scope: PackageScope) -> None:
         """A constant that the tree declares on a port on which the calculator has none."""
@@ -548,6 +556,14 @@ def _plain(value: Value) -> Scalar:
 
 def _flat(values: Sequence[int | tuple[int, ...]]) -> list[int]:
     return [value if isinstance(value, int) else -1 for value in values]
+
+
+@cache
+def forms(generation: Generation) -> Mapping[tuple[str, str], str]:
+    """By file and name, how the source writes what is a fact here; a plain number where nothing is said."""
+    text = (generation.folder / "forms.txt").read_text("utf-8")
+    rows = re.findall(r"^([^#\n][^:\n]*): (\w+) = (.+)$", text, re.MULTILINE)
+    return {(file, name): formula for file, name, formula in rows}
 
 
 def _written_in_go(formula: str) -> bool:

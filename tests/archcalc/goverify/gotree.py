@@ -14,6 +14,7 @@ from pathlib import Path
 from archcalc import figures, generations, platforms
 from archcalc.figures import Figures
 from archcalc.goexpr import quote
+from archcalc.goverify import source
 
 MALLOC = """
 func mallocinit() {
@@ -143,24 +144,23 @@ def _constants(port: Figures) -> Iterable[tuple[str, int, str]]:
     engine = port.engine
     for package in ("runtime", "sys"):
         for name, value in engine.package(package, reported=False).items():
-            row, source = engine.row(name), engine.source(name)
-            assert row is not None and source is not None
-            if "buildruntime" in source.file:
+            row, place = engine.row(name), engine.source(name)
+            assert row is not None and place is not None
+            if "buildruntime" in place.file:
                 continue
             formula = row.formula
             if any(word in formula for word in ("fact.", "flag(", "named(", "len(")):
                 formula = quote(value.value) if isinstance(value.value, str) else str(value)
                 if row.name == "ArchFamily":
                     formula = str(port.profile.facts["arch_family"])
-                elif row.name == "DefaultPhysPageSize" and port.profile.goarch == "386":
-                    formula = "65536*GoosNacl + 4096*(1-GoosNacl)"
+                formula = source.forms(port.generation).get((place.file, row.name), formula)
             kind = f" {row.type_name}" if row.type_name else ""
             if row.iota:
                 # The formula and the type are those of the group's first name, repeated.
                 others = "; ".join([f"_{kind} = {formula}", *["_"] * (row.iota - 1)])
-                yield source.file, source.line, f"const ({others}; {row.name})"
+                yield place.file, place.line, f"const ({others}; {row.name})"
             else:
-                yield source.file, source.line, f"const {row.name}{kind} = {formula}"
+                yield place.file, place.line, f"const {row.name}{kind} = {formula}"
 
 
 def _facts(port: Figures) -> Iterable[tuple[str, int, str]]:

@@ -134,6 +134,18 @@ def test_a_formula_that_changed_without_its_value_is_noted(tree: Path, gotree: A
     assert (change.name, change.theirs) == ("_FixAllocChunk", "4 * _PageSize / 2")
 
 
+def test_a_number_written_as_a_formula_is_noted(tree: Path, gotree: Any) -> None:
+    arch = "runtime/internal/sys/arch_amd64.go"
+    gotree.edit(tree, arch, "HugePageSize = 1 << 21", "HugePageSize = 2 << 20")
+    gotree.edit(tree, arch, "CacheLineSize = 64", "CacheLineSize = 1 << 6")
+    gotree.edit(tree, arch, "PCQuantum = 1", "PCQuantum = 0x1")
+    (port,) = verify(tree, "linux/amd64").ports
+    assert port.differences == []
+    assert [(change.name, change.formula) for change in port.changes] == [
+        ("sys.CacheLineSize", "64"), ("sys.HugePageSize", "1 << 21"),
+    ]  # fmt: skip
+
+
 def test_spaces_are_no_change_of_a_formula(tree: Path, gotree: Any) -> None:
     gotree.edit(tree, "runtime/malloc.go", "_FixAllocChunk = 16 << 10", "_FixAllocChunk = 16<<10 // 16 KB")
     (port,) = verify(tree, "linux/amd64").ports
