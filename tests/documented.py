@@ -4,8 +4,10 @@
     python tests/documented.py --update README.md   writes what is printed now into the file
 
 A block is fenced as ```console; a line that begins with `$ ` is a command, what follows is its output, with
-stderr and in the order of writing. Commands run in the project's folder, 92 columns wide, by a shell whose
-`archcalc` is this Python's.
+stderr and in the order of writing. Commands run 92 columns wide, by a shell whose `archcalc` is this
+Python's: those of the README in the project's folder, those of a page under docs/ one after the other in a
+folder of its own, where the project's folders are linked. There a ```sh block is run too, and has to succeed;
+what it prints is not shown.
 """
 
 from __future__ import annotations
@@ -17,46 +19,65 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 COLUMNS = "92"
-BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+DOCS = ROOT / "docs"
+LINKED = ("examples", "platforms", "docs", "tests")
+SCRIPT = re.compile(r"^```(console|sh)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A command as a block shows it, and its output."""
+    """A command as a block shows it, and its output; None where that is not shown."""
 
     command: str
-    output: str
+    output: str | None
     line: int
 
 
-def commands(text: str) -> Iterator[Shown]:
-    """Every command of every console block."""
-    for block in BLOCK.finditer(text):
-        line = text.count("\n", 0, block.start(1)) + 1
-        for part in re.split(r"^(?=\$ )", block[1], flags=re.MULTILINE):
+def commands(text: str, scripts: bool = False) -> Iterator[Shown]:
+    """Every command of every console block; with `scripts` each sh block as one command too."""
+    for block in SCRIPT.finditer(text):
+        line = text.count("\n", 0, block.start(2)) + 1
+        if block[1] == "sh":
+            if scripts:
+                yield Shown(block[2], None, line)
+            continue
+        for part in re.split(r"^(?=\$ )", block[2], flags=re.MULTILINE):
             if part.startswith("$ "):
                 first, _, output = part.partition("\n")
                 yield Shown(first[2:], output, line)
             line += part.count("\n")
 
 
-def printed(command: str, tools: Path) -> str:
-    """What a command prints."""
+def run(command: str, tools: Path, folder: Path = ROOT) -> tuple[str, int]:
+    """What a command prints, and its exit code."""
     kept = {name: value for name, value in os.environ.items() if name not in ("GOOS", "GOARCH")}
     environment = {
         **kept, "COLUMNS": COLUMNS, "NO_COLOR": "1", "PYTHONUTF8": "1",
         "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
     }  # fmt: skip
     done = subprocess.run(
-        ["bash", "-c", command], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
+        ["bash", "-ec", command], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=False,
     )  # fmt: skip
-    return done.stdout.decode()
+    return done.stdout.decode(), done.returncode
+
+
+@contextmanager
+def workplace(path: Path) -> Iterator[Path]:
+    """The folder that a page's commands run in."""
+    if DOCS not in path.parents:
+        yield ROOT
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for name in LINKED:
+            (Path(folder) / name).symlink_to(ROOT / name)
+        yield Path(folder)
 
 
 def tools_in(folder: Path) -> Path:
@@ -70,11 +91,14 @@ def tools_in(folder: Path) -> Path:
 def differences(path: Path) -> list[str]:
     """Unified differences between what a file shows and what is printed; empty where all is current."""
     found: list[str] = []
-    with tempfile.TemporaryDirectory() as folder:
-        tools = tools_in(Path(folder))
-        for shown in commands(path.read_text(encoding="utf-8")):
-            now = printed(shown.command, tools)
-            if now.rstrip("\n") != shown.output.rstrip("\n"):
+    with tempfile.TemporaryDirectory() as scripts, workplace(path) as folder:
+        tools = tools_in(Path(scripts))
+        for shown in commands(path.read_text(encoding="utf-8"), scripts=folder != ROOT):
+            now, code = run(shown.command, tools, folder)
+            if shown.output is None:
+                if code:
+                    found += [f"{path.name}:{shown.line}: exit code {code} of {shown.command}{now}"]
+            elif now.rstrip("\n") != shown.output.rstrip("\n"):
                 found += [f"{path.name}:{shown.line}: $ {shown.command}"]
                 found += difflib.unified_diff(
                     shown.output.splitlines(), now.splitlines(), "shown", "printed", lineterm=""
@@ -84,21 +108,27 @@ def differences(path: Path) -> list[str]:
 
 def update(path: Path) -> None:
     """Writes what is printed now into the file's blocks."""
-    with tempfile.TemporaryDirectory() as folder:
-        tools = tools_in(Path(folder))
+    with tempfile.TemporaryDirectory() as scripts, workplace(path) as folder:
+        tools = tools_in(Path(scripts))
 
         def renewed(block: re.Match[str]) -> str:
+            if block[1] == "sh":
+                if folder != ROOT:
+                    run(block[2], tools, folder)
+                return block[0]
             parts = [
                 part.partition("\n")[0]
-                for part in re.split(r"^(?=\$ )", block[1], flags=re.MULTILINE)
+                for part in re.split(r"^(?=\$ )", block[2], flags=re.MULTILINE)
                 if part
             ]
             texts = [
-                f"{part}\n{printed(part[2:], tools).rstrip()}\n" for part in parts if part.startswith("$ ")
+                f"{part}\n{run(part[2:], tools, folder)[0].rstrip()}\n"
+                for part in parts
+                if part.startswith("$ ")
             ]
             return f"```console\n{''.join(texts)}```"
 
-        text = BLOCK.sub(renewed, path.read_text(encoding="utf-8"))
+        text = SCRIPT.sub(renewed, path.read_text(encoding="utf-8"))
     path.write_text(text, encoding="utf-8")
 
 

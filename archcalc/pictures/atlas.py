@@ -101,7 +101,10 @@ def survey(boot: Boot, system: System, low: int, high: int, moment: str, outcome
     ]
     regions = tuple(tiled((named, parts, own), low, high))
     marks = _marks(boot, low, high)
-    return Atlas(boot.platform, moment, outcome or boot.outcome, low, high, regions, marks, asked)
+    outcome = outcome or boot.outcome
+    if rt is not None and rt.heap.arena_end > high:
+        outcome += f"; the arena counts on addresses to {rt.heap.arena_end:#x}"
+    return Atlas(boot.platform, moment, outcome, low, high, regions, marks, asked)
 
 
 def _pieces(system: System, low: int, high: int) -> list[tuple[int, int, int]]:

@@ -66,12 +66,16 @@ class Camera:
             self._at += 1
         self.samples.append(sample(rt, event))
 
-    def done(self, rt: Runtime, event: int) -> None:
-        """Takes the end, in place of what was taken at the same event before the last things happened."""
+    def done(self, rt: Runtime, event: int, whole: bool) -> None:
+        """Takes the end, of the `whole` run or of what was asked for.
+
+        It takes the place of what was taken at the same event, before the last things happened.
+        """
         for taken in (self.frames, self.samples):
             if taken and taken[-1].event == event:
                 taken.pop()
-        self.frames.append(look_at(rt, self.platform, f"event {event}, the end", event))
+        moment = f"event {event}{', the end' if whole else ''}"
+        self.frames.append(look_at(rt, self.platform, moment, event))
         self.samples.append(sample(rt, event))
 
 
@@ -117,7 +121,7 @@ def of_workload(
     else:
         if at_event is not None and driver.allocations < at_event:
             note = f"it ended after {driver.allocations} allocations"
-    camera.done(rt, driver.allocations)
+    camera.done(rt, driver.allocations, not note.startswith("stopped"))
     return Film(subject, tuple(camera.frames), tuple(camera.samples), note)
 
 
@@ -172,6 +176,6 @@ def of_recording(
         notes.append(f"the recording has {replayer.header.events} events")
     if replay.death is not None:
         notes.append(f"died: {replay.death['throw']}")
-    camera.done(replayer.rt, replay.events)
+    camera.done(replayer.rt, replay.events, replay.events >= replayer.header.events)
     subject = f"{path.name} ({replayer.header.platform})"
     return Film(subject, tuple(camera.frames), tuple(camera.samples), "; ".join(notes))

@@ -26,7 +26,9 @@ def draw(heap: Heap, width: int, unicode: bool, color: bool, legend: bool = True
         row = shown[at : at + cells]
         address = f"{heap.base + at * each * heap.page_size:#x}"
         lines.append(f"{address:<{room}} {letters(row, unicode, color)}")
-        lines.append(f"{'':<{room}} {fills(row, unicode)}".rstrip())
+        full = fills(row, unicode).rstrip()
+        if full:
+            lines.append(f"{'':<{room}} {full}")
     if legend:
         lines += ["", *explained(heap, unicode, color)]
     return lines

@@ -12,6 +12,7 @@ from archcalc.pictures.zoom import Level, levels
 
 WIDTH = 610  # of one map, in px
 MARGIN = 12
+KEY = 690  # of the legend, at least
 BAR = 26
 CELLS = 150  # what is narrower than a 150th is enlarged
 LINE = 14
@@ -32,8 +33,9 @@ def draw(atlases: Sequence[Atlas], *, columns: int = 2, bare: bool = False, keye
     width = WIDTH * columns
     if keyed:
         kinds = [kind for kind in REGIONS if any(r.kind == kind for a in atlases for r in a.regions)]
-        body += legend(kinds, atlases, top, width)
-        top += LINE * (len(kinds) // 2 + len(kinds) % 2 + len(_marks(atlases)) + 2)
+        width = max(width, KEY)
+        body += legend(kinds, atlases, top, columns)
+        top += LINE * (-(-len(kinds) // columns) + len(_marks(atlases)) + 2)
     title = "Address space of " + ", ".join(dict.fromkeys(atlas.platform for atlas in atlases))
     return svg.document(width, top, title, REGIONS, body, bare=bare)
 
@@ -139,12 +141,12 @@ def _marks(atlases: Sequence[Atlas]) -> dict[int, str]:
     return {mark.address: mark.what for atlas in atlases for mark in atlas.marks}
 
 
-def legend(kinds: Sequence[str], atlases: Sequence[Atlas], top: float, width: float) -> Iterator[str]:
+def legend(kinds: Sequence[str], atlases: Sequence[Atlas], top: float, columns: int) -> Iterator[str]:
     """Patterns and named addresses with their words."""
     y = top
     for at, kind in enumerate(kinds):
-        x = MARGIN + (at % 2) * width / 2
-        y = top + (at // 2) * LINE
+        x = MARGIN + (at % columns) * WIDTH
+        y = top + (at // columns) * LINE
         yield svg.rect(x, y, 16, 10, **svg.fill(kind))
         yield svg.rect(x, y, 16, 10, class_="edge")
         yield svg.text(x + 22, y + 9, REGIONS[kind].words)

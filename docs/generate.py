@@ -1,0 +1,365 @@
+"""What of the documentation follows from the program: the reference, the man page and the pictures.
+
+python docs/generate.py            writes what has changed
+python docs/generate.py --check    exits 1 and names what is not current
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import archcalc
+from archcalc import checks, faults, figures, generations, platforms, schema, workloads
+from archcalc.boot import MachineOptions
+from archcalc.cli import app
+from archcalc.cli.command import build
+from archcalc.cli.map import atlases_of
+from archcalc.pictures import film, heap_svg, map_svg
+from archcalc.traces.records import PARTS, RECORDS
+
+DOCS = Path(__file__).parent
+NOTE = "<!-- Written by docs/generate.py; not to be edited. -->\n\n"
+
+
+def entries(
+    known: tuple[app.Entry, ...] = app.COMMANDS, group: str = ""
+) -> Iterator[tuple[str, app.Entry, Any]]:
+    """Every command as it is typed, with what it was declared as and what it was built into."""
+    for entry in known:
+        if entry.commands:
+            yield from entries(entry.commands, entry.name)
+        else:
+            yield f"{group} {entry.name}".strip(), entry, build(entry.name, entry.module(group))
+
+
+def one_line(text: str) -> str:
+    """Words without line ends."""
+    return " ".join(text.split())
+
+
+def cell(text: str) -> str:
+    """Text in a Markdown table."""
+    return one_line(text).replace("|", "\\|")
+
+
+def options(command: Any) -> Iterator[tuple[str, str]]:
+    """A command's arguments and options, each with its help."""
+    for param in command.params:
+        if getattr(param, "hidden", False):
+            continue
+        if param.param_type_name == "argument":
+            yield param.metavar or param.name.upper(), param.help or ""
+        else:
+            words = ", ".join([*param.opts, *param.secondary_opts])
+            value = "" if getattr(param, "is_flag", False) else f" {param.metavar or 'TEXT'}"
+            yield words + value, param.help or ""
+
+
+COMMON = ("--format", "--output", "--force", "--color", "--quiet", "--verbose", "--debug", "--help")
+
+
+def is_common(words: str) -> bool:
+    """Whether nearly all commands have that option."""
+    return any(re.search(rf"(^|, ){re.escape(name)}($|[ ,])", words) for name in COMMON)
+
+
+def commands() -> str:
+    """The commands with their options."""
+    text = [NOTE, "# Commands\n"]
+    text.append(
+        "\nA PLATFORM is `goos/goarch`, a glob such as `'linux/*'`, or `all`; without one, `$GOOS`/`$GOARCH`, else the\n"
+        "host's. Sizes are `64k`, `1.5g` or plain bytes; addresses begin with `0x`.\n"
+    )
+    text.append("\n| command | |\n|---|---|\n")
+    found = list(entries())
+    for name, entry, _ in found:
+        text.append(f"| [`{name}`](#{name.replace(' ', '-')}) | {cell(entry.help)} |\n")
+    text.append(
+        "\nCommands that print a result take `--format table|json|jsonl|csv|markdown|yaml` (`-f`; checks also "
+        "`github|junit|sarif`,\npictures also `svg|html`), `--output FILE` (`-o`, written whole or not at all) and "
+        "`--force` to replace it. All\ntake `--color auto|always|never`, `--quiet`, `--verbose`, `--debug`, "
+        "`--help`.\n\n"
+        "| exit code | |\n|---|---|\n| 0 | all held |\n| 1 | a check, an expectation or a replay failed |\n"
+        "| 2 | the input or the usage was wrong |\n| 3 | a fault of archcalc itself |\n"
+        "| 130 | interrupted; what was found so far is printed |\n"
+    )
+    for name, _, command in found:
+        text.append(f"\n## {name}\n\n{(command.help or '').strip()}\n")
+        own = [(words, help) for words, help in options(command) if not is_common(words)]
+        if own:
+            text.append("\n| | |\n|---|---|\n")
+            text += [f"| `{words.replace('|', chr(92) + '|')}` | {cell(help)} |\n" for words, help in own]
+    return "".join(text)
+
+
+def check_list() -> str:
+    """The checks, family by family, and the ids of faults."""
+    text = [NOTE, "# Checks\n\nIds never change. `archcalc explain ID` tells the same on a terminal.\n"]
+    for family, words in checks.FAMILIES.items():
+        text.append(f"\n## {family}: {words}\n")
+        for entry in checks.registry().values():
+            rule = entry.rule
+            if rule.family == family:
+                text.append(
+                    f"\n### {rule.id}\n\n{rule.title} ({rule.severity.value}).\n\n{one_line(rule.explanation)}\n"
+                )
+    text.append(
+        "\n## Faults of what is read\n\nThey end a command with exit code 2.\n\n| id | |\n|---|---|\n"
+    )
+    text += [f"| `{id}` | {cell(faults.meaning(id))} |\n" for id in faults.ids()]
+    return "".join(text)
+
+
+def kind_words(node: Mapping[str, Any]) -> str:
+    """What a value may be, from its JSON Schema."""
+    if "anyOf" in node:
+        return " or ".join(dict.fromkeys(kind_words(own) for own in node["anyOf"]))
+    if "enum" in node:
+        return "one of " + ", ".join(f"`{value}`" for value in node["enum"])
+    if "const" in node:
+        return f"`{node['const']}`"
+    kind = node.get("type")
+    if kind == "array":
+        return f"a list of {kind_words(node.get('items', {}))}"
+    if kind == "object":
+        return "a mapping"
+    if kind == "integer":
+        low, high = node.get("minimum"), node.get("maximum")
+        return "an integer" + (f", {low} to {high}" if low is not None and high is not None else "")
+    words = {"string": "text", "boolean": "true or false", "number": "a number"}
+    return words.get(str(kind), "anything")
+
+
+def keys(node: Mapping[str, Any], path: str, told: dict[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Every key below a schema: its path, what it may be, what it is. What was `told` elsewhere is not again."""
+    for name, own in node.get("properties", {}).items():
+        here = f"{path}{name}"
+        words = own.get("description", "")
+        form = json.dumps({key: value for key, value in own.items() if key != "description"}, sort_keys=True)
+        known = told.setdefault(form, here) if '"properties"' in form else here
+        if known != here:
+            yield here, kind_words(own), f"{words}; its keys as under `{known}`"
+        elif name == "profile":
+            yield here, kind_words(own), f"{words}; its keys as in [profiles](profile.md)"
+        else:
+            yield here, kind_words(own), words
+            yield from keys(own, f"{here}.", told)
+    for own in node.get("anyOf", ()):
+        if own.get("type") in ("object", "array"):
+            yield from keys(own, path, told)
+    if isinstance(node.get("items"), dict):
+        yield from keys(node["items"], f"{path.removesuffix('.')}[].", told)
+
+
+def file_reference(name: str, title: str, lead: str) -> Callable[[], str]:
+    """The keys of a file that archcalc reads."""
+
+    def write() -> str:
+        text = [NOTE, f"# {title}\n\n{lead}\n\n| key | is | what it says |\n|---|---|---|\n"]
+        shown: set[str] = set()
+        for path, kind, words in keys(schema.load(name), "", {}):
+            if path not in shown:
+                shown.add(path)
+                text.append(f"| `{path}` | {cell(kind)} | {cell(words)} |\n")
+        return "".join(text)
+
+    return write
+
+
+def outputs() -> str:
+    """The JSON of the commands."""
+    text = [
+        NOTE,
+        "# JSON of the commands\n\n`archcalc schema NAME` prints the JSON Schema of each. Keys in bold stay, with "
+        "their types and meanings, as long as the\nfirst number of the version does; others may be added. "
+        "Integers are exact, never strings or floats.\n",
+    ]
+    for name in schema.names():
+        if name in schema.FILES:
+            continue
+        loaded = schema.load(name)
+        text.append(f"\n## {name}\n\n`{loaded['title']}`\n\n| key | is | what it says |\n|---|---|---|\n")
+        text += output_rows(loaded, "")
+    return "".join(text)
+
+
+def output_rows(node: Mapping[str, Any], path: str) -> Iterator[str]:
+    """Rows of a table of keys, promised ones in bold."""
+    promised = node.get("required", ())
+    for key, own in node.get("properties", {}).items():
+        here = f"`{path}{key}`"
+        shown = f"**{here}**" if key in promised else here
+        nullable = isinstance(own.get("type"), list) and "null" in own["type"]
+        plain = {**own, "type": next((t for t in own["type"] if t != "null"), "")} if nullable else own
+        if isinstance(own.get("type"), list) and not nullable:
+            plain = {"anyOf": [{"type": t} for t in own["type"]]}
+        yield f"| {shown} | {cell(kind_words(plain))}{', or null' * nullable} | {cell(own.get('description', ''))} |\n"
+        inner: Mapping[str, Any] = own
+        where = f"{path}{key}"
+        if isinstance(own.get("items"), dict):
+            inner, where = own["items"], f"{where}[]"
+        elif isinstance(own.get("additionalProperties"), dict):
+            inner, where = own["additionalProperties"], f"{where}.*"
+        yield from output_rows(inner, f"{where}.")
+    for own in node.get("anyOf", ()):
+        yield from output_rows(own, path)
+
+
+def trace_format() -> str:
+    """The records of recordings."""
+    text = [
+        NOTE,
+        "# Recordings\n\nA recording (`*.trace.gz`) is gzip'd UTF-8 text: a JSON header, then a record a line, its "
+        "fields separated by one space.\nAddresses are hexadecimal without 0x; counts, sizes and indexes decimal. "
+        "A *cache* is the number of an mcache in order of\nfirst use. The header has `format` (archtrace), "
+        "`version` (1), `platform`, `data_end` (where the data segment ends),\n`phys_page_size`, `events` (records "
+        "without T and Z), and how it was made: `workload`, `n`, `seed`, `gc`, `gomaxprocs`, and\n`ulimit_v` where "
+        "there was a limit. `archcalc smoke --record FILE` writes such files, `archcalc replay` compares them.\n",
+    ]
+    for part, title in PARTS.items():
+        text.append(f"\n## {title}\n\n| record | meaning |\n|---|---|\n")
+        text += [f"| `{r.shape}` | {cell(r.meaning)} |\n" for r in RECORDS if r.part == part]
+    return "".join(text)
+
+
+def roff(text: str) -> str:
+    """Text for a man page."""
+    escaped = text.replace("\\", "\\e").replace("-", "\\-")
+    return "\n".join(f"\\&{line}" if line.startswith((".", "'")) else line for line in escaped.split("\n"))
+
+
+def man_page() -> str:
+    """archcalc(1)."""
+    lines = [
+        f'.TH ARCHCALC 1 "" "archcalc {archcalc.__version__}" "User commands"',
+        ".SH NAME",
+        "archcalc \\- memory layout of Go's runtime: calculate, verify, boot",
+        ".SH SYNOPSIS",
+        ".B archcalc",
+        "[\\fIOPTIONS\\fR] \\fICOMMAND\\fR [\\fIARGUMENTS\\fR]",
+        ".SH DESCRIPTION",
+        roff(
+            "Works out every constant, struct and region of the memory allocator of Go's runtime (commit "
+            f"{generations.CURRENT}) for each of its ports and for ports of your own, boots the allocator in a "
+            "simulated address space, drives it, and compares it with recordings of real programs."
+        ),
+        ".PP",
+        roff(
+            "A PLATFORM is goos/goarch, a glob such as 'linux/*', or all; without one, $GOOS/$GOARCH, else the "
+            "host's. Sizes are 64k, 1.5g or plain bytes; addresses begin with 0x."
+        ),
+        ".SH COMMANDS",
+    ]
+    found = list(entries())
+    for name, _, command in found:
+        lines += [f".SS {roff(name)}", roff(one_line(command.help or ""))]
+        for words, help in options(command):
+            if not is_common(words):
+                lines += [".TP", f".B {roff(words)}", roff(one_line(help))]
+    lines.append(".SH COMMON OPTIONS")
+    for words, help in options(next(command for name, _, command in found if name == "report")):
+        if is_common(words):
+            lines += [".TP", f".B {roff(words)}", roff(one_line(help))]
+    lines.append(".SH EXIT STATUS")
+    for code, words in (
+        (0, "all held"), (1, "a check, an expectation or a replay failed"), (2, "wrong input or usage"),
+        (3, "a fault of archcalc itself"), (130, "interrupted"),
+    ):  # fmt: skip
+        lines += [".TP", f".B {code}", words]
+    lines.append(".SH ENVIRONMENT")
+    for name, words in (
+        ("GOOS, GOARCH", "the platform of commands that name none"),
+        ("COLUMNS", "width of text"),
+        ("NO_COLOR", "no colours unless --color=always"),
+        ("LC_ALL, LC_CTYPE, LANG", "whether drawings use more than ASCII"),
+    ):
+        lines += [".TP", f".B {name}", roff(words)]
+    lines += [
+        ".SH FILES", ".TP", ".B archcalc.yaml", roff("or [tool.archcalc] in pyproject.toml: what a project always wants"),
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def address_maps(*names: str, after: str | None = None, **machine: Any) -> Callable[[], str]:
+    """A picture of address spaces."""
+
+    def write() -> str:
+        options = MachineOptions(**machine)
+        drawn = [
+            atlas
+            for name in names
+            for atlas in atlases_of(figures.compute(platforms.load(name)), options, after, 5000)
+        ]
+        return map_svg.draw(drawn)
+
+    return write
+
+
+def heap(name: str, workload: str, frames: int = 1) -> Callable[[], str]:
+    """A picture of a heap."""
+    assert workload in workloads.WORKLOADS
+
+    def write() -> str:
+        taken = film.of_workload(figures.compute(platforms.load(name)), workload, 3000, 1, frames=frames)
+        return heap_svg.draw(taken.frames, taken.subject)
+
+    return write
+
+
+GENERATED: Mapping[str, Callable[[], str]] = {
+    "reference/commands.md": commands,
+    "reference/checks.md": check_list,
+    "reference/profile.md": file_reference(
+        "profile", "Keys of a profile",
+        "A profile says the facts of a port. Only `schema` and `platform` must stand there where it inherits the rest;\n"
+        "`archcalc profile new` writes one to start from, `archcalc schema profile` prints this for editors.",
+    ),
+    "reference/scenario.md": file_reference(
+        "scenario", "Keys of a scenario",
+        "A scenario says what a machine is like, what is done on it, and what must come of it. `archcalc run` runs\n"
+        "it; `archcalc schema scenario` prints this for editors.",
+    ),
+    "reference/config.md": file_reference(
+        "config", "Keys of archcalc.yaml",
+        "What a project always wants, in `archcalc.yaml` or under `[tool.archcalc]` in `pyproject.toml`; the nearest\n"
+        "folder upwards that has either counts.",
+    ),
+    "reference/traces.md": trace_format,
+    "reference/json.md": outputs,
+    "archcalc.1": man_page,
+    "pictures/linux-amd64.svg": address_maps("linux/amd64", after="mixed"),
+    "pictures/linux-386.svg": address_maps("linux/386", after="mixed"),
+    "pictures/arm64-39-bit.svg": address_maps("linux/arm64", va_bits=39),
+    "pictures/hint-taken.svg": address_maps("linux/amd64", taken=((0xC000000000, 0xC040000000),)),
+    "pictures/heap.svg": heap("linux/amd64", "mixed"),
+    "pictures/heap-film.svg": heap("linux/amd64", "trees", 8),
+}  # fmt: skip
+
+
+def outdated() -> Iterator[tuple[Path, str]]:
+    """Files that are not as the program would write them, with what it would write."""
+    for name, write in GENERATED.items():
+        path = DOCS / name
+        text = write()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            yield path, text
+
+
+def main(arguments: list[str]) -> int:
+    """Writes or checks."""
+    found = list(outdated())
+    for path, text in found:
+        print(path.relative_to(DOCS.parent))
+        if "--check" not in arguments:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    return 1 if found and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
