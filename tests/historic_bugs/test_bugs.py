@@ -526,7 +526,7 @@ BUGS = (
     ),
     Bug(
         "bitmap-short-by-a-page",
-        "commit 6dda7b2f5f, #11886: bitmap was mapped by 8 KB on kernels with larger pages",
+        "commit 6dda7b2f5f, #12480: bitmap was mapped by 8 KB on kernels with larger pages",
         mheap.MHeap,
         "_map_bits",
         (("n = (n + phys - 1) & -phys", "pass"),),
