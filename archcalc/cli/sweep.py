@@ -1,0 +1,145 @@
+"""`archcalc sweep`: a grid or list of what-ifs into one table of figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from archcalc import output as files
+from archcalc.cli import session
+from archcalc.errors import Fault, UsageFault
+from archcalc.quantities import parse_count
+from archcalc.results import INTERRUPTED, OK, Result
+from archcalc.sweeps import table
+from archcalc.sweeps.journal import Journal, journal_of
+from archcalc.sweeps.load import Sweep, load
+from archcalc.sweeps.point import FINE, Row
+from archcalc.sweeps.run import run
+from archcalc.tables import Block, Bytes, Column, Prose, Table
+from archcalc.traces.many import cores
+
+SHOWN = 20  # rows, to people; the file has all
+# What people see of a row beside what makes it differ from the others.
+TOLD = ("outcome", "heap_inuse", "inside", "tails", "unfilled", "waste_share")
+
+
+class Swept(Result):
+    """What came of a sweep; interrupted, the rows that are there."""
+
+    def __init__(self, sweep: Sweep, target: Path, rows: Sequence[Row], interrupted: bool = False) -> None:
+        self.sweep = sweep
+        self.target = target
+        self.rows = rows
+        self.interrupted = interrupted
+
+    @property
+    def exit_code(self) -> int:
+        return INTERRUPTED if self.interrupted else OK
+
+    def document(self) -> Mapping[str, object]:
+        outcomes: dict[str, int] = {}
+        for row in self.rows:
+            outcomes[str(row["outcome"])] = outcomes.get(str(row["outcome"]), 0) + 1
+        return {
+            "sweep": self.sweep.name,
+            "output": str(self.target),
+            "points": len(self.sweep.points),
+            "done": len(self.rows),
+            "interrupted": self.interrupted,
+            "outcomes": outcomes,
+        }
+
+    def records(self) -> Iterable[Mapping[str, object]]:
+        return self.rows
+
+    def sheet(self) -> Table:
+        names = table.columns(self.rows)
+        return Table(
+            [Column(name, key=name) for name in names], [[r.get(n) for n in names] for r in self.rows]
+        )
+
+    def view(self) -> Iterable[Block]:
+        if self.interrupted:
+            yield Prose(
+                f"interrupted: {len(self.rows)} of {len(self.sweep.points)} points are done and kept in "
+                f"{journal_of(self.target)}; the same command goes on from there"
+            )
+            return
+        yield self._best()
+        yield Prose(f"{len(self.rows)} rows in {self.target}")
+
+    def _best(self) -> Table:
+        """The rows that waste least first, as far as they are shown."""
+        good = [row for row in self.rows if row["outcome"] == FINE]
+        others = [row for row in self.rows if row["outcome"] != FINE]
+        good.sort(key=lambda row: (row.get("waste_share") or 0.0, row["point"] or 0))
+        asked = [name for name in table.columns(self.rows) if name not in ("point", *TOLD)]
+        asked = [name for name in asked if len({row.get(name) for row in self.rows}) > 1 and _is_asked(name)]
+        kinds = {"heap_inuse": Bytes, "inside": Bytes, "tails": Bytes, "unfilled": Bytes}
+        columns = [Column("point", int), *(Column(name, key=name) for name in asked)]
+        columns += [Column(name.replace("_", " "), kinds.get(name, str), name) for name in TOLD]
+        shown = (good + others)[:SHOWN]
+        rows = [[row.get(column.name) for column in columns] for row in shown]
+        title = "the least waste first" + (f", {SHOWN} of {len(self.rows)}" * (len(self.rows) > SHOWN))
+        return Table(columns, rows, title=title)
+
+
+def _is_asked(name: str) -> bool:
+    return name.startswith(("set.", "machine.")) or name in (
+        "platform", "profile", "classes", "workload", "histogram", "n", "seed", "gogc", "procs",
+    )  # fmt: skip
+
+
+def command(
+    file: Annotated[Any, typer.Argument(metavar="FILE", help="A sweep file, YAML.", parser=Path)],
+    output: Annotated[
+        Any,
+        typer.Option(
+            "--output", "-o", metavar="OUT", help="The table: *.parquet, *.csv or *.json.", parser=Path
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing table.")] = False,
+    jobs: Annotated[
+        Any,
+        typer.Option(
+            "--jobs", "-j", metavar="N", help="Processes; default one on each core.", parser=parse_count
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option("--scheduler", metavar="ADDRESS", help="Run on the Dask cluster of this scheduler."),
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Forget what an earlier run left unfinished.")
+    ] = False,
+) -> Swept:
+    """Run a grid or a list of what-ifs into one table of figures.
+
+    A point is a platform, constants that have another value, a machine, and a workload or a
+    histogram of sizes. Points run on all cores, or on a Dask cluster. Each row is kept as soon as
+    it is there: the same command goes on where a killed one ended.
+    """
+    if output is None:
+        raise UsageFault(Fault("nothing says where the table is to go", "--output OUT"))
+    table.check(output)
+    files.check_writable(output, force)
+    sweep = load(file)
+    place = journal_of(output)
+    if fresh:
+        place.unlink(missing_ok=True)
+    journal = Journal(place, sweep.key, len(sweep.points))
+    if journal.rows:
+        session.note(f"{len(journal.rows)} of {len(sweep.points)} points were done before")
+    try:
+        with session.progress(sweep.name, len(sweep.points)) as progress:
+            rows = run(sweep.points, journal, jobs or cores(), scheduler, progress.update)
+        table.write(output, sweep.name, rows, force)
+    except KeyboardInterrupt:
+        return Swept(sweep, output, list(journal.rows.values()), interrupted=True)
+    finally:
+        journal.close()
+    journal.remove()
+    return Swept(sweep, output, rows)

@@ -1,0 +1,94 @@
+"""The journal of a sweep: a row as soon as it is there, so that a sweep that was killed goes on.
+
+It stands beside the table, one JSON line a row after a first line that names the sweep by its
+key. A line that is not whole is what a kill left of it, and counts for nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import IO, Any
+
+from archcalc.errors import Fault, UsageFault
+from archcalc.sweeps.point import Row
+
+try:
+    import fcntl
+except ImportError:  # not on Windows; there nothing keeps two sweeps from one journal
+    fcntl = None  # type: ignore[assignment]
+
+
+class Journal:
+    """The rows that are there, by point. A context manager: the file stays open, and locked, inside."""
+
+    def __init__(self, path: Path, key: str, points: int) -> None:
+        """Raises UsageFault for another sweep's journal, and where another process is writing it."""
+        self.path = path
+        self.rows: dict[int, Row] = {}
+        try:
+            self._file: IO[bytes] = path.open("a+b")
+        except OSError as error:
+            raise self._fault(f"cannot be written: {error.strerror}") from None
+        if fcntl is not None:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                self._file.close()
+                raise self._fault("another process is running this sweep") from None
+        self._read(key, points)
+
+    def _read(self, key: str, points: int) -> None:
+        file = self._file
+        file.seek(0)
+        whole = 0
+        for number, line in enumerate(file):
+            if not line.endswith(b"\n"):
+                break
+            try:
+                said = json.loads(line)
+            except ValueError:
+                said = None
+            if number == 0:
+                if not isinstance(said, dict) or said.get("sweep") != key:
+                    file.close()
+                    raise self._fault("the journal of another sweep, or of this one before it was changed")
+            elif isinstance(said, dict) and type(said.get("point")) is int and 0 <= said["point"] < points:
+                self.rows[said["point"]] = said
+            else:
+                break
+            whole += len(line)
+        file.truncate(whole)
+        file.seek(whole)
+        if not whole:
+            self._write({"sweep": key})
+
+    def add(self, row: Row) -> None:
+        """A row that is there now."""
+        point = row["point"]
+        assert isinstance(point, int)
+        self.rows[point] = row
+        self._write(row)
+
+    def _write(self, said: dict[str, Any]) -> None:
+        self._file.write(json.dumps(said).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Leaves it for the next time."""
+        self._file.close()
+
+    def remove(self) -> None:
+        """It has served its purpose."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+    def _fault(self, found: str) -> UsageFault:
+        return UsageFault(Fault(found, "--fresh to begin anew, or another --output", file=str(self.path)))
+
+
+def journal_of(table: Path) -> Path:
+    """Where the journal of a table stands."""
+    return table.with_name(table.name + ".journal")

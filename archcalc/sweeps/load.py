@@ -1,0 +1,284 @@
+"""Reads sweep files: strict YAML, a grid, a list of points, or both; every fault at its place."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from archcalc import classrules, platforms
+from archcalc.errors import Fault, UsageFault
+from archcalc.fields import Choice, Field, Group, Int, ListOf, MapOf, Section, Text, read_file
+from archcalc.profile import Profile
+from archcalc.scenarios.fields import COUNT, OPTIONS, Setting
+from archcalc.strictyaml import Document, in_order, read_bytes
+from archcalc.sweeps.point import WORKLOADS, Histogram, Point
+
+SCHEMA_VERSION = 1
+MOST_POINTS = 1_000_000
+MOST_OBJECTS = 10_000_000  # of one histogram: a mistake should not run for an hour
+# Ranges and maps files are no scalars that a column could show.
+MACHINE = {name: field for name, field in OPTIONS.items() if name not in ("taken", "maps")}
+_NAME = r"[A-Za-z_][A-Za-z0-9_.\[\]]*"
+
+
+class SweepFault(UsageFault):
+    """A sweep file that cannot be used."""
+
+
+_ONE: dict[str, Field] = {
+    "platform": Field(Text(what="a platform"), "goos/goarch, a glob or all"),
+    "profile": Field(Text("[^\\x00]+", "a path", 4096), "a profile file in place of a platform"),
+    "classes": Field(Choice(classrules.RULES), "the rule for the table of size classes"),
+    "workload": Field(Choice(WORKLOADS), "what drives the machine; none: it only boots"),
+    "histogram": Field(Text("[^\\x00]+", "a path", 4096), "a CSV file size,count to allocate in place of it"),
+    "n": Field(COUNT, "about so many allocations of the workload"),
+    "seed": Field(Int(0, (1 << 32) - 1), "of the workload's choices, or of the histogram's order"),
+    "gogc": Field(Int(-1, 1 << 20), "GOGC; -1 is off"),
+    "procs": Field(Int(1, 256), "GOMAXPROCS"),
+}
+
+
+def _fields(many: bool) -> dict[str, Field]:
+    def kind(field: Field) -> Any:
+        return ListOf(field.kind, 1, alone=True) if many else field.kind
+
+    setting = ListOf(Setting(), 1, alone=True) if many else Setting()
+    machine = {name: Field(kind(field), field.help) for name, field in MACHINE.items()}
+    return {
+        **{name: Field(kind(field), field.help) for name, field in _ONE.items()},
+        "set": Field(MapOf(setting, _NAME, "a constant's name"), "constants that have another value"),
+        "machine": Field(Section(machine), "what the machine is like, where it is not the usual one"),
+    }
+
+
+GRID = Section(_fields(many=True))
+POINT = Section(_fields(many=False))
+FILE = Section(
+    {
+        "schema": Field(Int(SCHEMA_VERSION, SCHEMA_VERSION), "the version of this format, 1", required=True),
+        "name": Field(Text(), "what to call the sweep; the file's name without it"),
+        "about": Field(Text(), "what it is to find out"),
+        "grid": Field(GRID, "every combination of these; each a value or a list of them"),
+        "points": Field(ListOf(POINT, 1), "single points; what a point does not say is as usual"),
+        "figures": Field(ListOf(Text(_NAME, "a constant's name")), "constants that are columns, too"),
+    },
+    "sweep",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A sweep file's points. `key` changes with all that its rows depend on, the program's version too."""
+
+    name: str
+    file: str
+    about: str
+    points: tuple[Point, ...]
+    key: str
+
+
+def load(path: Path) -> Sweep:
+    """The points of a file. Raises SweepFault with every fault."""
+    faults: list[Fault] = []
+    document = Document(str(path), "sweep", faults, SweepFault)
+    data = read_bytes(path, document)
+    group = read_file(data, FILE, document) if data is not None else None
+    if group is None or faults:
+        raise document.stop()
+    if "grid" not in group and "points" not in group:
+        document.fault(
+            (group.line, group.column), "missing-key", "nothing to sweep", "a grid, points or both"
+        )
+        raise document.stop()
+    reader = _Reader(path, document, tuple(group.get("figures", ())))
+    if "grid" in group:
+        reader.grid(group["grid"])
+    for said in group.get("points", ()):
+        reader.point(said)
+    if faults:
+        raise SweepFault(*in_order(faults))
+    points = tuple(reader.points)
+    return Sweep(group.get("name") or path.stem, str(path), group.get("about", ""), points, _key(points))
+
+
+def _key(points: tuple[Point, ...]) -> str:
+    from archcalc import __version__
+
+    digest = hashlib.sha256(__version__.encode())
+    for point in points:
+        facts = point.profile
+        machine = sorted((name, repr(value)) for name, value in facts.machine.items())
+        values = sorted((name, repr(value)) for name, value in facts.facts.items())
+        sizes = point.histogram.sizes if point.histogram else None
+        digest.update(repr((sorted(point.said().items(), key=str), machine, values, sizes)).encode())
+        digest.update(repr(point.constants).encode())
+    return digest.hexdigest()
+
+
+class _Reader:
+    """Turns what a file says into points, noting faults with their places."""
+
+    def __init__(self, path: Path, document: Document, constants: tuple[str, ...]) -> None:
+        self.folder = path.parent
+        self.document = document
+        self.constants = constants
+        self.points: list[Point] = []
+        self.files: dict[str, Histogram | Profile | None] = {}
+
+    def grid(self, said: Group) -> None:
+        """Every combination, the last key changing fastest."""
+        axes: list[tuple[str, list[Any]]] = [("profile", self._profiles(said))]
+        for section in ("set", "machine"):
+            for name, values in said.get(section, {}).items():
+                axes.append((f"{section}.{name}", values))
+        for name in ("classes", "workload", "n", "seed", "gogc", "procs"):
+            if name in said:
+                axes.append((name, said[name]))
+        if "histogram" in said:
+            place = said.at["histogram"]
+            axes.append(("histogram", [self._histogram(file, place) for file in said["histogram"]]))
+        self._no_both(said)
+        count = 1
+        for _, values in axes:
+            count *= len(values)
+        if count + len(self.points) > MOST_POINTS:
+            self.document.fault(
+                (said.line, said.column), "out-of-range", f"{count} points", f"at most {MOST_POINTS}"
+            )
+            return
+        for combination in itertools.product(*(values for _, values in axes)):
+            self._add(dict(zip((name for name, _ in axes), combination, strict=True)))
+
+    def point(self, said: Group) -> None:
+        """One point, or one for each platform that its pattern means."""
+        self._no_both(said)
+        values: dict[str, Any] = {}
+        for section in ("set", "machine"):
+            values |= {f"{section}.{name}": value for name, value in said.get(section, {}).items()}
+        values |= {
+            name: said[name] for name in ("classes", "workload", "n", "seed", "gogc", "procs") if name in said
+        }
+        if "histogram" in said:
+            values["histogram"] = self._histogram(said["histogram"], said.at["histogram"])
+        for profile in self._profiles(said):
+            self._add({"profile": profile, **values})
+
+    def _no_both(self, said: Group) -> None:
+        if "histogram" in said and "workload" in said:
+            self.document.fault(
+                said.at["workload"], "contradiction", "a workload beside a histogram", "one of them"
+            )
+
+    def _add(self, values: dict[str, Any]) -> None:
+        if values.get("profile") is None or ("histogram" in values and values["histogram"] is None):
+            return  # the fault is noted
+        parts: dict[str, list[tuple[str, Any]]] = {"set": [], "machine": []}
+        direct: dict[str, Any] = {}
+        for name, value in values.items():
+            section, dot, inner = name.partition(".")
+            if dot and section in parts:
+                parts[section].append((inner, value))
+            else:
+                direct[name] = value
+        self.points.append(
+            Point(
+                number=len(self.points),
+                sets=tuple(parts["set"]),
+                machine=tuple(parts["machine"]),
+                constants=self.constants,
+                **direct,
+            )
+        )
+
+    def _profiles(self, said: Group) -> list[Profile | None]:
+        """The profiles of platforms and profile files; linux/amd64 where there is neither."""
+        found: list[Profile | None] = []
+        patterns = said.get("platform", [] if "profile" in said else ["linux/amd64"])
+        patterns = patterns if isinstance(patterns, list) else [patterns]
+        if patterns:
+            try:
+                found += platforms.resolve(patterns)
+            except UsageFault as fault:
+                self._take_over(fault, said.at.get("platform", (said.line, said.column)))
+        files = said.get("profile", [])
+        for file in files if isinstance(files, list) else [files]:
+            found.append(self._profile(file, said.at["profile"]))
+        return found
+
+    def _profile(self, file: str, place: tuple[int, int]) -> Profile | None:
+        key = f"profile {file}"
+        if key not in self.files:
+            self.files[key] = None
+            try:
+                self.files[key] = platforms.load_file(self.folder / file)
+            except UsageFault as fault:
+                self._take_over(fault, place)
+        profile = self.files[key]
+        return profile if isinstance(profile, Profile) else None
+
+    def _take_over(self, fault: UsageFault, place: tuple[int, int]) -> None:
+        """Faults of what a file names: at their own place, or where it names it."""
+        for found in fault.faults:
+            if found.file:
+                self.document.faults.append(found)
+            else:
+                self.document.fault(place, "unknown", found.found, found.expected, found.suggestion)
+
+    def _histogram(self, file: str, place: tuple[int, int]) -> Histogram | None:
+        key = f"histogram {file}"
+        if key not in self.files:
+            self.files[key] = None
+            path = self.folder / file
+            inner = Document(str(path), "histogram", self.document.faults, SweepFault)
+            data = read_bytes(path, inner)
+            if data is not None:
+                self.files[key] = _histogram(file, data, inner)
+        histogram = self.files[key]
+        return histogram if isinstance(histogram, Histogram) else None
+
+
+def _histogram(name: str, data: bytes, document: Document) -> Histogram | None:
+    """A CSV of size,count; a heading and lines that begin with # are passed over."""
+    before = len(document.faults)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        document.fault((1, 1), "encoding", "the file is not UTF-8", "UTF-8")
+        return None
+    sizes: list[tuple[int, int]] = []
+    for line, row in _rows(text):
+        try:
+            size, count = (_whole(cell) for cell in row)
+        except ValueError:
+            document.fault(
+                (line, 1), "wrong-type", f"found {','.join(row)[:60]!r}", "size,count, two whole numbers"
+            )
+            continue
+        sizes.append((size, count))
+    found = Histogram(name, tuple(sizes))
+    if len(document.faults) == before and not 0 < found.objects <= MOST_OBJECTS:
+        document.fault((1, 1), "out-of-range", f"{found.objects} objects in all", f"1 to {MOST_OBJECTS}")
+    return found if len(document.faults) == before else None
+
+
+def _whole(cell: str) -> int:
+    text = cell.strip()
+    if not text.isascii() or not text.isdigit() or len(text) > 15:
+        raise ValueError
+    return int(text)
+
+
+def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(io.StringIO(text))
+    for row in reader:
+        if not row or row[0].lstrip().startswith("#"):
+            continue
+        if [cell.strip().lower() for cell in row] == ["size", "count"]:
+            continue
+        yield reader.line_num, row

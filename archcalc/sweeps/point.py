@@ -1,0 +1,146 @@
+"""One what-if: what machine, what drives it, and the row of figures that comes of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from allocator.runtime import Runtime
+from allocator.sizeclasses import SizeClassError
+from allocator.throw import Death
+from archcalc import classrules, figures, workloads
+from archcalc.boot import config_of, machine_options, system_of
+from archcalc.errors import UsageFault
+from archcalc.profile import Profile
+from archcalc.workloads import PROCS, Driver, Run, run, summarize
+
+Scalar = int | float | str | bool | None
+Row = dict[str, Scalar]
+
+NOTHING = "none"  # the workload that only boots
+# What of a summary stands in the row; the names of workloads.Summary, bytes but for counts.
+SUMMARY = (
+    "allocations", "asked", "collections", "live_objects", "live_asked", "spans_in_use", "spans_free",
+    "arena_used", "heap_sys", "heap_inuse", "heap_idle", "heap_released", "inside", "tails", "unfilled",
+)  # fmt: skip
+# How a point ended: what it was to be cannot be; the runtime died; its invariants do not hold; or well.
+REFUSED, DIED, BROKEN, FINE = "refused", "died", "broken", "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How many objects of each size: (bytes, count), without pointers. `name` is for the table."""
+
+    name: str
+    sizes: tuple[tuple[int, int], ...]
+
+    @property
+    def objects(self) -> int:
+        """All of them."""
+        return sum(count for _, count in self.sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One what-if. `sets` and `machine` are pairs of name and value; a histogram drives in a workload's place."""
+
+    number: int
+    profile: Profile
+    sets: tuple[tuple[str, int | str], ...] = ()
+    machine: tuple[tuple[str, Any], ...] = ()
+    classes: str = classrules.GO
+    workload: str = "mixed"
+    histogram: Histogram | None = None
+    n: int = 5000
+    seed: int = 1
+    gogc: int = -1
+    procs: int | None = None
+    constants: tuple[str, ...] = ()
+
+    def said(self) -> Row:
+        """What it is, as the first columns of its row."""
+        row: Row = {"point": self.number, "platform": self.profile.platform, "profile": self.profile.name}
+        row |= {f"set.{name}": value for name, value in self.sets}
+        row |= {f"machine.{name}": value for name, value in self.machine}
+        row["classes"] = self.classes
+        row["workload"] = "histogram" if self.histogram else self.workload
+        row["histogram"] = self.histogram.name if self.histogram else None
+        row |= {"n": self.histogram.objects if self.histogram else self.n, "seed": self.seed}
+        row |= {"gogc": self.gogc, "procs": self.procs or PROCS.get(self.workload, 1)}
+        return row
+
+
+def work(point: Point) -> Row:
+    """Carries a point out. The same row every time; a machine that cannot be, or dies, is a result."""
+    row = point.said()
+    row |= {"outcome": FINE, "why": None}
+    try:
+        target = figures.compute(point.profile, dict(point.sets))
+        options = machine_options(dict(point.machine))
+        config = config_of(target, options)
+        config = dataclasses.replace(
+            config, size_classes=classrules.table(point.classes, config.size_classes)
+        )
+        row |= {f"figure.{name}": _figure(target.constants, name) for name in point.constants}
+        row |= {"page_size": config.page_size, "size_classes": len(config.size_classes)}
+        system = system_of(target, options)
+    except (UsageFault, SizeClassError) as fault:
+        words = fault.faults[0].message if isinstance(fault, UsageFault) else str(fault)
+        return row | {"outcome": REFUSED, "why": words}
+    try:
+        rt = Runtime(config, system, gogc=point.gogc, procs=_procs(point), seed=point.seed)
+    except Death as death:
+        return row | {"outcome": DIED, "why": death.words}
+    return row | _measured(point, rt)
+
+
+def _procs(point: Point) -> int:
+    return point.procs or PROCS.get(point.workload, 1)
+
+
+def _figure(constants: Mapping[str, Any], name: str) -> Scalar:
+    value = constants.get(name)
+    return value if value is None or isinstance(value, int | str) else str(value)
+
+
+def _measured(point: Point, rt: Runtime) -> Row:
+    """Drives the machine and counts what it looks like then."""
+    if point.histogram is not None:
+        done = _fill(point, rt, point.histogram)
+    elif point.workload == NOTHING:
+        done = Run(rt.config.platform, NOTHING, point.seed, summarize(Driver(rt, 0, 0), NOTHING), [], None)
+    else:
+        done = run(rt, rt.config.platform, point.workload, point.n, point.seed)
+    summary = done.summary
+    row: Row = {name: getattr(summary, name) for name in SUMMARY}
+    waste = summary.heap_inuse - summary.live_asked
+    row |= {"waste": waste, "waste_share": round(waste / max(summary.heap_inuse, 1), 6)}
+    if done.death is not None:
+        row |= {"outcome": DIED, "why": str(done.death["throw"])}
+    elif done.violations:
+        row |= {"outcome": BROKEN, "why": f"{done.violations[0].name}: {done.violations[0].message}"}
+    return row
+
+
+def _fill(point: Point, rt: Runtime, histogram: Histogram) -> Run:
+    """Allocates a histogram's objects in the seed's order; all stay alive."""
+    driver = Driver(rt, histogram.objects, point.seed)
+    sizes = [size for size, count in histogram.sizes for _ in range(count)]
+    random.Random(point.seed).shuffle(sizes)
+    procs = len(rt.caches)
+    death = None
+    try:
+        for i, size in enumerate(sizes):
+            driver.malloc(size, p=i % procs)
+    except Death as dead:
+        death = rt.last_words(dead)
+    else:
+        driver.audit()
+    found = summarize(driver, "histogram")
+    return Run(rt.config.platform, "histogram", point.seed, found, driver.violations, death)
+
+
+WORKLOADS = (*workloads.WORKLOADS, NOTHING)

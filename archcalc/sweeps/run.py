@@ -1,0 +1,105 @@
+"""Carrying a sweep out: on all cores, or on a Dask cluster, whatever dies on the way."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from archcalc.errors import Fault, UsageFault
+from archcalc.extras import needed
+from archcalc.sweeps.journal import Journal
+from archcalc.sweeps.point import Point, Row, work
+
+AHEAD = 4  # points waiting for each process, so that none is idle
+TRIES = 3  # a process that dies is replaced so often without a row in between
+SECONDS = 10  # to wait for a scheduler
+
+
+def run(
+    points: Sequence[Point],
+    journal: Journal,
+    jobs: int,
+    scheduler: str | None = None,
+    tell: Callable[[int], None] | None = None,
+) -> list[Row]:
+    """The rows of all points, in order; those that the journal has are not worked out again.
+
+    Raises UsageFault where there is no such scheduler, or processes die again and again.
+    """
+    left = [point for point in points if point.number not in journal.rows]
+    if tell is not None:
+        tell(len(journal.rows))
+    for row in _on_cluster(left, scheduler) if scheduler else _on_cores(left, jobs):
+        journal.add(row)
+        if tell is not None:
+            tell(len(journal.rows))
+    return [journal.rows[point.number] for point in points]
+
+
+def _on_cores(points: Sequence[Point], jobs: int) -> Iterator[Row]:
+    """Rows as they come, from so many processes."""
+    if jobs == 1 or len(points) < 2:
+        yield from map(work, points)
+        return
+    left = {point.number: point for point in points}
+    deaths = 0
+    while left:
+        pool = ProcessPoolExecutor(min(jobs, len(left)), initializer=_leave_interrupts)
+        try:
+            for row in _pooled(pool, list(left.values()), jobs * AHEAD):
+                del left[int(row["point"] or 0)]
+                deaths = 0
+                yield row
+        except BrokenProcessPool:
+            deaths += 1
+            if deaths == TRIES:
+                raise UsageFault(
+                    Fault(
+                        f"processes died {TRIES} times, none of {len(left)} points being done in between",
+                        "enough memory, or fewer --jobs; what is done is kept in the journal",
+                    )
+                ) from None
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _pooled(pool: ProcessPoolExecutor, points: list[Point], ahead: int) -> Iterator[Row]:
+    """No more points are handed out than are soon wanted: an interrupt waits for those."""
+    points.reverse()
+    waiting: set[Future[Row]] = set()
+    while points or waiting:
+        while points and len(waiting) < ahead:
+            waiting.add(pool.submit(work, points.pop()))
+        done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+        for future in done:
+            yield future.result()
+
+
+def _leave_interrupts() -> None:
+    """The process that waits for the others deals with Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _on_cluster(points: Sequence[Point], scheduler: str) -> Iterator[Row]:
+    """Rows as they come from a Dask cluster, which does again what a lost worker was doing."""
+    distributed = needed("distributed", "--scheduler")
+    try:
+        client: Any = distributed.Client(scheduler, timeout=SECONDS, set_as_default=False)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise UsageFault(
+            Fault(f"no scheduler answers at {scheduler} ({error})", "the address of a Dask scheduler")
+        ) from None
+    with client:
+        futures = client.map(work, points, pure=False)
+        try:
+            for _, row in distributed.as_completed(futures, with_results=True):
+                yield row
+        except distributed.KilledWorker as error:
+            raise UsageFault(
+                Fault(f"workers of {scheduler} died again and again ({error})", "workers with more memory")
+            ) from None
+        finally:
+            client.cancel(futures)
