@@ -9,22 +9,8 @@ import typer
 
 from archcalc import boot, figures
 from archcalc import why as why_of
-from archcalc.boot import Boot, MachineOptions
-from archcalc.cli.machine import (
-    BelievedPageSize,
-    CommitLimit,
-    DataEnd,
-    IgnoreHints,
-    ImageSize,
-    Maps,
-    MaxMapCount,
-    Overcommit,
-    PageSize,
-    RlimitData,
-    Taken,
-    UlimitV,
-    VaBits,
-)
+from archcalc.boot import Boot
+from archcalc.cli.machine import PROFILES_OWN, Described
 from archcalc.cli.options import Platforms, Profiles, Sets
 from archcalc.cli.targets import selected, settings
 from archcalc.findings import Case, Finding, Rule, Severity
@@ -196,19 +182,7 @@ def command(
     platforms: Platforms = None,
     profiles: Profiles = None,
     sets: Sets = None,
-    ulimit_v: UlimitV = None,
-    image_size: ImageSize = None,
-    va_bits: VaBits = None,
-    taken: Taken = None,
-    maps: Maps = None,
-    page_size: PageSize = None,
-    believed_page_size: BelievedPageSize = None,
-    data_end: DataEnd = None,
-    commit_limit: CommitLimit = None,
-    max_map_count: MaxMapCount = None,
-    rlimit_data: RlimitData = None,
-    overcommit: Overcommit = None,
-    ignore_hints: IgnoreHints = False,
+    machine: Described = PROFILES_OWN,
     why: Why = False,
 ) -> Booted:
     """Run mallocinit in a simulated address space.
@@ -217,28 +191,13 @@ def command(
     invariants hold that the allocator relies on. A runtime that dies is a result: its words, and
     what it printed before. The options describe another machine than the profile's.
     """
-    options = MachineOptions(
-        ulimit_v=ulimit_v,
-        image_size=image_size,
-        va_bits=va_bits,
-        taken=tuple(taken or ()),
-        maps=maps,
-        page_size=page_size,
-        believed_page_size=believed_page_size,
-        data_end=data_end,
-        commit_limit=commit_limit,
-        max_map_count=max_map_count,
-        rlimit_data=rlimit_data,
-        overcommit=overcommit,
-        ignore_hints=ignore_hints,
-    )
     given = settings(sets)
     boots = [
-        boot.try_boot(figures.compute(profile, given), options) for profile in selected(platforms, profiles)
+        boot.try_boot(figures.compute(profile, given), machine) for profile in selected(platforms, profiles)
     ]
     whys: dict[str, why_of.Why] = {}
     for b in boots if why else ():
-        found = why_of.explain_failure(b.figures, options)
+        found = why_of.explain_failure(b.figures, machine)
         if found is not None:
             whys[b.platform] = found
     return Booted(boots, whys)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -49,15 +49,36 @@ def build(name: str, module: str) -> TyperCommand:
     return command
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Several options that a command takes as one value: `machine: Annotated[Value, Options(…)]`.
+
+    `each` has their annotations and defaults by name; `make` gets them as keywords.
+    """
+
+    each: Mapping[str, tuple[Any, Any]]
+    make: Callable[..., Any]
+
+
+def as_options(hint: Any) -> Options | None:
+    """The options that a parameter with this annotation stands for, if it stands for several."""
+    return next((note for note in getattr(hint, "__metadata__", ()) if isinstance(note, Options)), None)
+
+
 def wrapped(function: Callable[..., Any]) -> Callable[..., Outcome | None]:
     """The function with the options that every command has, and its result as an Outcome."""
     hints = get_type_hints(function, include_extras=True)
     returned = hints.pop("return", None)
     formats = returned.formats if isinstance(returned, type) and issubclass(returned, Result) else ()
-    parameters = [
-        parameter.replace(annotation=hints[parameter.name], kind=inspect.Parameter.KEYWORD_ONLY)
-        for parameter in inspect.signature(function).parameters.values()
-    ]
+    parameters: list[inspect.Parameter] = []
+    joined: dict[str, Options] = {}
+    for parameter in inspect.signature(function).parameters.values():
+        options = as_options(hints[parameter.name])
+        if options is None:
+            parameters.append(keyword(parameter.name, hints[parameter.name], parameter.default))
+        else:
+            joined[parameter.name] = options
+            parameters += [keyword(name, *option) for name, option in options.each.items()]
     # A command whose files are its result says itself what --output and --force mean.
     common = [option for option in common_options(formats) if option.name not in hints]
 
@@ -69,6 +90,8 @@ def wrapped(function: Callable[..., Any]) -> Callable[..., Outcome | None]:
         format = given.get("format") or (config.current().format if len(formats) > 1 else "table")
         if target is not None:
             output.check_writable(target, force)
+        for name, options in joined.items():
+            arguments[name] = options.make(**{each: arguments.pop(each) for each in options.each})
         result = function(**arguments)
         if result is None:
             return None
@@ -147,7 +170,9 @@ def common_options(formats: tuple[str, ...]) -> list[inspect.Parameter]:
             False,
         ),
     ]
-    return [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-        for name, annotation, default in options
-    ]
+    return [keyword(name, annotation, default) for name, annotation, default in options]
+
+
+def keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    """A parameter as typer is told of it."""
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)

@@ -1,4 +1,7 @@
-"""The options that describe a machine, shared by `boot`, `smoke` and whatever else boots one."""
+"""The options that describe a machine, taken as one by `boot`, `smoke` and whatever else boots one.
+
+A command says `machine: Described = PROFILES_OWN` and gets them all.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from archcalc.boot import MachineOptions
+from archcalc.cli.command import Options
 from archcalc.quantities import parse_address, parse_count, parse_range, parse_size
 
 PANEL = "The machine"
@@ -67,3 +72,31 @@ IgnoreHints = Annotated[
 ]
 RlimitData = Annotated[Any, _size("--rlimit-data", "Limit of its data segment (RLIMIT_DATA).")]
 Overcommit = Annotated[Any, _count("--overcommit", "vm.overcommit_memory: 0, 1 or 2.")]
+
+
+def _described(taken: list[tuple[int, int]] | None, **options: Any) -> MachineOptions:
+    return MachineOptions(taken=tuple(taken or ()), **options)
+
+
+Described = Annotated[
+    MachineOptions,
+    Options(
+        {
+            "ulimit_v": (UlimitV, None),
+            "image_size": (ImageSize, None),
+            "va_bits": (VaBits, None),
+            "taken": (Taken, None),
+            "maps": (Maps, None),
+            "page_size": (PageSize, None),
+            "believed_page_size": (BelievedPageSize, None),
+            "data_end": (DataEnd, None),
+            "commit_limit": (CommitLimit, None),
+            "max_map_count": (MaxMapCount, None),
+            "rlimit_data": (RlimitData, None),
+            "overcommit": (Overcommit, None),
+            "ignore_hints": (IgnoreHints, False),
+        },
+        _described,
+    ),
+]
+PROFILES_OWN = MachineOptions()

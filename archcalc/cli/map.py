@@ -8,21 +8,7 @@ from typing import Any
 from archcalc import boot, figures, output, workloads
 from archcalc.boot import MachineOptions
 from archcalc.cli import session
-from archcalc.cli.machine import (
-    BelievedPageSize,
-    CommitLimit,
-    DataEnd,
-    IgnoreHints,
-    ImageSize,
-    Maps,
-    MaxMapCount,
-    Overcommit,
-    PageSize,
-    RlimitData,
-    Taken,
-    UlimitV,
-    VaBits,
-)
+from archcalc.cli.machine import PROFILES_OWN, Described
 from archcalc.cli.options import Platforms, Profiles, Sets
 from archcalc.cli.picture import After, Count, ForceFiles, HtmlFile, Seed, SvgFile, write_files
 from archcalc.cli.targets import selected, settings
@@ -140,19 +126,7 @@ def command(
     svg: SvgFile = None,
     html: HtmlFile = None,
     force_files: ForceFiles = False,
-    ulimit_v: UlimitV = None,
-    image_size: ImageSize = None,
-    va_bits: VaBits = None,
-    taken: Taken = None,
-    maps: Maps = None,
-    page_size: PageSize = None,
-    believed_page_size: BelievedPageSize = None,
-    data_end: DataEnd = None,
-    commit_limit: CommitLimit = None,
-    max_map_count: MaxMapCount = None,
-    rlimit_data: RlimitData = None,
-    overcommit: Overcommit = None,
-    ignore_hints: IgnoreHints = False,
+    machine: Described = PROFILES_OWN,
 ) -> Mapped:
     """Draw the address space of a booted machine.
 
@@ -162,21 +136,6 @@ def command(
     side, and so does each before and --after a workload. The options describe the machine, as those
     of boot do.
     """
-    options = MachineOptions(
-        ulimit_v=ulimit_v,
-        image_size=image_size,
-        va_bits=va_bits,
-        taken=tuple(taken or ()),
-        maps=maps,
-        page_size=page_size,
-        believed_page_size=believed_page_size,
-        data_end=data_end,
-        commit_limit=commit_limit,
-        max_map_count=max_map_count,
-        rlimit_data=rlimit_data,
-        overcommit=overcommit,
-        ignore_hints=ignore_hints,
-    )
     files = {"svg": svg, "html": html}
     for file in files.values():
         if file is not None:
@@ -188,7 +147,7 @@ def command(
         for done, profile in enumerate(chosen):
             found = figures.compute(profile, given)
             atlases += atlases_of(
-                found, options, after, 5000 if n is None else n, 1 if seed is None else seed
+                found, machine, after, 5000 if n is None else n, 1 if seed is None else seed
             )
             progress.update(done + 1)
     mapped = Mapped(atlases)

@@ -9,23 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from archcalc import figures, output, workloads
-from archcalc.boot import MachineOptions, config_of, system_of
+from archcalc.boot import config_of, system_of
 from archcalc.cli import session
-from archcalc.cli.machine import (
-    BelievedPageSize,
-    CommitLimit,
-    DataEnd,
-    IgnoreHints,
-    ImageSize,
-    Maps,
-    MaxMapCount,
-    Overcommit,
-    PageSize,
-    RlimitData,
-    Taken,
-    UlimitV,
-    VaBits,
-)
+from archcalc.cli.machine import PROFILES_OWN, Described
 from archcalc.cli.options import Platforms, Profiles, Sets
 from archcalc.cli.targets import selected, settings
 from archcalc.errors import Fault, UsageFault
@@ -246,19 +232,7 @@ def command(
     force_record: Annotated[
         bool, typer.Option("--force-record", help="Replace an existing recording.")
     ] = False,
-    ulimit_v: UlimitV = None,
-    image_size: ImageSize = None,
-    va_bits: VaBits = None,
-    taken: Taken = None,
-    maps: Maps = None,
-    page_size: PageSize = None,
-    believed_page_size: BelievedPageSize = None,
-    data_end: DataEnd = None,
-    commit_limit: CommitLimit = None,
-    max_map_count: MaxMapCount = None,
-    rlimit_data: RlimitData = None,
-    overcommit: Overcommit = None,
-    ignore_hints: IgnoreHints = False,
+    machine: Described = PROFILES_OWN,
 ) -> Smoked:
     """Boot, allocate, free, collect and audit.
 
@@ -266,21 +240,6 @@ def command(
     invariants of the live machine are checked. `exhaust` allocates until the runtime dies, and
     shows with which words.
     """
-    options = MachineOptions(
-        ulimit_v=ulimit_v,
-        image_size=image_size,
-        va_bits=va_bits,
-        taken=tuple(taken or ()),
-        maps=maps,
-        page_size=page_size,
-        believed_page_size=believed_page_size,
-        data_end=data_end,
-        commit_limit=commit_limit,
-        max_map_count=max_map_count,
-        rlimit_data=rlimit_data,
-        overcommit=overcommit,
-        ignore_hints=ignore_hints,
-    )
     names = list(workload or ["mixed"])
     if "all" in names:
         names = list(workloads.WORKLOADS)
@@ -296,8 +255,8 @@ def command(
             for name in names:
                 runs.append(
                     workloads.boot_and_run(
-                        config_of(target, options),
-                        system_of(target, options),
+                        config_of(target, machine),
+                        system_of(target, machine),
                         target.platform,
                         name,
                         n=5000 if n is None else n,
