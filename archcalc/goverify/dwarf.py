@@ -34,7 +34,16 @@ def structs(image: Image, wanted: frozenset[str], ptr_size: int) -> dict[str, St
     except (Unreadable, UsageFault):
         raise
     except Exception as error:  # pyelftools fails in whatever way its input leads it to
-        raise Unreadable(f"its DWARF is broken ({type(error).__name__}: {error})") from error
+        raise Unreadable(f"its DWARF is broken ({_reason(error)})") from None
+
+
+def _reason(error: Exception) -> str:
+    """What pyelftools says, in short: its words may hold whole sections, or numbers of any length."""
+    try:
+        words = " ".join(str(error).split())[:120]
+    except ValueError:
+        words = "a number of absurd length"
+    return f"{type(error).__name__}: {words}"
 
 
 def _info(image: Image, ptr_size: int) -> Any:

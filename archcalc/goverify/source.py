@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
+from allocator import sizeclasses
+from allocator.sizeclasses import SizeClasses
 from archcalc import goexpr, structs
+from archcalc.constants import SIZE_CLASS_PARAMETERS
 from archcalc.figures import Figures
 from archcalc.generations import Generation
 from archcalc.goexpr import ExprError, Scope, Value
@@ -275,6 +278,7 @@ class Port:
 
     def _size_classes(self) -> None:
         ours = self.figures.size_classes
+        fresh = self._regenerated()
         for table in TABLES:
             try:
                 elements = list(self.runtime.elements(table))
@@ -291,10 +295,24 @@ class Port:
             file = self.runtime.vars[table].file
             wheres = [f"{file}:{at}" for _, at in elements]
             theirs = [value for value, _ in elements]
+            if fresh is not None and list(getattr(fresh, table)) != theirs:
+                made = f"what mksizeclasses.go makes of {', '.join(_own(p) for p in SIZE_CLASS_PARAMETERS)}"
+                self.found.changes.append(
+                    Change(self.found.platform, table, made, "another table", wheres[0] if wheres else file)
+                )
             if table == "class_to_divmagic":
                 self._magic(ours.class_to_divmagic, theirs, wheres)
             else:
                 self.found.values(table + "[{}]", getattr(ours, table), _flat(theirs), wheres)
+
+    def _regenerated(self) -> SizeClasses | None:
+        """The tables that the tree's constants ask for, where those are not the calculator's."""
+        try:
+            given = [_number(_plain(self.runtime.value(_own(name)))) for name in SIZE_CLASS_PARAMETERS]
+            mine = [_number(_plain(self.figures.engine.value(name))) for name in SIZE_CLASS_PARAMETERS]
+            return sizeclasses.compute(*given) if given != mine else None
+        except (ExprError, Missing, sizeclasses.SizeClassError):
+            return None
 
     def _magic(
         self, ours: Sequence[tuple[int, ...]], theirs: Sequence[int | tuple[int, ...]], wheres: list[str]
@@ -547,6 +565,11 @@ class _Causes:
             return goexpr.names(const.formula) + goexpr.composites(const.formula) if const is not None else ()
         except ExprError:
             return ()
+
+
+def _own(name: str) -> str:
+    """A qualified name without its package."""
+    return name.partition(".")[2]
 
 
 def _plain(value: Value) -> Scalar:

@@ -19,7 +19,7 @@ import pytest
 
 from archcalc import figures, platforms
 from archcalc.errors import UsageFault
-from archcalc.goverify import formats, program
+from archcalc.goverify import dwarf, formats, program
 from archcalc.goverify.comparison import Difference
 from archcalc.goverify.image import Image, Unreadable
 from archcalc.goverify.verdict import Verdict
@@ -212,6 +212,11 @@ def test_broken_dwarf_leaves_the_rest(program: Program) -> None:
     verdict = verify(program("prog-linux-amd64", {at: b"\xff" * 200}))
     assert verdict.ok and verdict.compared > 1200
     assert any("DWARF" in one.name for port in verdict.ports for one in port.skipped)
+
+
+def test_a_reason_is_short_whatever_it_holds() -> None:
+    assert dwarf._reason(KeyError(10**5000)) == "KeyError: a number of absurd length"
+    assert len(dwarf._reason(ValueError("x" * 5000))) < 150
 
 
 # ---- today's Go ----

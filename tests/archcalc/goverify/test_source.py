@@ -204,6 +204,14 @@ def test_a_changed_entry_of_a_table_is_found(
     assert (one.name, one.where) == (name, f"runtime/sizeclasses.go:{line}")
 
 
+def test_tables_that_were_not_generated_anew_are_noted(tree: Path, gotree: Any) -> None:
+    gotree.edit(tree, "runtime/sizeclasses.go", "_PageShift = 13", "_PageShift = 14")
+    (port,) = verify(tree, "linux/arm").ports
+    assert [change.name for change in port.changes] == [
+        "class_to_size", "class_to_allocnpages", "class_to_divmagic", "size_to_class8", "size_to_class128",
+    ]  # fmt: skip
+
+
 def test_an_entry_more_or_less_is_found(tree: Path, gotree: Any) -> None:
     path = tree / "src/runtime/sizeclasses.go"
     path.write_text(path.read_text().replace("0, 8, 16, 32, 48,", "0, 8, 16, 24, 32, 48,", 1))
