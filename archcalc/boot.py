@@ -273,6 +273,17 @@ def system_of(figures: Figures, options: MachineOptions | None = None) -> System
     )
 
 
+LIMITS = ("ulimit_v", "rlimit_data", "commit_limit", "max_map_count", "overcommit")
+
+
+def without_effect(goos: str, options: MachineOptions, ptr_size: int) -> list[str]:
+    """The limits among the options that an operating system does not know, so that they change nothing."""
+    known = new_system(goos, Machine(), ptr_size=ptr_size).limits
+    if "ram_and_swap" in known:
+        known |= {"overcommit"}  # how Linux weighs what it is asked for against those two
+    return [name for name in LIMITS if getattr(options, name) is not None and name not in known]
+
+
 # Boots as results.
 
 

@@ -10,7 +10,7 @@ import typer
 from archcalc import boot, figures
 from archcalc import why as why_of
 from archcalc.boot import Boot
-from archcalc.cli.machine import PROFILES_OWN, Described
+from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
 from archcalc.cli.options import Platforms, Profiles, Sets
 from archcalc.cli.targets import selected, settings
 from archcalc.findings import Case, Finding, Rule, Severity
@@ -192,9 +192,9 @@ def command(
     what it printed before. The options describe another machine than the profile's.
     """
     given = settings(sets)
-    boots = [
-        boot.try_boot(figures.compute(profile, given), machine) for profile in selected(platforms, profiles)
-    ]
+    chosen = selected(platforms, profiles)
+    tell_without_effect(chosen, machine)
+    boots = [boot.try_boot(figures.compute(profile, given), machine) for profile in chosen]
     whys: dict[str, why_of.Why] = {}
     for b in boots if why else ():
         found = why_of.explain_failure(b.figures, machine)

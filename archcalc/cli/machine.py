@@ -5,13 +5,16 @@ A command says `machine: Described = PROFILES_OWN` and gets them all.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from archcalc.boot import MachineOptions
+from archcalc.boot import LIMITS, MachineOptions, without_effect
+from archcalc.cli import session
 from archcalc.cli.command import Options
+from archcalc.profile import Profile
 from archcalc.quantities import parse_address, parse_count, parse_range, parse_size
 
 PANEL = "The machine"
@@ -76,6 +79,15 @@ Overcommit = Annotated[Any, _count("--overcommit", "vm.overcommit_memory: 0, 1 o
 
 def _described(taken: list[tuple[int, int]] | None, **options: Any) -> MachineOptions:
     return MachineOptions(taken=tuple(taken or ()), **options)
+
+
+def tell_without_effect(profiles: Iterable[Profile], machine: MachineOptions) -> None:
+    """Notes on stderr which limits mean nothing to which of the platforms' systems."""
+    systems = {profile.goos: int(profile.facts["ptr_size"]) for profile in profiles}
+    for name in LIMITS:
+        deaf = [goos for goos, size in systems.items() if name in without_effect(goos, machine, size)]
+        if deaf:
+            session.note(f"--{name.replace('_', '-')} changes nothing on {', '.join(deaf)}")
 
 
 Described = Annotated[

@@ -8,7 +8,7 @@ from typing import Any
 from archcalc import boot, figures, output, workloads
 from archcalc.boot import MachineOptions
 from archcalc.cli import session
-from archcalc.cli.machine import PROFILES_OWN, Described
+from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
 from archcalc.cli.options import Platforms, Profiles, Sets
 from archcalc.cli.picture import After, Count, ForceFiles, HtmlFile, Seed, SvgFile, write_files
 from archcalc.cli.targets import selected, settings
@@ -142,6 +142,7 @@ def command(
             output.check_writable(file, force_files)
     given = settings(sets)
     chosen = selected(platforms, profiles)
+    tell_without_effect(chosen, machine)
     atlases: list[Atlas] = []
     with session.progress("map", len(chosen)) as progress:
         for done, profile in enumerate(chosen):

@@ -11,7 +11,7 @@ import typer
 from archcalc import figures, output, workloads
 from archcalc.boot import config_of, system_of
 from archcalc.cli import session
-from archcalc.cli.machine import PROFILES_OWN, Described
+from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
 from archcalc.cli.options import Platforms, Profiles, Sets
 from archcalc.cli.targets import selected, settings
 from archcalc.errors import Fault, UsageFault
@@ -244,7 +244,9 @@ def command(
     if "all" in names:
         names = list(workloads.WORKLOADS)
     given = settings(sets)
-    targets = [figures.compute(profile, given) for profile in selected(platforms, profiles)]
+    chosen = selected(platforms, profiles)
+    tell_without_effect(chosen, machine)
+    targets = [figures.compute(profile, given) for profile in chosen]
     if record is not None:
         if len(targets) * len(names) != 1:
             raise UsageFault(Fault("--record writes one run", "one platform and one workload"))
