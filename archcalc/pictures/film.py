@@ -19,7 +19,8 @@ from archcalc.boot import config_of, system_of
 from archcalc.errors import Fault, UsageFault
 from archcalc.figures import Figures
 from archcalc.pictures.heap import Heap, Sample, look_at, sample
-from archcalc.traces.reader import Header
+from archcalc.traces import columnar
+from archcalc.traces.reader import Header, pieces
 from archcalc.traces.replay import Replayer, Stop
 
 SAMPLES = 200
@@ -160,7 +161,8 @@ def of_recording(
     progress: Callable[[int, int], None] | None = None,
 ) -> Film:
     """A film of a recording, up to an event. Raises TraceFault for a damaged file, UsageFault for no heap."""
-    replayer = FilmedReplayer(path, config_for)
+    source = columnar.lines if columnar.is_columnar(path) else pieces
+    replayer = FilmedReplayer(path, config_for, source=source)
     replayer.frames, replayer.at_event = frames, at_event
     replay = replayer.run(progress)
     if not replayer.booted:

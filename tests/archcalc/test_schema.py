@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 
 from archcalc import schema
+from archcalc.cli import app
 from archcalc.cli.main import main
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +51,10 @@ COMMANDS = [
     ("env", ["env"]),
     ("profile-show", ["profile", "show", "linux/386"]),
     ("drift", ["drift"]),
+    ("profile-validate", ["profile", "validate", str(ROOT / "examples" / "profiles" / "linux-riscv64.yaml")]),
+    ("trace-info", ["trace", "info", str(TRACES / "linux-amd64.gcprog.stw.trace.gz")]),
+    ("trace-head", ["trace", "head", "-n", "5", str(TRACES / "linux-amd64.gcprog.stw.trace.gz")]),
+    ("trace-stats", ["trace", "stats", str(TRACES / "linux-amd64.gcprog.stw.trace.gz")]),
 ]  # fmt: skip
 
 
@@ -69,9 +74,30 @@ def test_json_is_valid(name: str, command: list[str]) -> None:
     jsonschema.Draft202012Validator(schema.load(name)).validate(document)
 
 
+def test_what_commands_write_is_told_by_valid_json(tmp_path: Path) -> None:
+    sizes, text, columns = tmp_path / "sizes.csv", tmp_path / "one.trace.gz", tmp_path / "one.parquet"
+    sizes.write_text("16\n100\n40000\n")
+    points = tmp_path / "points.yaml"
+    points.write_text(
+        "schema: 1\nname: two\ngrid:\n  platform: linux/386\n  workload: tiny\n  n: 300\n  seed: [1, 2]\n"
+    )
+    for name, command in (
+        ("trace-import", ["trace", "import", str(sizes), "--platform", "linux/386", "--output", str(text)]),
+        ("trace-convert", ["trace", "convert", str(text), str(columns)]),
+        ("sweep", ["sweep", str(points), "--output", str(tmp_path / "table.csv")]),
+    ):
+        document = json.loads(printed([*command, "--format", "json"]))
+        jsonschema.Draft202012Validator(schema.load(name)).validate(document)
+
+
 def test_every_command_s_schema_is_tried() -> None:
-    elsewhere = {"verify"}  # by the tests of that command, which bring a tree
+    elsewhere = {"verify", "trace-import", "trace-convert", "sweep"}  # above, and where there is a tree
     assert set(schema.names()) - set(schema.FILES) - elsewhere <= {name for name, _ in COMMANDS}
+
+
+def test_every_command_with_json_has_a_schema() -> None:
+    without = {name.replace(" ", "-") for name in app.names()} - set(schema.names())
+    assert without == {"profile-new", "profile-schema", "schema", "completion"}  # which print documents
 
 
 @pytest.mark.parametrize("name", schema.names())
