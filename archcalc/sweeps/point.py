@@ -45,7 +45,7 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One what-if. `sets` and `machine` are pairs of name and value; a histogram drives in a workload's place."""
+    """One what-if. `sets` and `machine` are pairs; a histogram drives in place of a workload."""
 
     number: int
     profile: Profile

@@ -1,0 +1,169 @@
+"""The columnar form: nothing is lost either way, and what is no such file is told."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from effort import examples
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recordings import NAMES, TRACES, lines_of, write
+
+from archcalc.errors import UsageFault
+from archcalc.traces import columnar
+from archcalc.traces.reader import TraceFault
+
+pytest.importorskip("pyarrow")
+
+HEADER = lines_of("linux-386.mixed.stw")[0]
+
+
+def text_of(path: Path) -> bytes:
+    return gzip.decompress(path.read_bytes())
+
+
+def there_and_back(source: Path, folder: Path) -> bytes:
+    count = columnar.convert(source, folder / "x.trace.parquet")
+    assert columnar.is_columnar(folder / "x.trace.parquet")
+    assert columnar.convert(folder / "x.trace.parquet", folder / "back.trace.gz") == count
+    return text_of(folder / "back.trace.gz")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recording_comes_back_byte_for_byte(name: str, tmp_path: Path) -> None:
+    source = TRACES / f"{name}.trace.gz"
+    assert there_and_back(source, tmp_path) == text_of(source)
+
+
+@pytest.mark.parametrize("name", ["linux-amd64.std.stw", "linux-386.mixed.stw"])
+def test_ordinary_allocations_stand_in_columns(name: str, tmp_path: Path) -> None:
+    columnar.convert(TRACES / f"{name}.trace.gz", tmp_path / "x.parquet")
+    rows = [
+        row for batch in columnar.ColumnarFile(tmp_path / "x.parquet").batches() for row in batch.to_pylist()
+    ]
+    lines = lines_of(name)[1:]
+    assert len(rows) == len(lines)
+    for line, row in zip(lines, rows, strict=True):
+        if line.startswith("m "):
+            _, *request, address = line.split(" ")
+            assert row == {
+                "record": "m", "request": " ".join(request), "address": int(address, 16), "text": None,
+            }  # fmt: skip
+
+
+ODD = [
+    "", " ", "m", "m ", "m  ", "m 1", "m  1", "m c000", "m 8 - n 0", "m 8 - n 0 ", "m 8 - n 0 0c000", "m 8 - n 0 C000",
+    "m 8 - n 0 c000 ", "m 8 - n 0 10000000000000000", "m 8 - n 0 1_0", "m 8 - n 0 ٣", "m 8 - n 0 0", "m 8 - n 0 +1",
+    "S", "S ", "S c000", "S c000 ", "S c000 2048 0", "S 0x1 2048 0", "S  2048 0", "s 2048 - c000", "f x", "f  y", "f x 1",
+    "? a", "?", "?? 1", "Zz 1", "z", "z ", "z 1", "Q span c000", "Q c000", "\r", "m 8 - n 0 c000\r", "\x00", "m\t8", "µ",
+    "Zs 1", "! {}", "q 1 2 gc_sys G c000",
+]  # fmt: skip
+
+
+def test_lines_that_are_written_unusually_come_back_as_they_are(tmp_path: Path) -> None:
+    source = write(tmp_path / "odd.trace.gz", [HEADER, *ODD])
+    assert there_and_back(source, tmp_path) == text_of(source)
+
+
+@settings(max_examples=examples(100), deadline=None)
+@given(st.lists(st.one_of(st.text(st.characters(exclude_characters="\n", exclude_categories=("Cs",))), st.sampled_from(ODD),
+       st.from_regex(r"[mSsfxpqQX]( [0-9a-f-]{0,6}){0,6}", fullmatch=True)), max_size=40))  # fmt: skip
+def test_any_lines_come_back(lines: list[str]) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        source = write(Path(folder) / "any.trace.gz", [HEADER, *lines])
+        assert there_and_back(source, Path(folder)) == text_of(source)
+
+
+def test_rows_are_written_in_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columnar, "ROWS", 1000)
+    import pyarrow.parquet as pq
+
+    source = TRACES / "linux-386.mixed.stw.trace.gz"
+    assert there_and_back(source, tmp_path) == text_of(source)
+    found = pq.ParquetFile(tmp_path / "x.trace.parquet").metadata
+    assert found.num_row_groups == -(-found.num_rows // 1000)
+
+
+def test_converting_takes_no_more_memory_for_more_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(columnar, "ROWS", 20_000)
+
+    def peak(n: int) -> int:
+        path = tmp_path / f"{n}.trace.gz"
+        line = b"m 16 12 z 0 c420010"
+        with gzip.open(path, "wb", 1) as file:
+            file.write(HEADER.encode() + b"\n")
+            for i in range(0, n, 1000):
+                file.write(b"".join(line + f"{i + k:06x}\n".encode() for k in range(1000)))
+        tracemalloc.start()
+        try:
+            columnar.convert(path, tmp_path / "x.parquet")
+            columnar.convert(tmp_path / "x.parquet", tmp_path / "y.gz")
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(20_000)
+    assert peak(240_000) < 1.5 * peak(60_000)
+
+
+# What is no columnar recording.
+
+
+def test_a_parquet_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"record": ["m"]}), tmp_path / "x.parquet")
+    with pytest.raises(TraceFault, match="a Parquet file that is no recording"):
+        columnar.ColumnarFile(tmp_path / "x.parquet")
+
+
+def test_damage_is_told_with_the_file(tmp_path: Path) -> None:
+    columnar.convert(TRACES / "linux-386.mixed.stw.trace.gz", tmp_path / "x.parquet")
+    data = (tmp_path / "x.parquet").read_bytes()
+
+    def read(changed: bytes) -> Iterator[list[str]]:
+        path = tmp_path / "bad.parquet"
+        path.write_bytes(changed)
+        return columnar.lines(path)
+
+    good = [line for piece in columnar.lines(tmp_path / "x.parquet") for line in piece]
+    told = 0
+    for cut in (4, 5, 100, len(data) // 2, len(data) - 1):
+        with pytest.raises(TraceFault, match=r"bad\.parquet(:\d+:1)?: a Parquet file that is damaged"):
+            list(read(data[:cut]))
+    for at in range(4, len(data), len(data) // 150):
+        changed = bytearray(data)
+        changed[at] ^= 0x55
+        try:
+            found = [line for piece in read(bytes(changed)) for line in piece]
+        except TraceFault:
+            told += 1
+        else:
+            # What nothing reads may change: statistics, say.
+            assert found == good
+    assert told > 100
+
+
+def test_what_text_cannot_be_read_is_told_as_for_replay(tmp_path: Path) -> None:
+    path = tmp_path / "x.trace.gz"
+    path.write_bytes((TRACES / "linux-386.mixed.stw.trace.gz").read_bytes()[:-1000])
+    with pytest.raises(TraceFault, match=r"x\.trace\.gz:\d+:1: gzip data that is damaged or cut short"):
+        columnar.convert(path, tmp_path / "y.parquet")
+    assert [p.name for p in tmp_path.iterdir()] == ["x.trace.gz"]
+
+
+def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(UsageFault, match=r"archcalc\[bulk\]"):
+        columnar.convert(TRACES / "linux-386.mixed.stw.trace.gz", tmp_path / "x.parquet")
