@@ -19,6 +19,11 @@ class Era:
     why: str
     current: bool = False
 
+    @property
+    def known(self) -> bool:
+        """Whether it is a generation that has a name."""
+        return self.go != "unknown"
+
     def __str__(self) -> str:
         return f"{self.name} ({self.go}): {self.why}"
 

@@ -61,6 +61,10 @@ def port_tree(tree: SourceTree, figures: Figures) -> PortTree:
     return PortTree(tree, figures.profile.goos, figures.profile.goarch, words)
 
 
+_TELLING = ("runtime/malloc.go", "runtime/mheap.go", "runtime/mgcsweepbuf.go", "runtime/sizeclasses.go")
+"""The files that have what generations are told apart by."""
+
+
 def _number(value: Scalar) -> int:
     return int(value) if not isinstance(value, str) else 0
 
@@ -73,7 +77,12 @@ def era_of(tree: SourceTree) -> Era:
         )
     runtime = PortTree(tree, "linux", "amd64", Words(8, 8, 1)).package("runtime")
     declared = {*runtime.consts, *runtime.vars, *runtime.type_texts, *runtime.funcs}
-    return era.of(declared.__contains__)
+    found = era.of(declared.__contains__)
+    missing = [file for file in _TELLING if not tree.exists(file)]
+    if missing and not found.known:
+        tree.broken |= dict.fromkeys(Broken(file, 0, "is missing") for file in missing)
+        return Era("a part of a tree", "unknown", f"it lacks {', '.join(missing)}", current=True)
+    return found
 
 
 class Port:
@@ -151,7 +160,8 @@ class Port:
         try:
             value = scope.value(own)
         except (ExprError, Missing, StructError) as error:
-            if self._excused(const.file):
+            if self._excused(const.file) or self.tree.broken:
+                # What it follows from may stand where nothing could be read.
                 self.found.skip(name, f"{const.file}:{const.line}: {error}")
             else:
                 self.found.missing(name, _plain(computed), where, f"{const.formula}: {error}")
@@ -198,8 +208,10 @@ class Port:
             self.found.missing(name, _plain(computed), file, "the tree does not declare it for this port")
 
     def _excused(self, file: str) -> bool:
-        """Whether something is missing because a file is, or could not be read."""
-        return any(self.tree.broken) or not self.tree.exists(file)
+        """Whether something is missing because its file is, or could not be read; a missing one is told."""
+        if not self.tree.exists(file):
+            self.tree.broken[Broken(file, 0, "is missing")] = None
+        return any(broken.file == file for broken in self.tree.broken)
 
     def _facts(self) -> None:
         """What profiles tell of the system's own constants, beyond those that reports show."""
@@ -237,7 +249,7 @@ class Port:
             try:
                 theirs = scope.layout(name)
             except (StructError, ExprError, Missing) as error:
-                if not self.era.current or self._excused(text.file):
+                if not self.era.current or self._excused(text.file) or self.tree.broken:
                     self.found.skip(name, f"{where}: {error}")
                 else:
                     self.found.missing(name, ours.size, where, str(error))

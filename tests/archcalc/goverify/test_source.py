@@ -268,6 +268,22 @@ def test_a_file_that_is_missing_is_told_and_the_rest_compared(tree: Path) -> Non
     assert all_of(found) == [] and found.ports[0].compared > 1500
     why = {one.name: one.why for one in found.ports[0].skipped}
     assert why["_WorkbufSize"] == why["workbuf"] == "runtime/mgcwork.go could not be read"
+    assert [str(one) for one in found.broken] == ["runtime/mgcwork.go: is missing"]
+
+
+def test_a_part_of_a_tree_is_compared_as_far_as_it_goes(tree: Path) -> None:
+    for file in ("malloc.go", "mgcsweepbuf.go"):
+        (tree / "src/runtime" / file).unlink()
+    found = verify(tree, "linux/amd64")
+    assert found.era.name == "a part of a tree" and found.ports[0].compared > 800
+    assert {one.file for one in found.broken} == {"runtime/malloc.go", "runtime/mgcsweepbuf.go"}
+    assert all_of(found) == []
+
+
+def test_what_was_removed_is_found_though_another_file_is_missing(tree: Path, gotree: Any) -> None:
+    (tree / "src/runtime/mgcwork.go").unlink()
+    gotree.edit(tree, "runtime/sema.go", "const semTabSize = 251", "")
+    assert names(all_of(verify(tree, "linux/amd64"))) == {"semTabSize"}
 
 
 def test_a_syntax_error_is_told_with_its_line_and_the_rest_compared(tree: Path, gotree: Any) -> None:
@@ -291,12 +307,10 @@ def test_a_constant_that_follows_from_itself_is_no_endless_loop(tree: Path, gotr
     assert "follows from itself" in by_name(found, "_PageSize").why
 
 
-def test_a_long_chain_of_constants_is_no_overflow_of_the_stack(tree: Path) -> None:
+def test_a_long_chain_of_constants_is_no_overflow_of_the_stack(tree: Path, gotree: Any) -> None:
     chain = "\n".join(f"const c{i} = c{i + 1} + 1" for i in range(5000))
-    (tree / "src/runtime/chain.go").write_text(
-        f"package runtime\n{chain}\nconst c5000 = 1\nconst maxZero = c0\n"
-    )
-    (tree / "src/runtime/hashmap.go").unlink()
+    (tree / "src/runtime/chain.go").write_text(f"package runtime\n{chain}\nconst c5000 = 1\n")
+    gotree.edit(tree, "runtime/hashmap.go", "maxZero = 1024", "maxZero = c0")
     assert by_name(verify(tree, "linux/arm"), "maxZero").found is None
 
 
