@@ -127,7 +127,7 @@ def of_workload(
 
 
 class FilmedReplayer(Replayer):
-    """A replay with a camera beside it, which ends with its last picture."""
+    """A replay with a camera beside it; it ends at the event that is asked for, else with the recording."""
 
     frames = 1
     at_event: int | None = None
@@ -145,7 +145,7 @@ class FilmedReplayer(Replayer):
                     left = 1
                 else:
                     self.camera.take(self.rt, self.event)
-                    if self.camera.next > self.header.events:
+                    if self.at_event is not None and self.event >= self.at_event:
                         raise Stop
                     continue
             part, lines = lines[:left], lines[left:]

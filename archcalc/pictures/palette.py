@@ -44,7 +44,7 @@ SPANS: Mapping[str, Look] = {
     "b": Look("b", "#0072b2", 25, "objects to 128 bytes", "rise"),
     "c": Look("c", "#009e73", 36, "objects to 512 bytes"),
     "d": Look("d", "#f0e442", 185, "objects to 2 KB", "fall"),
-    "e": Look("e", "#e69f00", 172, "objects to 8 KB"),
+    "e": Look("e", "#e69f00", 172, "objects to 8 KB", "dots"),
     "f": Look("f", "#d55e00", 166, "objects to 32 KB", "flat"),
     "L": Look("L", "#8c510a", 94, "one large object", "cross"),
     "S": Look("S", "#cc79a7", 175, "stacks", "dots"),
