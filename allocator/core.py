@@ -43,7 +43,8 @@ class Core:
         "log_inputs", "mallocing", "mem_profile_rate", "memory", "nanotime", "on_note_stack",
         "on_signal_stack", "persistent", "plain", "plans", "pointer_type", "printed", "profile_depth",
         "rand", "spanalloc", "spans", "specialfinalizeralloc", "specialprofilealloc", "specials", "stacks",
-        "stats", "sweep_spans", "sweeper", "system", "type_ids", "watched", "word", "word_shift", "zerobase",
+        "stats", "sweep_spans", "sweeper", "system", "type_ids", "unseen", "watched", "word", "word_shift",
+        "zerobase",
     )  # fmt: skip
 
     def _prepare(self, config: Config, system: System, mem_profile_rate: int, seed: int) -> None:
@@ -80,6 +81,7 @@ class Core:
         self.on_note_stack = False
         self.last_flags = ""
         self.plain = False
+        self.unseen = False  # nothing but the heap profile looks at objects one by one
         # zerobase is a variable of the program: some address in its data segment.
         self.zerobase = max(config.data_end - config.phys_page_size, config.ptr_size) & -config.ptr_size
         self.liveness: Live | None = True
@@ -145,18 +147,18 @@ class Core:
     def phase_changed(self) -> None:
         """Decides anew whether allocations may take the short way."""
         c = self.config
-        self.plain = (
+        self.unseen = (
             self.gc.phase == OFF
             and not self.gc.blacken
             and not self.log_inputs
             and self.watched is None
             and not self.memory
-            and not self.mem_profile_rate
             and not self.debug_sbrk
             and not self.mallocing
             and not self.on_signal_stack
             and (c.tiny_size, c.max_small_size) == (16, 32768)
         )
+        self.plain = self.unseen and not self.mem_profile_rate
 
     def next_sample(self) -> int:
         """Bytes to the next heap profile sample (nextSample)."""

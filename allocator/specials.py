@@ -62,7 +62,7 @@ class Specials:
         """Attaches a finalizer to the object at p (addfinalizer). False: it had one already."""
         rt = self.rt
         addr = rt.fix_alloc("specialfinalizer")
-        if self._add(p, Special(addr, 0, FINALIZER)):
+        if self.attach(p, Special(addr, 0, FINALIZER)):
             if rt.gc.phase:
                 rt.gc.retain_for_finalizer(p)
             return True
@@ -104,6 +104,11 @@ class Specials:
 
     def profile(self, p: int, size: int, site: str) -> None:
         """Records a sampled allocation (mProf_Malloc). `site` stands for its call stack."""
+        if not self.attach(p, self.sample(size, site)):
+            raise Throw("setprofilebucket: profile already set")
+
+    def sample(self, size: int, site: str) -> Special:
+        """Counts a sampled allocation in its bucket; the record to attach to the object."""
         rt = self.rt
         config = rt.config
         if not self.buckets:
@@ -115,12 +120,11 @@ class Specials:
             bucket = self.buckets[size, site] = Bucket(addr, size)
         bucket.allocs += 1
         bucket.alloc_bytes += size
-        if not self._add(p, Special(rt.fix_alloc("specialprofile"), 0, PROFILE, bucket)):
-            raise Throw("setprofilebucket: profile already set")
+        return Special(rt.fix_alloc("specialprofile"), 0, PROFILE, bucket)
 
     # The records of a span.
 
-    def _add(self, p: int, record: Special) -> bool:
+    def attach(self, p: int, record: Special) -> bool:
         """addspecial: False when the object has one of the kind at that offset."""
         rt = self.rt
         s = rt.heap.lookup_maybe(p)

@@ -1,0 +1,488 @@
+"""Spans cut one after the other from the end of a heap that has nothing else free.
+
+Which span comes where is then a sum over pages. What has to be gone through are the moments at
+which somebody needs the OS or persistent memory, in the allocator's own order: the heap
+(a megabyte), the span records (16 KB), allspans, the sweep buffer's blocks, the arenas of
+mark bits, the heap profile.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from allocator.bulk.snapshot import Snapshot
+from allocator.gc import OFF
+from allocator.mspan import DEAD, FREE, IN_USE, NIL
+from allocator.throw import Death
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from allocator.bulk.batch import Batch
+    from allocator.bulk.places import Place
+    from allocator.core import Core
+    from allocator.mcache import CachedSpan
+
+Ints = np.ndarray[Any, np.dtype[Any]]
+
+WORTH_IT = 48  # spans to come, for the preparations to pay
+
+
+class Growth:
+    """The moments at which the batch's places take spans, should all of them be fresh ones.
+
+    `at` counts the moments that are past. Once it is no longer known what a place will need,
+    because a span that it took was not fresh, `spoiled` tells so.
+    """
+
+    def __init__(self, batch: Batch) -> None:
+        rt = batch.rt
+        self.batch = batch
+        self.rt = rt
+        self.at = 0
+        self.dying = 0  # the moment that is being played
+        self.spoiled = False
+        sizes = rt.config.size_classes
+        page_size = rt.config.page_size
+        times, which = [], []
+        for i, place in enumerate(batch.places):
+            if place.supplied < place.total:
+                each = sizes.class_to_allocnpages[place.sizeclass] * page_size // place.cached.size
+                part = batch.layout.times(place.code, place.supplied, each)
+                times.append(part)
+                which.append(np.full(len(part), i, np.int32))
+        if not times:
+            times, which = [np.empty(0, np.int64)], [np.empty(0, np.int32)]
+        all_times, all_which = np.concatenate(times), np.concatenate(which)
+        order = np.argsort(all_times, kind="stable")
+        self.times = all_times[order]
+        self.which = all_which[order]
+        sizeclass = np.array([place.sizeclass for place in batch.places], np.int64)
+        npages = np.array(sizes.class_to_allocnpages, np.int64)[sizeclass]
+        nelems = npages * page_size // np.array(sizes.class_to_size, np.int64)[sizeclass]
+        self.of_place = sizeclass, npages, nelems
+        # Pages and bytes of mark and allocation bits that all spans before a moment take.
+        self.pages = [0, *np.cumsum(npages[self.which]).tolist()]
+        self.bits = [0, *np.cumsum(((nelems + 63) // 64 * 16)[self.which]).tolist()]
+
+    @property
+    def last(self) -> int:
+        """The last moment that is past."""
+        return int(self.times[self.at - 1])
+
+    def took(self, i: int, fresh: bool) -> None:
+        """A place took a span by itself."""
+        if fresh and self.at < len(self.which) and int(self.which[self.at]) == i:
+            self.at += 1
+        else:
+            self.spoiled = True
+
+    def run(self, until: int) -> bool:
+        """Takes every span asked for before `until`, or as many as the reservation and the collector's
+        trigger allow. False: not one."""
+        rt = self.rt
+        first = self.at
+        end = int(np.searchsorted(self.times, until)) if until < self.batch.n else len(self.times)
+        if rt.stats.enablegc and rt.gc.gcpercent >= 0:
+            # The span that reaches the trigger is the last one.
+            room = (rt.stats.gc_trigger - rt.stats.heap_live) / rt.config.page_size
+            end = min(end, bisect_left(self.pages, self.pages[first] + room))
+        if end - first < WORTH_IT:
+            return False
+        before = Snapshot(self.batch)
+        try:
+            n = _Run(self, first, end).play()
+        except Death:
+            # Up to the span that cannot be had once more, and that one by itself.
+            before.restore()
+            n = _Run(self, first, self.dying).play() if self.dying > first else 0
+        self.at += n
+        return n > 0
+
+
+def only_grows(batch: Batch) -> bool:
+    """Whether every span to come will be cut from the end of the heap."""
+    rt = batch.rt
+    heap, spans = rt.heap, rt.spans
+    if not heap.sweepdone or rt.sweeper.pages_per_byte or rt.gc.phase != OFF or rt.log is not None:
+        return False
+    if rt.system.plan is not None or rt.config.heap_alloc_chunk < 64 * rt.config.page_size:
+        return False
+    if heap.arena_end - heap.arena_used < rt.config.heap_alloc_chunk:
+        return False
+    tail = only_free_span(rt)
+    if tail is None:
+        return False
+    if tail != NIL:
+        end = spans.base[tail] + (spans.npages[tail] << rt.config.page_shift)
+        if end != heap.arena_used or spans.npreleased[tail]:
+            return False
+    waiting = {place.sizeclass for place in batch.places if place.supplied < place.total}
+    return all(rt.central[c].nonempty.first == NIL for c in waiting)
+
+
+def only_free_span(rt: Core) -> int | None:
+    """The one free span there is, NIL if there is none, None if there are several."""
+    heap, after = rt.heap, rt.spans.next
+    mask = heap.free_mask
+    if mask & (mask - 1):
+        return None
+    first = heap.free[mask.bit_length() - 1].first if mask else NIL
+    large = heap.freelarge.first
+    if first != NIL and large != NIL:
+        return None
+    tail = first if first != NIL else large
+    return None if tail != NIL and after[tail] != NIL else tail
+
+
+class _Run:
+    """One uninterrupted row of spans, the moments from `first` up to `end`."""
+
+    def __init__(self, growth: Growth, first: int, end: int) -> None:
+        self.growth = growth
+        self.batch = growth.batch
+        self.rt = growth.rt
+        self.first = first
+        self.end = end
+        self.ids: list[int] = []
+        self.old = self.total = len(self.rt.spans)
+        self.addresses: list[tuple[int, int]] = []  # of new records: the first, and how many
+        # Runs that were joined to longer ones: page, length, needzero, unused_since, sweepgen.
+        self.dead: dict[int, tuple[int, int, int, int, int]] = {}
+        # The free run at the heap's end, of `left` pages from `page` on, that spans are cut from.
+        heap, spans = self.rt.heap, self.rt.spans
+        found = only_free_span(self.rt)
+        self.tail = self.first_tail = NIL if found is None else found
+        if self.tail == NIL:
+            self.first_page, self.left = heap.arena_used >> heap.page_shift, 0
+            self.needzero = self.unused = self.generation = 0
+        else:
+            tail = self.tail
+            self.first_page, self.left = spans.base[tail] >> heap.page_shift, spans.npages[tail]
+            self.needzero, self.unused = spans.needzero[tail], spans.unused_since[tail]
+            self.generation = spans.sweepgen[tail]
+        self.first_left = self.left
+        self.page = self.first_page
+
+    def play(self) -> int:
+        """Takes the spans; how many."""
+        rt = self.rt
+        growth = self.growth
+        heap, records, arenas = rt.heap, rt.spanalloc, rt.arenas
+        pages, bits = growth.pages, growth.bits
+        first, end = self.first, self.end
+        swept = rt.sweep_spans.bufs[heap.sweepgen // 2 % 2]
+        blocks = rt.config.sweep_block_entries
+        depth = len(swept.spans) - first
+        i = first
+        sampled = self._sample(i)
+        while i < end:
+            growth.dying = i
+            fit = bisect_right(pages, pages[i] + self.left, i, end + 1) - 1
+            supply = min(records.nchunk // records.size, records.allspans_cap - self.total)
+            stop = min(end, fit, i + supply + len(records.free_list), swept.blocks * blocks - depth, sampled)
+            if arenas.next:
+                room = arenas.capacity - arenas.next_free
+                stop = min(stop, bisect_right(bits, bits[i] + room, i, end + 1) - 1)
+            else:
+                stop = i
+            if stop > i:
+                used = pages[stop] - pages[i]
+                whole = used == self.left
+                fresh = self._records(stop - i - whole)
+                self.ids.append(self.tail)
+                if whole:
+                    self.ids += fresh
+                    self.tail = NIL
+                else:
+                    self.ids += fresh[:-1]
+                    self.tail = fresh[-1]
+                self.page += used
+                self.left -= used
+                arenas.next_free += bits[stop] - bits[i]
+            else:
+                if not self._step(i, depth + i):
+                    break
+                stop = i + 1
+            i = stop
+            if i == sampled:
+                sampled = self._sample(i)
+        if i > first:
+            self._settle(i - first)
+        return i - first
+
+    def _sample(self, i: int) -> int:
+        """Takes the profile's samples up to the moment i; how many spans are taken before the next one."""
+        profile, times = self.batch.profile, self.growth.times
+        if profile is None:
+            return self.end
+        while True:
+            # Whoever asks for a span gets it before it is sampled.
+            before = int(times.searchsorted(t := profile.next(), "right"))
+            if before > i or i == self.end:
+                return before
+            profile.take(t, later=True)
+
+    def _records(self, n: int) -> list[int] | range:
+        """The next n span records, freed ones first; there must be so many without asking anybody."""
+        records = self.rt.spanalloc
+        records.inuse += n * records.size
+        out = []
+        while n and records.free_list:
+            s = records.free_list.pop()
+            self._revive(s)
+            out.append(s)
+            n -= 1
+        if not n:
+            return out
+        self.addresses.append((records.chunk, n))
+        fresh = range(self.total, self.total + n)
+        self.total += n
+        records.chunk += n * records.size
+        records.nchunk -= n * records.size
+        self.generation = 0
+        return [*out, *fresh] if out else fresh
+
+    def _revive(self, s: int) -> None:
+        """A freed record is used again; what it was before is in its columns or in `dead`."""
+        if s in self.dead:
+            self.generation = self.dead.pop(s)[4]
+        else:
+            self.generation = self.rt.spans.sweepgen[s]
+
+    def _record(self) -> int:
+        """One span record, its memory asked for if there is none."""
+        records = self.rt.spanalloc
+        if not records.free_list:
+            records.provide(self.total)
+        return self._records(1)[0]
+
+    def _step(self, i: int, depth: int) -> bool:
+        """One span with all that it may need, in the allocator's order. False: not from this reservation."""
+        rt = self.rt
+        heap = rt.heap
+        growth = self.growth
+        which = int(growth.which[i])
+        npages, nelems = int(growth.of_place[1][which]), int(growth.of_place[2][which])
+        ask = rt.config.heap_alloc_chunk
+        rt.cache = self.batch.places[which].cache
+        if self.left < npages:
+            if ask > heap.arena_end - heap.arena_used:
+                return False
+            self._grow(ask, ask >> rt.config.page_shift)
+        s = self.tail
+        self.page += npages
+        self.left -= npages
+        self.tail = self._record() if self.left else NIL
+        self.ids.append(s)
+        rt.sweep_spans.bufs[heap.sweepgen // 2 % 2].provide(depth)
+        rt.arenas.new_bits(nelems)
+        rt.arenas.new_bits(nelems)
+        return True
+
+    def _grow(self, ask: int, npages: int) -> None:
+        """mheap.grow, when what it gets joins what is left."""
+        rt = self.rt
+        heap = rt.heap
+        v = heap.sys_alloc(ask)
+        generation = self.generation
+        grown = self._record()
+        first = heap.page(v)
+        if self.left:
+            heap.pages.set(first - 1, self.tail)
+        heap.pages.set_range(first, npages, grown)
+        rt.stats.heap_idle += ask
+        if self.left:
+            heap.pages.set(first - self.left, grown)
+            tail = self.tail
+            self.dead[tail] = self.page, self.left, self.needzero, self.unused, generation
+            rt.spanalloc.free_list.append(tail)
+            rt.spanalloc.inuse -= rt.spanalloc.size
+        else:
+            self.needzero = 0
+        self.generation = heap.sweepgen
+        self.unused = rt.nanotime
+        self.tail = grown
+        self.left += npages
+
+    def _settle(self, n: int) -> None:
+        """Writes n spans into the columns, the tables and the lists, and what is left at the end."""
+        rt = self.rt
+        growth = self.growth
+        heap, spans, stats = rt.heap, rt.spans, rt.stats
+        shift = rt.config.page_shift
+        self.which = growth.which[self.first : self.first + n]
+        used = growth.pages[self.first + n] - growth.pages[self.first]
+        if self.first_tail != NIL:
+            heap._remove_free(self.first_tail, self.first_left)
+        # The same integers stand in several columns.
+        names = np.empty(n, object)
+        names[:] = self.ids
+        npages = growth.of_place[1][self.which]
+        self._columns(n, names, npages)
+        stats.heap_inuse += used << shift
+        stats.heap_idle -= used << shift
+        stats.heap_live += used << shift
+        heap.pages_in_use += used
+        rt.sweep_spans.swept.extend(self.ids)
+        heap.pages.fill(self.first_page - (heap.arena_start >> shift), np.repeat(names, npages).tolist())
+        for t, (page, length, needzero, unused, generation) in self.dead.items():
+            spans.state[t] = DEAD
+            self._rest(t, page, length, needzero, unused, generation)
+        if self.tail != NIL and self.left:
+            t = self.tail
+            page = self.page - (heap.arena_start >> shift)
+            self._rest(t, self.page, self.left, self.needzero, self.unused, self.generation)
+            spans.state[t] = FREE
+            heap.pages.set(page, t)
+            heap.pages.set(page + self.left - 1, t)
+            heap._insert_free(t, self.left)
+        self._places(n)
+
+    def _rest(self, t: int, page: int, length: int, needzero: int, unused: int, generation: int) -> None:
+        """Writes a record that is no span in use; the first of all is what it was if nothing was cut off."""
+        spans = self.rt.spans
+        if t == self.first_tail and page == self.first_page:
+            spans.npages[t] = length
+        else:
+            spans.init(t, page << self.rt.config.page_shift, length)
+        spans.needzero[t] = needzero
+        spans.unused_since[t] = unused
+        spans.sweepgen[t] = generation
+
+    def _columns(self, n: int, names: Ints, npages: Ints) -> None:
+        """The spans' own fields."""
+        rt = self.rt
+        spans = rt.spans
+        sizeclass, of_npages, of_nelems = self.growth.of_place
+        sizes = np.array(rt.class_to_size)[sizeclass]
+        which = self.which
+        self.base = (self.first_page + np.cumsum(npages) - npages) << rt.config.page_shift
+        limit = self.base + (of_nelems * sizes)[which]
+        after, before = self._links(n, names)
+        word = 8 if rt.config.ptr_size == 8 else -1
+        lists = [rt.central[c].empty for c in sizeclass.tolist()]
+        # Records that are new make up the columns' new ends; the few that are not are written one by one.
+        count = self.total - self.old
+        ids = np.array(self.ids, np.int64)
+        new = np.flatnonzero(ids >= self.old)
+        at = ids[new] - self.old
+        again = np.flatnonzero(ids < self.old).tolist() if len(new) < n else []
+        kind = np.full(count, len(lists))  # the place of each new record, one more: of none
+        kind[at] = which[new]
+
+        def fill(column: list[Any], values: Ints, missing: Any) -> None:
+            end = np.full(count, missing, values.dtype)
+            end[at] = values[new]
+            column.extend(end.tolist())
+            for i in again:
+                column[self.ids[i]] = values[i]
+
+        def fill_by_place(column: list[Any], values: list[Any], missing: Any) -> None:
+            objects = np.empty(len(values) + 1, object)
+            objects[:] = [*values, missing]
+            column.extend(objects.take(kind).tolist())
+            for i in again:
+                column[self.ids[i]] = values[which[i]]
+
+        def fill_all(column: list[Any], value: Any) -> None:
+            column.extend([value] * count)
+            for i in again:
+                column[self.ids[i]] = value
+
+        for address, many in self.addresses:
+            size = rt.spanalloc.size
+            spans.self_addr.extend(range(address, address + many * size, size))
+        spans.stack_free.extend([None] * count)
+        as_ints = self.base.astype(object) if again else self.base
+        fill(spans.base, as_ints, 0)
+        fill(spans.limit, limit.astype(object) if again else limit, 0)
+        fill(spans.next, after, NIL)
+        fill(spans.prev, before, NIL)
+        fill_by_place(spans.npages, of_npages.tolist(), 0)
+        fill_by_place(spans.sizeclass, sizeclass.tolist(), 0)
+        fill_by_place(spans.elemsize, sizes.tolist(), 0)
+        nelems = of_nelems.tolist()
+        fill_by_place(spans.nelems, nelems, 0)
+        fill_by_place(spans.free_index, nelems, 0)
+        fill_by_place(spans.alloc_count, nelems, 0)
+        fill_by_place(spans.bits, [0xFF if size == word else 0 for size in sizes.tolist()], 0)
+        fill_by_place(spans.on_list, lists, None)
+        constants: list[tuple[list[Any], Any]] = [
+            (spans.state, IN_USE), (spans.sweepgen, rt.heap.sweepgen), (spans.needzero, 0),
+            (spans.npreleased, 0), (spans.unused_since, 0), (spans.alloc_bits, 0), (spans.mark_bits, 0),
+            (spans.in_cache, False), (spans.specials, None),
+        ]  # fmt: skip
+        for column, value in constants:
+            fill_all(column, value)
+
+    def _by_place(self) -> Iterator[tuple[Place, Ints]]:
+        """Each place that took spans, and which of the row they are."""
+        order = np.argsort(self.which, kind="stable")
+        found = np.flatnonzero(np.diff(self.which[order], prepend=-1))
+        for a, b in zip(found.tolist(), [*found[1:].tolist(), len(order)], strict=True):
+            yield self.batch.places[int(self.which[order[a]])], order[a:b]
+
+    def _links(self, n: int, names: Ints) -> tuple[Ints, Ints]:
+        """The spans in line at the end of their class's list; also sets the lists' ends."""
+        rt = self.rt
+        spans = rt.spans
+        after = np.full(n, NIL, object)
+        before = np.full(n, NIL, object)
+        classes = self.growth.of_place[0][self.which].astype(np.uint8)
+        order = np.argsort(classes, kind="stable")
+        edges = np.flatnonzero(np.diff(classes[order])) + 1
+        for part in np.split(order, edges):
+            line = names[part]
+            after[part[:-1]] = line[1:]
+            before[part[1:]] = line[:-1]
+            lst = rt.central[int(classes[part[0]])].empty
+            before[part[0]] = lst.last
+            if lst.last != NIL:
+                spans.next[lst.last] = line[0]
+            else:
+                lst.first = line[0]
+            lst.last = line[-1]
+        return after, before
+
+    def _places(self, n: int) -> None:
+        """Gives every place its spans' objects, and the last span to cache."""
+        rt = self.rt
+        spans = rt.spans
+        batch = self.batch
+        last_of: dict[int, int] = {}
+        for place, part in self._by_place():
+            cached = place.cached
+            if cached.span != NIL:
+                spent(rt, cached)
+                spans.in_cache[cached.span] = False
+            each = int(self.growth.of_place[2][int(self.which[part[0]])])
+            line = [self.ids[k] for k in part.tolist()]
+            place.supply(line, self.base[part].astype(np.uint64), each, True)
+            last = line[-1]
+            spans.in_cache[last] = True
+            spans.free_index[last] = spans.alloc_count[last] = 0
+            cached.span = last
+            cached.base = spans.base[last]
+            cached.bits = None
+            cached.next = cached.end = cached.start = cached.base
+            number = place.code >> 8
+            last_of[number] = max(last_of.get(number, 0), int(part[-1]))
+        for number, k in last_of.items():
+            # Every visit to the page heap flushes the counters of who comes.
+            batch.flush(number, int(self.growth.times[self.first + k]))
+            rt.flush_local_scan(batch.caches[number])
+        if n:
+            rt.cache = batch.places[int(self.which[n - 1])].cache
+
+
+def spent(rt: Core, cached: CachedSpan) -> None:
+    """The cached span has given all it had."""
+    s = cached.span
+    if s != NIL:
+        spans = rt.spans
+        spans.alloc_count[s] = spans.free_index[s] = spans.nelems[s]
+        cached.next = cached.end = cached.start = cached.base + spans.nelems[s] * cached.size

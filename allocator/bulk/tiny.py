@@ -1,0 +1,127 @@
+"""The tiny allocator over many objects: which share a block, and where in it they stand.
+
+It is an automaton whose state is tiny_offset. It forgets where it came from after a few objects,
+so pieces of the sequence are run side by side, each from a guess a little ahead of its beginning;
+a piece that turns out not to join the one before it is run again until both agree.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Ints = np.ndarray[Any, np.dtype[Any]]
+
+NO_BLOCK = 0  # the state without a block; with one, the offset is 1 to 16
+STATES = 17
+# Outcomes besides the offset in the open block: a new block, which becomes the open one or not.
+NEW_CURRENT, NEW_ASIDE = 16, 17
+PIECE = 128
+WARM_UP = 64
+
+
+def _tables() -> tuple[bytes, bytes]:
+    after = bytearray(256)
+    outcome = bytearray(256)
+    for size in range(1, 16):
+        align = 8 if size % 8 == 0 else 4 if size % 4 == 0 else 2 if size % 2 == 0 else 1
+        for state in range(STATES):
+            off = -(-state // align) * align
+            if state != NO_BLOCK and off + size <= 16:
+                result, then = off, off + size
+            elif state == NO_BLOCK or size < state:
+                result, then = NEW_CURRENT, size
+            else:
+                result, then = NEW_ASIDE, state
+            after[(size - 1) * STATES + state] = then
+            outcome[(size - 1) * STATES + state] = result
+    return bytes(after), bytes(outcome)
+
+
+AFTER, OUTCOME = _tables()
+
+
+def run(sizes: Ints, state: int) -> tuple[Ints, int]:
+    """The outcome for each tiny size (uint8), and the state that is left."""
+    base = (sizes - np.uint8(1)) * np.uint8(STATES)
+    pieces = len(base) // PIECE
+    if pieces < 16:
+        return _run_slowly(base, state)
+    # Step k of every piece side by side: row k.
+    steps = np.ascontiguousarray(base[: pieces * PIECE].reshape(pieces, PIECE).T)
+    begin = np.full(pieces, 16, np.uint8)
+    for row in steps[PIECE - WARM_UP :]:
+        begin[1:] = _step(row[:-1] + begin[1:])
+    begin[0] = state
+    states, ends = _run_side_by_side(steps, begin)
+    wrong = np.flatnonzero(begin[1:] != ends[:-1]) + 1
+    if not _mend(states, base, ends, wrong.tolist()):
+        states, ends = _run_side_by_side(steps, _begins(steps, state))
+    outcome = _translated(states, OUTCOME)
+    rest, state = _run_slowly(base[pieces * PIECE :], int(ends[-1]))
+    return np.concatenate((outcome, rest)), state
+
+
+def _run_side_by_side(steps: Ints, now: Ints) -> tuple[Ints, Ints]:
+    """Every piece from its beginning: sizes and states together, in the objects' order, and the ends."""
+    states = np.empty_like(steps)
+    for row, into in zip(steps, states, strict=True):
+        np.add(row, now, out=into)
+        now = _step(into)
+    return np.ascontiguousarray(states.T), now.copy()
+
+
+def _begins(steps: Ints, state: int) -> Ints:
+    """Where every piece begins, found by running each from every state that there is."""
+    pieces = steps.shape[1]
+    now = np.repeat(np.arange(STATES, dtype=np.uint8), pieces)
+    for row in steps:
+        now = _step(np.tile(row, STATES) + now)
+    begins = bytearray()
+    for ends in now.reshape(STATES, pieces).T.tolist():
+        begins.append(state)
+        state = ends[state]
+    return np.frombuffer(begins, np.uint8)
+
+
+def _step(states: Ints) -> Ints:
+    return np.frombuffer(states.tobytes().translate(AFTER), np.uint8)
+
+
+def _translated(states: Ints, table: bytes) -> Ints:
+    return np.frombuffer(states.tobytes().translate(table), np.uint8)
+
+
+def _mend(states: Ints, base: Ints, ends: Ints, wrong: list[int]) -> bool:
+    """Runs on from the ends of the pieces before those, as far as anything differs. False: that is far."""
+    patience = len(base) // 64
+    for piece in wrong:
+        state = int(ends[piece - 1])
+        while piece < len(states):
+            row = states[piece]
+            sizes = base[piece * PIECE : (piece + 1) * PIECE].tolist()
+            for k, (size, was) in enumerate(zip(sizes, row.tolist(), strict=True)):
+                if size + state == was:
+                    patience -= k
+                    break
+                row[k] = size + state
+                state = AFTER[size + state]
+            else:
+                patience -= PIECE
+                ends[piece] = state
+                piece += 1
+                if patience > 0:
+                    continue
+            break
+        if patience <= 0:
+            return False
+    return True
+
+
+def _run_slowly(base: Ints, state: int) -> tuple[Ints, int]:
+    out = bytearray(len(base))
+    for i, size in enumerate(base.tolist()):
+        out[i] = OUTCOME[size + state]
+        state = AFTER[size + state]
+    return np.frombuffer(out, np.uint8), state
