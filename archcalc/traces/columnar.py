@@ -83,7 +83,7 @@ def _address(text: str) -> int | None:
             value = int(text, 16)
         except ValueError:
             return None
-        if f"{value:x}" == text:
+        if value >= 0 and f"{value:x}" == text:
             return value
     return None
 

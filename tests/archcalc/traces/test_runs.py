@@ -19,11 +19,10 @@ from archcalc.cli.replay import config_for
 from archcalc.traces import columnar
 from archcalc.traces.reader import TraceFault
 from archcalc.traces.replay import Replayer
+from archcalc.traces.runs import ColumnarReplayer, GaveUp
 from archcalc.traces.writer import Recorder
 
 pytest.importorskip("pyarrow")
-
-from archcalc.traces.runs import ColumnarReplayer, GaveUp  # noqa: E402 - it needs the extra
 
 
 def in_columns(text: Path) -> Path:
@@ -117,7 +116,7 @@ def test_every_kind_of_bitmap_beside_every_other(platform: str, procs: int, tmp_
         rng = random.Random(5)
         kinds = [
             Type.of_words(f"t{i}", "".join(rng.choice("pp.") for _ in range(words)) + "p", ptr)
-            for words in range(0, 40)
+            for words in range(40)
             for i in range(3)
         ]
         kept: list[int] = []

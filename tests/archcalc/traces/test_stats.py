@@ -1,0 +1,106 @@
+"""Statistics: counted again from the lines, and from a machine that was watched."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from recordings import NAMES, TRACES, lines_of, write
+
+from allocator.heap_bitmap import Type
+from archcalc.boot import boot
+from archcalc.cli.replay import config_for
+from archcalc.traces import columnar
+from archcalc.traces.reader import TraceFault
+from archcalc.traces.stats import Stats, document, head, stats
+from archcalc.traces.writer import Recorder
+
+
+def counted(path: Path) -> Stats:
+    return stats(path, lambda header: config_for(header, {}))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_figures_are_those_of_the_lines(name: str) -> None:
+    found = counted(TRACES / f"{name}.trace.gz")
+    mallocs = [line.split(" ") for line in lines_of(name) if line.startswith("m ")]
+    kinds = Counter(line.partition(" ")[0] for line in lines_of(name)[1:])
+    assert found.events == found.header.events
+    assert found.allocations == len(mallocs)
+    assert found.bytes == sum(int(fields[1]) for fields in mallocs)
+    assert found.records == kinds
+    assert found.collections == kinds["g"]
+    by_type = Counter(fields[2] for fields in mallocs)
+    assert {number: share.allocations for number, share in found.by_type.items()} == by_type
+    assert sum(share.allocations for share in found.by_class.values()) == len(mallocs) - found.zero_sized
+    assert found.unplaced == 0
+    assert found.rounded >= found.bytes
+    assert found.live[-1] == (found.events, found.live_bytes)
+
+
+@pytest.mark.parametrize("name", ["linux-arm64.mixed-free.stw", "linux-s390x.large.conc"])
+def test_both_forms_have_the_same_figures(name: str, tmp_path: Path) -> None:
+    source = TRACES / f"{name}.trace.gz"
+    columnar.convert(source, tmp_path / "x.parquet")
+    found = counted(tmp_path / "x.parquet")
+    found.path = str(source)
+    assert document(found) == document(counted(source))
+
+
+def test_frees_and_lifetimes_are_those_of_the_machine(tmp_path: Path) -> None:
+    """linux/amd64: 100 objects of 64 bytes, 60 of which die; three tiny ones of a block die with it."""
+    rt = boot("linux/amd64", record=True)
+    recorder = Recorder(rt)
+    record = Type.of_words("record", "p.......", 8)
+    objects = [rt.malloc(64, record) for _ in range(100)]
+    for _ in range(3):
+        rt.malloc(4)
+    large = rt.malloc(100_000)
+    rt.malloc(0)
+    rt.collect([*objects[:40], large], mode="block")
+    rt.collect([*objects[:40]], mode="block")
+    path = tmp_path / "x.trace.gz"
+    recorder.save(path, False, workload="test", gc="stw", gomaxprocs=1)
+    found = counted(path)
+    assert found.allocations == 100 + 3 + 1  # of size 0 nothing is allocated, nor recorded
+    assert found.bytes == 6400 + 12 + 100_000
+    assert (found.frees, found.freed_bytes) == (60 + 3 + 1, 60 * 64 + 12 + 100_000)
+    assert found.live_bytes == 40 * 64
+    assert found.collections == 2
+    assert {c: (s.allocations, s.bytes) for c, s in found.by_class.items()} == {
+        0: (1, 100_000), 2: (3, 12), 5: (100, 6400),
+    }  # fmt: skip
+    assert found.rounded == 6400 + 12 + 106_496
+    assert sum(share.allocations for share in found.lifetimes.values()) == found.frees
+    (entry,) = (t for t in document(found)["by_type"] if t["name"] == "record")
+    assert (entry["allocations"], entry["bytes"]) == (100, 6400)
+
+
+def test_a_lifetime_is_counted_in_events(tmp_path: Path) -> None:
+    rt = boot("linux/amd64", record=True)
+    recorder = Recorder(rt)
+    rt.malloc(64)
+    kept = [rt.malloc(256) for _ in range(1000)]
+    rt.collect(kept, mode="block")
+    path = tmp_path / "x.trace.gz"
+    recorder.save(path, False, workload="test", gc="stw", gomaxprocs=1)
+    lifetimes = counted(path).lifetimes
+    assert {power: share.allocations for power, share in lifetimes.items()} == {10: 1}  # 1024 to 2047
+
+
+def test_what_cannot_be_counted_is_told_with_its_line(tmp_path: Path) -> None:
+    lines = list(lines_of("linux-386.ulimit-1g.off"))
+    at = next(i for i, line in enumerate(lines) if line.startswith("m "))
+    for changed in ("m 8 7000 z 0 c000", "m 8 - n 0", "m x - n 0 c000", "m 8 - n 0 xyz", "H 1 900 c000 0"):
+        path = write(tmp_path / "x.trace.gz", [*lines[:at], changed, *lines[at + 1 :]])
+        with pytest.raises(TraceFault, match=rf"x\.trace\.gz:{at + 1}:1: '{changed}'"):
+            counted(path)
+
+
+def test_head_has_the_first_records_with_their_lines() -> None:
+    found = list(head(TRACES / "linux-386.mixed.stw.trace.gz", 3))
+    assert found == list(zip((2, 3, 4), lines_of("linux-386.mixed.stw")[1:4], strict=True))
+    assert len(list(head(TRACES / "linux-amd64.conflict.off.trace.gz", 10**6))) == len(
+        lines_of("linux-amd64.conflict.off")
+    ) - 1  # fmt: skip
