@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from allocator.heap_bitmap import LargeBits, Stamp, press, stamp
@@ -36,8 +36,18 @@ def audit(rt: Core) -> list[Violation]:
     """Every violation of every invariant; empty when all is well."""
     rt.sync_caches()
     return [
-        Violation(name, message, span) for name, check in INVARIANTS.items() for message, span in check(rt)
+        Violation(name, message, span)
+        for name, check in INVARIANTS.items()
+        for message, span in _findings(rt, check)
     ]
+
+
+def _findings(rt: Core, check: Callable[[Core], Iterator[Finding]]) -> Iterator[Finding]:
+    """What a check finds; a machine so broken that the check breaks on it is a finding too."""
+    try:
+        yield from check(rt)
+    except (ArithmeticError, LookupError, ValueError) as broken:
+        yield f"too much is broken to look further: {type(broken).__name__}, {broken}", NIL
 
 
 def _at(rt: Core, s: int) -> str:
@@ -88,6 +98,11 @@ def page_table(rt: Core) -> Iterator[Finding]:
                 break
 
 
+def _members(rt: Core, lst: SpanList) -> Iterator[int]:
+    """A list's spans; it ends even where the list runs in a circle, which list_links tells."""
+    return islice(lst, len(rt.spans))
+
+
 def _links(rt: Core, lst: SpanList) -> Iterator[Finding]:
     spans = rt.spans
     before = NIL
@@ -116,7 +131,7 @@ def list_links(rt: Core) -> Iterator[Finding]:
     for lst in lists:
         if lst.first != NIL or lst.last != NIL:
             yield from _links(rt, lst)
-            on_lists += sum(1 for _ in zip(lst, range(len(rt.spans) + 1), strict=False))
+            on_lists += sum(1 for _ in _members(rt, lst))
     marked = sum(1 for lst in rt.spans.on_list if lst is not None)
     if marked != on_lists:
         yield f"{marked} spans say that they are on a list, {on_lists} are", NIL
@@ -129,7 +144,7 @@ def free_lists(rt: Core) -> Iterator[Finding]:
         if spans.state[s] == FREE and spans.on_list[s] is not heap.free_list(spans.npages[s]):
             yield f"{_at(rt, s)} is free but not on the list of {spans.npages[s]} pages", s
     for length, lst in [*enumerate(heap.free), (heap.max_list, heap.freelarge)]:
-        for s in lst:
+        for s in _members(rt, lst):
             if spans.state[s] != FREE:
                 yield f"{_at(rt, s)} is on {lst.name} and {STATE_NAMES[spans.state[s]]}", s
             elif spans.npages[s] < length or (length < heap.max_list and spans.npages[s] != length):
@@ -229,7 +244,7 @@ def busy_lists(rt: Core) -> Iterator[Finding]:
         if length < heap.max_list and bool(heap.busy_mask >> length & 1) != (lst.first != NIL):
             yield f"the mask of busy lists is wrong about {lst.name}", NIL
         swept = False
-        for s in lst:
+        for s in _members(rt, lst):
             if spans.sweepgen[s] == heap.sweepgen:
                 swept = True
             elif swept:
@@ -338,7 +353,7 @@ def stack_spans(rt: Core) -> Iterator[Finding]:
             yield f"stack {v:#x} is cached {times} times", NIL
     for order, pool in enumerate(stacks.pool):
         size = stacks.fixed << order
-        for s in pool:
+        for s in _members(rt, pool):
             free = spans.stack_free[s] or []
             if spans.state[s] != STACK or not free:
                 yield f"{_at(rt, s)} is in the pool of order {order} without a free stack", s
