@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from archcalc import figures as calculator
 from archcalc import output
 from archcalc.cli.options import Platforms, Profiles, Sets, complete_names
-from archcalc.cli.picture import ForceFiles, HtmlFile
+from archcalc.cli.picture import ForceFiles, HtmlFile, complete_after, parse_after
 from archcalc.cli.targets import selected, settings
 from archcalc.errors import Fault, UsageFault
 from archcalc.figures import Figures
@@ -30,6 +30,18 @@ Only = Annotated[
     ),
 ]
 Differs = Annotated[bool, typer.Option("--differs", help="Only figures in which the platforms differ.")]
+
+Plots = Annotated[
+    Any,
+    typer.Option(
+        "--plots",
+        metavar="smoke:WORKLOAD",
+        help="Add the heap while a workload runs to the page, frame by frame and as curves.",
+        parser=parse_after,
+        autocompletion=complete_after,
+    ),
+]
+ALLOCATIONS, FRAMES = 5000, 16  # of the workload that --plots shows
 
 # So many figures at most are shown a column each.
 FEW = 5
@@ -294,13 +306,17 @@ class Paged(Report):
         yield Prose(f"wrote {self.path}: {platforms}, {-(-self.size // 1024)} KB")
 
 
-def paged(found: Sequence[Figures], sets: Mapping[str, int | str], path: Path, force: bool) -> Paged:
-    """Writes the report's page."""
+def paged(
+    found: Sequence[Figures], sets: Mapping[str, int | str], path: Path, force: bool, plots: str | None
+) -> Paged:
+    """Writes the report's page, with a film of a workload on the first platform where one is named."""
     from archcalc.html import report as html
+    from archcalc.pictures import film
     from archcalc.render import Page, json
 
+    taken = None if plots is None else film.of_workload(found[0], plots, ALLOCATIONS, 1, frames=FRAMES)
     report = Report(found, sets=sets)
-    page = html.page(found, "".join(json.render(report, Page())), sets)
+    page = html.page(found, "".join(json.render(report, Page())), sets, taken)
     output.write(path, [page], force)
     return Paged(found, sets, path, len(page.encode()))
 
@@ -312,13 +328,15 @@ def command(
     only: Only = None,
     differs: Differs = False,
     html: HtmlFile = None,
+    plots: Plots = None,
     force_files: ForceFiles = False,
 ) -> Report:
     """Report constants, struct sizes, layout and size classes.
 
     One platform in full; several side by side, first what they differ in. --html writes one page
     with everything about them (all platforms, where none is named): to filter, sort and compare,
-    each figure with its derivation, maps, size classes, what the checks find, how each boots.
+    each figure with its derivation, maps, size classes, what the checks find, how each boots. --plots
+    adds the heap of the first platform while a workload runs, with curves.
     """
     given = settings(sets)
     if html is not None:
@@ -326,6 +344,10 @@ def command(
             raise UsageFault(Fault("--html shows everything", "it without --only and --differs"))
         output.check_writable(html, force_files)
         chosen = selected(platforms, profiles, otherwise=["all"])
-        return paged([calculator.compute(profile, given) for profile in chosen], given, html, force_files)
+        return paged(
+            [calculator.compute(profile, given) for profile in chosen], given, html, force_files, plots
+        )
+    if plots is not None:
+        raise UsageFault(Fault("--plots without a page", "--html FILE too"))
     found = [calculator.compute(profile, given) for profile in selected(platforms, profiles)]
     return Report(found, Selection(only or (), found), differs, given)

@@ -1,10 +1,12 @@
 "use strict";
-(() => {
-  const events = EVENTS;
-  const range = document.getElementById("frame");
-  const play = document.getElementById("play");
-  const shown = document.getElementById("event");
-  const frames = [...document.querySelectorAll(".fr")];
+// Steps through the frames of a heap's film that stands in `root`, if there is one.
+function film(root) {
+  const range = root.querySelector("#frame");
+  if (!range) return;
+  const events = range.dataset.events.split(",");
+  const play = root.querySelector("#play");
+  const shown = root.querySelector("#event");
+  const frames = [...root.querySelectorAll(".fr")];
   let timer = 0;
   const show = (at) => {
     range.value = at;
@@ -23,6 +25,9 @@
   play.addEventListener("click", () => {
     if (timer) return stop();
     play.textContent = "Pause";
-    timer = setInterval(() => show((Number(range.value) + 1) % frames.length), 500);
+    timer = setInterval(() => {
+      if (!range.isConnected) return stop();
+      show((Number(range.value) + 1) % frames.length);
+    }, 500);
   });
-})();
+}

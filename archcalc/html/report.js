@@ -281,6 +281,14 @@
     },
   };
 
+  const heap = document.getElementById("heap");
+  if (heap) views.heap = () => {
+    const box = el("div");
+    box.append(heap.content.cloneNode(true));
+    film(box);
+    return [el("h2", {}, "A heap while it runs"), box];
+  };
+
   // Going from view to view; the address says which, so that back, forward and bookmarks work.
   const links = [...document.querySelectorAll("nav a")];
   const show = (focus) => {

@@ -19,12 +19,14 @@ from archcalc import boot, checks
 from archcalc.boot import Boot
 from archcalc.errors import UsageFault
 from archcalc.figures import Explanation, Figures, Scalar
+from archcalc.html.film import section
 from archcalc.html.fragments import table
 from archcalc.html.page import asset
 from archcalc.inventory import Inventory
 from archcalc.pictures import map_svg, svg
 from archcalc.pictures.atlas import survey
-from archcalc.pictures.palette import REGIONS
+from archcalc.pictures.film import Film
+from archcalc.pictures.palette import REGIONS, SPANS
 from archcalc.tables import Bytes, Column, Hex, Table
 
 PLAIN = 100_000  # characters of JSON that are put into the page as they are
@@ -40,8 +42,13 @@ VIEWS = (
 )
 
 
-def page(platforms: Sequence[Figures], document: str, sets: Mapping[str, Scalar]) -> str:
-    """The page. `document` is the JSON text of `report --format json` for the same platforms."""
+def page(
+    platforms: Sequence[Figures], document: str, sets: Mapping[str, Scalar], film: Film | None = None
+) -> str:
+    """The page. `document` is the JSON text of `report --format json` for the same platforms.
+
+    A `film` of a heap adds a view with its frames and its curves.
+    """
     boots = []
     maps = []
     for figures in platforms:
@@ -60,8 +67,13 @@ def page(platforms: Sequence[Figures], document: str, sets: Mapping[str, Scalar]
         "maps": maps,
         "legend": legend(platforms),
     }
-    nav = "".join(f'<a href="#{name}">{words}</a>' for name, words in VIEWS)
+    views = [*VIEWS, ("heap", "Heap")] if film is not None else VIEWS
+    nav = "".join(f'<a href="#{name}">{words}</a>' for name, words in views)
+    heap = ""
+    if film is not None:
+        heap = f'<template id="heap">{section(film, bare=True)}</template><script>{asset("film.js")}</script>'
     static = overview(platforms, boots)
+    patterns = svg.patterns({**REGIONS, **SPANS})
     about = f"Go runtime at {more['generation']}, archcalc {archcalc.__version__}, {len(platforms)} platform"
     about += "" if len(platforms) == 1 else "s"
     if sets:
@@ -72,9 +84,9 @@ def page(platforms: Sequence[Figures], document: str, sets: Mapping[str, Scalar]
 <nav aria-label="Views">{nav}</nav></header>
 <main id="view" tabindex="-1"><noscript><p>This page filters, sorts and explains with JavaScript, which is
 switched off. Without it there is this overview.</p>{table(static)}</noscript></main>
-<footer class="dim"><p>Keys: <kbd>/</kbd> goes to the filter, <kbd>1</kbd> to <kbd>7</kbd> to the views.
-Numbers are exact; sizes in powers of 1024.</p></footer>
-<svg width="0" height="0" style="position:absolute" aria-hidden="true">{svg.patterns(REGIONS)}</svg>"""
+<footer class="dim"><p>Keys: <kbd>/</kbd> goes to the filter, <kbd>1</kbd> to <kbd>{len(views)}</kbd> to the
+views. Numbers are exact; sizes in powers of 1024.</p></footer>
+<svg width="0" height="0" style="position:absolute" aria-hidden="true">{patterns}</svg>{heap}"""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'

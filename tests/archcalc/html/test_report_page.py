@@ -244,3 +244,38 @@ def test_keys_and_colours(window: Any, page: Path) -> None:
     assert dict(backgrounds)["light"] == "rgb(255, 255, 255)"
     assert dict(backgrounds)["dark"] == "rgb(22, 24, 28)"
     assert window.complaints() == []
+
+
+def test_plots_add_a_film_that_can_be_stepped_through(window: Any, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    file = tmp_path / "plots.html"
+    archcalc("report", "linux/386", "--html", str(file), "--plots", "smoke:trees")
+    window.open(file, "heap")
+    seen = (
+        "return [...document.querySelectorAll('.fr')].filter((f) => "
+        "getComputedStyle(f).visibility === 'visible').length"
+    )
+    assert window.run("return document.querySelectorAll('.fr').length") == 16
+    assert window.run(seen) == 1
+    last = window.run("return document.getElementById('event').textContent")
+    window.run("const r = document.getElementById('frame'); r.value = 3; r.dispatchEvent(new Event('input'))")
+    assert window.run("return document.getElementById('event').textContent") != last
+    assert window.run(seen) == 1
+    assert window.run("return document.querySelectorAll('.plot svg').length") == 1
+    assert window.complaints() == []
+
+
+def test_page_of_a_heap_plays(window: Any, tmp_path: Path) -> None:
+    file = tmp_path / "heap.html"
+    archcalc("heap", "linux/386", "-n", "500", "--frames", "4", "--html", str(file))
+    file.write_text(file.read_text().replace("<html ", '<html data-ready="yes" '))
+    window.open(file)
+    window.run("document.getElementById('play').click()")
+    texts = set()
+    for _ in range(40):
+        texts.add(window.run("return document.getElementById('event').textContent"))
+        if len(texts) == 4:
+            break
+        __import__("time").sleep(0.1)
+    assert len(texts) == 4
+    assert window.complaints() == []
