@@ -43,7 +43,7 @@ def replay_many(paths: Sequence[Path], work: Work, jobs: int, tell: Progress) ->
     done = multiprocessing.Array("q", len(paths), lock=False)
     totals = multiprocessing.Array("q", len(paths), lock=False)
     pool = ProcessPoolExecutor(jobs, initializer=_begin, initargs=(stop, done, totals))
-    futures: list[Future[Replay]] = []
+    futures: list[Future[Replay | None]] = []
     try:
         futures += [pool.submit(_one, work, i, path) for i, path in enumerate(paths)]
         waiting = set(futures)
@@ -57,7 +57,8 @@ def replay_many(paths: Sequence[Path], work: Work, jobs: int, tell: Progress) ->
         wait(futures)
     finally:
         pool.shutdown(cancel_futures=True)
-    return [future.result() for future in futures if not future.cancelled()]
+    results = [future.result() for future in futures if not future.cancelled()]
+    return [result for result in results if result is not None]
 
 
 def _begin(stop: Any, done: Any, totals: Any) -> None:
@@ -66,8 +67,10 @@ def _begin(stop: Any, done: Any, totals: Any) -> None:
     _stop, _done, _totals = stop, done, totals
 
 
-def _one(work: Work, i: int, path: Path) -> Replay:
-    """One recording, in a worker."""
+def _one(work: Work, i: int, path: Path) -> Replay | None:
+    """One recording, in a worker; None where it is too late to begin."""
+    if _stop.is_set():
+        return None
 
     def tell(events: int, total: int) -> None:
         _done[i], _totals[i] = events, total
