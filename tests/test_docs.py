@@ -111,3 +111,25 @@ def test_records_are_described_as_they_are_read() -> None:
 
 def test_readme_names_each_user_of_the_docs() -> None:
     assert "docs/index.md" in (ROOT / "README.md").read_text()
+
+
+def test_pre_commit_hooks_run_what_there_is(tmp_path: Path) -> None:
+    import yaml
+
+    hooks = {hook["id"]: hook for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
+    files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "examples" / "profiles").glob("*.yaml")}
+    pattern = re.compile(hooks["archcalc-profiles"]["files"])
+    changed = [name for name in files if pattern.search(name)]
+    assert changed and not pattern.search("docs/index.md") and not pattern.search(".github/workflows/ci.yml")
+    for id, arguments, code in (
+        ("archcalc-profiles", changed, 0),
+        ("archcalc-profiles", [str(tmp_path / "broken.yaml")], 2),
+        ("archcalc-check", [], 0),
+    ):
+        (tmp_path / "broken.yaml").write_text("schema: 1\nplatfrom: linux/riscv64\n")
+        name, *words = hooks[id]["entry"].split()
+        assert name == "archcalc"
+        done = subprocess.run(
+            [sys.executable, "-m", "archcalc", *words, *arguments], cwd=ROOT, capture_output=True
+        )
+        assert done.returncode == code, done.stderr

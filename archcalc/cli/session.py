@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TextIO
 
+from archcalc.cli.console import follows_escapes
+
 BAR = 24
 EVERY = 0.1
 
@@ -30,7 +32,8 @@ class Session:
         """Whether text on this stream shows colours: on a terminal, unless NO_COLOR or --color says else."""
         if self.color != "auto":
             return self.color == "always"
-        return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        wanted = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        return wanted and follows_escapes(1)
 
 
 current = Session()
@@ -86,7 +89,7 @@ class Progress:
 @contextmanager
 def progress(what: str, total: int | None = None) -> Iterator[Progress]:
     """Shows progress on stderr while the block runs, if that is a terminal and --quiet is not given."""
-    bar = Progress(what, total, sys.stderr.isatty() and not current.quiet)
+    bar = Progress(what, total, sys.stderr.isatty() and not current.quiet and follows_escapes(2))
     try:
         yield bar
     finally:
