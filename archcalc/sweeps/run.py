@@ -95,7 +95,7 @@ def _on_cluster(points: Sequence[Point], scheduler: str) -> Iterator[Row]:
     with client:
         futures = client.map(work, points, pure=False)
         try:
-            for _, row in distributed.as_completed(futures, with_results=True):
+            for _, row in distributed.as_completed(futures, loop=client.loop, with_results=True):
                 yield row
         except distributed.KilledWorker as error:
             raise UsageFault(

@@ -1,0 +1,62 @@
+"""One what-if: the same row every time, and whatever becomes of the machine is in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from archcalc import platforms
+from archcalc.boot import boot
+from archcalc.sweeps.point import NOTHING, Histogram, Point, work
+
+
+def row(platform: str = "linux/amd64", **said: Any) -> dict[str, Any]:
+    return dict(work(Point(0, platforms.load(platform), **said)))
+
+
+def test_the_same_row_every_time() -> None:
+    assert row(workload="churn", n=800, seed=4) == row(workload="churn", n=800, seed=4)
+    assert row(workload="churn", n=800, seed=4) != row(workload="churn", n=800, seed=5)
+
+
+def test_a_histograms_objects_are_all_there() -> None:
+    found = row(histogram=Histogram("h", ((16, 1000), (100, 50), (5000, 7), (100_000, 2), (3, 10))))
+    asked = 16_000 + 5000 + 35_000 + 200_000 + 30
+    assert (found["outcome"], found["allocations"], found["asked"]) == ("ok", 1069, asked)
+    assert found["waste"] == found["heap_inuse"] - found["live_asked"]
+    assert found["inside"] >= 50 * 12 + 7 * (5376 - 5000)
+    assert found["waste_share"] == pytest.approx(found["waste"] / found["heap_inuse"], abs=1e-6)
+
+
+def test_rounding_is_what_the_machine_rounds() -> None:
+    """1000 objects of 1025 bytes: class 1152 in Go's table, 2048 where there are only powers of two."""
+    histogram = Histogram("h", ((1025, 1000),))
+    rt = boot("linux/amd64")
+    size = rt.class_to_size[rt.class_of[1025]]
+    assert row(histogram=histogram)["inside"] == 1000 * (size - 1025)
+    assert row(histogram=histogram, classes="powers-of-two")["inside"] == 1000 * (2048 - 1025)
+
+
+def test_what_ifs_reach_the_machine() -> None:
+    found = row(
+        sets=(("_PageShift", 14),), constants=("_PageSize", "_NumSizeClasses", "noSuch"), workload=NOTHING
+    )
+    assert (found["page_size"], found["figure._PageSize"]) == (16384, 16384)
+    assert found["figure._NumSizeClasses"] == found["size_classes"]
+    assert found["figure.noSuch"] is None
+    assert (found["set._PageShift"], found["allocations"]) == (14, 0)
+
+
+def test_what_cannot_be_is_refused_with_its_reason() -> None:
+    found = row(sets=(("_NoSuchConstant", 1),))
+    assert found["outcome"] == "refused" and "_NoSuchConstant" in found["why"]
+    found = row(sets=(("_PageShift", 20),), classes="powers-of-two")
+    assert found["outcome"] == "refused" and found["why"]
+
+
+def test_a_death_is_a_result() -> None:
+    found = row("linux/386", machine=(("ulimit_v", 1 << 20),))
+    assert (found["outcome"], found["why"]) == ("died", "runtime: cannot reserve arena virtual address space")
+    found = row("linux/386", workload="exhaust", n=2000)
+    assert found["outcome"] == "died" and "out of memory" in found["why"]
