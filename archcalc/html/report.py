@@ -145,14 +145,18 @@ def inventory(platforms: Sequence[Figures]) -> list[dict[str, object]]:
                 one = figures.explain(name if section == "structs" else qualified)
             except UsageFault:
                 continue
-            variants.setdefault(_variant(one), []).append(at)
+            given = one.name in figures.sets
+            variants.setdefault(_variant(one, given), []).append(at)
         how = [[who, *variant] for variant, who in variants.items()]
         found.append({"s": section, "n": name, "u": entry.unit, "w": entry.what, "how": how})
     return found
 
 
-def _variant(one: Explanation) -> tuple[object, ...]:
-    """What of a derivation is shown, in the order in which the page reads it."""
+def _variant(one: Explanation, given: bool) -> tuple[object, ...]:
+    """What of a derivation is shown, in the order in which the page reads it; what --set gave has none."""
+    if given:
+        formula = f"{one.value}, by --set" + (f" instead of {one.formula}" if one.formula else "")
+        return formula, (), (), one.source, one.type, one.dependents
     mentions = tuple((m.name, m.value, m.origin) for m in one.mentions)
     return one.formula, one.steps, mentions, one.source, one.type, one.dependents
 

@@ -63,6 +63,9 @@ def test_small_page_holds_it_in_plain_text(tmp_path: Path) -> None:
     expected = json.loads(archcalc("report", "linux/386", "--set", "_PageShift=14", "--format", "json"))
     assert json.loads(element(file.read_text(), "report-json")) == expected
     assert "What if _PageShift=14" in file.read_text()
+    more = json.loads(element(file.read_text(), "more-json"))
+    shift = next(item for item in more["inventory"] if item["n"] == "_PageShift")
+    assert shift["how"][0][1].startswith("14, by --set instead of ")
 
 
 def test_same_figures_make_the_same_page(page: Path, tmp_path: Path) -> None:
