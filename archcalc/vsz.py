@@ -65,8 +65,7 @@ def footprint(figures: Figures, options: MachineOptions | None = None) -> Footpr
     spans = (heap.spans_start, start - tables.bitmap_size)
     bitmap = (start - tables.bitmap_size, start)
     arena = (start, attempt.answer + attempt.size)
-    machine = machine_of(figures.profile, options)
-    image = machine.image_bytes
+    image: int = getattr(rt.system, "program_bytes", machine_of(figures.profile, options).image_bytes)
     parts = [
         Part("program", image, image, image, "text, data and bss, and what the system maps at the start")
     ]

@@ -312,7 +312,7 @@ def _least(now: int, step: int, boots: Callable[[int], bool]) -> int | None:
 def _smaller_program(world: _World) -> Iterator[Change]:
     """Under a limit of the address space, what the program itself takes counts too."""
     machine = world.machine
-    size = machine.image_bytes
+    size: int = getattr(world.system(), "program_bytes", machine.image_bytes)
     if machine.ulimit_v is None or not size or not world.having(image_size=0).boots():
         return
     low, high = 0, size  # low boots, high does not

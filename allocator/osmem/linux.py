@@ -27,6 +27,8 @@ class Linux(Posix):
 
     name = "linux"
     limit_counts_replaced = False
+    # execve makes a stack of 132 KB; vvar and vdso have 32 KB (12 to 24 on kernels before 6.13).
+    beside_image = (132 + 32) << 10
     limits = frozenset(
         {"ulimit_v", "rlimit_data", "memlock_limit", "max_map_count", "ram_and_swap", "commit_limit"}
     )

@@ -34,6 +34,8 @@ class Posix(System):
     advise_failure_crashes: ClassVar[frozenset[str]] = frozenset()
     fixed_out_of_range = EINVAL
     limits = frozenset({"ulimit_v"})
+    # Bytes that a process has mapped beside its image before its first instruction: stack, vdso.
+    beside_image = 0
 
     def __init__(
         self,
@@ -56,7 +58,9 @@ class Posix(System):
         self.huge_page_size = huge_page_size
         self.phys_page_size = phys_page_size or machine.page_size
         self.page = machine.page_size
-        self._image_bytes = machine.image_bytes
+        # What the program itself takes of the address space before its runtime asks for anything.
+        guessed = machine.image_size is None and machine.image_bytes > 0
+        self.program_bytes = machine.image_bytes + (self.beside_image if guessed else 0)
         self.end = min(machine.end, 1 << 8 * ptr_size)
         self.space = AddressSpace(machine.occupied)
         self.overwritten: list[Range] = []
@@ -128,7 +132,7 @@ class Posix(System):
         """The errno with which limits forbid this mapping, or 0."""
         limit = self.machine.ulimit_v
         if limit is not None:
-            over = self._own_bytes() + self._image_bytes + size - limit
+            over = self._own_bytes() + self.program_bytes + size - limit
             if over > 0 and not self.limit_counts_replaced:
                 over -= sum(end - start for start, end, _ in self.space.pieces(at, at + size))
             if over > 0:
