@@ -79,6 +79,7 @@ class Machine(RuleBasedStateMachine):
         self.spans_seen: dict[int, tuple[int, int]] = {}
         self.marking = False
         self.doomed: set[int] = set()
+        self.queue_before: set[int] = set()
         self.mallocs = 0  # objects ever handed out
         self.total = 0  # and the bytes of their blocks
         rt.liveness = True  # what cycles that allocations start find alive: everything
@@ -315,7 +316,7 @@ class Machine(RuleBasedStateMachine):
         for u in gone:
             del self.objects[u]
         self.blocks = sorted({block for _, _, block in self.objects.values()})
-        self.finalizers -= set(self.rt.specials.finalizer_queue) | gone
+        self.finalizers -= (set(self.rt.specials.finalizer_queue) - self.queue_before) | gone
         self.init_new_spans()
 
     def allocated(self, start: int, end: int) -> bool:
