@@ -89,6 +89,7 @@ SHAPES = {
     "Zb": "Zb base hex",
 }
 _RATIO = re.compile(r"0x[01]\.[0-9a-f]{1,13}p[+-][0-9]{1,3}")
+_WORDS = re.compile(r"(?:0|[1-9a-f][0-9a-f]{0,15})(?:,(?:0|[1-9a-f][0-9a-f]{0,15}))*")
 # Counters that parts of the runtime outside the allocator charge when they ask the OS themselves.
 OUTSIDE = ("buckhash_sys", "stacks_sys", "other_sys")
 KEPT = 12  # the events shown around a difference
@@ -849,9 +850,9 @@ class Replayer:
             found = f"a span of {nelems} objects there, so {(nelems + 63) // 64} words"
             self._differs("b", line, found, s)
             return
-        marks = 0
-        for i, value in enumerate(values):
-            marks |= address(value) << (64 * i)
+        if not _WORDS.fullmatch(words):
+            raise ValueError(f"found {shorten(words)}, expected hexadecimal words of 64 bits")
+        marks = int("".join([value.zfill(16) for value in reversed(values)]), 16)
         if marks >> nelems:
             self._differs("b", line, f"a span of {nelems} objects there, so no marks behind them", s)
             return

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from allocator.gc import MARK_TERMINATION
-from allocator.heap_bitmap import NOTHING, PAIR, BadType, Stamp
+from allocator.heap_bitmap import NOTHING, PAIR, BadType, Stamp, press, press_noscan
 from allocator.mcache import CachedSpan, MCache
 from allocator.throw import Death
 from archcalc.errors import UsageFault
@@ -44,6 +44,8 @@ OWN_CODES = frozenset(CODE[record] for record in "MOUVqQXHKDELb")
 
 MAX_SIZE = 32768  # bytes, of the objects that have a size class
 MAX_CACHES = 512  # more than there can be
+FEW_ROWS = 2000  # so many are as quickly done line by line
+FEW = 12  # so many objects are quicker one by one
 NO_BLOCK = 99  # stands for tiny_offset where there is no tiny block: nothing fits, anything is smaller
 
 # What kind of allocation a key is; OTHER needs no place, of UNKNOWN it is not known.
@@ -143,7 +145,10 @@ class ColumnarReplayer(Replayer):
             news = np.flatnonzero((part.code[start:] == F) & (part.request[start:] == mcache))
             if len(news):
                 cut = start + int(news[-1]) + 1
-                Part(self, part, start, cut).run()
+                if cut - start > FEW_ROWS:
+                    Part(self, part, start, cut).run()
+                else:
+                    self._line_by_line(part, start, cut)
                 start = cut
         if start < n:
             Part(self, part, start, n).run()
@@ -522,6 +527,9 @@ class Part:
         self.at[number] = upto
         place = self.replayer.places[number]
         cached = place.cached
+        if n <= FEW:
+            self._take_few(place, a, upto)
+            return
         v = cached.next
         end = v + n * cached.size
         objects: Any
@@ -533,6 +541,26 @@ class Part:
             objects = self._take_scattered(cached, self.sorted_address[a:upto])
         if place.how != NOTHING or cached.bits is not None:
             self._stamp(place, objects, self.stamps[self.sorted_key[a:upto]])
+
+    def _take_few(self, place: Place, a: int, b: int) -> None:
+        """The same for so few that arrays do not pay."""
+        rt, cached, stamps = self.rt, place.cached, place.stamps
+        addresses = self.sorted_address[a:b].tolist()
+        for v, number in zip(addresses, self.stamps[self.sorted_key[a:b]].tolist(), strict=True):
+            if cached.next == cached.end:
+                cached.sync(rt.spans)
+                if cached.span < 0 or not cached.next_run(rt.spans):
+                    raise GaveUp
+            if v != cached.next:
+                raise GaveUp
+            cached.next = v + cached.size
+            word = (v - cached.base) >> rt.word_shift
+            if number:
+                mark = stamps[number]
+                if mark.how != NOTHING:
+                    press(rt.open_bits(cached) if cached.bits is None else cached.bits, word, mark)
+            elif cached.bits is not None:
+                press_noscan(cached.bits, word)
 
     def _unbroken(self, a: int, b: int) -> bool:
         """Whether the addresses from rank a to b go on in equal steps."""
@@ -659,6 +687,7 @@ class _Tiny:
         self.addresses = addresses
         self.fits = fits
         self.at = 0
+        self.grains = np.array([15, 0, 1, 0, 3, 0, 1, 0, 7, 0, 1, 0, 3, 0, 1, 0], np.int32)  # by size
 
     def skip(self) -> None:
         """The next one is carried out elsewhere."""
@@ -673,29 +702,32 @@ class _Tiny:
         self.at = b
         sizes, addresses, fits = self.sizes[a:b], self.addresses[a:b], self.fits[a:b]
         n = b - a
-        offset = cache.tiny_offset if cache.tiny else NO_BLOCK
-        inside = (addresses & np.uint64(15)).astype(np.int64)
+        # Where in its block each lies; one that has a new block lies at its start.
+        inside = (addresses & np.uint64(15)).astype(np.int32)
+        blocks = addresses & ~np.uint64(15)
         # Offsets after each: a falling minimum that starts anew at each that fits.
-        lowered = np.cumsum(fits) * 128
-        falling = np.empty(n + 1, np.int64)
-        falling[0] = offset
-        falling[1:] = np.where(fits, inside + sizes, sizes) - lowered
-        after = np.minimum.accumulate(falling)
+        lowered = np.cumsum(fits, dtype=np.int32) << 7
+        after = np.empty(n + 1, np.int32)
+        after[0] = cache.tiny_offset if cache.tiny else NO_BLOCK
+        np.add(inside, sizes, out=after[1:])
+        after[1:] -= lowered
+        np.minimum.accumulate(after, out=after)
         after[1:] += lowered
         before = after[:-1]
+        # The open block before each: that of the latest that opened one or fitted.
         opens = fits | (sizes < before)
-        latest = np.maximum.accumulate(np.where(opens, np.arange(1, n + 1), 0))
-        blocks = np.empty(n + 1, np.uint64)
-        blocks[0] = cache.tiny
-        blocks[1:] = addresses & ~np.uint64(15)
-        block = np.empty(n + 1, np.uint64)
-        block[0] = cache.tiny
-        block[1:] = blocks[latest]
-        grain = np.where(sizes & 7 == 0, 7, np.where(sizes & 3 == 0, 3, np.where(sizes & 1 == 0, 1, 0)))
+        latest = np.zeros(n + 1, np.int32)
+        latest[1:][opens] = np.flatnonzero(opens) + 1
+        np.maximum.accumulate(latest, out=latest)
+        open_blocks = np.empty(n + 1, np.uint64)
+        open_blocks[0] = cache.tiny
+        open_blocks[1:] = blocks
+        block = open_blocks[latest]
+        grain = self.grains[sizes]
         at = (before + grain) & ~grain
-        if not np.array_equal(at + sizes <= 16, fits):
-            raise GaveUp
-        if not np.array_equal((block[:-1] + at.astype(np.uint64))[fits], addresses[fits]):
+        held = (at + sizes <= 16) == fits
+        held &= ((inside == at) & (blocks == block[:-1])) | ~fits
+        if not held.all():
             raise GaveUp
         cache.tiny_offset = int(after[-1])
         cache.tiny = int(block[-1])
