@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from allocator.heap_bitmap import KIND_GC_PROG, LargeBits, pointer_words
 from allocator.mspan import IN_USE, NIL, STACK
+from allocator.specials import FINALIZER
 from allocator.sweep import DONE
 from allocator.throw import BadRequest, Throw
 
@@ -286,13 +287,13 @@ class Collector:
         if roots is not None:
             for p in roots:
                 self._grey_object(p)
-            self._mark_finalizer_roots()
         elif live is True:
             self.masks = [
                 (s, rt.allocated_mask(s)) for s in range(len(rt.spans)) if rt.spans.state[s] == IN_USE
             ]
         elif live:
             self.masks = list(self._masks_of(live).items())
+        self._mark_finalizer_roots()
 
     def _masks_of(self, live: Iterable[int]) -> dict[int, int]:
         masks: dict[int, int] = {}
@@ -398,6 +399,13 @@ class Collector:
 
     def _scan(self, base: int) -> None:
         """scanobject: greys what the object's pointers point to."""
+        size = self._count_scan(base)
+        for target in self.rt.memory.pointers(base):
+            if not base <= target < base + size:
+                self._grey_object(target)
+
+    def _count_scan(self, base: int) -> int:
+        """What scanobject adds to the sums; the object's size."""
         rt = self.rt
         s = rt.heap.lookup(base)
         size = rt.spans.elemsize[s]
@@ -405,17 +413,17 @@ class Collector:
             raise Throw("scanobject n == 0")
         self.bytes_marked += size
         self.scan_work += self.scan_extent(s, (base - rt.spans.base[s]) // size)
-        for target in rt.memory.pointers(base):
-            if not base <= target < base + size:
-                self._grey_object(target)
+        return size
 
     def _mark_finalizer_roots(self) -> None:
-        """What finalizers need lives, but not the finalized objects themselves (markrootSpans)."""
+        """What is queued lives, and what finalizers need, but not the finalized objects (markrootSpans)."""
         rt = self.rt
+        for p in rt.specials.finalizer_queue:
+            self._grey_object(p)
         for s in range(len(rt.spans)):
             if rt.spans.state[s] == IN_USE and rt.spans.specials[s]:
                 for record in rt.spans.specials[s] or ():
-                    if record.kind == 1:
+                    if record.kind == FINALIZER:
                         size = rt.spans.elemsize[s]
                         self._retain(rt.spans.base[s] + record.offset // size * size)
 
@@ -427,8 +435,11 @@ class Collector:
         self._retain(base + (p - base) // size * size)
 
     def _retain(self, base: int) -> None:
-        for target in self.rt.memory.pointers(base):
-            self._grey_object(target)
+        """Scans an object for its finalizer. It is counted as marked then, once more if it really is."""
+        if self.following:
+            self._scan(base)
+        else:
+            self._count_scan(base)
 
     def mark_new(self, p: int, size: int, scan_size: int) -> None:
         """An object allocated while marking is born black (gcmarknewobject)."""

@@ -85,10 +85,13 @@ class Specials:
                 return
 
     def run_finalizers(self) -> list[int]:
-        """Empties the queue as the finalizer goroutine does; the objects whose finalizers ran."""
+        """Empties the queue as the finalizer goroutine does, last in first out (runfinq).
+
+        Returns the objects in the order in which their finalizers ran.
+        """
         queue, self.finalizer_queue = self.finalizer_queue, []
         self.queued_blocks = 0
-        return queue
+        return queue[::-1]
 
     def _queue_finalizer(self, p: int) -> None:
         """queuefinalizer: blocks of the queue are made as needed and never given back."""
