@@ -130,7 +130,7 @@ def a_mask_that_forgets_a_list(rt: Runtime) -> None:
 
 @breaks("coalescing")
 def a_run_cut_in_two(rt: Runtime) -> None:
-    heap, spans = rt.heap, rt.spans
+    spans = rt.spans
     s = next(s for s in range(len(spans)) if spans.state[s] == FREE and spans.npages[s] > 1)
     t = rt.spanalloc.alloc()
     spans.init(t, spans.base[s] + 8192, spans.npages[s] - 1)
@@ -142,7 +142,9 @@ def a_run_cut_in_two(rt: Runtime) -> None:
 def used_pages_taken_for_zeroed(rt: Runtime) -> None:
     v = rt.malloc(100_000)
     rt.collect([u for u in rt.watched.objects if u != v])  # type: ignore[union-attr]
-    rt.spans.needzero[rt.heap.lookup(v)] = 0
+    for s in range(len(rt.spans)):
+        if rt.spans.state[s] == FREE and 0 <= v - rt.spans.base[s] < rt.spans.npages[s] << 13:
+            rt.spans.needzero[s] = 0
 
 
 @breaks("released")
