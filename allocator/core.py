@@ -163,7 +163,7 @@ class Core:
     def next_sample(self) -> int:
         """Bytes to the next heap profile sample (nextSample)."""
         if self.config.goos == "plan9" and self.on_note_stack:
-            return next_sample_no_fp(self.mem_profile_rate, self.rand)
+            return next_sample_no_fp(self.mem_profile_rate, self.rand, 8 * self.config.ptr_size)
         return next_sample(self.mem_profile_rate, self.rand)
 
     # The OS helpers, with their counters and their lines in a recording.

@@ -39,12 +39,18 @@ def fastlog2(x: float) -> float:
 
 
 class FastRand:
-    """m.fastrand: a 32-bit shift register. Equal seeds give equal numbers."""
+    """m.fastrand: a 32-bit shift register. Equal seeds give equal numbers.
+
+    The seed takes the place of the clock's ticks in mcommoninit. What that adds to them matters:
+    from a small number the register would give small ones for two dozen draws.
+    """
 
     __slots__ = ("state",)
 
+    START = 0x49F6428A
+
     def __init__(self, seed: int) -> None:
-        self.state = (seed & 0xFFFFFFFF) or 1
+        self.state = (self.START + seed & 0xFFFFFFFF) or self.START
 
     def next(self) -> int:
         """The next number, 32 bits (runtime.fastrand)."""
@@ -64,7 +70,16 @@ def next_sample(rate: int, rand: FastRand) -> int:
     return int(qlog * (_MINUS_LN2 * float(period))) + 1
 
 
-def next_sample_no_fp(rate: int, rand: FastRand) -> int:
-    """The same without floating point, for plan9's note handler: uniform below twice the rate."""
+def next_sample_no_fp(rate: int, rand: FastRand, int_bits: int = 64) -> int:
+    """The same without floating point, for plan9's note handler: uniform below twice the rate.
+
+    Where int has 32 bits half of the random numbers are negative, and so are their remainders:
+    the next allocation is sampled then (nextSampleNoFP).
+    """
     rate = min(rate, 0x3FFFFFFF)
-    return rand.next() % (2 * rate) if rate else 0
+    if not rate:
+        return 0
+    number = rand.next()
+    if number >> (int_bits - 1):
+        return -(((1 << int_bits) - number) % (2 * rate))
+    return number % (2 * rate)
