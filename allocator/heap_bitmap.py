@@ -277,7 +277,8 @@ def run_gc_prog(prog: bytes, max_bits: int) -> tuple[int, int]:
                 raise BadType("a GC program that repeats more than it has written")
             if nbits + n * count > max_bits:
                 raise BadType("a GC program that writes more than its type has")
-            out |= _repeat(out >> (nbits - n), n, count) << nbits
-            nbits += n * count
+            if count:
+                out |= _repeat(out >> (nbits - n), n, count) << nbits
+                nbits += n * count
         if nbits > max_bits:
             raise BadType("a GC program that writes more than its type has")
