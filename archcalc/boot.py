@@ -14,7 +14,7 @@ from typing import Any
 
 from allocator.config import Config
 from allocator.mallocinit import Attempt
-from allocator.osmem import new_system
+from allocator.osmem import GOOSES, new_system
 from allocator.osmem.address_space import Range
 from allocator.osmem.machine import Machine
 from allocator.osmem.system import System
@@ -25,6 +25,17 @@ from archcalc import platforms
 from archcalc.errors import Fault, UsageFault
 from archcalc.figures import Figures
 from archcalc.profile import Profile
+
+# By the mem_*.go that a profile names, the GOOS whose kernel stands for others with that file.
+GOOS_OF = {
+    "bsd": "netbsd",
+    "darwin": "darwin",
+    "linux": "linux",
+    "nacl": "nacl",
+    "plan9": "plan9",
+    "solaris": "solaris",
+    "windows": "windows",
+}
 
 Sets = Mapping[str, int | str]
 
@@ -258,13 +269,16 @@ def _ranges_of(path: Path, end: int) -> list[Range]:
         ) from None
 
 
-def system_of(figures: Figures, options: MachineOptions | None = None) -> System:
-    """The operating system of a platform on its machine."""
+def system_of(
+    figures: Figures, options: MachineOptions | None = None, machine: Machine | None = None
+) -> System:
+    """The operating system of a platform, on its machine or on the one that is given."""
     profile = figures.profile
-    machine = machine_of(profile, options)
+    machine = machine or machine_of(profile, options)
     believed = options.believed_page_size if options else None
     return new_system(
-        profile.goos,
+        # A port of one's own has the memory of the system that its profile says.
+        profile.goos if profile.goos in GOOSES else GOOS_OF[str(profile.facts["mem"])],
         machine,
         ptr_size=int(figures.sys["PtrSize"]),
         goarch=profile.goarch,

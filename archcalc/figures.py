@@ -440,6 +440,10 @@ def _evaluate(engine: Constants, known: str, name: str, text: str) -> Value:
         raise UsageFault(
             Fault(f"{name} set to {text}: column {error.column}: {error.message}", id="set-invalid")
         ) from None
+    except Absent as absent:
+        # A fact may be spelt like a constant, so what looks like one is only missed when it is asked for.
+        own = str(absent.args[0]).partition(".")[2]
+        raise UsageFault(Fault(f"{name} set to {text}: undefined: {own}", id="set-invalid")) from None
 
 
 def _same_type(name: str, given: Scalar, old: Value, new: Value) -> Value:

@@ -14,12 +14,11 @@ from dataclasses import dataclass, fields, replace
 from itertools import combinations, groupby
 
 from allocator.mallocinit import Attempt
-from allocator.osmem import new_system
 from allocator.osmem.address_space import Range
 from allocator.osmem.machine import Machine
 from allocator.osmem.system import System
 from archcalc import figures as figures_of
-from archcalc.boot import MachineOptions, machine_of, try_boot
+from archcalc.boot import MachineOptions, machine_of, system_of, try_boot
 from archcalc.errors import UsageFault
 from archcalc.figures import Figures
 from archcalc.tables import human
@@ -130,15 +129,7 @@ class _World:
 
     def system(self) -> System:
         """A fresh operating system."""
-        profile = self.figures.profile
-        return new_system(
-            profile.goos,
-            self.machine,
-            ptr_size=int(self.figures.sys["PtrSize"]),
-            goarch=profile.goarch,
-            phys_page_size=self.options.believed_page_size or self.machine.page_size,
-            huge_page_size=int(self.figures.sys["HugePageSize"]),
-        )
+        return system_of(self.figures, self.options, self.machine)
 
     def boots(self) -> bool:
         """Whether mallocinit comes to its end."""
