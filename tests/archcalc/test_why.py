@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -109,3 +110,12 @@ def test_a_segment_of_plan9() -> None:
     (change,) = [change for change in found.changes if change.what == "segment_limit"]
     assert isinstance(change.value, int)
     assert found.refusals[-1].size < change.value < found.refusals[-1].size + MB
+
+
+def test_a_port_of_ones_own_has_the_memory_that_its_profile_names(tmp_path: Path) -> None:
+    path = tmp_path / "haiku.yaml"
+    path.write_text("schema: 1\nplatform: haiku/amd64\ninherit: [linux/amd64]\nos: {mem: bsd}\n")
+    computed = figures.compute(platforms.load_file(path))
+    assert try_boot(computed).outcome == "booted"
+    found = explain_failure(computed, MachineOptions(ulimit_v=MB // 2))
+    assert found is not None and found.changes

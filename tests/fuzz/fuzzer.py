@@ -1,16 +1,16 @@
-"""Fuzzing everything that a user can hand in: profiles, scenarios, recordings, expressions, options, maps files.
+"""Fuzzing all that a user can hand in: profiles, scenarios, recordings, expressions, options, maps files.
 
-Inputs are ours, damaged: bytes changed, pieces cut, doubled, swapped or taken from another input, numbers made
-absurd. Whatever comes in must come out as a result or as a user's mistake that is told, in a few seconds; any
-other exception, and exit code 3, is a finding.
+Inputs are ours, damaged: bytes changed, pieces cut, doubled, swapped or taken from another input, numbers
+made absurd. Whatever comes in must come out as a result or as a user's mistake that is told, in a few
+seconds; any other exception, and exit code 3, is a finding.
 
 The long run, 100,000 inputs and more, in a quarter of an hour or so:
 
     python tests/fuzz/fuzzer.py --inputs 20000 --seed 1       # of each of the six kinds
     python tests/fuzz/fuzzer.py --kind traces --inputs 50000 --seed 2
 
-A finding is printed with its kind, its number and the seed, which bring it back (`--only NUMBER`). The tests run a
-share of it with fixed seeds.
+A finding is printed with its kind, its number and the seed, which bring it back (`--only NUMBER`). The
+tests run a share of it with fixed seeds.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -178,7 +179,7 @@ def scenarios() -> Feed:
 
 
 def _small(said: dict[str, object]) -> bool:
-    """Whether a step is over soon: a mistake in a size can make a program run for as long as it was told to."""
+    """Whether a step is over soon; a mistake in a count makes a run as long as it was told to be."""
     count = said.get("count", 1)
     return "to" not in said and isinstance(count, int) and count <= 2000
 
@@ -248,7 +249,7 @@ ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsysca
             assert error.line >= 1 and error.expected
             return "refused"
         joined = ranges(found, 1 << 47)
-        assert all(a.end < b.start for a, b in zip(joined, joined[1:], strict=False))
+        assert all(a.end < b.start for a, b in pairwise(joined))
         return "read"
 
     return feed

@@ -33,3 +33,9 @@ def test_nonsense_is_still_a_mistake(cli: Any) -> None:
     run = cli("explain", "hello world")
     assert run.code == 2
     assert "unknown name hello world" in run.err
+
+
+def test_a_what_if_that_names_nothing_is_a_mistake(cli: Any) -> None:
+    run = cli("report", "linux/amd64", "--set", "huge_page_size=_MAP_NOTHING")
+    assert run.code == 2
+    assert "undefined: _MAP_NOTHING" in run.err
