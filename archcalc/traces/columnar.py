@@ -169,9 +169,10 @@ def write(path: Path, header_line: str, lines: Iterator[Sequence[str]]) -> int:
             pq.ParquetWriter(
                 raw,
                 to,
-                compression="zstd",
+                compression={"record": "lz4", "request": "lz4", "address": "lz4", "text": "zstd"},
                 use_dictionary=["record", "request"],
                 dictionary_pagesize_limit=DICTIONARY_BYTES,
+                column_encoding={"address": "BYTE_STREAM_SPLIT", "text": "PLAIN"},
                 write_statistics=["address"],
                 write_page_checksum=True,
             ) as out,

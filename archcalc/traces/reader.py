@@ -65,6 +65,8 @@ def shorten(line: str) -> str:
 
 def decimal(text: str) -> int:
     """A count as recordings write it. ValueError for anything else."""
+    if text.isdigit() and text.isascii() and len(text) < 20 and (text[0] != "0" or text == "0"):
+        return int(text)  # most of them, without the expression
     if not _DECIMAL.fullmatch(text):
         raise ValueError(f"found {shorten(text)}, expected a decimal number")
     value = int(text)

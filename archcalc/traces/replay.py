@@ -331,6 +331,7 @@ class Replayer:
         specials = self.specials
         pending = self.pending
         rt = self.rt
+        spans = rt.spans
         word_shift = rt.word_shift
         first = self.line + 1
         at = -1
@@ -343,6 +344,11 @@ class Replayer:
                 if how < 2:
                     cached = act.cached
                     v = cached.next
+                    if v == cached.end and cached.span >= 0:
+                        # Where the span was swept there may be more free objects further on.
+                        cached.sync(spans)
+                        cached.next_run(spans)
+                        v = cached.next
                     if v != cached.end and f"{v:x}" == ret:
                         cached.next = v + cached.size
                         bits = cached.bits
@@ -384,6 +390,10 @@ class Replayer:
                     elif how == 2:
                         cached = act.cached
                         v = cached.next
+                        if v == cached.end and cached.span >= 0:
+                            cached.sync(spans)
+                            cached.next_run(spans)
+                            v = cached.next
                         if v != cached.end and f"{v:x}" == ret:
                             cached.next = v + cached.size
                             bits = cached.bits

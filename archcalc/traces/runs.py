@@ -44,7 +44,7 @@ OWN_CODES = frozenset(CODE[record] for record in "MOUVqQXHKDELb")
 
 MAX_SIZE = 32768  # bytes, of the objects that have a size class
 MAX_CACHES = 512  # more than there can be
-FEW_ROWS = 2000  # so many are as quickly done line by line
+FEW_ROWS = 1000  # so many are as quickly done line by line
 FEW = 12  # so many objects are quicker one by one
 NO_BLOCK = 99  # stands for tiny_offset where there is no tiny block: nothing fits, anything is smaller
 
@@ -132,35 +132,30 @@ class ColumnarReplayer(Replayer):
         part = Columns(batch, np)
         n = len(part.code)
         start = 0
-        if not self.booted:
-            boots = np.flatnonzero(part.code == I)
-            start = int(boots[0]) + 1 if len(boots) else n
-            self._line_by_line(part, 0, start)
-        while start < n and not self.booted:
-            self._line_by_line(part, start, n)
-            start = n
+        if not self.rt.caches or n <= FEW_ROWS:
+            # Up to where there is an mcache, and where there is little to gain, line by line.
+            boots: Any = np.flatnonzero(part.code == I) if n > FEW_ROWS else ()
+            start = min(int(boots[0]) + FEW_ROWS, n) if len(boots) else n
+            self._feed(part.lines(np.arange(start)))
         if start < n:
             # An mcache that comes into being is known from the next part on.
             mcache = part.words.index("mcache") if "mcache" in part.words else -1
             news = np.flatnonzero((part.code[start:] == F) & (part.request[start:] == mcache))
             if len(news):
                 cut = start + int(news[-1]) + 1
-                if cut - start > FEW_ROWS:
-                    Part(self, part, start, cut).run()
-                else:
-                    self._line_by_line(part, start, cut)
+                self._part(part, start, cut)
                 start = cut
         if start < n:
-            Part(self, part, start, n).run()
+            self._part(part, start, n)
 
-    def _line_by_line(self, part: Columns, start: int, end: int) -> None:
-        first = self.line + 1
-        for at, line in enumerate(part.lines(self.np.arange(start, end))):
-            self.line = first + at
-            if line[:1] in _OWN_LETTERS:
-                self._own(line)
-            else:
-                self._event(line)
+    def _part(self, columns: Columns, start: int, end: int) -> None:
+        """Some rows of a batch, in runs where most are ordinary."""
+        part = Part(self, columns, start, end)
+        if len(part.slow) * 3 > end - start:
+            self._feed(columns.lines(self.np.arange(start, end)))
+        else:
+            part.prepare()
+            part.run()
 
     # What is known of keys.
 
@@ -225,9 +220,6 @@ class ColumnarReplayer(Replayer):
         return number
 
 
-_OWN_LETTERS = frozenset(RECORDS[code] for code in OWN_CODES)
-
-
 class Columns:
     """A batch's columns as arrays. `request` is a place in `words`, whose last stands for none."""
 
@@ -269,6 +261,9 @@ class Part:
         # All requests of the batch are looked at; most occur in this part, and the last is none.
         self.keys = [replayer.key(word) for word in columns.words]
         self._classify()
+
+    def prepare(self) -> None:
+        """Everything else that `run` needs."""
         self._sort()
         self._tiny()
         self._specials()

@@ -62,7 +62,7 @@ def end_state(rt: Runtime) -> dict[str, Any]:
 
 
 class Recorder:
-    """Collects a machine's log. The lines wait compressed, since the types that stand before them come last."""
+    """Collects a machine's log. Lines wait compressed, since the types that stand before them come last."""
 
     def __init__(self, rt: Runtime) -> None:
         self.rt = rt
