@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from effort import EFFORT
 from hypothesis import HealthCheck, settings
 
@@ -14,10 +13,3 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("archcalc")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Says which markers there are."""
-    config.addinivalue_line(
-        "markers", "reaches(words): the test makes a machine die, or print, with these of Go's words"
-    )

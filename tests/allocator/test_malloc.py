@@ -251,7 +251,6 @@ def test_noscan_drops_the_type(amd64: Runtime) -> None:
 # Throws.
 
 
-@pytest.mark.reaches("mallocgc called with gcphase == _GCmarktermination")
 def test_no_allocation_while_marking_terminates(rt: Runtime) -> None:
     rt.gc.set_phase(2)
     for size in (0, 8, 100, 100_000):
@@ -259,7 +258,6 @@ def test_no_allocation_while_marking_terminates(rt: Runtime) -> None:
             rt.malloc(size)
 
 
-@pytest.mark.reaches("malloc deadlock")
 def test_malloc_in_malloc_is_a_deadlock(rt: Runtime) -> None:
     with rt.during_malloc():
         for size in (8, 100, 100_000):
@@ -269,7 +267,6 @@ def test_malloc_in_malloc_is_a_deadlock(rt: Runtime) -> None:
     assert rt.malloc(8)
 
 
-@pytest.mark.reaches("malloc during signal")
 def test_no_allocation_on_the_signal_stack(rt: Runtime) -> None:
     rt.on_signal_stack = True
     rt.phase_changed()
@@ -277,14 +274,12 @@ def test_no_allocation_on_the_signal_stack(rt: Runtime) -> None:
         rt.malloc(8)
 
 
-@pytest.mark.reaches("out of memory")
 def test_a_size_that_wraps_is_out_of_memory(rt: Runtime) -> None:
     with pytest.raises(Throw, match=r"^out of memory$"):
         rt.malloc(rt.config.uintptr_mask)
     assert rt.printed == []  # largeAlloc saw it before anything was asked for
 
 
-@pytest.mark.reaches("out of memory")
 def test_more_than_the_arena_is_out_of_memory(rt: Runtime) -> None:
     size = 1 << 39 if rt.config.is_64bit else 3 << 30
     rt.malloc(1 << 20)
@@ -295,7 +290,6 @@ def test_more_than_the_arena_is_out_of_memory(rt: Runtime) -> None:
     assert said.endswith(f"({rt.stats.heap_sys} in use)")
 
 
-@pytest.mark.reaches("runtime: allocation size out of range")
 @pytest.mark.parametrize("n", [-1, -(1 << 62), 1 << 62])
 def test_an_array_that_no_slice_can_be_is_a_panic(n: int, rt: Runtime) -> None:
     ptr = rt.config.ptr_size
@@ -305,7 +299,6 @@ def test_an_array_that_no_slice_can_be_is_a_panic(n: int, rt: Runtime) -> None:
         assert caught.value.kind == "panic"
 
 
-@pytest.mark.reaches("out of memory")
 def test_a_size_that_wraps_when_rounded_grows_the_heap_by_a_megabyte_and_dies(i386: Runtime) -> None:
     # grow rounds to 64 KB: on 32-bit the last sizes come to 0 bytes, which is then raised to 1 MB.
     i386.malloc(8)

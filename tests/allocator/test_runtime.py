@@ -303,7 +303,7 @@ class Machine(RuleBasedStateMachine):
         self.cycle_over(set())
 
     def cycle_over(self, reused: set[int]) -> None:
-        """Sweeps, and forgets what the cycle took: of what was to die, all but where something lives beside it.
+        """Sweeps, and forgets what the cycle took: what was to die, but for what shares a block with others.
 
         `reused` are doomed objects whose memory has a new owner already.
         """
