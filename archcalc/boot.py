@@ -205,6 +205,8 @@ def machine_of(profile: Profile, options: MachineOptions | None = None) -> Machi
     base = int(facts["mmap_base"])
     top_down = facts["mmap_direction"] == "down"
     if options.va_bits is not None:
+        if not 20 <= options.va_bits <= 64:
+            raise UsageFault(Fault(f"{options.va_bits} bits of address (va_bits)", "20 to 64"))
         end = (
             min(high, 1 << options.va_bits)
             if options.va_bits <= facts["user_address_bits"]

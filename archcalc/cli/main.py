@@ -39,7 +39,11 @@ def main(arguments: Sequence[str]) -> int:
 def dispatch(arguments: Sequence[str]) -> int:
     """Parses, runs the command, renders its result."""
     from archcalc.cli.app import build_root
+    from archcalc.errors import UsageFault
 
+    if any("\0" in word for word in arguments):
+        # No shell can hand one in, but a program that calls main can, and no path may have it.
+        raise UsageFault("an argument with a NUL character")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

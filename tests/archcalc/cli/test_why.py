@@ -20,3 +20,23 @@ def test_one_that_works_has_nothing_to_say(cli: Any) -> None:
     run = cli("boot", "linux/amd64", "--why", "--format", "json")
     assert run.code == 0
     assert "why" not in run.json["boots"][0]
+
+
+def test_bits_that_cannot_be_are_a_mistake(cli: Any) -> None:
+    for bits in ("0", "65", "99999999999999999999"):
+        run = cli("boot", "linux/amd64", "--va-bits", bits)
+        assert (run.code, "20 to 64" in run.err) == (2, True)
+
+
+def test_a_nul_is_a_mistake(cli: Any) -> None:
+    assert cli("replay", "\0").code == 2
+
+
+def test_why_is_as_its_schema_says(cli: Any) -> None:
+    import jsonschema
+
+    from archcalc import schema
+
+    jsonschema.validate(
+        cli("boot", "linux/386", "--ulimit-v", "200m", "--why", "--format", "json").json, schema.load("boot")
+    )
