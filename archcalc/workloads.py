@@ -41,7 +41,6 @@ class Driver:
         self.live: dict[int, int] = {}
         self.allocations = 0
         self.asked = 0
-        self.collections = 0
         self.finalizers_run = 0
         self.violations: list[Violation] = []
         self.types = types_for(rt.config.ptr_size)
@@ -69,7 +68,6 @@ class Driver:
     def collect(self, mode: str = "block") -> None:
         """A collection in which `live` survives, and an audit after it."""
         self.rt.collect(list(self.live), mode=mode)
-        self.collections += 1
         self.audit()
 
     def request(self) -> str:
@@ -203,7 +201,6 @@ def trees(d: Driver) -> None:
         if i % 8 == 7:
             roots = [root for root in roots if d.rng.random() < 0.6]
             rt.collect(roots=roots, mode="block" if i % 16 == 7 else "background")
-            d.collections += 1
             d.audit()
 
 
@@ -273,6 +270,7 @@ WORKLOADS: Mapping[str, Callable[[Driver], None]] = {
     "exhaust": exhaust,
 }
 PROCS = {"procs": 4}  # GOMAXPROCS, where it is not 1
+GOGC = {"churn": 100}  # where it is not off; with it off no concurrent cycle begins
 FATAL = frozenset({"exhaust"})  # workloads whose natural end is the runtime's death
 
 
@@ -364,7 +362,7 @@ def summarize(d: Driver, workload: str) -> Summary:
         workload=workload,
         allocations=d.allocations,
         asked=d.asked,
-        collections=d.collections,
+        collections=stats.numgc,
         finalizers_run=d.finalizers_run,
         live_objects=sum(c.objects for c in classes),
         live_asked=sum(d.live.values()),
@@ -436,23 +434,24 @@ def boot_and_run(
     n: int,
     seed: int,
     audit_every: int = 0,
-    gogc: int = -1,
+    gogc: int | None = None,
     procs: int | None = None,
     record: Path | None = None,
 ) -> Run:
     """Boots a machine and runs a workload on it, recording it where a file is given.
 
-    procs None: as many Ps as the workload is about. A machine that does not boot is a run that died.
+    gogc and procs None: as the workload is about. A machine that does not boot is a run that died.
     """
     count = procs or PROCS.get(workload, 1)
+    percent = GOGC.get(workload, -1) if gogc is None else gogc
     try:
-        rt = Runtime(config, system, gogc=gogc, procs=count, seed=seed, record=record is not None)
+        rt = Runtime(config, system, gogc=percent, procs=count, seed=seed, record=record is not None)
     except Death as dead:
         return Run(platform, workload, seed, Summary(workload), [], last_words(system, dead))
     recorder = None if record is None else Recorder(rt)
     result = run(rt, platform, workload, n, seed, audit_every, recorder)
     if recorder is not None and record is not None:
-        collected = bool(result.summary.collections or rt.stats.numgc or gogc >= 0)
+        collected = bool(rt.stats.numgc or percent >= 0)
         recorder.save(
             record,
             result.death is not None,

@@ -219,7 +219,7 @@ def command(
         ),
     ] = None,
     gogc: Annotated[
-        Any, typer.Option("--gogc", metavar="N", help="GOGC; default off.", parser=parse_count)
+        Any, typer.Option("--gogc", metavar="N", help="GOGC; default off, 100 for churn.", parser=parse_count)
     ] = None,
     procs: Annotated[
         Any,
@@ -264,7 +264,7 @@ def command(
                         n=5000 if n is None else n,
                         seed=1 if seed is None else seed,
                         audit_every=audit_every or 0,
-                        gogc=-1 if gogc is None else gogc,
+                        gogc=gogc,
                         procs=procs,
                         record=record,
                     )

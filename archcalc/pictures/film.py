@@ -102,8 +102,9 @@ def of_workload(
     """A film of a workload on a machine of the platform. Raises UsageFault where that does not boot."""
     subject = f"{figures.platform} after smoke:{workload}"
     system = system_of(figures)
+    gogc, procs = workloads.GOGC.get(workload, -1), workloads.PROCS.get(workload, 1)
     try:
-        rt = Runtime(config_of(figures), system, procs=workloads.PROCS.get(workload, 1), seed=seed)
+        rt = Runtime(config_of(figures), system, gogc=gogc, procs=procs, seed=seed)
     except Death as death:
         words = last_words(system, death)["throw"]
         raise UsageFault(
