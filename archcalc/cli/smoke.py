@@ -240,6 +240,8 @@ def command(
     invariants of the live machine are checked. `exhaust` allocates until the runtime dies, and
     shows with which words.
     """
+    if procs is not None and not 1 <= procs <= 256:
+        raise UsageFault(Fault(f"{procs} Ps", "GOMAXPROCS, which is 1 to 256"))
     names = list(workload or ["mixed"])
     if "all" in names:
         names = list(workloads.WORKLOADS)
