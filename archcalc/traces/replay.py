@@ -129,7 +129,7 @@ class Difference:
 
 @dataclass
 class Replay:
-    """What came of a recording. `events` are those carried out; seconds are wall time."""
+    """What came of a recording. `events` are those carried out; seconds, wall time, begin with the first."""
 
     path: str
     platform: str
@@ -282,13 +282,13 @@ class Replayer:
 
     def run(self, progress: Callable[[int, int], None] | None = None) -> Replay:
         """Replays the file. Raises TraceFault where it is no whole recording."""
-        started = time.perf_counter()
         stream = self.source(self.path)
         try:
             lines = next(stream)
         except StopIteration:
             raise fault(self.name, 1, "an empty file", "a recording") from None
         self._begin(lines[0])
+        started = time.perf_counter()
         try:
             self._feed(lines[1:])
             for lines in stream:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-M, F, X, I, P = (CODE[record] for record in "mfxIP")  # noqa: E741 - the record's own letter
+M, F, X, P = (CODE[record] for record in "mfxP")
 BARRIERS = frozenset(CODE[record] for record in ("u", "g", "!", "Z"))
 SPECIALS = {"specialfinalizer": 0, "specialprofile": 1}
 OWN_CODES = frozenset(CODE[record] for record in "MOUVqQXHKDELb")
@@ -100,6 +100,7 @@ class ColumnarReplayer(Replayer):
     def __init__(self, file: ColumnarFile, config_for: Callable[[Header], Config]) -> None:
         super().__init__(file.path, config_for)
         self.np = needed("numpy", WHAT)
+        needed("pyarrow.compute", WHAT)
         self.file = file
         self.keys: dict[str, Key] = {}
         self.places: list[Place] = []
@@ -107,8 +108,8 @@ class ColumnarReplayer(Replayer):
 
     def run(self, progress: Callable[[int, int], None] | None = None) -> Replay:
         """Replays the file."""
-        started = time.perf_counter()
         self._begin(self.file.header_line)
+        started = time.perf_counter()
         done = 0
         try:
             for batch in self.file.batches():
@@ -132,30 +133,29 @@ class ColumnarReplayer(Replayer):
         part = Columns(batch, np)
         n = len(part.code)
         start = 0
+        news: Any = ()
+        if "mcache" in part.words and n > FEW_ROWS:
+            # An mcache that comes into being is known from the next part on.
+            news = np.flatnonzero((part.code == F) & (part.request == part.words.index("mcache"))) + 1
         if not self.rt.caches or n <= FEW_ROWS:
             # Up to where there is an mcache, and where there is little to gain, line by line.
-            boots: Any = np.flatnonzero(part.code == I) if n > FEW_ROWS else ()
-            start = min(int(boots[0]) + FEW_ROWS, n) if len(boots) else n
+            start = int(news[0]) if len(news) else n
             self._feed(part.lines(np.arange(start)))
-        if start < n:
-            # An mcache that comes into being is known from the next part on.
-            mcache = part.words.index("mcache") if "mcache" in part.words else -1
-            news = np.flatnonzero((part.code[start:] == F) & (part.request[start:] == mcache))
-            if len(news):
-                cut = start + int(news[-1]) + 1
-                self._part(part, start, cut)
-                start = cut
+        if len(news) and start < news[-1]:
+            self._part(part, start, int(news[-1]))
+            start = int(news[-1])
         if start < n:
             self._part(part, start, n)
 
     def _part(self, columns: Columns, start: int, end: int) -> None:
         """Some rows of a batch, in runs where most are ordinary."""
-        part = Part(self, columns, start, end)
-        if len(part.slow) * 3 > end - start:
-            self._feed(columns.lines(self.np.arange(start, end)))
-        else:
-            part.prepare()
-            part.run()
+        if end - start > FEW_ROWS:
+            part = Part(self, columns, start, end)
+            if len(part.slow) * 3 < end - start:
+                part.prepare()
+                part.run()
+                return
+        self._feed(columns.lines(self.np.arange(start, end)))
 
     # What is known of keys.
 
