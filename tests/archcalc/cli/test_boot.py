@@ -74,7 +74,8 @@ def test_the_page_sizes_that_mallocinit_refuses(size: str, words: str, printed: 
 def test_one_death_among_many_is_exit_code_1(cli: Any) -> None:
     run = cli("boot", "linux/386", "linux/amd64", "--ulimit-v", "200m", "--format", "json")
     assert run.code == 1
-    assert [boot["outcome"] for boot in run.json["boots"]] == ["throw", "throw"]
+    # On 64-bit linux sysReserve only looks whether 64 KB of the range are free, so no limit is met yet.
+    assert [boot["outcome"] for boot in run.json["boots"]] == ["throw", "booted"]
 
 
 def test_findings_for_build_servers(cli: Any) -> None:
