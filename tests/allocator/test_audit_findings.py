@@ -1,4 +1,4 @@
-"""Every finding that the audit can come to, by its message, on a machine that has everything and was broken."""
+"""Every finding that the audit can come to, by its message, on a machine that was well and broken by hand."""
 
 from __future__ import annotations
 
