@@ -3,11 +3,12 @@
 A span is a small integer, its place in the runtime's allspans: the record that
 fixalloc handed out for it lives as long as the machine and is used again for
 other runs of pages once it is freed. Every field of mspan that the allocator
-reads is one list with a place for each span (mheap.go, type mspan).
+reads is one column with a place for each span (mheap.go, type mspan).
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -95,9 +96,11 @@ class SpanList:
 
 
 class Spans:
-    """Every span record ever made, in allspans order; one list a field.
+    """Every span record ever made, in allspans order; one column a field.
 
-    `alloc_bits` and `mark_bits` are whole bitmaps as integers, bit i for object i.
+    Numbers stand in arrays of 64 bits: they cost eight bytes each however large they are, and many
+    spans can be written at once. `alloc_bits` and `mark_bits` are whole bitmaps as integers, bit i
+    for object i.
     `bits` is the span's part of the heap bitmap, a byte for four words, first word first: a
     bytearray once objects with pointers are in it, until then the one byte that fills it, and
     for a large object the recipe that `heap_bitmap.span_bytes` follows when somebody looks.
@@ -111,25 +114,25 @@ class Spans:
 
     def __init__(self, printed: list[str]) -> None:
         self.printed = printed
-        self.self_addr: list[int] = []
-        self.base: list[int] = []
-        self.npages: list[int] = []
-        self.state: list[int] = []
-        self.sizeclass: list[int] = []
-        self.elemsize: list[int] = []
-        self.nelems: list[int] = []
-        self.limit: list[int] = []
-        self.free_index: list[int] = []
-        self.alloc_count: list[int] = []
+        self.self_addr = array("q")
+        self.base = array("q")
+        self.npages = array("q")
+        self.state = array("q")
+        self.sizeclass = array("q")
+        self.elemsize = array("q")
+        self.nelems = array("q")
+        self.limit = array("q")
+        self.free_index = array("q")
+        self.alloc_count = array("q")
         self.alloc_bits: list[int] = []
         self.mark_bits: list[int] = []
-        self.sweepgen: list[int] = []
-        self.needzero: list[int] = []
-        self.npreleased: list[int] = []
-        self.unused_since: list[int] = []
+        self.sweepgen = array("q")
+        self.needzero = array("q")
+        self.npreleased = array("q")
+        self.unused_since = array("q")
         self.in_cache: list[bool] = []
-        self.next: list[int] = []
-        self.prev: list[int] = []
+        self.next = array("q")
+        self.prev = array("q")
         self.on_list: list[SpanList | None] = []
         self.specials: list[list[Special] | None] = []
         self.stack_free: list[list[int] | None] = []
@@ -153,7 +156,7 @@ class Spans:
         self.bits.append(0)
         return s
 
-    def _numbers(self) -> tuple[list[int], ...]:
+    def _numbers(self) -> tuple[list[int] | array[int], ...]:
         return (
             self.base, self.npages, self.state, self.sizeclass, self.elemsize, self.nelems, self.limit,
             self.free_index, self.alloc_count, self.alloc_bits, self.mark_bits, self.sweepgen,
