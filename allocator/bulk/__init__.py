@@ -11,14 +11,17 @@ memory, and only the times at which somebody asks the OS are gone through.
 - `many`: the call itself, and what its arguments mean
 - `codes`: from a size and a type to the place that an object comes from
 - `tiny`: the tiny allocator run over many objects
-- `layout`: which objects come from which place, and the way back; `compiled` does it with Numba
+- `layout`: which objects come from which place, and the way back; `compiled` does it with Numba,
+  `engine` decides which of them does
 - `places`: a place, and the addresses that it has to give
 - `batch`: the order of events
 - `growth`: spans cut from the end of the heap, thousands at a time
 - `bitmaps`: heap bitmaps of whole spans
 - `profile`: the heap profile's samples
+- `snapshot`: what is restored when the OS refuses in the middle of many spans
 """
 
+from allocator.bulk.engine import use_compiled
 from allocator.bulk.many import malloc_many
 
-__all__ = ["malloc_many"]
+__all__ = ["malloc_many", "use_compiled"]

@@ -9,8 +9,9 @@ import numpy as np
 
 from allocator.bulk.bitmaps import Bitmaps
 from allocator.bulk.codes import LARGE, Coder, Kinds
+from allocator.bulk.engine import layout_of
 from allocator.bulk.growth import Growth, only_grows, spent
-from allocator.bulk.layout import BLOCK, Layout
+from allocator.bulk.layout import BLOCK
 from allocator.bulk.places import Place
 from allocator.bulk.profile import Profile
 from allocator.mspan import NIL
@@ -59,8 +60,7 @@ class Batch:
             self.owner = self.owner[: self.n]
         large = np.flatnonzero(codes == LARGE) if coder.most > rt.config.max_small_size else codes[:0]
         self.large_times = large.tolist()[::-1]
-        states = [cache.tiny_offset if cache.tiny else 0 for cache in self.caches]
-        self.layout = Layout(codes, self.owner, states, rt.config.tiny_size_class)
+        self.layout = layout_of(codes, self.owner, self.caches, rt.config.tiny_size_class)
         self.places = [
             Place(cache, sizeclass, 256 * number + sizeclass, self.layout.totals[256 * number + sizeclass])
             for number, cache in enumerate(self.caches)

@@ -15,6 +15,7 @@ from allocator.heap_bitmap import NOTHING, press, press_noscan
 from allocator.mspan import NIL
 
 if TYPE_CHECKING:
+    from allocator.bulk.compiled import CompiledLayout
     from allocator.bulk.layout import Layout
     from allocator.bulk.places import Piece, Place
     from allocator.heap_bitmap import Stamp
@@ -29,7 +30,9 @@ AT_ONCE = 1 << 20  # bytes of bitmap drawn at a time
 class Bitmaps:
     """The bitmaps of a batch. `numbers` are the objects' places in `plans` and one more; 0: no pointers."""
 
-    def __init__(self, rt: Runtime, layout: Layout, plans: list[Plan], numbers: Ints | int) -> None:
+    def __init__(
+        self, rt: Runtime, layout: Layout | CompiledLayout, plans: list[Plan], numbers: Ints | int
+    ) -> None:
         self.rt = rt
         self.layout = layout
         self.plans = plans
@@ -71,17 +74,17 @@ class Bitmaps:
         """Gives fresh spans the bitmaps of their objects; those that have no pointers stay without."""
         each = piece.each
         bits = self.rt.spans.bits
-        length = self._bytes(piece.spans[0])
+        spans = piece.spans if isinstance(piece.spans, list) else piece.spans.tolist()
+        length = self._bytes(spans[0])
         if isinstance(numbers, int):
             whole = rows.draw(np.full((1, each), numbers), length)[0].tobytes()
-            for s in piece.spans[: count // each]:
+            for s in spans[: count // each]:
                 bits[s] = bytearray(whole)
             if count % each:
-                bits[piece.spans[count // each]] = bytearray(
+                bits[spans[count // each]] = bytearray(
                     rows.draw(np.full((1, count % each), numbers), length)[0].tobytes()
                 )
             return
-        spans = piece.spans
         step = max(AT_ONCE // length, 1)
         for a in range(0, -(-count // each), step):
             part = numbers[a * each : (a + step) * each]
@@ -95,7 +98,7 @@ class Bitmaps:
     def _lay(self, place: Place, piece: Piece, numbers: Ints | int, count: int, rows: _Rows | None) -> None:
         """Lays the objects' bits over what a span has."""
         bits = self.rt.spans.bits
-        (s,) = piece.spans
+        s = int(piece.spans[0])
         old = bits[s]
         if type(old) is not bytearray:
             if not np.any(numbers):

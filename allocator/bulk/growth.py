@@ -19,6 +19,7 @@ from allocator.mspan import DEAD, FREE, IN_USE, NIL
 from allocator.throw import Death
 
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Iterator
 
     from allocator.bulk.batch import Batch
@@ -47,23 +48,12 @@ class Growth:
         self.spoiled = False
         sizes = rt.config.size_classes
         page_size = rt.config.page_size
-        times, which = [], []
-        for i, place in enumerate(batch.places):
-            if place.supplied < place.total:
-                each = sizes.class_to_allocnpages[place.sizeclass] * page_size // place.cached.size
-                part = batch.layout.times(place.code, place.supplied, each)
-                times.append(part)
-                which.append(np.full(len(part), i, np.int32))
-        if not times:
-            times, which = [np.empty(0, np.int64)], [np.empty(0, np.int32)]
-        all_times, all_which = np.concatenate(times), np.concatenate(which)
-        order = np.argsort(all_times, kind="stable")
-        self.times = all_times[order]
-        self.which = all_which[order]
         sizeclass = np.array([place.sizeclass for place in batch.places], np.int64)
         npages = np.array(sizes.class_to_allocnpages, np.int64)[sizeclass]
         nelems = npages * page_size // np.array(sizes.class_to_size, np.int64)[sizeclass]
         self.of_place = sizeclass, npages, nelems
+        wanted = zip(batch.places, nelems.tolist(), strict=True)
+        self.times, self.which = batch.layout.moments([(p.code, p.supplied, each) for p, each in wanted])
         # Pages and bytes of mark and allocation bits that all spans before a moment take.
         self.pages = [0, *np.cumsum(npages[self.which]).tolist()]
         self.bits = [0, *np.cumsum(((nelems + 63) // 64 * 16)[self.which]).tolist()]
@@ -318,17 +308,15 @@ class _Run:
         used = growth.pages[self.first + n] - growth.pages[self.first]
         if self.first_tail != NIL:
             heap._remove_free(self.first_tail, self.first_left)
-        # The same integers stand in several columns.
-        names = np.empty(n, object)
-        names[:] = self.ids
+        ids = np.array(self.ids, np.int64)
         npages = growth.of_place[1][self.which]
-        self._columns(n, names, npages)
+        self._columns(n, ids, npages)
         stats.heap_inuse += used << shift
         stats.heap_idle -= used << shift
         stats.heap_live += used << shift
         heap.pages_in_use += used
         rt.sweep_spans.swept.extend(self.ids)
-        heap.pages.fill(self.first_page - (heap.arena_start >> shift), np.repeat(names, npages).tolist())
+        heap.pages.fill(self.first_page - (heap.arena_start >> shift), np.repeat(ids, npages).tolist())
         for t, (page, length, needzero, unused, generation) in self.dead.items():
             spans.state[t] = DEAD
             self._rest(t, page, length, needzero, unused, generation)
@@ -340,7 +328,7 @@ class _Run:
             heap.pages.set(page, t)
             heap.pages.set(page + self.left - 1, t)
             heap._insert_free(t, self.left)
-        self._places(n)
+        self._places(n, ids)
 
     def _rest(self, t: int, page: int, length: int, needzero: int, unused: int, generation: int) -> None:
         """Writes a record that is no span in use; the first of all is what it was if nothing was cut off."""
@@ -353,71 +341,78 @@ class _Run:
         spans.unused_since[t] = unused
         spans.sweepgen[t] = generation
 
-    def _columns(self, n: int, names: Ints, npages: Ints) -> None:
+    def _columns(self, n: int, ids: Ints, npages: Ints) -> None:
         """The spans' own fields."""
         rt = self.rt
         spans = rt.spans
         sizeclass, of_npages, of_nelems = self.growth.of_place
-        sizes = np.array(rt.class_to_size)[sizeclass]
+        sizes = np.array(rt.class_to_size, np.int64)[sizeclass]
         which = self.which
         self.base = (self.first_page + np.cumsum(npages) - npages) << rt.config.page_shift
-        limit = self.base + (of_nelems * sizes)[which]
-        after, before = self._links(n, names)
-        word = 8 if rt.config.ptr_size == 8 else -1
-        lists = [rt.central[c].empty for c in sizeclass.tolist()]
+        after, before = self._links(n, ids)
         # Records that are new make up the columns' new ends; the few that are not are written one by one.
         count = self.total - self.old
-        ids = np.array(self.ids, np.int64)
         new = np.flatnonzero(ids >= self.old)
         at = ids[new] - self.old
         again = np.flatnonzero(ids < self.old).tolist() if len(new) < n else []
-        kind = np.full(count, len(lists))  # the place of each new record, one more: of none
+        kind = np.full(count, len(sizeclass))  # the place of each new record, one more: of none
         kind[at] = which[new]
 
-        def fill(column: list[Any], values: Ints, missing: Any) -> None:
-            end = np.full(count, missing, values.dtype)
+        def fill(column: array[int], values: Ints, missing: int) -> None:
+            end = np.full(count, missing, np.int64)
             end[at] = values[new]
-            column.extend(end.tolist())
+            column.frombytes(end.data.cast("B"))
             for i in again:
-                column[self.ids[i]] = values[i]
+                column[self.ids[i]] = int(values[i])
 
-        def fill_by_place(column: list[Any], values: list[Any], missing: Any) -> None:
-            objects = np.empty(len(values) + 1, object)
-            objects[:] = [*values, missing]
-            column.extend(objects.take(kind).tolist())
-            for i in again:
-                column[self.ids[i]] = values[which[i]]
+        def fill_by_place(values: Ints, *columns: array[int]) -> None:
+            end = np.append(values, 0).take(kind).data.cast("B")
+            for column in columns:
+                column.frombytes(end)
+                for i in again:
+                    column[self.ids[i]] = int(values[which[i]])
 
-        def fill_all(column: list[Any], value: Any) -> None:
-            column.extend([value] * count)
-            for i in again:
-                column[self.ids[i]] = value
+        def fill_all(value: int, *columns: array[int]) -> None:
+            end = np.full(count, value, np.int64).data.cast("B")
+            for column in columns:
+                column.frombytes(end)
+                for i in again:
+                    column[self.ids[i]] = value
 
-        for address, many in self.addresses:
-            size = rt.spanalloc.size
-            spans.self_addr.extend(range(address, address + many * size, size))
-        spans.stack_free.extend([None] * count)
-        as_ints = self.base.astype(object) if again else self.base
-        fill(spans.base, as_ints, 0)
-        fill(spans.limit, limit.astype(object) if again else limit, 0)
+        def fill_objects(value: Any, *columns: list[Any]) -> None:
+            end = [value] * count
+            for column in columns:
+                column.extend(end)
+                for i in again:
+                    column[self.ids[i]] = value
+
+        if self.addresses:
+            chunk, many = np.array(self.addresses, np.int64).T
+            within = np.arange(count) - np.repeat(np.cumsum(many) - many, many)
+            spans.self_addr.frombytes((np.repeat(chunk, many) + within * rt.spanalloc.size).data.cast("B"))
+        fill(spans.base, self.base, 0)
+        fill(spans.limit, self.base + (of_nelems * sizes)[which], 0)
         fill(spans.next, after, NIL)
         fill(spans.prev, before, NIL)
-        fill_by_place(spans.npages, of_npages.tolist(), 0)
-        fill_by_place(spans.sizeclass, sizeclass.tolist(), 0)
-        fill_by_place(spans.elemsize, sizes.tolist(), 0)
-        nelems = of_nelems.tolist()
-        fill_by_place(spans.nelems, nelems, 0)
-        fill_by_place(spans.free_index, nelems, 0)
-        fill_by_place(spans.alloc_count, nelems, 0)
-        fill_by_place(spans.bits, [0xFF if size == word else 0 for size in sizes.tolist()], 0)
-        fill_by_place(spans.on_list, lists, None)
-        constants: list[tuple[list[Any], Any]] = [
-            (spans.state, IN_USE), (spans.sweepgen, rt.heap.sweepgen), (spans.needzero, 0),
-            (spans.npreleased, 0), (spans.unused_since, 0), (spans.alloc_bits, 0), (spans.mark_bits, 0),
-            (spans.in_cache, False), (spans.specials, None),
-        ]  # fmt: skip
-        for column, value in constants:
-            fill_all(column, value)
+        fill_by_place(of_npages, spans.npages)
+        fill_by_place(sizeclass, spans.sizeclass)
+        fill_by_place(sizes, spans.elemsize)
+        fill_by_place(of_nelems, spans.nelems, spans.free_index, spans.alloc_count)
+        fill_all(IN_USE, spans.state)
+        fill_all(rt.heap.sweepgen, spans.sweepgen)
+        fill_all(0, spans.needzero, spans.npreleased, spans.unused_since)
+        fill_objects(0, spans.alloc_bits, spans.mark_bits, spans.bits)
+        fill_objects(False, spans.in_cache)
+        fill_objects(None, spans.specials)
+        spans.stack_free.extend([None] * count)
+        lists = [*(rt.central[c].empty for c in sizeclass.tolist()), None]
+        spans.on_list.extend(map(lists.__getitem__, kind.tolist()))
+        for i in again:
+            spans.on_list[self.ids[i]] = lists[which[i]]
+        if rt.config.ptr_size == 8:
+            # Objects of one word can only be pointers.
+            for i in np.flatnonzero((sizes == 8)[which]).tolist():
+                spans.bits[self.ids[i]] = 0xFF
 
     def _by_place(self) -> Iterator[tuple[Place, Ints]]:
         """Each place that took spans, and which of the row they are."""
@@ -426,29 +421,31 @@ class _Run:
         for a, b in zip(found.tolist(), [*found[1:].tolist(), len(order)], strict=True):
             yield self.batch.places[int(self.which[order[a]])], order[a:b]
 
-    def _links(self, n: int, names: Ints) -> tuple[Ints, Ints]:
+    def _links(self, n: int, ids: Ints) -> tuple[Ints, Ints]:
         """The spans in line at the end of their class's list; also sets the lists' ends."""
         rt = self.rt
         spans = rt.spans
-        after = np.full(n, NIL, object)
-        before = np.full(n, NIL, object)
         classes = self.growth.of_place[0][self.which].astype(np.uint8)
         order = np.argsort(classes, kind="stable")
-        edges = np.flatnonzero(np.diff(classes[order])) + 1
-        for part in np.split(order, edges):
-            line = names[part]
-            after[part[:-1]] = line[1:]
-            before[part[1:]] = line[:-1]
-            lst = rt.central[int(classes[part[0]])].empty
-            before[part[0]] = lst.last
+        line = ids[order]
+        after = np.empty(n, np.int64)
+        before = np.empty(n, np.int64)
+        after[order[:-1]] = line[1:]
+        before[order[1:]] = line[:-1]
+        first = np.flatnonzero(np.diff(classes[order], prepend=0))
+        ends = np.append(first[1:], n) - 1
+        after[order[ends]] = NIL
+        for begin, end in zip(first.tolist(), ends.tolist(), strict=True):
+            lst = rt.central[int(classes[order[begin]])].empty
+            before[order[begin]] = lst.last
             if lst.last != NIL:
-                spans.next[lst.last] = line[0]
+                spans.next[lst.last] = line[begin]
             else:
-                lst.first = line[0]
-            lst.last = line[-1]
+                lst.first = int(line[begin])
+            lst.last = int(line[end])
         return after, before
 
-    def _places(self, n: int) -> None:
+    def _places(self, n: int, ids: Ints) -> None:
         """Gives every place its spans' objects, and the last span to cache."""
         rt = self.rt
         spans = rt.spans
@@ -460,9 +457,9 @@ class _Run:
                 spent(rt, cached)
                 spans.in_cache[cached.span] = False
             each = int(self.growth.of_place[2][int(self.which[part[0]])])
-            line = [self.ids[k] for k in part.tolist()]
+            line = ids[part]
             place.supply(line, self.base[part].astype(np.uint64), each, True)
-            last = line[-1]
+            last = int(line[-1])
             spans.in_cache[last] = True
             spans.free_index[last] = spans.alloc_count[last] = 0
             cached.span = last

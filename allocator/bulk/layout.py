@@ -123,7 +123,9 @@ class Layout:
             for number, state in enumerate(states):
                 mine = np.flatnonzero(owner == number)
                 outcome[mine], _ = tiny.run(sizes[mine], state)
-        codes = np.where(outcome < tiny.NEW_CURRENT, np.uint8(FITTED), np.uint8(tiny_class))
+        # FITTED or tiny_class; np.where is slow for bytes.
+        codes = (outcome < tiny.NEW_CURRENT).view(np.uint8) * np.uint8(FITTED - tiny_class)
+        codes += np.uint8(tiny_class)
         at = 0
         for block in self.blocks:
             if block.tiny is not None:
@@ -167,6 +169,14 @@ class Layout:
                 parts.append(part)
                 rank += len(part) * step
         return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+    def moments(self, wanted: list[tuple[int, int, int]]) -> tuple[Ints, Ints]:
+        """When objects of a code are asked for, from a rank on and then every so many; and whose they are."""
+        parts = [self.times(*each) for each in wanted]
+        times = np.concatenate(parts) if parts else np.empty(0, np.int64)
+        which = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
+        order = np.argsort(times, kind="stable")
+        return times[order], which[order]
 
     def rank(self, t: int) -> tuple[int, int]:
         """The code of the object of that time, and its rank among those of its code."""
@@ -221,7 +231,7 @@ class Layout:
     def _write_tiny(self, block: Block, part: Ints, open_blocks: list[int]) -> None:
         for number, found, outcome in self._tiny_of(block):
             new = np.flatnonzero(outcome == tiny.NEW_CURRENT)
-            aside = found[outcome == tiny.NEW_ASIDE]
+            aside = found[np.flatnonzero(outcome == tiny.NEW_ASIDE)]
             opened = np.empty(len(new) + 1, np.uint64)
             opened[0] = open_blocks[number]
             opened[1:] = part[found[new]]
@@ -241,7 +251,7 @@ class Layout:
             return
         owner = self.owner[block.begin + block.tiny]
         for number in np.unique(owner).tolist():
-            mine = owner == number
+            mine = np.flatnonzero(owner == number)
             yield number, block.tiny[mine], block.tiny_outcome[mine]
 
     def open_offset(self, number: int, sizes: Ints) -> int | None:

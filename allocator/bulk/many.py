@@ -8,6 +8,7 @@ import numpy as np
 
 from allocator.bulk.batch import Batch
 from allocator.bulk.codes import CLASSES, Coder, Kinds
+from allocator.bulk.layout import BLOCK
 from allocator.heap_bitmap import Type
 from allocator.throw import BadRequest
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 Ints = np.ndarray[Any, np.dtype[Any]]
 
 AT_ONCE = 1 << 22  # objects handled at a time: what is kept for each stays in bounds
+KEPT = 31 << 20  # bytes; glibc's own limit is 32 MB
 SMALL = 64  # fewer than so many are quicker one by one
 
 
@@ -50,6 +52,8 @@ def malloc_many(
         raise BadRequest(f"a size is 0 to {rt.config.uintptr_mask}")
     kinds = _kinds(rt, typ, types, noscan, asked.size)
     procs = _procs(rt, p, asked.size)
+    if asked.size >= BLOCK:
+        _keep_memory()
     out = np.empty(asked.size, np.uint64)
     coder: Coder | None = None
     at = 0
@@ -75,6 +79,15 @@ def malloc_many(
         step = min(max(4 * done, 1024), AT_ONCE)
         at += done
     return out
+
+
+def _keep_memory() -> None:
+    """Teaches the C library to keep the temporary arrays' memory instead of returning it every time.
+
+    glibc keeps freed blocks up to the size of the largest that was mapped by itself and freed.
+    Nothing is touched, so this costs two system calls; getting each page anew costs much more.
+    """
+    np.empty(KEPT, np.uint8)
 
 
 def _kinds(rt: Runtime, typ: Type | Sequence[Type] | None, types: Any, noscan: bool | None, n: int) -> Kinds:

@@ -18,7 +18,8 @@ class Piece(NamedTuple):
     """Spans' free objects, in the order in which they are handed out.
 
     `spans` are ids; `first` is the rank, within the place, of the first object. A fresh piece is
-    of spans with `each` objects from their bases on; else `starts` are single objects, each 1.
+    of spans with `each` objects from their bases on, at `offsets`; else `starts` are single objects,
+    each 1.
     """
 
     spans: list[int] | Ints
@@ -26,6 +27,7 @@ class Piece(NamedTuple):
     starts: Ints
     each: int
     fresh: bool
+    offsets: Ints
 
     @property
     def end(self) -> int:
@@ -55,7 +57,8 @@ class Place:
 
     def supply(self, spans: list[int] | Ints, starts: Ints, each: int, fresh: bool) -> None:
         """Adds spans, the last of which is cached now."""
-        piece = Piece(spans, self.supplied, starts, each, fresh)
+        offsets = np.arange(each, dtype=np.uint64) * np.uint64(self.cached.size)
+        piece = Piece(spans, self.supplied, starts, each, fresh, offsets)
         self.pieces.append(piece)
         self.firsts.append(self.supplied)
         self.supplied = piece.end
@@ -84,8 +87,7 @@ class Place:
                 into[:] = piece.starts[a:b]
             else:
                 k = a // each
-                offsets = np.arange(each, dtype=np.uint64) * np.uint64(self.cached.size)
-                whole = piece.starts[k : -(-b // each), None] + offsets
+                whole = piece.starts[k : -(-b // each), None] + piece.offsets
                 into[:] = whole.reshape(-1)[a - k * each : b - k * each]
             done += b - a
             first = stop

@@ -1,0 +1,223 @@
+"""The layout of one P's objects, compiled with Numba: one pass over the codes where NumPy sorts.
+
+Everything that it tells is what `layout.Layout` tells; only the codes of tiny objects are finer
+here, since they keep what became of each.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from allocator.bulk import tiny
+from allocator.bulk.codes import FITTED, TINY, ZERO
+
+if TYPE_CHECKING:
+    from allocator.bulk.places import Place
+
+Ints = np.ndarray[Any, np.dtype[Any]]
+
+STRIDE = 1 << 12  # objects between two counts
+FITTED_AT = 224  # to 239: into the open block, at an offset of 0 to 15
+CURRENT = 240  # a new block, the open one from then on
+ASIDE = 241  # a new block for this object alone
+
+_AFTER = np.frombuffer(tiny.AFTER, np.uint8)
+_OUTCOME = np.frombuffer(tiny.OUTCOME, np.uint8)
+
+njit: Any = import_module("numba").njit
+
+
+def _compiled(function: Any) -> Any:
+    return njit(cache=True, nogil=True)(function)
+
+
+@_compiled
+def _run_tiny(codes: Ints, state: int, after: Ints, outcome: Ints) -> int:
+    for i in range(len(codes)):
+        size = codes[i] - TINY
+        if 0 < size < 16:
+            at = (size - 1) * tiny.STATES + state
+            codes[i] = FITTED_AT + outcome[at]
+            state = after[at]
+    return state
+
+
+@_compiled
+def _count(codes: Ints, place_code: Ints, counts: Ints) -> None:
+    """counts[k]: how many objects of each code stand before object k·STRIDE, and in all at the end."""
+    for k in range(len(counts) - 1):
+        counts[k + 1] = counts[k]
+        row = counts[k + 1]
+        for i in range(k * STRIDE, min((k + 1) * STRIDE, len(codes))):
+            row[place_code[codes[i]]] += 1
+
+
+@_compiled
+def _find(codes: Ints, place_code: Ints, code: int, i: int, more: int) -> int:
+    """Where, from i on, the object stands that has `more` of its code before it."""
+    while True:
+        if place_code[codes[i]] == code:
+            if more == 0:
+                return i
+            more -= 1
+        i += 1
+
+
+@_compiled
+def _moments(codes: Ints, place: Ints, left: Ints, step: Ints, times: Ints, which: Ints) -> None:
+    """When each place asks for an object that is `left` or a multiple of `step` further on."""
+    found = 0
+    for i in range(len(codes)):
+        p = place[codes[i]]
+        if p >= 0:
+            if left[p] == 0:
+                times[found] = i
+                which[found] = p
+                found += 1
+                left[p] = step[p]
+            left[p] -= 1
+
+
+@_compiled
+def _group(values: Ints, codes: Ints, place_code: Ints, at: Ints, out: Ints) -> None:
+    for i in range(len(codes)):
+        code = place_code[codes[i]]
+        out[at[code]] = values[i]
+        at[code] += 1
+
+
+@_compiled
+def _write(
+    codes: Ints,
+    place: Ints,
+    size: Ints,
+    piece: Ints,
+    starts: Ints,
+    each: Ints,
+    zerobase: int,
+    opened: int,
+    out: Ints,
+) -> int:
+    """Addresses, from the pieces of memory that each place has, `each` objects long."""
+    at = np.zeros(len(size), np.uint64)
+    end = np.zeros(len(size), np.uint64)
+    for i in range(len(codes)):
+        code = codes[i]
+        p = place[code]
+        if p >= 0:
+            address = at[p]
+            if address == end[p]:
+                address = starts[piece[p]]
+                end[p] = address + each[piece[p]] * size[p]
+                piece[p] += 1
+            at[p] = address + size[p]
+            out[i] = address
+            if code == CURRENT:
+                opened = address
+        elif FITTED_AT <= code < CURRENT:
+            out[i] = opened + np.uint64(code - FITTED_AT)
+        elif code == ZERO:
+            out[i] = zerobase
+    return opened
+
+
+class CompiledLayout:
+    """One P's objects by code; see `layout.Layout`."""
+
+    owner = None
+
+    def __init__(self, codes: Ints, state: int, tiny_class: int) -> None:
+        self.n = len(codes)
+        self.all = codes
+        self.place_code = np.arange(256, dtype=np.uint8)
+        self.place_code[FITTED_AT:CURRENT] = FITTED
+        self.place_code[[CURRENT, ASIDE]] = tiny_class
+        _run_tiny(codes, state, _AFTER, _OUTCOME)
+        self._recount()
+
+    def _recount(self) -> None:
+        self.counts = np.zeros((-(-self.n // STRIDE) + 1, 256), np.uint32)
+        _count(self.all, self.place_code, self.counts)
+        self.totals: list[int] = self.counts[-1].tolist()
+        self._grouped: tuple[Ints, Ints] | None = None
+
+    def cut(self, n: int) -> None:
+        """Forgets all objects but the first n."""
+        self.n = n
+        self.all = self.all[:n]
+        self._recount()
+
+    def codes(self) -> Ints:
+        """Each object's code."""
+        return self.place_code.take(self.all)
+
+    def fitted(self, since: int, until: int, number: int) -> int:
+        """How many of the objects in that time went into a tiny block that was there."""
+        part = self.all[since:until]
+        return int(np.count_nonzero((part - np.uint8(FITTED_AT)) < CURRENT - FITTED_AT))
+
+    def time(self, code: int, rank: int) -> int:
+        """When the object of that rank among those of its code is asked for."""
+        before = self.counts[:, code]
+        k = int(np.searchsorted(before, rank, "right")) - 1
+        return int(_find(self.all, self.place_code, code, k * STRIDE, rank - int(before[k])))
+
+    def rank(self, t: int) -> tuple[int, int]:
+        """The code of the object of that time, and its rank among those of its code."""
+        code = int(self.place_code[self.all[t]])
+        k = t // STRIDE
+        part = self.place_code.take(self.all[k * STRIDE : t])
+        return code, int(self.counts[k, code]) + int(np.count_nonzero(part == code))
+
+    def moments(self, wanted: list[tuple[int, int, int]]) -> tuple[Ints, Ints]:
+        """When objects of a code are asked for, from a rank on and then every so many; and whose they are."""
+        place = self._by_code([code for code, _, _ in wanted])
+        left = np.array([rank for _, rank, _ in wanted], np.int64)
+        step = np.array([step for _, _, step in wanted], np.int64)
+        count = sum(len(range(rank, self.totals[code], step)) for code, rank, step in wanted)
+        times, which = np.empty(count, np.int64), np.empty(count, np.int32)
+        _moments(self.all, place, left, step, times, which)
+        return times, which
+
+    def _by_code(self, codes: list[int]) -> Ints:
+        """For each fine code the place's number among these codes; -1: none."""
+        number = np.full(256, -1, np.int16)
+        number[codes] = np.arange(len(codes))
+        return number.take(self.place_code)
+
+    def grouped(self, values: Ints, code: int) -> Ints:
+        """What each object of a code has in an array that goes by time."""
+        ends = np.cumsum(self.totals)
+        if self._grouped is None or self._grouped[0] is not values:
+            out = np.empty(self.n, values.dtype)
+            _group(values, self.all, self.place_code, ends - self.totals, out)
+            self._grouped = values, out
+        end = int(ends[code])
+        return self._grouped[1][end - self.totals[code] : end]
+
+    def write(self, out: Ints, places: list[Place], zerobase: int, open_blocks: list[int]) -> None:
+        """Gives every object that comes from a place, or is tiny, or of no size, its address."""
+        size = np.array([place.cached.size for place in places], np.uint64)
+        pieces = [len(piece.starts) for place in places for piece in place.pieces]
+        starts = np.concatenate(
+            [np.empty(0, np.uint64), *[p.starts for place in places for p in place.pieces]]
+        )
+        each = np.repeat([piece.each for place in places for piece in place.pieces], pieces).astype(np.uint64)
+        count = np.array([sum(len(p.starts) for p in place.pieces) for place in places], np.int64)
+        first = np.cumsum(count) - count
+        place = self._by_code([place.code & 255 for place in places])
+        base, opened = np.uint64(zerobase), np.uint64(open_blocks[0])
+        open_blocks[0] = int(_write(self.all, place, size, first, starts, each, base, opened, out))
+
+    def open_offset(self, number: int, sizes: Ints) -> int | None:
+        """Where tiny objects leave the block that is open then; None: where it was."""
+        for end in range(self.n, 0, -STRIDE):
+            begin = max(end - STRIDE, 0)
+            found = np.flatnonzero((self.all[begin:end] - np.uint8(FITTED_AT)) <= CURRENT - FITTED_AT)
+            if len(found):
+                t = begin + int(found[-1])
+                return (int(self.all[t]) - FITTED_AT & 15) + int(sizes[t])
+        return None
