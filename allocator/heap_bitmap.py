@@ -95,7 +95,7 @@ MAX_MASK = 1 << 27  # words that a GC program may describe; a type of 1 GB on 64
 _NIBBLES = tuple(bytes((b & 15, b >> 4)) for b in range(256))
 # In the high half of a byte: a first word's two bits and the second's pointer bit. The
 # second word's scan bit is the checkmark, which is left as it was.
-_HEAD_CLEAR = 0x13 << 2
+HEAD_CLEAR = 0x13 << 2
 
 
 def mask_of(typ: Type, ptr_size: int) -> int:
@@ -188,7 +188,7 @@ def press(bits: bytearray, word: int, what: Stamp) -> None:
         bits[i : i + len(what.body)] = what.body
     elif how == HALF:
         if word & 2:
-            bits[i] = bits[i] & ~_HEAD_CLEAR | what.head
+            bits[i] = bits[i] & ~HEAD_CLEAR | what.head
             bits[i + 1 : i + 1 + len(what.rest)] = what.rest
         else:
             end = i + len(what.body)

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from allocator.core import Core
 from allocator.gc import BACKGROUND, MARK_TERMINATION, OFF
 from allocator.heap_bitmap import (
+    HEAD_CLEAR,
     NOTHING,
+    PAIR,
     WHOLE,
     BadType,
     LargeBits,
@@ -68,6 +70,18 @@ class Malloc(Core):
                             cache.tiny_offset = off + size
                             cache.local_tinyallocs += 1
                             return cache.tiny + off
+                        cached = cache.alloc[self.config.tiny_size_class]
+                        v = cached.next
+                        if v != cached.end:
+                            cached.next = v + 16
+                            bits = cached.bits
+                            if bits is not None:
+                                word = (v - cached.base) >> self.word_shift
+                                bits[word >> 2] &= ~(0x11 << (word & 3))
+                            if size < cache.tiny_offset or not cache.tiny:
+                                cache.tiny = v
+                                cache.tiny_offset = size
+                            return v
                 elif size <= 32768:
                     cached = cache.alloc[self.class_of[size]]
                     v = cached.next
@@ -80,24 +94,33 @@ class Malloc(Core):
                         return v
             elif typ is not None and not noscan:
                 plan = self.plans.get((typ, size))
-                if plan is not None and plan.sizeclass:
+                if plan is not None and plan[0]:
+                    sizeclass, (how, body, tail, head, rest, clear), scan, _ = plan
                     cache = self.cache = self.caches[p]
-                    cached = cache.alloc[plan.sizeclass]
+                    cached = cache.alloc[sizeclass]
                     v = cached.next
                     if v != cached.end:
                         cached.next = v + cached.size
-                        mark = plan.stamp
-                        if mark.how:
+                        if how:
                             bits = cached.bits
                             if bits is None:
                                 bits = self.open_bits(cached)
                             word = (v - cached.base) >> self.word_shift
-                            if mark.how == WHOLE:
-                                word >>= 2
-                                bits[word : word + len(mark.body)] = mark.body
+                            i = word >> 2
+                            if how == WHOLE:
+                                bits[i : i + len(body)] = body
+                            elif how == PAIR:
+                                shift = word & 3
+                                bits[i] = bits[i] & ~(clear << shift) | tail << shift
+                            elif word & 2:
+                                bits[i] = bits[i] & ~HEAD_CLEAR | head
+                                i += 1
+                                bits[i : i + len(rest)] = rest
                             else:
-                                press(bits, word, mark)
-                        cache.local_scan += plan.scan
+                                end = i + len(body)
+                                bits[i:end] = body
+                                bits[end] = bits[end] & 0xCC | tail
+                        cache.local_scan += scan
                         return v
         if typ is None and noscan is False and size >= self.config.ptr_size:
             # A block of words; what is left over at its end is no pointer.

@@ -1,0 +1,155 @@
+"""What a machine costs: small allocations against an empty method call, a boot, and 512 GB of large objects.
+
+    python tests/bench/bench_machine.py
+
+Allocations and empty calls take turns, so that whatever else the machine does falls on both alike,
+and the median of several rounds counts, in processor time. Memory is what Python itself had to ask
+for (tracemalloc). Exits 1 where a limit is missed.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable
+from functools import partial
+from statistics import median
+
+from allocator.heap_bitmap import Type
+from allocator.runtime import Runtime
+from allocator.throw import Throw
+from archcalc import figures, platforms
+from archcalc.boot import boot, config_of, system_of
+
+CALLS = 200_000
+ROUNDS = 7
+RATIO = 25.0  # a small malloc, in empty method calls
+BOOT = 0.005  # seconds
+BOOTS_MEMORY = 40_000_000  # bytes, all platforms together
+FILL = 10.0  # seconds for 512 GB
+FILL_MEMORY = 200_000_000
+OBJECT = 64 << 20
+
+
+class Empty:
+    """Something to call."""
+
+    __slots__ = ()
+
+    def call(self, size: int) -> int:
+        """Nothing."""
+        return 0
+
+
+def best(run: Callable[[], object]) -> float:
+    """Processor seconds of one run."""
+    start = time.process_time()
+    run()
+    return time.process_time() - start
+
+
+def mallocs() -> dict[str, float]:
+    """What each kind of allocation costs, in empty method calls of the same run."""
+    pair = Type.of_words("pair", "p.", 8)
+    node = Type.of_words("node", "ppp.", 8)
+    record = Type.of_words("record", "pp.p..", 8)
+    kinds: dict[str, tuple[int, Type | None]] = {
+        "8 bytes, no pointers (tiny)": (8, None),
+        "64 bytes, no pointers": (64, None),
+        "512 bytes, no pointers": (512, None),
+        "16 bytes, a pointer": (pair.size, pair),
+        "32 bytes, three pointers": (node.size, node),
+        "48 bytes, three pointers": (record.size, record),
+    }
+
+    def empty() -> None:
+        call = Empty().call
+        for _ in range(CALLS):
+            call(8)
+
+    def allocate(size: int, typ: Type | None) -> Callable[[], None]:
+        malloc = boot("linux/amd64").malloc
+
+        def run() -> None:
+            for _ in range(CALLS):
+                malloc(size, typ)
+
+        return run
+
+    ratios: dict[str, list[float]] = {name: [] for name in kinds}
+    for _ in range(ROUNDS):
+        for name, (size, typ) in kinds.items():
+            ratios[name].append(best(allocate(size, typ)) / best(empty))
+    return {name: median(found) for name, found in ratios.items()}
+
+
+def boots() -> tuple[float, int]:
+    """Seconds of the slowest platform's boot, each the best of several, and the memory of all together."""
+    slowest = 0.0
+    for name in platforms.names():
+        target = figures.compute(platforms.load(name))
+        boot(name)
+        config = config_of(target)
+        taken = min(best(partial(Runtime, config, system_of(target))) for _ in range(ROUNDS))
+        slowest = max(slowest, taken)
+    tracemalloc.start()
+    machines = [boot(name) for name in platforms.names()]
+    memory = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert len(machines) == 38
+    return slowest, memory
+
+
+def fill(rt: Runtime) -> int:
+    """Fills the arena to its end with large objects; how many there were."""
+    count = 0
+    try:
+        while True:
+            rt.malloc(OBJECT)
+            count += 1
+    except Throw as dead:
+        if dead.words != "out of memory" or count < (512 << 30) // OBJECT - 2:
+            raise
+        return count
+
+
+def main() -> int:
+    """Prints the table and says whether the limits hold."""
+    print(f"Python {platform.python_version()} on {platform.machine()}, {os.cpu_count()} processors")
+    held = True
+
+    def judge(ok: bool, text: str) -> None:
+        nonlocal held
+        held = held and ok
+        print(f"{text}: {'ok' if ok else 'MISSED'}")
+
+    for name, ratio in mallocs().items():
+        judge(ratio <= RATIO, f"{ratio:8.1f} empty calls    malloc of {name} (at most {RATIO:.0f})")
+    slowest, memory = boots()
+    judge(
+        slowest <= BOOT, f"{slowest * 1000:8.1f} ms             the slowest boot (at most {BOOT * 1000:.0f})"
+    )
+    judge(
+        memory <= BOOTS_MEMORY,
+        f"{memory / 1e6:8.1f} MB             38 machines (at most {BOOTS_MEMORY / 1e6:.0f})",
+    )
+    start = time.process_time()
+    objects = fill(boot("linux/amd64"))
+    taken = time.process_time() - start
+    judge(taken <= FILL, f"{taken:8.2f} s              {objects} objects of 64 MB (at most {FILL:.0f})")
+    tracemalloc.start()
+    fill(boot("linux/amd64"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    judge(
+        peak <= FILL_MEMORY,
+        f"{peak / 1e6:8.1f} MB             for the same (at most {FILL_MEMORY / 1e6:.0f})",
+    )
+    return 0 if held else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
