@@ -42,6 +42,7 @@ def full_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rt.collect(kept, mode="block")
     rt.scavenge()
     rt.malloc(1 << 20)
+    rt.gc.set_percent(100)
     rt.collect(kept, mode="background")
     rt.malloc(100_000)
     while rt.sweepone() >= 0:
