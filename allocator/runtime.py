@@ -72,12 +72,18 @@ class Runtime(Malloc):
             raise BadRequest(f"mode {mode!r}; a collection is {', '.join(MODES)}")
         if self.gc.phase != OFF:
             raise BadRequest("a collection is under way already")
+        if mode == "background":
+            self._check_concurrent()
         if isinstance(live, Iterable):
             live = list(live)
             self._check_live(live)
         self.gc.start(MODES[mode], live, roots, force=True)
         if self.gc.phase == MARK:
             self.gc.finish()
+
+    def _check_concurrent(self) -> None:
+        if self.gc.gcpercent < 0:
+            raise BadRequest("with GOGC off no concurrent cycle ever begins; collect by block or force")
 
     def _check_live(self, live: Iterable[int]) -> None:
         for p in live:
@@ -86,6 +92,7 @@ class Runtime(Malloc):
 
     def begin_mark(self, live: Live | None = None, *, roots: Iterable[int] | None = None) -> None:
         """Begins a concurrent cycle and leaves it marking; allocations are black until `finish_mark`."""
+        self._check_concurrent()
         self.gc.start(BACKGROUND, live, roots, force=True)
 
     def finish_mark(self) -> None:

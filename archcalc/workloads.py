@@ -67,8 +67,12 @@ class Driver:
 
     def collect(self, mode: str = "block") -> None:
         """A collection in which `live` survives, and an audit after it."""
-        self.rt.collect(list(self.live), mode=mode)
+        self.rt.collect(list(self.live), mode=self.mode(mode))
         self.audit()
+
+    def mode(self, mode: str) -> str:
+        """The mode, or a forced collection in place of a concurrent one where GOGC is off."""
+        return "force" if mode == "background" and self.rt.gc.gcpercent < 0 else mode
 
     def request(self) -> str:
         """The latest allocation as a recording names the one that the runtime died in."""
@@ -200,7 +204,7 @@ def trees(d: Driver) -> None:
             level = below
         if i % 8 == 7:
             roots = [root for root in roots if d.rng.random() < 0.6]
-            rt.collect(roots=roots, mode="block" if i % 16 == 7 else "background")
+            rt.collect(roots=roots, mode=d.mode("block" if i % 16 == 7 else "background"))
             d.audit()
 
 

@@ -128,7 +128,7 @@ def test_every_kind_of_bitmap_beside_every_other(platform: str, procs: int, tmp_
                 v = rt.malloc(size, typ, needzero=rng.random() < 0.5, p=p)
                 if rng.random() < 0.4:
                     kept.append(v)
-            rt.collect(kept, mode=("block", "force", "background", "force")[turn])
+            rt.collect(kept, mode=("block", "force", "force", "block")[turn])
             kept = [v for v in kept if rng.random() < 0.7]
 
     same(recorded(tmp_path / "x.trace.gz", platform, drive, procs=procs))
