@@ -212,8 +212,10 @@ class Malloc(Core):
             gc.mark_new(v, size, scan)
         rate = self.mem_profile_rate
         if rate > 0:
-            if size < rate and size < cache.next_sample:
-                cache.next_sample -= size
+            # Counted in 32 bits: sizes of 2 GB and more are below zero there.
+            counted = _int32(size)
+            if size < rate and counted < cache.next_sample:
+                cache.next_sample = _int32(cache.next_sample - counted)
             else:
                 cache.next_sample = self.next_sample()
                 self.specials.profile(v, size, typ.name if typ else "")
@@ -329,3 +331,8 @@ def _align_tiny(off: int, size: int) -> int:
     if size & 1 == 0:
         return (off + 1) & -2
     return off
+
+
+def _int32(n: int) -> int:
+    """n as Go's int32 conversion leaves it."""
+    return (n + 0x8000_0000 & 0xFFFF_FFFF) - 0x8000_0000

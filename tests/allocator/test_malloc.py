@@ -368,3 +368,15 @@ def test_newobject_and_newarray_are_malloc(amd64: Runtime, i386: Runtime) -> Non
         assert rt.newarray(typ, 7) == other.malloc(7 * typ.size, typ)
         assert rt.newarray(flat, 3) == other.malloc(72)
         assert {other.spans.state[s] for s in other.in_use()} == {IN_USE}
+
+
+def test_the_distance_to_the_next_sample_is_counted_in_32_bits() -> None:
+    # int32(size) of 3 GB is negative: such an object is never sampled, and puts the next sample farther away.
+    rt = boot("linux/amd64", mem_profile_rate=1 << 33)
+    cache = rt.caches[0]
+    cache.next_sample = 1000
+    rt.malloc(3 << 30)
+    assert cache.next_sample == 1000 + (1 << 30)
+    rt.malloc(3 << 30)
+    assert cache.next_sample == 1000 + (2 << 30) - (1 << 32)  # and wraps
+    assert rt.specials.buckets == {}
