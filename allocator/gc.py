@@ -9,8 +9,10 @@ took none.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from allocator.heap_bitmap import KIND_GC_PROG, LargeBits, pointer_words
 from allocator.mspan import IN_USE, NIL, STACK
@@ -31,6 +33,21 @@ TRIGGER_GAIN = 0.5
 MAX_UINT64 = (1 << 64) - 1
 
 Live = bool | Iterable[int]
+
+# Fewer spans than these are quicker one by one: with NumPy loaded, and when it has yet to be.
+MANY, VERY_MANY = 256, 50_000
+
+
+def pays(spans: int) -> bool:
+    """Whether so many spans are worth being worked on at once, with NumPy if that is installed."""
+    if spans < MANY:
+        return False
+    return "numpy" in sys.modules or (spans >= VERY_MANY and find_spec("numpy") is not None)
+
+
+def is_array(live: Any) -> TypeGuard[Any]:
+    """Whether live objects are given as a NumPy array."""
+    return "numpy" in sys.modules and isinstance(live, sys.modules["numpy"].ndarray)
 
 
 class Collector:
@@ -102,8 +119,8 @@ class Collector:
         False: the conditions for a background cycle do not hold.
         """
         rt = self.rt
-        while (mode != BACKGROUND or self.should_start(force)) and rt.sweepone() != DONE:
-            pass
+        if mode != BACKGROUND or self.should_start(force):
+            self._sweep_all()
         if mode == BACKGROUND and not self.should_start(force):
             return False
         self._reset_mark_state()
@@ -139,8 +156,7 @@ class Collector:
     def _finish_sweep(self) -> None:
         """finishsweep_m: nothing may be unswept when marking begins."""
         rt = self.rt
-        while rt.sweepone() != DONE:
-            pass
+        self._sweep_all()
         rt.arenas.next_epoch()
         if rt.log_inputs:
             rt.emit("y")
@@ -241,12 +257,21 @@ class Collector:
         if mode == FORCE_BLOCK:
             sweeper.pages_per_byte = 0.0
             sweeper.pages_swept = 0
-            while rt.sweepone() != DONE:
-                pass
+            self._sweep_all()
             return
         distance = stats.gc_trigger - stats.heap_live - 1024 * 1024
         distance = max(distance, rt.config.page_size)
         rt.set_sweep_ratio(float(heap.pages_in_use) / float(distance))
+
+    def _sweep_all(self) -> None:
+        """Sweeps whatever is unswept."""
+        rt = self.rt
+        if pays(len(rt.sweep_spans.unswept)):
+            from allocator.bulk.sweeping import sweep_all
+
+            sweep_all(rt)
+        while rt.sweepone() != DONE:
+            pass
 
     # Assists.
 
@@ -287,10 +312,18 @@ class Collector:
         if roots is not None:
             for p in roots:
                 self._grey_object(p)
+        elif live is True and pays(len(rt.spans)):
+            from allocator.bulk.marking import allocated_masks
+
+            self.masks = allocated_masks(rt)
         elif live is True:
             self.masks = [
                 (s, rt.allocated_mask(s)) for s in range(len(rt.spans)) if rt.spans.state[s] == IN_USE
             ]
+        elif is_array(live):
+            from allocator.bulk.marking import live_masks
+
+            self.masks = live_masks(rt, live)
         elif live:
             self.masks = list(self._masks_of(live).items())
         self._mark_finalizer_roots()
@@ -317,6 +350,10 @@ class Collector:
     def _drain(self, scan_work: int | None) -> int:
         """Marks from the queue until that much scan work is done, all of it for None (gcDrainN)."""
         before = self.scan_work
+        if scan_work is None and pays(len(self.masks)):
+            from allocator.bulk.marking import mark
+
+            mark(self)
         while (self.grey or self.masks) and (scan_work is None or self.scan_work - before < scan_work):
             if self.masks:
                 self._mark_mask(*self.masks.pop())

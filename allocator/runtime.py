@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from allocator.config import Config
-from allocator.gc import BACKGROUND, FORCE, FORCE_BLOCK, MARK, OFF, Live
+from allocator.gc import BACKGROUND, FORCE, FORCE_BLOCK, MARK, OFF, Live, is_array
 from allocator.heap_bitmap import Type
 from allocator.malloc import Malloc
 from allocator.mcache import CachedSpan
@@ -59,7 +59,8 @@ class Runtime(Malloc):
     def collect(
         self, live: Live | None = None, *, roots: Iterable[int] | None = None, mode: str = "block"
     ) -> None:
-        """A whole collection (runtime.GC). `live`: addresses of what survives, True for everything.
+        """A whole collection (runtime.GC). `live`: addresses of what survives, a NumPy array for many,
+        True for everything.
 
         With `roots` instead, what survives is found from them through the pointers that `store`
         put into the heap. mode `block` sweeps all at once, `force` leaves the sweeping to
@@ -74,7 +75,11 @@ class Runtime(Malloc):
             raise BadRequest("a collection is under way already")
         if mode == "background":
             self._check_concurrent()
-        if isinstance(live, Iterable):
+        if is_array(live):
+            from allocator.bulk.marking import check_live
+
+            check_live(self, live)
+        elif isinstance(live, Iterable):
             live = list(live)
             self._check_live(live)
         self.gc.start(MODES[mode], live, roots, force=True)

@@ -61,11 +61,12 @@ class Batch:
         large = np.flatnonzero(codes == LARGE) if coder.most > rt.config.max_small_size else codes[:0]
         self.large_times = large.tolist()[::-1]
         self.layout = layout_of(codes, self.owner, self.caches, rt.config.tiny_size_class)
+        totals = self.layout.totals
         self.places = [
-            Place(cache, sizeclass, 256 * number + sizeclass, self.layout.totals[256 * number + sizeclass])
+            Place(rt, cache, sizeclass, 256 * number + sizeclass, totals[256 * number + sizeclass])
             for number, cache in enumerate(self.caches)
             for sizeclass in range(1, len(rt.class_to_size))
-            if self.layout.totals[256 * number + sizeclass]
+            if totals[256 * number + sizeclass]
         ]
         self.profile = Profile(self) if rt.mem_profile_rate > 0 else None
 
@@ -119,8 +120,8 @@ class Batch:
         gc, profile, large = rt.gc, self.profile, self.large_times
         for place in self.places:
             s = place.cached.span
-            if s != NIL and rt.spans.free_index[s] < rt.spans.nelems[s]:
-                place.supply_span(rt, s)
+            if s != NIL:
+                place.supply_span(s)
         growth: Growth | None = None
         moments = self._moments()
         wait = 0
@@ -181,16 +182,24 @@ class Batch:
         """The place takes a span. Returns whether it is a fresh one."""
         rt = self.rt
         place = self.places[i]
-        self.flush(place.code >> 8, t)
-        rt.cache = place.cache
+        cache = rt.cache = place.cache
         spent(rt, place.cached)
+        # One too many tells afterwards whether the counters were flushed, as on a visit to the page heap.
+        cache.local_tinyallocs += 1
         try:
-            place.cache.refill(place.sizeclass)
+            cache.refill(place.sizeclass)
         except BaseException:
             self.stop = self.last = t
             raise
-        place.supply_span(rt, place.cached.span)
-        return place.pieces[-1].fresh
+        finally:
+            if cache.local_tinyallocs:
+                cache.local_tinyallocs -= 1
+            else:
+                rt.stats.tinyallocs -= 1
+                self.flush(place.code >> 8, t)
+                rt.flush_local_scan(cache)
+        s = place.cached.span
+        return place.supply_span(s) == rt.spans.nelems[s]
 
     def _allocate_large(self, t: int) -> None:
         rt = self.rt
@@ -266,6 +275,8 @@ class Batch:
             for place in self.places:
                 place.total = layout.totals[place.code]
         places = [place for place in self.places if place.total]
+        for place in places:
+            place.resolve()
         tiny_blocks = [cache.tiny for cache in self.caches]
         layout.write(self.out[:stop], places, rt.zerobase, tiny_blocks)
         for t, address in self.large:

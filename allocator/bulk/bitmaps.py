@@ -54,15 +54,17 @@ class Bitmaps:
         if np.any(numbers):
             rows = _Rows(self.plans, place.sizeclass, size // rt.config.ptr_size)
         for piece in place.pieces:
-            end = min(piece.end, place.total)
-            if end <= piece.first:
+            count = place.total - piece.first
+            if count <= 0:
                 break
-            mine = numbers if isinstance(numbers, int) else numbers[piece.first : end]
-            if piece.fresh and len(piece.spans) > 1:
+            if piece.bounds is None:
                 if rows is not None:
-                    self._draw(piece, mine, end - piece.first, rows)
-            else:
-                self._lay(place, piece, mine, end - piece.first, rows)
+                    self._draw(piece, _part(numbers, piece.first, place.total), count, rows)
+                continue
+            for s, a, b in zip(piece.spans, piece.bounds, piece.bounds[1:], strict=False):
+                if rows is not None or type(rt.spans.bits[s]) is bytearray:
+                    mine = _part(numbers, piece.first + a, piece.first + b)
+                    self._lay(place, s, piece.starts[a : min(b, count)], mine, rows)
         s = place.cached.span
         if s != NIL and type(bits := rt.spans.bits[s]) is bytearray:
             place.cached.bits = bits
@@ -72,22 +74,21 @@ class Bitmaps:
 
     def _draw(self, piece: Piece, numbers: Ints | int, count: int, rows: _Rows) -> None:
         """Gives fresh spans the bitmaps of their objects; those that have no pointers stay without."""
-        each = piece.each
+        each, spans = piece.each, piece.spans
+        count = min(count, each * len(spans))
         bits = self.rt.spans.bits
-        spans = piece.spans if isinstance(piece.spans, list) else piece.spans.tolist()
         length = self._bytes(spans[0])
         if isinstance(numbers, int):
             whole = rows.draw(np.full((1, each), numbers), length)[0].tobytes()
             for s in spans[: count // each]:
                 bits[s] = bytearray(whole)
             if count % each:
-                bits[spans[count // each]] = bytearray(
-                    rows.draw(np.full((1, count % each), numbers), length)[0].tobytes()
-                )
+                rest = rows.draw(np.full((1, count % each), numbers), length)
+                bits[spans[count // each]] = bytearray(rest[0].tobytes())
             return
         step = max(AT_ONCE // length, 1)
         for a in range(0, -(-count // each), step):
-            part = numbers[a * each : (a + step) * each]
+            part = numbers[a * each : min((a + step) * each, count)]
             if len(part) % each:
                 part = np.append(part, np.zeros(-len(part) % each, part.dtype))
             part = part.reshape(-1, each)
@@ -95,23 +96,23 @@ class Bitmaps:
             for k in np.flatnonzero(part.any(axis=1)).tolist():
                 bits[spans[a + k]] = bytearray(drawn[k * length : (k + 1) * length])
 
-    def _lay(self, place: Place, piece: Piece, numbers: Ints | int, count: int, rows: _Rows | None) -> None:
-        """Lays the objects' bits over what a span has."""
+    def _lay(self, place: Place, s: int, starts: Ints, numbers: Ints | int, rows: _Rows | None) -> None:
+        """Lays the bits of the objects at these addresses over what their span has."""
         bits = self.rt.spans.bits
-        s = int(piece.spans[0])
         old = bits[s]
         if type(old) is not bytearray:
             if not np.any(numbers):
                 return  # there is nothing that an object without pointers would have to clear
             old = bits[s] = bytearray(self._bytes(s))
         size = place.cached.size
-        if piece.fresh:
-            index = np.arange(count)
-        else:
-            index = (piece.starts[:count] - np.uint64(self.rt.spans.base[s])).astype(np.int64) // size
         if rows is None:
             rows = _Rows(self.plans, place.sizeclass, size // self.rt.config.ptr_size)
+        index = (starts - np.uint64(self.rt.spans.base[s])).astype(np.int64) // size
         rows.lay(old, index, numbers)
+
+
+def _part(numbers: Ints | int, a: int, b: int) -> Ints | int:
+    return numbers if isinstance(numbers, int) else numbers[a:b]
 
 
 class _Rows:

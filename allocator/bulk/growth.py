@@ -457,9 +457,9 @@ class _Run:
                 spent(rt, cached)
                 spans.in_cache[cached.span] = False
             each = int(self.growth.of_place[2][int(self.which[part[0]])])
-            line = ids[part]
-            place.supply(line, self.base[part].astype(np.uint64), each, True)
-            last = int(line[-1])
+            line = ids[part].tolist()
+            place.supply(line, self.base[part].astype(np.uint64), each)
+            last = line[-1]
             spans.in_cache[last] = True
             spans.free_index[last] = spans.alloc_count[last] = 0
             cached.span = last

@@ -6,6 +6,7 @@ sort being stable: within a block, `order` has the objects of a place one after 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,6 +87,8 @@ class Layout:
             np.cumsum(np.diff(bounds, axis=1), axis=0, out=before[1:])
         self.before = before.T.copy()
         self.totals = before[-1].tolist()
+        # Of each code and of each block, as lists, which are quicker to look single numbers up in.
+        self.lists: dict[int, list[int]] = {}
 
     def cut(self, n: int) -> None:
         """Forgets all objects but the first n."""
@@ -151,10 +154,12 @@ class Layout:
 
     def time(self, code: int, rank: int) -> int:
         """When the object of that rank among those of its code is asked for."""
-        before = self.before[code]
-        b = int(np.searchsorted(before, rank, "right")) - 1
+        before = self.lists.get(code)
+        if before is None:
+            before = self.lists[code] = self.before[code].tolist()
+        b = bisect_right(before, rank) - 1
         block = self.blocks[b]
-        at = int(block.bounds[code]) + rank - int(before[b])
+        at = int(block.bounds[code]) + rank - before[b]
         return block.begin + (at if block.order is None else int(block.order[at]))
 
     def times(self, code: int, rank: int, step: int) -> Ints:

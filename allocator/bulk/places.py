@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
+    from allocator.core import Core
     from allocator.mcache import CachedSpan, MCache
-    from allocator.runtime import Runtime
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 
@@ -18,33 +18,37 @@ class Piece(NamedTuple):
     """Spans' free objects, in the order in which they are handed out.
 
     `spans` are ids; `first` is the rank, within the place, of the first object. A fresh piece is
-    of spans with `each` objects from their bases on, at `offsets`; else `starts` are single objects,
-    each 1.
+    of spans with `each` objects from their bases on, at `offsets`. In any other, `starts` are single
+    objects, each 1, and `bounds` tell where those of a span begin, and where the last's end.
     """
 
-    spans: list[int] | Ints
+    spans: list[int]
     first: int
     starts: Ints
     each: int
-    fresh: bool
     offsets: Ints
+    bounds: list[int] | None = None
 
     @property
-    def end(self) -> int:
-        """One more than the rank of the last object."""
-        return self.first + len(self.starts) * self.each
+    def fresh(self) -> bool:
+        """Whether nothing was ever allocated from the spans."""
+        return self.bounds is None
 
 
 class Place:
     """A size class of an mcache. `code` is what its objects have in the layout.
 
-    `total` counts the batch's objects that come from it, `supplied` those that have an address,
+    `total` counts the batch's objects that come from it, `supplied` those for which there is memory,
     which may be more. `begun` is the rank of the first object from the span that is cached.
     """
 
-    __slots__ = ("begun", "cache", "cached", "code", "firsts", "pieces", "sizeclass", "supplied", "total")
+    __slots__ = (
+        "begun", "cache", "cached", "code", "firsts", "pieces", "rt", "sizeclass", "supplied", "total",
+        "waiting",
+    )  # fmt: skip
 
-    def __init__(self, cache: MCache, sizeclass: int, code: int, total: int) -> None:
+    def __init__(self, rt: Core, cache: MCache, sizeclass: int, code: int, total: int) -> None:
+        self.rt = rt
         self.cache = cache
         self.sizeclass = sizeclass
         self.code = code
@@ -54,35 +58,63 @@ class Place:
         self.firsts: list[int] = []
         self.supplied = 0
         self.begun = 0
+        # Spans taken one at a time, and which of their objects they do not have to give.
+        self.waiting: list[tuple[int, int]] = []
 
-    def supply(self, spans: list[int] | Ints, starts: Ints, each: int, fresh: bool) -> None:
-        """Adds spans, the last of which is cached now."""
-        offsets = np.arange(each, dtype=np.uint64) * np.uint64(self.cached.size)
-        piece = Piece(spans, self.supplied, starts, each, fresh, offsets)
-        self.pieces.append(piece)
-        self.firsts.append(self.supplied)
-        self.supplied = piece.end
-        self.begun = piece.end - each if fresh else piece.first
+    def supply(self, spans: list[int], bases: Ints, each: int) -> None:
+        """Adds fresh spans, the last of which is cached now."""
+        self.resolve()
+        self._add(Piece(spans, self.supplied, bases, each, self._offsets(each)))
+        self.supplied += len(spans) * each
+        self.begun = self.supplied - each
 
-    def supply_span(self, rt: Runtime, s: int) -> None:
-        """Adds what is free in the span, if anything is; it is cached now."""
-        spans = rt.spans
+    def supply_span(self, s: int) -> int:
+        """Adds what is free in the span, which is cached now; how many objects that is."""
+        spans = self.rt.spans
         nelems = spans.nelems[s]
-        if not spans.free_index[s] and not spans.alloc_bits[s]:
-            self.supply([s], np.array([spans.base[s]], np.uint64), nelems, True)
-        elif len(found := free_objects(rt, s)):
-            self.supply([s], found, 1, False)
+        taken = (spans.alloc_bits[s] | (1 << spans.free_index[s]) - 1) & (1 << nelems) - 1
+        free = nelems - taken.bit_count()
+        if free:
+            self.waiting.append((s, taken))
+            self.begun = self.supplied
+            self.supplied += free
+        return free
+
+    def resolve(self) -> None:
+        """Works out the addresses of all that was added."""
+        if not self.waiting:
+            return
+        spans = self.rt.spans
+        names = [s for s, _ in self.waiting]
+        nelems = spans.nelems[names[0]]
+        nbytes = (nelems + 7) // 8
+        taken = b"".join([mask.to_bytes(nbytes, "little") for _, mask in self.waiting])
+        bits = np.unpackbits(np.frombuffer(taken, np.uint8), bitorder="little").reshape(len(names), -1)
+        row, index = np.nonzero(bits[:, :nelems] == 0)
+        bases = np.array([spans.base[s] for s in names], np.uint64)
+        addresses = bases[row] + index.astype(np.uint64) * np.uint64(self.cached.size)
+        bounds = np.searchsorted(row, np.arange(len(names) + 1)).tolist()
+        first = self.supplied - len(addresses)
+        self._add(Piece(names, first, addresses, 1, self._offsets(1), bounds))
+        self.waiting = []
+
+    def _offsets(self, each: int) -> Ints:
+        return np.arange(each, dtype=np.uint64) * np.uint64(self.cached.size)
+
+    def _add(self, piece: Piece) -> None:
+        self.pieces.append(piece)
+        self.firsts.append(piece.first)
 
     def write(self, first: int, end: int, out: Ints) -> None:
-        """Writes the addresses of the objects of these ranks."""
+        """Writes the addresses of the objects of these ranks. What was added must be resolved."""
         at = bisect_right(self.firsts, first) - 1
         done = 0
         while first < end:
             piece = self.pieces[at]
-            stop = min(end, piece.end)
-            a, b = first - piece.first, stop - piece.first
-            into = out[done : done + b - a]
             each = piece.each
+            a = first - piece.first
+            b = min(end - piece.first, len(piece.starts) * each)
+            into = out[done : done + b - a]
             if each == 1:
                 into[:] = piece.starts[a:b]
             else:
@@ -90,25 +122,12 @@ class Place:
                 whole = piece.starts[k : -(-b // each), None] + piece.offsets
                 into[:] = whole.reshape(-1)[a - k * each : b - k * each]
             done += b - a
-            first = stop
+            first += b - a
             at += 1
 
     def address(self, rank: int) -> int:
         """The address of the object of that rank."""
+        self.resolve()
         piece = self.pieces[bisect_right(self.firsts, rank) - 1]
         k, i = divmod(rank - piece.first, piece.each)
         return int(piece.starts[k]) + i * self.cached.size
-
-
-def free_objects(rt: Runtime, s: int) -> Ints:
-    """The addresses of a span's free objects at or behind free_index."""
-    spans = rt.spans
-    index, nelems = spans.free_index[s], spans.nelems[s]
-    taken = spans.alloc_bits[s] >> index
-    base, size = spans.base[s], spans.elemsize[s]
-    if not taken:
-        return np.arange(nelems - index, dtype=np.uint64) * np.uint64(size) + np.uint64(base + index * size)
-    n = nelems - index
-    bits = np.frombuffer((taken & (1 << n) - 1).to_bytes((n + 7) // 8, "little"), np.uint8)
-    free = np.flatnonzero(np.unpackbits(bits, count=n, bitorder="little") == 0)
-    return (free.astype(np.uint64) + np.uint64(index)) * np.uint64(size) + np.uint64(base)

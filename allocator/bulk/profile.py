@@ -97,9 +97,10 @@ class Profile:
         self.passed(t)
         cache.next_sample = rt.next_sample()
         typ = batch.kinds.of(t)
+        if typ is rt.pointer_type and batch.sizes[t] < rt.config.ptr_size:
+            typ = None  # too small for a pointer
         code, rank = batch.layout.rank(t)
-        size = int(self.size_of[code & 255])
-        record = rt.specials.sample(size, typ.name if typ is not None else "")
+        record = rt.specials.sample(int(self.size_of[code & 255]), typ.name if typ is not None else "")
         if later:
             self.pending.append((t, record))
         elif not rt.specials.attach(batch.place_of(code).address(rank), record):
