@@ -73,6 +73,11 @@ class Batch:
     def _code(self) -> Ints:
         """Each object's code; `numbers` are those of type and size, one for all where there is one."""
         n = len(self.sizes)
+        self.numbers: Ints | int = 0
+        if self.coder.same and self.kinds.index is None:
+            code, those, good = self.coder.code(self.sizes[:1], None)
+            self.numbers = 0 if those is None else int(those[0])
+            return np.full(n if good else 0, code[0])
         codes = np.empty(n, np.uint8)
         numbers = np.empty(n, np.uint16) if self.coder.with_pointers else None
         for at in range(0, n, BLOCK):
@@ -85,7 +90,6 @@ class Batch:
             if good < len(found):
                 n = at + good
                 break
-        self.numbers: Ints | int = 0
         if numbers is not None and n:
             numbers = numbers[:n]
             low = int(numbers.min())

@@ -74,7 +74,7 @@ class Bitmaps:
 
     def _draw(self, piece: Piece, numbers: Ints | int, count: int, rows: _Rows) -> None:
         """Gives fresh spans the bitmaps of their objects; those that have no pointers stay without."""
-        each, spans = piece.each, piece.spans
+        each, spans = piece.each, np.asarray(piece.spans).tolist()
         count = min(count, each * len(spans))
         bits = self.rt.spans.bits
         length = self._bytes(spans[0])

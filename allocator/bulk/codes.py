@@ -50,12 +50,13 @@ class Kinds:
 class Coder:
     """Looks sizes and types up, a block at a time. What it sees for the first time it plans.
 
-    `most` is the largest size to come. Objects with pointers have a number besides, their place in
+    `least` and `most` are the smallest and the largest size to come. Objects with pointers have a number besides, their place in
     `plans` and one more; it tells what they leave in the bitmap.
     """
 
-    def __init__(self, rt: Runtime, kinds: Kinds, most: int) -> None:
+    def __init__(self, rt: Runtime, kinds: Kinds, least: int, most: int) -> None:
         self.rt = rt
+        self.same = least == most
         self.most = most
         self.plans: list[Plan] = []
         width = min(most, rt.config.max_small_size) + 2

@@ -43,8 +43,9 @@ def layout_of(
     global _seen
     _seen += len(codes)
     states = [cache.tiny_offset if cache.tiny else 0 for cache in caches]
-    # Objects of several Ps are left to NumPy.
-    if owner is None and (_wanted or (_wanted is None and _seen >= PAYS and has_numba())):
+    # Objects of several Ps are left to NumPy, and so are those of one code, where there is nothing to sort.
+    mixed = owner is None and codes.min() != codes.max()
+    if mixed and (_wanted or (_wanted is None and _seen >= PAYS and has_numba())):
         from allocator.bulk.compiled import CompiledLayout
 
         return CompiledLayout(codes, states[0], tiny_class)

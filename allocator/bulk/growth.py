@@ -137,6 +137,8 @@ class _Run:
         self.rt = growth.rt
         self.first = first
         self.end = end
+        # The spans' ids: one, and how many in a row from it on.
+        self.names: list[tuple[int, int]] = []
         self.ids: list[int] = []
         self.old = self.total = len(self.rt.spans)
         self.addresses: list[tuple[int, int]] = []  # of new records: the first, and how many
@@ -171,38 +173,46 @@ class _Run:
         sampled = self._sample(i)
         while i < end:
             growth.dying = i
-            fit = bisect_right(pages, pages[i] + self.left, i, end + 1) - 1
-            supply = min(records.nchunk // records.size, records.allspans_cap - self.total)
-            stop = min(end, fit, i + supply + len(records.free_list), swept.blocks * blocks - depth, sampled)
-            if arenas.next:
+            stop = bisect_right(pages, pages[i] + self.left, i, end + 1) - 1
+            # Until then nobody but the span records needs memory.
+            stop = min(
+                stop,
+                swept.blocks * blocks - depth,
+                sampled,
+                i + len(records.free_list) + records.allspans_cap - self.total,
+            )
+            if stop > i and arenas.next:
                 room = arenas.capacity - arenas.next_free
-                stop = min(stop, bisect_right(bits, bits[i] + room, i, end + 1) - 1)
-            else:
-                stop = i
-            if stop > i:
+                stop = bisect_right(bits, bits[i] + room, i, stop + 1) - 1
+            if stop > i and arenas.next:
                 used = pages[stop] - pages[i]
-                whole = used == self.left
-                fresh = self._records(stop - i - whole)
-                self.ids.append(self.tail)
-                if whole:
-                    self.ids += fresh
-                    self.tail = NIL
-                else:
-                    self.ids += fresh[:-1]
-                    self.tail = fresh[-1]
                 self.page += used
                 self.left -= used
+                self._name(self.tail, 1)
+                if self.left:
+                    self._records(stop - i - 1, i)
+                    self.tail = self._record(stop - 1)
+                else:
+                    self._records(stop - i - 1, i)
+                    self.tail = NIL
                 arenas.next_free += bits[stop] - bits[i]
+                i = stop
             else:
                 if not self._step(i, depth + i):
                     break
-                stop = i + 1
-            i = stop
+                i += 1
             if i == sampled:
                 sampled = self._sample(i)
         if i > first:
             self._settle(i - first)
         return i - first
+
+    def _name(self, s: int, many: int) -> None:
+        """The next spans are that record and those behind it."""
+        if self.names and self.names[-1][0] + self.names[-1][1] == s:
+            self.names[-1] = self.names[-1][0], self.names[-1][1] + many
+        else:
+            self.names.append((s, many))
 
     def _sample(self, i: int) -> int:
         """Takes the profile's samples up to the moment i; how many spans are taken before the next one."""
@@ -216,25 +226,38 @@ class _Run:
                 return before
             profile.take(t, later=True)
 
-    def _records(self, n: int) -> list[int] | range:
-        """The next n span records, freed ones first; there must be so many without asking anybody."""
+    def _records(self, n: int, i: int) -> None:
+        """The next n span records are the next spans', freed ones first; that of the moment i asks first."""
         records = self.rt.spanalloc
         records.inuse += n * records.size
-        out = []
         while n and records.free_list:
             s = records.free_list.pop()
             self._revive(s)
-            out.append(s)
+            self._name(s, 1)
             n -= 1
-        if not n:
-            return out
-        self.addresses.append((records.chunk, n))
-        fresh = range(self.total, self.total + n)
-        self.total += n
-        records.chunk += n * records.size
-        records.nchunk -= n * records.size
+            i += 1
+        while n:
+            many = min(n, records.nchunk // records.size)
+            if not many:
+                self.rt.cache = self.batch.places[int(self.growth.which[i])].cache
+                records.provide(self.total)
+                continue
+            self._name(self._fresh(many), many)
+            n -= many
+            i += many
+
+    def _fresh(self, many: int) -> int:
+        """So many records that were never used, for which there must be memory; the first of them."""
+        records = self.rt.spanalloc
+        if self.addresses and self.addresses[-1][0] + self.addresses[-1][1] * records.size == records.chunk:
+            self.addresses[-1] = self.addresses[-1][0], self.addresses[-1][1] + many
+        else:
+            self.addresses.append((records.chunk, many))
+        records.chunk += many * records.size
+        records.nchunk -= many * records.size
+        self.total += many
         self.generation = 0
-        return [*out, *fresh] if out else fresh
+        return self.total - many
 
     def _revive(self, s: int) -> None:
         """A freed record is used again; what it was before is in its columns or in `dead`."""
@@ -243,12 +266,19 @@ class _Run:
         else:
             self.generation = self.rt.spans.sweepgen[s]
 
-    def _record(self) -> int:
-        """One span record, its memory asked for if there is none."""
+    def _record(self, i: int) -> int:
+        """A span record for what the moment i leaves over, its memory asked for if there is none."""
         records = self.rt.spanalloc
-        if not records.free_list:
-            records.provide(self.total)
-        return self._records(1)[0]
+        if records.free_list:
+            s = records.free_list.pop()
+            self._revive(s)
+        else:
+            if records.nchunk < records.size or self.total >= records.allspans_cap:
+                self.rt.cache = self.batch.places[int(self.growth.which[i])].cache
+                records.provide(self.total)
+            s = self._fresh(1)
+        records.inuse += records.size
+        return s
 
     def _step(self, i: int, depth: int) -> bool:
         """One span with all that it may need, in the allocator's order. False: not from this reservation."""
@@ -262,24 +292,24 @@ class _Run:
         if self.left < npages:
             if ask > heap.arena_end - heap.arena_used:
                 return False
-            self._grow(ask, ask >> rt.config.page_shift)
+            self._grow(i, ask, ask >> rt.config.page_shift)
         s = self.tail
         self.page += npages
         self.left -= npages
-        self.tail = self._record() if self.left else NIL
-        self.ids.append(s)
+        self._name(s, 1)
+        self.tail = self._record(i) if self.left else NIL
         rt.sweep_spans.bufs[heap.sweepgen // 2 % 2].provide(depth)
         rt.arenas.new_bits(nelems)
         rt.arenas.new_bits(nelems)
         return True
 
-    def _grow(self, ask: int, npages: int) -> None:
+    def _grow(self, i: int, ask: int, npages: int) -> None:
         """mheap.grow, when what it gets joins what is left."""
         rt = self.rt
         heap = rt.heap
         v = heap.sys_alloc(ask)
         generation = self.generation
-        grown = self._record()
+        grown = self._record(i)
         first = heap.page(v)
         if self.left:
             heap.pages.set(first - 1, self.tail)
@@ -308,7 +338,9 @@ class _Run:
         used = growth.pages[self.first + n] - growth.pages[self.first]
         if self.first_tail != NIL:
             heap._remove_free(self.first_tail, self.first_left)
-        ids = np.array(self.ids, np.int64)
+        begins, many = np.array(self.names, np.int64).T
+        ids = np.arange(n) + np.repeat(begins - np.cumsum(many) + many, many)
+        self.ids = ids.tolist()
         npages = growth.of_place[1][self.which]
         self._columns(n, ids, npages)
         stats.heap_inuse += used << shift
@@ -405,8 +437,8 @@ class _Run:
         fill_objects(False, spans.in_cache)
         fill_objects(None, spans.specials)
         spans.stack_free.extend([None] * count)
-        lists = [*(rt.central[c].empty for c in sizeclass.tolist()), None]
-        spans.on_list.extend(map(lists.__getitem__, kind.tolist()))
+        lists = np.array([*(rt.central[c].empty for c in sizeclass.tolist()), None], object)
+        spans.on_list.extend(lists.take(kind).tolist())
         for i in again:
             spans.on_list[self.ids[i]] = lists[which[i]]
         if rt.config.ptr_size == 8:
@@ -416,7 +448,7 @@ class _Run:
 
     def _by_place(self) -> Iterator[tuple[Place, Ints]]:
         """Each place that took spans, and which of the row they are."""
-        order = np.argsort(self.which, kind="stable")
+        order = np.argsort(self.which.astype(np.uint16), kind="stable")  # by counting: few bits
         found = np.flatnonzero(np.diff(self.which[order], prepend=-1))
         for a, b in zip(found.tolist(), [*found[1:].tolist(), len(order)], strict=True):
             yield self.batch.places[int(self.which[order[a]])], order[a:b]
@@ -457,9 +489,8 @@ class _Run:
                 spent(rt, cached)
                 spans.in_cache[cached.span] = False
             each = int(self.growth.of_place[2][int(self.which[part[0]])])
-            line = ids[part].tolist()
-            place.supply(line, self.base[part].astype(np.uint64), each)
-            last = line[-1]
+            place.supply(ids[part], self.base[part].astype(np.uint64), each)
+            last = self.ids[part[-1]]
             spans.in_cache[last] = True
             spans.free_index[last] = spans.alloc_count[last] = 0
             cached.span = last

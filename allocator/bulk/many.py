@@ -66,7 +66,7 @@ def malloc_many(
         done = 0
         if end - at >= SMALL and rt.unseen and len(rt.class_to_size) < CLASSES:
             if coder is None:
-                coder = Coder(rt, kinds, most)
+                coder = Coder(rt, kinds, least, most)
             batch = Batch(rt, asked[at:end], coder, those, who, needzero, part)
             if batch.n:
                 done = batch.run()

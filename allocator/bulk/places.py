@@ -22,7 +22,7 @@ class Piece(NamedTuple):
     objects, each 1, and `bounds` tell where those of a span begin, and where the last's end.
     """
 
-    spans: list[int]
+    spans: list[int] | Ints
     first: int
     starts: Ints
     each: int
@@ -61,7 +61,7 @@ class Place:
         # Spans taken one at a time, and which of their objects they do not have to give.
         self.waiting: list[tuple[int, int]] = []
 
-    def supply(self, spans: list[int], bases: Ints, each: int) -> None:
+    def supply(self, spans: Ints, bases: Ints, each: int) -> None:
         """Adds fresh spans, the last of which is cached now."""
         self.resolve()
         self._add(Piece(spans, self.supplied, bases, each, self._offsets(each)))
