@@ -278,25 +278,31 @@ class Batch:
             layout.cut(stop)
             for place in self.places:
                 place.total = layout.totals[place.code]
-        places = [place for place in self.places if place.total]
+        self.places = places = [place for place in self.places if place.total]
         for place in places:
             place.resolve()
-        tiny_blocks = [cache.tiny for cache in self.caches]
-        layout.write(self.out[:stop], places, rt.zerobase, tiny_blocks)
-        for t, address in self.large:
-            self.out[t] = address
+        self.tiny_blocks = [cache.tiny for cache in self.caches]
         bitmaps = Bitmaps(rt, layout, self.coder.plans, self.numbers)
         for place in places:
             self._stand(place)
             bitmaps.write(place)
         for number, cache in enumerate(self.caches):
-            cache.tiny = tiny_blocks[number]
+            opener = layout.opener(number)
+            if opener is not None:
+                code, rank = layout.rank(opener)
+                cache.tiny = self.place_of(code).address(rank)
             offset = layout.open_offset(number, self.sizes)
             if offset is not None:
                 cache.tiny_offset = offset
         if self.profile is not None:
             self.profile.attach()
         rt.cache = self.caches[self.number(self.last)]
+
+    def write(self) -> None:
+        """Writes the addresses of the objects that were allocated."""
+        self.layout.write(self.out[: self.stop], self.places, self.rt.zerobase, self.tiny_blocks)
+        for t, address in self.large:
+            self.out[t] = address
 
     def _stand(self, place: Place) -> None:
         """Leaves the place where the last object taken from it leaves it."""

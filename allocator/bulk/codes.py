@@ -50,8 +50,8 @@ class Kinds:
 class Coder:
     """Looks sizes and types up, a block at a time. What it sees for the first time it plans.
 
-    `least` and `most` are the smallest and the largest size to come. Objects with pointers have a number besides, their place in
-    `plans` and one more; it tells what they leave in the bitmap.
+    `least` and `most` are the smallest and the largest size to come. Objects with pointers have a
+    number besides, their place in `plans` and one more; it tells what they leave in the bitmap.
     """
 
     def __init__(self, rt: Runtime, kinds: Kinds, least: int, most: int) -> None:

@@ -103,7 +103,7 @@ def _group(values: Ints, codes: Ints, place_code: Ints, at: Ints, out: Ints) -> 
 def _write(
     codes: Ints, place: Ints, at: Ints, end: Ints, size: Ints, piece: Ints, starts: Ints, each: Ints,
     opened: int, out: Ints,
-) -> int:  # fmt: skip
+) -> None:  # fmt: skip
     """Addresses, from the pieces of memory that each place has, `each` objects long."""
     for i in range(len(codes)):
         code = codes[i]
@@ -117,12 +117,12 @@ def _write(
         opened = address if code == CURRENT else opened
         offset = np.uint8(code - FITTED_AT)
         out[i] = opened + np.uint64(offset) if offset < 16 else address
-    return opened
 
 
 class CompiledLayout:
     """One P's objects by code; see `layout.Layout`."""
 
+    compiled = True
     owner = None
 
     def __init__(self, codes: Ints, state: int, tiny_class: int) -> None:
@@ -206,11 +206,19 @@ class CompiledLayout:
         end = np.array([*[0] * len(places), 1, 1], np.uint64)
         size = np.array([*(place.cached.size for place in places), 0, 0], np.uint64)
         number = self._by_code([*(place.code & 255 for place in places), ZERO])
-        opened = _write(
+        _write(
             self.all, number, at, end, size, np.cumsum(count) - count, starts, each.astype(np.uint64),
             np.uint64(open_blocks[0]), out,
         )  # fmt: skip
-        open_blocks[0] = int(opened)
+
+    def opener(self, number: int) -> int | None:
+        """The time of the object for which the open tiny block was made; None: it was there."""
+        for end in range(self.n, 0, -STRIDE):
+            begin = max(end - STRIDE, 0)
+            found = np.flatnonzero(self.all[begin:end] == CURRENT)
+            if len(found):
+                return begin + int(found[-1])
+        return None
 
     def open_offset(self, number: int, sizes: Ints) -> int | None:
         """Where tiny objects leave the block that is open then; None: where it was."""

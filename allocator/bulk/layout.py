@@ -65,6 +65,8 @@ class Layout:
     `owner` tells each object's P, None when all are `caches[0]`'s.
     """
 
+    compiled = False
+
     def __init__(self, codes: Ints, owner: Ints | None, states: list[int], tiny_class: int) -> None:
         self.n = len(codes)
         self.owner = owner
@@ -210,8 +212,9 @@ class Layout:
     def write(self, out: Ints, places: list[Place], zerobase: int, open_blocks: list[int]) -> None:
         """Gives every object that comes from a place, or is tiny, or of no size, its address.
 
-        `open_blocks` are the tiny blocks of the Ps; afterwards those that are open at the end.
+        `open_blocks` are the tiny blocks of the Ps at the beginning.
         """
+        open_blocks = open_blocks.copy()
         supplying = sorted((place.code, place) for place in places)
         scratch = np.empty(BLOCK, np.uint64)
         for b, block in enumerate(self.blocks):
@@ -258,6 +261,16 @@ class Layout:
         for number in np.unique(owner).tolist():
             mine = np.flatnonzero(owner == number)
             yield number, block.tiny[mine], block.tiny_outcome[mine]
+
+    def opener(self, number: int) -> int | None:
+        """The time of the object for which a P's open tiny block was made; None: it was there."""
+        for block in reversed(self.blocks):
+            for owner, found, outcome in self._tiny_of(block):
+                if owner == number:
+                    new = np.flatnonzero(outcome == tiny.NEW_CURRENT)
+                    if len(new):
+                        return block.begin + int(found[new[-1]])
+        return None
 
     def open_offset(self, number: int, sizes: Ints) -> int | None:
         """Where a P's tiny objects leave the block that is open then; None: where it was."""

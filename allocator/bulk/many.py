@@ -9,6 +9,7 @@ import numpy as np
 from allocator.bulk.batch import Batch
 from allocator.bulk.codes import CLASSES, Coder, Kinds
 from allocator.bulk.layout import BLOCK
+from allocator.bulk.writer import Writer
 from allocator.heap_bitmap import Type
 from allocator.throw import BadRequest
 
@@ -47,7 +48,7 @@ def malloc_many(
     asked = np.asarray(sizes)
     if asked.ndim != 1 or (asked.size and asked.dtype.kind not in "iu"):
         raise BadRequest("sizes are a flat array of whole numbers")
-    least, most = (int(asked.min()), int(asked.max())) if asked.size else (0, 0)
+    least, most = _extremes(asked)
     if least < 0 or most > rt.config.uintptr_mask:
         raise BadRequest(f"a size is 0 to {rt.config.uintptr_mask}")
     kinds = _kinds(rt, typ, types, noscan, asked.size)
@@ -58,27 +59,36 @@ def malloc_many(
     coder: Coder | None = None
     at = 0
     step = AT_ONCE
-    while at < asked.size:
-        end = min(at + step, asked.size)
-        who = procs if isinstance(procs, int) else procs[at:end]
-        those = kinds.part(at, end)
-        part = out[at:end]
-        done = 0
-        if end - at >= SMALL and rt.unseen and len(rt.class_to_size) < CLASSES:
-            if coder is None:
-                coder = Coder(rt, kinds, least, most)
-            batch = Batch(rt, asked[at:end], coder, those, who, needzero, part)
-            if batch.n:
-                done = batch.run()
-            if not done or batch.n < end - at:
-                coder = None
-        if not done:
-            few = min(end - at, SMALL)
-            done = _one_by_one(rt, asked[at : at + few], those, needzero, who, part)
-        # Where collections come often, most of a batch would be prepared in vain.
-        step = min(max(4 * done, 1024), AT_ONCE)
-        at += done
+    with Writer() as writer:
+        while at < asked.size:
+            end = min(at + step, asked.size)
+            who = procs if isinstance(procs, int) else procs[at:end]
+            those = kinds.part(at, end)
+            part = out[at:end]
+            done = 0
+            if end - at >= SMALL and rt.unseen and len(rt.class_to_size) < CLASSES:
+                if coder is None:
+                    coder = Coder(rt, kinds, least, most)
+                batch = Batch(rt, asked[at:end], coder, those, who, needzero, part)
+                if batch.n:
+                    done = batch.run()
+                    writer.write(batch.write, batch.layout.compiled and at + done < asked.size)
+                if not done or batch.n < end - at:
+                    coder = None
+            if not done:
+                few = min(end - at, SMALL)
+                done = _one_by_one(rt, asked[at : at + few], those, needzero, who, part)
+            # Where collections come often, most of a batch would be prepared in vain.
+            step = min(max(4 * done, 1024), AT_ONCE)
+            at += done
     return out
+
+
+def _extremes(sizes: Ints) -> tuple[int, int]:
+    """The smallest and the largest, a block at a time, so that it is read once."""
+    blocks = [sizes[at : at + BLOCK] for at in range(0, len(sizes), BLOCK)]
+    found = [(int(block.min()), int(block.max())) for block in blocks] or [(0, 0)]
+    return min(least for least, _ in found), max(most for _, most in found)
 
 
 def _keep_memory() -> None:
