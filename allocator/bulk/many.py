@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 
-AT_ONCE = 1 << 22  # objects handled at a time: what is kept for each stays in bounds
+AT_ONCE = 1 << 21  # objects handled at a time: what is kept for each stays in bounds
 KEPT = 31 << 20  # bytes; glibc's own limit is 32 MB
 SMALL = 64  # fewer than so many are quicker one by one
 
