@@ -19,10 +19,11 @@ from archcalc.cli.machine import ImageSize, Maps, Taken
 from archcalc.cli.options import Profiles
 from archcalc.errors import Fault, UsageFault
 from archcalc.findings import Case, Finding, Rule, Severity
+from archcalc.processes import cores
 from archcalc.quantities import parse_count
 from archcalc.results import INTERRUPTED, Judged
 from archcalc.tables import Block, Column, Prose, Section, Table, Value
-from archcalc.traces.many import Progress, cores, replay_many
+from archcalc.traces.many import Progress, replay_many
 from archcalc.traces.model import DIFFERENT, KINDS, NEIGHBOUR, Answers, replay_on_model
 from archcalc.traces.reader import Header
 from archcalc.traces.replay import Replay, replay

@@ -11,6 +11,7 @@ import typer
 from archcalc import output as files
 from archcalc.cli import session
 from archcalc.errors import Fault, UsageFault
+from archcalc.processes import cores
 from archcalc.quantities import parse_count
 from archcalc.results import INTERRUPTED, OK, Result
 from archcalc.sweeps import table
@@ -19,7 +20,6 @@ from archcalc.sweeps.load import Sweep, load
 from archcalc.sweeps.point import FINE, Row
 from archcalc.sweeps.run import run
 from archcalc.tables import Block, Bytes, Column, Prose, Table
-from archcalc.traces.many import cores
 
 SHOWN = 20  # rows, to people; the file has all
 # What people see of a row beside what makes it differ from the others.
@@ -128,9 +128,7 @@ def command(
     files.check_writable(output, force)
     sweep = load(file)
     place = journal_of(output)
-    if fresh:
-        place.unlink(missing_ok=True)
-    journal = Journal(place, sweep.key, len(sweep.points))
+    journal = Journal(place, sweep.key, len(sweep.points), fresh)
     if journal.rows:
         session.note(f"{len(journal.rows)} of {len(sweep.points)} points were done before")
     try:

@@ -23,8 +23,11 @@ except ImportError:  # not on Windows; there nothing keeps two sweeps from one j
 class Journal:
     """The rows that are there, by point. A context manager: the file stays open, and locked, inside."""
 
-    def __init__(self, path: Path, key: str, points: int) -> None:
-        """Raises UsageFault for another sweep's journal, and where another process is writing it."""
+    def __init__(self, path: Path, key: str, points: int, fresh: bool = False) -> None:
+        """`fresh` forgets what an earlier run left.
+
+        Raises UsageFault for another sweep's journal, and where another process is writing it.
+        """
         self.path = path
         self.rows: dict[int, Row] = {}
         try:
@@ -33,10 +36,13 @@ class Journal:
             raise self._fault(f"cannot be written: {error.strerror}") from None
         if fcntl is not None:
             try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Not flock: workers would inherit it, and hold it a while after their parent was killed.
+                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 self._file.close()
                 raise self._fault("another process is running this sweep") from None
+        if fresh:
+            self._file.truncate(0)
         self._read(key, points)
 
     def _read(self, key: str, points: int) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+from archcalc import processes
 from archcalc.errors import Fault, UsageFault
 from archcalc.extras import needed
 from archcalc.sweeps.journal import Journal
@@ -47,7 +47,7 @@ def _on_cores(points: Sequence[Point], jobs: int) -> Iterator[Row]:
     left = {point.number: point for point in points}
     deaths = 0
     while left:
-        pool = ProcessPoolExecutor(min(jobs, len(left)), initializer=_leave_interrupts)
+        pool = processes.pool(min(jobs, len(left)))
         try:
             for row in _pooled(pool, list(left.values()), jobs * AHEAD):
                 del left[int(row["point"] or 0)]
@@ -67,20 +67,21 @@ def _on_cores(points: Sequence[Point], jobs: int) -> Iterator[Row]:
 
 
 def _pooled(pool: ProcessPoolExecutor, points: list[Point], ahead: int) -> Iterator[Row]:
-    """No more points are handed out than are soon wanted: an interrupt waits for those."""
+    """No more points are handed out than are soon wanted: an interrupt waits for what is begun."""
     points.reverse()
     waiting: set[Future[Row]] = set()
-    while points or waiting:
-        while points and len(waiting) < ahead:
-            waiting.add(pool.submit(work, points.pop()))
-        done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-        for future in done:
+    try:
+        while points or waiting:
+            while points and len(waiting) < ahead:
+                waiting.add(pool.submit(work, points.pop()))
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    except KeyboardInterrupt:
+        begun = [future for future in waiting if not future.cancel()]
+        for future in begun:
             yield future.result()
-
-
-def _leave_interrupts() -> None:
-    """The process that waits for the others deals with Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise
 
 
 def _on_cluster(points: Sequence[Point], scheduler: str) -> Iterator[Row]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -62,7 +60,6 @@ def _cell(value: object) -> object:
 def _write_parquet(path: Path, name: str, names: Sequence[str], rows: Sequence[Row], force: bool) -> None:
     pa = needed("pyarrow", "a table in Parquet")
     pq = needed("pyarrow.parquet", "a table in Parquet")
-    output.check_writable(path, force)
     arrays = []
     for column in names:
         values = [row[column] for row in rows]
@@ -76,13 +73,5 @@ def _write_parquet(path: Path, name: str, names: Sequence[str], rows: Sequence[R
             # An expression beside numbers: text is what they have in common.
             arrays.append(pa.array([None if value is None else str(value) for value in values], pa.string()))
     table = pa.table(arrays, names=list(names)).replace_schema_metadata({"archsweep": name})
-    handle, part = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            pq.write_table(table, file, compression="zstd")
-        os.chmod(part, 0o644)
-        os.replace(part, path)
-    except BaseException:
-        if os.path.exists(part):
-            os.unlink(part)
-        raise
+    with output.replacing(path, force) as file:
+        pq.write_table(table, file, compression="zstd")

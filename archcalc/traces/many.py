@@ -7,13 +7,12 @@ the next piece and report how far they came; what has not begun never does.
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import Any
 
+from archcalc import processes
 from archcalc.traces.replay import Replay
 
 EVERY = 0.1  # seconds between two looks at how far everybody is
@@ -26,13 +25,6 @@ _done: Any = None
 _totals: Any = None
 
 
-def cores() -> int:
-    """How many processes can run at a time."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0)) or 1
-    return os.cpu_count() or 1
-
-
 def replay_many(paths: Sequence[Path], work: Work, jobs: int, tell: Progress) -> list[Replay]:
     """Replays so many recordings at a time; one for each path that was begun, in the paths' order.
 
@@ -42,7 +34,7 @@ def replay_many(paths: Sequence[Path], work: Work, jobs: int, tell: Progress) ->
     stop = multiprocessing.Event()
     done = multiprocessing.Array("q", len(paths), lock=False)
     totals = multiprocessing.Array("q", len(paths), lock=False)
-    pool = ProcessPoolExecutor(jobs, initializer=_begin, initargs=(stop, done, totals))
+    pool = processes.pool(jobs, _begin, stop, done, totals)
     futures: list[Future[Replay | None]] = []
     try:
         futures += [pool.submit(_one, work, i, path) for i, path in enumerate(paths)]
@@ -63,7 +55,6 @@ def replay_many(paths: Sequence[Path], work: Work, jobs: int, tell: Progress) ->
 
 def _begin(stop: Any, done: Any, totals: Any) -> None:
     global _stop, _done, _totals
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _stop, _done, _totals = stop, done, totals
 
 

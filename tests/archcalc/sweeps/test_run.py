@@ -99,11 +99,17 @@ def test_another_sweeps_journal_is_refused(sweep: Sweep, tmp_path: Path) -> None
 
 @pytest.mark.skipif(os.name == "nt", reason="no file locks")
 def test_a_sweep_that_runs_already_is_not_run_beside(sweep: Sweep, tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "x.journal", sweep.key, 24)
-    with pytest.raises(UsageFault, match="another process"):
-        Journal(tmp_path / "x.journal", sweep.key, 24)
+    path = tmp_path / "x.journal"
+    open_it = f"from archcalc.sweeps.journal import Journal; Journal(Path({str(path)!r}), {sweep.key!r}, 24"
+    beside = [sys.executable, "-c", f"from pathlib import Path; {open_it}, fresh=True)"]
+    journal = Journal(path, sweep.key, 24)
+    journal.add({"point": 3})
+    refused = subprocess.run(beside, capture_output=True, text=True, check=False)
+    assert "another process is running this sweep" in refused.stderr
+    assert path.read_bytes().count(b"\n") == 2  # --fresh has not emptied it
     journal.close()
-    Journal(tmp_path / "x.journal", sweep.key, 24).close()
+    subprocess.run(beside, check=True)
+    assert path.read_bytes().count(b"\n") == 1
 
 
 def test_a_process_that_dies_is_replaced(
@@ -171,6 +177,62 @@ def test_tables_have_every_row_and_column(suffix: str, expected: list[Row], tmp_
 
 
 # The whole command, killed.
+
+
+# The program, with every point that is worked on noted in a file.
+COUNTING = """
+import os, sys
+from archcalc.sweeps import run
+from archcalc.cli.main import main
+
+original = run.work
+
+def work(point):
+    with open("worked", "ab") as file:
+        file.write(b"%d %d\\n" % (point.number, os.getpid()))
+    return original(point)
+
+run.work = work
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    # A container whose first process collects no orphans keeps what is left of them.
+    state = Path(f"/proc/{pid}/stat")
+    return state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
+def test_a_sweep_whose_first_process_alone_is_killed_goes_on_at_once(sweep: Sweep, tmp_path: Path) -> None:
+    """Its workers end with it, keep no lock, and what they finished is not done again."""
+    command = [sys.executable, "-c", COUNTING, "sweep", "sweep.yaml", "--jobs", "2", "--output", "x.csv"]
+    journal, worked = journal_of(tmp_path / "x.csv"), tmp_path / "worked"
+    process = subprocess.Popen(command, cwd=tmp_path)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if journal.exists() and journal.read_bytes().count(b"\n") > 5:
+            break
+        time.sleep(0.002)
+    process.kill()
+    process.wait()
+    kept = {json.loads(line)["point"] for line in journal.read_bytes().split(b"\n")[1:-1] if line}
+    assert 4 < len(kept) < 24
+    again = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert f"{len(kept)} of 24 points were done before" in again.stderr
+    begun = [line.split() for line in worked.read_text().splitlines()]
+    workers = list(dict.fromkeys(int(pid) for _, pid in begun))
+    assert len(workers) == 4
+    second = [int(point) for point, pid in begun if int(pid) in workers[2:]]
+    assert sorted(second) == sorted(set(range(24)) - kept)
+    while time.monotonic() < deadline and not all(map(gone, workers)):
+        time.sleep(0.01)
+    assert all(map(gone, workers))
 
 
 def test_a_killed_sweep_goes_on(sweep: Sweep, tmp_path: Path) -> None:
