@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from archcalc.errors import Fault, UsageFault
 
@@ -28,41 +30,45 @@ def check_writable(path: Path, force: bool) -> None:
 
 
 def write(path: Path, pieces: Iterable[str], force: bool = False) -> None:
-    """Writes the pieces as UTF-8; the file appears complete, or stays as it was.
+    """Writes the pieces as UTF-8, as `replacing` does. Raises UsageFault."""
+    with replacing(path, force) as stream:
+        for piece in pieces:
+            stream.write(piece.encode())
+
+
+def write_bytes(path: Path, data: bytes, force: bool = False) -> None:
+    """The same for what is no text. Raises UsageFault."""
+    with replacing(path, force) as stream:
+        stream.write(data)
+
+
+@contextmanager
+def replacing(path: Path, force: bool = False) -> Iterator[IO[bytes]]:
+    """A file to write to: complete, it takes the path's place; where the block fails, all stays as it was.
 
     Devices and pipes cannot be replaced and are written to. Raises UsageFault.
     """
     check_writable(path, force)
     try:
         if path.exists() and not path.is_file():
-            with path.open("w", encoding="utf-8", newline="") as stream:
-                stream.writelines(pieces)
+            with path.open("wb") as stream:
+                yield stream
             return
-        _replace(Path(os.path.realpath(path)), pieces, force)
+        with _beside(Path(os.path.realpath(path)), force) as stream:
+            yield stream
     except FileExistsError as error:
         raise _fault(path, "exists already", "another name, or --force to replace it") from error
     except OSError as error:
         raise _fault(path, error.strerror or str(error)) from error
 
 
-def write_bytes(path: Path, data: bytes, force: bool = False) -> None:
-    """The same for what is no text. Raises UsageFault."""
-    check_writable(path, force)
-    try:
-        _replace(Path(os.path.realpath(path)), [data], force)
-    except FileExistsError as error:
-        raise _fault(path, "exists already", "another name, or --force to replace it") from error
-    except OSError as error:
-        raise _fault(path, error.strerror or str(error)) from error
-
-
-def _replace(path: Path, pieces: Iterable[str] | Iterable[bytes], force: bool) -> None:
+@contextmanager
+def _beside(path: Path, force: bool) -> Iterator[IO[bytes]]:
     """A temporary file beside the target, which takes its place in one step."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
-            for piece in pieces:
-                stream.write(piece.encode() if isinstance(piece, str) else piece)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         os.chmod(name, stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask())

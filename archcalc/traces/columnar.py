@@ -17,21 +17,23 @@ written and read in groups, and memory stays at one.
 from __future__ import annotations
 
 import functools
-import os
-import tempfile
+import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
+from archcalc import output
 from archcalc.extras import needed
-from archcalc.traces.reader import Header, fault, parse_header, pieces
+from archcalc.traces.reader import COLUMNAR_MAGIC, Header, fault, parse_header, pieces
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 WHAT = "the columnar form of recordings"
-MAGIC = b"PAR1"
 SUFFIX = ".parquet"
+PACKED = ".gz"
 HEADER_KEY = b"archtrace.header"
 FORM_KEY = b"archtrace.columns"
 FORM = b"1"
@@ -49,10 +51,12 @@ DICTIONARY_BYTES = 1 << 24  # of the requests of a group, before they are writte
 
 
 def is_columnar(path: Path) -> bool:
-    """Whether a file is Parquet, by its first bytes. A file that cannot be read is not."""
+    """Whether a file is Parquet, by its first bytes. A file that cannot be read is not, nor is a pipe."""
     try:
+        if not path.is_file():
+            return False  # what is read of a pipe is gone
         with path.open("rb") as file:
-            return file.read(4) == MAGIC
+            return file.read(4) == COLUMNAR_MAGIC
     except OSError:
         return False
 
@@ -157,43 +161,35 @@ class Rows:
         return pa.RecordBatch.from_arrays(columns, schema=to)
 
 
-def write(path: Path, header_line: str, lines: Iterator[Sequence[str]]) -> int:
+def write(path: Path, header_line: str, lines: Iterator[Sequence[str]], force: bool = False) -> int:
     """Writes the lines behind a header line, a group of rows at a time, whole or not at all; how many."""
     pq = needed("pyarrow.parquet", WHAT)
     to = schema(header_line)
     count = 0
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent or Path("."))
-    try:
-        with (
-            os.fdopen(handle, "wb") as raw,
-            pq.ParquetWriter(
-                raw,
-                to,
-                compression={"record": "lz4", "request": "lz4", "address": "lz4", "text": "zstd"},
-                use_dictionary=["record", "request"],
-                dictionary_pagesize_limit=DICTIONARY_BYTES,
-                column_encoding={"address": "BYTE_STREAM_SPLIT", "text": "PLAIN"},
-                write_statistics=["address"],
-                write_page_checksum=True,
-            ) as out,
-        ):
-            rows = Rows()
-            for piece in lines:
-                for line in piece:
-                    rows.add(line)
-                    if len(rows) == ROWS:
-                        out.write_batch(rows.batch(to), row_group_size=ROWS)
-                        count += ROWS
-                        rows.clear()
-            if len(rows):
-                out.write_batch(rows.batch(to), row_group_size=ROWS)
-                count += len(rows)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        if os.path.exists(name):
-            os.unlink(name)
-        raise
+    with (
+        output.replacing(path, force) as raw,
+        pq.ParquetWriter(
+            raw,
+            to,
+            compression={"record": "lz4", "request": "lz4", "address": "lz4", "text": "zstd"},
+            use_dictionary=["record", "request"],
+            dictionary_pagesize_limit=DICTIONARY_BYTES,
+            column_encoding={"address": "BYTE_STREAM_SPLIT", "text": "PLAIN"},
+            write_statistics=["address"],
+            write_page_checksum=True,
+        ) as out,
+    ):
+        rows = Rows()
+        for piece in lines:
+            for line in piece:
+                rows.add(line)
+                if len(rows) == ROWS:
+                    out.write_batch(rows.batch(to), row_group_size=ROWS)
+                    count += ROWS
+                    rows.clear()
+        if len(rows):
+            out.write_batch(rows.batch(to), row_group_size=ROWS)
+            count += len(rows)
     return count
 
 
@@ -254,6 +250,26 @@ class ColumnarFile:
             line += batch.num_rows
             yield batch
 
+    def kinds(self) -> Iterator[Counter[str]]:
+        """How many records of each kind there are, some rows at a time, without making lines of them."""
+        for batch in self.batches(["record", "text"]):
+            records, texts = batch.columns
+            words = records.dictionary.to_pylist()
+            codes = records.indices
+            counts = codes.value_counts()
+            found = Counter(
+                {
+                    words[code]: count
+                    for code, count in zip(
+                        counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True
+                    )
+                }
+            )
+            if found.pop("?", 0):
+                others = zip(_words(records), texts.to_pylist(), strict=True)
+                found.update((text or "").partition(" ")[0] for record, text in others if record == "?")
+            yield found
+
     def lines(self) -> Iterator[list[str]]:
         """The text's lines, the header first."""
         yield [self.header_line]
@@ -300,10 +316,13 @@ def header_of(path: Path) -> Header:
     raise fault(str(path), 1, "an empty file", "a recording")
 
 
-def convert(source: Path, target: Path, progress: Callable[[int], None] | None = None) -> int:
+def convert(
+    source: Path, target: Path, progress: Callable[[int], None] | None = None, force: bool = True
+) -> int:
     """Writes a recording in the form that the target's name asks for. Returns how many lines it has.
 
-    `*.parquet` is columnar, everything else gzip'd text. Raises TraceFault for a damaged source.
+    `*.parquet` is columnar, `*.gz` gzip'd text, everything else plain text. Raises TraceFault for a
+    damaged source, UsageFault for a target that cannot be written, or exists and there is no force.
     """
     stream = lines(source)
     try:
@@ -321,31 +340,44 @@ def convert(source: Path, target: Path, progress: Callable[[int], None] | None =
             if progress is not None:
                 progress(done)
 
-    if target.suffix == SUFFIX:
-        return 1 + write(target, first[0], body())
-    return 1 + write_text(target, first[0], body())
+    return 1 + write_as_named(target, first[0], body(), force)
 
 
-def write_text(path: Path, header_line: str, lines: Iterator[Sequence[str]]) -> int:
-    """Writes gzip'd text, whole or not at all. Returns how many lines follow the header."""
+def write_as_named(path: Path, header_line: str, lines: Iterator[Sequence[str]], force: bool = False) -> int:
+    """Writes a recording in the form that its name asks for. Returns how many lines follow the header."""
+    return (write if path.suffix == SUFFIX else write_text)(path, header_line, lines, force)
+
+
+def write_text(path: Path, header_line: str, lines: Iterator[Sequence[str]], force: bool = False) -> int:
+    """Writes text, gzip'd for `*.gz`, whole or not at all. Returns how many lines follow the header."""
+    count = 0
+    with output.replacing(path, force) as raw, _packed(raw, path.suffix == PACKED) as out:
+        out.write(header_line.encode() + b"\n")
+        for piece in lines:
+            if piece:
+                out.write(("\n".join(piece) + "\n").encode())
+                count += len(piece)
+    return count
+
+
+def _packed(raw: IO[bytes], packed: bool) -> AbstractContextManager[IO[bytes]]:
+    """What writes into a file, gzip'd or as it is. Equal lines become equal bytes."""
     import gzip
 
-    count = 0
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent or Path("."))
-    try:
-        with (
-            os.fdopen(handle, "wb") as raw,
-            gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=6, mtime=0) as out,
-        ):
-            out.write(header_line.encode() + b"\n")
-            for piece in lines:
-                if piece:
-                    out.write(("\n".join(piece) + "\n").encode())
-                    count += len(piece)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        if os.path.exists(name):
-            os.unlink(name)
-        raise
-    return count
+    if not packed:
+        return nullcontext(raw)
+    return gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=6, mtime=0)  # type: ignore[return-value]
+
+
+def kinds(path: Path) -> tuple[Header, Iterator[Counter[str]]]:
+    """A recording's header, and how many records of each kind it has, some at a time. Opens it once."""
+    if is_columnar(path):
+        file = ColumnarFile(path)
+        return file.header(), file.kinds()
+    stream = pieces(path)
+    first = next(stream, None)
+    if first is None:
+        raise fault(str(path), 1, "an empty file", "a recording")
+    header = parse_header(str(path), first[0])
+    behind = itertools.chain([first[1:]], stream)
+    return header, (Counter(line.partition(" ")[0] for line in piece) for piece in behind)

@@ -1,12 +1,13 @@
 """Reading recordings: the header, the types, and the lines, streamed.
 
-A recording is gzip'd text, one record a line. Whatever is wrong with a file is
+A recording is text, gzip'd or plain, one record a line. Whatever is wrong with a file is
 a `TraceFault` with its line number; memory stays at one piece of the file.
 """
 
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import re
 import zlib
@@ -20,6 +21,9 @@ from archcalc.errors import Fault, UsageFault
 
 FORMAT = "archtrace"
 VERSION = 1
+
+GZIP_MAGIC = b"\x1f\x8b"
+COLUMNAR_MAGIC = b"PAR1"
 
 PIECE = 1 << 20
 MAX_LINE = 1 << 24
@@ -83,12 +87,12 @@ def address(text: str) -> int:
 
 
 def pieces(path: Path) -> Iterator[list[str]]:
-    """The lines of a gzip'd text file, at most a megabyte's worth at a time."""
+    """The lines of a text file, gzip'd or plain, at most a megabyte's worth at a time. Opened once."""
     name = str(path)
     line_number = 1
     rest = b""
     try:
-        with gzip.open(path, "rb") as file:
+        with path.open("rb") as raw, _unpacked(name, raw) as file:
             # read1 gives what there is before it tells that the rest is missing.
             while data := file.read1(PIECE):
                 whole, newline, data_rest = (rest + data).rpartition(b"\n")
@@ -102,13 +106,23 @@ def pieces(path: Path) -> Iterator[list[str]]:
             if rest:
                 raise fault(name, line_number, "a last line without its end", "a recording that is whole")
     except (EOFError, zlib.error, gzip.BadGzipFile) as broken:
-        if isinstance(broken, gzip.BadGzipFile) and line_number == 1 and not rest:
-            raise fault(name, line_number, "no gzip file", "a recording, *.trace.gz") from None
         raise fault(name, line_number, f"gzip data that is damaged or cut short ({broken})") from None
     except OSError as broken:
         raise TraceFault(
             Fault(f"cannot be read: {broken.strerror or broken}", id="trace", file=name)
         ) from None
+
+
+def _unpacked(name: str, raw: io.BufferedReader) -> gzip.GzipFile | io.BufferedReader:
+    """A file's text, by its first bytes. TraceFault for what is no text of a recording."""
+    magic = raw.peek(4)[:4]
+    if magic[:2] == GZIP_MAGIC:
+        return gzip.GzipFile(fileobj=raw, mode="rb")
+    if magic == COLUMNAR_MAGIC:
+        raise fault(name, 0, "columns, which are not read one after the other", "a file, not a pipe")
+    if magic[:1] != b"{" and magic:
+        raise fault(name, 1, "no recording", "*.trace.gz, or the text in it, which begins with a header")
+    return raw
 
 
 def _decode(path: str, first: int, data: bytes) -> str:

@@ -7,8 +7,9 @@ known from the `H` records. What is alive at the end has no lifetime.
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,14 +70,19 @@ class Stats:
 
 
 class _Span:
-    """A span's objects: for each place the event of its first allocation, how many, and their bytes."""
+    """A span's objects, each place's: the event of its first allocation, how many of those, and their bytes.
 
-    __slots__ = ("base", "objects", "size")
+    A tiny block is one place with several. Arrays, since a recording may have millions alive.
+    """
 
-    def __init__(self, base: int, size: int) -> None:
+    __slots__ = ("base", "born", "bytes", "count", "size")
+
+    def __init__(self, base: int, size: int, n: int) -> None:
         self.base = base
         self.size = size
-        self.objects: dict[int, list[int]] = {}
+        self.born = array("q", bytes(8 * n))
+        self.count = array("q", bytes(8 * n))
+        self.bytes = array("q", bytes(8 * n))
 
 
 class _Request:
@@ -152,12 +158,10 @@ class _Count:
                             found.unplaced += 1
                     else:
                         at = (v - span.base) // span.size
-                        object = span.objects.get(at)
-                        if object is None:
-                            span.objects[at] = [found.events, 1, request.size]
-                        else:
-                            object[1] += 1
-                            object[2] += request.size
+                        if not span.count[at]:
+                            span.born[at] = found.events
+                        span.count[at] += 1
+                        span.bytes[at] += request.size
                 elif kind == "T":
                     number, typ = parse_type(line, self.config.ptr_size)
                     self.noscan[str(number)] = typ.noscan
@@ -177,7 +181,11 @@ class _Count:
                         self._sample()
                     elif not kind or not kind.isprintable() or len(kind) > 2:
                         raise ValueError("expected a record of this format")
-            except (ValueError, IndexError) as broken:
+            except IndexError:
+                raise fault(
+                    found.path, self.line, f"{shorten(line)}: no object lies there", "an address in the span"
+                ) from None
+            except (ValueError, OverflowError) as broken:
                 raise fault(found.path, self.line, f"{shorten(line)}: {broken}") from None
             if found.events >= self.next_sample:
                 self.next_sample += self.every
@@ -210,7 +218,11 @@ class _Count:
             raise ValueError(f"there is no size class {number}")
         shift = self.config.page_shift
         size = self.classes.class_to_size[number] or n << shift
-        span = _Span(start, max(size, 1))
+        if number and n != self.classes.class_to_allocnpages[number]:
+            raise ValueError(
+                f"spans of class {number} have {self.classes.class_to_allocnpages[number]} pages"
+            )
+        span = _Span(start, max(size, 1), (n << shift) // size if number else 1)
         # Of a large object only the address is ever seen.
         for page in range(start >> shift, (start >> shift) + (n if number else 1)):
             self.pages[page] = span
@@ -223,13 +235,15 @@ class _Count:
             return
         found = self.found
         marks = [address(word) for word in words.split(",")]
-        dead = [at for at in span.objects if at >> 6 >= len(marks) or not marks[at >> 6] >> (at & 63) & 1]
-        for at in dead:
-            born, count, size = span.objects.pop(at)
+        for at, count in enumerate(span.count):
+            if not count or (at >> 6 < len(marks) and marks[at >> 6] >> (at & 63) & 1):
+                continue
+            size = span.bytes[at]
             found.frees += count
             found.freed_bytes += size
-            age = found.events - born
+            age = found.events - span.born[at]
             found.lifetimes.setdefault(max(age, 1).bit_length() - 1, Share()).add(count, size)
+            span.count[at] = span.bytes[at] = 0
 
     def result(self) -> Stats:
         """The sums."""
@@ -292,13 +306,17 @@ def document(found: Stats) -> dict[str, Any]:
     }
 
 
-def head(path: Path, n: int) -> Iterator[tuple[int, str]]:
-    """The first n records of a recording, with their line numbers; the header is not one of them."""
-    line = 0
+def head(path: Path, n: int) -> tuple[Header, list[tuple[int, str]]]:
+    """A recording's header and its first n records, with their line numbers. Opens it once."""
+    header: Header | None = None
+    first: list[tuple[int, str]] = []
     for piece in lines(path):
-        for text in piece:
-            line += 1
-            if line > n + 1:
-                return
-            if line > 1:
-                yield line, text
+        if header is None:
+            header = parse_header(str(path), piece[0])
+            piece = piece[1:]
+        first += enumerate(piece[: n - len(first)], start=2 + len(first))
+        if len(first) == n:
+            break
+    if header is None:
+        raise fault(str(path), 1, "an empty file", "a recording")
+    return header, first

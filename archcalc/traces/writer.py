@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from allocator.heap_bitmap import Type
 from allocator.mspan import IN_USE
 from allocator.runtime import Runtime
 from allocator.throw import Death
+from archcalc.traces import columnar
 from archcalc.traces.reader import FORMAT, VERSION
 
 BITMAP_BYTES = 4096  # of one span
@@ -84,8 +84,11 @@ class Recorder:
         record = {"during": during, "throw": words["throw"], "printed": words["printed"]}
         self.rt.emit(f"! {json.dumps(record)}")
 
-    def save(self, path: Path, died: bool, **about: Any) -> None:
-        """Writes the recording, whole or not at all. `about` goes into the header."""
+    def save(self, path: Path, died: bool, force: bool = True, **about: Any) -> None:
+        """Writes the recording in the form that its name asks for, whole or not at all.
+
+        `about` goes into the header. Raises UsageFault.
+        """
         self.flush()
         self._body.close()
         self._file.seek(0)
@@ -99,24 +102,15 @@ class Recorder:
             **about,
             "events": self.events,
         }
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        try:
-            with (
-                os.fdopen(handle, "wb") as raw,
-                gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as out,
-                gzip.GzipFile(fileobj=self._file, mode="rb") as body,
-            ):
-                out.write((json.dumps(header) + "\n").encode())
-                for typ, number in self.rt.type_ids.items():
-                    out.write((type_line(number, typ) + "\n").encode())
-                while piece := body.read(1 << 20):
-                    out.write(piece)
-                for line in self._end(died):
-                    out.write((line + "\n").encode())
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
+        columnar.write_as_named(path, json.dumps(header), self._lines(died), force)
+
+    def _lines(self, died: bool) -> Iterator[list[str]]:
+        """All behind the header, some lines at a time."""
+        yield [type_line(number, typ) for typ, number in self.rt.type_ids.items()]
+        with gzip.GzipFile(fileobj=self._file, mode="rb") as body:
+            while lines := [line.decode().removesuffix("\n") for line in body.readlines(1 << 20)]:
+                yield lines
+        yield list(self._end(died))
 
     def _end(self, died: bool) -> Iterator[str]:
         rt = self.rt

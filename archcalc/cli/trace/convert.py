@@ -20,7 +20,12 @@ from archcalc.traces import columnar
 def command(
     source: Trace,
     target: Annotated[
-        Any, typer.Argument(metavar="OUT", help="*.parquet for columns, else gzip'd text.", parser=Path)
+        Any,
+        typer.Argument(
+            metavar="OUT",
+            help="*.parquet for columns, *.gz for gzip'd text, else plain text.",
+            parser=Path,
+        ),
     ],
     force: Force = False,
 ) -> Listing:
@@ -30,10 +35,10 @@ def command(
     replayed several times as fast. Needs the extra: pip install 'archcalc[bulk]'.
     """
     output.check_writable(target, force)
-    if target.exists() and os.path.samefile(source, target):
+    if target.exists() and source.exists() and os.path.samefile(source, target):
         raise UsageFault(Fault("is the file to convert, too", "another name", file=str(target)))
     with session.progress(f"convert {source.name}") as progress:
-        count = columnar.convert(source, target, progress.update)
+        count = columnar.convert(source, target, progress.update, force)
     form = "columns" if columnar.is_columnar(target) else "text"
     columns = (
         Column("file", wrap=True), Column("form"), Column("lines", int), Column("size", Bytes, key="bytes"),

@@ -12,7 +12,7 @@ from archcalc.cli.trace.options import Trace
 from archcalc.quantities import parse_count
 from archcalc.results import Result
 from archcalc.tables import Block, Column, Prose, Table
-from archcalc.traces import columnar, stats
+from archcalc.traces import stats
 from archcalc.traces.reader import Header
 
 
@@ -47,5 +47,4 @@ def command(
     ] = None,
 ) -> Head:
     """Show the first records."""
-    header = columnar.header_of(trace)
-    return Head(trace, header, list(stats.head(trace, 10 if n is None else n)))
+    return Head(trace, *stats.head(trace, 10 if n is None else n))

@@ -12,7 +12,7 @@ from archcalc.cli.trace.options import Trace
 from archcalc.results import Result
 from archcalc.tables import Block, Column, Table
 from archcalc.traces import columnar
-from archcalc.traces.reader import Header, parse_header
+from archcalc.traces.reader import Header
 
 
 class Info(Result):
@@ -54,16 +54,10 @@ def _plain(value: Any) -> bool:
 def command(trace: Trace) -> Info:
     """Show a recording's header, its form and how many records of each kind it has."""
     form = "columns" if columnar.is_columnar(trace) else "text"
-    kinds: Counter[str] = Counter()
-    header = None
-    with session.progress(trace.name) as progress:
-        for piece in columnar.lines(trace):
-            if header is None:
-                header = parse_header(str(trace), piece[0])
-                progress.total = header.events
-                piece = piece[1:]
-            kinds.update(line.partition(" ")[0] for line in piece)
-            progress.update(kinds.total())
-    if header is None:
-        header = columnar.header_of(trace)
-    return Info(trace, form, header, kinds)
+    header, some_kinds = columnar.kinds(trace)
+    found: Counter[str] = Counter()
+    with session.progress(trace.name, header.events) as progress:
+        for kinds in some_kinds:
+            found.update(kinds)
+            progress.update(found.total())
+    return Info(trace, form, header, found)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import os
 import sys
 import tracemalloc
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from effort import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recordings import NAMES, TRACES, lines_of, write
+from recordings import NAMES, TRACES, lines_of, replayed, write
 
 from archcalc.errors import UsageFault
 from archcalc.traces import columnar
@@ -25,6 +28,10 @@ HEADER = lines_of("linux-386.mixed.stw")[0]
 
 def text_of(path: Path) -> bytes:
     return gzip.decompress(path.read_bytes())
+
+
+def flat(path: Path) -> list[str]:
+    return [line for piece in columnar.lines(path) for line in piece]
 
 
 def there_and_back(source: Path, folder: Path) -> bytes:
@@ -54,6 +61,45 @@ def test_ordinary_allocations_stand_in_columns(name: str, tmp_path: Path) -> Non
             assert row == {
                 "record": "m", "request": " ".join(request), "address": int(address, 16), "text": None,
             }  # fmt: skip
+
+
+def test_text_may_be_plain(tmp_path: Path) -> None:
+    text = text_of(TRACES / "linux-arm.stacks.conc.trace.gz")
+    (tmp_path / "x.trace").write_bytes(text)
+    assert there_and_back(tmp_path / "x.trace", tmp_path) == text
+    columnar.convert(tmp_path / "x.trace.parquet", tmp_path / "back.trace")
+    assert (tmp_path / "back.trace").read_bytes() == text
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+@pytest.mark.parametrize("form", ["gz", "parquet"])
+def test_a_pipe_is_written_to_and_stays_one(form: str, tmp_path: Path) -> None:
+    """As /dev/null must: nothing takes the place of what is no file."""
+    source = TRACES / "linux-arm.stacks.conc.trace.gz"
+    pipe = tmp_path / f"pipe.{form}"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as beside:
+        came = beside.submit(pipe.read_bytes)
+        columnar.convert(source, pipe)
+        (tmp_path / f"came.{form}").write_bytes(came.result(timeout=60))
+    assert pipe.is_fifo()
+    assert flat(tmp_path / f"came.{form}") == flat(source)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_is_read_once_from_its_beginning(tmp_path: Path) -> None:
+    source = TRACES / "linux-arm.stacks.conc.trace.gz"
+    columnar.convert(source, tmp_path / "x.parquet")
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit((tmp_path / "pipe").write_bytes, source.read_bytes())
+        columnar.convert(tmp_path / "pipe", tmp_path / "y.parquet")
+        assert (tmp_path / "y.parquet").read_bytes() == (tmp_path / "x.parquet").read_bytes()
+        beside.submit((tmp_path / "pipe").write_bytes, source.read_bytes())
+        assert replayed(tmp_path / "pipe").ok
+        beside.submit((tmp_path / "pipe").write_bytes, (tmp_path / "x.parquet").read_bytes())
+        with pytest.raises(TraceFault, match="a file, not a pipe"):
+            list(columnar.lines(tmp_path / "pipe"))
 
 
 ODD = [
@@ -139,6 +185,16 @@ def test_converting_takes_no_more_memory_for_more_lines(
 
     peak(20_000)
     assert peak(240_000) < 1.5 * peak(60_000)
+
+
+@pytest.mark.parametrize("form", ["trace.gz", "parquet"])
+def test_kinds_are_those_of_the_lines(form: str, tmp_path: Path) -> None:
+    lines = [*lines_of("linux-amd64.gcprog.stw")[1:], *ODD]
+    write(tmp_path / "x.trace.gz", [HEADER, *lines])
+    columnar.convert(tmp_path / "x.trace.gz", tmp_path / "x.parquet")
+    header, some = columnar.kinds(tmp_path / f"x.{form}")
+    assert header.platform == "linux/386"
+    assert sum(some, Counter()) == Counter(line.partition(" ")[0] for line in lines)
 
 
 # What is no columnar recording.

@@ -138,7 +138,7 @@ def test_lines_come_whole_whatever_the_pieces(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize(
     ("data", "line", "words"),
     [
-        (b"no gzip at all", 1, "no gzip file"),
+        (b"no gzip at all", 1, "no recording"),
         (gzip.compress(b"a\nb\nc"), 3, "a last line without its end"),
         (gzip.compress(b"a\nb\n")[:-1], 3, "cut short"),
         (gzip.compress(b"a\nb\n")[:-6] + b"\0\0\0\0\0\0", 3, "damaged .*CRC check failed"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from recordings import NAMES, TRACES, lines_of, write
 from allocator.heap_bitmap import Type
 from archcalc.boot import boot
 from archcalc.cli.replay import config_for
-from archcalc.traces import columnar
+from archcalc.traces import columnar, reader
 from archcalc.traces.reader import TraceFault
 from archcalc.traces.stats import Stats, document, head, stats
 from archcalc.traces.writer import Recorder
@@ -98,9 +99,48 @@ def test_what_cannot_be_counted_is_told_with_its_line(tmp_path: Path) -> None:
             counted(path)
 
 
+def test_what_no_span_can_have_is_told(tmp_path: Path) -> None:
+    """linux/386: a span of class 1 is one page of 1024 objects of 8 bytes; of class 44, three of 4864."""
+    header = lines_of("linux-386.mixed.stw")[0]
+    for lines, words in (
+        (["H 9999999999 1 10000000 0"], "spans of class 1 have 1 pages"),
+        (["H 3 44 10000000 0", "m 4800 - n 0 10005fff"], "no object lies there"),
+    ):
+        path = write(tmp_path / "x.trace.gz", [header, *lines])
+        with pytest.raises(TraceFault, match=rf"x\.trace\.gz:{len(lines) + 1}:1: .*{words}"):
+            counted(path)
+
+
+def test_memory_is_that_of_the_places_in_spans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recording without a collection, all of whose objects stay alive: bytes by place, none by object."""
+
+    monkeypatch.setattr(reader, "PIECE", 1 << 12)
+    pointer = Type.of_words("p", "p", 8)
+
+    def peak(n: int) -> int:
+        rt = boot("linux/amd64", record=True)
+        recorder = Recorder(rt)
+        for _ in range(n):
+            rt.malloc(8, pointer)
+        path = tmp_path / "x.trace.gz"
+        recorder.save(path, False, workload="test", gc="off", gomaxprocs=1)
+        tracemalloc.start()
+        try:
+            counted(path)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(1000)
+    assert (peak(60_000) - peak(20_000)) / 40_000 < 30  # born, count and bytes
+
+
 def test_head_has_the_first_records_with_their_lines() -> None:
-    found = list(head(TRACES / "linux-386.mixed.stw.trace.gz", 3))
+    header, found = head(TRACES / "linux-386.mixed.stw.trace.gz", 3)
+    assert header.platform == "linux/386"
     assert found == list(zip((2, 3, 4), lines_of("linux-386.mixed.stw")[1:4], strict=True))
-    assert len(list(head(TRACES / "linux-amd64.conflict.off.trace.gz", 10**6))) == len(
-        lines_of("linux-amd64.conflict.off")
-    ) - 1  # fmt: skip
+    _, found = head(TRACES / "windows-386.std.conc.trace.gz", 200_000)
+    assert found == list(enumerate(lines_of("windows-386.std.conc")[1:200_001], start=2))
+    _, found = head(TRACES / "linux-amd64.conflict.off.trace.gz", 10**6)
+    assert len(found) == len(lines_of("linux-amd64.conflict.off")) - 1
+    assert head(TRACES / "linux-amd64.conflict.off.trace.gz", 0)[1] == []

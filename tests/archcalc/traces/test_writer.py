@@ -12,6 +12,8 @@ from recordings import lines_of, replayed
 from allocator.heap_bitmap import Type
 from archcalc import figures, platforms
 from archcalc.boot import boot, config_of, system_of
+from archcalc.errors import UsageFault
+from archcalc.traces import columnar
 from archcalc.traces.reader import parse_header, parse_type
 from archcalc.traces.writer import Recorder, type_line
 from archcalc.workloads import WORKLOADS, boot_and_run
@@ -91,6 +93,23 @@ def test_a_failed_save_leaves_no_file(tmp_path: Path, monkeypatch: pytest.Monkey
         raise OSError("no space left")
 
     monkeypatch.setattr(recorder, "_end", fail)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(UsageFault, match=r"x\.trace\.gz: cannot write: no space left"):
         recorder.save(tmp_path / "x.trace.gz", False)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["x.trace.gz", "x.trace", "x.trace.parquet"])
+def test_the_name_tells_the_form(name: str, tmp_path: Path) -> None:
+    record("linux/386", "churn", tmp_path / "same.trace.gz")
+    record("linux/386", "churn", tmp_path / name)
+    start = {".gz": b"\x1f\x8b", ".trace": b'{"format": "archtrace"', ".parquet": b"PAR1"}
+    assert (tmp_path / name).read_bytes().startswith(start[Path(name).suffix])
+    same = columnar.header_of(tmp_path / "same.trace.gz")
+    assert columnar.header_of(tmp_path / name) == same
+    assert replayed(tmp_path / name).ok
+
+
+def test_a_recording_has_the_mode_that_the_umask_gives(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    record("linux/386", "tiny", tmp_path / "x.trace.gz")
+    assert (tmp_path / "x.trace.gz").stat().st_mode == (tmp_path / "plain").stat().st_mode
