@@ -73,22 +73,25 @@ class SpanAlloc(FixAlloc):
     def alloc(self) -> int:
         """A span record, as its place in the columns."""
         rt = self.rt
+        spans = rt.spans
         if self.free_list:
             self.inuse += self.size
             s = self.free_list.pop()
         else:
-            v = self.provide(len(rt.spans))
-            s = rt.spans.record(v)
+            v = self.provide(len(spans.base))
+            s = spans.record(v)
             self._take()
-        if rt.log is not None:
-            rt.log.append(f"Q span {rt.spans.self_addr[s]:x}")
+        log = rt.log
+        if log is not None:
+            log.append(f"Q span {spans.self_addr[s]:x}")
         return s
 
     def free(self, s: int) -> None:
         """Puts the record s back."""
         rt = self.rt
-        if rt.log is not None:
-            rt.log.append(f"X span {rt.spans.self_addr[s]:x}")
+        log = rt.log
+        if log is not None:
+            log.append(f"X span {rt.spans.self_addr[s]:x}")
         self.inuse -= self.size
         self.free_list.append(s)
 

@@ -92,7 +92,9 @@ NOTHING, WHOLE, HALF, PAIR = range(4)
 _NOTHING = Stamp(NOTHING)
 MAX_MASK = 1 << 27  # words that a GC program may describe; a type of 1 GB on 64-bit
 
-_NIBBLES = tuple(bytes((b & 15, b >> 4)) for b in range(256))
+# Of each byte its lower half, and its upper half.
+_LOWER = bytes(b & 15 for b in range(256))
+_UPPER = bytes(b >> 4 for b in range(256))
 # In the high half of a byte: a first word's two bits and the second's pointer bit. The
 # second word's scan bit is the checkmark, which is left as it was.
 HEAD_CLEAR = 0x13 << 2
@@ -122,11 +124,18 @@ def _repeat(mask: int, period: int, count: int) -> int:
 
 def _bytes_of(pointers: int, scan: int, words: int) -> bytes:
     """Bitmap bytes of `words` words, a multiple of four, from their pointer and scan bits."""
-    n = (words + 7) // 8
-    low = b"".join([_NIBBLES[b] for b in pointers.to_bytes(n, "little")])
-    high = b"".join([_NIBBLES[b] for b in scan.to_bytes(n, "little")])
-    both = int.from_bytes(low, "little") | int.from_bytes(high, "little") << 4
-    return both.to_bytes(2 * n, "little")[: words // 4]
+    n = words // 4
+    low, high = _spread(pointers, n), _spread(scan, n)
+    return (int.from_bytes(low, "little") | int.from_bytes(high, "little") << 4).to_bytes(n, "little")
+
+
+def _spread(bits: int, n: int) -> bytes:
+    """4 n bits, four to a byte."""
+    packed = bits.to_bytes((n + 1) // 2, "little")
+    spread = bytearray(2 * len(packed))
+    spread[0::2] = packed.translate(_LOWER)
+    spread[1::2] = packed.translate(_UPPER)
+    return bytes(spread[:n])
 
 
 def pointer_words(typ: Type, data_size: int, ptr_size: int) -> int:

@@ -203,7 +203,7 @@ class Malloc(Core):
                 v, size, fetched = self.spans.base[s], self.spans.elemsize[s], True
                 self.spans.bits[s] = LargeBits(typ, data_size, size)
             cache.local_scan += scan
-        if self.memory and needzero:
+        if needzero and self.memory.pages:
             self.memory.zero(v, size)
         if self.watched is not None:
             self.watched.allocated(v, None if noscan else typ, data_size)

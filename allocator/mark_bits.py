@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 class GcBitsArenas:
     """gcBitsArenas. An arena is its address; a list holds the one in use last."""
 
-    __slots__ = ("align", "capacity", "current", "free", "next", "next_free", "previous", "rt")
+    __slots__ = ("align", "capacity", "chunk", "current", "free", "next", "next_free", "previous", "rt")
 
     def __init__(self, rt: Core) -> None:
         self.rt = rt
         config = rt.config
-        self.capacity = config.gc_bits_chunk - config.gc_bits_header  # len(gcBits.bits)
+        self.chunk = config.gc_bits_chunk
+        self.capacity = self.chunk - config.gc_bits_header  # len(gcBits.bits)
         # bits[] starts after the header; the first index is raised until bits[free] is 8-aligned.
         self.align = -config.gc_bits_header % 8
         self.free: list[int] = []
@@ -38,18 +39,17 @@ class GcBitsArenas:
         need = (nelems + 63) // 64 * 8
         if not self.next or self.next_free + need > self.capacity:
             self._new_arena()
-        if self.next_free >= self.rt.config.gc_bits_chunk:
-            self.rt.printed.append(
-                f"runtime: gcBitsArenas.next.free= {self.next_free} {self.rt.config.gc_bits_chunk}"
-            )
+        at = self.next_free
+        if at >= self.chunk:
+            self.rt.printed.append(f"runtime: gcBitsArenas.next.free= {at} {self.chunk}")
             raise Throw("markBits overflow")
-        self.next_free += need
+        self.next_free = at + need
 
     def _new_arena(self) -> None:
         if self.free:
             arena = self.free.pop()
         else:
-            arena = self.rt.sys_alloc(self.rt.config.gc_bits_chunk, "gc_sys")
+            arena = self.rt.sys_alloc(self.chunk, "gc_sys")
             if not arena:
                 raise Throw("runtime: cannot allocate memory")
         self.next.append(arena)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from allocator.mspan import DEAD, FREE, IN_USE, NIL, STACK, PageTable, SpanList
+from allocator.sweep import EVERYTHING
 from allocator.throw import Throw
 
 if TYPE_CHECKING:
@@ -117,12 +118,12 @@ class MHeap:
 
     def alloc(self, npages: int, sizeclass: int, large: bool) -> int:
         """A span for objects of the class, 0 for one large object; NIL without memory (alloc)."""
-        rt = self.rt
         s = self._alloc_m(npages, sizeclass, large)
         if s >= 0:
-            if rt.log is not None:
-                rt.log.append(f"H {npages} {sizeclass} {rt.spans.base[s]:x} {rt.spans.needzero[s]}")
-            rt.spans.needzero[s] = 0
+            spans, log = self.rt.spans, self.rt.log
+            if log is not None:
+                log.append(f"H {npages} {sizeclass} {spans.base[s]:x} {spans.needzero[s]}")
+            spans.needzero[s] = 0
         return s
 
     def _alloc_m(self, npages: int, sizeclass: int, large: bool) -> int:
@@ -132,19 +133,22 @@ class MHeap:
         rt.flush_local_scan(rt.cache)
         s = self._alloc_span_locked(npages)
         if s >= 0:
-            spans, stats = rt.spans, rt.stats
-            spans.sweepgen[s] = self.sweepgen
-            rt.sweep_spans.push_swept(s)
+            spans = rt.spans
+            generation = self.sweepgen
+            spans.sweepgen[s] = generation
+            rt.sweep_spans.bufs[generation // 2 % 2].push(s)
             spans.state[s] = IN_USE
             spans.alloc_count[s] = 0
             spans.sizeclass[s] = sizeclass
             spans.elemsize[s] = rt.class_to_size[sizeclass] or npages << self.page_shift
             self.pages_in_use += npages
             if large:
+                stats = rt.stats
                 stats.heap_objects += 1
                 stats.heap_live += npages << self.page_shift
                 self._insert_busy(s, npages)
-        rt.gc.revise_if_marking()
+        if rt.gc.blacken:
+            rt.gc.revise_if_marking()
         return s
 
     def alloc_stack(self, npages: int) -> int:
@@ -190,23 +194,22 @@ class MHeap:
             rt.stats.heap_released -= spans.npreleased[s] << shift
             spans.npreleased[s] = 0
         page = (base - self.arena_start) >> shift
-        # Before the rest goes back: joining looks at the page in front of it.
+        pages = self.pages
         if npages == 1:
-            self.pages.set(page, s)
+            pages.set(page, s)
         else:
-            self.pages.set_range(page, npages, s)
+            pages.set_range(page, npages, s)
         if have > npages:
             t = rt.spanalloc.alloc()
             spans.init(t, base + (npages << shift), have - npages)
             spans.npages[s] = npages
-            self.pages.set(page + npages, t)
-            self.pages.set(page + have - 1, t)
+            page += npages
+            pages.set(page, t)
+            if have - npages > 1:
+                pages.set(page + have - npages - 1, t)
             spans.needzero[t] = spans.needzero[s]
-            # Neither may be joined with the other while the rest goes back.
-            spans.state[s] = STACK
-            spans.state[t] = STACK
-            self._free_span_locked(t, False, False, spans.unused_since[s])
-            spans.state[s] = FREE
+            spans.unused_since[t] = spans.unused_since[s] or rt.nanotime
+            self._put_free(t, page, have - npages, False)
         spans.unused_since[s] = 0
         if rt.watched is not None:
             rt.watched.used(s)
@@ -256,7 +259,7 @@ class MHeap:
         spans.sweepgen[s] = self.sweepgen
         spans.state[s] = IN_USE
         self.pages_in_use += ask >> shift
-        self._free_span_locked(s, False, True, 0)
+        self._free_span_locked(s, False)
         return True
 
     # Freeing.
@@ -264,13 +267,15 @@ class MHeap:
     def free_span(self, s: int, acct: int) -> None:
         """Gives an in-use span back; acct tells that a large object died (freeSpan)."""
         rt = self.rt
-        if rt.log is not None:
-            rt.log.append(f"D {rt.spans.base[s]:x} {rt.spans.npages[s]} {acct}")
+        log = rt.log
+        if log is not None:
+            log.append(f"D {rt.spans.base[s]:x} {rt.spans.npages[s]} {acct}")
         rt.flush_local_scan(rt.cache)
         if acct:
             rt.stats.heap_objects -= 1
-        rt.gc.revise_if_marking()
-        self._free_span_locked(s, True, True, 0)
+        if rt.gc.blacken:
+            rt.gc.revise_if_marking()
+        self._free_span_locked(s, True)
 
     def free_stack(self, s: int) -> None:
         """Gives a stack span back (freeStack)."""
@@ -280,9 +285,10 @@ class MHeap:
             rt.log.append(f"E {spans.base[s]:x} {spans.npages[s]}")
         spans.needzero[s] = 1
         rt.stats.stacks_inuse -= spans.npages[s] << self.page_shift
-        self._free_span_locked(s, True, True, 0)
+        self._free_span_locked(s, True)
 
-    def _free_span_locked(self, s: int, acct_inuse: bool, acct_idle: bool, unused_since: int) -> None:
+    def _free_span_locked(self, s: int, in_use: bool) -> None:
+        """Gives a run of pages back that counted as heap_inuse, if in_use says so (freeSpanLocked)."""
         rt = self.rt
         spans = rt.spans
         state = spans.state[s]
@@ -301,48 +307,58 @@ class MHeap:
         else:
             raise Throw("MHeap_FreeSpanLocked - invalid span state")
         shift = self.page_shift
-        if acct_inuse:
-            rt.stats.heap_inuse -= npages << shift
-        if acct_idle:
-            rt.stats.heap_idle += npages << shift
-        spans.state[s] = FREE
+        stats = rt.stats
+        if in_use:
+            stats.heap_inuse -= npages << shift
+        stats.heap_idle += npages << shift
         if spans.on_list[s] is not None:
             lst = self.busy_list(npages)
             lst.remove(s)
             if lst.first < 0 and npages < self.max_list:
                 self.busy_mask &= ~(1 << npages)
-        spans.unused_since[s] = unused_since or rt.nanotime
-        spans.npreleased[s] = 0
+        spans.unused_since[s] = rt.nanotime
+        self._put_free(s, (spans.base[s] - self.arena_start) >> shift, npages, True)
 
+    def _put_free(self, s: int, page: int, npages: int, join_left: bool) -> None:
+        """Puts npages from `page` on, whose record is s, among the free ones, joined with free neighbours.
+
+        What is cut off from a run (join_left False) stays apart from the part in front of it.
+        """
+        spans = self.rt.spans
+        state = spans.state
         pages = self.pages
-        page = (spans.base[s] - self.arena_start) >> shift
-        if page > 0:
+        state[s] = FREE
+        released = 0
+        if join_left and page > 0:
             t = pages.get(page - 1)
-            if t >= 0 and spans.state[t] == FREE:
+            if t >= 0 and state[t] == FREE:
                 spans.base[s] = spans.base[t]
-                npages += spans.npages[t]
-                spans.npreleased[s] = spans.npreleased[t]
+                length = spans.npages[t]
+                npages += length
+                released = spans.npreleased[t]
                 spans.needzero[s] |= spans.needzero[t]
-                page -= spans.npages[t]
+                page -= length
                 pages.set(page, s)
-                self._absorb(t)
+                self._absorb(t, length)
         if page + npages < self.spans_len:
             t = pages.get(page + npages)
-            if t >= 0 and spans.state[t] == FREE:
-                npages += spans.npages[t]
-                spans.npreleased[s] += spans.npreleased[t]
+            if t >= 0 and state[t] == FREE:
+                length = spans.npages[t]
+                npages += length
+                released += spans.npreleased[t]
                 spans.needzero[s] |= spans.needzero[t]
                 pages.set(page + npages - 1, s)
-                self._absorb(t)
+                self._absorb(t, length)
+        spans.npreleased[s] = released
         spans.npages[s] = npages
         self._insert_free(s, npages)
 
-    def _absorb(self, t: int) -> None:
+    def _absorb(self, t: int, npages: int) -> None:
         """Ends a free span whose pages another one has taken over."""
-        spans = self.rt.spans
-        self._remove_free(t, spans.npages[t])
-        spans.state[t] = DEAD
-        self.rt.spanalloc.free(t)
+        rt = self.rt
+        self._remove_free(t, npages)
+        rt.spans.state[t] = DEAD
+        rt.spanalloc.free(t)
 
     # Reclaiming, before the heap may grow while there are spans to sweep.
 
@@ -364,11 +380,7 @@ class MHeap:
             reclaimed += self._reclaim_list(self.busy[i], npages - reclaimed)
             if reclaimed >= npages:
                 return
-        while reclaimed < npages:
-            n = self.rt.sweeper.sweepone()
-            if n < 0:
-                return
-            reclaimed += n
+        self.rt.sweeper.sweep_on(EVERYTHING, npages - reclaimed)
 
     def _reclaim_list(self, lst: SpanList, npages: int) -> int:
         """Sweeps large objects of one list; swept ones stand at its end (reclaimList)."""

@@ -52,47 +52,51 @@ class SpanList:
     def insert(self, s: int) -> None:
         """Puts s at the front."""
         spans = self.spans
-        if spans.on_list[s] is not None:
+        on_list = spans.on_list
+        if on_list[s] is not None:
             self._refuse("runtime: failed MSpanList_Insert", "MSpanList_Insert", s)
         first = self.first
-        spans.next[s] = first
         if first >= 0:
             spans.prev[first] = s
         else:
             self.last = s
+        spans.next[s] = first
         self.first = s
-        spans.on_list[s] = self
+        on_list[s] = self
 
     def insert_back(self, s: int) -> None:
         """Puts s at the end."""
         spans = self.spans
-        if spans.on_list[s] is not None:
+        on_list = spans.on_list
+        if on_list[s] is not None:
             self._refuse("failed MSpanList_InsertBack", "MSpanList_InsertBack", s)
         last = self.last
-        spans.prev[s] = last
         if last >= 0:
             spans.next[last] = s
         else:
             self.first = s
+        spans.prev[s] = last
         self.last = s
-        spans.on_list[s] = self
+        on_list[s] = self
 
     def remove(self, s: int) -> None:
         """Takes s off this list."""
         spans = self.spans
-        if spans.on_list[s] is not self:
+        on_list = spans.on_list
+        if on_list[s] is not self:
             self._refuse("runtime: failed MSpanList_Remove", "MSpanList_Remove", s)
-        after, before = spans.next[s], spans.prev[s]
+        nexts, prevs = spans.next, spans.prev
+        after, before = nexts[s], prevs[s]
         if self.first == s:
             self.first = after
         else:
-            spans.next[before] = after
+            nexts[before] = after
         if self.last == s:
             self.last = before
         else:
-            spans.prev[after] = before
-        spans.next[s] = spans.prev[s] = NIL
-        spans.on_list[s] = None
+            prevs[after] = before
+        nexts[s] = prevs[s] = NIL
+        on_list[s] = None
 
 
 class Spans:

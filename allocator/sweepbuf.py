@@ -11,27 +11,29 @@ if TYPE_CHECKING:
 class SweepBuf:
     """One stack. Its blocks are never given back, so only a stack deeper than ever before asks for memory."""
 
-    __slots__ = ("blocks", "rt", "spans", "spine_cap")
+    __slots__ = ("blocks", "entries", "rt", "spans", "spine_cap")
 
     def __init__(self, rt: Core) -> None:
         self.rt = rt
+        self.entries = rt.config.sweep_block_entries  # spans that a block holds
         self.spans: list[int] = []
         self.blocks = 0
         self.spine_cap = 0
 
     def push(self, s: int) -> None:
         """Puts a span on top, adding a block or growing the spine when needed."""
-        self.provide(len(self.spans))
-        self.spans.append(s)
+        spans = self.spans
+        if len(spans) >= self.blocks * self.entries:
+            self.provide(len(spans))
+        spans.append(s)
 
     def provide(self, depth: int) -> None:
         """Sees to a place on top of a stack that deep."""
-        config = self.rt.config
-        if depth >= self.blocks * config.sweep_block_entries:
+        if depth >= self.blocks * self.entries:
             if self.blocks == self.spine_cap:
-                self.spine_cap = self.spine_cap * 2 or config.sweep_buf_init_spine_cap
+                self.spine_cap = self.spine_cap * 2 or self.rt.config.sweep_buf_init_spine_cap
                 self._persistent(self.spine_cap)
-            self._persistent(config.sweep_block_entries)
+            self._persistent(self.entries)
             self.blocks += 1
 
     def _persistent(self, pointers: int) -> None:

@@ -307,7 +307,7 @@ BUGS = (
         "commit 9ba551bb87: the length of the table of spans was mistaken, so that free spans were not "
         "joined with those behind them",
         mheap.MHeap,
-        "_free_span_locked",
+        "_put_free",
         (("page + npages < self.spans_len", "page + npages < 1"),),
         audited("linux/amd64", "mixed", "stacks"),
         "audit coalescing",
@@ -316,11 +316,11 @@ BUGS = (
         "needzero-lost",
         "the flag of commit 86e3cb8da5, forgotten when a used span is joined with a fresh one",
         mheap.MHeap,
-        "_free_span_locked",
+        "_put_free",
         (
             (
-                "spans.npreleased[s] = spans.npreleased[t]\nspans.needzero[s] |= spans.needzero[t]",
-                "spans.npreleased[s] = spans.npreleased[t]\n",
+                "released = spans.npreleased[t]\nspans.needzero[s] |= spans.needzero[t]",
+                "released = spans.npreleased[t]\n",
             ),
         ),
         driven("linux/amd64", grow_behind_used, record=True),
@@ -330,8 +330,8 @@ BUGS = (
         "released-pages-lost",
         "mspan.npreleased, dropped when a free span takes over its neighbour behind",
         mheap.MHeap,
-        "_free_span_locked",
-        (("spans.npreleased[s] += spans.npreleased[t]", "spans.npreleased[s] += 0"),),
+        "_put_free",
+        (("released += spans.npreleased[t]", "released += 0"),),
         audited("linux/amd64", "large", "churn"),
         "audit released",
     ),
@@ -340,11 +340,11 @@ BUGS = (
         "commit d57056ba26, #9880: stack spans became free while others took them for in use; here a free "
         "span takes over a stack span",
         mheap.MHeap,
-        "_free_span_locked",
+        "_put_free",
         (
             (
-                "t = pages.get(page - 1)\nif t >= 0 and spans.state[t] == FREE:",
-                "t = pages.get(page - 1)\nif t >= 0 and spans.state[t] in (FREE, STACK):",
+                "t = pages.get(page - 1)\nif t >= 0 and state[t] == FREE:",
+                "t = pages.get(page - 1)\nif t >= 0 and state[t] in (FREE, STACK):",
             ),
         ),
         audited("linux/amd64", "stacks"),
@@ -406,8 +406,8 @@ BUGS = (
         "sweep",
         (
             (
-                "cache.local_nsmallfree[sizeclass] += freed",
-                "cache.local_nsmallfree[sizeclass] += nelems - nalloc",
+                "rt.cache.local_nsmallfree[sizeclass] += freed",
+                "rt.cache.local_nsmallfree[sizeclass] += nelems - nalloc",
             ),
         ),
         driven("linux/amd64", tables_of_tails),
@@ -461,7 +461,7 @@ BUGS = (
         Malloc,
         "mallocgc",
         (("if size < cache.tiny_offset or not cache.tiny:", "if size < cache.tiny_offset and cache.tiny:"),),
-        replayed("linux-ppc64le.tiny.off"),
+        replayed("linux-amd64.gcprog.stw"),
         "replay m",
     ),
     Bug(
