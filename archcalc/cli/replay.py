@@ -194,7 +194,6 @@ class Replays(Judged):
             yield Prose(f"differences by record: {counts}")
 
 
-
 def _value(key: str, value: Any) -> str:
     if key in ("base", "limit", "self") or key.startswith(("arena", "bitmap")):
         return f"{value:#x}"
@@ -203,7 +202,8 @@ def _value(key: str, value: Any) -> str:
 
 def command(
     traces: Annotated[
-        list[Any], typer.Argument(
+        list[Any],
+        typer.Argument(
             metavar="TRACE...", help="Recordings, *.trace.gz or *.trace.parquet, or folders.", parser=Path
         ),
     ],

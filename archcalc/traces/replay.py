@@ -21,14 +21,16 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from allocator.config import Config
 from allocator.fixalloc import FixAlloc
-from allocator.heap_bitmap import WHOLE, BadType, Stamp, Type, press
+from allocator.gc import MARK_TERMINATION
+from allocator.heap_bitmap import HALF, NOTHING, PAIR, WHOLE, BadType, Stamp, Type, press
 from allocator.mallocinit import mallocinit
-from allocator.mcache import CachedSpan, MCache
+from allocator.mcache import MCache
 from allocator.mspan import IN_USE
 from allocator.osmem.recorded import Alloc, Recorded, RecordedMismatch, parse_answer
 from allocator.osmem.system import System
@@ -48,7 +50,7 @@ from archcalc.traces.reader import (
     parse_type,
     shorten,
 )
-from archcalc.traces.writer import span_line
+from archcalc.traces.writer import span_lines
 
 OWN = frozenset("MOUVqQXHKDELb")  # reproduced by the machine, logged in the recording's own words
 BEFORE_BOOT = frozenset("TI")
@@ -87,6 +89,22 @@ SHAPES = {
     "!": "! json",
     "Z": "Z json",
     "Zb": "Zb base hex",
+}
+# How an allocation is carried out: first those that take the next object of a cached span, by what they
+# leave in its heap bitmap; then those of the tiny allocator; then what takes the long way, mallocgc.
+NO_POINTERS, STAMP, SHARED_STAMP, NO_STAMP, TINY_NEW, TINY_FIT, EMPTY, LONG = range(8)
+STAMP_OF = {NOTHING: NO_STAMP, WHOLE: STAMP, HALF: SHARED_STAMP, PAIR: SHARED_STAMP}
+MAX_LEARNED = 1 << 18
+# What an event can end with other than well.
+WRONG = (BadRequest, BadType, RecordedMismatch, Death, ValueError, IndexError)
+# The flags of an m record, by whether the object has no pointers: needzero, and what mallocgc adds itself.
+FLAGS = {
+    noscan: {
+        (noscan * "n" + needzero * "z" + own or "."): (needzero, own)
+        for needzero in (False, True)
+        for own in ("", "h", "t", "th", "ct")
+    }
+    for noscan in (False, True)
 }
 _RATIO = re.compile(r"0x[01]\.[0-9a-f]{1,13}p[+-][0-9]{1,3}")
 _WORDS = re.compile(r"(?:0|[1-9a-f][0-9a-f]{0,15})(?:,(?:0|[1-9a-f][0-9a-f]{0,15}))*")
@@ -216,23 +234,31 @@ class ReplayedRuntime(Runtime):
         return super().persistent_alloc(size, align, stat)
 
 
-class Act:
-    """An allocation that can take the short way: which cached span, and what it leaves in the bitmap.
+class Request:
+    """The fields of an m record but the address, understood, and how such an allocation goes.
 
-    `how`: 0 no pointers, 1 with pointers, 2 a new tiny block, 3 into the open tiny block.
+    `flags` are those that mallocgc itself finds (`t`, `c`, `h`), `scan` is in bytes. `cached` is the place in
+    the mcache that the object comes from, `mark` what it leaves in the bitmap there, if anything.
     """
 
-    __slots__ = ("cache", "cached", "how", "mark", "scan", "size")
+    __slots__ = ("cache", "cached", "flags", "how", "mark", "needzero", "scan", "size", "typ")
 
-    def __init__(
-        self, how: int, cache: MCache, cached: CachedSpan, size: int, mark: Stamp, scan: int
-    ) -> None:
-        self.how = how
-        self.cache = cache
-        self.cached = cached
+    def __init__(self, size: int, typ: Type | None, needzero: bool, flags: str, cache: MCache) -> None:
         self.size = size
-        self.mark = mark
-        self.scan = scan
+        self.typ = typ
+        self.needzero = needzero
+        self.flags = flags
+        self.cache = cache
+        self.how = LONG
+        self.cached = cache.alloc[0]
+        self.mark = _NO_STAMP
+        self.scan = 0
+
+    @property
+    def asked(self) -> str:
+        """The flags that say what was asked for."""
+        noscan = self.typ is None or self.typ.noscan
+        return ("n" if noscan else "") + ("z" if self.needzero else "")
 
 
 class Replayer:
@@ -256,11 +282,14 @@ class Replayer:
         self.pending_at: list[int] = []  # the lines that they stand in
         self.answers_at: dict[int, int] = {}  # the lines of the OS's answers that wait, by id
         self.types: dict[int, Type] = {}
-        self.acts: dict[str, Act] = {}
+        self.learned: dict[str, Request] = {}  # by an m record without its address
+        self.requests: dict[str, Request] = {}  # the same while there can be allocations, and else nothing
+        self.allocating = False
         self.specials: dict[str, tuple[FixAlloc, set[int]]] = {}  # short ways too, by an f record's start
         self.booted = False
         self.died: Death | None = None
         self.ended = False
+        self.spans_found: list[str] | None = None  # the Zs records that there should be, when it is over
         self.span_rows = 0
         self.bitmap_rows: Iterator[int] | None = None
         self.default_align = ""
@@ -270,7 +299,12 @@ class Replayer:
             "specialfinalizer": set(),
             "specialprofile": set(),
         }
-        self.recent: deque[str] = deque(maxlen=KEPT)
+        # The lines being fed, the number of the first, and the last of those before.
+        self.lines: list[str] = []
+        self.first = 1
+        self.before: list[str] = []
+        self.running = False  # between boot and the end
+        self.last_line = 0  # the last that can be an event, by the header
         self.handlers: dict[str, Callable[[str, list[str]], None]] = {
             "T": self._type, "R": self._reserve, "Y": self._alloc, "F": self._failure, "I": self._init,
             "m": self._malloc, "s": self._stack_alloc, "S": self._stack_free, "p": self._persistent,
@@ -327,85 +361,101 @@ class Replayer:
 
     def _feed(self, lines: list[str]) -> None:
         """Carries out lines of the file, in the short way where nothing unusual happens."""
-        acts = self.acts
+        requests = self.requests
         specials = self.specials
-        pending = self.pending
+        pending, pending_at = self.pending, self.pending_at
         rt = self.rt
         spans = rt.spans
         word_shift = rt.word_shift
         first = self.line + 1
+        self.before = [*self.before, *self.lines][-KEPT:]
+        self.lines, self.first = lines, first
+        if self.ended:
+            self._feed_end(0)
+            return
         at = -1
-        last: Act | None = None  # the latest that went the short way
+        last: Request | None = None  # the latest that went the short way
         for at, line in enumerate(lines):
             key, _, ret = line.rpartition(" ")
-            act = acts.get(key)
-            if act is not None and not pending:
-                how = act.how
-                if how < 2:
-                    cached = act.cached
-                    v = cached.next
-                    if v == cached.end and cached.span >= 0:
-                        # Where the span was swept there may be more free objects further on.
-                        cached.sync(spans)
-                        cached.next_run(spans)
-                        v = cached.next
-                    if v != cached.end and f"{v:x}" == ret:
-                        cached.next = v + cached.size
-                        bits = cached.bits
-                        if how:
-                            mark = act.mark
-                            if mark.how:
-                                if bits is None:
-                                    bits = rt.open_bits(cached)
-                                word = (v - cached.base) >> word_shift
-                                if mark.how == WHOLE:
-                                    word >>= 2
-                                    body = mark.body
-                                    bits[word : word + len(body)] = body
-                                else:
-                                    press(bits, word, mark)
-                            act.cache.local_scan += act.scan
-                        elif bits is not None:
-                            word = (v - cached.base) >> word_shift
-                            bits[word >> 2] &= ~(0x11 << (word & 3))
-                        last = act
-                        continue
-                else:
-                    cache = act.cache
-                    size = act.size
-                    off = cache.tiny_offset
-                    if size & 7 == 0:
-                        off = (off + 7) & -8
-                    elif size & 3 == 0:
-                        off = (off + 3) & -4
-                    elif size & 1 == 0:
-                        off = (off + 1) & -2
-                    tiny = cache.tiny
-                    if off + size <= 16 and tiny:
-                        if how == 3 and f"{tiny + off:x}" == ret:
-                            cache.tiny_offset = off + size
-                            cache.local_tinyallocs += 1
-                            last = act
-                            continue
-                    elif how == 2:
-                        cached = act.cached
+            request = requests.get(key)
+            if request is None and line[:2] == "m ":
+                request = self._learn(key)
+            if request is not None:
+                if not pending:
+                    how = request.how
+                    if how < TINY_NEW:
+                        cached = request.cached
                         v = cached.next
                         if v == cached.end and cached.span >= 0:
+                            # Where the span was swept there may be more free objects further on.
                             cached.sync(spans)
                             cached.next_run(spans)
                             v = cached.next
                         if v != cached.end and f"{v:x}" == ret:
                             cached.next = v + cached.size
                             bits = cached.bits
-                            if bits is not None:
-                                word = (v - cached.base) >> word_shift
-                                bits[word >> 2] &= ~(0x11 << (word & 3))
-                            if size < cache.tiny_offset or not tiny:
-                                cache.tiny = v
-                                cache.tiny_offset = size
-                            last = act
+                            if how == STAMP:
+                                if bits is None:
+                                    bits = rt.open_bits(cached)
+                                i = (v - cached.base) >> word_shift >> 2
+                                body = request.mark.body
+                                bits[i : i + len(body)] = body
+                                request.cache.local_scan += request.scan
+                            elif not how:
+                                if bits is not None:
+                                    word = (v - cached.base) >> word_shift
+                                    bits[word >> 2] &= ~(0x11 << (word & 3))
+                            else:
+                                if how == SHARED_STAMP:
+                                    if bits is None:
+                                        bits = rt.open_bits(cached)
+                                    press(bits, (v - cached.base) >> word_shift, request.mark)
+                                request.cache.local_scan += request.scan
+                            last = request
                             continue
-            elif key in specials and not pending:
+                    elif how < EMPTY:
+                        cache = request.cache
+                        size = request.size
+                        off = cache.tiny_offset
+                        if size & 7 == 0:
+                            off = (off + 7) & -8
+                        elif size & 3 == 0:
+                            off = (off + 3) & -4
+                        elif size & 1 == 0:
+                            off = (off + 1) & -2
+                        tiny = cache.tiny
+                        if off + size <= 16 and tiny:
+                            if how == TINY_FIT and f"{tiny + off:x}" == ret:
+                                cache.tiny_offset = off + size
+                                cache.local_tinyallocs += 1
+                                last = request
+                                continue
+                        elif how == TINY_NEW:
+                            cached = request.cached
+                            v = cached.next
+                            if v == cached.end and cached.span >= 0:
+                                cached.sync(spans)
+                                cached.next_run(spans)
+                                v = cached.next
+                            if v != cached.end and f"{v:x}" == ret:
+                                cached.next = v + cached.size
+                                bits = cached.bits
+                                if bits is not None:
+                                    word = (v - cached.base) >> word_shift
+                                    bits[word >> 2] &= ~(0x11 << (word & 3))
+                                if size < cache.tiny_offset or not tiny:
+                                    cache.tiny = v
+                                    cache.tiny_offset = size
+                                last = request
+                                continue
+                    elif how == EMPTY and self.zerobase_known and f"{rt.zerobase:x}" == ret:
+                        last = request
+                        continue
+                self.line = first + at
+                last = None  # mallocgc notes which P runs
+                self._allocate(request, line, ret)
+                continue
+            if key in specials and not pending:
                 # A profile record or a finalizer's, in the chunk that fixalloc is cutting up.
                 source, live = specials[key]
                 v = source.chunk
@@ -416,17 +466,55 @@ class Replayer:
                     live.add(v)
                     continue
             self.line = first + at
+            letter = line[:1]
+            if letter in OWN:
+                if self.running and letter != "q" and len(pending) < MAX_PENDING:
+                    if letter == "b":
+                        try:
+                            self._marks(line)
+                        except ValueError as broken:
+                            raise self._broken(line, broken) from None
+                    pending.append(line)
+                    pending_at.append(self.line)
+                else:
+                    self._own(line)
+                continue
             if last is not None:
                 # The P that allocated last is the one that runs.
                 rt.cache = last.cache
                 last = None
-            if line[:1] in OWN:
-                self._own(line)
-            else:
-                self._event(line)
+            self._event(line)
+            requests = self.requests
+            if self.ended:
+                self._feed_end(at + 1)
+                return
         self.line = first + at
         if last is not None:
             rt.cache = last.cache
+
+    def _feed_end(self, at: int) -> None:
+        """Carries out the lines being fed from there on, which stand behind the end state."""
+        lines = self.lines
+        while at < len(lines):
+            self.line = self.first + at
+            if self.bitmap_rows is None and not self.died:
+                # Spans that are as the machine has them need no more than that.
+                rest = zip(lines[at:], self._span_lines()[self.span_rows :], strict=False)
+                same = 0
+                for line, found in rest:
+                    if line != found:
+                        break
+                    same += 1
+                if same:
+                    self.span_rows += same
+                    at += same
+                    self.line += same - 1
+                    continue
+            if lines[at][:1] in OWN:
+                self._own(lines[at])
+            else:
+                self._event(lines[at])
+            at += 1
 
     @property
     def event(self) -> int:
@@ -446,8 +534,7 @@ class Replayer:
             elif kind == "b":
                 self._marks(line)
         except (ValueError, IndexError) as broken:
-            raise fault(self.name, self.line, f"{shorten(line)}: {broken}") from None
-        self.recent.append(line)
+            raise self._broken(line, broken) from None
         self.pending.append(line)
         self.pending_at.append(self.line)
         if len(self.pending) > MAX_PENDING:
@@ -455,39 +542,50 @@ class Replayer:
                 self.name, self.line, f"{MAX_PENDING} events without one that causes them", "a recording"
             )
 
+    def _broken(self, line: str, why: Exception) -> TraceFault:
+        return fault(self.name, self.line, f"{shorten(line)}: {why}")
+
     def _event(self, line: str) -> None:
+        """A record of any other kind, the careful way."""
         parts = line.split(" ")
-        handler = self.handlers.get(parts[0])
+        kind = parts[0]
+        handler = self.handlers.get(kind)
         if handler is None:
             raise fault(self.name, self.line, shorten(line), "a record of this format")
-        self.recent.append(line)
-        if parts[0] not in ANYWHERE:
-            if parts[0] in BEFORE_BOOT and self.booted:
-                raise fault(self.name, self.line, shorten(line), "this only before the first event")
-            if parts[0] not in BEFORE_BOOT and not self.booted:
-                raise fault(self.name, self.line, shorten(line), "the arena (I) before this")
-            if self.ended or self.died:
-                raise fault(self.name, self.line, shorten(line), "the end state, since the run is over")
-            if self.event > self.header.events:
-                raise self._miscounted(self.event)
+        if kind not in ANYWHERE and (not self.running or self.line > self.last_line or kind in BEFORE_BOOT):
+            self._check_place(kind, line)
         try:
             handler(line, parts)
-        except (BadRequest, BadType) as broken:
-            raise fault(self.name, self.line, f"{shorten(line)}: {broken}", "what a program can do") from None
-        except RecordedMismatch as wrong:
+        except WRONG as wrong:
+            self._went_wrong(kind, line, wrong)
+
+    def _check_place(self, kind: str, line: str) -> None:
+        """TraceFault where an event of that kind cannot stand here."""
+        if kind in BEFORE_BOOT and self.booted:
+            raise fault(self.name, self.line, shorten(line), "this only before the first event")
+        if kind not in BEFORE_BOOT and not self.booted:
+            raise fault(self.name, self.line, shorten(line), "the arena (I) before this")
+        if self.ended or self.died:
+            raise fault(self.name, self.line, shorten(line), "the end state, since the run is over")
+        if self.event > self.header.events:
+            raise self._miscounted(self.event)
+
+    def _went_wrong(self, kind: str, line: str, wrong: Exception) -> None:
+        """An event could not be carried out: a difference, or a fault of the file."""
+        if isinstance(wrong, BadRequest | BadType):
+            raise fault(self.name, self.line, f"{shorten(line)}: {wrong}", "what a program can do") from None
+        if isinstance(wrong, RecordedMismatch):
             self._parted()
-            self._answer_differs(parts[0], wrong)
+            self._answer_differs(kind, wrong)
             self.system.queue.clear()
             self._skip()
-        except Death as death:
+        elif isinstance(wrong, Death):
             self._parted()
-            words = self.rt.last_words(death)
-            self._differs(parts[0], shorten(line), f"the runtime died: {words['throw']} {words['printed']}")
+            words = self.rt.last_words(wrong)
+            self._differs(kind, shorten(line), f"the runtime died: {words['throw']} {words['printed']}")
             raise Stop from None
-        except (ValueError, IndexError) as broken:
-            raise fault(
-                self.name, self.line, f"{shorten(line)}: {broken}", SHAPES.get(parts[0], "")
-            ) from None
+        else:
+            raise fault(self.name, self.line, f"{shorten(line)}: {wrong}", SHAPES.get(kind, "")) from None
 
     def _parted(self) -> None:
         """An event came to a bad end: if what it did before that differs already, that is what to tell."""
@@ -534,10 +632,15 @@ class Replayer:
                 found,
                 rt.spans.describe(span) if span is not None and span >= 0 else None,
                 self._arena() if self.booted else None,
-                tuple(self.recent),
+                self._around(),
             )
         if not self.keep_going:
             raise Stop
+
+    def _around(self) -> tuple[str, ...]:
+        """The line at hand and those before it."""
+        end = self.line - self.first + 1
+        return tuple([*self.before, *self.lines[max(end - KEPT, 0) : end]][-KEPT:])
 
     def _arena(self) -> dict[str, Any]:
         heap = self.rt.heap
@@ -608,10 +711,17 @@ class Replayer:
             )
         self.types[number] = typ
 
+    def _allow(self, allocating: bool) -> None:
+        """Whether there can be allocations from now on: where not, none takes the short way."""
+        self.allocating = allocating
+        self.requests = self.learned if allocating else {}
+
     def _init(self, line: str, parts: list[str]) -> None:
         rt = self.rt
         rt.boot()
-        self.booted = True
+        self.booted = self.running = True
+        self.last_line = 1 + len(self.types) + self.header.events
+        self._allow(True)
         h = rt.heap
         self._same(
             "I",
@@ -663,37 +773,83 @@ class Replayer:
         return decimal(size), typ, "z" in flags, self._cache(cache).id
 
     def _malloc(self, line: str, parts: list[str]) -> None:
-        _, _, _, flags, _, ret = parts
+        """An m record whose fields are not understood, or the first without a size."""
+        _, _, _, _, _, ret = parts
         size, typ, needzero, p = self._request(parts)
         rt = self.rt
-        address(ret)
+        v = address(ret)
         if size == 0 and not self.zerobase_known:
             # The address of zerobase is the program's; the first one tells it.
-            rt.zerobase = address(ret)
+            rt.zerobase = v
             self.zerobase_known = True
         v = rt.mallocgc(size, typ, needzero, p)
-        noscan = typ is None or typ.noscan
-        found_flags = ("n" if noscan else "") + ("z" if needzero else "") + (rt.last_flags if size else "")
-        found = f"{parts[0]} {parts[1]} {parts[2]} {found_flags or '.'} {parts[4]} {v:x}"
         self._settle()
-        self._same("m", line, found, v)
-        if size:
-            self._learn(line, flags, size, typ, noscan, rt.caches[p])
+        self._compare(line, size, typ, needzero, v)
 
-    def _learn(self, line: str, flags: str, size: int, typ: Type | None, noscan: bool, cache: MCache) -> None:
-        """Remembers how allocations with this record's fields go, so that the next takes the short way."""
-        rt = self.rt
-        if "h" in flags or size > rt.config.max_small_size or rt.config.tiny_size != 16:
+    def _allocate(self, request: Request, line: str, ret: str) -> None:
+        """An allocation that takes the long way, mallocgc."""
+        if request.how == EMPTY or self.line > self.last_line:
+            self._event(line)
             return
-        key = line.rpartition(" ")[0]
-        if noscan:
-            tiny = size < rt.config.tiny_size
-            cached = cache.alloc[rt.config.tiny_size_class if tiny else rt.class_of[size]]
-            how = (3 if "c" in flags else 2) if tiny else 0
-            self.acts[key] = Act(how, cache, cached, size, _NO_STAMP, 0)
-        elif typ is not None:
-            plan = rt.plan(typ, size)
-            self.acts[key] = Act(1, cache, cache.alloc[plan.sizeclass], size, plan.stamp, plan.scan)
+        try:
+            address(ret)
+            rt = self.rt
+            v = rt.mallocgc(request.size, request.typ, request.needzero, request.cache.id)
+            self._settle()
+            if f"{v:x}" != ret or rt.last_flags != request.flags:
+                self._compare(line, request.size, request.typ, request.needzero, v)
+        except WRONG as wrong:
+            self._went_wrong("m", line, wrong)
+
+    def _compare(self, line: str, size: int, typ: Type | None, needzero: bool, v: int) -> None:
+        """Compares an m record with what mallocgc gave."""
+        _, size_text, number, _, cache, _ = line.split(" ")
+        noscan = typ is None or typ.noscan
+        flags = ("n" if noscan else "") + ("z" if needzero else "") + (self.rt.last_flags if size else "")
+        self._same("m", line, f"m {size_text} {number} {flags or '.'} {cache} {v:x}", v)
+
+    def _learn(self, key: str) -> Request | None:
+        """How allocations with these fields go; None where the fields are not as they should be."""
+        rt = self.rt
+        try:
+            _, words, number, flags, place = key.split(" ")
+            size, p = decimal(words), decimal(place)
+            typ = None if number == "-" else self.types[decimal(number)]
+            cache = rt.caches[p]
+            noscan = typ is None or typ.noscan
+            needzero, own = FLAGS[noscan][flags]
+        except (ValueError, LookupError):
+            return None
+        if not self.allocating:
+            return None
+        request = Request(size, typ, needzero, own, cache)
+        config = rt.config
+        if size == 0:
+            request.how = EMPTY if not own else LONG
+        elif size <= config.max_small_size and config.tiny_size == 16 and "h" not in own:
+            if noscan and size < 16:
+                request.how = TINY_FIT if own == "ct" else TINY_NEW if own == "t" else LONG
+                request.cached = cache.alloc[config.tiny_size_class]
+            elif own:
+                pass
+            elif typ is None or noscan:
+                request.how = NO_POINTERS
+                request.cached = cache.alloc[rt.class_of[size]]
+            else:
+                printed = len(rt.printed)
+                try:
+                    plan = rt.plan(typ, size)
+                except (BadType, Death):
+                    del rt.printed[printed:]
+                    return None
+                request.how = STAMP_OF[plan.stamp.how]
+                request.mark = plan.stamp
+                request.scan = plan.scan
+                request.cached = cache.alloc[plan.sizeclass]
+        if len(self.learned) >= MAX_LEARNED:
+            self.learned.clear()
+        self.learned[key] = request
+        return request
 
     def _stack_alloc(self, line: str, parts: list[str]) -> None:
         _, n, cache, _ = parts
@@ -817,6 +973,7 @@ class Replayer:
         if phase not in ("0", "1", "2"):
             raise ValueError(f"found phase {shorten(phase)}, expected 0, 1 or 2")
         self.rt.gc.phase = int(phase)
+        self._allow(self.rt.gc.phase != MARK_TERMINATION)
 
     def _epoch(self, line: str, parts: list[str]) -> None:
         (_,) = parts
@@ -847,26 +1004,23 @@ class Replayer:
     def _marks(self, line: str) -> None:
         """The mark bits that a sweep is about to find."""
         _, base, sizeclass, count, preserve, words = line.split(" ")
-        rt = self.rt
         addr = address(base)
         decimal(sizeclass), decimal(count), decimal(preserve)
         s = self._in_use(addr)
         if s is None:
             self._differs("b", line, "no span in use begins there")
             return
-        nelems = rt.spans.nelems[s]
-        values = words.split(",")
-        if len(values) != (nelems + 63) // 64:
+        spans = self.rt.spans
+        nelems = spans.nelems[s]
+        if words.count(",") != (nelems - 1) // 64:
             found = f"a span of {nelems} objects there, so {(nelems + 63) // 64} words"
             self._differs("b", line, found, s)
             return
-        if not _WORDS.fullmatch(words):
-            raise ValueError(f"found {shorten(words)}, expected hexadecimal words of 64 bits")
-        marks = int("".join([value.zfill(16) for value in reversed(values)]), 16)
+        marks = marks_of(words)
         if marks >> nelems:
             self._differs("b", line, f"a span of {nelems} objects there, so no marks behind them", s)
             return
-        rt.spans.mark_bits[s] = marks
+        spans.mark_bits[s] = marks
 
     def _in_use(self, addr: int) -> int | None:
         """The span in use that begins at an address."""
@@ -922,6 +1076,7 @@ class Replayer:
                 rt.mallocgc(size, typ, needzero, p)
         except Death as death:
             self.died = death
+            self._stop_running()
             found = rt.last_words(death)
             self.result.death = found
             self._settle()
@@ -932,6 +1087,11 @@ class Replayer:
             return
         self._differs("!", f"the runtime's death: {words}", "it went on")
         raise Stop
+
+    def _stop_running(self) -> None:
+        self.running = False
+        self.specials.clear()
+        self._allow(False)
 
     def _json(self, text: str) -> dict[str, Any]:
         try:
@@ -949,6 +1109,7 @@ class Replayer:
         if self.pending:
             self._settle()
         self.ended = True
+        self._stop_running()
         if self.event - 1 != self.header.events:
             raise self._miscounted(self.event - 1)
         rt = self.rt
@@ -978,15 +1139,19 @@ class Replayer:
         self._after_end(line)
         if self.bitmap_rows is not None:
             raise fault(self.name, self.line, shorten(line), "a bitmap (Zb), spans standing before them")
-        spans = self.rt.spans
         s = self.span_rows
         self.span_rows += 1
-        if s >= len(spans):
+        found = self._span_lines()
+        if s >= len(found):
             self._differs("Zs", line, "no such span")
-            return
-        found = span_line(self.rt, s)
-        if found != line:
-            self._differs("Zs", line, found, s)
+        elif found[s] != line:
+            self._differs("Zs", line, found[s], s)
+
+    def _span_lines(self) -> list[str]:
+        """The Zs records that there should be."""
+        if self.spans_found is None:
+            self.spans_found = span_lines(self.rt)
+        return self.spans_found
 
     def _bitmap(self, line: str, parts: list[str]) -> None:
         self._after_end(line)
@@ -1026,6 +1191,14 @@ class Replayer:
 
 
 _NO_STAMP = Stamp(0)
+
+
+@lru_cache(maxsize=1 << 12)  # what lives long has the same ones again in each cycle
+def marks_of(words: str) -> int:
+    """The mark bits that 64-bit words say, low bits first. ValueError where they are not written so."""
+    if not _WORDS.fullmatch(words):
+        raise ValueError(f"found {shorten(words)}, expected hexadecimal words of 64 bits")
+    return int("".join([word.zfill(16) for word in reversed(words.split(","))]), 16)
 
 
 def replay(

@@ -33,14 +33,20 @@ def type_line(number: int, typ: Type) -> str:
     )
 
 
-def span_line(rt: Runtime, s: int) -> str:
-    """A Zs record; the caches must be synced."""
+def span_lines(rt: Runtime) -> list[str]:
+    """The Zs records, in allspans order; the caches must be synced."""
     spans = rt.spans
-    return (
-        f"Zs {spans.base[s]:x} {spans.npages[s]} {spans.state[s]} {spans.sizeclass[s]} {spans.nelems[s]} "
-        f"{spans.alloc_count[s]} {spans.free_index[s]} {spans.needzero[s]} {spans.npreleased[s]} "
-        f"{spans.sweepgen[s]} {spans.elemsize[s]} {spans.limit[s]:x} {spans.self_addr[s]:x}"
-    )
+    columns = (
+        spans.base, spans.npages, spans.state, spans.sizeclass, spans.nelems, spans.alloc_count,
+        spans.free_index, spans.needzero, spans.npreleased, spans.sweepgen, spans.elemsize, spans.limit,
+        spans.self_addr,
+    )  # fmt: skip
+    return [
+        f"Zs {base:x} {npages} {state} {sizeclass} {nelems} {alloc_count} {free_index} {needzero} "
+        f"{npreleased} {sweepgen} {elemsize} {limit:x} {self_addr:x}"
+        for base, npages, state, sizeclass, nelems, alloc_count, free_index, needzero, npreleased, sweepgen,
+            elemsize, limit, self_addr in zip(*columns, strict=True)
+    ]  # fmt: skip
 
 
 def end_state(rt: Runtime) -> dict[str, Any]:
@@ -118,8 +124,7 @@ class Recorder:
         yield f"Z {json.dumps(end_state(rt))}"
         if died:
             return
-        for s in range(len(rt.spans)):
-            yield span_line(rt, s)
+        yield from span_lines(rt)
         in_use = [s for s in range(len(rt.spans)) if rt.spans.state[s] == IN_USE]
         for s in in_use[:BITMAP_SPANS]:
             yield f"Zb {rt.spans.base[s]:x} {rt.bitmap(s, BITMAP_BYTES).hex()}"
