@@ -227,7 +227,7 @@ class PageTable:
     PAGES = 1 << SHIFT
 
     def __init__(self) -> None:
-        self.chunks: dict[int, list[int] | int] = {}
+        self.chunks: dict[int, array[int] | int] = {}
 
     def get(self, page: int) -> int:
         """The span entered for that page; NIL where none ever was."""
@@ -241,11 +241,10 @@ class PageTable:
     def set(self, page: int, s: int) -> None:
         """Enters s for one page."""
         chunk = self.chunks.get(page >> 7)
-        if type(chunk) is not list:
+        if type(chunk) is not array:
             if chunk == s:
                 return
-            chunk = [NIL if chunk is None else chunk] * 128  # type: ignore[list-item]
-            self.chunks[page >> 7] = chunk
+            chunk = self.chunks[page >> 7] = _filled(chunk)
         chunk[page & 127] = s
 
     def set_range(self, page: int, n: int, s: int) -> None:
@@ -256,12 +255,11 @@ class PageTable:
         end = low + n
         if end < 128 or (low and end == 128):
             chunk = chunks.get(i)
-            if type(chunk) is not list:
+            if type(chunk) is not array:
                 if chunk == s:
                     return
-                chunk = [NIL if chunk is None else chunk] * 128  # type: ignore[list-item]
-                chunks[i] = chunk
-            chunk[low:end] = [s] * n
+                chunk = chunks[i] = _filled(chunk)
+            chunk[low:end] = array("q", (s,)) * n
             return
         if low:
             self.set_range(page, 128 - low, s)
@@ -275,7 +273,7 @@ class PageTable:
         if n & 127:
             self.set_range((i + whole) << 7, n & 127, s)
 
-    def fill(self, page: int, spans: list[int]) -> None:
+    def fill(self, page: int, spans: array[int]) -> None:
         """Enters a span for each page from `page` on."""
         at = 0
         while at < len(spans):
@@ -285,9 +283,8 @@ class PageTable:
                 self.chunks[page + at >> 7] = spans[at : at + 128]
             else:
                 chunk = self.chunks.get(page + at >> 7)
-                if type(chunk) is not list:
-                    chunk = [NIL if chunk is None else chunk] * 128  # type: ignore[list-item]
-                    self.chunks[page + at >> 7] = chunk
+                if type(chunk) is not array:
+                    chunk = self.chunks[page + at >> 7] = _filled(chunk)
                 chunk[low : low + n] = spans[at : at + n]
             at += n
 
@@ -298,7 +295,12 @@ class PageTable:
             chunk = self.chunks.get(page >> 7)
             low = page & 127
             high = min(128, low + end - page)
-            if chunk == s or (type(chunk) is list and s in chunk[low:high]):
+            if chunk == s or (type(chunk) is array and s in chunk[low:high]):
                 return True
             page += high - low
         return False
+
+
+def _filled(chunk: array[int] | int | None) -> array[int]:
+    """A chunk of pages that one span had, or none."""
+    return array("q", (chunk if type(chunk) is int else NIL,)) * PageTable.PAGES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ class SweepBuf:
     def __init__(self, rt: Core) -> None:
         self.rt = rt
         self.entries = rt.config.sweep_block_entries  # spans that a block holds
-        self.spans: list[int] = []
+        self.spans = array("q")
         self.blocks = 0
         self.spine_cap = 0
 
@@ -55,11 +56,11 @@ class SweepSpans:
         self.bufs[self.rt.heap.sweepgen // 2 % 2].push(s)
 
     @property
-    def swept(self) -> list[int]:
+    def swept(self) -> array[int]:
         """The spans entered as swept in this cycle, the last on top."""
         return self.bufs[self.rt.heap.sweepgen // 2 % 2].spans
 
     @property
-    def unswept(self) -> list[int]:
+    def unswept(self) -> array[int]:
         """The spans still to be looked at, the next on top."""
         return self.bufs[1 - self.rt.heap.sweepgen // 2 % 2].spans

@@ -18,7 +18,7 @@ memory, and only the times at which somebody asks the OS are gone through.
 - `growth`: spans cut from the end of the heap, thousands at a time
 - `bitmaps`: heap bitmaps of whole spans
 - `profile`: the heap profile's samples
-- `writer`: the addresses written down, aside if they can be
+- `aside`: compiled code that runs beside: the addresses of this batch, the layout of the next one
 - `snapshot`: what is restored when the OS refuses in the middle of many spans
 - `marking`, `sweeping`: collections of many objects and spans at once
 """

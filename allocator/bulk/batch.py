@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allocator.bulk.bitmaps import Bitmaps
-from allocator.bulk.codes import LARGE, Coder, Kinds
-from allocator.bulk.engine import layout_of
+from allocator.bulk.codes import BLOCK
+from allocator.bulk.engine import lay_out
 from allocator.bulk.growth import Growth, only_grows, spent
-from allocator.bulk.layout import BLOCK
 from allocator.bulk.places import Place
 from allocator.bulk.profile import Profile
 from allocator.mspan import NIL
 
 if TYPE_CHECKING:
+    from allocator.bulk.codes import Coder, Kinds
+    from allocator.bulk.compiled import CompiledLayout
     from allocator.runtime import Runtime
 
 Ints = np.ndarray[Any, np.dtype[Any]]
@@ -40,6 +41,7 @@ class Batch:
         procs: Ints | int,
         needzero: bool,
         out: Ints,
+        ready: CompiledLayout | None = None,
     ) -> None:
         self.rt = rt
         self.sizes = sizes
@@ -51,16 +53,15 @@ class Batch:
         self.caches = [rt.caches[procs]] if isinstance(procs, int) else list(rt.caches)
         self.large: list[tuple[int, int]] = []  # time and address
         self.flushed = [0] * len(self.caches)
-        codes = self._code()
-        self.n = self.stop = len(codes)
+        self.layout, self.numbers = lay_out(coder, sizes, kinds.index, self.owner, self.caches, ready)
+        self.n = self.stop = self.layout.n
         self.last = self.n - 1
         if not self.n:
             return
         if self.owner is not None:
             self.owner = self.owner[: self.n]
-        large = np.flatnonzero(codes == LARGE) if coder.most > rt.config.max_small_size else codes[:0]
-        self.large_times = large.tolist()[::-1]
-        self.layout = layout_of(codes, self.owner, self.caches, rt.config.tiny_size_class)
+        some_large = coder.most > rt.config.max_small_size
+        self.large_times = self.layout.large()[::-1] if some_large else []
         totals = self.layout.totals
         self.places = [
             Place(rt, cache, sizeclass, 256 * number + sizeclass, totals[256 * number + sizeclass])
@@ -69,32 +70,6 @@ class Batch:
             if totals[256 * number + sizeclass]
         ]
         self.profile = Profile(self) if rt.mem_profile_rate > 0 else None
-
-    def _code(self) -> Ints:
-        """Each object's code; `numbers` are those of type and size, one for all where there is one."""
-        n = len(self.sizes)
-        self.numbers: Ints | int = 0
-        if self.coder.same and self.kinds.index is None:
-            code, those, good = self.coder.code(self.sizes[:1], None)
-            self.numbers = 0 if those is None else int(those[0])
-            return np.full(n if good else 0, code[0])
-        codes = np.empty(n, np.uint8)
-        numbers = np.empty(n, np.uint16) if self.coder.with_pointers else None
-        for at in range(0, n, BLOCK):
-            part = slice(at, at + BLOCK)
-            index = None if self.kinds.index is None else self.kinds.index[part]
-            found, those, good = self.coder.code(self.sizes[part], index)
-            codes[part] = found
-            if numbers is not None and those is not None:
-                numbers[part] = those
-            if good < len(found):
-                n = at + good
-                break
-        if numbers is not None and n:
-            numbers = numbers[:n]
-            low = int(numbers.min())
-            self.numbers = low if low == int(numbers.max()) else numbers
-        return codes[:n]
 
     def run(self) -> int:
         """Allocates; how many objects were, all unless something had to come between."""

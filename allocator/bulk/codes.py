@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from allocator.runtime import Runtime
 
 Ints = np.ndarray[Any, np.dtype[Any]]
+
+BLOCK = 1 << 17  # objects handled at a time, which fit into the cache
 
 # A code below CLASSES is a size class. The others say what to do instead; those of tiny objects
 # are TINY and their size, until it is known which of them fit into the block that is open.
@@ -45,6 +47,17 @@ class Kinds:
     def part(self, a: int, b: int) -> Kinds:
         """Those of the objects from a up to b."""
         return self if self.index is None else Kinds(self.table, self.index[a:b], self.default)
+
+
+class Table(NamedTuple):
+    """Codes, and numbers where there are pointers: a row of `width` sizes for each type, the default's last.
+
+    A row's last place stands for all that is larger.
+    """
+
+    width: int
+    codes: Ints
+    numbers: Ints | None
 
 
 class Coder:
@@ -84,6 +97,35 @@ class Coder:
             first = self.rt.config.ptr_size if typ is self.rt.pointer_type else 1
             row[first:-1] = UNKNOWN
         return row
+
+    @property
+    def table(self) -> Table | None:
+        """Where everything that was planned is looked up; None where that would be too large a table."""
+        if not self.with_pointers:
+            return Table(self.width, self.codes, None)
+        return Table(self.width, self.codes, self.numbers) if self.fits else None
+
+    def code_all(self, sizes: Ints, index: Ints | None) -> tuple[Ints, Ints | int]:
+        """The codes of all objects up to the first that cannot be planned, and their numbers.
+
+        One number stands for all where there is but one.
+        """
+        n = len(sizes)
+        if self.same and index is None:
+            code, those, good = self.code(sizes[:1], None)
+            return np.full(n if good else 0, code[0]), 0 if those is None else int(those[0])
+        codes = np.empty(n, np.uint8)
+        numbers = np.empty(n, np.uint16) if self.with_pointers else None
+        for at in range(0, n, BLOCK):
+            part = slice(at, at + BLOCK)
+            found, those, good = self.code(sizes[part], None if index is None else index[part])
+            codes[part] = found
+            if numbers is not None and those is not None:
+                numbers[part] = those
+            if good < len(found):
+                n = at + good
+                break
+        return codes[:n], same(numbers[:n]) if numbers is not None and n else 0
 
     def code(self, sizes: Ints, index: Ints | None) -> tuple[Ints, Ints | None, int]:
         """Each object's code and number, None where none has pointers, and how many of them hold.
@@ -149,3 +191,9 @@ class Coder:
         except (BadType, Death):
             del self.rt.printed[printed:]
             return None
+
+
+def same(numbers: Ints) -> Ints | int:
+    """The one number that all of these are, or they themselves."""
+    low = int(numbers.min())
+    return low if low == int(numbers.max()) else numbers

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allocator.bulk import tiny
-from allocator.bulk.codes import FITTED, TINY, ZERO
+from allocator.bulk.codes import FITTED, LARGE, TINY, UNKNOWN, ZERO, Table, same
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from allocator.bulk.places import Place
 
 Ints = np.ndarray[Any, np.dtype[Any]]
@@ -26,6 +28,8 @@ ASIDE = 241  # a new block for this object alone
 
 _AFTER = np.frombuffer(tiny.AFTER, np.uint8)
 _OUTCOME = np.frombuffer(tiny.OUTCOME, np.uint8)
+_NONE = np.empty(0, np.int64)
+_NO_NUMBERS = np.empty(0, np.uint16)
 
 njit: Any = import_module("numba").njit
 
@@ -39,9 +43,34 @@ def _compiled(function: Any) -> Any:
 
 
 @_compiled
-def _run_tiny(codes: Ints, where: Ints, state: int, after: Ints, outcome: Ints) -> None:
+def _look_up(
+    sizes: Ints, index: Ints, width: int, table: Ints, of_table: Ints, codes: Ints, numbers: Ints,
+    a: int, b: int,
+) -> int:  # fmt: skip
+    """Codes and numbers of the objects from a up to b; how many are not in the table yet."""
+    last = width - 1
+    if len(of_table) == 0:
+        for i in range(a, b):
+            codes[i] = table[min(sizes[i], last)]
+        return 0
+    rows = len(table) // width
+    unknown = 0
+    for i in range(a, b):
+        key = min(sizes[i], last)
+        if len(index):
+            # Index -1 is the last row.
+            key += (index[i] if index[i] >= 0 else rows - 1) * width
+        codes[i] = table[key]
+        numbers[i] = of_table[key]
+        unknown += int(codes[i] == UNKNOWN)
+    return unknown
+
+
+@_compiled
+def _run_tiny(codes: Ints, a: int, b: int, where: Ints, state: int, after: Ints, outcome: Ints) -> int:
+    """The tiny allocator over the objects from a up to b; the state that is left."""
     found = 0
-    for i in range(len(codes)):
+    for i in range(a, b):
         where[found] = i
         found += int(np.uint8(codes[i] - (TINY + 1)) < 15)
     for k in range(found):
@@ -49,21 +78,43 @@ def _run_tiny(codes: Ints, where: Ints, state: int, after: Ints, outcome: Ints) 
         at = (codes[i] - (TINY + 1)) * tiny.STATES + state
         codes[i] = FITTED_AT + outcome[at]
         state = after[at]
+    return state
 
 
 @_compiled
-def _count(codes: Ints, place_code: Ints, counts: Ints) -> None:
+def _count(codes: Ints, a: int, b: int, place_code: Ints, before: Ints, row: Ints) -> None:
+    """How many objects of each code there are up to b, those before a being counted."""
+    for i in range(a, b):
+        row[codes[i]] += 1
+    # What tells tiny objects apart is not told here.
+    for code in range(256):
+        if place_code[code] != code:
+            row[place_code[code]] += row[code]
+            row[code] = 0
+    row += before
+
+
+@_compiled
+def _count_all(codes: Ints, place_code: Ints, counts: Ints) -> None:
     """counts[k]: how many objects of each code stand before object k·STRIDE, and in all at the end."""
     for k in range(len(counts) - 1):
-        row = counts[k + 1]
-        for i in range(k * STRIDE, min((k + 1) * STRIDE, len(codes))):
-            row[codes[i]] += 1
-        # What tells tiny objects apart is not told here.
-        for code in range(256):
-            if place_code[code] != code:
-                row[place_code[code]] += row[code]
-                row[code] = 0
-        row += counts[k]
+        _count(codes, k * STRIDE, min((k + 1) * STRIDE, len(codes)), place_code, counts[k], counts[k + 1])
+
+
+@_compiled
+def _lay_out(
+    sizes: Ints, index: Ints, width: int, table: Ints, of_table: Ints, codes: Ints, numbers: Ints, state: int,
+    after: Ints, outcome: Ints, place_code: Ints, counts: Ints,
+) -> tuple[int, int]:  # fmt: skip
+    """Looks up, runs the tiny allocator and counts, as much at a time as the nearest cache holds."""
+    unknown = 0
+    where = np.empty(STRIDE + 1, np.int64)
+    for k in range(len(counts) - 1):
+        a, b = k * STRIDE, min((k + 1) * STRIDE, len(codes))
+        unknown += _look_up(sizes, index, width, table, of_table, codes, numbers, a, b)
+        state = _run_tiny(codes, a, b, where, state, after, outcome)
+        _count(codes, a, b, place_code, counts[k], counts[k + 1])
+    return unknown, state
 
 
 @_compiled
@@ -120,23 +171,43 @@ def _write(
 
 
 class CompiledLayout:
-    """One P's objects by code; see `layout.Layout`."""
+    """One P's objects by code; see `layout.Layout`.
+
+    The objects are looked up in `table` as well, where `unknown` of them are not found. The tiny
+    allocator was in one `state` before and is in another, `left`, after them.
+    """
 
     compiled = True
     owner = None
 
-    def __init__(self, codes: Ints, state: int, tiny_class: int) -> None:
-        self.n = len(codes)
-        self.all = codes
+    def __init__(self, table: Table, sizes: Ints, index: Ints | None, state: int, tiny_class: int) -> None:
+        self.n = len(sizes)
+        self.all = np.empty(self.n, np.uint8)
+        self.table = table
+        self.state = state
+        self.tiny_class = tiny_class
         self.place_code = np.arange(256, dtype=np.uint8)
         self.place_code[FITTED_AT:CURRENT] = FITTED
         self.place_code[[CURRENT, ASIDE]] = tiny_class
-        _run_tiny(codes, np.empty(self.n, np.int32), state, _AFTER, _OUTCOME)
-        self._recount()
+        numbers = np.empty(0 if table.numbers is None else self.n, np.uint16)
+        self.counts = self._no_counts()
+        # One kind of numbers: each makes for a compilation of its own.
+        self.unknown, self.left = _lay_out(
+            _as_int64(sizes, table.width), _NONE if index is None else _as_int64(index), table.width,
+            table.codes, _NO_NUMBERS if table.numbers is None else table.numbers, self.all, numbers, state,
+            _AFTER, _OUTCOME, self.place_code, self.counts,
+        )  # fmt: skip
+        self.numbers = same(numbers) if len(numbers) else 0
+        self._take_totals()
 
-    def _recount(self) -> None:
-        self.counts = np.zeros((-(-self.n // STRIDE) + 1, 256), np.uint32)
-        _count(self.all, self.place_code, self.counts)
+    def successor(self, sizes: Ints, index: Ints | None) -> Callable[[], CompiledLayout]:
+        """What makes the layout of the objects behind these, without needing Python for long."""
+        return lambda: CompiledLayout(self.table, sizes, index, self.left, self.tiny_class)
+
+    def _no_counts(self) -> Ints:
+        return np.zeros((-(-self.n // STRIDE) + 1, 256), np.uint32)
+
+    def _take_totals(self) -> None:
         self.totals: list[int] = self.counts[-1].tolist()
         self._grouped: tuple[Ints, Ints] | None = None
 
@@ -144,7 +215,14 @@ class CompiledLayout:
         """Forgets all objects but the first n."""
         self.n = n
         self.all = self.all[:n]
-        self._recount()
+        self.counts = self._no_counts()
+        _count_all(self.all, self.place_code, self.counts)
+        self._take_totals()
+
+    def large(self) -> list[int]:
+        """The times of large objects."""
+        times: list[int] = np.flatnonzero(self.all == LARGE).tolist()
+        return times
 
     def codes(self) -> Ints:
         """Each object's code."""
@@ -229,3 +307,10 @@ class CompiledLayout:
                 t = begin + int(found[-1])
                 return (int(self.all[t]) - FITTED_AT & 15) + int(sizes[t])
         return None
+
+
+def _as_int64(values: Ints, most: int = -1) -> Ints:
+    """The numbers themselves, or `most` instead of larger ones that do not fit."""
+    if values.dtype == np.uint64 and most >= 0:
+        values = np.minimum(values, np.uint64(most))
+    return values.astype(np.int64, copy=False)

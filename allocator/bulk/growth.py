@@ -8,6 +8,7 @@ mark bits, the heap profile.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,6 @@ from allocator.mspan import DEAD, FREE, IN_USE, NIL
 from allocator.throw import Death
 
 if TYPE_CHECKING:
-    from array import array
     from collections.abc import Iterator
 
     from allocator.bulk.batch import Batch
@@ -55,8 +55,8 @@ class Growth:
         wanted = zip(batch.places, nelems.tolist(), strict=True)
         self.times, self.which = batch.layout.moments([(p.code, p.supplied, each) for p, each in wanted])
         # Pages and bytes of mark and allocation bits that all spans before a moment take.
-        self.pages = [0, *np.cumsum(npages[self.which]).tolist()]
-        self.bits = [0, *np.cumsum(((nelems + 63) // 64 * 16)[self.which]).tolist()]
+        self.pages = _sums(npages, self.which)
+        self.bits = _sums((nelems + 63) // 64 * 16, self.which)
 
     @property
     def last(self) -> int:
@@ -128,6 +128,20 @@ def only_free_span(rt: Core) -> int | None:
     return None if tail != NIL and after[tail] != NIL else tail
 
 
+def _sums(each: Ints, which: Ints) -> array[int]:
+    """What all before a moment take, from no moment at all to all of them."""
+    sums = np.zeros(len(which) + 1, np.int64)
+    np.cumsum(each[which], out=sums[1:])
+    return as_array(sums)
+
+
+def as_array(values: Ints) -> array[int]:
+    """The same numbers, of 64 bits, as the columns have them."""
+    found = array("q")
+    found.frombytes(np.ascontiguousarray(values, np.int64).data.cast("B"))
+    return found
+
+
 class _Run:
     """One uninterrupted row of spans, the moments from `first` up to `end`."""
 
@@ -139,7 +153,7 @@ class _Run:
         self.end = end
         # The spans' ids: one, and how many in a row from it on.
         self.names: list[tuple[int, int]] = []
-        self.ids: list[int] = []
+        self.ids = array("q")
         self.old = self.total = len(self.rt.spans)
         self.addresses: list[tuple[int, int]] = []  # of new records: the first, and how many
         # Runs that were joined to longer ones: page, length, needzero, unused_since, sweepgen.
@@ -340,7 +354,7 @@ class _Run:
             heap._remove_free(self.first_tail, self.first_left)
         begins, many = np.array(self.names, np.int64).T
         ids = np.arange(n) + np.repeat(begins - np.cumsum(many) + many, many)
-        self.ids = ids.tolist()
+        self.ids = as_array(ids)
         npages = growth.of_place[1][self.which]
         self._columns(n, ids, npages)
         stats.heap_inuse += used << shift
@@ -348,7 +362,7 @@ class _Run:
         stats.heap_live += used << shift
         heap.pages_in_use += used
         rt.sweep_spans.swept.extend(self.ids)
-        heap.pages.fill(self.first_page - (heap.arena_start >> shift), np.repeat(ids, npages).tolist())
+        heap.pages.fill(self.first_page - (heap.arena_start >> shift), as_array(np.repeat(ids, npages)))
         for t, (page, length, needzero, unused, generation) in self.dead.items():
             spans.state[t] = DEAD
             self._rest(t, page, length, needzero, unused, generation)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allocator.bulk import tiny
-from allocator.bulk.codes import FITTED, TINY, ZERO
+from allocator.bulk.codes import BLOCK, FITTED, LARGE, TINY, ZERO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from allocator.bulk.places import Place
 
 Ints = np.ndarray[Any, np.dtype[Any]]
-
-BLOCK = 1 << 17
 
 
 class Block:
@@ -91,6 +89,16 @@ class Layout:
         self.totals = before[-1].tolist()
         # Of each code and of each block, as lists, which are quicker to look single numbers up in.
         self.lists: dict[int, list[int]] = {}
+
+    def successor(self, sizes: Ints, index: Ints | None) -> None:
+        """Nothing: there is no compiled code to run aside."""
+
+    def large(self) -> list[int]:
+        """The times of large objects."""
+        found: list[int] = []
+        for block in self.blocks:
+            found += (np.flatnonzero(block.key & 255 == LARGE) + block.begin).tolist()
+        return found
 
     def cut(self, n: int) -> None:
         """Forgets all objects but the first n."""

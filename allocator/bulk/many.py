@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from allocator.bulk.aside import Aside
 from allocator.bulk.batch import Batch
-from allocator.bulk.codes import CLASSES, Coder, Kinds
-from allocator.bulk.layout import BLOCK
-from allocator.bulk.writer import Writer
+from allocator.bulk.codes import BLOCK, CLASSES, Coder, Kinds
+from allocator.bulk.engine import expect
 from allocator.heap_bitmap import Type
 from allocator.throw import BadRequest
 
@@ -53,13 +53,16 @@ def malloc_many(
         raise BadRequest(f"a size is 0 to {rt.config.uintptr_mask}")
     kinds = _kinds(rt, typ, types, noscan, asked.size)
     procs = _procs(rt, p, asked.size)
+    expect(asked.size)
     if asked.size >= BLOCK:
         _keep_memory()
     out = np.empty(asked.size, np.uint64)
     coder: Coder | None = None
     at = 0
     step = AT_ONCE
-    with Writer() as writer:
+    # Where collections come often, most of what is prepared would be prepared in vain.
+    steady = not rt.stats.enablegc or rt.gc.gcpercent < 0
+    with Aside() as aside:
         while at < asked.size:
             end = min(at + step, asked.size)
             who = procs if isinstance(procs, int) else procs[at:end]
@@ -69,16 +72,25 @@ def malloc_many(
             if end - at >= SMALL and rt.unseen and len(rt.class_to_size) < CLASSES:
                 if coder is None:
                     coder = Coder(rt, kinds, least, most)
-                batch = Batch(rt, asked[at:end], coder, those, who, needzero, part)
+                batch = Batch(rt, asked[at:end], coder, those, who, needzero, part, aside.laid_out(at, end))
+                if batch.n < end - at:
+                    coder = None
+                elif end < asked.size and steady and step == AT_ONCE:
+                    after = min(end + step, asked.size)
+                    job = batch.layout.successor(asked[end:after], kinds.part(end, after).index)
+                    if job is not None:
+                        aside.lay_out(end, after, job)
                 if batch.n:
                     done = batch.run()
-                    writer.write(batch.write, batch.layout.compiled and at + done < asked.size)
-                if not done or batch.n < end - at:
-                    coder = None
+                    if batch.layout.compiled and at + done < asked.size:
+                        aside.write(batch.write)
+                    else:
+                        batch.write()
             if not done:
+                coder = None
                 few = min(end - at, SMALL)
                 done = _one_by_one(rt, asked[at : at + few], those, needzero, who, part)
-            # Where collections come often, most of a batch would be prepared in vain.
+            steady = done == end - at
             step = min(max(4 * done, 1024), AT_ONCE)
             at += done
     return out

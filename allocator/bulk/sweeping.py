@@ -17,6 +17,8 @@ from allocator.bulk.marking import column
 from allocator.mspan import IN_USE
 
 if TYPE_CHECKING:
+    from array import array
+
     from allocator.core import Core
 
 Ints = np.ndarray[Any, np.dtype[Any]]
@@ -44,7 +46,7 @@ def sweep_all(rt: Core) -> None:
                 sweepone()
 
 
-def _quiet(rt: Core, ids: list[int]) -> Ints:
+def _quiet(rt: Core, ids: array[int]) -> Ints:
     """Which of the spans want sweeping and keep every object that is in them."""
     spans = rt.spans
     marks, specials = spans.mark_bits, spans.specials
@@ -58,7 +60,7 @@ def _quiet(rt: Core, ids: list[int]) -> Ints:
     return quiet
 
 
-def _sweep(rt: Core, ids: list[int]) -> None:
+def _sweep(rt: Core, ids: array[int]) -> None:
     """Sweeps such spans, which are the top of the stack; the first in `ids` is the topmost."""
     spans, arenas, sweeper = rt.spans, rt.arenas, rt.sweeper
     swept = rt.sweep_spans.bufs[rt.heap.sweepgen // 2 % 2]

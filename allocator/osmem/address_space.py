@@ -80,20 +80,10 @@ class AddressSpace:
         """Makes [start, end) of this kind, whatever was there."""
         if start >= end:
             return
+        if self.lengthen(start, end, kind):
+            return
         starts, ends, kinds = self._starts, self._ends, self._kinds
         first = bisect_right(ends, start)
-        # A heap that grows does nothing but lengthen one interval into free space.
-        if (
-            first
-            and ends[first - 1] == start
-            and kinds[first - 1] == kind
-            and (first == len(starts) or starts[first] > end)
-        ):
-            ends[first - 1] = end
-            self._totals[kind] += end - start
-            if kind:
-                self.held += end - start
-            return
         first, last, new_starts, new_ends, new_kinds = self._cut(start, end, first)
         totals = self._totals
         totals[kind] = totals.get(kind, 0) + end - start
@@ -124,6 +114,26 @@ class AddressSpace:
         starts[first:last] = new_starts
         ends[first:last] = new_ends
         kinds[first:last] = new_kinds
+
+    def lengthen(self, start: int, end: int, kind: int) -> bool:
+        """Makes [start, end) of this kind if that lengthens one interval into free space.
+
+        False: it does not, and nothing has changed. A heap that grows hardly does anything else.
+        """
+        starts, ends, kinds = self._starts, self._ends, self._kinds
+        first = bisect_right(ends, start)
+        if (
+            not first
+            or ends[first - 1] != start
+            or kinds[first - 1] != kind
+            or (first < len(starts) and starts[first] <= end)
+        ):
+            return False
+        ends[first - 1] = end
+        self._totals[kind] += end - start
+        if kind:
+            self.held += end - start
+        return True
 
     def clear(self, start: int, end: int) -> None:
         """Makes [start, end) free."""

@@ -8,6 +8,8 @@ merges its mappings (golang/go#12233).
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from allocator.osmem.address_space import MAPPED, RESERVED
 from allocator.osmem.posix import EAGAIN, ENOMEM, Posix
 from allocator.osmem.system import Answer, Errno
@@ -33,6 +35,13 @@ class Linux(Posix):
         {"ulimit_v", "rlimit_data", "memlock_limit", "max_map_count", "ram_and_swap", "commit_limit"}
     )
     fixed_out_of_range = ENOMEM
+
+    @cached_property
+    def boundless(self) -> bool:
+        """Whether this machine refuses no mapping for its size or number."""
+        m = self.machine
+        limits = (m.ulimit_v, m.rlimit_data, m.memlock_limit, m.max_map_count, m.ram_and_swap, m.commit_limit)
+        return all(limit is None for limit in limits)
 
     def _search_base(self, top_down: bool) -> int:
         # mmap_base() keeps at least 128 MB for the stack; the old layout starts at a third.
@@ -214,6 +223,16 @@ class Linux(Posix):
         return (p, True) if p else (0, None)
 
     def map_at(self, v: int, n: int, reserved: bool) -> Answer:
+        # Where nothing is limited, what lengthens a mapping into free space is given as it is asked for.
+        if (
+            self.boundless
+            and self.plan is None
+            and not (v | n) & (self.page - 1)
+            and v + n <= self.end
+            and (reserved or self.machine.hints_honoured)
+            and self.space.lengthen(v, v + n, MAPPED)
+        ):
+            return v
         forced = self.planned("sysMap", v, n)
         if reserved:
             p = self._mmap(v, n, MAPPED, fixed=True, forced=forced)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from machine_state import differences, state_of
 
 from allocator import gc
-from allocator.bulk import batch, growth, layout, many, use_compiled
+from allocator.bulk import batch, codes, growth, layout, many, use_compiled
 from allocator.bulk.engine import has_numba
 from allocator.heap_bitmap import BadType, Type
 from allocator.runtime import Runtime
@@ -44,6 +44,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(growth, "WORTH_IT", 2)
     monkeypatch.setattr(batch, "PATIENCE", 3)
     monkeypatch.setattr(batch, "BLOCK", 512)
+    monkeypatch.setattr(codes, "BLOCK", 512)
     monkeypatch.setattr(layout, "BLOCK", 512)
     monkeypatch.setattr(many, "AT_ONCE", 3000)
     monkeypatch.setattr(gc, "MANY", 1)
@@ -403,6 +404,37 @@ def test_a_machine_that_marks(engine: str) -> None:
     pair.malloc(**request(rng, "types", 3000, 8))
 
 
+@pytest.mark.parametrize("gogc", [-1, 1000, 10])
+@pytest.mark.parametrize("kind", ["noscan", "large", "types", "tiny"])
+@pytest.mark.usefixtures("small_steps")
+def test_laid_out_ahead(kind: str, gogc: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next batch's layout, made while this one runs, is taken if it fits, and dropped if not."""
+    if not has_numba():
+        pytest.skip("Numba is not installed")
+    taken = []
+    kept = batch.lay_out
+
+    def watched(*args: Any) -> Any:
+        found = kept(*args)
+        taken.append(args[5] is not None and found[0] is args[5])
+        return found
+
+    monkeypatch.setattr(batch, "lay_out", watched)
+    use_compiled(True)
+    try:
+        rng = np.random.default_rng(3)
+        pair = Pair("linux/amd64", gogc=gogc)
+        for _ in range(3):
+            pair.malloc(**request(rng, kind, 14_000, 8))
+    finally:
+        use_compiled(None)
+    # Where nothing is collected, all but the first of a call; types are learnt first.
+    if gogc < 0:
+        assert sum(taken) >= 3 * 4 - 2
+    if gogc == 10 and kind != "tiny":
+        assert not all(taken[1:])
+
+
 def test_audit_after_all(engine: str, platform: str) -> None:
     """The invariants hold."""
     rng = np.random.default_rng(11)
@@ -427,15 +459,22 @@ def test_compiled_when_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
     if not has_numba():
         pytest.skip("Numba is not installed")
     from allocator.bulk.compiled import CompiledLayout
-    from allocator.bulk.engine import layout_of
     from allocator.bulk.layout import Layout
 
     rt = boot("linux/amd64")
-    codes = np.arange(100, dtype=np.uint8) % 2 + 3
+    made: list[type] = []
+    kept = batch.lay_out
+
+    def watched(*args: Any) -> Any:
+        found = kept(*args)
+        made.append(type(found[0]))
+        return found
 
     def taken() -> type:
-        return type(layout_of(codes.copy(), None, rt.caches, 2))
+        rt.malloc_many(np.arange(100) % 2 + 100, noscan=True)
+        return made[-1]
 
+    monkeypatch.setattr(batch, "lay_out", watched)
     monkeypatch.setattr("allocator.bulk.engine._seen", 0)
     monkeypatch.setattr("allocator.bulk.engine.PAYS", 300)
     assert [taken() for _ in range(4)] == [Layout, Layout, CompiledLayout, CompiledLayout]

@@ -22,9 +22,9 @@ PLATFORMS = (
 SHAPES = ("scalars", "one type", "many types", "pointers", "large ones too", "one class")
 
 
-def whole(chunk: list[int] | int) -> list[int] | int:
+def whole(chunk: Any) -> Any:
     """A chunk of the page table, one way of writing it for those that one span fills."""
-    return chunk[0] if type(chunk) is list and len(set(chunk)) == 1 else chunk
+    return chunk[0] if not isinstance(chunk, int) and len(set(chunk)) == 1 else chunk
 
 
 def machine(rt: Runtime) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from allocator import gc
 from allocator.bulk import tiny
-from allocator.bulk.codes import FITTED, LARGE, TINY, ZERO
+from allocator.bulk.codes import FITTED, LARGE, TINY, ZERO, Coder, Kinds, Table
 from allocator.bulk.engine import has_numba
 from allocator.bulk.layout import Layout
 from allocator.bulk.marking import spans_of
@@ -75,7 +75,9 @@ def test_layouts_agree(seed: int, n: int, of: list[int], state: int, cut: float)
     if has_numba():
         from allocator.bulk.compiled import CompiledLayout
 
-        layouts.append(CompiledLayout(codes.copy(), state, 2))
+        # Every code is a size of its own here.
+        table = Table(257, np.arange(257).astype(np.uint8), None)
+        layouts.append(CompiledLayout(table, codes, None, state, 2))
     tinies = [c - TINY if TINY < c < TINY + 16 else 0 for c in codes.tolist()]
     outcome = iter(tiny_plainly([size for size in tinies if size], state)[0])
     plain = [
@@ -98,6 +100,7 @@ def test_layouts_agree(seed: int, n: int, of: list[int], state: int, cut: float)
                     assert one.time(code, rank) == found[rank]
                     assert one.rank(found[rank]) == (code, rank)
                 assert one.grouped(values, code).tolist() == found
+            assert one.large() == times.get(LARGE, [])
             wanted = [(code, i % len(found), i + 1) for i, (code, found) in enumerate(sorted(times.items()))]
             moments = sorted(
                 (t, i) for i, (code, rank, step) in enumerate(wanted) for t in times[code][rank::step]
@@ -112,6 +115,47 @@ def test_layouts_agree(seed: int, n: int, of: list[int], state: int, cut: float)
             found_offset = one.open_offset(0, sizes)
             # None stands for a block that nothing went into.
             assert found_offset == left or (found_offset is None and left in (None, state))
+
+
+@settings(max_examples=examples(60), phases=phases())
+@given(
+    seed=st.integers(0, 1 << 32),
+    n=st.integers(1, 9000),
+    most=st.sampled_from([1, 7, 15, 40, 3000, 32768, 32769, 1 << 20, (1 << 63) - 1, (1 << 64) - 1]),
+    dtype=st.sampled_from([np.uint64, np.int64, np.uint32, np.uint8]),
+    kind=st.sampled_from(["plain", "one", "several"]),
+)
+def test_looking_up_agrees(seed: int, n: int, most: int, dtype: Any, kind: str) -> None:
+    """Compiled code finds the codes and numbers that NumPy finds, and says what there is to learn."""
+    if not has_numba():
+        pytest.skip("Numba is not installed")
+    from allocator.bulk.compiled import CompiledLayout
+
+    rt = boot("linux/amd64")
+    rng = np.random.default_rng(seed)
+    most = min(most, int(np.iinfo(dtype).max))
+    sizes = rng.integers(0, most, n, dtype, endpoint=True)
+    types = [t for t in types_for(8) if t.size <= 1024] if kind == "several" else []
+    index = None
+    if types:
+        index = rng.integers(-1, len(types), n)
+        sizes = np.array([*[t.size for t in types], 5]).astype(dtype)[index]
+    coder = Coder(
+        rt,
+        Kinds(list(types), index, None if kind == "plain" else rt.pointer_type),
+        int(sizes.min()),
+        int(sizes.max()),
+    )
+    fresh = CompiledLayout(coder.table, sizes, index, 0, 2) if coder.table else None
+    codes, numbers = coder.code_all(sizes, index)
+    if coder.table is None or fresh is None:
+        return
+    sizes, index = sizes[: len(codes)], None if index is None else index[: len(codes)]
+    assert fresh.unknown or kind == "plain" or not np.any(numbers)
+    after = CompiledLayout(coder.table, sizes, index, 0, 2)
+    assert not after.unknown
+    assert np.array_equal(np.broadcast_to(after.numbers, len(codes)), np.broadcast_to(numbers, len(codes)))
+    assert after.codes().tolist() == Layout(codes, None, [0], 2).codes().tolist()
 
 
 # Marking and sweeping at once.

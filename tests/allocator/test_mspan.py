@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -102,7 +104,7 @@ def test_the_page_table_remembers_the_latest(steps: list[tuple[str, int, int]]) 
         elif step == "set_range":
             table.set_range(page, n, s)
         else:
-            table.fill(page, [s] * n)
+            table.fill(page, array("q", [s]) * n)
         model[page : page + n] = [s] * n
     assert [table.get(page) for page in range(PAGES)] == model
     for s in range(len(steps)):

@@ -43,4 +43,4 @@ def test_the_two_trade_roles(some_rt: Runtime) -> None:
     some_rt.malloc(100)
     s = some_rt.sweep_spans.swept[0]
     some_rt.open_sweep_phase()
-    assert some_rt.sweep_spans.unswept == [s] and some_rt.sweep_spans.swept == []
+    assert list(some_rt.sweep_spans.unswept) == [s] and not some_rt.sweep_spans.swept

@@ -41,7 +41,7 @@ def state_of(rt: Runtime) -> dict[str, Any]:
         "sweeper": {name: getattr(rt.sweeper, name) for name in SWEEPER},
         "collector": {name: getattr(rt.gc, name) for name in COLLECTOR},
         "lists": [(lst.name, lst.first, lst.last) for lst in lists],
-        "pages": {i: list(c) if isinstance(c, list) else [c] * 128 for i, c in heap.pages.chunks.items()},
+        "pages": {i: [c] * 128 if isinstance(c, int) else list(c) for i, c in heap.pages.chunks.items()},
         "sweep": [(list(buf.spans), buf.blocks, buf.spine_cap) for buf in rt.sweep_spans.bufs],
         "arenas": (arenas.free, arenas.next, arenas.current, arenas.previous, arenas.next_free),
         "fixalloc": [(list(f.free_list), f.chunk, f.nchunk, f.inuse) for f in fixed],
