@@ -9,16 +9,21 @@ taken for granted is said in `Imported.unknown`, and in the recording's header.
 The traces are printed by malloc and the sweeper themselves, under a lock and from the program's
 start on. So an object that is freed without having been allocated, or twice, or with another
 size, shows that the log is damaged.
+
+A log is read twice: which objects a collection has to free is told only behind it. In memory
+stand what is alive, and of each allocation the collection that it dies in.
 """
 
 from __future__ import annotations
 
 import bz2
 import gzip
-import io
 import lzma
 import re
+import shutil
+import tempfile
 import zlib
+from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,15 +33,18 @@ from allocator.heap_bitmap import KIND_NO_POINTERS, Type
 from allocator.runtime import Runtime
 from allocator.sweep import DONE
 from allocator.throw import BadRequest, Death
-from archcalc.traces.reader import MAX_LINE, fault, shorten
+from archcalc.traces.reader import GZIP_MAGIC, MAX_LINE, fault, shorten
 from archcalc.traces.writer import Recorder
 
+_TRACE = re.compile(r"trace(?:alloc|free|gc)")
 _ALLOC = re.compile(r"tracealloc\(0x([0-9a-f]{1,16}), 0x([0-9a-f]{1,16})(?:, (.+))?\)", re.ASCII)
 _FREE = re.compile(r"tracefree\(0x([0-9a-f]{1,16}), 0x([0-9a-f]{1,16})\)", re.ASCII)
-_STACK = re.compile(r"goroutine \d+ \[[^\]]*\]:", re.ASCII)
+_STACK = re.compile(r"goroutine \d+ .*\[.*\]:", re.ASCII)
 _SIZE = re.compile(r"\d{1,20}|0x[0-9a-fA-F]{1,16}", re.ASCII)
-_HEADING = re.compile(r"\s*size\s*(,\s*type\s*)?", re.ASCII | re.IGNORECASE)
+_HEADING = re.compile(r"size\s*(,\s*type)?", re.ASCII | re.IGNORECASE)
 
+FORMS = ("allocfreetrace", "sizes")
+FIRST_LINES = 10_000  # in which a log that begins like a list of sizes shows that it is none
 ALLOC, FREE, COLLECT = range(3)
 
 # What is known of types by the language alone, as a picture of their words.
@@ -81,39 +89,38 @@ def import_log(
     source: Path,
     boot: Callable[[], Runtime],
     target: Path,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    force: bool = True,
 ) -> Imported:
     """Carries out a log on a freshly booted, recording machine, and writes what it recorded.
 
+    `progress` gets the allocations carried out and those there are, 0 where that is not known.
     Raises TraceFault, with the line, for a log that is damaged or is none.
     """
     name = str(source)
-    events, form, other = parse(source)
-    rt = boot()
-    result = Imported(name, rt.config.platform, form, other_lines=other)
-    recorder = Recorder(rt)
-    run = (
-        _LogRun(rt, recorder, result, progress)
-        if form == "allocfreetrace"
-        else _ListRun(rt, recorder, result, progress)
-    )
-    result.unknown = list(run.unknown)
-    try:
-        run.all(events)
-    except Death as death:
-        result.death = rt.last_words(death)
-        recorder.death(death, run.request)
-    except BadRequest as broken:
-        raise fault(name, run.line, f"an object that no program can have: {broken}") from None
+    with Log(source) as log:
+        rt = boot()
+        result = Imported(name, rt.config.platform, log.form)
+        recorder = Recorder(rt)
+        run = (_LogRun if log.form == "allocfreetrace" else _ListRun)(rt, recorder, result, progress)
+        result.unknown = list(run.unknown)
+        try:
+            run.all(log)
+        except Death as death:
+            result.death = rt.last_words(death)
+            recorder.death(death, run.request)
+        except BadRequest as broken:
+            raise fault(name, run.line, f"an object that no program can have: {broken}") from None
+        result.other_lines = log.other_lines
     about: dict[str, Any] = {
         "workload": "import",
         "n": result.allocations,
         "seed": 0,
         "gc": "stw" if result.collections else "off",
         "gomaxprocs": 1,
-        "imported": {"form": form, "unknown": result.unknown},
+        "imported": {"form": result.form, "unknown": result.unknown},
     }
-    recorder.save(target, result.death is not None, **about)
+    recorder.save(target, result.death is not None, force, **about)
     result.events = recorder.events
     return result
 
@@ -121,114 +128,247 @@ def import_log(
 # Reading.
 
 
-def _opened(path: Path) -> IO[bytes]:
-    with path.open("rb") as file:
-        magic = file.read(6)
-    if magic[:2] == b"\x1f\x8b":
-        return gzip.open(path)  # type: ignore[return-value]
-    if magic == b"\xfd7zXZ\x00":
-        return lzma.open(path)
-    if magic[:3] == b"BZh":
-        return bz2.open(path)
-    return path.open("rb")
+class Log:
+    """An opened log, whose events can be gone through more than once. A context manager.
 
+    `form` is one of FORMS; `other_lines` counts, after `events`, the lines that the program printed.
+    Raises TraceFault for what is no log.
+    """
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a text that may be packed (gzip, xz, bzip2), with their numbers."""
-    name = str(path)
-    number = 0
-    try:
-        with io.BufferedReader(_opened(path)) as file:  # type: ignore[type-var]
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self.other_lines = 0
+        try:
+            self._file: IO[bytes] = path.open("rb")
+            if not self._file.seekable():
+                # What comes from a pipe is kept, to be read again.
+                kept = tempfile.TemporaryFile()  # noqa: SIM115 - it stays open as long as the log
+                with self._file as pipe:
+                    shutil.copyfileobj(pipe, kept)
+                self._file = kept
+        except OSError as broken:
+            raise fault(self.name, 0, f"cannot be read: {broken.strerror or broken}") from None
+        try:
+            self.form = self._form()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def events(self) -> Iterator[Event]:
+        """All that it tells, in order."""
+        return self._traces() if self.form == "allocfreetrace" else self._sizes()
+
+    def _form(self) -> str:
+        first: tuple[int, str] | None = None
+        number = 1
+        for number, text in self._lines():
+            line = text.strip()
+            if _TRACE.match(line) or _trace_in(line):
+                return "allocfreetrace"
+            if first is None and line and not line.startswith("#"):
+                first = number, line
+            if first is not None and number > FIRST_LINES and _is_sizes(first[1]):
+                break
+        if first is not None and _is_sizes(first[1]):
+            return "sizes"
+        raise fault(
+            self.name,
+            number if first is None else first[0],
+            "an empty file" if first is None else f"neither kind of log: {shorten(first[1])}",
+            "what GODEBUG=allocfreetrace=1 prints, or lines size[,type]",
+        )
+
+    def _lines(self) -> Iterator[tuple[int, str]]:
+        """The lines of a text that may be packed (gzip, xz, bzip2), with their numbers."""
+        number = 0
+        try:
+            self._file.seek(0)
+            file = _unpacked(self._file)
             while data := file.readline(MAX_LINE + 1):
                 number += 1
-                if len(data) > MAX_LINE:
-                    raise fault(name, number, f"a line of more than {MAX_LINE} bytes", "a log")
-                try:
-                    text = data.decode("utf-8")
-                except UnicodeDecodeError as broken:
-                    raise fault(name, number, f"byte {data[broken.start]:#04x}, which is no UTF-8") from None
-                if "\0" in text:
-                    raise fault(name, number, "a zero byte", "text")
-                yield number, text
-    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as broken:
-        raise fault(name, number + 1, f"packed data that is damaged or cut short ({broken})") from None
-    except OSError as broken:
-        raise fault(name, 0, f"cannot be read: {broken.strerror or broken}") from None
+                yield number, self._text(number, data)
+        except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as broken:
+            raise fault(
+                self.name, number + 1, f"packed data that is damaged or cut short ({broken})"
+            ) from None
+        except OSError as broken:
+            raise fault(self.name, 0, f"cannot be read: {broken.strerror or broken}") from None
+
+    def _text(self, number: int, data: bytes) -> str:
+        if len(data) > MAX_LINE:
+            raise fault(self.name, number, f"a line of more than {MAX_LINE} bytes", "a log")
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError as broken:
+            raise fault(
+                self.name,
+                number,
+                f"byte {data[broken.start]:#04x}, which is no UTF-8",
+                column=broken.start + 1,
+            ) from None
+        if "\0" in text:
+            raise fault(self.name, number, "a zero byte", "text", text.index("\0") + 1)
+        return text.removeprefix("\ufeff") if number == 1 else text
+
+    # Traces of allocfreetrace.
+
+    def _traces(self) -> Iterator[Event]:
+        """The runtime prints a trace in one go: its line, a goroutine's stack, an empty line.
+
+        Whoever kept the first lines alone (with grep, say) has a log without stacks; the first
+        allocation or free tells.
+        """
+        name = self.name
+        self.other_lines = 0
+        inside = ""  # of what trace the line at hand is a part
+        due = False  # the goroutine of that trace
+        stacks: bool | None = None  # whether there are any, once that is known
+        number = 1
+        before = text = ""
+        for number, text in self._lines():
+            line = text.rstrip("\r\n")
+            start = 0 if _TRACE.match(line) else _trace_in(line)
+            if start is not None:
+                if due and stacks is None:
+                    inside, stacks = "", False
+                elif inside == "tracegc" and stacks is None:
+                    inside = ""
+                if inside:
+                    raise fault(name, number, shorten(line), f"the end of the {inside} before it")
+                event = _trace(line[start:], number)
+                if event is None:
+                    raise fault(
+                        name,
+                        number,
+                        shorten(line),
+                        "tracealloc(0x…, 0x…, TYPE), tracefree(0x…, 0x…) or tracegc()",
+                    )
+                self.other_lines += start > 0
+                yield event
+                if stacks is not False:
+                    inside = line[start : line.index("(", start)]
+                    due = event.kind != COLLECT
+            elif line == "end tracegc":
+                if inside != "tracegc" and stacks is not False:
+                    raise fault(name, number, "end tracegc", "tracegc() before it")
+                inside = ""
+            elif due and stacks is None and not _STACK.fullmatch(line):
+                inside, due, stacks = "", False, False
+                self.other_lines += bool(line)
+            elif not line:
+                if due:
+                    raise fault(name, number, "an empty line", f"the goroutine of the {inside}")
+                if inside != "tracegc":
+                    inside = ""
+            elif due:
+                if not _STACK.fullmatch(line):
+                    raise fault(name, number, shorten(line), f"the goroutine of the {inside}")
+                due, stacks = False, True
+            elif not inside:
+                # A program may print stacks itself, but not behind what looks like a trace.
+                if _STACK.fullmatch(line) and "0x" in before:
+                    raise fault(name, number, shorten(line), "a trace that this goroutine belongs to")
+                self.other_lines += 1
+            before = line
+        if (stacks and inside) or inside == "tracegc":
+            raise fault(name, number, "the end of the file", f"the end of the {inside}: it is cut short")
+
+    # Lists of sizes.
+
+    def _sizes(self) -> Iterator[Event]:
+        headed = False
+        for number, text in self._lines():
+            line = text.strip()
+            if not line or line.startswith("#"):
+                continue
+            if not headed:
+                headed = True
+                if _is_heading(line):
+                    continue
+            size, typ = self._fields(number, text.rstrip())
+            yield Event(ALLOC, number, 0, int(size, 16 if size[:2] == "0x" else 10), typ)
+
+    def _fields(self, number: int, line: str) -> tuple[str, str | None]:
+        """Size and type of a line, either of which may be quoted as in CSV."""
+        first, comma, rest = line.partition(",")
+        size = _bare(first)
+        expected = "size[,type], the size in bytes"
+        if size is None or not _SIZE.fullmatch(size):
+            column = 1 + len(line) - len(line.lstrip())
+            raise fault(self.name, number, shorten(line), expected, column)
+        if not comma:
+            return size, None
+        column = len(line) - len(rest.lstrip()) + 1
+        typ = _bare(rest)
+        if not typ or typ[0].isdigit():
+            raise fault(
+                self.name, number, shorten(rest.strip()), f"{expected}; the name of a Go type", column
+            )
+        end = _top_level_comma(typ)
+        if end is not None and typ == rest.strip():
+            raise fault(
+                self.name, number, shorten(rest.strip()), f"{expected}, and nothing behind", column + end
+            )
+        return size, typ
 
 
-def parse(path: Path) -> tuple[list[Event], str, int]:
-    """What a log tells, in order; its form, `allocfreetrace` or `sizes`; how many lines are others'."""
-    name = str(path)
-    lines = _lines(path)
-    before: list[tuple[int, str]] = []
-    for number, line in lines:
-        before.append((number, line))
-        text = line.strip()
-        if text.startswith(("tracealloc(", "tracefree(", "tracegc(")):
-            events, other = _parse_log(name, _chain(before, lines))
-            return events, "allocfreetrace", other
-        if text and (_HEADING.fullmatch(text) or _SIZE.match(text)):
-            return _parse_sizes(name, _chain(before, lines)), "sizes", 0
-        if len(before) > 10_000:
-            break
-    raise fault(
-        name,
-        before[-1][0] if before else 1,
-        "neither kind of log" if before else "an empty file",
-        "what GODEBUG=allocfreetrace=1 prints, or lines size[,type]",
+def _unpacked(file: IO[bytes]) -> IO[bytes]:
+    magic = file.read(6)
+    file.seek(0)
+    if magic[:2] == GZIP_MAGIC:
+        return gzip.open(file)  # type: ignore[return-value]
+    if magic == b"\xfd7zXZ\x00":
+        return lzma.open(file)
+    if magic[:3] == b"BZh":
+        return bz2.open(file)
+    return file
+
+
+def _trace_in(line: str) -> int | None:
+    """Where in a line a whole trace begins, behind what the program printed without ending its line."""
+    for match in _TRACE.finditer(line):
+        if _trace(line[match.start() :], 0) is not None:
+            return match.start()
+    return None
+
+
+def _bare(cell: str) -> str | None:
+    """A cell without its quotes; None where they are not as CSV has them."""
+    text = cell.strip()
+    if not text.startswith('"'):
+        return text
+    inner = text[1:-1].replace('""', "")
+    return (
+        text[1:-1].replace('""', '"').strip()
+        if len(text) > 1 and text[-1] == '"' and '"' not in inner
+        else None
     )
 
 
-def _chain(first: list[tuple[int, str]], rest: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
-    yield from first
-    yield from rest
+def _is_heading(line: str) -> bool:
+    first, comma, rest = line.partition(",")
+    return bool(_HEADING.fullmatch(f"{_bare(first) or ''}{comma}{_bare(rest) or ''}"))
 
 
-def _parse_log(name: str, lines: Iterator[tuple[int, str]]) -> tuple[list[Event], int]:
-    events: list[Event] = []
-    inside = ""  # of what trace the line at hand is a part
-    stack_due = False
-    other = 0
-    number = 1
-    text = "\n"
-    for number, text in lines:
-        line = text.rstrip("\r\n")
-        if line.startswith("trace") and line[5:10].startswith(("alloc", "free", "gc")):
-            if inside:
-                raise fault(name, number, shorten(line), f"the end of the {inside} before it")
-            event = _trace(line, number)
-            if event is None:
-                raise fault(
-                    name,
-                    number,
-                    shorten(line),
-                    "tracealloc(0x…, 0x…, TYPE), tracefree(0x…, 0x…) or tracegc()",
-                )
-            events.append(event)
-            inside = line[: line.index("(")]
-            stack_due = event.kind != COLLECT
-        elif line == "end tracegc":
-            if inside != "tracegc":
-                raise fault(name, number, "end tracegc", "tracegc() before it")
-            inside = ""
-        elif not line:
-            if stack_due:
-                raise fault(name, number, "an empty line", f"the goroutine of the {inside}")
-            if inside != "tracegc":
-                inside = ""
-        elif stack_due:
-            if not _STACK.fullmatch(line):
-                raise fault(name, number, shorten(line), f"the goroutine of the {inside}")
-            stack_due = False
-        elif not inside:
-            if _STACK.fullmatch(line):
-                raise fault(name, number, shorten(line), "a trace that this goroutine belongs to")
-            other += 1
-    if inside or not text.endswith("\n"):
-        raise fault(
-            name, number, "the end of the file", f"the end of the {inside or 'line'}: it is cut short"
-        )
-    return events, other
+def _is_sizes(line: str) -> bool:
+    """Whether a list of sizes may begin so."""
+    return _is_heading(line) or bool(_SIZE.fullmatch(_bare(line.partition(",")[0]) or ""))
+
+
+def _top_level_comma(name: str) -> int | None:
+    """Where a type's name has a comma outside of all brackets, which no type's has."""
+    depth = 0
+    for at, char in enumerate(name):
+        depth += (char in "([{") - (char in ")]}")
+        if char == "," and depth <= 0:
+            return at
+    return None
 
 
 def _trace(line: str, number: int) -> Event | None:
@@ -239,24 +379,6 @@ def _trace(line: str, number: int) -> Event | None:
     if match:
         return Event(FREE, number, int(match[1], 16), int(match[2], 16))
     return Event(COLLECT, number) if line == "tracegc()" else None
-
-
-def _parse_sizes(name: str, lines: Iterator[tuple[int, str]]) -> list[Event]:
-    events: list[Event] = []
-    headed = False
-    for number, text in lines:
-        line = text.strip()
-        if not line or line.startswith("#"):
-            continue
-        if not events and not headed and _HEADING.fullmatch(line):
-            headed = True
-            continue
-        size, comma, typ = line.partition(",")
-        size, typ = size.strip(), typ.strip()
-        if not _SIZE.fullmatch(size) or (comma and not typ):
-            raise fault(name, number, shorten(line), "size[,type], the size in bytes")
-        events.append(Event(ALLOC, number, 0, int(size, 0 if size[:2] == "0x" else 10), typ or None))
-    return events
 
 
 # Types.
@@ -284,7 +406,7 @@ class _Run:
     unknown: tuple[str, ...] = ()
 
     def __init__(
-        self, rt: Runtime, recorder: Recorder, result: Imported, progress: Callable[[int], None] | None
+        self, rt: Runtime, recorder: Recorder, result: Imported, progress: Callable[[int, int], None] | None
     ) -> None:
         self.rt = rt
         self.recorder = recorder
@@ -293,8 +415,9 @@ class _Run:
         self.types: dict[tuple[str, int], Type | None] = {}
         self.request = ""
         self.line = 0
+        self.allocations = 0  # in all; 0 where that is not known
 
-    def all(self, events: list[Event]) -> None:
+    def all(self, log: Log) -> None:
         """Carries everything out."""
         raise NotImplementedError
 
@@ -310,7 +433,7 @@ class _Run:
         if result.allocations % 4096 == 0:
             self.recorder.flush()
             if self.progress is not None:
-                self.progress(result.allocations)
+                self.progress(result.allocations, self.allocations)
         return v
 
     def named(self, name: str, words: str, size: int) -> Type:
@@ -341,12 +464,13 @@ class _LogRun(_Run):
         "frees between allocations",
     )
 
-    def all(self, events: list[Event]) -> None:
-        deaths, late = self._fates(events)
+    def all(self, log: Log) -> None:
+        deaths, late = self._fates(log)
         rt, result = self.rt, self.result
+        self.allocations = len(deaths)
         live: dict[int, int] = {}  # the object's number by its address
         number = 0
-        for event in events:
+        for event in log.events():
             self.line = event.line
             if event.kind == ALLOC:
                 v = self.alloc(event, self._type(event))
@@ -357,23 +481,27 @@ class _LogRun(_Run):
             else:
                 now = result.collections
                 result.collections += 1
-                live = {v: n for v, n in live.items() if deaths.get(n, -1) != now}
+                live = {v: n for v, n in live.items() if deaths[n] != now}
                 rt.collect(list(live), mode="force" if now in late else "block")
                 self.recorder.flush()
         # The log shows all of these freed, whoever swept them.
         while late and rt.sweepone() != DONE:
             pass
 
-    def _fates(self, events: list[Event]) -> tuple[dict[int, int], set[int]]:
-        """In which collection each object dies, and of which some are freed between allocations."""
+    def _fates(self, log: Log) -> tuple[array[int], set[int]]:
+        """In which collection each object dies, or -1; and of which some are freed between allocations."""
         name = self.result.source
-        deaths: dict[int, int] = {}
+        deaths = array("l")
         late: set[int] = set()
         at: dict[int, tuple[int, int, int]] = {}  # number, size, collections before
-        number = collections = 0
+        collections = odd = 0
         allocated = False
-        for event in events:
+        for event in log.events():
             where = f"the object at {event.address:x}"
+            if event.address >> 8 * self.rt.config.ptr_size:
+                raise fault(
+                    name, event.line, f"{where}, an address of 64 bits", f"a log of {self.result.platform}"
+                )
             if event.kind == ALLOC:
                 if event.address in at:
                     raise fault(
@@ -381,8 +509,9 @@ class _LogRun(_Run):
                     )
                 if not event.size or not event.address:
                     raise fault(name, event.line, f"an object of {event.size} bytes at {event.address:x}")
-                at[event.address] = number, event.size, collections
-                number += 1
+                at[event.address] = len(deaths), event.size, collections
+                deaths.append(-1)
+                odd += not self._is_rounded(event.size)
                 allocated = True
             elif event.kind == FREE:
                 known = at.pop(event.address, None)
@@ -407,7 +536,19 @@ class _LogRun(_Run):
             else:
                 collections += 1
                 allocated = False
+        if odd:
+            self.result.unknown.append(
+                f"how this allocator would have rounded {odd} of the objects: their sizes are none of its "
+                "classes, so the log is of another version of Go, and they are rounded up once more"
+            )
         return deaths, late
+
+    def _is_rounded(self, size: int) -> bool:
+        """Whether an object can have that size, once rounded."""
+        config = self.rt.config
+        if size > config.max_small_size:
+            return size % config.page_size == 0
+        return config.size_classes.class_to_size[config.size_classes.size_to_class(size)] == size
 
     def _type(self, event: Event) -> Type | None:
         size, ptr_size = event.size, self.rt.config.ptr_size
@@ -435,9 +576,9 @@ class _ListRun(_Run):
         "stacks and everything else that takes memory beside objects",
     )
 
-    def all(self, events: list[Event]) -> None:
+    def all(self, log: Log) -> None:
         ptr_size = self.rt.config.ptr_size
-        for event in events:
+        for event in log.events():
             self.line = event.line
             name, size = event.type, event.size
             words = words_of(name) if name is not None else ""

@@ -57,9 +57,9 @@ class Header:
         return self.gc == "off"
 
 
-def fault(path: str, line: int, found: str, expected: str = "") -> TraceFault:
-    """A fault at a line of a recording."""
-    return TraceFault(Fault(found, expected, id="trace", file=path, line=line, column=1))
+def fault(path: str, line: int, found: str, expected: str = "", column: int = 1) -> TraceFault:
+    """A fault at a line of a recording; of line 0 where it is none's."""
+    return TraceFault(Fault(found, expected, id="trace", file=path, line=line, column=column))
 
 
 def shorten(line: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,7 +56,14 @@ class Import(Result):
         if i.death is not None:
             lines = [*i.death["printed"], f"fatal error: {i.death['throw']}"]
             yield Prose("\n".join(("the simulated runtime died of it:", *lines)), verbatim=True)
+        if i.other_lines:
+            yield Prose(f"{i.other_lines} lines of the log are the program's own output.")
         yield Prose("\n".join(("what the log does not tell:", *(f"- {u}" for u in i.unknown))), verbatim=True)
+
+
+def _tell(progress: session.Progress, done: int, total: int) -> None:
+    progress.total = total
+    progress.update(done)
 
 
 def command(
@@ -77,7 +85,14 @@ def command(
         Any, typer.Option("--profile", metavar="FILE", help="Or a profile of your own.", parser=Path)
     ] = None,
     output: Annotated[
-        Any, typer.Option("--output", "-o", metavar="OUT", help="The recording to write.", parser=Path)
+        Any,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="The recording to write, in the form that its name says.",
+            parser=Path,
+        ),
     ] = None,
     force: Force = False,
 ) -> Import:
@@ -97,7 +112,8 @@ def command(
             log,
             lambda: Runtime(config_of(target), system_of(target), record=True),
             output,
-            progress.update,
+            partial(_tell, progress),
+            force,
         )
     for text in imported.unknown:
         session.detail(f"not in the log: {text}")
