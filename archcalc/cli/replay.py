@@ -285,7 +285,7 @@ def _on_model(
         answers[result.path] = compared
         if result.interrupted:
             break
-    return Replays(replays, answers)
+    return Replays(replays, answers, left=len(paths) - len(replays))
 
 
 def system_for(header: Header, own: Mapping[str, Any], machine: MachineOptions) -> System:
