@@ -221,7 +221,7 @@ def machine_of(profile: Profile, options: MachineOptions | None = None) -> Machi
     taken = [Range(start, end) for start, end in options.taken]
     taken += [Range(int(part["from"]), int(part["to"])) for part in facts.get("taken", ())]
     if options.maps is not None:
-        taken += _ranges_of(Path(options.maps), high)
+        taken += read_maps(Path(options.maps), high)
 
     def given(option: Any, name: str) -> Any:
         return facts.get(name) if option is None else option
@@ -254,7 +254,8 @@ def machine_of(profile: Profile, options: MachineOptions | None = None) -> Machi
     )
 
 
-def _ranges_of(path: Path, end: int) -> list[Range]:
+def read_maps(path: Path, end: int = 1 << 64) -> list[Range]:
+    """The addresses below `end` that a /proc/PID/maps file has taken. Raises UsageFault."""
     from allocator.osmem.maps import MapsError, parse_maps, ranges
 
     try:

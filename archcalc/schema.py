@@ -14,7 +14,7 @@ from archcalc.errors import Fault, UsageFault
 from archcalc.names import closest
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
-FILES = ("profile", "scenario", "config")
+FILES = ("profile", "scenario", "sweep-file", "config")
 
 
 @cache
@@ -37,6 +37,10 @@ def load(name: str) -> dict[str, Any]:
         from archcalc.scenarios.fields import FILE
 
         return {"$schema": DRAFT, "title": "a scenario file of archcalc run", **FILE.schema()}
+    if name == "sweep-file":
+        from archcalc.sweeps.load import FILE as SWEEP
+
+        return {"$schema": DRAFT, "title": "a sweep file of archcalc sweep", **SWEEP.schema()}
     if name == "config":
         from archcalc.config import section
 

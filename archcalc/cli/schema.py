@@ -30,7 +30,7 @@ Name = Annotated[
 def command(name: Name = "") -> Text:
     """Print the JSON Schema of a file or of a command's JSON.
 
-    profile, scenario and config are what archcalc reads; the others are named after the command
+    profile, scenario, sweep-file and config are what archcalc reads; the others are named after the command
     whose `--format json` they describe. Keys that a command's schema lists as required stay, with
     their types and meanings, as long as the first number of the version does; others may be added.
     """

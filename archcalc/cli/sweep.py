@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from archcalc import output as files
+from archcalc.boot import without_effect
 from archcalc.cli import session
 from archcalc.errors import Fault, UsageFault
 from archcalc.processes import cores
@@ -87,6 +88,16 @@ class Swept(Result):
         return Table(columns, rows, title=title)
 
 
+def without_effect_in(sweep: Sweep) -> list[str]:
+    """Which limits of the sweep's machines mean nothing to which of its platforms' systems."""
+    deaf: dict[str, dict[str, None]] = {}
+    for point in {(point.profile.goos, point.machine): point for point in sweep.points}.values():
+        goos = point.profile.goos
+        for name in without_effect(goos, point.options(), int(point.profile.facts["ptr_size"])):
+            deaf.setdefault(name, {})[goos] = None
+    return [f"machine.{name} changes nothing on {', '.join(systems)}" for name, systems in deaf.items()]
+
+
 def _is_asked(name: str) -> bool:
     return name.startswith(("set.", "machine.")) or name in (
         "platform", "profile", "classes", "workload", "histogram", "n", "seed", "gogc", "procs",
@@ -127,6 +138,8 @@ def command(
     table.check(output)
     files.check_writable(output, force)
     sweep = load(file)
+    for words in without_effect_in(sweep):
+        session.note(words)
     place = journal_of(output)
     journal = Journal(place, sweep.key, len(sweep.points), fresh)
     if journal.rows:

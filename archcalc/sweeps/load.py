@@ -12,18 +12,26 @@ from pathlib import Path
 from typing import Any
 
 from archcalc import classrules, platforms
+from archcalc.boot import read_maps
 from archcalc.errors import Fault, UsageFault
 from archcalc.fields import Choice, Field, Group, Int, ListOf, MapOf, Section, Text, read_file
 from archcalc.profile import Profile
+from archcalc.quantities import parse_range
 from archcalc.scenarios.fields import COUNT, OPTIONS, Setting
 from archcalc.strictyaml import Document, in_order, read_bytes
-from archcalc.sweeps.point import WORKLOADS, Histogram, Point
+from archcalc.sweeps.point import WORKLOADS, Histogram, Point, Ranges
 
 SCHEMA_VERSION = 1
 MOST_POINTS = 1_000_000
 MOST_OBJECTS = 10_000_000  # of one histogram: a mistake should not run for an hour
-# Ranges and maps files are no scalars that a column could show.
-MACHINE = {name: field for name, field in OPTIONS.items() if name not in ("taken", "maps")}
+# Ranges are one value here, which a column can show.
+MACHINE = {
+    **OPTIONS,
+    "taken": Field(
+        Text(r"0[xX][^,]+[-+][^,]+(,[^,]+[-+][^,]+)*", "FROM-TO or FROM+SIZE, several with commas between"),
+        "address ranges that something else has already",
+    ),
+}
 _NAME = r"[A-Za-z_][A-Za-z0-9_.\[\]]*"
 
 
@@ -117,6 +125,7 @@ def _key(points: tuple[Point, ...]) -> str:
         values = sorted((name, repr(value)) for name, value in facts.facts.items())
         sizes = point.histogram.sizes if point.histogram else None
         digest.update(repr((sorted(point.said().items(), key=str), machine, values, sizes)).encode())
+        digest.update(repr(point.machine).encode())
         digest.update(repr(point.constants).encode())
     return digest.hexdigest()
 
@@ -134,9 +143,8 @@ class _Reader:
     def grid(self, said: Group) -> None:
         """Every combination, the last key changing fastest."""
         axes: list[tuple[str, list[Any]]] = [("profile", self._profiles(said))]
-        for section in ("set", "machine"):
-            for name, values in said.get(section, {}).items():
-                axes.append((f"{section}.{name}", values))
+        axes += [(f"set.{name}", values) for name, values in said.get("set", {}).items()]
+        axes += [(f"machine.{name}", values) for name, values in self._machine(said)]
         for name in ("classes", "workload", "n", "seed", "gogc", "procs"):
             if name in said:
                 axes.append((name, said[name]))
@@ -159,8 +167,8 @@ class _Reader:
         """One point, or one for each platform that its pattern means."""
         self._no_both(said)
         values: dict[str, Any] = {}
-        for section in ("set", "machine"):
-            values |= {f"{section}.{name}": value for name, value in said.get(section, {}).items()}
+        values |= {f"set.{name}": value for name, value in said.get("set", {}).items()}
+        values |= {f"machine.{name}": value for name, value in self._machine(said)}
         values |= {
             name: said[name] for name in ("classes", "workload", "n", "seed", "gogc", "procs") if name in said
         }
@@ -169,6 +177,35 @@ class _Reader:
         for profile in self._profiles(said):
             self._add({"profile": profile, **values})
 
+    def _machine(self, said: Group) -> Iterator[tuple[str, Any]]:
+        """What a section says of machines, with ranges of addresses read; what could not be is None."""
+        machine = said.get("machine", {})
+        for name, value in machine.items():
+            place = machine.at.get(name, (said.line, said.column))
+            read = {"taken": self._taken, "maps": self._maps}.get(name)
+            if read is None:
+                yield name, value
+            elif isinstance(value, list):
+                yield name, [read(text, place) for text in value]
+            else:
+                yield name, read(value, place)
+
+    def _taken(self, text: str, place: tuple[int, int]) -> Ranges | None:
+        try:
+            return Ranges(text, tuple(parse_range(part) for part in text.split(",")))
+        except UsageFault as fault:
+            for found in fault.faults:
+                self.document.fault(place, "out-of-range", found.found, found.expected)
+            return None
+
+    def _maps(self, file: str, place: tuple[int, int]) -> Ranges | None:
+        try:
+            found = read_maps(self.folder / file)
+        except UsageFault as fault:
+            self._take_over(fault, place)
+            return None
+        return Ranges(file, tuple((range.start, range.end) for range in found))
+
     def _no_both(self, said: Group) -> None:
         if "histogram" in said and "workload" in said:
             self.document.fault(
@@ -176,7 +213,7 @@ class _Reader:
             )
 
     def _add(self, values: dict[str, Any]) -> None:
-        if values.get("profile") is None or ("histogram" in values and values["histogram"] is None):
+        if None in values.values():
             return  # the fault is noted
         parts: dict[str, list[tuple[str, Any]]] = {"set": [], "machine": []}
         direct: dict[str, Any] = {}

@@ -12,7 +12,7 @@ from allocator.runtime import Runtime
 from allocator.sizeclasses import SizeClassError
 from allocator.throw import Death
 from archcalc import classrules, figures, workloads
-from archcalc.boot import config_of, machine_options, system_of
+from archcalc.boot import MachineOptions, config_of, machine_options, system_of
 from archcalc.errors import UsageFault
 from archcalc.profile import Profile
 from archcalc.workloads import PROCS, Driver, Run, run, summarize
@@ -44,6 +44,14 @@ class Histogram:
 
 
 @dataclass(frozen=True, slots=True)
+class Ranges:
+    """Addresses [from, to) that something else has; `said` is for the table: themselves, or a maps file."""
+
+    said: str
+    each: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Point:
     """One what-if. `sets` and `machine` are pairs; a histogram drives in place of a workload."""
 
@@ -60,11 +68,18 @@ class Point:
     procs: int | None = None
     constants: tuple[str, ...] = ()
 
+    def options(self) -> MachineOptions:
+        """The machine, as `boot` wants it."""
+        taken = [part for _, value in self.machine if isinstance(value, Ranges) for part in value.each]
+        given = {name: value for name, value in self.machine if not isinstance(value, Ranges)}
+        return machine_options({**given, "taken": taken})
+
     def said(self) -> Row:
         """What it is, as the first columns of its row."""
         row: Row = {"point": self.number, "platform": self.profile.platform, "profile": self.profile.name}
         row |= {f"set.{name}": value for name, value in self.sets}
-        row |= {f"machine.{name}": value for name, value in self.machine}
+        for name, value in self.machine:
+            row[f"machine.{name}"] = value.said if isinstance(value, Ranges) else value
         row["classes"] = self.classes
         row["workload"] = "histogram" if self.histogram else self.workload
         row["histogram"] = self.histogram.name if self.histogram else None
@@ -79,7 +94,7 @@ def work(point: Point) -> Row:
     row |= {"outcome": FINE, "why": None}
     try:
         target = figures.compute(point.profile, dict(point.sets))
-        options = machine_options(dict(point.machine))
+        options = point.options()
         config = config_of(target, options)
         config = dataclasses.replace(
             config, size_classes=classrules.table(point.classes, config.size_classes)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any
 
-from archcalc import processes
+from archcalc import __version__, processes
 from archcalc.errors import Fault, UsageFault
 from archcalc.extras import needed
 from archcalc.sweeps.journal import Journal
@@ -87,20 +89,62 @@ def _pooled(pool: ProcessPoolExecutor, points: list[Point], ahead: int) -> Itera
 def _on_cluster(points: Sequence[Point], scheduler: str) -> Iterator[Row]:
     """Rows as they come from a Dask cluster, which does again what a lost worker was doing."""
     distributed = needed("distributed", "--scheduler")
-    try:
-        client: Any = distributed.Client(scheduler, timeout=SECONDS, set_as_default=False)
-    except (OSError, ValueError, TimeoutError) as error:
-        raise UsageFault(
-            Fault(f"no scheduler answers at {scheduler} ({error})", "the address of a Dask scheduler")
-        ) from None
-    with client:
-        futures = client.map(work, points, pure=False)
+    with _silence():
         try:
-            for _, row in distributed.as_completed(futures, loop=client.loop, with_results=True):
-                yield row
-        except distributed.KilledWorker as error:
+            client: Any = distributed.Client(scheduler, timeout=SECONDS, set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as error:
             raise UsageFault(
-                Fault(f"workers of {scheduler} died again and again ({error})", "workers with more memory")
+                Fault(f"no scheduler answers at {scheduler} ({error})", "the address of a Dask scheduler")
             ) from None
-        finally:
-            client.cancel(futures)
+        with client:
+            futures = client.map(_work_far_away, points, version=__version__, pure=False)
+            done = distributed.as_completed(futures, loop=client.loop, with_results=True, raise_errors=False)
+            try:
+                for future, row in done:
+                    if future.status != "finished":
+                        raise _lost(scheduler, future)
+                    yield row
+            finally:
+                if client.status == "running":
+                    client.cancel(futures)
+
+
+def _work_far_away(point: Point, version: str) -> Row:
+    """A point, where another version might make another row of it."""
+    if version != __version__:
+        raise UsageFault(Fault(f"a worker has archcalc {__version__}", f"{version}, as here"))
+    return work(point)
+
+
+def _lost(scheduler: str, future: Any) -> Exception:
+    """Why a point that was handed to a cluster came to nothing."""
+    kept = "the rows so far are kept, and the same command goes on with them"
+    if future.status != "error":
+        return UsageFault(Fault(f"the scheduler at {scheduler} is gone; {kept}"))
+    error = future.exception()
+    if isinstance(error, UsageFault):
+        return error
+    words = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if type(error).__name__ == "KilledWorker":
+        return UsageFault(
+            Fault(
+                f"workers of {scheduler} died again and again ({words}); {kept}", "workers with more memory"
+            )
+        )
+    if isinstance(error, ImportError | RuntimeError):
+        # What a worker says that cannot make sense of what it was sent.
+        return UsageFault(
+            Fault(f"a worker of {scheduler} could not do a point ({words})", f"archcalc {__version__} on all")
+        )
+    return error if isinstance(error, Exception) else RuntimeError(words)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """What becomes of a cluster is told in one message; its library would log tracebacks beside it."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -150,11 +150,12 @@ def test_promised_keys_are_still_promised() -> None:
     assert now == promised
 
 
-def test_profiles_scenarios_and_configurations_of_ours_are_valid() -> None:
+def test_profiles_scenarios_sweeps_and_configurations_of_ours_are_valid() -> None:
     yaml = pytest.importorskip("yaml")
     for name, files in {
         "profile": [*(ROOT / "platforms").glob("*.yaml"), *(ROOT / "examples" / "profiles").glob("*.yaml")],
         "scenario": list((ROOT / "examples" / "incidents").glob("*.yaml")),
+        "sweep-file": list((ROOT / "examples" / "sweeps").glob("*.yaml")),
     }.items():
         validator = jsonschema.Draft202012Validator(schema.load(name))
         assert files

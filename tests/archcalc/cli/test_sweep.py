@@ -85,3 +85,14 @@ def test_what_people_see_is_the_least_waste_first(cli: Cli, tmp_path: Path) -> N
     out = cli("sweep", EXAMPLE, "--output", "x.csv").out
     assert "the least waste first" in out
     assert out.index("sixteenths") < out.index("powers-of-two")
+
+
+def test_limits_that_a_system_does_not_know_are_noted(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        "schema: 1\n"
+        "grid: {platform: [linux/386, windows/386, plan9/386], workload: none, machine: {ulimit_v: 2g}}\n"
+    )
+    found = cli("sweep", path, "--output", "x.csv")
+    assert found.code == 0
+    assert "machine.ulimit_v changes nothing on windows, plan9" in found.err

@@ -76,6 +76,30 @@ def test_a_histogram_is_read_from_beside_the_file(tmp_path: Path) -> None:
     assert (histogram.name, histogram.sizes, histogram.objects) == ("h.csv", ((16, 3), (100, 2)), 5)
 
 
+def test_ranges_that_others_have_are_one_value_of_a_column(tmp_path: Path) -> None:
+    (tmp_path / "m.maps").write_text("00400000-00500000 r-xp 00000000 08:01 7 /bin/x\n")
+    sweep = load(
+        written(
+            tmp_path,
+            """
+schema: 1
+grid: {machine: {taken: ["0xc000000000+1g,0x8200000-0x9000000", 0xc000000000-0xc100000000]}}
+points: [{machine: {maps: m.maps}}]
+""",
+        )
+    )
+    assert [point.said().get("machine.taken") for point in sweep.points] == [
+        "0xc000000000+1g,0x8200000-0x9000000", "0xc000000000-0xc100000000", None,
+    ]  # fmt: skip
+    assert sweep.points[2].said()["machine.maps"] == "m.maps"
+    assert [point.options().taken for point in sweep.points] == [
+        ((0xC000000000, 0xC040000000), (0x8200000, 0x9000000)), ((0xC000000000, 0xC100000000),),
+        ((0x400000, 0x500000),),
+    ]  # fmt: skip
+    (tmp_path / "m.maps").write_text("00400000-00600000 r-xp 00000000 08:01 7 /bin/x\n")
+    assert load(tmp_path / "sweep.yaml").key != sweep.key
+
+
 def test_the_key_changes_with_what_the_rows_depend_on(tmp_path: Path) -> None:
     (tmp_path / "h.csv").write_text("16,3\n")
     text = "schema: 1\ngrid: {histogram: h.csv, seed: [1, 2]}\n"
@@ -100,6 +124,8 @@ def test_the_key_changes_with_what_the_rows_depend_on(tmp_path: Path) -> None:
         ("schema: 1\ngrid:\n  seed: [1, x]\n", "3:13", "seed"),
         ("schema: 1\ngrid:\n  seed: []\n", "3:9", "at least 1"),
         ("schema: 1\ngrid:\n  machine: {ulimit: 1g}\n", "3:13", "did you mean ulimit_v?"),
+        ("schema: 1\ngrid:\n  machine: {taken: 0x5-0x3}\n", "3:20", "ends where it begins"),
+        ("schema: 1\ngrid:\n  machine: {taken: 0x5}\n", "3:20", "FROM-TO"),
         ("schema: 1\npoints:\n  - {n: [1, 2]}\n", "3:9", "n is a list"),
         ("schema: 1\ngrid: {histogram: h.csv, workload: tiny}\n", "2:36", "one of them"),
         ("schema: 1\ngrid: {n: [1, 2], n: 3}\n", "2:19", "n"),
@@ -132,6 +158,8 @@ def test_files_that_are_not_there_are_told(tmp_path: Path) -> None:
         load(written(tmp_path, "schema: 1\ngrid: {histogram: h.csv}\n"))
     with pytest.raises(SweepFault, match=r"p\.yaml: "):
         load(written(tmp_path, "schema: 1\ngrid: {profile: p.yaml}\n"))
+    with pytest.raises(SweepFault, match=r"m\.maps: cannot be read"):
+        load(written(tmp_path, "schema: 1\ngrid: {machine: {maps: m.maps}}\n"))
     with pytest.raises(SweepFault, match="cannot be read"):
         load(tmp_path / "none.yaml")
 

@@ -8,7 +8,7 @@ import pytest
 
 from archcalc import platforms
 from archcalc.boot import boot
-from archcalc.sweeps.point import NOTHING, Histogram, Point, work
+from archcalc.sweeps.point import NOTHING, Histogram, Point, Ranges, work
 
 
 def row(platform: str = "linux/amd64", **said: Any) -> dict[str, Any]:
@@ -46,6 +46,14 @@ def test_what_ifs_reach_the_machine() -> None:
     assert found["figure._NumSizeClasses"] == found["size_classes"]
     assert found["figure.noSuch"] is None
     assert (found["set._PageShift"], found["allocations"]) == (14, 0)
+
+
+def test_taken_ranges_reach_the_machine() -> None:
+    """linux/amd64: the first hint's 512 GB have a neighbour in them, so the arena lies elsewhere."""
+    usual = row(workload=NOTHING)["arena_used"]
+    taken = Ranges("0xc000000000+1g", ((0xC000000000, 0xC040000000),))
+    assert usual >> 32 == 0xC4
+    assert row(workload=NOTHING, machine=(("taken", taken),))["arena_used"] >> 32 != 0xC4
 
 
 def test_what_cannot_be_is_refused_with_its_reason() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -275,9 +276,17 @@ def test_an_interrupted_sweep_says_how_to_go_on(sweep: Sweep, tmp_path: Path) ->
 # A cluster.
 
 
+@dataclass
+class Cluster:
+    """A scheduler and two workers, each a process."""
+
+    address: str
+    scheduler: subprocess.Popen[bytes]
+    workers: list[subprocess.Popen[bytes]]
+
+
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """A scheduler and two workers, each a process: (address, the workers)."""
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
     pytest.importorskip("distributed")
     address = tmp_path / "scheduler.json"
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
@@ -290,7 +299,7 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]
         return process  # type: ignore[no-any-return]
 
     try:
-        start(
+        scheduler = start(
             "scheduler",
             "--host",
             "127.0.0.1",
@@ -309,7 +318,7 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]
         workers = [
             start("worker", where, "--no-nanny", "--nthreads", "1", "--no-dashboard") for _ in range(2)
         ]
-        yield where, workers
+        yield Cluster(where, scheduler, workers)
     finally:
         for process in reversed(processes):
             process.kill()
@@ -318,12 +327,12 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]
 
 
 def test_a_cluster_that_loses_a_worker_makes_the_same_table(
-    sweep: Sweep, expected: list[Row], tmp_path: Path, cluster: tuple[str, list[subprocess.Popen[bytes]]]
+    sweep: Sweep, expected: list[Row], tmp_path: Path, cluster: Cluster
 ) -> None:
     import distributed
 
-    address, workers = cluster
-    with distributed.Client(address, set_as_default=False) as client:
+    workers = cluster.workers
+    with distributed.Client(cluster.address, set_as_default=False) as client:
         client.wait_for_workers(2, timeout=60)
     journal = Journal(tmp_path / "x.journal", sweep.key, len(sweep.points))
 
@@ -332,10 +341,37 @@ def test_a_cluster_that_loses_a_worker_makes_the_same_table(
             workers[0].kill()
             workers[0].wait()
 
-    rows = running.run(sweep.points, journal, 1, address, tell)
+    rows = running.run(sweep.points, journal, 1, cluster.address, tell)
     journal.close()
     assert workers[0].poll() is not None and workers[1].poll() is None
     assert rows == expected
+
+
+def test_a_cluster_that_loses_its_scheduler_is_told_and_the_rows_kept(
+    sweep: Sweep, expected: list[Row], tmp_path: Path, cluster: Cluster
+) -> None:
+    journal = Journal(tmp_path / "x.journal", sweep.key, len(sweep.points))
+
+    def tell(done: int) -> None:
+        if done == 3:
+            cluster.scheduler.kill()
+            cluster.scheduler.wait()
+
+    with pytest.raises(UsageFault, match=r"the scheduler at .* is gone; the rows so far are kept"):
+        running.run(sweep.points, journal, 1, cluster.address, tell)
+    journal.close()
+    journal = Journal(tmp_path / "x.journal", sweep.key, len(sweep.points))
+    assert 3 <= len(journal.rows) < 24
+    assert running.run(sweep.points, journal, 1) == expected
+    journal.close()
+
+
+def test_workers_of_another_version_are_told(
+    sweep: Sweep, tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "__version__", "77.0")
+    with pytest.raises(UsageFault, match=r"a worker has archcalc .*; expected 77\.0, as here"):
+        rows_of(sweep, tmp_path, scheduler=cluster.address)
 
 
 def test_no_scheduler_is_told(sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
