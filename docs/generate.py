@@ -20,6 +20,8 @@ from archcalc.cli import app
 from archcalc.cli.command import build
 from archcalc.cli.map import atlases_of
 from archcalc.pictures import film, heap_svg, map_svg
+from archcalc.sweeps import table as sweep_table
+from archcalc.traces import columnar
 from archcalc.traces.records import PARTS, RECORDS
 
 DOCS = Path(__file__).parent
@@ -144,7 +146,7 @@ def keys(node: Mapping[str, Any], path: str, told: dict[str, str]) -> Iterator[t
         known = told.setdefault(form, here) if '"properties"' in form else here
         if known != here:
             yield here, kind_words(own), f"{words}; its keys as under `{known}`"
-        elif name == "profile":
+        elif name == "profile" and own.get("type") != "string":
             yield here, kind_words(own), f"{words}; its keys as in [profiles](profile.md)"
         else:
             yield here, kind_words(own), words
@@ -214,7 +216,7 @@ def trace_format() -> str:
     """The records of recordings."""
     text = [
         NOTE,
-        "# Recordings\n\nA recording (`*.trace.gz`) is gzip'd UTF-8 text: a JSON header, then a record a line, its "
+        "# Recordings\n\nA recording (`*.trace.gz`) is UTF-8 text, gzip'd or plain: a JSON header, then a record a line, its "
         "fields separated by one space.\nAddresses are hexadecimal without 0x; counts, sizes and indexes decimal. "
         "A *cache* is the number of an mcache in order of\nfirst use. The header has `format` (archtrace), "
         "`version` (1), `platform`, `data_end` (where the data segment ends),\n`phys_page_size`, `events` (records "
@@ -224,7 +226,119 @@ def trace_format() -> str:
     for part, title in PARTS.items():
         text.append(f"\n## {title}\n\n| record | meaning |\n|---|---|\n")
         text += [f"| `{r.shape}` | {cell(r.meaning)} |\n" for r in RECORDS if r.part == part]
+    text.append(COLUMNAR.split("TABLE\n")[0])
+    text += [f"| `{name}` | {COLUMN_TYPES[name]} | {cell(what)} |\n" for name, what in columnar.COLUMNS.items()]
+    text.append(COLUMNAR.split("TABLE\n")[1])
     return "".join(text)
+
+
+COLUMN_TYPES = {
+    "record": "dictionary of strings, never null", "request": "dictionary of strings",
+    "address": "64-bit unsigned integer", "text": "string",
+}  # fmt: skip
+COLUMNAR = """
+## In columns
+
+`archcalc trace convert` writes a recording as a Parquet file (`*.trace.parquet`) and back. All that takes a recording
+takes either form, and tells them apart by their first bytes, not by their names. Of what is written, the name says the
+form: `*.parquet` columns, `*.gz` gzip'd text, anything else plain text.
+
+A row is a record, in the order of the text: row r, counted from 0, is line r + 2, since the header is line 1 there. The
+header stands as it is in the file's metadata, under `archtrace.header`.
+
+| column | type | what it holds |
+|---|---|---|
+TABLE
+Request and address are null together, and just where text is what tells: for the other records, and where a line says
+something in an unusual way (`m 8 - n 0 C000`, say). So nothing is lost: text made columns and text again is the same,
+byte for byte, whatever stands in its lines. A gzip'd file comes back with the same text, but not always the same packed
+bytes. Rows stand in groups of 262144, and both reading and writing hold one group at a time.
+
+`archtrace.columns` in the metadata is the version of this form, 1. It rises when a reader of the columns would get
+something wrong; archcalc refuses versions that it does not know. The records themselves have the version in their header.
+
+Any reader of Parquet will do. The fields of a request are separated by spaces, as in the tables above:
+
+```python
+import pyarrow.parquet as pq
+
+table = pq.read_table("program.trace.parquet", columns=["record", "request", "address"])
+header = table.schema.metadata[b"archtrace.header"]
+```
+
+```python
+import pandas as pd
+
+# Without the backend pandas makes floats of addresses, which lose their low bits.
+frame = pd.read_parquet("program.trace.parquet", dtype_backend="pyarrow")
+```
+
+```sql
+-- duckdb
+SELECT CAST(split_part(request, ' ', 1) AS BIGINT) AS size, count(*) AS allocations
+FROM 'program.trace.parquet' WHERE record = 'm' GROUP BY size ORDER BY allocations DESC;
+```
+
+In Python, `archcalc.traces.columnar.lines(path)` gives the lines of either form, some at a time.
+
+## Imported
+
+`archcalc trace import` makes recordings of what others logged. Their headers have `imported` too: `form`, which is
+`allocfreetrace` or `sizes`, and `unknown`, a list of what the log does not tell and was taken for granted. They replay
+like all others, since a machine has carried them out; their addresses are that machine's, not the log's.
+"""
+
+
+def sweep_file() -> str:
+    """The keys of sweep files, and the columns of their tables."""
+    file = schema.load("sweep-file")["properties"]
+    point = file["points"]["items"]
+    text = [NOTE, "# Sweeps\n\n", SWEEP, "\n\n| key | is | what it says |\n|---|---|---|\n"]
+    text += [f"| `{key}` | {cell(kind_words(own))} | {cell(own['description'])} |\n" for key, own in file.items()]
+    text.append("\nOf a point, and with lists of values of the grid:\n\n| key | is | what it says |\n|---|---|---|\n")
+    text += [f"| `{path}` | {cell(kind)} | {cell(words)} |\n" for path, kind, words in keys(point, "", {})]
+    rows = "".join(f"| `{name}` | {cell(what)} |\n" for name, what in sweep_table.COLUMNS.items())
+    text.append(SWEPT.replace("ROWS\n", rows))
+    return "".join(text)
+
+
+SWEEP = """A sweep file says which what-ifs are to be carried out. Under `grid` each key has a value or a list of values, and every
+combination is a point; each of the `points` is one more, or one for each platform that its pattern means. A point boots
+a machine of its own, runs a workload of `smoke` on it or allocates a histogram of sizes, and leaves a row of figures.
+`archcalc sweep FILE --output TABLE` runs it; `archcalc schema sweep-file` prints this for editors. What is not said is as
+usual: linux/amd64, Go's own classes, `mixed`, 5000 allocations, seed 1, GOGC off.
+
+Paths are looked for from the sweep file's folder. A histogram is a CSV of `size,count`, bytes and objects, with or
+without that heading; lines that begin with # are passed over. Its objects have no pointers, come in an order that the
+seed shuffles, and stay alive. At most a million points, and ten million objects of one point."""
+SWEPT = """
+## The table
+
+`--output` names it, and its name says the form: `*.parquet`, `*.csv` or `*.json` (`{"sweep": NAME, "rows": [...]}`). All
+three have the same rows in the order of the points, however many processes or workers made them and in what order; a
+point that dies is a row as well. Empty is what a point does not say, or what a machine that never came up has not.
+
+| column | what it holds |
+|---|---|
+ROWS
+In Parquet numbers are 64-bit integers and `waste_share` is a float; a constant that is a number in some points and an
+expression in others is text in all.
+
+## The journal
+
+Beside the table stands `TABLE.journal` while the sweep is under way: a line of JSON a row, written through to the disk as
+soon as the row is there. Whatever ends the sweep, the same command goes on from the rows that are whole, and only with
+the rest; when the table is written, the journal goes. Another sweep's journal is refused, and so is that of the same file
+once anything changed that rows depend on: a point, a profile, a histogram, the version of archcalc. `--fresh` begins
+anew. While one process writes a journal, a second one is turned away.
+
+## Where it runs
+
+On all cores, or `--jobs N` processes. A process that dies is replaced, and its points done again; after three deaths
+without a row in between the sweep ends. `--scheduler ADDRESS` runs it on a Dask cluster instead (the extra `sweep`), whose
+workers want the same version of archcalc but no files: profiles, histograms and maps travel with the points. The cluster
+does again what a lost worker was doing. Ctrl-C leaves the journal, says how many rows are there, and exits 130.
+"""
 
 
 def roff(text: str) -> str:
@@ -324,6 +438,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
         "A scenario says what a machine is like, what is done on it, and what must come of it. `archcalc run` runs\n"
         "it; `archcalc schema scenario` prints this for editors.",
     ),
+    "reference/sweep.md": sweep_file,
     "reference/config.md": file_reference(
         "config", "Keys of archcalc.yaml",
         "What a project always wants, in `archcalc.yaml` or under `[tool.archcalc]` in `pyproject.toml`; the nearest\n"

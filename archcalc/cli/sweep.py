@@ -24,7 +24,7 @@ from archcalc.tables import Block, Bytes, Column, Prose, Table
 
 SHOWN = 20  # rows, to people; the file has all
 # What people see of a row beside what makes it differ from the others.
-TOLD = ("outcome", "heap_inuse", "inside", "tails", "unfilled", "waste_share")
+TOLD = ("outcome", "size_classes", "heap_inuse", "inside", "tails", "unfilled", "rest", "waste_share")
 
 
 class Swept(Result):
@@ -79,9 +79,10 @@ class Swept(Result):
         good.sort(key=lambda row: (row.get("waste_share") or 0.0, row["point"] or 0))
         asked = [name for name in table.columns(self.rows) if name not in ("point", *TOLD)]
         asked = [name for name in asked if len({row.get(name) for row in self.rows}) > 1 and _is_asked(name)]
-        kinds = {"heap_inuse": Bytes, "inside": Bytes, "tails": Bytes, "unfilled": Bytes}
+        kinds: dict[str, type] = {"outcome": str, "size_classes": int, "waste_share": str}
+        told = [name for name in TOLD if name != "outcome" or others]
         columns = [Column("point", int), *(Column(name, key=name) for name in asked)]
-        columns += [Column(name.replace("_", " "), kinds.get(name, str), name) for name in TOLD]
+        columns += [Column(name.replace("_", " "), kinds.get(name, Bytes), name) for name in told]
         shown = (good + others)[:SHOWN]
         rows = [[row.get(column.name) for column in columns] for row in shown]
         title = "the least waste first" + (f", {SHOWN} of {len(self.rows)}" * (len(self.rows) > SHOWN))

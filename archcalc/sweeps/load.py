@@ -29,7 +29,7 @@ MACHINE = {
     **OPTIONS,
     "taken": Field(
         Text(r"0[xX][^,]+[-+][^,]+(,[^,]+[-+][^,]+)*", "FROM-TO or FROM+SIZE, several with commas between"),
-        "address ranges that something else has already",
+        "address ranges that something else has already: FROM-TO or FROM+SIZE, several with commas between",
     ),
 }
 _NAME = r"[A-Za-z_][A-Za-z0-9_.\[\]]*"

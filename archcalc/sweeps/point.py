@@ -132,6 +132,7 @@ def _measured(point: Point, rt: Runtime) -> Row:
     summary = done.summary
     row: Row = {name: getattr(summary, name) for name in SUMMARY}
     waste = summary.heap_inuse - summary.live_asked
+    row["rest"] = waste - summary.inside - summary.tails - summary.unfilled
     row |= {"waste": waste, "waste_share": round(waste / max(summary.heap_inuse, 1), 6)}
     if done.death is not None:
         row |= {"outcome": DIED, "why": str(done.death["throw"])}

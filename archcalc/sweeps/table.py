@@ -15,6 +15,45 @@ from archcalc.sweeps.point import Row
 
 SUFFIXES = (".parquet", ".csv", ".json")
 
+# What the columns hold, * standing for names; those that come of the run are in bytes but for counts.
+COLUMNS = {
+    "point": "the point's number, from 0: the grid's first, the last of its keys changing fastest",
+    "platform": "goos/goarch",
+    "profile": "the profile's name, which is the platform's unless it is one of your own",
+    "set.*": "what a constant was set to",
+    "machine.*": "an option of the machine; `taken` as it was said, `maps` as the file's name",
+    "classes": "the rule for size classes",
+    "workload": "what drove the machine; `histogram` where a file of sizes did",
+    "histogram": "that file",
+    "n": "about so many allocations of a workload; exactly so many of a histogram",
+    "seed": "of the workload's choices",
+    "gogc": "GOGC, -1 off",
+    "procs": "GOMAXPROCS",
+    "outcome": "`ok`; `died`, the runtime; `refused`, what cannot be; `broken`, an invariant",
+    "why": "the last words, or the reason, where it is not `ok`",
+    "figure.*": "a constant that `figures` asks for",
+    "page_size": "bytes of a page of the heap, `_PageSize`",
+    "size_classes": "how many, 0 for large objects among them",
+    "allocations": "how many were carried out",
+    "asked": "bytes that they asked for",
+    "collections": "how many there were",
+    "live_objects": "objects in spans; a block of tiny ones is one, and what is dead counts until a sweep",
+    "live_asked": "bytes asked for by what the workload keeps",
+    "spans_in_use": "spans with objects",
+    "spans_free": "runs of free pages",
+    "arena_used": "the address to which the arena is used",
+    "heap_sys": "memory of the heap, as memstats.heap_sys",
+    "heap_inuse": "in spans with objects, as memstats.heap_inuse",
+    "heap_idle": "in free spans",
+    "heap_released": "of these given back to the OS",
+    "inside": "lost inside objects of 16 bytes and more, which are rounded up to their class",
+    "tails": "lost behind the last object of spans",
+    "unfilled": "room for further objects in spans",
+    "rest": "the rest: room in blocks of tiny objects, and what is dead and not swept",
+    "waste": "`heap_inuse` less `live_asked`: the four before together",
+    "waste_share": "`waste` as a part of `heap_inuse`",
+}
+
 
 def check(path: Path) -> None:
     """Refuses early what `write` would refuse after the work. Raises UsageFault."""

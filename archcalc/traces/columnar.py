@@ -1,17 +1,9 @@
 """The columnar form of a recording: a Parquet file, one row a record, in the order of the text.
 
-The header line stands in the file's metadata, so row r is line r + 2 of the text. The columns:
-
-| column | what it holds |
-|---|---|
-| `record` | the record's letters; `?` for a line that is none of the format |
-| `request` | of `m s S f x p q Q X`: the fields but the address, as the text has them; a dictionary |
-| `address` | of those records, the address: what was returned, or what was freed |
-| `text` | of all others, the fields; of a `?`, the whole line |
-
-A row has request and address just where they say exactly what the line said; what is written
-unusually goes into `text`. That makes the form lossless both ways, line for line. Rows are
-written and read in groups, and memory stays at one.
+The header line stands in the file's metadata, so row r, counted from 0, is line r + 2 of the text.
+COLUMNS says what the columns hold. A row has request and address just where they say exactly what
+the line said; what is written unusually goes into `text`. That makes the form lossless both ways,
+line for line. Rows are written and read in groups, and memory stays at one.
 """
 
 from __future__ import annotations
@@ -37,6 +29,13 @@ PACKED = ".gz"
 HEADER_KEY = b"archtrace.header"
 FORM_KEY = b"archtrace.columns"
 FORM = b"1"
+
+COLUMNS = {
+    "record": "the record's letters, as in the tables above; `?` for a line that is none of the format",
+    "request": "of `m s S f x p q Q X`: the fields but the address, as the text has them",
+    "address": "of those records, the address: what was returned, or what was freed",
+    "text": "of all others, the fields; of a `?`, the whole line",
+}
 
 RECORDS = (
     "m", "s", "S", "f", "x", "T", "R", "Y", "F", "I", "p", "u", "k", "z", "P", "y", "g", "r", "b", "w", "e",
@@ -208,7 +207,11 @@ class ColumnarFile:
         )
         found = self._file.schema_arrow
         metadata = found.metadata or {}
-        if HEADER_KEY not in metadata or metadata.get(FORM_KEY) != FORM or not found.equals(schema()):
+        form = metadata.get(FORM_KEY, FORM)
+        if HEADER_KEY in metadata and form != FORM:
+            told = f"columns of version {form.decode(errors='replace')}"
+            raise fault(self.name, 0, told, f"version {FORM.decode()}, or a newer archcalc")
+        if HEADER_KEY not in metadata or FORM_KEY not in metadata or not found.equals(schema()):
             raise fault(self.name, 0, "a Parquet file that is no recording", "one of archcalc trace convert")
         self.header_line = self._text(metadata[HEADER_KEY])
         self.rows: int = self._file.metadata.num_rows

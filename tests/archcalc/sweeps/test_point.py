@@ -25,6 +25,8 @@ def test_a_histograms_objects_are_all_there() -> None:
     asked = 16_000 + 5000 + 35_000 + 200_000 + 30
     assert (found["outcome"], found["allocations"], found["asked"]) == ("ok", 1069, asked)
     assert found["waste"] == found["heap_inuse"] - found["live_asked"]
+    assert found["waste"] == sum(found[name] for name in ("inside", "tails", "unfilled", "rest"))
+    assert found["rest"] == 2  # ten objects of 3 bytes in two blocks of 16
     assert found["inside"] >= 50 * 12 + 7 * (5376 - 5000)
     assert found["waste_share"] == pytest.approx(found["waste"] / found["heap_inuse"], abs=1e-6)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -175,6 +176,15 @@ def test_tables_have_every_row_and_column(suffix: str, expected: list[Row], tmp_
         assert [row["heap_inuse"] for row in found] == [row["heap_inuse"] for row in rows]
         assert [row["machine.ulimit_v"] for row in found] == [None, None, 1 << 63]
         assert [row["set._PageShift"] for row in found] == ["13", "13", "1 << 13"]
+
+
+def test_every_column_is_told(expected: list[Row], tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(
+        "schema: 1\nfigures: [_PageSize]\n"
+        "grid: {machine: {ulimit_v: 2g}, set: {_PageShift: 14}, workload: none}\n"
+    )
+    names = table.columns(rows_of(load(tmp_path / "s.yaml"), tmp_path))
+    assert [re.sub(r"^(set|machine|figure)\..*", r"\1.*", name) for name in names] == list(table.COLUMNS)
 
 
 # The whole command, killed.

@@ -209,6 +209,21 @@ def test_a_parquet_file_of_something_else_is_refused(tmp_path: Path) -> None:
         columnar.ColumnarFile(tmp_path / "x.parquet")
 
 
+def test_columns_of_another_version_are_refused(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    batch = pa.RecordBatch.from_pylist([], schema=columnar.schema(HEADER))
+    later = {**batch.schema.metadata, columnar.FORM_KEY: b"2"}
+    pq.write_table(pa.Table.from_batches([batch]).replace_schema_metadata(later), tmp_path / "x.parquet")
+    with pytest.raises(TraceFault, match=r"x\.parquet: columns of version 2; expected version 1"):
+        columnar.ColumnarFile(tmp_path / "x.parquet")
+
+
+def test_the_columns_are_those_that_are_told() -> None:
+    assert columnar.schema().names == list(columnar.COLUMNS)
+
+
 def test_damage_is_told_with_the_file(tmp_path: Path) -> None:
     columnar.convert(TRACES / "linux-386.mixed.stw.trace.gz", tmp_path / "x.parquet")
     data = (tmp_path / "x.parquet").read_bytes()
