@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -18,6 +19,7 @@ from archcalc.sweeps.point import Point, Row, work
 AHEAD = 4  # points waiting for each process, so that none is idle
 TRIES = 3  # a process that dies is replaced so often without a row in between
 SECONDS = 10  # to wait for a scheduler
+PAUSE = 0.02  # seconds between two looks at what a cluster has done
 
 
 def run(
@@ -100,10 +102,17 @@ def _on_cluster(points: Sequence[Point], scheduler: str) -> Iterator[Row]:
             futures = client.map(_work_far_away, points, version=__version__, pure=False)
             done = distributed.as_completed(futures, loop=client.loop, with_results=True, raise_errors=False)
             try:
-                for future, row in done:
-                    if future.status != "finished":
-                        raise _lost(scheduler, future)
-                    yield row
+                while not done.is_empty():
+                    if done.has_ready():
+                        _, came = next(done)
+                        if not isinstance(came, dict):
+                            raise _lost(scheduler, came)
+                        yield came
+                    elif client.status != "running":
+                        # A connection that is made again knows nothing of what was handed out.
+                        raise _lost(scheduler, None)
+                    else:
+                        time.sleep(PAUSE)
             finally:
                 if client.status == "running":
                     client.cancel(futures)
@@ -116,12 +125,15 @@ def _work_far_away(point: Point, version: str) -> Row:
     return work(point)
 
 
-def _lost(scheduler: str, future: Any) -> Exception:
-    """Why a point that was handed to a cluster came to nothing."""
+def _lost(scheduler: str, came: Any) -> Exception:
+    """Why a point that was handed to a cluster came to nothing.
+
+    `came` is (type, exception, traceback) where it failed, else that it was cancelled, or None.
+    """
     kept = "the rows so far are kept, and the same command goes on with them"
-    if future.status != "error":
+    if not isinstance(came, tuple):
         return UsageFault(Fault(f"the scheduler at {scheduler} is gone; {kept}"))
-    error = future.exception()
+    error = came[1]
     if isinstance(error, UsageFault):
         return error
     words = f"{type(error).__name__}: {' '.join(str(error).split())}"
