@@ -28,13 +28,14 @@ from typing import Any
 from allocator.config import Config
 from allocator.fixalloc import FixAlloc
 from allocator.gc import MARK_TERMINATION
-from allocator.heap_bitmap import HALF, NOTHING, PAIR, WHOLE, BadType, Stamp, Type, press
+from allocator.heap_bitmap import HALF, NOTHING, PAIR, WHOLE, BadType, Type, press
 from allocator.mallocinit import mallocinit
 from allocator.mcache import MCache
 from allocator.mspan import IN_USE
 from allocator.osmem.recorded import Alloc, Recorded, RecordedMismatch, parse_answer
 from allocator.osmem.system import System
 from allocator.persistent import DEFAULT_ALIGN
+from allocator.plan import Plan
 from allocator.runtime import Runtime
 from allocator.sweep import DONE
 from allocator.throw import BadRequest, Death
@@ -93,7 +94,8 @@ SHAPES = {
 # How an allocation is carried out: first those that take the next object of a cached span, by what they
 # leave in its heap bitmap; then those of the tiny allocator; then what takes the long way, mallocgc.
 NO_POINTERS, STAMP, SHARED_STAMP, NO_STAMP, TINY_NEW, TINY_FIT, EMPTY, LONG = range(8)
-STAMP_OF = {NOTHING: NO_STAMP, WHOLE: STAMP, HALF: SHARED_STAMP, PAIR: SHARED_STAMP}
+STAMP_WAYS = {NOTHING: NO_STAMP, WHOLE: STAMP, HALF: SHARED_STAMP, PAIR: SHARED_STAMP}
+TINY_WAYS = {"t": TINY_NEW, "th": TINY_NEW, "ct": TINY_FIT}
 MAX_LEARNED = 1 << 18
 # What an event can end with other than well.
 WRONG = (BadRequest, BadType, RecordedMismatch, Death, ValueError, IndexError)
@@ -238,27 +240,38 @@ class Request:
     """The fields of an m record but the address, understood, and how such an allocation goes.
 
     `flags` are those that mallocgc itself finds (`t`, `c`, `h`), `scan` is in bytes. `cached` is the place in
-    the mcache that the object comes from, `mark` what it leaves in the bitmap there, if anything.
+    the mcache that the object comes from, that of `sizeclass`, and `mark` what it leaves in the bitmap there,
+    if anything. `way` is how it goes where nothing unusual happens; `how` is the same, or LONG where
+    the record itself says that something did.
     """
 
-    __slots__ = ("cache", "cached", "flags", "how", "mark", "needzero", "scan", "size", "typ")
+    __slots__ = (
+        "cache", "cached", "flags", "how", "mark", "needzero", "scan", "size", "sizeclass", "typ", "way",
+    )  # fmt: skip
 
-    def __init__(self, size: int, typ: Type | None, needzero: bool, flags: str, cache: MCache) -> None:
+    def __init__(
+        self,
+        size: int,
+        typ: Type | None,
+        needzero: bool,
+        flags: str,
+        cache: MCache,
+        way: int,
+        sizeclass: int = 0,
+        plan: Plan | None = None,
+    ) -> None:
         self.size = size
         self.typ = typ
         self.needzero = needzero
         self.flags = flags
         self.cache = cache
-        self.how = LONG
-        self.cached = cache.alloc[0]
-        self.mark = _NO_STAMP
-        self.scan = 0
-
-    @property
-    def asked(self) -> str:
-        """The flags that say what was asked for."""
-        noscan = self.typ is None or self.typ.noscan
-        return ("n" if noscan else "") + ("z" if self.needzero else "")
+        self.way = way
+        self.how = LONG if flags and flags[-1] == "h" else way
+        self.sizeclass = sizeclass
+        self.cached = cache.alloc[sizeclass]
+        if plan is not None:
+            self.mark = plan.stamp
+            self.scan = plan.scan
 
 
 class Replayer:
@@ -291,7 +304,8 @@ class Replayer:
         self.ended = False
         self.spans_found: list[str] | None = None  # the Zs records that there should be, when it is over
         self.span_rows = 0
-        self.bitmap_rows: Iterator[int] | None = None
+        self.bitmap_rows: list[int] | None = None  # the spans whose bitmaps come, from the first of them on
+        self.bitmap_at = 0
         self.default_align = ""
         self.stacks: dict[int, int] = {}  # the stacks in use, and their sizes in bytes
         self.records: dict[str, set[int]] = {
@@ -510,10 +524,11 @@ class Replayer:
                     at += same
                     self.line += same - 1
                     continue
-            if lines[at][:1] in OWN:
-                self._own(lines[at])
-            else:
-                self._event(lines[at])
+            line = lines[at]
+            if line[:1] in OWN:
+                self._own(line)
+            elif not self._same_bitmap(line):
+                self._event(line)
             at += 1
 
     @property
@@ -810,46 +825,50 @@ class Replayer:
 
     def _learn(self, key: str) -> Request | None:
         """How allocations with these fields go; None where the fields are not as they should be."""
-        rt = self.rt
         try:
             _, words, number, flags, place = key.split(" ")
             size, p = decimal(words), decimal(place)
             typ = None if number == "-" else self.types[decimal(number)]
-            cache = rt.caches[p]
+            cache = self.rt.caches[p]
             noscan = typ is None or typ.noscan
             needzero, own = FLAGS[noscan][flags]
         except (ValueError, LookupError):
             return None
         if not self.allocating:
             return None
-        request = Request(size, typ, needzero, own, cache)
-        config = rt.config
-        if size == 0:
-            request.how = EMPTY if not own else LONG
-        elif size <= config.max_small_size and config.tiny_size == 16 and "h" not in own:
-            if noscan and size < 16:
-                request.how = TINY_FIT if own == "ct" else TINY_NEW if own == "t" else LONG
-                request.cached = cache.alloc[config.tiny_size_class]
-            elif own:
-                pass
-            elif typ is None or noscan:
-                request.how = NO_POINTERS
-                request.cached = cache.alloc[rt.class_of[size]]
-            else:
-                printed = len(rt.printed)
-                try:
-                    plan = rt.plan(typ, size)
-                except (BadType, Death):
-                    del rt.printed[printed:]
-                    return None
-                request.how = STAMP_OF[plan.stamp.how]
-                request.mark = plan.stamp
-                request.scan = plan.scan
-                request.cached = cache.alloc[plan.sizeclass]
-        if len(self.learned) >= MAX_LEARNED:
-            self.learned.clear()
-        self.learned[key] = request
+        request = self._request_of(size, typ, noscan, needzero, own, cache)
+        if request is not None:
+            if len(self.learned) >= MAX_LEARNED:
+                self.learned.clear()
+            self.learned[key] = request
         return request
+
+    def _request_of(
+        self, size: int, typ: Type | None, noscan: bool, needzero: bool, own: str, cache: MCache
+    ) -> Request | None:
+        """What `_learn` learns from fields that can be read. None for a type that cannot be allocated so."""
+        rt = self.rt
+        config = rt.config
+        if noscan and size < config.tiny_size:
+            way = LONG
+            if size == 0:
+                way = LONG if own else EMPTY
+            elif config.tiny_size == 16:
+                way = TINY_WAYS.get(own, LONG)
+            return Request(size, typ, needzero, own, cache, way, config.tiny_size_class)
+        if size > config.max_small_size or own not in ("", "h"):
+            return Request(size, typ, needzero, own, cache, LONG)
+        if typ is None or noscan:
+            return Request(size, typ, needzero, own, cache, NO_POINTERS, rt.class_of[size])
+        if size == 0:
+            return Request(size, typ, needzero, own, cache, LONG if own else EMPTY)
+        printed = len(rt.printed)
+        try:
+            plan = rt.plan(typ, size)
+        except (BadType, Death):
+            del rt.printed[printed:]
+            return None
+        return Request(size, typ, needzero, own, cache, STAMP_WAYS[plan.stamp.how], plan.sizeclass, plan)
 
     def _stack_alloc(self, line: str, parts: list[str]) -> None:
         _, n, cache, _ = parts
@@ -1153,19 +1172,46 @@ class Replayer:
             self.spans_found = span_lines(self.rt)
         return self.spans_found
 
+    def _same_bitmap(self, line: str) -> bool:
+        """Whether it is the next span's bitmap, and as the machine has it; then that is done."""
+        if line[:3] != "Zb " or self.died:
+            return False
+        spans, at = self._bitmap_spans(), self.bitmap_at
+        if at >= len(spans):
+            return False
+        start = f"Zb {self.rt.spans.base[spans[at]]:x} "
+        size = (len(line) - len(start)) // 2
+        if size not in self._bitmap_sizes(spans[at]):
+            return False
+        if line != start + self.rt.bitmap(spans[at], size).hex():
+            return False
+        self.bitmap_at += 1
+        return True
+
+    def _bitmap_spans(self) -> list[int]:
+        """The spans whose bitmaps a recording has."""
+        if self.bitmap_rows is None:
+            self.bitmap_rows = self.rt.in_use()[:BITMAP_SPANS]
+        return self.bitmap_rows
+
+    def _bitmap_sizes(self, s: int) -> tuple[int, ...]:
+        """How many bytes of a span's bitmap a recording can have."""
+        whole = (self.rt.spans.npages[s] << self.rt.config.page_shift) // self.rt.config.heap_bitmap_scale
+        return tuple([min(whole, limit) for limit in BITMAP_LIMITS])
+
     def _bitmap(self, line: str, parts: list[str]) -> None:
         self._after_end(line)
         _, base, text = parts
         rt = self.rt
-        if self.bitmap_rows is None:
-            self.bitmap_rows = iter(rt.in_use()[:BITMAP_SPANS])
-        s = next(self.bitmap_rows, None)
+        spans, number = self._bitmap_spans(), self.bitmap_at
+        self.bitmap_at += 1
+        s = spans[number] if number < len(spans) else None
         if s is None or rt.spans.base[s] != address(base):
             turn = "no span's" if s is None else f"the one of the span at {rt.spans.base[s]:x}"
             self._differs("Zb", shorten(line), f"a bitmap here should be {turn}", s)
             return
-        whole = (rt.spans.npages[s] << rt.config.page_shift) // rt.config.heap_bitmap_scale
-        if len(text) not in [2 * min(whole, limit) for limit in BITMAP_LIMITS]:
+        if len(text) not in [2 * size for size in self._bitmap_sizes(s)]:
+            whole = (rt.spans.npages[s] << rt.config.page_shift) // rt.config.heap_bitmap_scale
             raise ValueError(f"a bitmap of {len(text)} digits; the span has {whole} bytes of it")
         found = rt.bitmap(s, len(text) // 2).hex()
         if found != text:
@@ -1184,13 +1230,11 @@ class Replayer:
             return
         if self.span_rows != len(self.rt.spans):
             self._differs("Zs", f"{self.span_rows} spans", f"{len(self.rt.spans)} spans")
-        rows = iter(self.rt.in_use()[:BITMAP_SPANS]) if self.bitmap_rows is None else self.bitmap_rows
-        left = next(rows, None)
-        if left is not None:
-            self._differs("Zb", "the end", f"a bitmap of the span at {self.rt.spans.base[left]:x}", left)
-
-
-_NO_STAMP = Stamp(0)
+        left = self._bitmap_spans()[self.bitmap_at :]
+        if left:
+            self._differs(
+                "Zb", "the end", f"a bitmap of the span at {self.rt.spans.base[left[0]]:x}", left[0]
+            )
 
 
 @lru_cache(maxsize=1 << 12)  # what lives long has the same ones again in each cycle

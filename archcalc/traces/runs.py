@@ -16,18 +16,18 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from allocator.gc import MARK_TERMINATION
-from allocator.heap_bitmap import NOTHING, PAIR, BadType, Stamp, press, press_noscan
+from allocator.heap_bitmap import NOTHING, PAIR, Stamp, press
 from allocator.mcache import CachedSpan, MCache
-from allocator.throw import Death
 from archcalc.errors import UsageFault
 from archcalc.extras import needed
-from archcalc.traces.columnar import CODE, MAX_KEYS, RECORDS, WHAT, ColumnarFile, line_of
-from archcalc.traces.reader import Header, decimal
-from archcalc.traces.replay import Replay, Replayer, Stop
+from archcalc.traces import replay
+from archcalc.traces.columnar import CODE, MAX_KEYS, RECORDS, WHAT, ColumnarFile, line_of, lines_of
+from archcalc.traces.reader import Header
+from archcalc.traces.replay import EMPTY, MAX_PENDING, OWN, WRONG, Replay, Replayer, Request, Stop
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,16 +40,31 @@ if TYPE_CHECKING:
 M, F, X, P = (CODE[record] for record in "mfxP")
 BARRIERS = frozenset(CODE[record] for record in ("u", "g", "!", "Z"))
 SPECIALS = {"specialfinalizer": 0, "specialprofile": 1}
-OWN_CODES = frozenset(CODE[record] for record in "MOUVqQXHKDELb")
+Z = CODE["Z"]
+Q, B = CODE["q"], CODE["b"]
+UNREADABLE = CODE["?"]
+STARTS = [f"{record} " for record in RECORDS]
+ARE_OVER = [record in "msSxpukzPygrwev" for record in RECORDS]  # behind them nothing waits
+OWN_CODES = [record in OWN for record in RECORDS]
 
-MAX_SIZE = 32768  # bytes, of the objects that have a size class
 MAX_CACHES = 512  # more than there can be
 FEW_ROWS = 1000  # so many are as quickly done line by line
-FEW = 12  # so many objects are quicker one by one
+FEW = 24  # so many objects are quicker one by one
+DENSE = 10  # of so many rows one is unusual where lists are quicker
 NO_BLOCK = 99  # stands for tiny_offset where there is no tiny block: nothing fits, anything is smaller
 
 # What kind of allocation a key is; OTHER needs no place, of UNKNOWN it is not known.
 OTHER, UNKNOWN, NOSCAN, SCAN, TINY_NEW, TINY_FIT = range(6)
+KINDS = {
+    replay.NO_POINTERS: NOSCAN,
+    replay.STAMP: SCAN,
+    replay.SHARED_STAMP: SCAN,
+    replay.NO_STAMP: SCAN,
+    replay.TINY_NEW: TINY_NEW,
+    replay.TINY_FIT: TINY_FIT,
+    replay.EMPTY: OTHER,
+    replay.LONG: OTHER,
+}
 
 
 class GaveUp(Exception):
@@ -92,6 +107,7 @@ class Key(NamedTuple):
     stamp: int = 0
     step: int = 0
     fast: bool = False
+    request: Request | None = None
 
 
 class ColumnarReplayer(Replayer):
@@ -124,21 +140,25 @@ class ColumnarReplayer(Replayer):
             result = self._sum_up(started)
             result.events = min(done, result.events)
             return result
-        except (Stop, UsageFault, Death) as end:
+        except (Stop, UsageFault, *WRONG) as end:
             raise GaveUp from end
         return self._sum_up(started)
 
     def _batch(self, batch: pa.RecordBatch) -> None:
         np = self.np
+        if batch.num_rows <= FEW_ROWS or self.ended:
+            # Where there is little to gain, line by line.
+            self._feed(lines_of(batch))
+            return
         part = Columns(batch, np)
         n = len(part.code)
         start = 0
         news: Any = ()
-        if "mcache" in part.words and n > FEW_ROWS:
+        if "mcache" in part.words:
             # An mcache that comes into being is known from the next part on.
             news = np.flatnonzero((part.code == F) & (part.request == part.words.index("mcache"))) + 1
-        if not self.rt.caches or n <= FEW_ROWS:
-            # Up to where there is an mcache, and where there is little to gain, line by line.
+        if not self.rt.caches:
+            # Line by line up to where there is an mcache.
             start = int(news[0]) if len(news) else n
             self._feed(part.lines(np.arange(start)))
         if len(news) and start < news[-1]:
@@ -148,69 +168,37 @@ class ColumnarReplayer(Replayer):
             self._part(part, start, n)
 
     def _part(self, columns: Columns, start: int, end: int) -> None:
-        """Some rows of a batch, in runs where most are ordinary."""
-        if end - start > FEW_ROWS:
-            part = Part(self, columns, start, end)
-            if len(part.slow) * 3 < end - start:
-                part.prepare()
-                part.run()
-                return
-        self._feed(columns.lines(self.np.arange(start, end)))
+        """Some rows of a batch, in runs of what is ordinary where that pays."""
+        if end - start > FEW_ROWS and not self.ended:
+            Part(self, columns, start, end).run()
+        else:
+            self._feed(columns.lines(self.np.arange(start, end)))
 
     # What is known of keys.
 
-    def key(self, request: str | None) -> Key:
-        """What is known of an allocation's fields."""
-        key = self.keys.get(request or "")
+    def key(self, word: str | None) -> Key:
+        """What is known of an allocation's fields, as the column has them."""
+        key = self.keys.get(word or "")
         if key is None:
-            try:
-                key = self._learn_key(request or "")
-            except (ValueError, LookupError, BadType, Death):
-                key = Key(UNKNOWN)
+            key = self._key_of(word or "")
             # What is not known now may be so later: an mcache that is still to come.
             if key.kind != UNKNOWN and len(self.keys) < MAX_KEYS:
-                self.keys[request or ""] = key
+                self.keys[word or ""] = key
         return key
 
-    def _learn_key(self, request: str) -> Key:
-        """ValueError and all that a type can be refused with where it is no ordinary allocation's."""
-        rt = self.rt
-        config = rt.config
-        words = request.split(" ")
-        size = decimal(words[0])
-        if size == 0 or size > config.max_small_size:
-            return Key(OTHER)
-        _, number, flags, cache_id = words
-        typ = None if number == "-" else self.types[decimal(number)]
-        cache = rt.caches[decimal(cache_id)]
-        noscan = typ is None or typ.noscan
-        asked = ("n" if noscan else "") + ("z" if "z" in flags else "")
-        if flags == ".":
-            flags = ""
-        rest = flags.removeprefix(asked)
-        helped = rest.endswith("h")
-        rest = rest.removesuffix("h")
-        kind, scan, stamp = NOSCAN, 0, 0
-        if noscan and size < config.tiny_size:
-            sizeclass = config.tiny_size_class
-            kind = {"t": TINY_NEW, "ct": TINY_FIT}.get(rest, UNKNOWN)
-        elif rest:
-            kind = UNKNOWN
-        elif typ is None or noscan:
-            sizeclass = rt.class_of[size]
-        else:
-            plan = rt.plan(typ, size)
-            kind, scan, sizeclass = SCAN, plan.scan, plan.sizeclass
-        if (
-            kind == UNKNOWN
-            or not flags.startswith(asked)
-            or (config.tiny_size, config.max_small_size) != (16, MAX_SIZE)
-        ):
+    def _key_of(self, word: str) -> Key:
+        request = self.requests.get(f"m {word}") or self._learn(f"m {word}")
+        if request is None:
             return Key(UNKNOWN)
-        place = self._place(cache, sizeclass)
-        if kind == SCAN:
-            stamp = self.places[place].stamp(plan.stamp)
-        return Key(kind, place, cache.id, size, scan, stamp, cache.alloc[sizeclass].size, not helped)
+        kind = KINDS[request.way]
+        if kind == OTHER:
+            return Key(OTHER, request=request)
+        place = self._place(request.cache, request.sizeclass)
+        stamp = self.places[place].stamp(request.mark) if kind == SCAN else 0
+        scan = request.scan if kind == SCAN else 0
+        fast = request.how == request.way
+        cache = request.cache.id
+        return Key(kind, place, cache, request.size, scan, stamp, request.cached.size, fast, request)
 
     def _place(self, cache: MCache, sizeclass: int) -> int:
         number = self.place_of.get((cache.id, sizeclass))
@@ -236,6 +224,8 @@ class Columns:
         words = self.words
         return [
             line_of(RECORDS[code], words[request], address, text)
+            if text is None or code == UNREADABLE
+            else STARTS[code] + text
             for code, request, address, text in zip(
                 self.code[rows].tolist(),
                 self.request[rows].tolist(),
@@ -244,6 +234,28 @@ class Columns:
                 strict=True,
             )
         ]
+
+    def line(self, row: int) -> str:
+        """The line of one row."""
+        address = int(self.address[row])
+        return line_of(
+            RECORDS[self.code[row]], self.words[self.request[row]], address, self.text[row].as_py()
+        )
+
+
+class Table:
+    """Keys as arrays, a place for each request of a batch."""
+
+    def __init__(self, keys: list[Key], np: Any) -> None:
+        kind, place, cache, size, scan, stamp, step, fast, _ = zip(*keys, strict=True)
+        self.kind: Array = np.array(kind, np.int8)
+        self.place: Array = np.array(place, np.int32)
+        self.cache: Array = np.array(cache, np.int32)
+        self.size: Array = np.array(size, np.int64)
+        self.scan: Array = np.array(scan, np.int64)
+        self.stamp: Array = np.array(stamp, np.intp)
+        self.step: Array = np.array(step, np.uint64)
+        self.fast: Array = np.array(fast, bool)
 
 
 class Part:
@@ -260,18 +272,11 @@ class Part:
         self.n = end - start
         # All requests of the batch are looked at; most occur in this part, and the last is none.
         self.keys = [replayer.key(word) for word in columns.words]
+        self.table = Table(self.keys, self.np)
         self._classify()
-
-    def prepare(self) -> None:
-        """Everything else that `run` needs."""
         self._sort()
         self._tiny()
         self._specials()
-
-    def _of_keys(self, values: Iterable[Any], type: Any) -> Array:
-        """Something of each key, as an array to look up by request."""
-        found: Array = self.np.fromiter(values, type, len(self.keys))
-        return found
 
     # Before anything is carried out: which rows are ordinary, and where they belong.
 
@@ -282,66 +287,79 @@ class Part:
         self.rows = rows = np.flatnonzero(is_malloc)
         self.key = self.request[rows]
         self.address = columns.address[self.start : self.start + self.n][rows]
-        fast = self._of_keys((key.fast for key in self.keys), bool)
         ordinary = np.zeros(self.n, bool)
-        # What stands behind records of the allocator's own belongs to the event that causes them;
-        # whether that is so for the first row is known.
+        # What stands behind records of the allocator's own, or the OS's answers, belongs to the event that
+        # causes them; whether that is so for the first row is known.
+        over = np.array(ARE_OVER)[self.code]
         follows = np.empty(self.n, bool)
         follows[0] = not self.replayer.pending
-        follows[1:] = is_malloc[:-1]
-        ordinary[rows] = fast[self.key]
+        follows[1:] = over[:-1]
+        ordinary[rows] = self.table.fast[self.key]
         specials = np.flatnonzero(self.code == F)
         if len(specials):
-            which = self._of_keys((SPECIALS.get(word or "", -1) for word in columns.words), np.int8)
-            which = which[self.request[specials]]
+            known = [SPECIALS.get(word or "", -1) for word in columns.words]
+            which = np.array(known, np.int8)[self.request[specials]]
             self.which = which
             ordinary[specials] = which >= 0
             # Of records of specials, what stands before the first of them counts.
             latest = np.arange(self.n)
             latest[specials] = -1
             latest = np.maximum.accumulate(latest)
-            follows[1:] = np.where(latest[:-1] < 0, follows[0], is_malloc[latest[:-1]])
+            follows[1:] = np.where(latest[:-1] < 0, follows[0], over[latest[:-1]])
         ordinary &= follows
         self.ordinary = ordinary
         self.specials = specials
-        self.slow = np.flatnonzero(~ordinary)
+        slow = np.flatnonzero(~ordinary)
+        own = np.array(OWN_CODES)[self.code[slow]]
+        # What is not ordinary: records of the allocator's own, which wait, and the events.
+        self.own = slow[own]
+        self.events = slow[~own]
 
     def _sort(self) -> None:
         """The allocations by place, in order; `at` is how far a place's have been carried out."""
         np = self.np
         count = len(self.replayer.places)
+        table = self.table
         # What fitted into a tiny block takes no object of the class, nor does what has no class.
-        by_key = (k.place if NOSCAN <= k.kind < TINY_FIT else count for k in self.keys)
-        place = self._of_keys(by_key, np.uint8 if count < 256 else np.uint16)[self.key]
+        takes = (table.kind >= NOSCAN) & (table.kind < TINY_FIT)
+        by_key = np.where(takes, table.place, count).astype(np.uint8 if count < 256 else np.uint16)
+        place = by_key[self.key]
         order = np.argsort(place, kind="stable")
         ends = np.cumsum(np.bincount(place, minlength=count + 1))
         self.ends: list[int] = ends.tolist()
         self.at: list[int] = [0, *self.ends[:-1]]
         self.order = order
-        self.sorted_key = self.key[order]
-        self.sorted_address = address = self.address[order]
-        steps = self._of_keys((k.step for k in self.keys), np.uint64)
+        key = self.key[order]
+        self.addresses = address = self.address[order]
         # The ranks at which the sequence of addresses does not go on.
-        breaks = np.flatnonzero(address[1:] - address[:-1] != steps[self.sorted_key[1:]])
+        breaks = np.flatnonzero(address[1:] - address[:-1] != table.step[key[1:]])
         self.breaks: list[int] = (breaks + 1).tolist()
-        self.stamps = self._of_keys((k.stamp for k in self.keys), np.int32)
+        self.stamps = stamps = table.stamp.take(key)
+        # Whether a place may have objects without pointers: those leave some bits as they were.
+        bare = np.zeros(count + 1, bool)
+        bare[by_key[table.stamp == 0]] = True
+        self.bare: list[bool] = bare.tolist()
+        # Where something unusual happens every few rows, a look at a list is quicker than one at an array.
+        self.lists: tuple[list[int], list[int], list[int]] | None = None
+        if len(self.events) * DENSE > self.n:
+            self.lists = order.tolist(), address.tolist(), stamps.tolist()
 
     def _tiny(self) -> None:
         """The tiny allocations of each mcache, in order."""
-        np, keys = self.np, self.keys
+        np = self.np
         self.tiny: dict[int, _Tiny] = {}
-        tiny = self._of_keys((k.kind >= TINY_NEW for k in keys), bool)
+        table = self.table
+        tiny = table.kind >= TINY_NEW
         mine = np.flatnonzero(tiny[self.key]) if tiny.any() else ()
         if not len(mine):
             return
         key = self.key[mine]
         rows, addresses = self.rows[mine], self.address[mine]
-        fits = self._of_keys((k.kind == TINY_FIT for k in keys), bool)[key]
-        sizes = self._of_keys((k.size for k in keys), np.int32)[key]
-        caches = self._of_keys((k.cache for k in keys), np.int32)
-        present = {k.cache for k in keys if k.kind >= TINY_NEW}
+        fits = (table.kind == TINY_FIT)[key]
+        sizes = table.size[key].astype(np.int32)
+        present = np.unique(table.cache[tiny]).tolist()
         for number in present:
-            own = slice(None) if len(present) == 1 else caches[key] == number
+            own = slice(None) if len(present) == 1 else table.cache[key] == number
             self.tiny[number] = _Tiny(
                 np, self.rt.caches[number], rows[own], sizes[own], addresses[own], fits[own]
             )
@@ -359,24 +377,26 @@ class Part:
             self.waiting.append((name, rows[own].tolist(), addresses[own].tolist()))
 
     def _counts(self) -> None:
-        """What the counters of each mcache gain between one row out of the ordinary and the next."""
+        """What the counters of each mcache gain between one event out of the ordinary and the next."""
         np = self.np
-        before = np.searchsorted(self.rows, self.slow)  # allocations before each
+        before = np.searchsorted(self.rows, self.events)  # allocations before each
         self.before = before
-        self.gains: list[tuple[int, int, int]] = []  # place in slow, mcache, bytes; in order
+        self.gains: list[tuple[int, int, int]] = []  # place in events, mcache, bytes; in order
         self.running: list[int] | None = None
-        scan = self._of_keys((k.scan if k.fast else 0 for k in self.keys), np.int64)[self.key]
+        scan = np.where(self.table.fast, self.table.scan, 0)[self.key]
         # Those that are ordinary but for where they stand count for themselves.
         inside = before[before < len(self.rows)]
-        scan[inside[self.rows[inside] == self.slow[: len(inside)]]] = 0
+        scan[inside[self.rows[inside] == self.events[: len(inside)]]] = 0
         if len(self.rt.caches) < 2:
             totals = np.zeros(len(scan) + 1, np.int64)
             np.cumsum(scan, out=totals[1:])
             self.gained: list[int] = np.diff(totals[np.append(before, len(scan))], prepend=0).tolist()
             return
         self.gained = []
-        cache = self._of_keys((k.cache for k in self.keys), np.int64)[self.key]
-        segment = np.repeat(np.arange(len(self.slow) + 1), np.diff(before, prepend=0, append=len(self.rows)))
+        cache = self.table.cache[self.key].astype(np.int64)
+        segment = np.repeat(
+            np.arange(len(self.events) + 1), np.diff(before, prepend=0, append=len(self.rows))
+        )
         pair, weights = (segment * MAX_CACHES + cache)[scan > 0], scan[scan > 0]
         if len(pair):
             order = np.argsort(pair, kind="stable")
@@ -394,20 +414,26 @@ class Part:
 
     def run(self) -> None:
         """All rows."""
-        replayer, rt = self.replayer, self.rt
+        replayer, rt, np = self.replayer, self.rt, self.np
         self._counts()
-        slow = self.slow
-        codes = self.code[slow].tolist()
-        lines = self.columns.lines(slow + self.start)
+        events = self.events
+        codes = self.code[events].tolist()
+        # What is no allocation is carried out as a line.
+        others = iter(self.columns.lines(events[self.code[events] != M] + self.start))
+        self._take_up_own()
         before = self.before.tolist()
-        requests = self.request[slow].tolist()
+        words = self.request[events].tolist()
+        addresses = self.columns.address[self.start + events].tolist()
+        until = np.searchsorted(self.own, events).tolist()  # own records before each
         caches = rt.caches
         first = replayer.line + 1
         gains = iter(self.gains)
         gain = next(gains, None)
         running = self.running
         terminating = 0 if rt.gc.phase == MARK_TERMINATION else -1
-        for at, (i, code, line) in enumerate(zip(slow.tolist(), codes, lines, strict=True)):
+        for at, (i, code) in enumerate(zip(events.tolist(), codes, strict=True)):
+            if until[at] > self.waited:
+                self._wait(until[at])
             if running is None:
                 if self.gained[at]:
                     caches[0].local_scan += self.gained[at]
@@ -418,12 +444,22 @@ class Part:
                 if running[at] >= 0:
                     rt.cache = caches[running[at]]
             replayer.line = first + i
-            if code in OWN_CODES:
-                replayer._own(line)
-                continue
             if code == M:
-                self._reach(self.keys[requests[at]], before[at], i)
-            elif code in BARRIERS:
+                key = self.keys[words[at]]
+                self._reach(key, before[at], i)
+                request = key.request
+                if request is None or request.way == EMPTY or replayer.line > replayer.last_line:
+                    replayer._event(self.columns.line(self.start + i))
+                    continue
+                if not replayer.allocating:
+                    raise GaveUp
+                v = rt.mallocgc(request.size, request.typ, request.needzero, request.cache.id)
+                if v != addresses[at] or rt.last_flags != request.flags:
+                    raise GaveUp
+                replayer._settle()
+                continue
+            line = next(others)
+            if code in BARRIERS:
                 self._reach_all(i)
             elif code in (F, X):
                 self._reach_specials(i)
@@ -434,6 +470,12 @@ class Part:
                 terminating = i if rt.gc.phase == MARK_TERMINATION else -1
             elif line[:1] == "g":
                 self._no_stale_spans()
+            elif code == Z:
+                # Nothing behind it is ordinary.
+                rest = self.columns.lines(np.arange(self.start + i + 1, self.start + self.n))
+                replayer._feed(rest)
+                return
+        self._wait(len(self.own))
         self._reach_all(self.n)
         self._no_malloc(terminating, self.n)
         if running is None:
@@ -444,6 +486,29 @@ class Part:
                 caches[gain[1]].local_scan += gain[2]
                 gain = next(gains, None)
         replayer.line = first + self.n - 1
+
+    def _take_up_own(self) -> None:
+        """The lines of the allocator's own records, none of which is waiting yet."""
+        self.own_lines = self.columns.lines(self.own + self.start)
+        code = self.code[self.own]
+        self.inputs = self.np.flatnonzero((code == B) | (code == Q)).tolist()[::-1]
+        self.waited = 0
+
+    def _wait(self, until: int) -> None:
+        """Lets own records wait, up to number `until`; those that are inputs too are carried out."""
+        replayer = self.replayer
+        lines, inputs = self.own_lines, self.inputs
+        if not replayer.running or len(replayer.pending) + until - self.waited > MAX_PENDING:
+            raise GaveUp
+        while inputs and inputs[-1] < until:
+            at = inputs.pop()
+            if lines[at][0] == "b":
+                replayer._marks(lines[at])
+            else:
+                lines[at] = replayer._persistent_ahead(lines[at])
+        replayer.pending += lines[self.waited : until]
+        replayer.pending_at += [replayer.line] * (until - self.waited)
+        self.waited = until
 
     def _no_malloc(self, since: int, until: int) -> None:
         """Allocating is not possible in mark termination; if a recording has it, line by line, then."""
@@ -477,6 +542,8 @@ class Part:
     def _rank(self, place: int, turn: int) -> int:
         """How far a place's allocations come before allocation number `turn`."""
         a, b = self.at[place], self.ends[place]
+        if self.lists is not None:
+            return bisect_left(self.lists[0], turn, a, b)
         return a + int(self.order[a:b].searchsorted(turn))
 
     def _reach_all(self, row: int) -> None:
@@ -522,40 +589,56 @@ class Part:
         self.at[number] = upto
         place = self.replayer.places[number]
         cached = place.cached
-        if n <= FEW:
-            self._take_few(place, a, upto)
-            return
         v = cached.next
         end = v + n * cached.size
+        first = self.addresses[a] if self.lists is None else self.lists[1][a]
         objects: Any
-        if end <= cached.end and int(self.sorted_address[a]) == v and self._unbroken(a, upto):
+        if first == v and end <= cached.end and self._unbroken(a, upto):
             cached.next = end
-            first = (v - cached.base) // cached.size
-            objects = slice(first, first + n)
+            if cached.bits is None and place.how == NOTHING:
+                return
+            if n <= FEW:
+                self._stamp_few(place, v, a, upto)
+                return
+            at = (v - cached.base) // cached.size
+            objects = slice(at, at + n)
+        elif n <= FEW:
+            self._take_few(place, a, upto)
+            return
         else:
-            objects = self._take_scattered(cached, self.sorted_address[a:upto])
+            objects = self._take_scattered(cached, self.addresses[a:upto])
         if place.how != NOTHING or cached.bits is not None:
-            self._stamp(place, objects, self.stamps[self.sorted_key[a:upto]])
+            self._stamp(place, objects, self.stamps[a:upto], self.bare[number])
 
     def _take_few(self, place: Place, a: int, b: int) -> None:
-        """The same for so few that arrays do not pay."""
-        rt, cached, stamps = self.rt, place.cached, place.stamps
-        addresses = self.sorted_address[a:b].tolist()
-        for v, number in zip(addresses, self.stamps[self.sorted_key[a:b]].tolist(), strict=True):
+        """The same for so few that arrays do not pay, wherever they lie in the span."""
+        rt, cached = self.rt, place.cached
+        for rank in range(a, b):
             if cached.next == cached.end:
                 cached.sync(rt.spans)
                 if cached.span < 0 or not cached.next_run(rt.spans):
                     raise GaveUp
-            if v != cached.next:
+            v = cached.next
+            if v != (self.addresses[rank] if self.lists is None else self.lists[1][rank]):
                 raise GaveUp
             cached.next = v + cached.size
-            word = (v - cached.base) >> rt.word_shift
-            if number:
-                mark = stamps[number]
-                if mark.how != NOTHING:
-                    press(rt.open_bits(cached) if cached.bits is None else cached.bits, word, mark)
-            elif cached.bits is not None:
-                press_noscan(cached.bits, word)
+            self._stamp_few(place, v, rank, rank + 1)
+
+    def _stamp_few(self, place: Place, v: int, a: int, b: int) -> None:
+        """Lays down the stamps of the objects from rank a to b, which lie side by side from v on."""
+        rt, cached, marks = self.rt, place.cached, place.stamps
+        bits = cached.bits
+        step = cached.size >> rt.word_shift
+        word = (v - cached.base) >> rt.word_shift
+        for number in self.stamps[a:b].tolist() if self.lists is None else self.lists[2][a:b]:
+            if not number:
+                if bits is not None:
+                    bits[word >> 2] &= ~(0x11 << (word & 3))
+            elif marks[number].how != NOTHING:
+                if bits is None:
+                    bits = rt.open_bits(cached)
+                press(bits, word, marks[number])
+            word += step
 
     def _unbroken(self, a: int, b: int) -> bool:
         """Whether the addresses from rank a to b go on in equal steps."""
@@ -589,8 +672,11 @@ class Part:
 
     # Heap bitmaps.
 
-    def _stamp(self, place: Place, objects: Any, stamps: Array) -> None:
-        """Lays down the stamps of objects of one span; `objects`, a slice or an array, are their numbers."""
+    def _stamp(self, place: Place, objects: Any, stamps: Array, bare: bool) -> None:
+        """Lays down the stamps of objects of one span; `objects`, a slice or an array, are their numbers.
+
+        `bare` tells that there may be some without pointers.
+        """
         np, rt = self.np, self.rt
         cached = place.cached
         if cached.bits is None:
@@ -608,7 +694,10 @@ class Part:
             keep, body = place.tables[0]
             length = words >> 2
             rows = view[: len(view) // length * length].reshape(-1, length) if length > 1 else view
-            rows[objects] = rows[objects] & keep.take(stamps, 0) | body.take(stamps, 0)
+            if bare:
+                rows[objects] = rows[objects] & keep.take(stamps, 0) | body.take(stamps, 0)
+            else:
+                rows[objects] = body.take(stamps, 0)
             return
         # Two objects share the byte in the middle, and neither touches the other's bits.
         length = words >> 2
