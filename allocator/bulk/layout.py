@@ -245,17 +245,21 @@ class Layout:
             self._write_tiny(block, part, open_blocks)
 
     def _write_tiny(self, block: Block, part: Ints, open_blocks: list[int]) -> None:
+        """Gives objects in blocks that were there their addresses; those that got a block have them."""
         for number, found, outcome in self._tiny_of(block):
-            new = np.flatnonzero(outcome == tiny.NEW_CURRENT)
-            aside = found[np.flatnonzero(outcome == tiny.NEW_ASIDE)]
+            own = np.flatnonzero(outcome >= tiny.NEW_CURRENT)
+            new = np.flatnonzero(outcome[own] == tiny.NEW_CURRENT)
+            openers = own[new]
             opened = np.empty(len(new) + 1, np.uint64)
             opened[0] = open_blocks[number]
-            opened[1:] = part[found[new]]
-            addresses = np.repeat(opened, np.diff(new, prepend=0, append=len(found)))
-            addresses += outcome & np.uint8(15)  # which makes a new block's first object stand at 0
-            kept = part[aside]
-            part[found] = addresses
-            part[aside] = kept
+            opened[1:] = part[found[openers]]
+            # Between two that open a block stand those that fit, and some that have a block of their own.
+            fitted = np.flatnonzero(outcome < tiny.NEW_CURRENT)
+            addresses = np.repeat(opened, np.diff(openers - new, prepend=0, append=len(fitted)))
+            addresses += outcome[fitted]
+            low, high = block.bounds[FITTED + 256 * number : FITTED + 256 * number + 2].tolist()
+            into = found[fitted] if block.order is None else block.order[low:high]
+            part[into] = addresses
             open_blocks[number] = int(opened[-1])
 
     def _tiny_of(self, block: Block) -> Iterator[tuple[int, Ints, Ints]]:

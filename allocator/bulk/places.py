@@ -118,9 +118,20 @@ class Place:
             if each == 1:
                 into[:] = piece.starts[a:b]
             else:
-                k = a // each
-                whole = piece.starts[k : -(-b // each), None] + piece.offsets
-                into[:] = whole.reshape(-1)[a - k * each : b - k * each]
+                # What is left of a span, whole spans, and the beginning of one.
+                k, i = divmod(a, each)
+                last, rest = divmod(b, each)
+                if i:
+                    first_part = into[: each - i]
+                    np.add(piece.offsets[i : i + len(first_part)], piece.starts[k], out=first_part)
+                    into = into[each - i :]
+                    k += 1
+                if k < last:
+                    whole = into[: (last - k) * each].reshape(-1, each)
+                    np.add(piece.starts[k:last, None], piece.offsets, out=whole)
+                    into = into[(last - k) * each :]
+                if rest and k <= last:
+                    np.add(piece.offsets[:rest], piece.starts[last], out=into)
             done += b - a
             first += b - a
             at += 1
