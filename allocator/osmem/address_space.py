@@ -116,20 +116,24 @@ class AddressSpace:
         kinds[first:last] = new_kinds
 
     def lengthen(self, start: int, end: int, kind: int) -> bool:
-        """Makes [start, end) of this kind if that lengthens one interval into free space.
+        """Makes [start, end) of this kind if it is free and that lengthens one interval, at either end.
 
-        False: it does not, and nothing has changed. A heap that grows hardly does anything else.
+        False: it is not so, and nothing has changed. A heap that grows hardly does anything else.
         """
         starts, ends, kinds = self._starts, self._ends, self._kinds
-        first = bisect_right(ends, start)
-        if (
-            not first
-            or ends[first - 1] != start
-            or kinds[first - 1] != kind
-            or (first < len(starts) and starts[first] <= end)
-        ):
+        i = bisect_right(ends, start)
+        above = False
+        if i < len(starts):
+            if starts[i] < end:
+                return False
+            above = starts[i] == end and kinds[i] == kind
+        below = i > 0 and ends[i - 1] == start and kinds[i - 1] == kind
+        if above == below:
             return False
-        ends[first - 1] = end
+        if below:
+            ends[i - 1] = end
+        else:
+            starts[i] = start
         self._totals[kind] += end - start
         if kind:
             self.held += end - start

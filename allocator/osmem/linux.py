@@ -38,9 +38,9 @@ class Linux(Posix):
 
     @cached_property
     def boundless(self) -> bool:
-        """Whether this machine refuses no mapping for its size or number."""
+        """Whether this machine refuses no mapping for its size."""
         m = self.machine
-        limits = (m.ulimit_v, m.rlimit_data, m.memlock_limit, m.max_map_count, m.ram_and_swap, m.commit_limit)
+        limits = (m.ulimit_v, m.rlimit_data, m.memlock_limit, m.ram_and_swap, m.commit_limit)
         return all(limit is None for limit in limits)
 
     def _search_base(self, top_down: bool) -> int:
@@ -223,13 +223,15 @@ class Linux(Posix):
         return (p, True) if p else (0, None)
 
     def map_at(self, v: int, n: int, reserved: bool) -> Answer:
-        # Where nothing is limited, what lengthens a mapping into free space is given as it is asked for.
+        # Where no size is limited, what lengthens a mapping into free space is given as it is asked for.
         if (
-            self.boundless
+            n
+            and self.boundless
             and self.plan is None
             and not (v | n) & (self.page - 1)
             and v + n <= self.end
             and (reserved or self.machine.hints_honoured)
+            and (self.machine.max_map_count is None or self.map_count <= self.machine.max_map_count)
             and self.space.lengthen(v, v + n, MAPPED)
         ):
             return v

@@ -42,6 +42,15 @@ class AgainstPages(RuleBasedStateMachine):
         for i in range(count):
             self.place(a + i * size, a + (i + 1) * size, kind)
 
+    @rule(a=page_numbers, n=st.integers(1, 4), kind=kinds)
+    def lengthen(self, a: int, n: int, kind: int) -> None:
+        """Only into free space, and only next to one interval of its kind."""
+        free = not any(a + i in self.pages for i in range(n))
+        like = (self.pages.get(a - 1) == kind) + (self.pages.get(a + n) == kind)
+        assert self.space.lengthen(a * PAGE, (a + n) * PAGE, kind) == (free and like == 1)
+        if free and like == 1:
+            self.pages.update(dict.fromkeys(range(a, a + n), kind))
+
     @rule(a=page_numbers, b=page_numbers)
     def clear(self, a: int, b: int) -> None:
         self.space.clear(a * PAGE, b * PAGE)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from allocator.osmem import new_system
 from allocator.osmem.address_space import MAPPED, RESERVED, Range
@@ -32,6 +34,35 @@ def test_a_64_bit_arena_is_probed_and_not_reserved() -> None:
     system = linux64(ulimit_v=MB)
     assert system.sys_reserve(HINT, ARENA) == (HINT, False)
     assert len(system.space) == 0
+
+
+LIMITS = st.sampled_from(
+    [{}, {}, {"max_map_count": 3}, {"max_map_count": 40}, {"ulimit_v": 20 * MB}, {"hints_honoured": False}]
+)
+
+
+@given(
+    limits=LIMITS,
+    calls=st.lists(
+        st.tuples(st.sampled_from([-3, -2, -1, 0, 1, 2, 3]), st.integers(1, 3), st.booleans()), max_size=30
+    ),
+    high=st.sampled_from([HEAP + 12 * MB, 0x7FFF_FFFF_F000]),
+)
+def test_what_lengthens_a_mapping_is_answered_like_any_other(
+    limits: dict[str, int], calls: list[tuple[int, int, bool]], high: int
+) -> None:
+    """sysMap beside what is mapped already takes a shorter way to the same answers and mappings."""
+    short, long = linux64(**limits, high=high), linux64(**limits, high=high)
+    long.boundless = False
+    low = top = HEAP + 8 * MB
+    for where, size, reserved in calls:
+        v, n = (top if where >= 0 else low - size * MB) + where // 3 * MB, size * MB
+        answer = short.map_at(v, n, reserved)
+        assert answer == long.map_at(v, n, reserved)
+        assert list(short.space) == list(long.space)
+        assert short.space.totals() == long.space.totals() and short.space.held == long.space.held
+        if answer == v:
+            low, top = min(low, v), max(top, v + n)
 
 
 def test_32_bit_arena_is_reserved() -> None:
