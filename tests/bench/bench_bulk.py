@@ -73,13 +73,11 @@ def real_program(given: Path | None, folder: Path) -> Path | None:
 
 
 def workloads(n: int) -> dict[str, Callable[[Runtime], Any]]:
-    """What is allocated, by name. The mixed sizes are those of the program."""
-    rng = np.random.default_rng(1)
-    k = rng.integers(0, 10, n)
-    sizes = (1 << k) + (rng.random(n) * (1 << k)).astype(np.int64)
+    """What is allocated, by name."""
+    sizes = mixed(n)
     words = np.full(n, 8)
     types = [t for t in types_for(8) if t.size <= 1024]
-    index = rng.integers(0, len(types), n)
+    index = np.random.default_rng(2).integers(0, len(types), n)
     typed = np.array([t.size for t in types])[index]
     return {
         "mixed sizes": lambda rt: rt.malloc_many(sizes, noscan=True),
@@ -97,12 +95,17 @@ def seconds(work: Callable[[Runtime], Any]) -> float:
     return time.perf_counter() - start
 
 
-def one_by_one(rt: Runtime) -> None:
-    """The mixed sizes, as a loop has them."""
+def mixed(n: int) -> Any:
+    """The sizes that the program has: a power of two, and at random up to that more."""
     rng = np.random.default_rng(1)
-    k = rng.integers(0, 10, SINGLE)
+    k = rng.integers(0, 10, n)
+    return (1 << k) + (rng.random(n) * (1 << k)).astype(np.int64)
+
+
+def one_by_one(rt: Runtime, sizes: list[int]) -> None:
+    """A loop over the sizes."""
     malloc = rt.malloc
-    for size in ((1 << k) + (rng.random(SINGLE) * (1 << k)).astype(np.int64)).tolist():
+    for size in sizes:
         malloc(size, None, True)
 
 
@@ -114,13 +117,14 @@ def measure(
     times: dict[tuple[str, str], list[float]] = {}
     spans: dict[str, list[float]] = {}
     big = np.full(SPANS, 8192)
+    few = mixed(SINGLE).tolist()
     for turn in range(rounds + 1):
         found: dict[tuple[str, str], float] = {}
         if program is not None:
             ran = subprocess.run([program, str(n)], check=True, capture_output=True, text=True)
-            mixed, words = map(float, (ran.stdout or ran.stderr).split())
-            found["real", "real mixed sizes"], found["real", "real 8-byte pointers"] = mixed, words
-        found["single", "one by one"] = seconds(one_by_one) / SINGLE * 1e9
+            first, second = map(float, (ran.stdout or ran.stderr).split())
+            found["real", "real mixed sizes"], found["real", "real 8-byte pointers"] = first, second
+        found["single", "one by one"] = seconds(lambda rt: one_by_one(rt, few)) / SINGLE * 1e9
         for engine in engines:
             use_compiled(engine == "compiled")
             for name, does in work.items():
