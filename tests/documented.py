@@ -4,10 +4,10 @@
     python tests/documented.py --update README.md   writes what is printed now into the file
 
 A block is fenced as ```console; a line that begins with `$ ` is a command, what follows is its output, with
-stderr and in the order of writing. Commands run 92 columns wide, by a shell whose `archcalc` is this
-Python's: those of the README in the project's folder, those of a page under docs/ one after the other in a
-folder of its own, where the project's folders are linked. There a ```sh block is run too, and has to succeed;
-what it prints is not shown.
+stderr and in the order of writing. Commands run 92 columns wide, by a shell whose `archcalc`, `dask` and
+`python` are this Python's: those of the README in the project's folder, those of a page under docs/ one
+after the other in a folder of its own, where the project's folders are linked. There a ```sh block is run
+too, and has to succeed; what it prints is not shown.
 """
 
 from __future__ import annotations
@@ -81,10 +81,11 @@ def workplace(path: Path) -> Iterator[Path]:
 
 
 def tools_in(folder: Path) -> Path:
-    """A folder with an `archcalc` that is this Python's."""
-    script = folder / "archcalc"
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m archcalc "$@"\n')
-    script.chmod(0o755)
+    """A folder with an `archcalc`, a `dask` and a `python` that are this Python's."""
+    for name, words in (("archcalc", "-m archcalc "), ("dask", "-m dask "), ("python", "")):
+        script = folder / name
+        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words}"$@"\n')
+        script.chmod(0o755)
     return folder
 
 

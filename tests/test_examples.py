@@ -44,5 +44,21 @@ def test_waste_depends_on_the_page_size() -> None:
     assert all(int(inuse) > 38_000_000 and 5 < float(waste) < 15 for _, inuse, waste in lines)
 
 
+def test_spread_survivors_hold_their_spans() -> None:
+    """A million objects in 24 MB of spans: few that survive hold all of it where they are spread."""
+    pytest.importorskip("numpy")
+    rows = [line.split() for line in run("surviving_share.py").splitlines()[1:]]
+    assert [row[0] for row in rows] == ["50%", "10%", "2%"]
+    for share, objects, spread, spread_part, oldest, oldest_part in rows:
+        part = float(share.rstrip("%")) / 100
+        assert int(objects) == part * 1_000_000
+        assert 24_000_000 <= int(spread) <= 24_100_000
+        assert int(oldest) < 1.05 * part * int(spread)
+        assert abs(float(spread_part.rstrip("%")) - 100 * part) <= 0.1
+        assert float(oldest_part.rstrip("%")) > 97
+
+
 def test_no_example_is_left_out() -> None:
-    assert {path.name for path in FOLDER.glob("*.py")} == {*PRINTS, "rounding_waste.py"}
+    assert {path.name for path in FOLDER.glob("*.py")} == {
+        *PRINTS, "rounding_waste.py", "surviving_share.py",
+    }  # fmt: skip
