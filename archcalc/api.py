@@ -76,13 +76,22 @@ def map(
 
 
 def heap(
-    target: str | Path, *, after: str = "mixed", n: int = 5000, at_event: int | None = None, frames: int = 1
+    target: str | Path,
+    *,
+    after: str = "mixed",
+    n: int = 5000,
+    at_event: int | None = None,
+    frames: int = 1,
+    **machine: Any,
 ) -> Pictured:
-    """The heap of a platform after a workload, or of a recording at an event."""
+    """The heap of a platform after a workload, its machine as keywords say, or of a recording at an event."""
     from archcalc.cli import heap as module
 
     workload = None if module.is_trace(str(target)) else after
-    return module.command([str(target)], after=workload, n=n, at_event=at_event, frames=frames)
+    options = machine_options(machine)
+    return module.command(
+        [str(target)], after=workload, n=n, at_event=at_event, frames=frames, machine=options
+    )
 
 
 def _sets(sets: Sets | None) -> list[tuple[str, int | str]]:

@@ -10,6 +10,7 @@ import typer
 
 from archcalc import figures, output
 from archcalc.cli import session
+from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
 from archcalc.cli.options import Profiles, Sets, complete_platforms
 from archcalc.cli.picture import After, Count, ForceFiles, HtmlFile, Seed, SvgFile, write_files
 from archcalc.cli.replay import config_for
@@ -261,12 +262,14 @@ def command(
     html: HtmlFile = None,
     plot: PlotFile = None,
     force_files: ForceFiles = False,
+    machine: Described = PROFILES_OWN,
 ) -> Heaps:
     """Draw a heap: spans, occupancy, fragmentation.
 
     Of a platform after a workload (smoke:mixed, unless --after says else), or of a recording at an
-    event. Spans stand in address order by the size of their objects, with how full they are; stacks,
-    large objects, free pages and those given back to the OS between them.
+    event. The options describe a platform's machine, as those of `boot` do. Spans stand in address
+    order by the size of their objects, with how full they are; stacks, large objects, free pages
+    and those given back to the OS between them.
     """
     files = {"svg": svg, "html": html}
     for file in (*files.values(), plot):
@@ -281,12 +284,16 @@ def command(
     names = [word for word in words if not is_trace(word)]
     if traces and after is not None:
         raise UsageFault(Fault("--after: a recording has its own workload", "a platform"))
+    if traces and machine != PROFILES_OWN:
+        raise UsageFault(Fault(f"{traces[0]}: a recording has its own machine", "a platform"))
     moving = html is not None or plot is not None
     count = int(frames or (HTML_FRAMES if moving else 1))
     films: list[Film] = []
     if names or not traces:
         given = settings(sets)
-        for profile in selected(names or None, profiles):
+        chosen = selected(names or None, profiles)
+        tell_without_effect(chosen, machine)
+        for profile in chosen:
             found = figures.compute(profile, given)
             films.append(
                 camera.of_workload(
@@ -296,6 +303,7 @@ def command(
                     1 if seed is None else seed,
                     frames=count,
                     at_event=at_event,
+                    machine=machine,
                 )
             )
     own = {p.platform: p for p in selected(None, profiles)} if profiles and traces else {}

@@ -11,6 +11,7 @@ import typer
 from archcalc import figures, output, workloads
 from archcalc.boot import config_of, system_of
 from archcalc.cli import session
+from archcalc.cli.answers import AS_USUAL, Answered, without_effect
 from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
 from archcalc.cli.options import Platforms, Profiles, Sets
 from archcalc.cli.targets import selected, settings
@@ -233,12 +234,14 @@ def command(
         bool, typer.Option("--force-record", help="Replace an existing recording.")
     ] = False,
     machine: Described = PROFILES_OWN,
+    answers: Answered = AS_USUAL,
 ) -> Smoked:
     """Boot, allocate, free, collect and audit.
 
     Workloads are seeded: equal seeds give equal runs. After every collection and at the end all
     invariants of the live machine are checked. `exhaust` allocates until the runtime dies, and
-    shows with which words.
+    shows with which words. --answer, --refuse-after and --refuse-chance make the OS fail where it
+    would not: a machine that dies of it shows its last words, one that survives must be sound.
     """
     if procs is not None and not 1 <= procs <= 256:
         raise UsageFault(Fault(f"{procs} Ps", "GOMAXPROCS, which is 1 to 256"))
@@ -257,10 +260,12 @@ def command(
     with session.progress("smoke", len(targets) * len(names)) as progress:
         for target in targets:
             for name in names:
+                system = system_of(target, machine)
+                counted = answers.install(system, 1 if seed is None else seed)
                 runs.append(
                     workloads.boot_and_run(
                         config_of(target, machine),
-                        system_of(target, machine),
+                        system,
                         target.platform,
                         name,
                         n=5000 if n is None else n,
@@ -271,5 +276,7 @@ def command(
                         record=record,
                     )
                 )
+                for words in without_effect(counted):
+                    session.note(f"{target.platform}, {name}: {words}")
                 progress.update(len(runs))
     return Smoked(runs)

@@ -15,7 +15,7 @@ from allocator.heap_bitmap import Type
 from allocator.runtime import Runtime, last_words
 from allocator.throw import Death
 from archcalc import workloads
-from archcalc.boot import config_of, system_of
+from archcalc.boot import MachineOptions, config_of, system_of
 from archcalc.errors import Fault, UsageFault
 from archcalc.figures import Figures
 from archcalc.pictures.heap import Heap, Sample, look_at, sample
@@ -97,14 +97,24 @@ class FilmedDriver(workloads.Driver):
 
 
 def of_workload(
-    figures: Figures, workload: str, n: int, seed: int, *, frames: int = 1, at_event: int | None = None
+    figures: Figures,
+    workload: str,
+    n: int,
+    seed: int,
+    *,
+    frames: int = 1,
+    at_event: int | None = None,
+    machine: MachineOptions | None = None,
 ) -> Film:
-    """A film of a workload on a machine of the platform. Raises UsageFault where that does not boot."""
+    """A film of a workload on a machine of the platform, the profile's own or as the options say.
+
+    Raises UsageFault where that does not boot.
+    """
     subject = f"{figures.platform} after smoke:{workload}"
-    system = system_of(figures)
+    system = system_of(figures, machine)
     gogc, procs = workloads.GOGC.get(workload, -1), workloads.PROCS.get(workload, 1)
     try:
-        rt = Runtime(config_of(figures), system, gogc=gogc, procs=procs, seed=seed)
+        rt = Runtime(config_of(figures, machine), system, gogc=gogc, procs=procs, seed=seed)
     except Death as death:
         words = last_words(system, death)["throw"]
         raise UsageFault(

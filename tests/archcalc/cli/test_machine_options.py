@@ -1,4 +1,4 @@
-"""The options that describe a machine, on `boot` and `smoke`; and what makes a smoke run fail."""
+"""The options that describe a machine and what its OS answers; and what makes a smoke run fail."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from allocator import mheap
+from archcalc import api
+from archcalc.errors import UsageFault
 
 LADDER = [807411712, 538976256, 404758528, 270540800]
 
@@ -157,3 +159,98 @@ def test_a_violation_fails_and_is_named(cli: Any, monkeypatch: pytest.MonkeyPatc
     assert one["violations"][0]["message"].startswith("stacks_inuse is ")
     found = cli("smoke", *words, "--format", "sarif").json
     assert {result["ruleId"] for result in found["runs"][0]["results"]} == {"smoke-audit"}
+
+
+# What the OS answers.
+
+
+def test_a_refused_call_kills_with_the_runtimes_words(cli: Any) -> None:
+    """mallocinit's own sysMap calls come first; the third is the first piece of the heap."""
+    for answer in ("sysMap:3", "sysMap:3=refused", "sysMap:3=errno=12", "sysMap:3-7"):
+        code, (run,) = smoked(cli, "linux/amd64", "-n", 300, "--answer", answer)
+        assert (code, run["ok"], run["death"]["throw"]) == (1, False, "runtime: out of memory")
+    code, (run,) = smoked(cli, "linux/386", "-n", 300, "--answer", "sysReserve")
+    assert (code, run["death"]["throw"]) == (1, "runtime: cannot reserve arena virtual address space")
+
+
+def test_memory_may_run_out(cli: Any) -> None:
+    code, (run,) = smoked(cli, "linux/amd64", "-n", 1000, "--refuse-after", "2m")
+    assert (code, run["death"]["throw"]) == (1, "runtime: out of memory")
+    assert 0 < run["allocations"] < 1000
+    assert smoked(cli, "linux/amd64", "-n", 1000, "--refuse-after", "1g")[0] == 0
+
+
+def test_an_address_may_be_answered(cli: Any) -> None:
+    usual = smoked(cli, "linux/386", "-n", 100)[1][0]["arena"]["arena_used"]
+    code, (run,) = smoked(cli, "linux/386", "-n", 100, "--answer", "sysReserve:1=0x50000000")
+    assert code == 0
+    assert run["arena"]["arena_used"] - usual == 0x50000000 - 0x8200000
+
+
+def test_a_chance_is_the_same_for_the_same_seed(cli: Any) -> None:
+    words = ("linux/amd64", "-n", 2000, "--refuse-chance", "20%", "--seed")
+    deaths = [smoked(cli, *words, seed)[1][0]["death"] for seed in (1, 1, 2, 3, 4)]
+    assert deaths[0] == deaths[1]
+    assert any(death is not None for death in deaths)
+
+
+def test_a_refusal_is_recorded_and_reproduced(cli: Any, tmp_path: Path) -> None:
+    path = tmp_path / "x.trace.gz"
+    for answer in ("sysMap:7", "sysAlloc:5", "sysReserve:1=0x7f0000000000"):
+        run = cli("smoke", "linux/amd64", "--answer", answer, "--record", path, "--force-record")
+        assert run.code in (0, 1) and "changed nothing" not in run.err
+        assert cli("replay", path).code == 0
+
+
+def test_an_answer_to_a_call_that_never_comes_is_noted(cli: Any) -> None:
+    run = cli("smoke", "linux/amd64", "-n", 100, "--answer", "sysMap:400-500")
+    assert run.code == 0
+    assert "linux/amd64, mixed: --answer sysMap:400-500 changed nothing: there were " in run.err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--answer", "sysmap"], "did you mean 'sysMap'?"),
+        (["--answer", "sysMap:0"], "'0' names no calls of sysMap"),
+        (["--answer", "sysMap:3-2"], "'3-2' names no calls of sysMap"),
+        (["--answer", "sysMap:x"], "'x' is not a number of things"),
+        (["--answer", "sysMap=no"], "'no' is no answer"),
+        (["--answer", "sysMap=errno=x"], "'x' is not a number of things"),
+        (["--answer", "sysMap=0xq"], "0xq"),
+        (["--refuse-after", "x"], "'x' is not a size"),
+        (["--refuse-chance", "2"], "'2' is not a share"),
+    ],
+)
+def test_answers_that_cannot_be_are_exit_code_2(words: list[str], told: str, cli: Any) -> None:
+    run = cli("smoke", "linux/amd64", *words)
+    assert run.code == 2 and run.out == ""
+    assert told in run.err
+
+
+# Heaps of such machines.
+
+
+def test_a_heap_is_drawn_of_the_machine_that_is_described(cli: Any) -> None:
+    usual = cli("heap", "linux/386", "-n", 200, "--format", "json").json["heaps"][0]["base"]
+    found = cli("heap", "linux/386", "-n", 200, "--taken", "0x8200000-0x9000000", "--format", "json")
+    smoke = smoked(cli, "linux/386", "-n", 200, "--taken", "0x8200000-0x9000000")[1][0]
+    assert found.json["heaps"][0]["base"] == 0xD7FFC000 != usual
+    assert found.json["heaps"][0]["totals"]["spans"] == smoke["spans"]["in_use"]
+    refused = cli("heap", "linux/386", "--ulimit-v", "200m")
+    assert refused.code == 2
+    assert "does not boot: runtime: cannot reserve arena virtual address space" in refused.err
+    assert "--ulimit-v changes nothing on windows" in cli("heap", "windows/386", "--ulimit-v", "1g").err
+
+
+def test_a_recording_has_its_own_machine(cli: Any) -> None:
+    trace = Path(__file__).parents[2] / "data" / "traces" / "linux-amd64.gcprog.stw.trace.gz"
+    refused = cli("heap", trace, "--ulimit-v", "1g")
+    assert refused.code == 2 and "a recording has its own machine" in refused.err
+
+
+def test_the_api_describes_machines_of_heaps_too() -> None:
+    heap = api.heap("linux/386", n=200, taken=[(0x8200000, 0x9000000)])
+    assert heap.document()["heaps"][0]["base"] == 0xD7FFC000  # type: ignore[index]
+    with pytest.raises(UsageFault, match="ulimit describes no machine"):
+        api.heap("linux/386", ulimit=3)

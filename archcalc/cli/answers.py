@@ -1,0 +1,156 @@
+"""The options by which the simulated system answers otherwise than it would, as `os` in a scenario does.
+
+A command says `answers: Answered = AS_USUAL` and installs them on each system that it makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from allocator.osmem.faults import CALLS, Chance, Exhaustion, NthCall, install
+from allocator.osmem.system import Errno, Plan, System
+from archcalc.cli.command import Options
+from archcalc.errors import Fault, UsageFault
+from archcalc.names import closest
+from archcalc.quantities import parse_address, parse_count, parse_share, parse_size
+
+PANEL = "What the OS answers"
+REFUSED = "refused"
+EVER = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Scripted:
+    """What calls of one helper get, from the first-th to the last-th: an address, an errno, or REFUSED."""
+
+    call: str
+    first: int
+    last: int
+    answer: int | Errno | str
+
+    def __str__(self) -> str:
+        some = "" if self.last == EVER else f":{self.first}"
+        return f"{self.call}{some}" + (f"-{self.last}" if self.first != self.last < EVER else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """All that is to be answered otherwise; `after` is bytes, `chance` a probability."""
+
+    scripted: tuple[Scripted, ...] = ()
+    after: int | None = None
+    chance: float | None = None
+
+    def install(self, system: System, seed: int) -> list[tuple[Scripted, NthCall]]:
+        """Has a system answer so. Returns the scripted answers with their counts of calls."""
+        counted = [
+            (
+                said,
+                NthCall(
+                    said.call,
+                    said.first,
+                    system.refusal if isinstance(said.answer, str) else said.answer,
+                    said.last - said.first + 1,
+                ),
+            )
+            for said in self.scripted
+        ]
+        plans: list[Plan] = [plan for _, plan in counted]
+        if self.after is not None:
+            plans.append(Exhaustion(self.after, system.refusal))
+        if self.chance is not None:
+            plans.append(Chance(self.chance, seed, system.refusal))
+        if plans:
+            install(system, *plans)
+        return counted
+
+
+def without_effect(counted: list[tuple[Scripted, NthCall]]) -> Iterator[str]:
+    """Of answers to calls that never came, how many came."""
+    for said, plan in counted:
+        if plan.seen < said.first:
+            yield f"--answer {said} changed nothing: there were {plan.seen} calls of {said.call}"
+
+
+def parse_answer(text: str) -> Scripted:
+    """`CALL[:NTH[-LAST]][=ANSWER]`: all calls where none is named, refused where no answer is."""
+    what, _, answer = text.partition("=")
+    call, colon, which = what.partition(":")
+    if call not in CALLS:
+        raise UsageFault(
+            Fault(f"{call!r} is no OS helper", f"one of {', '.join(CALLS)}", closest(call, CALLS))
+        )
+    first, last = 1, EVER
+    if colon:
+        low, minus, high = which.partition("-")
+        first = parse_count(low)
+        last = parse_count(high) if minus else first
+        if not 1 <= first <= last:
+            raise UsageFault(Fault(f"{which!r} names no calls of {call}", "one from 1 on, or FIRST-LAST"))
+    return Scripted(call, first, last, _parse_what(answer))
+
+
+def _parse_what(answer: str) -> int | Errno | str:
+    if answer in ("", REFUSED):
+        return REFUSED
+    word, _, number = answer.partition("=")
+    if word == "errno":
+        return Errno(parse_count(number))
+    if answer[:1].isdigit():
+        return parse_address(answer)
+    raise UsageFault(Fault(f"{answer!r} is no answer", f"{REFUSED}, errno=N, or an address"))
+
+
+Answer = Annotated[
+    list[Any] | None,
+    typer.Option(
+        "--answer",
+        metavar="CALL[:NTH[-LAST]][=ANSWER]",
+        help="Have the OS answer calls of a helper so: sysMap:3 is refused, sysReserve:1=0x7f0000000000 is "
+        "given that address, sysUsed=errno=12 always fails (repeatable).",
+        parser=parse_answer,
+        rich_help_panel=PANEL,
+    ),
+]
+RefuseAfter = Annotated[
+    Any,
+    typer.Option(
+        "--refuse-after",
+        metavar="SIZE",
+        help="Refuse memory once so much was given.",
+        parser=parse_size,
+        rich_help_panel=PANEL,
+    ),
+]
+RefuseChance = Annotated[
+    Any,
+    typer.Option(
+        "--refuse-chance",
+        metavar="SHARE",
+        help="Refuse each call with this probability, such as 1%; the same calls for the same --seed.",
+        parser=parse_share,
+        rich_help_panel=PANEL,
+    ),
+]
+
+
+def _answers(answer: list[Scripted] | None, refuse_after: int | None, refuse_chance: float | None) -> Answers:
+    return Answers(tuple(answer or ()), refuse_after, refuse_chance)
+
+
+Answered = Annotated[
+    Answers,
+    Options(
+        {
+            "answer": (Answer, None),
+            "refuse_after": (RefuseAfter, None),
+            "refuse_chance": (RefuseChance, None),
+        },
+        _answers,
+    ),
+]
+AS_USUAL = Answers()
