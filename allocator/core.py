@@ -299,13 +299,14 @@ class Core:
         if base < heap.arena_start or base >= heap.arena_used:
             raise Throw("heapBitsForSpan: base out of range")
         size = spans.elemsize[s]
-        nelems = (spans.npages[s] << self.config.page_shift) // size
+        nelems = (spans.npages[s] << heap.page_shift) // size
         spans.free_index[s] = 0
         spans.nelems[s] = nelems
         spans.alloc_bits[s] = 0
         spans.mark_bits[s] = 0
-        self.arenas.new_bits(nelems)
-        self.arenas.new_bits(nelems)
+        new_bits = self.arenas.new_bits
+        new_bits(nelems)
+        new_bits(nelems)
         # Objects of one word on 64-bit can only be pointers, so their bits are set once and for all.
         spans.bits[s] = 0xFF if size == self.config.ptr_size == 8 else 0
 

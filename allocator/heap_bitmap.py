@@ -125,17 +125,18 @@ def _repeat(mask: int, period: int, count: int) -> int:
 def _bytes_of(pointers: int, scan: int, words: int) -> bytes:
     """Bitmap bytes of `words` words, a multiple of four, from their pointer and scan bits."""
     n = words // 4
-    low, high = _spread(pointers, n), _spread(scan, n)
-    return (int.from_bytes(low, "little") | int.from_bytes(high, "little") << 4).to_bytes(n, "little")
+    return (_spread(pointers, n) | _spread(scan, n) << 4).to_bytes(n, "little")
 
 
-def _spread(bits: int, n: int) -> bytes:
-    """4 n bits, four to a byte."""
+def _spread(bits: int, n: int) -> int:
+    """4 n bits, four in each byte of an integer."""
+    if n <= 2:
+        return bits & 15 | bits >> 4 << 8
     packed = bits.to_bytes((n + 1) // 2, "little")
     spread = bytearray(2 * len(packed))
     spread[0::2] = packed.translate(_LOWER)
     spread[1::2] = packed.translate(_UPPER)
-    return bytes(spread[:n])
+    return int.from_bytes(spread, "little")
 
 
 def pointer_words(typ: Type, data_size: int, ptr_size: int) -> int:

@@ -114,7 +114,7 @@ class MCache:
         spans = self.rt.spans
         fetched = False
         s = cached.span
-        if s >= 0:
+        if s >= 0 and cached.next != cached.start:
             cached.sync(spans)
         if s < 0 or not cached.next_run(spans):
             if s >= 0 and spans.alloc_count[s] != spans.nelems[s]:
@@ -137,7 +137,8 @@ class MCache:
         cached = self.alloc[sizeclass]
         s = cached.span
         if s >= 0:
-            cached.sync(spans)
+            if cached.next != cached.start:
+                cached.sync(spans)
             if spans.alloc_count[s] != spans.nelems[s]:
                 raise Throw("refill of span with free space remaining")
             spans.in_cache[s] = False
@@ -146,17 +147,17 @@ class MCache:
         s = rt.central[sizeclass].cache_span()
         if s < 0:
             raise Throw("out of memory")
-        if spans.alloc_count[s] == spans.nelems[s]:
+        count = spans.alloc_count[s]
+        if count == spans.nelems[s]:
             raise Throw("span has no free space")
         cached.span = s
         cached.base = spans.base[s]
         cached.next = cached.end = cached.start = 0
         bits = spans.bits[s]
         cached.bits = bits if type(bits) is bytearray else None
-        if rt.log is not None:
-            rt.log.append(
-                f"L {sizeclass} {spans.base[s]:x} {spans.alloc_count[s]} {spans.free_index[s]} {self.id}"
-            )
+        log = rt.log
+        if log is not None:
+            log.append(f"L {sizeclass} {cached.base:x} {count} {spans.free_index[s]} {self.id}")
 
     def release_all(self) -> None:
         """Gives every cached span back and forgets the tiny block (releaseAll)."""

@@ -28,8 +28,9 @@ class MCentral:
         """A span with free objects for an mcache, NIL when there is no memory (cacheSpan)."""
         rt = self.rt
         spans = rt.spans
-        span_bytes = self.npages << rt.config.page_shift
-        rt.sweeper.deduct_credit(span_bytes, 0)
+        sweeper = rt.sweeper
+        span_bytes = self.npages << rt.heap.page_shift
+        sweeper.deduct_credit(span_bytes, 0)
         s = self._swept_with_space()
         if s < 0:
             s = self._grow()
@@ -41,9 +42,10 @@ class MCentral:
             raise Throw("span has no free objects")
         used = count * spans.elemsize[s]
         if used:
-            rt.sweeper.reimburse_credit(used)
+            sweeper.reimburse_credit(used)
         rt.stats.heap_live += span_bytes - used
-        rt.gc.revise_if_marking()
+        if rt.gc.blacken:
+            rt.gc.revise_if_marking()
         spans.in_cache[s] = True
         return s
 

@@ -114,6 +114,7 @@ class Spans:
         "alloc_bits", "alloc_count", "base", "bits", "elemsize", "free_index", "in_cache", "limit",
         "mark_bits", "needzero", "nelems", "next", "npages", "npreleased", "on_list", "prev", "printed",
         "self_addr", "sizeclass", "specials", "stack_free", "state", "sweepgen", "unused_since",
+        "zeroed",
     )  # fmt: skip
 
     def __init__(self, printed: list[str]) -> None:
@@ -141,6 +142,12 @@ class Spans:
         self.specials: list[list[Special] | None] = []
         self.stack_free: list[list[int] | None] = []
         self.bits: list[bytearray | int | LargeBits] = []
+        # Most of the numbers, which a new record has as 0.
+        self.zeroed: tuple[list[int] | array[int], ...] = (
+            self.base, self.npages, self.state, self.sizeclass, self.elemsize, self.nelems, self.limit,
+            self.free_index, self.alloc_count, self.alloc_bits, self.sweepgen, self.needzero,
+            self.npreleased, self.unused_since,
+        )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.base)
@@ -149,8 +156,9 @@ class Spans:
         """Makes the record that fixalloc hands out for the first time; a zeroed mspan."""
         s = len(self.base)
         self.self_addr.append(self_addr)
-        for column in self._numbers():
+        for column in self.zeroed:
             column.append(0)
+        self.mark_bits.append(0)
         self.next.append(NIL)
         self.prev.append(NIL)
         self.in_cache.append(False)
@@ -159,13 +167,6 @@ class Spans:
         self.stack_free.append(None)
         self.bits.append(0)
         return s
-
-    def _numbers(self) -> tuple[list[int] | array[int], ...]:
-        return (
-            self.base, self.npages, self.state, self.sizeclass, self.elemsize, self.nelems, self.limit,
-            self.free_index, self.alloc_count, self.alloc_bits, self.mark_bits, self.sweepgen,
-            self.needzero, self.npreleased, self.unused_since,
-        )  # fmt: skip
 
     def init(self, s: int, base: int, npages: int) -> None:
         """(*mspan).init: a record taken for a run of pages. What it leaves alone stays as it was

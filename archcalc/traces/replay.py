@@ -1023,13 +1023,13 @@ class Replayer:
     def _marks(self, line: str) -> None:
         """The mark bits that a sweep is about to find."""
         _, base, sizeclass, count, preserve, words = line.split(" ")
-        addr = address(base)
+        addr = base_of(base)
         decimal(sizeclass), decimal(count), decimal(preserve)
-        s = self._in_use(addr)
-        if s is None:
+        heap, spans = self.rt.heap, self.rt.spans
+        s = heap.pages.get((addr - heap.arena_start) >> heap.page_shift)
+        if s < 0 or spans.base[s] != addr or spans.state[s] != IN_USE:
             self._differs("b", line, "no span in use begins there")
             return
-        spans = self.rt.spans
         nelems = spans.nelems[s]
         if words.count(",") != (nelems - 1) // 64:
             found = f"a span of {nelems} objects there, so {(nelems + 63) // 64} words"
@@ -1235,6 +1235,9 @@ class Replayer:
             self._differs(
                 "Zb", "the end", f"a bitmap of the span at {self.rt.spans.base[left[0]]:x}", left[0]
             )
+
+
+base_of = lru_cache(maxsize=1 << 14)(address)  # of spans, which are swept again in each cycle
 
 
 @lru_cache(maxsize=1 << 12)  # what lives long has the same ones again in each cycle

@@ -179,32 +179,35 @@ class ColumnarReplayer(Replayer):
     def key(self, word: str | None) -> Key:
         """What is known of an allocation's fields, as the column has them."""
         key = self.keys.get(word or "")
-        if key is None:
-            key = self._key_of(word or "")
-            # What is not known now may be so later: an mcache that is still to come.
-            if key.kind != UNKNOWN and len(self.keys) < MAX_KEYS:
-                self.keys[word or ""] = key
-        return key
-
-    def _key_of(self, word: str) -> Key:
-        request = self.requests.get(f"m {word}") or self._learn(f"m {word}")
+        if key is not None:
+            return key
+        fields = f"m {word}"
+        request = self.learned.get(fields) or self._learn(fields)
         if request is None:
+            # It may be known later: an mcache that is still to come.
             return Key(UNKNOWN)
         kind = KINDS[request.way]
         if kind == OTHER:
-            return Key(OTHER, request=request)
-        place = self._place(request.cache, request.sizeclass)
-        stamp = self.places[place].stamp(request.mark) if kind == SCAN else 0
-        scan = request.scan if kind == SCAN else 0
-        fast = request.how == request.way
-        cache = request.cache.id
-        return Key(kind, place, cache, request.size, scan, stamp, request.cached.size, fast, request)
+            key = Key(OTHER, request=request)
+        else:
+            cache, sizeclass = request.cache, request.sizeclass
+            number = self.place_of.get((cache.id, sizeclass))
+            if number is None:
+                number = self._new_place(cache, sizeclass)
+            size, fast = request.size, request.how == request.way
+            step = request.cached.size
+            if kind == SCAN:
+                stamp = self.places[number].stamp(request.mark)
+                key = Key(kind, number, cache.id, size, request.scan, stamp, step, fast, request)
+            else:
+                key = Key(kind, number, cache.id, size, 0, 0, step, fast, request)
+        if len(self.keys) < MAX_KEYS:
+            self.keys[word or ""] = key
+        return key
 
-    def _place(self, cache: MCache, sizeclass: int) -> int:
-        number = self.place_of.get((cache.id, sizeclass))
-        if number is None:
-            number = self.place_of[cache.id, sizeclass] = len(self.places)
-            self.places.append(Place(cache, sizeclass))
+    def _new_place(self, cache: MCache, sizeclass: int) -> int:
+        number = self.place_of[cache.id, sizeclass] = len(self.places)
+        self.places.append(Place(cache, sizeclass))
         return number
 
 
@@ -216,7 +219,7 @@ class Columns:
         codes = [CODE.get(word, CODE["?"]) for word in record.dictionary.to_pylist()] or [0]
         self.code = np.array(codes, np.uint8)[record.indices.to_numpy()]
         self.words: list[str | None] = [*request.dictionary.to_pylist(), None]
-        self.request = request.indices.fill_null(len(self.words) - 1).to_numpy()
+        self.request = request.indices.fill_null(len(self.words) - 1).to_numpy().astype(np.intp)
         self.address = address.fill_null(0).to_numpy()
 
     def lines(self, rows: Array) -> list[str]:
@@ -285,16 +288,16 @@ class Part:
         np, columns = self.np, self.columns
         is_malloc = self.code == M
         self.rows = rows = np.flatnonzero(is_malloc)
-        self.key = self.request[rows]
-        self.address = columns.address[self.start : self.start + self.n][rows]
+        self.key = self.request.take(rows)
+        self.address = columns.address[self.start : self.start + self.n].take(rows)
         ordinary = np.zeros(self.n, bool)
         # What stands behind records of the allocator's own, or the OS's answers, belongs to the event that
         # causes them; whether that is so for the first row is known.
-        over = np.array(ARE_OVER)[self.code]
+        over = np.array(ARE_OVER).take(self.code)
         follows = np.empty(self.n, bool)
         follows[0] = not self.replayer.pending
         follows[1:] = over[:-1]
-        ordinary[rows] = self.table.fast[self.key]
+        ordinary[rows] = self.table.fast.take(self.key)
         specials = np.flatnonzero(self.code == F)
         if len(specials):
             known = [SPECIALS.get(word or "", -1) for word in columns.words]
@@ -323,16 +326,16 @@ class Part:
         # What fitted into a tiny block takes no object of the class, nor does what has no class.
         takes = (table.kind >= NOSCAN) & (table.kind < TINY_FIT)
         by_key = np.where(takes, table.place, count).astype(np.uint8 if count < 256 else np.uint16)
-        place = by_key[self.key]
+        place = by_key.take(self.key)
         order = np.argsort(place, kind="stable")
         ends = np.cumsum(np.bincount(place, minlength=count + 1))
         self.ends: list[int] = ends.tolist()
         self.at: list[int] = [0, *self.ends[:-1]]
         self.order = order
-        key = self.key[order]
-        self.addresses = address = self.address[order]
+        key = self.key.take(order)
+        self.addresses = address = self.address.take(order)
         # The ranks at which the sequence of addresses does not go on.
-        breaks = np.flatnonzero(address[1:] - address[:-1] != table.step[key[1:]])
+        breaks = np.flatnonzero(address[1:] - address[:-1] != table.step.take(key[1:]))
         self.breaks: list[int] = (breaks + 1).tolist()
         self.stamps = stamps = table.stamp.take(key)
         # Whether a place may have objects without pointers: those leave some bits as they were.
@@ -350,13 +353,13 @@ class Part:
         self.tiny: dict[int, _Tiny] = {}
         table = self.table
         tiny = table.kind >= TINY_NEW
-        mine = np.flatnonzero(tiny[self.key]) if tiny.any() else ()
+        mine = np.flatnonzero(tiny.take(self.key)) if tiny.any() else ()
         if not len(mine):
             return
-        key = self.key[mine]
-        rows, addresses = self.rows[mine], self.address[mine]
-        fits = (table.kind == TINY_FIT)[key]
-        sizes = table.size[key].astype(np.int32)
+        key = self.key.take(mine)
+        rows, addresses = self.rows.take(mine), self.address.take(mine)
+        fits = (table.kind == TINY_FIT).take(key)
+        sizes = table.size.astype(np.int32).take(key)
         present = np.unique(table.cache[tiny]).tolist()
         for number in present:
             own = slice(None) if len(present) == 1 else table.cache[key] == number
@@ -383,7 +386,7 @@ class Part:
         self.before = before
         self.gains: list[tuple[int, int, int]] = []  # place in events, mcache, bytes; in order
         self.running: list[int] | None = None
-        scan = np.where(self.table.fast, self.table.scan, 0)[self.key]
+        scan = np.where(self.table.fast, self.table.scan, 0).take(self.key)
         # Those that are ordinary but for where they stand count for themselves.
         inside = before[before < len(self.rows)]
         scan[inside[self.rows[inside] == self.events[: len(inside)]]] = 0
@@ -393,7 +396,7 @@ class Part:
             self.gained: list[int] = np.diff(totals[np.append(before, len(scan))], prepend=0).tolist()
             return
         self.gained = []
-        cache = self.table.cache[self.key].astype(np.int64)
+        cache = self.table.cache.astype(np.int64).take(self.key)
         segment = np.repeat(
             np.arange(len(self.events) + 1), np.diff(before, prepend=0, append=len(self.rows))
         )
