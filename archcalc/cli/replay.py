@@ -25,8 +25,9 @@ from archcalc.results import INTERRUPTED, Judged
 from archcalc.tables import Block, Column, Prose, Section, Table, Value
 from archcalc.traces.many import Progress, replay_many
 from archcalc.traces.model import DIFFERENT, KINDS, NEIGHBOUR, Answers, replay_on_model
+from archcalc.traces.outcome import Replay
 from archcalc.traces.reader import Header
-from archcalc.traces.replay import Replay, replay
+from archcalc.traces.replay import replay
 
 FAMILY = "replay"
 SYSTEMS = ("recorded", "model")

@@ -20,8 +20,9 @@ from archcalc.errors import Fault, UsageFault
 from archcalc.figures import Figures
 from archcalc.pictures.heap import Heap, Sample, look_at, sample
 from archcalc.traces import columnar
+from archcalc.traces.outcome import Stop
 from archcalc.traces.reader import Header, pieces
-from archcalc.traces.replay import Replayer, Stop
+from archcalc.traces.replay import Replayer
 
 SAMPLES = 200
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from archcalc import processes
-from archcalc.traces.replay import Replay
+from archcalc.traces.outcome import Replay
 
 EVERY = 0.1  # seconds between two looks at how far everybody is
 Progress = Callable[[int, int], None]

@@ -25,8 +25,10 @@ from allocator.config import Config
 from allocator.osmem.recorded import Alloc
 from allocator.osmem.system import Answer, Errno, System
 from allocator.throw import Death
+from archcalc.traces.machine import ReplayedSystem
+from archcalc.traces.outcome import Replay
 from archcalc.traces.reader import Header
-from archcalc.traces.replay import Replay, ReplayedSystem, Replayer, no_garbage_collection
+from archcalc.traces.replay import Replayer, no_garbage_collection
 
 SAME, ELSEWHERE, NEIGHBOUR, DIFFERENT = "same", "elsewhere", "neighbour", "different"
 KINDS = (SAME, ELSEWHERE, NEIGHBOUR, DIFFERENT)

@@ -18,9 +18,8 @@ import gc
 import json
 import re
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -28,19 +27,17 @@ from typing import Any
 from allocator.config import Config
 from allocator.fixalloc import FixAlloc
 from allocator.gc import MARK_TERMINATION
-from allocator.heap_bitmap import HALF, NOTHING, PAIR, WHOLE, BadType, Type, press
-from allocator.mallocinit import mallocinit
+from allocator.heap_bitmap import BadType, Type, press
 from allocator.mcache import MCache
 from allocator.mspan import IN_USE
-from allocator.osmem.recorded import Alloc, Recorded, RecordedMismatch, parse_answer
-from allocator.osmem.system import System
+from allocator.osmem.recorded import RecordedMismatch, parse_answer
 from allocator.persistent import DEFAULT_ALIGN
-from allocator.plan import Plan
-from allocator.runtime import Runtime
 from allocator.sweep import DONE
 from allocator.throw import BadRequest, Death
 from archcalc.errors import UsageFault
 from archcalc.traces import columnar
+from archcalc.traces.machine import ReplayedRuntime, ReplayedSystem
+from archcalc.traces.outcome import Difference, Replay, Stop
 from archcalc.traces.reader import (
     Header,
     TraceFault,
@@ -50,6 +47,15 @@ from archcalc.traces.reader import (
     parse_header,
     parse_type,
     shorten,
+)
+from archcalc.traces.requests import (
+    EMPTY,
+    SHARED_STAMP,
+    STAMP,
+    TINY_FIT,
+    TINY_NEW,
+    Request,
+    Requests,
 )
 from archcalc.traces.writer import span_lines
 
@@ -91,187 +97,16 @@ SHAPES = {
     "Z": "Z json",
     "Zb": "Zb base hex",
 }
-# How an allocation is carried out: first those that take the next object of a cached span, by what they
-# leave in its heap bitmap; then those of the tiny allocator; then what takes the long way, mallocgc.
-NO_POINTERS, STAMP, SHARED_STAMP, NO_STAMP, TINY_NEW, TINY_FIT, EMPTY, LONG = range(8)
-STAMP_WAYS = {NOTHING: NO_STAMP, WHOLE: STAMP, HALF: SHARED_STAMP, PAIR: SHARED_STAMP}
-TINY_WAYS = {"t": TINY_NEW, "th": TINY_NEW, "ct": TINY_FIT}
-MAX_LEARNED = 1 << 18
 # What an event can end with other than well.
 WRONG = (BadRequest, BadType, RecordedMismatch, Death, ValueError, IndexError)
-# The flags of an m record, by whether the object has no pointers: needzero, and what mallocgc adds itself.
-FLAGS = {
-    noscan: {
-        (noscan * "n" + needzero * "z" + own or "."): (needzero, own)
-        for needzero in (False, True)
-        for own in ("", "h", "t", "th", "ct")
-    }
-    for noscan in (False, True)
-}
 _RATIO = re.compile(r"0x[01]\.[0-9a-f]{1,13}p[+-][0-9]{1,3}")
 _WORDS = re.compile(r"(?:0|[1-9a-f][0-9a-f]{0,15})(?:,(?:0|[1-9a-f][0-9a-f]{0,15}))*")
-# Counters that parts of the runtime outside the allocator charge when they ask the OS themselves.
-OUTSIDE = ("buckhash_sys", "stacks_sys", "other_sys")
 KEPT = 12  # the events shown around a difference
 BITMAP_LIMITS = (4096, 65536)  # how many bytes of a span's bitmap recordings keep
 BITMAP_SPANS = 600  # and of how many spans, the first in use of allspans
 
 ARENA_KEYS = ("arena_start", "arena_used", "arena_end", "bitmap", "bitmap_mapped", "pages_in_use", "sweepgen")
 DEATH_KEYS = ("arena_start", "arena_used", "arena_end", "bitmap_mapped", "pages_in_use")
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Where model and recording part. `record` is the kind of record, `event` counts from 1."""
-
-    record: str
-    line: int
-    event: int
-    expected: str
-    found: str
-    span: dict[str, Any] | None = None
-    arena: dict[str, Any] | None = None
-    around: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON of a first_mismatch."""
-        return {
-            "record": self.record,
-            "line": self.line,
-            "event": self.event,
-            "expected": self.expected,
-            "found": self.found,
-            "span": self.span,
-            "arena": self.arena,
-            "around": list(self.around),
-        }
-
-
-@dataclass
-class Replay:
-    """What came of a recording. `events` are those carried out; seconds, wall time, begin with the first."""
-
-    path: str
-    platform: str
-    events: int = 0
-    mismatches: int = 0
-    first: Difference | None = None
-    by_record: Counter[str] = field(default_factory=Counter)
-    seconds: float = 0.0
-    death: dict[str, Any] | None = None
-    reported: dict[str, tuple[Any, Any]] = field(default_factory=dict)
-    interrupted: bool = False
-
-    @property
-    def ok(self) -> bool:
-        """Whether everything was reproduced."""
-        return self.mismatches == 0 and not self.interrupted
-
-
-class Stop(Exception):
-    """The first difference was found, and that is enough."""
-
-
-class ReplayedSystem(Recorded):
-    """Recorded answers, with those aside that other parts of the runtime asked for."""
-
-    def __init__(self, goos: str, config: Config) -> None:
-        super().__init__(goos, ptr_size=config.ptr_size, phys_page_size=config.phys_page_size)
-        self.outside: Callable[[Alloc], None] = lambda record: None
-        self.ahead = False
-
-    def sys_alloc(self, n: int, stat: str) -> int:
-        queue = self.queue
-        if self.ahead and queue:
-            # What is carried out when its line is read has its answer right in front of it;
-            # those further ahead wait for the event that both belong to.
-            record = queue[-1]
-            if type(record) is Alloc and record.size == n and record.stat == stat:
-                queue.pop()
-                return record.answer
-        while queue:
-            record = queue[0]
-            if type(record) is not Alloc or (record.size == n and record.stat == stat):
-                break
-            if record.stat not in OUTSIDE:
-                break
-            self.outside(record)
-            queue.popleft()
-        return super().sys_alloc(n, stat)
-
-    def settle(self) -> Any:
-        """Accounts for answers that nobody asked for; the first that the allocator should have."""
-        queue = self.queue
-        while queue:
-            record = queue[0]
-            if type(record) is not Alloc or record.stat not in OUTSIDE:
-                return record
-            self.outside(record)
-            queue.popleft()
-        return None
-
-
-class ReplayedRuntime(Runtime):
-    """A machine whose persistent allocations were carried out when their lines were read."""
-
-    __slots__ = ("ready",)
-
-    def __init__(self, config: Config, system: System) -> None:
-        self._prepare(config, system, 0, 1)
-        self.log = []
-        self.ready: deque[tuple[int, int, str, int, str]] = deque()
-
-    def boot(self) -> None:
-        """mallocinit; the first mcache has a record of its own."""
-        mallocinit(self)
-        self.init_collector(-1)
-
-    def persistent_alloc(self, size: int, align: int, stat: str) -> int:
-        ready = self.ready
-        if ready and ready[0][:3] == (size, align or DEFAULT_ALIGN, stat):
-            _, _, _, addr, line = ready.popleft()
-            assert self.log is not None
-            self.log.append(line)
-            return addr
-        return super().persistent_alloc(size, align, stat)
-
-
-class Request:
-    """The fields of an m record but the address, understood, and how such an allocation goes.
-
-    `flags` are those that mallocgc itself finds (`t`, `c`, `h`), `scan` is in bytes. `cached` is the place in
-    the mcache that the object comes from, that of `sizeclass`, and `mark` what it leaves in the bitmap there,
-    if anything. `way` is how it goes where nothing unusual happens; `how` is the same, or LONG where
-    the record itself says that something did.
-    """
-
-    __slots__ = (
-        "cache", "cached", "flags", "how", "mark", "needzero", "scan", "size", "sizeclass", "typ", "way",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        size: int,
-        typ: Type | None,
-        needzero: bool,
-        flags: str,
-        cache: MCache,
-        way: int,
-        sizeclass: int = 0,
-        plan: Plan | None = None,
-    ) -> None:
-        self.size = size
-        self.typ = typ
-        self.needzero = needzero
-        self.flags = flags
-        self.cache = cache
-        self.way = way
-        self.how = LONG if flags and flags[-1] == "h" else way
-        self.sizeclass = sizeclass
-        self.cached = cache.alloc[sizeclass]
-        if plan is not None:
-            self.mark = plan.stamp
-            self.scan = plan.scan
 
 
 class Replayer:
@@ -295,8 +130,7 @@ class Replayer:
         self.pending_at: list[int] = []  # the lines that they stand in
         self.answers_at: dict[int, int] = {}  # the lines of the OS's answers that wait, by id
         self.types: dict[int, Type] = {}
-        self.learned: dict[str, Request] = {}  # by an m record without its address
-        self.requests: dict[str, Request] = {}  # the same while there can be allocations, and else nothing
+        self.requests: dict[str, Request] = {}  # those understood, while there can be allocations
         self.allocating = False
         self.specials: dict[str, tuple[FixAlloc, set[int]]] = {}  # short ways too, by an f record's start
         self.booted = False
@@ -361,6 +195,7 @@ class Replayer:
             raise fault(self.name, 1, found) from None
         self.system = self._system(config)
         self.rt = rt = ReplayedRuntime(config, self.system)
+        self.understood = Requests(rt, self.types)
         self.system.outside = lambda record: rt.stat_inc(record.stat, record.size)
         self.line = 1
 
@@ -729,7 +564,7 @@ class Replayer:
     def _allow(self, allocating: bool) -> None:
         """Whether there can be allocations from now on: where not, none takes the short way."""
         self.allocating = allocating
-        self.requests = self.learned if allocating else {}
+        self.requests = self.understood.known if allocating else {}
 
     def _init(self, line: str, parts: list[str]) -> None:
         rt = self.rt
@@ -824,51 +659,8 @@ class Replayer:
         self._same("m", line, f"m {size_text} {number} {flags or '.'} {cache} {v:x}", v)
 
     def _learn(self, key: str) -> Request | None:
-        """How allocations with these fields go; None where the fields are not as they should be."""
-        try:
-            _, words, number, flags, place = key.split(" ")
-            size, p = decimal(words), decimal(place)
-            typ = None if number == "-" else self.types[decimal(number)]
-            cache = self.rt.caches[p]
-            noscan = typ is None or typ.noscan
-            needzero, own = FLAGS[noscan][flags]
-        except (ValueError, LookupError):
-            return None
-        if not self.allocating:
-            return None
-        request = self._request_of(size, typ, noscan, needzero, own, cache)
-        if request is not None:
-            if len(self.learned) >= MAX_LEARNED:
-                self.learned.clear()
-            self.learned[key] = request
-        return request
-
-    def _request_of(
-        self, size: int, typ: Type | None, noscan: bool, needzero: bool, own: str, cache: MCache
-    ) -> Request | None:
-        """What `_learn` learns from fields that can be read. None for a type that cannot be allocated so."""
-        rt = self.rt
-        config = rt.config
-        if noscan and size < config.tiny_size:
-            way = LONG
-            if size == 0:
-                way = LONG if own else EMPTY
-            elif config.tiny_size == 16:
-                way = TINY_WAYS.get(own, LONG)
-            return Request(size, typ, needzero, own, cache, way, config.tiny_size_class)
-        if size > config.max_small_size or own not in ("", "h"):
-            return Request(size, typ, needzero, own, cache, LONG)
-        if typ is None or noscan:
-            return Request(size, typ, needzero, own, cache, NO_POINTERS, rt.class_of[size])
-        if size == 0:
-            return Request(size, typ, needzero, own, cache, LONG if own else EMPTY)
-        printed = len(rt.printed)
-        try:
-            plan = rt.plan(typ, size)
-        except (BadType, Death):
-            del rt.printed[printed:]
-            return None
-        return Request(size, typ, needzero, own, cache, STAMP_WAYS[plan.stamp.how], plan.sizeclass, plan)
+        """How allocations with these fields go; None where that is not known, or there can be none."""
+        return self.understood.learn(key) if self.allocating else None
 
     def _stack_alloc(self, line: str, parts: list[str]) -> None:
         _, n, cache, _ = parts
@@ -1261,7 +1053,8 @@ def replay(
     """
     with no_garbage_collection():
         if columnar.is_columnar(path):
-            from archcalc.traces.runs import ColumnarReplayer, GaveUp
+            from archcalc.traces.keys import GaveUp
+            from archcalc.traces.runs import ColumnarReplayer
 
             with contextlib.suppress(GaveUp):
                 return ColumnarReplayer(columnar.ColumnarFile(path), config_for).run(progress)

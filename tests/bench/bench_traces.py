@@ -36,8 +36,9 @@ from allocator.heap_bitmap import Type
 from archcalc.boot import boot
 from archcalc.cli.replay import config_for
 from archcalc.traces import columnar
+from archcalc.traces.outcome import Replay
 from archcalc.traces.reader import Header
-from archcalc.traces.replay import OWN, Replay, Replayer, no_garbage_collection, replay
+from archcalc.traces.replay import OWN, Replayer, no_garbage_collection, replay
 from archcalc.traces.writer import Recorder
 
 TRACES = Path(__file__).parents[1] / "data" / "traces"

@@ -7,8 +7,9 @@ from functools import cache
 from pathlib import Path
 
 from archcalc.cli.replay import config_for
+from archcalc.traces.outcome import Replay
 from archcalc.traces.reader import TraceFault
-from archcalc.traces.replay import Replay, replay
+from archcalc.traces.replay import replay
 
 TRACES = Path(__file__).parents[1] / "data" / "traces"
 NAMES = sorted(path.name.removesuffix(".trace.gz") for path in TRACES.glob("*.trace.gz"))

@@ -17,9 +17,10 @@ from archcalc import figures, platforms, workloads
 from archcalc.boot import boot, config_of, system_of
 from archcalc.cli.replay import config_for
 from archcalc.traces import columnar, runs
+from archcalc.traces.keys import GaveUp
 from archcalc.traces.reader import TraceFault
 from archcalc.traces.replay import Replayer
-from archcalc.traces.runs import ColumnarReplayer, GaveUp
+from archcalc.traces.runs import ColumnarReplayer
 from archcalc.traces.writer import Recorder
 
 pytest.importorskip("pyarrow")

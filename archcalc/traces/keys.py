@@ -1,0 +1,87 @@
+"""What ordinary allocations of a columnar recording have in common, and the places that they belong to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from allocator.heap_bitmap import NOTHING, Stamp
+from archcalc.traces import requests
+from archcalc.traces.requests import Request
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from allocator.mcache import CachedSpan, MCache
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+# What kind of allocation a key is; OTHER needs no place, of UNKNOWN it is not known.
+OTHER, UNKNOWN, NOSCAN, SCAN, TINY_NEW, TINY_FIT = range(6)
+KINDS = {
+    requests.NO_POINTERS: NOSCAN,
+    requests.STAMP: SCAN,
+    requests.SHARED_STAMP: SCAN,
+    requests.NO_STAMP: SCAN,
+    requests.TINY_NEW: TINY_NEW,
+    requests.TINY_FIT: TINY_FIT,
+    requests.EMPTY: OTHER,
+    requests.LONG: OTHER,
+}
+
+
+class GaveUp(Exception):
+    """Something is not as it should be; the text replay says what."""
+
+
+class Place:
+    """A size class of an mcache, with the stamps that its objects leave in the bitmap (`_tables`).
+
+    Stamp 0 stands for an object without pointers; `how` is NOTHING as long as there is no other.
+    """
+
+    def __init__(self, cache: MCache, sizeclass: int) -> None:
+        self.cache = cache
+        self.cached: CachedSpan = cache.alloc[sizeclass]
+        self.how = NOTHING
+        self.stamps: list[Stamp] = [Stamp(NOTHING)]
+        self.numbers: dict[int, int] = {}
+        self.tables: list[tuple[Array, Array]] | None = None
+
+    def stamp(self, mark: Stamp) -> int:
+        """The number of a stamp."""
+        number = self.numbers.get(id(mark))
+        if number is None:
+            number = self.numbers[id(mark)] = len(self.stamps)
+            self.stamps.append(mark)
+            self.how = mark.how or self.how
+            self.tables = None
+        return number
+
+
+class Key(NamedTuple):
+    """What allocations with equal fields have in common. `size` and `scan` are bytes."""
+
+    kind: int
+    place: int = -1
+    cache: int = -1
+    size: int = 0
+    scan: int = 0
+    stamp: int = 0
+    step: int = 0
+    fast: bool = False
+    request: Request | None = None
+
+
+class Table:
+    """Keys as arrays, a place for each request of a batch."""
+
+    def __init__(self, keys: list[Key], np: Any) -> None:
+        kind, place, cache, size, scan, stamp, step, fast, _ = zip(*keys, strict=True)
+        self.kind: Array = np.array(kind, np.int8)
+        self.place: Array = np.array(place, np.int32)
+        self.cache: Array = np.array(cache, np.int32)
+        self.size: Array = np.array(size, np.int64)
+        self.scan: Array = np.array(scan, np.int64)
+        self.stamp: Array = np.array(stamp, np.intp)
+        self.step: Array = np.array(step, np.uint64)
+        self.fast: Array = np.array(fast, bool)

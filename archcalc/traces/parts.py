@@ -1,0 +1,486 @@
+"""Rows of a columnar recording, carried out in runs of ordinary allocations with the others in between."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from typing import TYPE_CHECKING, Any
+
+from allocator.gc import MARK_TERMINATION
+from allocator.heap_bitmap import NOTHING, press
+from archcalc.traces.columnar import CODE, RECORDS, line_of
+from archcalc.traces.keys import NOSCAN, OTHER, TINY_FIT, TINY_NEW, UNKNOWN, GaveUp, Key, Place, Table
+from archcalc.traces.replay import MAX_PENDING, OWN
+from archcalc.traces.requests import EMPTY
+from archcalc.traces.stamps import lay_down
+from archcalc.traces.tiny import Tiny
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from allocator.mcache import CachedSpan
+    from archcalc.traces.runs import ColumnarReplayer
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+M, F, X, P = (CODE[record] for record in "mfxP")
+BARRIERS = frozenset(CODE[record] for record in ("u", "g", "!", "Z"))
+SPECIALS = {"specialfinalizer": 0, "specialprofile": 1}
+Z = CODE["Z"]
+Q, B = CODE["q"], CODE["b"]
+UNREADABLE = CODE["?"]
+STARTS = [f"{record} " for record in RECORDS]
+ARE_OVER = [record in "msSxpukzPygrwev" for record in RECORDS]  # behind them nothing waits
+OWN_CODES = [record in OWN for record in RECORDS]
+
+MAX_CACHES = 512  # more than there can be
+FEW = 24  # so many objects are quicker one by one
+DENSE = 10  # of so many rows one is unusual where lists are quicker
+
+
+class Columns:
+    """A batch's columns as arrays. `request` is a place in `words`, whose last stands for none."""
+
+    def __init__(self, batch: pa.RecordBatch, np: Any) -> None:
+        record, request, address, self.text = batch.columns
+        codes = [CODE.get(word, CODE["?"]) for word in record.dictionary.to_pylist()] or [0]
+        self.code = np.array(codes, np.uint8)[record.indices.to_numpy()]
+        self.words: list[str | None] = [*request.dictionary.to_pylist(), None]
+        self.request = request.indices.fill_null(len(self.words) - 1).to_numpy().astype(np.intp)
+        self.address = address.fill_null(0).to_numpy()
+
+    def lines(self, rows: Array) -> list[str]:
+        """The lines of some rows."""
+        words = self.words
+        return [
+            line_of(RECORDS[code], words[request], address, text)
+            if text is None or code == UNREADABLE
+            else STARTS[code] + text
+            for code, request, address, text in zip(
+                self.code[rows].tolist(),
+                self.request[rows].tolist(),
+                self.address[rows].tolist(),
+                self.text.take(rows).to_pylist(),
+                strict=True,
+            )
+        ]
+
+    def line(self, row: int) -> str:
+        """The line of one row."""
+        address = int(self.address[row])
+        return line_of(
+            RECORDS[self.code[row]], self.words[self.request[row]], address, self.text[row].as_py()
+        )
+
+
+class Part:
+    """Rows of a batch during which no mcache is made."""
+
+    def __init__(self, replayer: ColumnarReplayer, columns: Columns, start: int, end: int) -> None:
+        self.replayer = replayer
+        self.rt = replayer.rt
+        self.np = replayer.np
+        self.columns = columns
+        self.start = start
+        self.code = columns.code[start:end]
+        self.request = columns.request[start:end]
+        self.n = end - start
+        # All requests of the batch are looked at; most occur in this part, and the last is none.
+        self.keys = [replayer.key(word) for word in columns.words]
+        self.table = Table(self.keys, self.np)
+        self._classify()
+        self._sort()
+        self._tiny()
+        self._specials()
+
+    # Before anything is carried out: which rows are ordinary, and where they belong.
+
+    def _classify(self) -> None:
+        """The allocations of the part, `rows`, and which of all rows are ordinary."""
+        np, columns = self.np, self.columns
+        is_malloc = self.code == M
+        self.rows = rows = np.flatnonzero(is_malloc)
+        self.key = self.request.take(rows)
+        self.address = columns.address[self.start : self.start + self.n].take(rows)
+        ordinary = np.zeros(self.n, bool)
+        # What stands behind records of the allocator's own, or the OS's answers, belongs to the event that
+        # causes them; whether that is so for the first row is known.
+        over = np.array(ARE_OVER).take(self.code)
+        follows = np.empty(self.n, bool)
+        follows[0] = not self.replayer.pending
+        follows[1:] = over[:-1]
+        ordinary[rows] = self.table.fast.take(self.key)
+        specials = np.flatnonzero(self.code == F)
+        if len(specials):
+            known = [SPECIALS.get(word or "", -1) for word in columns.words]
+            which = np.array(known, np.int8)[self.request[specials]]
+            self.which = which
+            ordinary[specials] = which >= 0
+            # Of records of specials, what stands before the first of them counts.
+            latest = np.arange(self.n)
+            latest[specials] = -1
+            latest = np.maximum.accumulate(latest)
+            follows[1:] = np.where(latest[:-1] < 0, follows[0], over[latest[:-1]])
+        ordinary &= follows
+        self.ordinary = ordinary
+        self.specials = specials
+        slow = np.flatnonzero(~ordinary)
+        own = np.array(OWN_CODES)[self.code[slow]]
+        # What is not ordinary: records of the allocator's own, which wait, and the events.
+        self.own = slow[own]
+        self.events = slow[~own]
+
+    def _sort(self) -> None:
+        """The allocations by place, in order; `at` is how far a place's have been carried out."""
+        np = self.np
+        count = len(self.replayer.places)
+        table = self.table
+        # What fitted into a tiny block takes no object of the class, nor does what has no class.
+        takes = (table.kind >= NOSCAN) & (table.kind < TINY_FIT)
+        by_key = np.where(takes, table.place, count).astype(np.uint8 if count < 256 else np.uint16)
+        place = by_key.take(self.key)
+        order = np.argsort(place, kind="stable")
+        ends = np.cumsum(np.bincount(place, minlength=count + 1))
+        self.ends: list[int] = ends.tolist()
+        self.at: list[int] = [0, *self.ends[:-1]]
+        self.order = order
+        key = self.key.take(order)
+        self.addresses = address = self.address.take(order)
+        # The ranks at which the sequence of addresses does not go on.
+        breaks = np.flatnonzero(address[1:] - address[:-1] != table.step.take(key[1:]))
+        self.breaks: list[int] = (breaks + 1).tolist()
+        self.stamps = stamps = table.stamp.take(key)
+        # Whether a place may have objects without pointers: those leave some bits as they were.
+        bare = np.zeros(count + 1, bool)
+        bare[by_key[table.stamp == 0]] = True
+        self.bare: list[bool] = bare.tolist()
+        # Where something unusual happens every few rows, a look at a list is quicker than one at an array.
+        self.lists: tuple[list[int], list[int], list[int]] | None = None
+        if len(self.events) * DENSE > self.n:
+            self.lists = order.tolist(), address.tolist(), stamps.tolist()
+
+    def _tiny(self) -> None:
+        """The tiny allocations of each mcache, in order."""
+        np = self.np
+        self.tiny: dict[int, Tiny] = {}
+        table = self.table
+        tiny = table.kind >= TINY_NEW
+        mine = np.flatnonzero(tiny.take(self.key)) if tiny.any() else ()
+        if not len(mine):
+            return
+        key = self.key.take(mine)
+        rows, addresses = self.rows.take(mine), self.address.take(mine)
+        fits = (table.kind == TINY_FIT).take(key)
+        sizes = table.size.astype(np.int32).take(key)
+        present = np.unique(table.cache[tiny]).tolist()
+        for number in present:
+            own = slice(None) if len(present) == 1 else table.cache[key] == number
+            self.tiny[number] = Tiny(
+                np, self.rt.caches[number], rows[own], sizes[own], addresses[own], fits[own]
+            )
+
+    def _specials(self) -> None:
+        """The ordinary records of specials, by kind, in order."""
+        rows = self.specials
+        self.waiting: list[tuple[str, list[int], list[int]]] = []
+        self.reached = [0] * len(SPECIALS)
+        if not len(rows):
+            return
+        addresses = self.columns.address[self.start : self.start + self.n][rows]
+        for name, number in SPECIALS.items():
+            own = (self.which == number) & self.ordinary[rows]
+            self.waiting.append((name, rows[own].tolist(), addresses[own].tolist()))
+
+    def _counts(self) -> None:
+        """What the counters of each mcache gain between one event out of the ordinary and the next."""
+        np = self.np
+        before = np.searchsorted(self.rows, self.events)  # allocations before each
+        self.before = before
+        self.gains: list[tuple[int, int, int]] = []  # place in events, mcache, bytes; in order
+        self.running: list[int] | None = None
+        scan = np.where(self.table.fast, self.table.scan, 0).take(self.key)
+        # Those that are ordinary but for where they stand count for themselves.
+        inside = before[before < len(self.rows)]
+        scan[inside[self.rows[inside] == self.events[: len(inside)]]] = 0
+        if len(self.rt.caches) < 2:
+            totals = np.zeros(len(scan) + 1, np.int64)
+            np.cumsum(scan, out=totals[1:])
+            self.gained: list[int] = np.diff(totals[np.append(before, len(scan))], prepend=0).tolist()
+            return
+        self.gained = []
+        cache = self.table.cache.astype(np.int64).take(self.key)
+        segment = np.repeat(
+            np.arange(len(self.events) + 1), np.diff(before, prepend=0, append=len(self.rows))
+        )
+        pair, weights = (segment * MAX_CACHES + cache)[scan > 0], scan[scan > 0]
+        if len(pair):
+            order = np.argsort(pair, kind="stable")
+            pair, weights = pair[order], weights[order]
+            starts = np.flatnonzero(np.concatenate(([True], pair[1:] != pair[:-1])))
+            sums = np.add.reduceat(weights, starts).tolist()
+            at, number = divmod(pair[starts], MAX_CACHES)
+            self.gains = list(zip(at.tolist(), number.tolist(), sums, strict=True))
+        # The mcache of the allocation right before, if it was an ordinary one: the P that runs.
+        ordinary = np.append(self.ordinary[self.rows], False)
+        latest = np.where(ordinary, np.append(cache, -1), -1)
+        self.running = latest[before - 1].tolist()
+
+    # Carrying it out.
+
+    def run(self) -> None:
+        """All rows."""
+        replayer, rt, np = self.replayer, self.rt, self.np
+        self._counts()
+        events = self.events
+        codes = self.code[events].tolist()
+        # What is no allocation is carried out as a line.
+        others = iter(self.columns.lines(events[self.code[events] != M] + self.start))
+        self._take_up_own()
+        before = self.before.tolist()
+        words = self.request[events].tolist()
+        addresses = self.columns.address[self.start + events].tolist()
+        until = np.searchsorted(self.own, events).tolist()  # own records before each
+        caches = rt.caches
+        first = replayer.line + 1
+        gains = iter(self.gains)
+        gain = next(gains, None)
+        running = self.running
+        terminating = 0 if rt.gc.phase == MARK_TERMINATION else -1
+        for at, (i, code) in enumerate(zip(events.tolist(), codes, strict=True)):
+            if until[at] > self.waited:
+                self._wait(until[at])
+            if running is None:
+                if self.gained[at]:
+                    caches[0].local_scan += self.gained[at]
+            else:
+                while gain is not None and gain[0] <= at:
+                    caches[gain[1]].local_scan += gain[2]
+                    gain = next(gains, None)
+                if running[at] >= 0:
+                    rt.cache = caches[running[at]]
+            replayer.line = first + i
+            if code == M:
+                key = self.keys[words[at]]
+                self._reach(key, before[at], i)
+                request = key.request
+                if request is None or request.way == EMPTY or replayer.line > replayer.last_line:
+                    replayer._event(self.columns.line(self.start + i))
+                    continue
+                if not replayer.allocating:
+                    raise GaveUp
+                v = rt.mallocgc(request.size, request.typ, request.needzero, request.cache.id)
+                if v != addresses[at] or rt.last_flags != request.flags:
+                    raise GaveUp
+                replayer._settle()
+                continue
+            line = next(others)
+            if code in BARRIERS:
+                self._reach_all(i)
+            elif code in (F, X):
+                self._reach_specials(i)
+            elif code == P:
+                self._no_malloc(terminating, i)
+            replayer._event(line)
+            if code == P:
+                terminating = i if rt.gc.phase == MARK_TERMINATION else -1
+            elif line[:1] == "g":
+                self._no_stale_spans()
+            elif code == Z:
+                # Nothing behind it is ordinary.
+                rest = self.columns.lines(np.arange(self.start + i + 1, self.start + self.n))
+                replayer._feed(rest)
+                return
+        self._wait(len(self.own))
+        self._reach_all(self.n)
+        self._no_malloc(terminating, self.n)
+        if running is None:
+            if self.gained[-1]:
+                caches[0].local_scan += self.gained[-1]
+        else:
+            while gain is not None:
+                caches[gain[1]].local_scan += gain[2]
+                gain = next(gains, None)
+        replayer.line = first + self.n - 1
+
+    def _take_up_own(self) -> None:
+        """The lines of the allocator's own records, none of which is waiting yet."""
+        self.own_lines = self.columns.lines(self.own + self.start)
+        code = self.code[self.own]
+        self.inputs = self.np.flatnonzero((code == B) | (code == Q)).tolist()[::-1]
+        self.waited = 0
+
+    def _wait(self, until: int) -> None:
+        """Lets own records wait, up to number `until`; those that are inputs too are carried out."""
+        replayer = self.replayer
+        lines, inputs = self.own_lines, self.inputs
+        if not replayer.running or len(replayer.pending) + until - self.waited > MAX_PENDING:
+            raise GaveUp
+        while inputs and inputs[-1] < until:
+            at = inputs.pop()
+            if lines[at][0] == "b":
+                replayer._marks(lines[at])
+            else:
+                lines[at] = replayer._persistent_ahead(lines[at])
+        replayer.pending += lines[self.waited : until]
+        replayer.pending_at += [replayer.line] * (until - self.waited)
+        self.waited = until
+
+    def _no_malloc(self, since: int, until: int) -> None:
+        """Allocating is not possible in mark termination; if a recording has it, line by line, then."""
+        if since >= 0 and self.np.any(self.code[since:until] == M):
+            raise GaveUp
+
+    def _no_stale_spans(self) -> None:
+        """A sweep phase finds no span in an mcache; if it does, everything's order matters."""
+        spans, sweepgen = self.rt.spans, self.rt.heap.sweepgen
+        for cache in self.rt.caches:
+            for cached in cache.alloc:
+                if cached.span >= 0 and spans.sweepgen[cached.span] != sweepgen:
+                    raise GaveUp
+
+    def _reach(self, key: Key, turn: int, row: int) -> None:
+        """Carries out what comes before a row at its place; it is allocation number `turn` of the part."""
+        kind, place = key.kind, key.place
+        if kind == UNKNOWN:
+            self._reach_all(row)
+        elif kind != OTHER:
+            if kind >= TINY_NEW:
+                tiny = self.tiny[key.cache]
+                tiny.reach(row)
+                tiny.skip()
+            # What should have fitted into the tiny block, and does not, takes an object here.
+            rank = self._rank(place, turn)
+            self._take(place, rank)
+            if kind != TINY_FIT:
+                self.at[place] = rank + 1
+
+    def _rank(self, place: int, turn: int) -> int:
+        """How far a place's allocations come before allocation number `turn`."""
+        a, b = self.at[place], self.ends[place]
+        if self.lists is not None:
+            return bisect_left(self.lists[0], turn, a, b)
+        return a + int(self.order[a:b].searchsorted(turn))
+
+    def _reach_all(self, row: int) -> None:
+        """Carries out all that comes before a row."""
+        for tiny in self.tiny.values():
+            tiny.reach(row)
+        turn = len(self.rows) if row >= self.n else int(self.rows.searchsorted(row))
+        for place in range(len(self.replayer.places)):
+            if place < len(self.at) - 1 and self.at[place] < self.ends[place]:
+                self._take(place, self._rank(place, turn))
+        self._reach_specials(row)
+
+    def _reach_specials(self, row: int) -> None:
+        """Carries out the records of specials before a row (fixalloc)."""
+        rt = self.rt
+        for number, (name, rows, addresses) in enumerate(self.waiting):
+            a = self.reached[number]
+            b = bisect_left(rows, row, a)
+            if a == b:
+                continue
+            self.reached[number] = b
+            wanted = addresses[a:b]
+            source = rt.specialfinalizeralloc if name == "specialfinalizer" else rt.specialprofilealloc
+            free = source.free_list
+            used = min(len(free), len(wanted))
+            given = free[len(free) - used :][::-1]
+            new = len(wanted) - used
+            given += range(source.chunk, source.chunk + new * source.size, source.size)
+            if new * source.size > source.nchunk or given != wanted:
+                raise GaveUp
+            del free[len(free) - used :]
+            source.chunk += new * source.size
+            source.nchunk -= new * source.size
+            source.inuse += len(wanted) * source.size
+            self.replayer.records[name].update(wanted)
+
+    def _take(self, number: int, upto: int) -> None:
+        """Hands out the objects of a place up to a rank, and compares their addresses."""
+        a = self.at[number]
+        n = upto - a
+        if n <= 0:
+            return
+        self.at[number] = upto
+        place = self.replayer.places[number]
+        cached = place.cached
+        v = cached.next
+        end = v + n * cached.size
+        first = self.addresses[a] if self.lists is None else self.lists[1][a]
+        objects: Any
+        if first == v and end <= cached.end and self._unbroken(a, upto):
+            cached.next = end
+            if cached.bits is None and place.how == NOTHING:
+                return
+            if n <= FEW:
+                self._stamp_few(place, v, a, upto)
+                return
+            at = (v - cached.base) // cached.size
+            objects = slice(at, at + n)
+        elif n <= FEW:
+            self._take_few(place, a, upto)
+            return
+        else:
+            objects = self._take_scattered(cached, self.addresses[a:upto])
+        if place.how != NOTHING or cached.bits is not None:
+            lay_down(self.np, self.rt, place, objects, self.stamps[a:upto], self.bare[number])
+
+    def _take_few(self, place: Place, a: int, b: int) -> None:
+        """The same for so few that arrays do not pay, wherever they lie in the span."""
+        rt, cached = self.rt, place.cached
+        for rank in range(a, b):
+            if cached.next == cached.end:
+                cached.sync(rt.spans)
+                if cached.span < 0 or not cached.next_run(rt.spans):
+                    raise GaveUp
+            v = cached.next
+            if v != (self.addresses[rank] if self.lists is None else self.lists[1][rank]):
+                raise GaveUp
+            cached.next = v + cached.size
+            self._stamp_few(place, v, rank, rank + 1)
+
+    def _stamp_few(self, place: Place, v: int, a: int, b: int) -> None:
+        """Lays down the stamps of the objects from rank a to b, which lie side by side from v on."""
+        rt, cached, marks = self.rt, place.cached, place.stamps
+        bits = cached.bits
+        step = cached.size >> rt.word_shift
+        word = (v - cached.base) >> rt.word_shift
+        for number in self.stamps[a:b].tolist() if self.lists is None else self.lists[2][a:b]:
+            if not number:
+                if bits is not None:
+                    bits[word >> 2] &= ~(0x11 << (word & 3))
+            elif marks[number].how != NOTHING:
+                if bits is None:
+                    bits = rt.open_bits(cached)
+                press(bits, word, marks[number])
+            word += step
+
+    def _unbroken(self, a: int, b: int) -> bool:
+        """Whether the addresses from rank a to b go on in equal steps."""
+        breaks = self.breaks
+        at = bisect_right(breaks, a)
+        return at == len(breaks) or breaks[at] >= b
+
+    def _take_scattered(self, cached: CachedSpan, addresses: Array) -> Array:
+        """Hands out objects of a span that was swept, where free ones lie between others."""
+        np, spans = self.np, self.rt.spans
+        s = cached.span
+        if s < 0:
+            raise GaveUp
+        cached.sync(spans)
+        nelems, index, size, base = spans.nelems[s], spans.free_index[s], cached.size, cached.base
+        taken = spans.alloc_bits[s] & ((1 << nelems) - 1)
+        packed = np.frombuffer(taken.to_bytes((nelems + 7) // 8, "little"), np.uint8)
+        free: Array = np.flatnonzero(np.unpackbits(packed, bitorder="little")[index:nelems] == 0) + index
+        n = len(addresses)
+        expected = free[:n].astype(np.uint64) * np.uint64(size) + np.uint64(base)
+        if not np.array_equal(addresses, expected):
+            raise GaveUp
+        last = int(free[n - 1])
+        spans.alloc_count[s] += n
+        spans.free_index[s] = last + 1
+        cached.start = cached.next = base + (last + 1) * size
+        rest = free[n - 1 :]
+        gaps = np.flatnonzero(rest[1:] - rest[:-1] != 1)
+        cached.end = base + (int(rest[gaps[0]] if len(gaps) else rest[-1]) + 1) * size
+        return free[:n]
