@@ -28,9 +28,8 @@ class MCentral:
         """A span with free objects for an mcache, NIL when there is no memory (cacheSpan)."""
         rt = self.rt
         spans = rt.spans
-        sweeper = rt.sweeper
         span_bytes = self.npages << rt.heap.page_shift
-        sweeper.deduct_credit(span_bytes, 0)
+        rt.sweeper.deduct_credit(span_bytes, 0)
         s = self._swept_with_space()
         if s < 0:
             s = self._grow()
@@ -42,7 +41,7 @@ class MCentral:
             raise Throw("span has no free objects")
         used = count * spans.elemsize[s]
         if used:
-            sweeper.reimburse_credit(used)
+            rt.sweeper.reimburse_credit(used)
         rt.stats.heap_live += span_bytes - used
         if rt.gc.blacken:
             rt.gc.revise_if_marking()

@@ -242,7 +242,8 @@ class ColumnarFile:
 
     def batches(self, columns: Sequence[str] | None = None, rows: int = ROWS) -> Iterator[pa.RecordBatch]:
         """The rows, so many at a time, with all columns or only some."""
-        found = self._file.iter_batches(batch_size=rows, columns=columns, use_threads=True)
+        # For a small file threads cost more than they bring.
+        found = self._file.iter_batches(batch_size=rows, columns=columns, use_threads=self.rows > ROWS // 2)
         line = 2
         while True:
             batch = self._guarded(lambda: next(found, None), line)

@@ -344,27 +344,20 @@ class Replayer:
     def _feed_end(self, at: int) -> None:
         """Carries out the lines being fed from there on, which stand behind the end state."""
         lines = self.lines
-        while at < len(lines):
-            self.line = self.first + at
-            if self.bitmap_rows is None and not self.died:
-                # Spans that are as the machine has them need no more than that.
-                rest = zip(lines[at:], self._span_lines()[self.span_rows :], strict=False)
-                same = 0
-                for line, found in rest:
-                    if line != found:
-                        break
-                    same += 1
-                if same:
-                    self.span_rows += same
-                    at += same
-                    self.line += same - 1
-                    continue
-            line = lines[at]
+        if self.bitmap_rows is None and not self.died:
+            # Spans that are as the machine has them need no more than that.
+            found, s = self._span_lines(), self.span_rows
+            while at < len(lines) and s < len(found) and lines[at] == found[s]:
+                at += 1
+                s += 1
+            self.span_rows = s
+        for i, line in enumerate(lines[at:], at):
+            self.line = self.first + i
             if line[:1] in OWN:
                 self._own(line)
             elif not self._same_bitmap(line):
                 self._event(line)
-            at += 1
+        self.line = self.first + len(lines) - 1
 
     @property
     def event(self) -> int:

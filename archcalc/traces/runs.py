@@ -23,7 +23,7 @@ from archcalc.extras import needed
 from archcalc.traces.columnar import MAX_KEYS, WHAT, ColumnarFile, lines_of
 from archcalc.traces.keys import KINDS, OTHER, SCAN, UNKNOWN, GaveUp, Key, Place
 from archcalc.traces.outcome import Replay, Stop
-from archcalc.traces.parts import Columns, F, Part
+from archcalc.traces.parts import Columns, F, M, Part
 from archcalc.traces.reader import Header
 from archcalc.traces.replay import WRONG, Replayer
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from allocator.mcache import MCache
 
 FEW_ROWS = 1000  # so many are as quickly done line by line
+RARE = 8  # and rows of which fewer than one in so many is an allocation
 
 
 class ColumnarReplayer(Replayer):
@@ -95,7 +96,8 @@ class ColumnarReplayer(Replayer):
 
     def _part(self, columns: Columns, start: int, end: int) -> None:
         """Some rows of a batch, in runs of what is ordinary where that pays."""
-        if end - start > FEW_ROWS and not self.ended:
+        allocations = self.np.count_nonzero(columns.code[start:end] == M)
+        if end - start > FEW_ROWS and allocations * RARE > end - start and not self.ended:
             Part(self, columns, start, end).run()
         else:
             self._feed(columns.lines(self.np.arange(start, end)))
