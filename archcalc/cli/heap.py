@@ -23,6 +23,7 @@ from archcalc.pictures.heap import Heap, Sample
 from archcalc.quantities import parse_count
 from archcalc.results import Pictured
 from archcalc.tables import Block, Bytes, Column, Drawing, Hex, Pages, Prose, Section, Table, human
+from archcalc.traces.columnar import recordings_in
 
 HTML_FRAMES = 24
 
@@ -30,7 +31,7 @@ HTML_FRAMES = 24
 def complete_targets(incomplete: str) -> list[str]:
     """Platforms, and recordings in the folder that is being typed."""
     folder = Path(incomplete).parent if "/" in incomplete and Path(incomplete).parent.is_dir() else Path()
-    files = [str(path) for path in sorted(folder.glob("*.trace.gz"))]
+    files = [str(path) for path in recordings_in(folder)]
     return complete_platforms(incomplete) + [name for name in files if name.startswith(incomplete)]
 
 
@@ -38,7 +39,7 @@ Targets = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[PLATFORM|TRACE]...",
-        help="Platforms, or recordings (*.trace.gz).",
+        help="Platforms, or recordings (*.trace.gz, *.trace.parquet).",
         autocompletion=complete_targets,
         show_default=False,
     ),

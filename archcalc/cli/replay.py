@@ -23,6 +23,7 @@ from archcalc.processes import cores
 from archcalc.quantities import parse_count
 from archcalc.results import INTERRUPTED, Judged
 from archcalc.tables import Block, Column, Prose, Section, Table, Value
+from archcalc.traces.columnar import NAMES, recordings_in
 from archcalc.traces.many import Progress, replay_many
 from archcalc.traces.model import DIFFERENT, KINDS, NEIGHBOUR, Answers, replay_on_model
 from archcalc.traces.outcome import Replay
@@ -205,7 +206,7 @@ def command(
     traces: Annotated[
         list[Any],
         typer.Argument(
-            metavar="TRACE...", help="Recordings, *.trace.gz or *.trace.parquet, or folders.", parser=Path
+            metavar="TRACE...", help="Recordings, as text or in columns, or folders of them.", parser=Path
         ),
     ],
     profiles: Profiles = None,
@@ -322,9 +323,9 @@ def config_for(header: Header, own: Mapping[str, Any]) -> Any:
 def _files(path: Path) -> list[Path]:
     """The path, or the recordings in a folder."""
     if path.is_dir():
-        found = sorted((*path.glob("*.trace.gz"), *path.glob("*.trace.parquet")))
+        found = recordings_in(path)
         if not found:
-            expected = "*.trace.gz or *.trace.parquet files"
+            expected = f"{', '.join(NAMES)} files"
             raise UsageFault(Fault("has no recordings", expected, file=str(path)))
         return found
     return [path]

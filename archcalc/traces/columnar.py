@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 WHAT = "the columnar form of recordings"
 SUFFIX = ".parquet"
 PACKED = ".gz"
+NAMES = ("*.trace.gz", "*.trace.parquet", "*.trace")  # of recordings
 HEADER_KEY = b"archtrace.header"
 FORM_KEY = b"archtrace.columns"
 FORM = b"1"
@@ -47,6 +48,11 @@ ENDS_IN_ADDRESS = frozenset("msfxpqQX")
 ROWS = 1 << 18  # of a group
 MAX_KEYS = 1 << 18  # remembered while writing
 DICTIONARY_BYTES = 1 << 24  # of the requests of a group, before they are written out one by one
+
+
+def recordings_in(folder: Path) -> list[Path]:
+    """The recordings of either form in a folder, by their names."""
+    return sorted(path for name in NAMES for path in folder.glob(name))
 
 
 def is_columnar(path: Path) -> bool:

@@ -8,6 +8,6 @@ from typing import Annotated, Any
 import typer
 
 Trace = Annotated[
-    Any, typer.Argument(metavar="FILE", help="A recording, *.trace.gz or *.trace.parquet.", parser=Path)
+    Any, typer.Argument(metavar="FILE", help="A recording, as text or in columns.", parser=Path)
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]

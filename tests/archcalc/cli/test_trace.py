@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import pty
 import re
@@ -115,11 +116,12 @@ def test_replay_takes_both_forms_and_folders(cli: Cli, tmp_path: Path) -> None:
     for name in names:
         cli("trace", "convert", TRACES / f"{name}.trace.gz", f"all/{name}.trace.parquet")
     (tmp_path / "all" / MIXED.name).write_bytes(MIXED.read_bytes())
+    (tmp_path / "all" / "plain.trace").write_bytes(gzip.decompress(MIXED.read_bytes()))
     for jobs in ((), ("--jobs", "1"), ("--jobs", "3")):
         found = cli("replay", "all", "--format", "json", *jobs)
         assert found.code == 0
         assert [Path(t["path"]).name for t in found.json["traces"]] == sorted(
-            [MIXED.name, *(f"{name}.trace.parquet" for name in names)]
+            [MIXED.name, "plain.trace", *(f"{name}.trace.parquet" for name in names)]
         )
         assert all(t["mismatches"] == 0 and t["first_mismatch"] is None for t in found.json["traces"])
         same = [t for t in found.json["traces"] if "mixed" in t["path"]]
@@ -137,6 +139,33 @@ def test_a_difference_among_several_is_found(cli: Cli, tmp_path: Path) -> None:
     assert good["mismatches"] == 0
     assert text_form["first_mismatch"] == columns["first_mismatch"]
     assert text_form["first_mismatch"]["record"] == "L"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/stdin"), reason="no /dev/stdin")
+@pytest.mark.parametrize("command", ["info", "head", "stats"])
+def test_a_pipe_stands_for_a_file(command: str, cli: Cli) -> None:
+    words = [sys.executable, "-m", "archcalc", "trace", command, "/dev/stdin", "--format", "json"]
+    expected = cli("trace", command, MIXED, "--format", "json").json
+    for data in (MIXED.read_bytes(), gzip.decompress(MIXED.read_bytes())):
+        done = subprocess.run(words, input=data, capture_output=True, check=True)
+        found = json.loads(done.stdout)
+        told = found.keys() - {"path", "bytes"} if command == "info" else found.keys() - {"path"}
+        assert {key: found[key] for key in told} == {key: expected[key] for key in told}
+
+
+@pytest.mark.parametrize(
+    "words", [("convert", "x.trace.gz", "y.parquet"), ("import", "x.trace.gz", "-o", "y.parquet")]
+)
+def test_what_cannot_be_read_leaves_the_target_as_it_was(
+    words: tuple[str, ...], cli: Cli, tmp_path: Path
+) -> None:
+    (tmp_path / "x.trace.gz").write_bytes(MIXED.read_bytes()[:-500])
+    (tmp_path / "y.parquet").write_text("mine")
+    platform = ("--platform", "linux/386") if words[0] == "import" else ()
+    refused = cli("trace", *words, *platform, "--force")
+    assert refused.code == 2 and refused.err.startswith("x.trace.gz:")
+    assert (tmp_path / "y.parquet").read_text() == "mine"
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 # Ctrl-C, in processes of their own.
