@@ -20,6 +20,7 @@ import pytest
 
 from archcalc import figures, platforms, workloads
 from archcalc.boot import config_of, system_of
+from archcalc.traces import columnar
 
 DATA = Path(__file__).parents[2] / "data"
 TRACES = DATA / "traces"
@@ -232,6 +233,14 @@ def slowly(stream):
 def lines(path):
     return slowly(reader.pieces(path))
 
+batches = columnar.ColumnarFile.batches
+
+def slow_batches(self, columns=None, rows=2000):
+    for batch in batches(self, columns, rows):
+        yield batch
+        time.sleep(0.1)
+
+columnar.ColumnarFile.batches = slow_batches
 replay.Replayer.__init__.__defaults__ = (*replay.Replayer.__init__.__defaults__[:-1], lines)
 sys.exit(main(sys.argv[1:]))
 """
@@ -244,6 +253,31 @@ def test_an_interrupt_leaves_a_summary_of_what_held(long_recording: Path) -> Non
     assert match and 0 < int(match[1]) < 20_000
     assert "FAILED: 0 of 1 recordings reproduced" in out
     assert re.search(r"\[#+ *\] +\d+%", shown)
+
+
+def test_an_interrupt_of_columns_leaves_a_summary_too(long_recording: Path, tmp_path: Path) -> None:
+    path = tmp_path / "long.trace.parquet"
+    columnar.convert(long_recording, path)
+    code, out, shown = interrupted(["replay", str(path)], r"long\.trace\.parquet \[#+ *\]")
+    assert code == 130
+    match = re.search(
+        r"interrupted: .*long\.trace\.parquet was as recorded up to event (\d+)", " ".join(out.split())
+    )
+    assert match and 0 < int(match[1]) < 20_000
+    assert re.search(r"\[#+ *\] +\d+%", shown)
+
+
+@pytest.mark.parametrize("command", [("convert", "out.parquet"), ("stats",)])
+def test_an_interrupt_leaves_no_part_of_a_file(
+    command: tuple[str, ...], long_recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    columnar.convert(long_recording, tmp_path / "long.trace.parquet")
+    code, out, _ = interrupted(
+        ["trace", command[0], "long.trace.parquet", *command[1:]], r"long\.trace\.parquet "
+    )
+    assert (code, out) == (130, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["long.trace.parquet"]
 
 
 def test_an_interrupt_of_several_leaves_a_summary_of_all_that_were_begun(long_recording: Path) -> None:
