@@ -36,7 +36,7 @@ from allocator.throw import BadRequest, Death
 from archcalc.traces.reader import GZIP_MAGIC, MAX_LINE, fault, shorten
 from archcalc.traces.writer import Recorder
 
-_TRACE = re.compile(r"trace(?:alloc|free|gc)")
+_TRACE = re.compile(r"(?<!runtime\.)trace(?:alloc|free|gc)")  # runtime.tracealloc is a frame of a stack
 _ALLOC = re.compile(r"tracealloc\(0x([0-9a-f]{1,16}), 0x([0-9a-f]{1,16})(?:, (.+))?\)", re.ASCII)
 _FREE = re.compile(r"tracefree\(0x([0-9a-f]{1,16}), 0x([0-9a-f]{1,16})\)", re.ASCII)
 _STACK = re.compile(r"goroutine \d+ .*\[.*\]:", re.ASCII)
@@ -233,7 +233,7 @@ class Log:
         before = text = ""
         for number, text in self._lines():
             line = text.rstrip("\r\n")
-            start = 0 if _TRACE.match(line) else _trace_in(line)
+            start = 0 if _TRACE.match(line) else None if inside else _trace_in(line)
             if start is not None:
                 if due and stacks is None:
                     inside, stacks = "", False

@@ -181,6 +181,14 @@ def test_a_program_may_print_stacks_itself(tmp_path: Path) -> None:
         events(garbled)
 
 
+def test_frames_of_the_tracer_itself_are_no_traces(tmp_path: Path) -> None:
+    """GOTRACEBACK=2 shows the runtime's own frames; these have the form of a trace."""
+    frames = ["runtime.tracealloc(0xc420000000, 0x40, 0x4a5e20)", "\t/go/src/runtime/mprof.go:800"]
+    alloc = [ALLOC.format(0, 64, "main.T"), STACK[0], *frames, *STACK[1:]]
+    path = written(tmp_path / "x.log", [*alloc, "printed:", *alloc[1:], ALLOC.format(64, 32, "int"), *STACK])
+    assert events(path) == [(0, 64, "main.T"), (0, 32, "int")]
+
+
 def test_a_log_of_a_wider_machine_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TraceFault, match=r"x\.xz:\d+:1: .*expected a log of linux/386"):
         (tmp_path / "x.xz").write_bytes(LOG.read_bytes())
