@@ -99,22 +99,18 @@ class Requests:
     def _new(
         self, size: int, typ: Type | None, noscan: bool, needzero: bool, own: str, cache: MCache
     ) -> Request | None:
-        """What is learned from fields that can be read. None for a type that cannot be allocated so."""
+        """What is learned from fields that can be read. None for what cannot be allocated so."""
         rt = self.rt
         config = rt.config
+        if size == 0:
+            return None if own else Request(size, typ, needzero, own, cache, EMPTY)
         if noscan and size < config.tiny_size:
-            way = LONG
-            if size == 0:
-                way = LONG if own else EMPTY
-            elif config.tiny_size == 16:
-                way = TINY_WAYS.get(own, LONG)
+            way = TINY_WAYS.get(own, LONG) if config.tiny_size == 16 else LONG
             return Request(size, typ, needzero, own, cache, way, config.tiny_size_class)
         if size > config.max_small_size or own not in ("", "h"):
             return Request(size, typ, needzero, own, cache, LONG)
         if typ is None or noscan:
             return Request(size, typ, needzero, own, cache, NO_POINTERS, rt.class_of[size])
-        if size == 0:
-            return Request(size, typ, needzero, own, cache, LONG if own else EMPTY)
         printed = len(rt.printed)
         try:
             plan = rt.plan(typ, size)
