@@ -70,6 +70,12 @@ class Swept(Result):
             )
             return
         yield self._best()
+        others = [row for row in self.rows if row["outcome"] != FINE]
+        if others:
+            lines = [f"point {row['point']} {row['outcome']}: {row['why']}" for row in others[:SHOWN]]
+            if len(others) > SHOWN:
+                lines.append(f"and {len(others) - SHOWN} more")
+            yield Prose("\n".join(lines), verbatim=True)
         yield Prose(f"{len(self.rows)} rows in {self.target}")
 
     def _best(self) -> Table:
@@ -136,6 +142,8 @@ def command(
     """
     if output is None:
         raise UsageFault(Fault("nothing says where the table is to go", "--output OUT"))
+    if scheduler is not None and not scheduler.strip():
+        raise UsageFault(Fault("--scheduler: no address", "such as tcp://127.0.0.1:8786"))
     table.check(output)
     files.check_writable(output, force)
     sweep = load(file)

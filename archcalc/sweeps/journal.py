@@ -33,7 +33,8 @@ class Journal:
         try:
             self._file: IO[bytes] = path.open("a+b")
         except OSError as error:
-            raise self._fault(f"cannot be written: {error.strerror}") from None
+            found = f"cannot be written: {error.strerror}"
+            raise UsageFault(Fault(found, "another --output", file=str(path))) from None
         if fcntl is not None:
             try:
                 # Not flock: workers would inherit it, and hold it a while after their parent was killed.

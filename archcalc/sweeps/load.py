@@ -284,7 +284,7 @@ def _histogram(name: str, data: bytes, document: Document) -> Histogram | None:
     """A CSV of size,count; a heading and lines that begin with # are passed over."""
     before = len(document.faults)
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         document.fault((1, 1), "encoding", "the file is not UTF-8", "UTF-8")
         return None

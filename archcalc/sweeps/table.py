@@ -59,7 +59,9 @@ def check(path: Path) -> None:
     """Refuses early what `write` would refuse after the work. Raises UsageFault."""
     if path.suffix not in SUFFIXES:
         raise UsageFault(
-            Fault(f"a table called {path.name}", f"a name that ends in {', '.join(SUFFIXES)}", file=str(path))
+            Fault(
+                f"a table called {path.name!r}", f"a name that ends in {', '.join(SUFFIXES)}", file=str(path)
+            )
         )
     if path.suffix == ".parquet":
         needed("pyarrow.parquet", "a table in Parquet")

@@ -96,3 +96,26 @@ def test_limits_that_a_system_does_not_know_are_noted(cli: Cli, tmp_path: Path) 
     found = cli("sweep", path, "--output", "x.csv")
     assert found.code == 0
     assert "machine.ulimit_v changes nothing on windows, plan9" in found.err
+
+
+def test_people_see_why_a_point_came_to_nothing(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text("schema: 1\ngrid: {workload: none, set: {_NoSuch: [1, 2]}}\n")
+    out = " ".join(cli("sweep", path, "--output", "x.csv").out.split())
+    assert "refused" in out and "_NoSuch" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--output", "x.csv", "--scheduler", ""), "--scheduler: no address"),
+        (("--output", "."), "a table called ''"),
+        (("--output", "x.csv", "--jobs", "x"), "--jobs: 'x' is not a number of things"),
+    ],
+)
+def test_mistakes_on_the_command_line_are_told(
+    cli: Cli, tmp_path: Path, words: tuple[str, ...], told: str
+) -> None:
+    refused = cli("sweep", small(tmp_path), *words)
+    assert refused.code == 2 and told in refused.err
+    assert not list(tmp_path.glob("*.journal"))

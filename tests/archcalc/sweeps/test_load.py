@@ -69,7 +69,7 @@ figures: [_NumSizeClasses]
 
 
 def test_a_histogram_is_read_from_beside_the_file(tmp_path: Path) -> None:
-    (tmp_path / "h.csv").write_text("size,count\n# small\n16,3\n 100 , 2\n\n")
+    (tmp_path / "h.csv").write_bytes(b'\xef\xbb\xbfsize,count\r\n# small\r\n16,3\r\n"100" , 2\r\n\r\n')
     sweep = load(written(tmp_path, "schema: 1\ngrid: {histogram: h.csv, seed: [1, 2]}\n"))
     histogram = sweep.points[1].histogram
     assert histogram is not None
