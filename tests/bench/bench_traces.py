@@ -47,7 +47,7 @@ TEXT, COLUMNS = 600_000, 3_000_000  # events a second
 STRAIGHTFORWARD = 3  # times the straightforward model's events a second, as text
 OTHERS = 1.0  # what an event of all others may cost, where one of an ordinary program costs 1
 SHORT = 2000  # events of a recording that is mostly the making of a machine, and judged by nothing
-ROUNDS = 5
+ROUNDS = 9
 SCALE = 1.3  # what an event may cost at 10^7, where it costs 1 at 10^5
 MEMORY = 1_500_000_000  # bytes
 
