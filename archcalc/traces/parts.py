@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from allocator.gc import MARK_TERMINATION
 from allocator.heap_bitmap import NOTHING, press
-from archcalc.traces.columnar import CODE, RECORDS, line_of
+from archcalc.traces.columnar import CODE, RECORDS
+from archcalc.traces.columns import Columns
 from archcalc.traces.keys import NOSCAN, OTHER, TINY_FIT, TINY_NEW, UNKNOWN, GaveUp, Key, Place, Table
 from archcalc.traces.replay import MAX_PENDING, OWN
 from archcalc.traces.requests import EMPTY
@@ -16,7 +17,6 @@ from archcalc.traces.tiny import Tiny
 
 if TYPE_CHECKING:
     import numpy as np
-    import pyarrow as pa
 
     from allocator.mcache import CachedSpan
     from archcalc.traces.runs import ColumnarReplayer
@@ -28,49 +28,12 @@ BARRIERS = frozenset(CODE[record] for record in ("u", "g", "!", "Z"))
 SPECIALS = {"specialfinalizer": 0, "specialprofile": 1}
 Z = CODE["Z"]
 Q, B = CODE["q"], CODE["b"]
-UNREADABLE = CODE["?"]
-STARTS = [f"{record} " for record in RECORDS]
 ARE_OVER = [record in "msSxpukzPygrwev" for record in RECORDS]  # behind them nothing waits
 OWN_CODES = [record in OWN for record in RECORDS]
 
 MAX_CACHES = 512  # more than there can be
 FEW = 24  # so many objects are quicker one by one
 DENSE = 10  # of so many rows one is unusual where lists are quicker
-
-
-class Columns:
-    """A batch's columns as arrays. `request` is a place in `words`, whose last stands for none."""
-
-    def __init__(self, batch: pa.RecordBatch, np: Any) -> None:
-        record, request, address, self.text = batch.columns
-        codes = [CODE.get(word, CODE["?"]) for word in record.dictionary.to_pylist()] or [0]
-        self.code = np.array(codes, np.uint8)[record.indices.to_numpy()]
-        self.words: list[str | None] = [*request.dictionary.to_pylist(), None]
-        self.request = request.indices.fill_null(len(self.words) - 1).to_numpy().astype(np.intp)
-        self.address = address.fill_null(0).to_numpy()
-
-    def lines(self, rows: Array) -> list[str]:
-        """The lines of some rows."""
-        words = self.words
-        return [
-            line_of(RECORDS[code], words[request], address, text)
-            if text is None or code == UNREADABLE
-            else STARTS[code] + text
-            for code, request, address, text in zip(
-                self.code[rows].tolist(),
-                self.request[rows].tolist(),
-                self.address[rows].tolist(),
-                self.text.take(rows).to_pylist(),
-                strict=True,
-            )
-        ]
-
-    def line(self, row: int) -> str:
-        """The line of one row."""
-        address = int(self.address[row])
-        return line_of(
-            RECORDS[self.code[row]], self.words[self.request[row]], address, self.text[row].as_py()
-        )
 
 
 class Part:

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 from archcalc.errors import UsageFault
 from archcalc.extras import needed
 from archcalc.traces.columnar import MAX_KEYS, WHAT, ColumnarFile, lines_of
+from archcalc.traces.columns import Columns
 from archcalc.traces.keys import KINDS, OTHER, SCAN, UNKNOWN, GaveUp, Key, Place
 from archcalc.traces.outcome import Replay, Stop
-from archcalc.traces.parts import Columns, F, M, Part
+from archcalc.traces.parts import F, M, Part
 from archcalc.traces.reader import Header
 from archcalc.traces.replay import WRONG, Replayer
 

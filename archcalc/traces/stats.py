@@ -15,8 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from allocator.config import Config
-from archcalc.traces.columnar import lines
-from archcalc.traces.reader import Header, address, decimal, fault, parse_header, parse_type, shorten
+from archcalc.extras import needed
+from archcalc.traces.columnar import CODE, WHAT, ColumnarFile, is_columnar, lines
+from archcalc.traces.columns import Columns
+from archcalc.traces.reader import (
+    Header,
+    TraceFault,
+    address,
+    decimal,
+    fault,
+    parse_header,
+    parse_type,
+    shorten,
+)
 
 SAMPLES = 100  # points of live bytes over events
 
@@ -104,6 +115,15 @@ def stats(
     progress: Callable[[int, int], None] | None = None,
 ) -> Stats:
     """Reads a recording of either form. Raises TraceFault where it cannot be read."""
+    if is_columnar(path):
+        file = ColumnarFile(path)
+        count = _Count(Stats(str(path), file.header()), config_for(file.header()))
+        np = needed("numpy", WHAT)
+        for batch in file.batches():
+            count.take_rows(Columns(batch, np))
+            if progress is not None:
+                progress(count.found.events, count.found.header.events)
+        return count.result()
     stream = lines(path)
     first = next(stream, None)
     if first is None:
@@ -132,71 +152,115 @@ class _Count:
         self.every = max(found.header.events // SAMPLES, 1)
         self.next_sample = self.every
         self.asked = 0
+        self.freed_bytes = 0
+        # By the logarithm of the age in events.
+        self.deaths = [0] * 64
+        self.dead_bytes = [0] * 64
+        self.ended = False
+        self.shift = config.page_shift
 
     def take(self, piece: list[str]) -> None:
         """Some lines."""
-        found, pages, requests = self.found, self.pages, self.requests
-        shift = self.config.page_shift
-        ended = "Z" in found.records
         for line in piece:
             self.line += 1
-            kind, _, rest = line.partition(" ")
-            found.records[kind] += 1
+            self._line(line)
+
+    def take_rows(self, columns: Columns) -> None:
+        """Some rows of a columnar recording. Of allocations no lines are made."""
+        none = len(columns.words) - 1
+        plain = (columns.code == CODE["m"]) & (columns.request != none)
+        lines = iter(columns.lines((~plain).nonzero()[0]))
+        requests: list[_Request | None] = [None] * len(columns.words)
+        rows = zip(plain.tolist(), columns.request.tolist(), columns.address.tolist(), strict=True)
+        for is_plain, number, v in rows:
+            self.line += 1
+            if not is_plain:
+                self._line(next(lines))
+                continue
             try:
-                if kind == "m":
-                    found.events += 1
-                    key, _, ret = rest.rpartition(" ")
-                    request = requests.get(key)
-                    if request is None:
-                        request = requests[key] = self._request(key)
-                    request.count += 1
-                    self.asked += request.size
-                    v = int(ret, 16)
-                    span = pages.get(v >> shift)
-                    if span is None:
-                        if request.size:
-                            found.unplaced += 1
-                    else:
-                        at = (v - span.base) // span.size
-                        if not span.count[at]:
-                            span.born[at] = found.events
-                        span.count[at] += 1
-                        span.bytes[at] += request.size
-                elif kind == "T":
-                    number, typ = parse_type(line, self.config.ptr_size)
-                    self.noscan[str(number)] = typ.noscan
-                    found.type_names[str(number)] = typ.name
-                    continue
-                elif kind in ("Z", "Zs", "Zb"):
-                    ended = True
-                    continue
-                else:
-                    found.events += not ended
-                    if kind == "H":
-                        self._span(rest)
-                    elif kind == "b":
-                        self._sweep(rest)
-                    elif kind == "g":
-                        found.collections += 1
-                        self._sample()
-                    elif not kind or not kind.isprintable() or len(kind) > 2:
-                        raise ValueError("expected a record of this format")
-            except IndexError:
-                raise fault(
-                    found.path, self.line, f"{shorten(line)}: no object lies there", "an address in the span"
-                ) from None
-            except (ValueError, OverflowError) as broken:
-                raise fault(found.path, self.line, f"{shorten(line)}: {broken}") from None
-            if found.events >= self.next_sample:
-                self.next_sample += self.every
-                self._sample()
+                request = requests[number]
+                if request is None:
+                    request = requests[number] = self._request(columns.words[number] or "")
+                self._allocation(request, v)
+            except (IndexError, ValueError, OverflowError) as broken:
+                raise self._fault(f"m {columns.words[number]} {v:x}", broken) from None
+
+    def _line(self, line: str) -> None:
+        kind, _, rest = line.partition(" ")
+        try:
+            if kind == "m":
+                key, _, ret = rest.rpartition(" ")
+                self._allocation(self.requests.get(key) or self._request(key), int(ret, 16))
+            else:
+                self._other(kind, rest, line)
+        except (IndexError, ValueError, OverflowError) as broken:
+            raise self._fault(line, broken) from None
+
+    def _fault(self, line: str, broken: Exception) -> TraceFault:
+        if isinstance(broken, IndexError):
+            said = f"{shorten(line)}: no object lies there"
+            return fault(self.found.path, self.line, said, "an address in the span")
+        return fault(self.found.path, self.line, f"{shorten(line)}: {broken}")
+
+    def _allocation(self, request: _Request, v: int) -> None:
+        """An m record. IndexError where no object lies at the address."""
+        found = self.found
+        found.events += 1
+        request.count += 1
+        self.asked += request.size
+        span = self.pages.get(v >> self.shift)
+        if span is None:
+            if request.size:
+                found.unplaced += 1
+        else:
+            at = (v - span.base) // span.size
+            if not span.count[at]:
+                span.born[at] = found.events
+            span.count[at] += 1
+            span.bytes[at] += request.size
+        if found.events >= self.next_sample:
+            self.next_sample += self.every
+            self._sample()
+
+    def _other(self, kind: str, rest: str, line: str) -> None:
+        """Any other record."""
+        found = self.found
+        found.records[kind] += 1
+        if kind == "T":
+            number, typ = parse_type(line, self.config.ptr_size)
+            self.noscan[str(number)] = typ.noscan
+            found.type_names[str(number)] = typ.name
+            return
+        if kind in ("Z", "Zs", "Zb"):
+            self.ended = True
+            return
+        found.events += not self.ended
+        if kind == "H":
+            self._span(rest)
+        elif kind == "b":
+            self._sweep(rest)
+        elif kind == "g":
+            found.collections += 1
+            self._sample()
+        elif not kind or not kind.isprintable() or len(kind) > 2:
+            raise ValueError("expected a record of this format")
+        if found.events >= self.next_sample:
+            self.next_sample += self.every
+            self._sample()
 
     def _sample(self) -> None:
-        point = (self.found.events, self.asked - self.found.freed_bytes)
+        point = (self.found.events, self.asked - self.freed_bytes)
         if not self.found.live or self.found.live[-1][0] != point[0]:
             self.found.live.append(point)
 
     def _request(self, key: str) -> _Request:
+        """What is known of allocations with these fields, which may be met for the first time."""
+        request = self.requests.get(key)
+        if request is None:
+            request = self.requests[key] = self._understood(key)
+        return request
+
+    def _understood(self, key: str) -> _Request:
         text, number, _, _ = key.split(" ")
         size = decimal(text)
         if number not in self.noscan:
@@ -233,22 +297,32 @@ class _Count:
         span = self.pages.get(address(base) >> self.config.page_shift)
         if span is None:
             return
-        found = self.found
-        marks = [address(word) for word in words.split(",")]
+        marked = 0
+        for word in reversed(words.split(",")):
+            marked = marked << 64 | address(word)
+        # The marks as letters, the first object's first.
+        marks = f"{marked:b}"[::-1].ljust(len(span.count), "0")
+        born, sizes, now = span.born, span.bytes, self.found.events
+        deaths, dead_bytes = self.deaths, self.dead_bytes
         for at, count in enumerate(span.count):
-            if not count or (at >> 6 < len(marks) and marks[at >> 6] >> (at & 63) & 1):
-                continue
-            size = span.bytes[at]
-            found.frees += count
-            found.freed_bytes += size
-            age = found.events - span.born[at]
-            found.lifetimes.setdefault(max(age, 1).bit_length() - 1, Share()).add(count, size)
-            span.count[at] = span.bytes[at] = 0
+            if count and marks[at] == "0":
+                age = max(now - born[at], 1).bit_length() - 1
+                deaths[age] += count
+                dead_bytes[age] += sizes[at]
+                self.freed_bytes += sizes[at]
+                span.count[at] = sizes[at] = 0
 
     def result(self) -> Stats:
         """The sums."""
         found = self.found
         self._sample()
+        found.frees = sum(self.deaths)
+        found.freed_bytes = self.freed_bytes
+        for age, count in enumerate(self.deaths):
+            if count:
+                found.lifetimes[age] = Share(count, self.dead_bytes[age])
+        if self.requests:
+            found.records["m"] = sum(request.count for request in self.requests.values())
         for request in self.requests.values():
             n, size = request.count, request.size * request.count
             found.allocations += n

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tracemalloc
 from collections import Counter
 from pathlib import Path
@@ -90,13 +91,30 @@ def test_a_lifetime_is_counted_in_events(tmp_path: Path) -> None:
     assert {power: share.allocations for power, share in lifetimes.items()} == {10: 1}  # 1024 to 2047
 
 
-def test_what_cannot_be_counted_is_told_with_its_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", [".trace.gz", ".trace.parquet"])
+def test_what_cannot_be_counted_is_told_with_its_line(tmp_path: Path, suffix: str) -> None:
     lines = list(lines_of("linux-386.ulimit-1g.off"))
     at = next(i for i, line in enumerate(lines) if line.startswith("m "))
     for changed in ("m 8 7000 z 0 c000", "m 8 - n 0", "m x - n 0 c000", "m 8 - n 0 xyz", "H 1 900 c000 0"):
-        path = write(tmp_path / "x.trace.gz", [*lines[:at], changed, *lines[at + 1 :]])
-        with pytest.raises(TraceFault, match=rf"x\.trace\.gz:{at + 1}:1: '{changed}'"):
+        text = write(tmp_path / "text.trace.gz", [*lines[:at], changed, *lines[at + 1 :]])
+        columnar.convert(text, path := tmp_path / f"x{suffix}")
+        with pytest.raises(TraceFault, match=rf"x{re.escape(suffix)}:{at + 1}:1: '{changed}'"):
             counted(path)
+
+
+def test_lines_written_unusually_are_counted_alike(tmp_path: Path) -> None:
+    """An address in capital letters stands as text among the rows; it is an allocation all the same."""
+    plain_lines = lines_of("linux-amd64.std.stw")
+    lines = [
+        f"{line[:-10]}{line[-10:].upper()}" if line.startswith("m ") and line.endswith("0") else line
+        for line in plain_lines
+    ]
+    assert lines != list(plain_lines)
+    text = write(tmp_path / "x.trace.gz", lines)
+    columnar.convert(text, tmp_path / "x.parquet")
+    found, plain = counted(tmp_path / "x.parquet"), counted(TRACES / "linux-amd64.std.stw.trace.gz")
+    found.path = plain.path
+    assert document(found) == document(plain)
 
 
 def test_what_no_span_can_have_is_told(tmp_path: Path) -> None:
