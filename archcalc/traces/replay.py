@@ -36,6 +36,7 @@ from allocator.sweep import DONE
 from allocator.throw import BadRequest, Death
 from archcalc.errors import UsageFault
 from archcalc.traces import columnar
+from archcalc.traces.end_state import EndState
 from archcalc.traces.machine import ReplayedRuntime, ReplayedSystem
 from archcalc.traces.outcome import Difference, Replay, Stop
 from archcalc.traces.reader import (
@@ -57,7 +58,6 @@ from archcalc.traces.requests import (
     Request,
     Requests,
 )
-from archcalc.traces.writer import span_lines
 
 OWN = frozenset("MOUVqQXHKDELb")  # reproduced by the machine, logged in the recording's own words
 BEFORE_BOOT = frozenset("TI")
@@ -102,8 +102,6 @@ WRONG = (BadRequest, BadType, RecordedMismatch, Death, ValueError, IndexError)
 _RATIO = re.compile(r"0x[01]\.[0-9a-f]{1,13}p[+-][0-9]{1,3}")
 _WORDS = re.compile(r"(?:0|[1-9a-f][0-9a-f]{0,15})(?:,(?:0|[1-9a-f][0-9a-f]{0,15}))*")
 KEPT = 12  # the events shown around a difference
-BITMAP_LIMITS = (4096, 65536)  # how many bytes of a span's bitmap recordings keep
-BITMAP_SPANS = 600  # and of how many spans, the first in use of allspans
 
 ARENA_KEYS = ("arena_start", "arena_used", "arena_end", "bitmap", "bitmap_mapped", "pages_in_use", "sweepgen")
 DEATH_KEYS = ("arena_start", "arena_used", "arena_end", "bitmap_mapped", "pages_in_use")
@@ -136,10 +134,7 @@ class Replayer:
         self.booted = False
         self.died: Death | None = None
         self.ended = False
-        self.spans_found: list[str] | None = None  # the Zs records that there should be, when it is over
-        self.span_rows = 0
-        self.bitmap_rows: list[int] | None = None  # the spans whose bitmaps come, from the first of them on
-        self.bitmap_at = 0
+        self.end_state = EndState(self)
         self.default_align = ""
         self.stacks: dict[int, int] = {}  # the stacks in use, and their sizes in bytes
         self.records: dict[str, set[int]] = {
@@ -159,7 +154,7 @@ class Replayer:
             "f": self._fix_alloc, "x": self._fix_free, "u": self._release, "k": self._clear_stacks,
             "z": self._free_stack_spans, "P": self._phase, "y": self._epoch, "g": self._sweep_phase,
             "r": self._ratio, "w": self._sweepone, "e": self._ensure_swept, "v": self._scavenge,
-            "!": self._death, "Z": self._end, "Zs": self._span_row, "Zb": self._bitmap,
+            "!": self._death, "Z": self._end, "Zs": self.end_state.span, "Zb": self.end_state.bitmap,
         }  # fmt: skip
 
     def run(self, progress: Callable[[int, int], None] | None = None) -> Replay:
@@ -343,19 +338,14 @@ class Replayer:
 
     def _feed_end(self, at: int) -> None:
         """Carries out the lines being fed from there on, which stand behind the end state."""
-        lines = self.lines
-        if self.bitmap_rows is None and not self.died:
-            # Spans that are as the machine has them need no more than that.
-            found, s = self._span_lines(), self.span_rows
-            while at < len(lines) and s < len(found) and lines[at] == found[s]:
-                at += 1
-                s += 1
-            self.span_rows = s
+        lines, end_state = self.lines, self.end_state
+        if not self.died:
+            at = end_state.pass_spans(lines, at)
         for i, line in enumerate(lines[at:], at):
             self.line = self.first + i
             if line[:1] in OWN:
                 self._own(line)
-            elif not self._same_bitmap(line):
+            elif self.died or not end_state.pass_bitmap(line):
                 self._event(line)
         self.line = self.first + len(lines) - 1
 
@@ -425,7 +415,7 @@ class Replayer:
         elif isinstance(wrong, Death):
             self._parted()
             words = self.rt.last_words(wrong)
-            self._differs(kind, shorten(line), f"the runtime died: {words['throw']} {words['printed']}")
+            self.differs(kind, shorten(line), f"the runtime died: {words['throw']} {words['printed']}")
             raise Stop from None
         else:
             raise fault(self.name, self.line, f"{shorten(line)}: {wrong}", SHAPES.get(kind, "")) from None
@@ -435,17 +425,17 @@ class Replayer:
         log = self.rt.log or ()
         for at, expected, found in zip(self.pending_at, self.pending, log, strict=False):
             if expected != found:
-                self._differs(expected[0], expected, found, self._span_in(expected), at)
+                self.differs(expected[0], expected, found, self._span_in(expected), at)
                 return
 
     def _answer_differs(self, event: str, wrong: RecordedMismatch) -> None:
         """The machine asked the OS for something else than the recording has next."""
         expected = wrong.expected
         if expected is None:
-            self._differs(event, "no call of the OS", str(wrong))
+            self.differs(event, "no call of the OS", str(wrong))
         else:
             kind = RECORD_OF[type(expected).__name__]
-            self._differs(kind, str(expected), str(wrong), at=self.answers_at.get(id(expected)))
+            self.differs(kind, str(expected), str(wrong), at=self.answers_at.get(id(expected)))
 
     def _fed(self) -> None:
         """Notes where the answer that was just read stands."""
@@ -457,7 +447,7 @@ class Replayer:
         if len(queue) > MAX_ANSWERS:
             raise ValueError(f"{MAX_ANSWERS} answers of the OS that nobody asked for")
 
-    def _differs(
+    def differs(
         self, record: str, expected: str, found: str, span: int | None = None, at: int | None = None
     ) -> None:
         """Notes a difference, at this line unless another is given, and stops at the first if so asked."""
@@ -492,7 +482,7 @@ class Replayer:
     def _same(self, record: str, expected: str, found: str, addr: int | None = None) -> None:
         if expected != found:
             span = self.rt.heap.lookup(addr) if addr is not None and self.booted else None
-            self._differs(record, expected, found, span)
+            self.differs(record, expected, found, span)
 
     def _skip(self) -> None:
         """Forgets what waits, after a difference that makes it meaningless."""
@@ -519,21 +509,21 @@ class Replayer:
             if left is not None:
                 self.system.queue.clear()
                 kind, at = RECORD_OF[type(left).__name__], self.answers_at.get(id(left))
-                self._differs(kind, str(left), "an answer that was never asked for", at=at)
+                self.differs(kind, str(left), "an answer that was never asked for", at=at)
         if rt.ready:
             line = rt.ready[0][4]
             rt.ready.clear()
-            self._differs("q", line, "persistent memory that was never asked for")
+            self.differs("q", line, "persistent memory that was never asked for")
 
     def _settle_differently(self, log: list[str], pending: list[str], lines: list[int]) -> None:
         """Tells where the machine's own events and the recorded ones, which stand in those lines, part."""
         for at, expected, found in zip(lines, pending, log, strict=False):
             if expected != found:
-                self._differs(expected[0], expected, found, self._span_in(expected), at)
+                self.differs(expected[0], expected, found, self._span_in(expected), at)
         for at, expected in zip(lines[len(log) :], pending[len(log) :], strict=True):
-            self._differs(expected[0], expected, "nothing", self._span_in(expected), at)
+            self.differs(expected[0], expected, "nothing", self._span_in(expected), at)
         for found in log[len(pending) :]:
-            self._differs(found[0], "nothing", found, self._span_in(found))
+            self.differs(found[0], "nothing", found, self._span_in(found))
 
     def _span_in(self, line: str) -> int | None:
         """The span that an event of the allocator's is about."""
@@ -671,7 +661,7 @@ class Replayer:
             self.rt.stack_free(address(v), size, p)
         else:
             found = "no stack in use begins there" if size is None else f"that stack has {size} bytes"
-            self._differs("S", line, found)
+            self.differs("S", line, found)
         self._settle()
 
     def _persistent_ahead(self, line: str) -> str:
@@ -690,7 +680,7 @@ class Replayer:
         try:
             addr, taken_from = rt.persistent.alloc(n, a, stat, slot)
         except Death as death:
-            self._differs("q", line, f"the runtime died: {death.words}")
+            self.differs("q", line, f"the runtime died: {death.words}")
             raise Stop from None
         except RecordedMismatch as wrong:
             self._answer_differs("q", wrong)
@@ -747,7 +737,7 @@ class Replayer:
             live.remove(addr)
             self.rt.fix_free(which, addr)
         else:
-            self._differs("x", line, f"no {which} in use is there")
+            self.differs("x", line, f"no {which} in use is there")
 
     def _live_records(self, which: str) -> set[int]:
         live = self.records.get(which)
@@ -813,16 +803,16 @@ class Replayer:
         heap, spans = self.rt.heap, self.rt.spans
         s = heap.pages.get((addr - heap.arena_start) >> heap.page_shift)
         if s < 0 or spans.base[s] != addr or spans.state[s] != IN_USE:
-            self._differs("b", line, "no span in use begins there")
+            self.differs("b", line, "no span in use begins there")
             return
         nelems = spans.nelems[s]
         if words.count(",") != (nelems - 1) // 64:
             found = f"a span of {nelems} objects there, so {(nelems + 63) // 64} words"
-            self._differs("b", line, found, s)
+            self.differs("b", line, found, s)
             return
         marks = marks_of(words)
         if marks >> nelems:
-            self._differs("b", line, f"a span of {nelems} objects there, so no marks behind them", s)
+            self.differs("b", line, f"a span of {nelems} objects there, so no marks behind them", s)
             return
         spans.mark_bits[s] = marks
 
@@ -844,9 +834,9 @@ class Replayer:
         _, base = parts
         s = self._in_use(address(base))
         if s is None:
-            self._differs("e", line, "no span in use begins there")
+            self.differs("e", line, "no span in use begins there")
         elif not self.rt.sweeper.ensure_swept(s):
-            self._differs("e", line, "a span that was swept already", s)
+            self.differs("e", line, "a span that was swept already", s)
         self._settle()
 
     def _scavenge(self, line: str, parts: list[str]) -> None:
@@ -887,9 +877,9 @@ class Replayer:
             self._same("!", words, found["throw"])
             printed = record.get("printed", [])
             if printed != found["printed"]:
-                self._differs("!", json.dumps(printed), json.dumps(found["printed"]))
+                self.differs("!", json.dumps(printed), json.dumps(found["printed"]))
             return
-        self._differs("!", f"the runtime's death: {words}", "it went on")
+        self.differs("!", f"the runtime's death: {words}", "it went on")
         raise Stop
 
     def _stop_running(self) -> None:
@@ -939,87 +929,11 @@ class Replayer:
         expected = f"{self.header.events}, as the header says: lines are missing or added"
         return fault(self.name, self.line, f"{events} events", expected)
 
-    def _span_row(self, line: str, parts: list[str]) -> None:
-        self._after_end(line)
-        if self.bitmap_rows is not None:
-            raise fault(self.name, self.line, shorten(line), "a bitmap (Zb), spans standing before them")
-        s = self.span_rows
-        self.span_rows += 1
-        found = self._span_lines()
-        if s >= len(found):
-            self._differs("Zs", line, "no such span")
-        elif found[s] != line:
-            self._differs("Zs", line, found[s], s)
-
-    def _span_lines(self) -> list[str]:
-        """The Zs records that there should be."""
-        if self.spans_found is None:
-            self.spans_found = span_lines(self.rt)
-        return self.spans_found
-
-    def _same_bitmap(self, line: str) -> bool:
-        """Whether it is the next span's bitmap, and as the machine has it; then that is done."""
-        if line[:3] != "Zb " or self.died:
-            return False
-        spans, at = self._bitmap_spans(), self.bitmap_at
-        if at >= len(spans):
-            return False
-        start = f"Zb {self.rt.spans.base[spans[at]]:x} "
-        size = (len(line) - len(start)) // 2
-        if size not in self._bitmap_sizes(spans[at]):
-            return False
-        if line != start + self.rt.bitmap(spans[at], size).hex():
-            return False
-        self.bitmap_at += 1
-        return True
-
-    def _bitmap_spans(self) -> list[int]:
-        """The spans whose bitmaps a recording has."""
-        if self.bitmap_rows is None:
-            self.bitmap_rows = self.rt.in_use()[:BITMAP_SPANS]
-        return self.bitmap_rows
-
-    def _bitmap_sizes(self, s: int) -> tuple[int, ...]:
-        """How many bytes of a span's bitmap a recording can have."""
-        whole = (self.rt.spans.npages[s] << self.rt.config.page_shift) // self.rt.config.heap_bitmap_scale
-        return tuple([min(whole, limit) for limit in BITMAP_LIMITS])
-
-    def _bitmap(self, line: str, parts: list[str]) -> None:
-        self._after_end(line)
-        _, base, text = parts
-        rt = self.rt
-        spans, number = self._bitmap_spans(), self.bitmap_at
-        self.bitmap_at += 1
-        s = spans[number] if number < len(spans) else None
-        if s is None or rt.spans.base[s] != address(base):
-            turn = "no span's" if s is None else f"the one of the span at {rt.spans.base[s]:x}"
-            self._differs("Zb", shorten(line), f"a bitmap here should be {turn}", s)
-            return
-        if len(text) not in [2 * size for size in self._bitmap_sizes(s)]:
-            whole = (rt.spans.npages[s] << rt.config.page_shift) // rt.config.heap_bitmap_scale
-            raise ValueError(f"a bitmap of {len(text)} digits; the span has {whole} bytes of it")
-        found = rt.bitmap(s, len(text) // 2).hex()
-        if found != text:
-            at = next(i for i in range(len(text)) if found[i : i + 1] != text[i : i + 1]) // 2
-            where = f"Zb {base}, byte {at}: "
-            self._differs("Zb", where + text[2 * at : 2 * at + 32], where + found[2 * at : 2 * at + 32], s)
-
-    def _after_end(self, line: str) -> None:
-        if not self.ended or self.died:
-            raise fault(self.name, self.line, shorten(line), "the end state (Z) before this")
-
     def _finish(self) -> None:
         if not self.ended:
             raise fault(self.name, self.line, "the end of the file", "the end state (Z): it is cut short")
-        if self.died:
-            return
-        if self.span_rows != len(self.rt.spans):
-            self._differs("Zs", f"{self.span_rows} spans", f"{len(self.rt.spans)} spans")
-        left = self._bitmap_spans()[self.bitmap_at :]
-        if left:
-            self._differs(
-                "Zb", "the end", f"a bitmap of the span at {self.rt.spans.base[left[0]]:x}", left[0]
-            )
+        if not self.died:
+            self.end_state.finish()
 
 
 base_of = lru_cache(maxsize=1 << 14)(address)  # of spans, which are swept again in each cycle
