@@ -77,8 +77,11 @@ class Batch:
         rt.sync_caches()
         try:
             collect = self._play()
-        finally:
+        except Exception:
             self._settle()
+            raise
+        # Whoever is interrupted (KeyboardInterrupt) may be anywhere, and nothing can be settled then.
+        self._settle()
         if collect:
             rt.start_collection()
         return self.stop

@@ -43,7 +43,8 @@ def malloc_many(
     The machine is afterwards as one by one leaves it. A collection that an allocation triggers is
     run behind that allocation. Raises Death where the runtime dies in the middle, BadType for a
     type and size that contradict each other, both with the machine as it was then; and BadRequest,
-    before anything happens, for what cannot be asked.
+    before anything happens, for what cannot be asked. KeyboardInterrupt leaves a machine that is
+    good for nothing.
     """
     asked = np.asarray(sizes)
     if asked.ndim != 1 or (asked.size and asked.dtype.kind not in "iu"):

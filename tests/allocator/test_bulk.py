@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -300,6 +301,28 @@ def test_arena_ends(engine: str) -> None:
     while not pair.dead:
         pair.malloc(rng.choice([32768, 20_000, 1000], 8000), noscan=True)
     assert pair.bulk.stats.heap_inuse > 100 << 20
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_interrupted(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C, wherever it comes, is what the caller gets, and no thread is left behind."""
+    before = threading.active_count()
+    steps = 0
+    kept = growth._Run._step
+
+    def step(self: Any, i: int, depth: int) -> bool:
+        nonlocal steps
+        steps += 1
+        if steps == 9:
+            raise KeyboardInterrupt
+        return kept(self, i, depth)
+
+    monkeypatch.setattr(growth._Run, "_step", step)
+    rt = boot("linux/amd64")
+    with pytest.raises(KeyboardInterrupt):
+        rt.malloc_many(mixed(np.random.default_rng(2), 90_000), noscan=True)
+    assert steps == 9
+    assert threading.active_count() == before
 
 
 def test_dying_at_a_large_object(engine: str) -> None:
