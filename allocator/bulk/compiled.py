@@ -230,8 +230,14 @@ class CompiledLayout:
 
     def fitted(self, since: int, until: int, number: int) -> int:
         """How many of the objects in that time went into a tiny block that was there."""
-        part = self.all[since:until]
-        return int(np.count_nonzero((part - np.uint8(FITTED_AT)) < CURRENT - FITTED_AT))
+        return self._fitted_before(until) - self._fitted_before(since)
+
+    def _fitted_before(self, t: int) -> int:
+        k = t // STRIDE
+        part = self.all[k * STRIDE : t]
+        return int(self.counts[k, FITTED]) + int(
+            np.count_nonzero((part - np.uint8(FITTED_AT)) < CURRENT - FITTED_AT)
+        )
 
     def time(self, code: int, rank: int) -> int:
         """When the object of that rank among those of its code is asked for."""
