@@ -257,11 +257,12 @@ def command(
             raise UsageFault(Fault("--record writes one run", "one platform and one workload"))
         output.check_writable(record, force_record)
     runs = []
+    dice = 1 if seed is None else seed
     with session.progress("smoke", len(targets) * len(names)) as progress:
         for target in targets:
             for name in names:
                 system = system_of(target, machine)
-                counted = answers.install(system, 1 if seed is None else seed)
+                counted = answers.install(system, dice)
                 runs.append(
                     workloads.boot_and_run(
                         config_of(target, machine),
@@ -269,7 +270,7 @@ def command(
                         target.platform,
                         name,
                         n=5000 if n is None else n,
-                        seed=1 if seed is None else seed,
+                        seed=dice,
                         audit_every=audit_every or 0,
                         gogc=gogc,
                         procs=procs,

@@ -7,9 +7,10 @@ known from the `H` records. What is alive at the end has no lifetime.
 
 from __future__ import annotations
 
+import itertools
 from array import array
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -117,33 +118,29 @@ def stats(
     """Reads a recording of either form. Raises TraceFault where it cannot be read."""
     if is_columnar(path):
         file = ColumnarFile(path)
-        count = _Count(Stats(str(path), file.header()), config_for(file.header()))
+        count = _Count(str(path), file.header(), config_for)
         np = needed("numpy", WHAT)
-        for batch in file.batches():
-            count.take_rows(Columns(batch, np))
-            if progress is not None:
-                progress(count.found.events, count.found.header.events)
-        return count.result()
-    stream = lines(path)
-    first = next(stream, None)
-    if first is None:
-        raise fault(str(path), 1, "an empty file", "a recording")
-    header = parse_header(str(path), first[0])
-    count = _Count(Stats(str(path), header), config_for(header))
-    count.take(first[1:])
-    for piece in stream:
-        count.take(piece)
+        groups: Iterator[Columns | list[str]] = (Columns(batch, np) for batch in file.batches())
+    else:
+        stream = lines(path)
+        first = next(stream, None)
+        if first is None:
+            raise fault(str(path), 1, "an empty file", "a recording")
+        count = _Count(str(path), parse_header(str(path), first[0]), config_for)
+        groups = itertools.chain([first[1:]], stream)
+    for group in groups:
+        count.take(group)
         if progress is not None:
-            progress(count.found.events, header.events)
+            progress(count.found.events, count.found.header.events)
     return count.result()
 
 
 class _Count:
     """A recording on its way through."""
 
-    def __init__(self, found: Stats, config: Config) -> None:
-        self.found = found
-        self.config = config
+    def __init__(self, path: str, header: Header, config_for: Callable[[Header], Config]) -> None:
+        self.found = found = Stats(path, header)
+        self.config = config = config_for(header)
         self.classes = config.size_classes
         self.line = 1
         self.noscan: dict[str, bool] = {"-": True}
@@ -159,13 +156,16 @@ class _Count:
         self.ended = False
         self.shift = config.page_shift
 
-    def take(self, piece: list[str]) -> None:
-        """Some lines."""
-        for line in piece:
+    def take(self, group: list[str] | Columns) -> None:
+        """Some lines, or rows."""
+        if isinstance(group, Columns):
+            self._rows(group)
+            return
+        for line in group:
             self.line += 1
             self._line(line)
 
-    def take_rows(self, columns: Columns) -> None:
+    def _rows(self, columns: Columns) -> None:
         """Some rows of a columnar recording. Of allocations no lines are made."""
         none = len(columns.words) - 1
         plain = (columns.code == CODE["m"]) & (columns.request != none)
@@ -219,8 +219,7 @@ class _Count:
             span.count[at] += 1
             span.bytes[at] += request.size
         if found.events >= self.next_sample:
-            self.next_sample += self.every
-            self._sample()
+            self._sample_in_turn()
 
     def _other(self, kind: str, rest: str, line: str) -> None:
         """Any other record."""
@@ -245,8 +244,11 @@ class _Count:
         elif not kind or not kind.isprintable() or len(kind) > 2:
             raise ValueError("expected a record of this format")
         if found.events >= self.next_sample:
-            self.next_sample += self.every
-            self._sample()
+            self._sample_in_turn()
+
+    def _sample_in_turn(self) -> None:
+        self.next_sample += self.every
+        self._sample()
 
     def _sample(self) -> None:
         point = (self.found.events, self.asked - self.freed_bytes)
