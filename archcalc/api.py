@@ -6,7 +6,7 @@
     >>> api.check("all").to_pandas()                                 # a DataFrame, where pandas is
 
 Platforms are named as on the command line. Each result has `document()`, the command's JSON, and
-`to_pandas()`. Mistakes raise archcalc.errors.UsageFault.
+`to_pandas()`. Mistakes raise archcalc.reading.errors.UsageFault.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from archcalc.boot import MachineOptions, machine_options, try_boot
-from archcalc.results import Judged, Pictured, Result
+from archcalc.results.result import Judged, Pictured, Result
 
 Sets = Mapping[str, int | str]
 
@@ -53,7 +53,7 @@ def check(*platforms: str, sets: Sets | None = None) -> Judged:
 
 def boot(*platforms: str, sets: Sets | None = None, **machine: Any) -> Judged:
     """mallocinit on each platform; keywords describe the machine as the options of `archcalc boot` do."""
-    from archcalc import figures
+    from archcalc.calculator import figures
     from archcalc.cli import boot as module
     from archcalc.cli.targets import selected
 
@@ -66,7 +66,7 @@ def map(
     *platforms: str, after: str | None = None, n: int = 5000, sets: Sets | None = None, **machine: Any
 ) -> Pictured:
     """The address spaces, `after` a workload too; keywords describe the machine."""
-    from archcalc import figures
+    from archcalc.calculator import figures
     from archcalc.cli import map as module
     from archcalc.cli.targets import selected
 

@@ -12,19 +12,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from allocator.config import Config
-from allocator.mallocinit import Attempt
-from allocator.osmem import GOOSES, new_system
-from allocator.osmem.address_space import Range
-from allocator.osmem.machine import Machine
-from allocator.osmem.system import System
-from allocator.runtime import Runtime
-from allocator.throw import Death
-from archcalc import figures as figures_of
-from archcalc import platforms
-from archcalc.errors import Fault, UsageFault
-from archcalc.figures import Figures
-from archcalc.profile import Profile
+from allocator.common.throw import Death
+from allocator.contiguous.config import Config
+from allocator.contiguous.mallocinit import Attempt
+from allocator.contiguous.runtime import Runtime
+from allocator.kernels import GOOSES, new_system
+from allocator.kernels.address_space import Range
+from allocator.kernels.machine import Machine
+from allocator.kernels.system import System
+from archcalc.calculator import figures as figures_of
+from archcalc.calculator.figures import Figures
+from archcalc.profiles import platforms
+from archcalc.profiles.profile import Profile
+from archcalc.reading.errors import Fault, UsageFault
 
 # By the mem_*.go that a profile names, the GOOS whose kernel stands for others with that file.
 GOOS_OF = {
@@ -81,7 +81,7 @@ def boot(
     Keywords describe the machine as the options of `archcalc boot` do: ulimit_v, image_size,
     va_bits, taken=[(from, to)], maps=FILE, page_size, data_end, commit_limit, max_map_count,
     ignore_hints. gogc is GOGC, off by default, so that nothing is collected unless asked for.
-    Raises allocator.throw.Death with the runtime's words where it dies, UsageFault for a mistake.
+    Raises allocator.common.throw.Death with the runtime's words where it dies, UsageFault for a mistake.
     """
     profile = profile_of(platform)
     options = machine_options(machine)
@@ -256,7 +256,7 @@ def machine_of(profile: Profile, options: MachineOptions | None = None) -> Machi
 
 def read_maps(path: Path, end: int = 1 << 64) -> list[Range]:
     """The addresses below `end` that a /proc/PID/maps file has taken. Raises UsageFault."""
-    from allocator.osmem.maps import MapsError, parse_maps, ranges
+    from allocator.kernels.maps import MapsError, parse_maps, ranges
 
     try:
         text = path.read_text(encoding="utf-8")

@@ -14,13 +14,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archcalc.errors import ConfigFault, Fault, UsageFault
-from archcalc.quantities import parse_setting
-from archcalc.results import CI_FORMATS, FORMATS
+from archcalc.reading.errors import ConfigFault, Fault, UsageFault
+from archcalc.reading.quantities import parse_setting
+from archcalc.results.result import CI_FORMATS, FORMATS
 
 if TYPE_CHECKING:
-    from archcalc.fields import Section
-    from archcalc.strictyaml import Document, Node
+    from archcalc.reading.fields import Section
+    from archcalc.reading.strictyaml import Document, Node
 
 FILE = "archcalc.yaml"
 TOML = "pyproject.toml"
@@ -62,7 +62,7 @@ def find(folder: Path) -> Config:
 def read(path: Path) -> Config:
     """One configuration file, YAML or TOML by its suffix."""
     # Only a project that has a configuration pays for the reader.
-    from archcalc.strictyaml import Document, parse
+    from archcalc.reading.strictyaml import Document, parse
 
     document = Document(str(path), "config", [], ConfigFault)
     data = _bytes(path)
@@ -75,7 +75,7 @@ def read(path: Path) -> Config:
 
 def section() -> Section:
     """What a configuration may say."""
-    from archcalc.fields import Checked, Choice, Field, ListOf, MapOf, Section, Text
+    from archcalc.reading.fields import Checked, Choice, Field, ListOf, MapOf, Section, Text
 
     texts = ListOf(Text())
     choice = Choice((*FORMATS, *CI_FORMATS))
@@ -166,7 +166,7 @@ class _Lines:
 
 def _node(value: Any, lines: _Lines, at: tuple[int, int] = (0, 0)) -> Node:
     """A TOML value as a node; text is quoted there, so that it stays text here."""
-    from archcalc.strictyaml import Mapping, Scalar, Sequence
+    from archcalc.reading.strictyaml import Mapping, Scalar, Sequence
 
     line, column = at if at != (0, 0) else (lines.header + 1, 1)
     if isinstance(value, dict):

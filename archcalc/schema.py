@@ -10,8 +10,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from archcalc.errors import Fault, UsageFault
-from archcalc.names import closest
+from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.names import closest
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 FILES = ("profile", "scenario", "sweep-file", "config")
@@ -30,7 +30,7 @@ def names() -> tuple[str, ...]:
 def load(name: str) -> dict[str, Any]:
     """One schema (JSON Schema, draft 2020-12). Raises UsageFault for a name that there is not."""
     if name == "profile":
-        from archcalc.profile_tools import json_schema
+        from archcalc.profiles.profile_tools import json_schema
 
         return json_schema()
     if name == "scenario":

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from allocator.audit import Violation
-from allocator.config import Config
-from allocator.heap_bitmap import KIND_GC_PROG, Type
-from allocator.mspan import FREE, IN_USE, STACK
-from allocator.osmem.system import System
-from allocator.runtime import Runtime, last_words
-from allocator.throw import Death
+from allocator.common.throw import Death
+from allocator.contiguous.audit import Violation
+from allocator.contiguous.config import Config
+from allocator.contiguous.heap_bitmap import KIND_GC_PROG, Type
+from allocator.contiguous.mspan import FREE, IN_USE, STACK
+from allocator.contiguous.runtime import Runtime, last_words
+from allocator.kernels.system import System
 from archcalc.traces.writer import Recorder
 
 

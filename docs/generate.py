@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import archcalc
-from archcalc import checks, faults, figures, generations, platforms, schema, workloads
+from archcalc import checks, generations, schema, workloads
 from archcalc.boot import MachineOptions
+from archcalc.calculator import figures
 from archcalc.cli import app
 from archcalc.cli.command import build
 from archcalc.cli.map import atlases_of
 from archcalc.pictures import film, heap_svg, map_svg
+from archcalc.profiles import platforms
+from archcalc.reading import faults
 from archcalc.sweeps import table as sweep_table
 from archcalc.traces import columnar
 from archcalc.traces.records import PARTS, RECORDS
@@ -227,7 +230,9 @@ def trace_format() -> str:
         text.append(f"\n## {title}\n\n| record | meaning |\n|---|---|\n")
         text += [f"| `{r.shape}` | {cell(r.meaning)} |\n" for r in RECORDS if r.part == part]
     text.append(COLUMNAR.split("TABLE\n")[0])
-    text += [f"| `{name}` | {COLUMN_TYPES[name]} | {cell(what)} |\n" for name, what in columnar.COLUMNS.items()]
+    text += [
+        f"| `{name}` | {COLUMN_TYPES[name]} | {cell(what)} |\n" for name, what in columnar.COLUMNS.items()
+    ]
     text.append(COLUMNAR.split("TABLE\n")[1])
     return "".join(text)
 
@@ -294,8 +299,12 @@ def sweep_file() -> str:
     file = schema.load("sweep-file")["properties"]
     point = file["points"]["items"]
     text = [NOTE, "# Sweeps\n\n", SWEEP, "\n\n| key | is | what it says |\n|---|---|---|\n"]
-    text += [f"| `{key}` | {cell(kind_words(own))} | {cell(own['description'])} |\n" for key, own in file.items()]
-    text.append("\nOf a point, and with lists of values of the grid:\n\n| key | is | what it says |\n|---|---|---|\n")
+    text += [
+        f"| `{key}` | {cell(kind_words(own))} | {cell(own['description'])} |\n" for key, own in file.items()
+    ]
+    text.append(
+        "\nOf a point, and with lists of values of the grid:\n\n| key | is | what it says |\n|---|---|---|\n"
+    )
     text += [f"| `{path}` | {cell(kind)} | {cell(words)} |\n" for path, kind, words in keys(point, "", {})]
     rows = "".join(f"| `{name}` | {cell(what)} |\n" for name, what in sweep_table.COLUMNS.items())
     text.append(SWEPT.replace("ROWS\n", rows))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from archcalc import api
-from archcalc.errors import UsageFault
+from archcalc.reading.errors import UsageFault
 
 NOTEBOOK = Path(__file__).parents[1] / "examples" / "layouts.ipynb"
 

@@ -22,12 +22,12 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from archcalc.errors import Fault, UsageFault
-from archcalc.findings import Case, Finding, Rule, Severity
-from archcalc.names import closest
+from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.names import closest
+from archcalc.results.findings import Case, Finding, Rule, Severity
 
 if TYPE_CHECKING:
-    from archcalc.figures import Figures
+    from archcalc.calculator.figures import Figures
 
 FAMILIES: Mapping[str, str] = {
     "profile": "facts of a profile that contradict each other",

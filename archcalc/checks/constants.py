@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from archcalc.calculator.figures import Figures
 from archcalc.checks import Problem, Problems, check, differs, fact, is_power_of_two, number
-from archcalc.figures import Figures
 
 
 @check("constants.page-size", "The page size is a power of two and its three constants agree")

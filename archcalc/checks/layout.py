@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from archcalc.calculator.figures import Figures
 from archcalc.checks import Problem, Problems, check, fact, number
-from archcalc.figures import Figures
-from archcalc.findings import Severity
-from archcalc.tables import human
+from archcalc.results.findings import Severity
+from archcalc.results.tables import human
 
 
 def described(figures: Figures) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from archcalc.calculator.figures import Figures
 from archcalc.checks import Problem, Problems, check, fact, number
-from archcalc.figures import Figures
-from archcalc.findings import Severity
+from archcalc.results.findings import Severity
 
 
 @check("profile.phys-page-too-small", "Physical pages are at least minPhysPageSize")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
-from allocator.sizeclasses import SizeClasses
+from allocator.common.sizeclasses import SizeClasses
+from archcalc.calculator.figures import Figures
 from archcalc.checks import Problem, Problems, check, number
-from archcalc.figures import Figures
 
 # What mksizeclasses.go promises: of the tail of a span, and of a rounded size with its share of the tail.
 TAIL_SHARE = 8

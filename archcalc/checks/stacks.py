@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from archcalc.calculator.figures import Figures
 from archcalc.checks import Problem, Problems, check, differs, is_power_of_two, number
-from archcalc.figures import Figures
-from archcalc.findings import Severity
+from archcalc.results.findings import Severity
 
 
 @check("stacks.fixed-stack", "The smallest stack is a power of two that holds what it must")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from archcalc.calculator.figures import Figures
+from archcalc.calculator.structs import StructLayout
 from archcalc.checks import Problem, Problems, check, number
-from archcalc.figures import Figures
-from archcalc.structs import StructLayout
 
 # Fields that are touched by 64-bit atomic operations (mheap.go, mstats.go).
 ATOMICS = {

@@ -14,7 +14,7 @@ To add a command `spin`:
    of its own; values that are not plain text take a `parser=` (see `quantities.py`). `--format`,
    `--output` and `--force` come by themselves when it returns a `Result`; `--quiet`, `--verbose`,
    `--color` and `--debug` always do.
-2. Return a subclass of `archcalc.results.Result`, or of `Judged` where something holds or fails
+2. Return a subclass of `archcalc.results.result.Result`, or of `Judged` where something holds or fails
    (that adds github, junit, sarif and exit code 1). Print nothing: `session.note(…)` and
    `session.progress(…)` write to stderr, and only where that is wanted.
 3. List it in `COMMANDS` of `app.py` (name, module, first line of the docstring). A command of a

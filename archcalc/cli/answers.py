@@ -11,12 +11,12 @@ from typing import Annotated, Any
 
 import typer
 
-from allocator.osmem.faults import CALLS, Chance, Exhaustion, NthCall, install
-from allocator.osmem.system import Errno, Plan, System
+from allocator.kernels.faults import CALLS, Chance, Exhaustion, NthCall, install
+from allocator.kernels.system import Errno, Plan, System
 from archcalc.cli.command import Options
-from archcalc.errors import Fault, UsageFault
-from archcalc.names import closest
-from archcalc.quantities import parse_address, parse_count, parse_share, parse_size
+from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.names import closest
+from archcalc.reading.quantities import parse_address, parse_count, parse_share, parse_size
 
 PANEL = "What the OS answers"
 REFUSED = "refused"

@@ -12,8 +12,8 @@ from typer.core import TyperGroup
 
 from archcalc.cli import session
 from archcalc.cli.params import spare
-from archcalc.errors import Fault, UsageFault
-from archcalc.names import closest
+from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.names import closest
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,16 @@ from typing import Annotated
 
 import typer
 
-from archcalc import boot, figures
-from archcalc import why as why_of
+from archcalc import boot
 from archcalc.boot import Boot
+from archcalc.calculator import figures
 from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
 from archcalc.cli.options import Platforms, Profiles, Sets
 from archcalc.cli.targets import selected, settings
-from archcalc.findings import Case, Finding, Rule, Severity
-from archcalc.results import Judged
-from archcalc.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value
+from archcalc.questions import why as why_of
+from archcalc.results.findings import Case, Finding, Rule, Severity
+from archcalc.results.result import Judged
+from archcalc.results.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value
 
 FAMILY = "boot"
 

@@ -9,14 +9,17 @@ from typing import Annotated, Any
 
 import typer
 
-from archcalc import checks, config, figures, findings, output
+from archcalc import checks, config
+from archcalc.calculator import figures
 from archcalc.cli import session
 from archcalc.cli.options import Platforms, Profiles, Sets, complete_checks
 from archcalc.cli.targets import selected, settings
-from archcalc.errors import Fault, UsageFault
-from archcalc.findings import Case, Finding, Rule, Severity
-from archcalc.results import Judged
-from archcalc.tables import Block, Column, Prose, Section, Table
+from archcalc.host import output
+from archcalc.reading.errors import Fault, UsageFault
+from archcalc.results import findings
+from archcalc.results.findings import Case, Finding, Rule, Severity
+from archcalc.results.result import Judged
+from archcalc.results.tables import Block, Column, Prose, Section, Table
 
 Select = Annotated[
     list[str] | None,

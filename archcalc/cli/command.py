@@ -12,12 +12,13 @@ from typing import Annotated, Any, get_type_hints
 import typer
 from typer.core import TyperCommand
 
-from archcalc import config, output
+from archcalc import config
 from archcalc.cli import session
 from archcalc.cli.params import spare
-from archcalc.errors import Fault, UsageFault
-from archcalc.names import closest
-from archcalc.results import Result
+from archcalc.host import output
+from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.names import closest
+from archcalc.results.result import Result
 
 COLORS = ("auto", "always", "never")
 

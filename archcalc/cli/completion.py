@@ -9,7 +9,7 @@ from typer._completion_shared import get_completion_script
 
 from archcalc.cli.command import one_of
 from archcalc.cli.main import COMPLETION
-from archcalc.results import Text
+from archcalc.results.result import Text
 
 SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
 

@@ -7,18 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from archcalc import figures as calculator
+from archcalc.calculator import figures as calculator
+from archcalc.calculator.figures import Figures
+from archcalc.calculator.inventory import SECTIONS, Inventory, Selection
 from archcalc.cli.options import Profiles, Sets, complete_platforms
 from archcalc.cli.profile.show import typed
 from archcalc.cli.report import Only, qualified, size_classes
 from archcalc.cli.targets import selected, settings
-from archcalc.errors import Fault, UsageFault
-from archcalc.figures import Figures
-from archcalc.inventory import SECTIONS, Inventory, Selection
-from archcalc.profile import Profile
-from archcalc.profile_tools import show
-from archcalc.results import Result
-from archcalc.tables import Block, Column, Hex, NotApplicable, Prose, Table, Value
+from archcalc.profiles.profile import Profile
+from archcalc.profiles.profile_tools import show
+from archcalc.reading.errors import Fault, UsageFault
+from archcalc.results.result import Result
+from archcalc.results.tables import Block, Column, Hex, NotApplicable, Prose, Table, Value
 
 First = Annotated[
     str,

@@ -9,15 +9,18 @@ from typing import Annotated, Any
 
 import typer
 
-from archcalc import config, drift, findings, output
+from archcalc import config
 from archcalc.cli import session
 from archcalc.cli.check import Baseline, WriteBaseline
 from archcalc.cli.options import Platforms, Profiles, Sets
 from archcalc.cli.targets import selected, settings
-from archcalc.drift import Claim, Comments, Drift
-from archcalc.findings import Case, Finding, Rule, Severity
-from archcalc.results import Judged
-from archcalc.tables import Block, Column, Prose, Section, Table
+from archcalc.host import output
+from archcalc.questions import drift
+from archcalc.questions.drift import Claim, Comments, Drift
+from archcalc.results import findings
+from archcalc.results.findings import Case, Finding, Rule, Severity
+from archcalc.results.result import Judged
+from archcalc.results.tables import Block, Column, Prose, Section, Table
 
 Goroot = Annotated[
     Any,

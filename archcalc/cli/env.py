@@ -10,11 +10,12 @@ from importlib import metadata
 from pathlib import Path
 
 import archcalc
-from archcalc import config, generations, platforms
+from archcalc import config, generations
 from archcalc.cli import reporter
 from archcalc.cli.targets import host
-from archcalc.results import Result
-from archcalc.tables import Block, Column, Table
+from archcalc.profiles import platforms
+from archcalc.results.result import Result
+from archcalc.results.tables import Block, Column, Table
 
 VARIABLES = ("GOOS", "GOARCH", "COLUMNS", "NO_COLOR", "TERM")
 

@@ -9,22 +9,23 @@ from typing import Annotated
 
 import typer
 
-from archcalc import checks, faults
-from archcalc import figures as calculator
+from archcalc import checks
+from archcalc.calculator import figures as calculator
+from archcalc.calculator.figures import Explanation, Figures
+from archcalc.calculator.inventory import typed
 from archcalc.cli import topics
 from archcalc.cli.options import Platforms, Profiles, Sets, complete_checks, complete_names
 from archcalc.cli.targets import selected, settings
-from archcalc.errors import Fault, UsageFault
-from archcalc.fields import Address
-from archcalc.figures import Explanation, Figures
-from archcalc.findings import Rule, Severity
-from archcalc.inventory import typed
-from archcalc.names import closest
-from archcalc.platforms import load
-from archcalc.platforms import names as list_platforms
-from archcalc.profile_fields import MACHINE
-from archcalc.results import Listing, Result
-from archcalc.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value, human, show
+from archcalc.profiles.platforms import load
+from archcalc.profiles.platforms import names as list_platforms
+from archcalc.profiles.profile_fields import MACHINE
+from archcalc.reading import faults
+from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.fields import Address
+from archcalc.reading.names import closest
+from archcalc.results.findings import Rule, Severity
+from archcalc.results.result import Listing, Result
+from archcalc.results.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value, human, show
 
 JUDGING = ("boot", "smoke", "replay", "run", "verify", "drift")
 

@@ -8,21 +8,22 @@ from typing import Annotated, Any
 
 import typer
 
-from archcalc import figures, output
+from archcalc.calculator import figures
 from archcalc.cli import session
 from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
 from archcalc.cli.options import Profiles, Sets, complete_platforms
 from archcalc.cli.picture import After, Count, ForceFiles, HtmlFile, Seed, SvgFile, write_files
 from archcalc.cli.replay import config_for
 from archcalc.cli.targets import selected, settings
-from archcalc.errors import Fault, UsageFault
+from archcalc.host import output
 from archcalc.pictures import film as camera
 from archcalc.pictures import heap_svg, heap_text, plots
 from archcalc.pictures.film import Film
 from archcalc.pictures.heap import Heap, Sample
-from archcalc.quantities import parse_count
-from archcalc.results import Pictured
-from archcalc.tables import Block, Bytes, Column, Drawing, Hex, Pages, Prose, Section, Table, human
+from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.quantities import parse_count
+from archcalc.results.result import Pictured
+from archcalc.results.tables import Block, Bytes, Column, Drawing, Hex, Pages, Prose, Section, Table, human
 from archcalc.traces.columnar import recordings_in
 
 HTML_FRAMES = 24

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from archcalc.cli.options import Platforms, Profiles
 from archcalc.cli.targets import selected
-from archcalc.results import Listing
-from archcalc.tables import Column
+from archcalc.results.result import Listing
+from archcalc.results.tables import Column
 
 
 def command(platforms: Platforms = None, profiles: Profiles = None) -> Listing:

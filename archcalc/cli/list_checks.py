@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from archcalc import checks
-from archcalc.results import Listing
-from archcalc.tables import Column
+from archcalc.results.result import Listing
+from archcalc.results.tables import Column
 
 
 def command() -> Listing:

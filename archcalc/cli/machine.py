@@ -14,8 +14,8 @@ import typer
 from archcalc.boot import LIMITS, MachineOptions, without_effect
 from archcalc.cli import session
 from archcalc.cli.command import Options
-from archcalc.profile import Profile
-from archcalc.quantities import parse_address, parse_count, parse_range, parse_size
+from archcalc.profiles.profile import Profile
+from archcalc.reading.quantities import parse_address, parse_count, parse_range, parse_size
 
 PANEL = "The machine"
 

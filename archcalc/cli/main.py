@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
 def dispatch(arguments: Sequence[str]) -> int:
     """Parses, runs the command, renders its result."""
     from archcalc.cli.app import build_root
-    from archcalc.errors import UsageFault
+    from archcalc.reading.errors import UsageFault
 
     if any("\0" in word for word in arguments):
         # No shell can hand one in, but a program that calls main can, and no path may have it.
@@ -62,7 +62,7 @@ def dispatch(arguments: Sequence[str]) -> int:
 def explain(fault: Exception) -> int:
     """Says what went wrong on stderr, and returns the exit code for it."""
     from archcalc.cli import session
-    from archcalc.errors import UsageFault
+    from archcalc.reading.errors import UsageFault
 
     if isinstance(fault, UsageFault):
         for found in fault.faults:

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from archcalc import boot, figures, output, workloads
+from archcalc import boot, workloads
 from archcalc.boot import MachineOptions
+from archcalc.calculator import figures
 from archcalc.cli import session
 from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
 from archcalc.cli.options import Platforms, Profiles, Sets
 from archcalc.cli.picture import After, Count, ForceFiles, HtmlFile, Seed, SvgFile, write_files
 from archcalc.cli.targets import selected, settings
+from archcalc.host import output
 from archcalc.pictures import map_svg, map_text
 from archcalc.pictures.atlas import Atlas, survey
 from archcalc.pictures.palette import REGIONS
-from archcalc.results import Pictured
-from archcalc.tables import Block, Bytes, Column, Drawing, Hex, Section, Table
+from archcalc.results.result import Pictured
+from archcalc.results.tables import Block, Bytes, Column, Drawing, Hex, Section, Table
 
 COLUMNS = (
     Column("platform"),

@@ -11,12 +11,12 @@ from typing import Annotated, Any
 
 import typer
 
-from archcalc.quantities import parse_setting
+from archcalc.reading.quantities import parse_setting
 
 
 def complete_platforms(incomplete: str) -> list[str]:
     """Platforms, and globs over an operating system or an architecture."""
-    from archcalc import platforms
+    from archcalc.profiles import platforms
 
     known = platforms.names()
     systems = sorted({name.partition("/")[0] for name in known})
@@ -58,7 +58,8 @@ def complete_checks(incomplete: str) -> list[str]:
 
 def complete_names(incomplete: str) -> list[str]:
     """What `explain` and `--only` know: constants, structs, layout figures, facts."""
-    from archcalc import figures, platforms
+    from archcalc.calculator import figures
+    from archcalc.profiles import platforms
 
     known = figures.compute(platforms.load("linux/amd64")).names()
     return [word for word in known if word.startswith(incomplete)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from archcalc.errors import Fault, UsageFault
+from archcalc.reading.errors import Fault, UsageFault
 
 
 class PlainParam:

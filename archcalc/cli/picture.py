@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from archcalc import output
 from archcalc.cli import session
-from archcalc.errors import Fault, UsageFault
-from archcalc.names import closest
-from archcalc.quantities import parse_count
-from archcalc.results import Pictured
+from archcalc.host import output
+from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.names import closest
+from archcalc.reading.quantities import parse_count
+from archcalc.results.result import Pictured
 
 PREFIX = "smoke:"
 

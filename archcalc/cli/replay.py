@@ -10,19 +10,20 @@ from typing import Annotated, Any
 
 import typer
 
-from allocator.osmem.system import System
-from archcalc import figures, platforms
+from allocator.kernels.system import System
 from archcalc.boot import MachineOptions, config_of, system_of
+from archcalc.calculator import figures
 from archcalc.cli import session
 from archcalc.cli.command import one_of
 from archcalc.cli.machine import ImageSize, Maps, Taken
 from archcalc.cli.options import Profiles
-from archcalc.errors import Fault, UsageFault
-from archcalc.findings import Case, Finding, Rule, Severity
-from archcalc.processes import cores
-from archcalc.quantities import parse_count
-from archcalc.results import INTERRUPTED, Judged
-from archcalc.tables import Block, Column, Prose, Section, Table, Value
+from archcalc.host.processes import cores
+from archcalc.profiles import platforms
+from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.quantities import parse_count
+from archcalc.results.findings import Case, Finding, Rule, Severity
+from archcalc.results.result import INTERRUPTED, Judged
+from archcalc.results.tables import Block, Column, Prose, Section, Table, Value
 from archcalc.traces.columnar import NAMES, recordings_in
 from archcalc.traces.many import Progress, replay_many
 from archcalc.traces.model import DIFFERENT, KINDS, NEIGHBOUR, Answers, replay_on_model

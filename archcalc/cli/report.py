@@ -8,17 +8,17 @@ from typing import Annotated, Any
 
 import typer
 
-from archcalc import figures as calculator
-from archcalc import output
+from archcalc.calculator import figures as calculator
+from archcalc.calculator.figures import Figures
+from archcalc.calculator.inventory import SECTIONS, Inventory, Key, Selection, entries
+from archcalc.calculator.layout import Layout
 from archcalc.cli.options import Platforms, Profiles, Sets, complete_names
 from archcalc.cli.picture import ForceFiles, HtmlFile, complete_after, parse_after
 from archcalc.cli.targets import selected, settings
-from archcalc.errors import Fault, UsageFault
-from archcalc.figures import Figures
-from archcalc.inventory import SECTIONS, Inventory, Key, Selection, entries
-from archcalc.layout import Layout
-from archcalc.results import Result
-from archcalc.tables import Block, Bytes, Column, Pages, Prose, Section, Table, Value, human
+from archcalc.host import output
+from archcalc.reading.errors import Fault, UsageFault
+from archcalc.results.result import Result
+from archcalc.results.tables import Block, Bytes, Column, Pages, Prose, Section, Table, Value, human
 
 Only = Annotated[
     list[str] | None,

@@ -6,9 +6,9 @@ import os
 import shutil
 import sys
 
-from archcalc import output
 from archcalc.cli import session
 from archcalc.cli.command import Outcome
+from archcalc.host import output
 from archcalc.render import DEFAULT_WIDTH, Page, render
 
 

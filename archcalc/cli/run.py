@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from archcalc.cli import session
-from archcalc.findings import Case, Finding, Rule, Severity
-from archcalc.results import Judged
+from archcalc.results.findings import Case, Finding, Rule, Severity
+from archcalc.results.result import Judged
+from archcalc.results.tables import Block, Column, Prose, Section, Table
 from archcalc.scenarios import judge, load
 from archcalc.scenarios.judge import Expectation, Verdict
-from archcalc.tables import Block, Column, Prose, Section, Table
 
 Paths = Annotated[
     list[Any],

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from archcalc import schema
-from archcalc.results import Text
+from archcalc.results.result import Text
 
 
 def complete_schemas(incomplete: str) -> list[str]:

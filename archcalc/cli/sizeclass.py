@@ -8,15 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from archcalc import figures as calculator
+from archcalc.calculator import figures as calculator
+from archcalc.calculator.figures import Figures
 from archcalc.cli.options import Profiles, Sets, complete_platforms
 from archcalc.cli.report import CLASS_COLUMNS, size_classes
 from archcalc.cli.targets import selected, settings
-from archcalc.errors import Fault, UsageFault
-from archcalc.figures import Figures
-from archcalc.quantities import parse_share, parse_size
-from archcalc.results import Result
-from archcalc.tables import Block, Bytes, Column, NotApplicable, Pages, Prose, Table, Value
+from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.quantities import parse_share, parse_size
+from archcalc.results.result import Result
+from archcalc.results.tables import Block, Bytes, Column, NotApplicable, Pages, Prose, Table, Value
 
 Sizes = Annotated[
     list[Any] | None,

@@ -8,19 +8,21 @@ from typing import Annotated, Any
 
 import typer
 
-from archcalc import figures, output, workloads
+from archcalc import workloads
 from archcalc.boot import config_of, system_of
+from archcalc.calculator import figures
 from archcalc.cli import session
 from archcalc.cli.answers import AS_USUAL, Answered, without_effect
 from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
 from archcalc.cli.options import Platforms, Profiles, Sets
 from archcalc.cli.targets import selected, settings
-from archcalc.errors import Fault, UsageFault
-from archcalc.findings import Case, Finding, Rule, Severity
-from archcalc.names import closest
-from archcalc.quantities import parse_count
-from archcalc.results import Judged
-from archcalc.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value
+from archcalc.host import output
+from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.names import closest
+from archcalc.reading.quantities import parse_count
+from archcalc.results.findings import Case, Finding, Rule, Severity
+from archcalc.results.result import Judged
+from archcalc.results.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value
 from archcalc.workloads import Run
 
 FAMILY = "smoke"

@@ -8,19 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
-from archcalc import output as files
 from archcalc.boot import without_effect
 from archcalc.cli import session
-from archcalc.errors import Fault, UsageFault
-from archcalc.processes import cores
-from archcalc.quantities import parse_count
-from archcalc.results import INTERRUPTED, OK, Result
+from archcalc.host import output as files
+from archcalc.host.processes import cores
+from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.quantities import parse_count
+from archcalc.results.result import INTERRUPTED, OK, Result
+from archcalc.results.tables import Block, Bytes, Column, Prose, Table
 from archcalc.sweeps import table
 from archcalc.sweeps.journal import Journal, journal_of
 from archcalc.sweeps.load import Sweep, load
 from archcalc.sweeps.point import FINE, Row
 from archcalc.sweeps.run import run
-from archcalc.tables import Block, Bytes, Column, Prose, Table
 
 SHOWN = 20  # rows, to people; the file has all
 # What people see of a row beside what makes it differ from the others.

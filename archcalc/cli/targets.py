@@ -7,9 +7,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from archcalc import config, platforms
-from archcalc.errors import Fault, UsageFault
-from archcalc.profile import Profile
+from archcalc import config
+from archcalc.profiles import platforms
+from archcalc.profiles.profile import Profile
+from archcalc.reading.errors import Fault, UsageFault
 
 # What the system calls its processor, to GOARCH.
 _GOARCH = {

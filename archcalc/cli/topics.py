@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from archcalc import figures as calculator
-from archcalc import throws, vsz
-from archcalc.profile import Profile
-from archcalc.results import Result
-from archcalc.tables import Block, Bytes, Column, Prose, Section, Table
-from archcalc.throws import Throw
-from archcalc.vsz import Footprint
+from archcalc.calculator import figures as calculator
+from archcalc.profiles.profile import Profile
+from archcalc.questions import throws, vsz
+from archcalc.questions.throws import Throw
+from archcalc.questions.vsz import Footprint
+from archcalc.results.result import Result
+from archcalc.results.tables import Block, Bytes, Column, Prose, Section, Table
 
 VSZ = ("vsz", "virt", "VSZ", "VIRT")
 

@@ -9,15 +9,18 @@ from typing import Annotated, Any
 
 import typer
 
-from archcalc import config, figures, findings, output
+from archcalc import config
+from archcalc.calculator import figures
+from archcalc.calculator.figures import Figures
 from archcalc.cli import session
 from archcalc.cli.check import Baseline, WriteBaseline
 from archcalc.cli.options import Platforms, Profiles, Sets
 from archcalc.cli.targets import selected, settings
-from archcalc.errors import Fault, UsageFault
-from archcalc.figures import Figures
 from archcalc.goverify.verdict import RULES as RULES
 from archcalc.goverify.verdict import Subject, Verdict
+from archcalc.host import output
+from archcalc.reading.errors import Fault, UsageFault
+from archcalc.results import findings
 
 Goroot = Annotated[
     Any,

@@ -15,7 +15,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from archcalc.goexpr import Function
+from archcalc.calculator.goexpr import Function
 
 CURRENT = "7aefdfded"
 COMMITS = {"7aefdfded": "7aefdfded022f9775eb463156eda3a25a658a0ae"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from archcalc.figures import Figures
+from archcalc.calculator.figures import Figures
 from archcalc.goverify.comparison import Change, Comparison, Difference
 from archcalc.goverify.source import Port, Verified, era_of
 from archcalc.goverify.tree import SourceTree

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from archcalc.errors import UsageFault
-from archcalc.figures import Explanation, Figures
+from archcalc.calculator.figures import Explanation, Figures
+from archcalc.reading.errors import UsageFault
 
 Scalar = int | bool | str
 

@@ -7,10 +7,10 @@ from inspect import signature
 from io import BytesIO
 from typing import Any
 
-from archcalc.errors import UsageFault
-from archcalc.extras import needed
 from archcalc.goverify.image import Image, Unreadable
 from archcalc.goverify.rtypes import FieldOf, StructOf
+from archcalc.host.extras import needed
+from archcalc.reading.errors import UsageFault
 
 MOST_ENTRIES = 400_000
 """Top-level entries that are looked at where no index of types says where to look."""

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from archcalc.errors import Fault, UsageFault
-from archcalc.extras import needed
 from archcalc.goverify.image import Image, Segment, Symbol, Unreadable
+from archcalc.host.extras import needed
+from archcalc.reading.errors import Fault, UsageFault
 
 LARGEST = 1 << 30
 """Bytes of a file that is still read."""

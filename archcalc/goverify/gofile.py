@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from archcalc.extras import needed
+from archcalc.host.extras import needed
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Tree

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from archcalc import goexpr
-from archcalc.goexpr import ExprError, Scope, Value
+from archcalc.calculator import goexpr
+from archcalc.calculator.goexpr import ExprError, Scope, Value
 from archcalc.goverify.gofile import Func, line, named, text
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from tree_sitter import Node
 
+    from archcalc.calculator.structs import StructLayout
     from archcalc.goverify.tree import PackageScope
-    from archcalc.structs import StructLayout
 
 MAX_STEPS = 200_000
 """Statements after which a loop is taken to have no end."""

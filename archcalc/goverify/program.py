@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from archcalc import figures, goexpr, platforms
-from archcalc.errors import Fault, UsageFault
-from archcalc.figures import Figures
+from archcalc.calculator import figures, goexpr
+from archcalc.calculator.figures import Figures
+from archcalc.calculator.structs import StructLayout
 from archcalc.goverify import dwarf, era, formats, pclntab, rtypes
 from archcalc.goverify.comparison import Comparison, explained
 from archcalc.goverify.era import Era
@@ -25,7 +25,8 @@ from archcalc.goverify.pclntab import PclnTab
 from archcalc.goverify.rtypes import StructOf
 from archcalc.goverify.source import MAGIC
 from archcalc.goverify.verdict import Subject, Verdict
-from archcalc.structs import StructLayout
+from archcalc.profiles import platforms
+from archcalc.reading.errors import Fault, UsageFault
 
 BUILD_INFO = b"\xff Go buildinf:"
 LONGEST_VERSION = 200

@@ -12,9 +12,9 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from archcalc.calculator.structs import StructLayout
 from archcalc.goverify.image import Image, Unreadable
 from archcalc.goverify.pclntab import PclnTab
-from archcalc.structs import StructLayout
 
 MOST_TYPES = 200_000
 MOST_FIELDS = 4096

@@ -8,20 +8,20 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
-from allocator import sizeclasses
-from allocator.sizeclasses import SizeClasses
-from archcalc import goexpr, structs
-from archcalc.constants import SIZE_CLASS_PARAMETERS
-from archcalc.figures import Figures
+from allocator.common import sizeclasses
+from allocator.common.sizeclasses import SizeClasses
+from archcalc.calculator import goexpr, structs
+from archcalc.calculator.constants import SIZE_CLASS_PARAMETERS
+from archcalc.calculator.figures import Figures
+from archcalc.calculator.goexpr import ExprError, Scope, Value
+from archcalc.calculator.structs import StructError, StructLayout
 from archcalc.generations import Generation
-from archcalc.goexpr import ExprError, Scope, Value
 from archcalc.goverify import era, gofile, mallocinit
 from archcalc.goverify.comparison import Change, Comparison, Difference, Scalar, explained
 from archcalc.goverify.era import Era
 from archcalc.goverify.gofile import Broken, Const
 from archcalc.goverify.mallocinit import Attempt
 from archcalc.goverify.tree import Missing, PackageScope, PortTree, SourceTree, Words
-from archcalc.structs import StructError, StructLayout
 
 if TYPE_CHECKING:
     from tree_sitter import Node

@@ -11,12 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from archcalc import goexpr, structs
-from archcalc.errors import Fault, UsageFault
-from archcalc.goexpr import ExprError, Function, Scope, Value
+from archcalc.calculator import goexpr, structs
+from archcalc.calculator.goexpr import ExprError, Function, Scope, Value
+from archcalc.calculator.structs import Declaration, StructError, StructLayout
 from archcalc.goverify import buildtags, gofile, mallocinit
 from archcalc.goverify.gofile import Broken, Const, GoFile, TypeText, Var
-from archcalc.structs import Declaration, StructError, StructLayout
+from archcalc.reading.errors import Fault, UsageFault
 
 if TYPE_CHECKING:
     from tree_sitter import Node

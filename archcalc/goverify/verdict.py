@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from archcalc.findings import Case, Finding, Rule, Severity
 from archcalc.goverify.comparison import Change, Comparison, Difference
 from archcalc.goverify.era import Era
-from archcalc.results import Judged
-from archcalc.tables import Block, Column, Hex, NotApplicable, Prose, Section, Table, Value
+from archcalc.results.findings import Case, Finding, Rule, Severity
+from archcalc.results.result import Judged
+from archcalc.results.tables import Block, Column, Hex, NotApplicable, Prose, Section, Table, Value
 
 RULES = (
     Rule(

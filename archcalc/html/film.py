@@ -7,7 +7,7 @@ import importlib.util
 from archcalc.html.page import asset, frame, tables
 from archcalc.pictures import heap_svg, plots
 from archcalc.pictures.film import Film
-from archcalc.results import Pictured
+from archcalc.results.result import Pictured
 
 
 def page(result: Pictured, film: Film) -> str:

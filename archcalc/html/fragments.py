@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from html import escape
 
 from archcalc.render.table import is_number
-from archcalc.results import Result
-from archcalc.tables import Block, Drawing, Prose, Section, Table, reasons, show
+from archcalc.results.result import Result
+from archcalc.results.tables import Block, Drawing, Prose, Section, Table, reasons, show
 
 WIDTH = 100  # characters of a drawing
 

@@ -7,8 +7,8 @@ from importlib.resources import files
 
 import archcalc
 from archcalc.html.fragments import block
-from archcalc.results import Pictured
-from archcalc.tables import Drawing, Section
+from archcalc.results.result import Pictured
+from archcalc.results.tables import Drawing, Section
 
 
 def asset(name: str) -> str:

@@ -17,17 +17,17 @@ from html import escape
 import archcalc
 from archcalc import boot, checks
 from archcalc.boot import Boot
-from archcalc.errors import UsageFault
-from archcalc.figures import Explanation, Figures, Scalar
+from archcalc.calculator.figures import Explanation, Figures, Scalar
+from archcalc.calculator.inventory import Inventory
 from archcalc.html.film import section
 from archcalc.html.fragments import table
 from archcalc.html.page import asset
-from archcalc.inventory import Inventory
 from archcalc.pictures import map_svg, svg
 from archcalc.pictures.atlas import survey
 from archcalc.pictures.film import Film
 from archcalc.pictures.palette import REGIONS, SPANS
-from archcalc.tables import Bytes, Column, Hex, Table
+from archcalc.reading.errors import UsageFault
+from archcalc.results.tables import Bytes, Column, Hex, Table
 
 PLAIN = 100_000  # characters of JSON that are put into the page as they are
 TITLE = "archcalc: memory layout of Go's runtime"

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from allocator.mallocinit import Attempt
-from allocator.osmem.address_space import TAKEN
-from allocator.osmem.system import System
-from allocator.runtime import Runtime
+from allocator.contiguous.mallocinit import Attempt
+from allocator.contiguous.runtime import Runtime
+from allocator.kernels.address_space import TAKEN
+from allocator.kernels.system import System
 from archcalc.boot import Boot
-from archcalc.figures import Figures
+from archcalc.calculator.figures import Figures
 
 
 @dataclass(frozen=True, slots=True)

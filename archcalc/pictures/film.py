@@ -10,15 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from allocator.config import Config
-from allocator.heap_bitmap import Type
-from allocator.runtime import Runtime, last_words
-from allocator.throw import Death
+from allocator.common.throw import Death
+from allocator.contiguous.config import Config
+from allocator.contiguous.heap_bitmap import Type
+from allocator.contiguous.runtime import Runtime, last_words
 from archcalc import workloads
 from archcalc.boot import MachineOptions, config_of, system_of
-from archcalc.errors import Fault, UsageFault
-from archcalc.figures import Figures
+from archcalc.calculator.figures import Figures
 from archcalc.pictures.heap import Heap, Sample, look_at, sample
+from archcalc.reading.errors import Fault, UsageFault
 from archcalc.traces import columnar
 from archcalc.traces.outcome import Stop
 from archcalc.traces.reader import Header, pieces

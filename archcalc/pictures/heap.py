@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from allocator.mspan import DEAD, IN_USE, STACK
-from allocator.runtime import Runtime
+from allocator.contiguous.mspan import DEAD, IN_USE, STACK
+from allocator.contiguous.runtime import Runtime
 from archcalc.pictures.palette import band
 
 STATES = {"L": "large object", "S": "stacks", ".": "free", "_": "released", "x": "not the heap's"}

@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from archcalc.extras import needed
+from archcalc.host.extras import needed
 from archcalc.pictures.film import Film
 from archcalc.pictures.palette import SPANS
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 
-from archcalc.results import Result
+from archcalc.results.result import Result
 
 DEFAULT_WIDTH = 100
 

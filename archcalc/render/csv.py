@@ -7,8 +7,8 @@ import io
 from collections.abc import Iterator
 
 from archcalc.render import Page
-from archcalc.results import Result
-from archcalc.tables import NotApplicable, Value
+from archcalc.results.result import Result
+from archcalc.results.tables import NotApplicable, Value
 
 
 def render(result: Result, page: Page) -> Iterator[str]:

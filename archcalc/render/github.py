@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from archcalc.findings import Finding, Severity
 from archcalc.render import Page
-from archcalc.results import Judged, Result
+from archcalc.results.findings import Finding, Severity
+from archcalc.results.result import Judged, Result
 
 _COMMAND = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 

@@ -12,8 +12,8 @@ from json import JSONEncoder
 from types import NoneType
 
 from archcalc.render import Page
-from archcalc.results import Result
-from archcalc.tables import Bytes, Hex, Pages, plain
+from archcalc.results.result import Result
+from archcalc.results.tables import Bytes, Hex, Pages, plain
 
 LINE = 110
 SCALARS = frozenset((int, str, bool, float, NoneType, Hex, Bytes, Pages))

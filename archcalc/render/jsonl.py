@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from json import JSONEncoder
 
 from archcalc.render import Page
-from archcalc.results import Result
-from archcalc.tables import plain
+from archcalc.results.result import Result
+from archcalc.results.tables import plain
 
 
 def render(result: Result, page: Page) -> Iterator[str]:

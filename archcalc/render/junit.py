@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
-from archcalc.findings import Case, Severity
 from archcalc.render import Page
-from archcalc.results import Judged, Result
+from archcalc.results.findings import Case, Severity
+from archcalc.results.result import Judged, Result
 
 # XML 1.0 has no way to write these characters, not even escaped.
 _UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from tabulate import tabulate
 
 from archcalc.render import Page
-from archcalc.results import Result
-from archcalc.tables import Block, Drawing, Prose, Section, Table, Value, as_kind, reasons, show
+from archcalc.results.result import Result
+from archcalc.results.tables import Block, Drawing, Prose, Section, Table, Value, as_kind, reasons, show
 
 
 def render(result: Result, page: Page) -> Iterator[str]:

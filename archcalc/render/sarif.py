@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from archcalc import __version__
-from archcalc.findings import Finding, Rule, Severity
 from archcalc.render import Page
 from archcalc.render.json import lay_out
-from archcalc.results import Judged, Result
+from archcalc.results.findings import Finding, Rule, Severity
+from archcalc.results.result import Judged, Result
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}

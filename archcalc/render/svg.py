@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from archcalc.render import Page
-from archcalc.results import Pictured, Result
+from archcalc.results.result import Pictured, Result
 
 
 def render(result: Result, page: Page) -> Iterator[str]:

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from archcalc.render import Page
 from archcalc.render.style import styled
-from archcalc.results import Result
-from archcalc.tables import (
+from archcalc.results.result import Result
+from archcalc.results.tables import (
     Block,
     Column,
     Drawing,

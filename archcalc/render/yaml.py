@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import yaml
 
 from archcalc.render import Page
-from archcalc.results import Result
-from archcalc.tables import plain
+from archcalc.results.result import Result
+from archcalc.results.tables import plain
 
 Dumper: type = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from allocator.mstats import MStats
-from allocator.osmem.faults import CALLS
-from archcalc import profile_fields, quantities, strictyaml
-from archcalc.fields import (
+from allocator.contiguous.mstats import MStats
+from allocator.kernels.faults import CALLS
+from archcalc.profiles import profile_fields
+from archcalc.reading import quantities, strictyaml
+from archcalc.reading.fields import (
     INVALID,
     Address,
     Bool,
@@ -28,7 +29,7 @@ from archcalc.fields import (
     meaning,
     nearest,
 )
-from archcalc.strictyaml import Document, Node, Scalar
+from archcalc.reading.strictyaml import Document, Node, Scalar
 
 SCHEMA_VERSION = 1
 MOST_OBJECTS = 10_000_000  # what one step may allocate: a mistake should not run for an hour

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from allocator.mstats import MStats, memstats
-from allocator.osmem.address_space import MAPPED
-from allocator.osmem.system import Errno
-from allocator.throw import Death
-from archcalc.errors import Fault, ScenarioFault, UsageFault
-from archcalc.fields import Group, nearest
+from allocator.common.throw import Death
+from allocator.contiguous.mstats import MStats, memstats
+from allocator.kernels.address_space import MAPPED
+from allocator.kernels.system import Errno
+from archcalc.reading.errors import Fault, ScenarioFault, UsageFault
+from archcalc.reading.fields import Group, nearest
 from archcalc.scenarios.load import Scenario
 from archcalc.scenarios.run import Outcome, Run
 

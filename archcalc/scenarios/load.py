@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archcalc import profile as profiles
-from archcalc import profile_fields
-from archcalc.errors import Fault, ProfileFault, ScenarioFault
-from archcalc.fields import Group, nearest, read_file
-from archcalc.profile import Profile
+from archcalc.profiles import profile as profiles
+from archcalc.profiles import profile_fields
+from archcalc.profiles.profile import Profile
+from archcalc.reading.errors import Fault, ProfileFault, ScenarioFault
+from archcalc.reading.fields import Group, nearest, read_file
+from archcalc.reading.strictyaml import Document, in_order, read_bytes
 from archcalc.scenarios.fields import COMMON, FILE, OPTIONS
-from archcalc.strictyaml import Document, in_order, read_bytes
 
 SUFFIXES = (".yaml", ".yml")
 # Laid over the file's own key by key; of all else a variant's takes the place of the file's.
@@ -232,7 +232,7 @@ def _check_script(script: Group, document: Document) -> None:
 
 def _profile(said: Group, document: Document) -> tuple[Profile | None, tuple[Fault, ...]]:
     """The profile that a scenario runs on; the faults, as a result, where its facts contradict each other."""
-    from archcalc import platforms
+    from archcalc.profiles import platforms
 
     given = said.get("profile")
     name = said.get("platform")

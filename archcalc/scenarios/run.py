@@ -12,19 +12,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from allocator.config import Config
-from allocator.heap_bitmap import KIND_NO_POINTERS, BadType, Type
-from allocator.mallocinit import Attempt
-from allocator.osmem.address_space import TAKEN
-from allocator.osmem.faults import Chance, Exhaustion, Plans
-from allocator.osmem.system import Answer, Errno, Plan, System
-from allocator.runtime import Runtime
-from allocator.throw import BadRequest, Death
-from archcalc import figures as figures_of
+from allocator.common.throw import BadRequest, Death
+from allocator.contiguous.config import Config
+from allocator.contiguous.heap_bitmap import KIND_NO_POINTERS, BadType, Type
+from allocator.contiguous.mallocinit import Attempt
+from allocator.contiguous.runtime import Runtime
+from allocator.kernels.address_space import TAKEN
+from allocator.kernels.faults import Chance, Exhaustion, Plans
+from allocator.kernels.system import Answer, Errno, Plan, System
 from archcalc.boot import MachineOptions, config_of, invariants, system_of
-from archcalc.errors import Fault, ScenarioFault, UsageFault
-from archcalc.fields import Group
-from archcalc.figures import Figures
+from archcalc.calculator import figures as figures_of
+from archcalc.calculator.figures import Figures
+from archcalc.reading.errors import Fault, ScenarioFault, UsageFault
+from archcalc.reading.fields import Group
 from archcalc.scenarios.fields import OPTIONS
 from archcalc.scenarios.load import Scenario, Step
 

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import IO, Any
 
-from archcalc.errors import Fault, UsageFault
+from archcalc.reading.errors import Fault, UsageFault
 from archcalc.sweeps.point import Row
 
 try:

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archcalc import classrules, platforms
 from archcalc.boot import read_maps
-from archcalc.errors import Fault, UsageFault
-from archcalc.fields import Choice, Field, Group, Int, ListOf, MapOf, Section, Text, read_file
-from archcalc.profile import Profile
-from archcalc.quantities import parse_range
+from archcalc.calculator import classrules
+from archcalc.profiles import platforms
+from archcalc.profiles.profile import Profile
+from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.fields import Choice, Field, Group, Int, ListOf, MapOf, Section, Text, read_file
+from archcalc.reading.quantities import parse_range
+from archcalc.reading.strictyaml import Document, in_order, read_bytes
 from archcalc.scenarios.fields import COUNT, OPTIONS, Setting
-from archcalc.strictyaml import Document, in_order, read_bytes
 from archcalc.sweeps.point import WORKLOADS, Histogram, Point, Ranges
 
 SCHEMA_VERSION = 1

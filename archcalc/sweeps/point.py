@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from allocator.runtime import Runtime
-from allocator.sizeclasses import SizeClassError
-from allocator.throw import Death
-from archcalc import classrules, figures, workloads
+from allocator.common.sizeclasses import SizeClassError
+from allocator.common.throw import Death
+from allocator.contiguous.runtime import Runtime
+from archcalc import workloads
 from archcalc.boot import MachineOptions, config_of, machine_options, system_of
-from archcalc.errors import UsageFault
-from archcalc.profile import Profile
+from archcalc.calculator import classrules, figures
+from archcalc.profiles.profile import Profile
+from archcalc.reading.errors import UsageFault
 from archcalc.workloads import PROCS, Driver, Run, run, summarize
 
 Scalar = int | float | str | bool | None

@@ -10,9 +10,10 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any
 
-from archcalc import __version__, processes
-from archcalc.errors import Fault, UsageFault
-from archcalc.extras import needed
+from archcalc import __version__
+from archcalc.host import processes
+from archcalc.host.extras import needed
+from archcalc.reading.errors import Fault, UsageFault
 from archcalc.sweeps.journal import Journal
 from archcalc.sweeps.point import Point, Row, work
 

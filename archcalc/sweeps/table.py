@@ -8,9 +8,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from archcalc import output
-from archcalc.errors import Fault, UsageFault
-from archcalc.extras import needed
+from archcalc.host import output
+from archcalc.host.extras import needed
+from archcalc.reading.errors import Fault, UsageFault
 from archcalc.sweeps.point import Row
 
 SUFFIXES = (".parquet", ".csv", ".json")

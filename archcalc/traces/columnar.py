@@ -16,8 +16,8 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from archcalc import output
-from archcalc.extras import needed
+from archcalc.host import output
+from archcalc.host.extras import needed
 from archcalc.traces.reader import COLUMNAR_MAGIC, Header, fault, parse_header, pieces
 
 if TYPE_CHECKING:

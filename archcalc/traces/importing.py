@@ -29,10 +29,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from allocator.heap_bitmap import KIND_NO_POINTERS, Type
-from allocator.runtime import Runtime
-from allocator.sweep import DONE
-from allocator.throw import BadRequest, Death
+from allocator.common.throw import BadRequest, Death
+from allocator.contiguous.heap_bitmap import KIND_NO_POINTERS, Type
+from allocator.contiguous.runtime import Runtime
+from allocator.contiguous.sweep import DONE
 from archcalc.traces.reader import GZIP_MAGIC, MAX_LINE, fault, shorten
 from archcalc.traces.writer import Recorder
 

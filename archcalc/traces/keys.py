@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from allocator.heap_bitmap import NOTHING, Stamp
+from allocator.contiguous.heap_bitmap import NOTHING, Stamp
 from archcalc.traces import requests
 from archcalc.traces.requests import Request
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from allocator.mcache import CachedSpan, MCache
+    from allocator.contiguous.mcache import CachedSpan, MCache
 
     Array = np.ndarray[Any, np.dtype[Any]]
 

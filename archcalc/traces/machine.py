@@ -9,12 +9,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from allocator.config import Config
-from allocator.mallocinit import mallocinit
-from allocator.osmem.recorded import Alloc, Recorded
-from allocator.osmem.system import System
-from allocator.persistent import DEFAULT_ALIGN
-from allocator.runtime import Runtime
+from allocator.contiguous.config import Config
+from allocator.contiguous.mallocinit import mallocinit
+from allocator.contiguous.persistent import DEFAULT_ALIGN
+from allocator.contiguous.runtime import Runtime
+from allocator.kernels.recorded import Alloc, Recorded
+from allocator.kernels.system import System
 
 # Counters that parts of the runtime outside the allocator charge when they ask the OS themselves.
 OUTSIDE = ("buckhash_sys", "stacks_sys", "other_sys")

@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import Any
 
-from archcalc import processes
+from archcalc.host import processes
 from archcalc.traces.outcome import Replay
 
 EVERY = 0.1  # seconds between two looks at how far everybody is

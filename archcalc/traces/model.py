@@ -21,10 +21,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from allocator.config import Config
-from allocator.osmem.recorded import Alloc
-from allocator.osmem.system import Answer, Errno, System
-from allocator.throw import Death
+from allocator.common.throw import Death
+from allocator.contiguous.config import Config
+from allocator.kernels.recorded import Alloc
+from allocator.kernels.system import Answer, Errno, System
 from archcalc.traces.machine import ReplayedSystem
 from archcalc.traces.outcome import Replay
 from archcalc.traces.reader import Header

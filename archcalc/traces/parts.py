@@ -5,8 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Any
 
-from allocator.gc import MARK_TERMINATION
-from allocator.heap_bitmap import NOTHING, press
+from allocator.contiguous.gc import MARK_TERMINATION
+from allocator.contiguous.heap_bitmap import NOTHING, press
 from archcalc.traces.columnar import CODE, RECORDS
 from archcalc.traces.columns import Columns
 from archcalc.traces.keys import NOSCAN, OTHER, TINY_FIT, TINY_NEW, UNKNOWN, GaveUp, Key, Place, Table
@@ -18,7 +18,7 @@ from archcalc.traces.tiny import Tiny
 if TYPE_CHECKING:
     import numpy as np
 
-    from allocator.mcache import CachedSpan
+    from allocator.contiguous.mcache import CachedSpan
     from archcalc.traces.runs import ColumnarReplayer
 
     Array = np.ndarray[Any, np.dtype[Any]]

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from allocator.heap_bitmap import KIND_GC_PROG, KIND_NO_POINTERS, Type
-from archcalc.errors import Fault, UsageFault
+from allocator.contiguous.heap_bitmap import KIND_GC_PROG, KIND_NO_POINTERS, Type
+from archcalc.reading.errors import Fault, UsageFault
 
 FORMAT = "archtrace"
 VERSION = 1

@@ -24,17 +24,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from allocator.config import Config
-from allocator.fixalloc import FixAlloc
-from allocator.gc import MARK_TERMINATION
-from allocator.heap_bitmap import BadType, Type, press
-from allocator.mcache import MCache
-from allocator.mspan import IN_USE
-from allocator.osmem.recorded import RecordedMismatch, parse_answer
-from allocator.persistent import DEFAULT_ALIGN
-from allocator.sweep import DONE
-from allocator.throw import BadRequest, Death
-from archcalc.errors import UsageFault
+from allocator.common.throw import BadRequest, Death
+from allocator.contiguous.config import Config
+from allocator.contiguous.fixalloc import FixAlloc
+from allocator.contiguous.gc import MARK_TERMINATION
+from allocator.contiguous.heap_bitmap import BadType, Type, press
+from allocator.contiguous.mcache import MCache
+from allocator.contiguous.mspan import IN_USE
+from allocator.contiguous.persistent import DEFAULT_ALIGN
+from allocator.contiguous.sweep import DONE
+from allocator.kernels.recorded import RecordedMismatch, parse_answer
+from archcalc.reading.errors import UsageFault
 from archcalc.traces import columnar
 from archcalc.traces.end_state import EndState
 from archcalc.traces.machine import ReplayedRuntime, ReplayedSystem

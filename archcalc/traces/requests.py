@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from allocator.heap_bitmap import HALF, NOTHING, PAIR, WHOLE, BadType, Type
-from allocator.throw import Death
+from allocator.common.throw import Death
+from allocator.contiguous.heap_bitmap import HALF, NOTHING, PAIR, WHOLE, BadType, Type
 from archcalc.traces.reader import decimal
 
 if TYPE_CHECKING:
-    from allocator.mcache import MCache
-    from allocator.plan import Plan
-    from allocator.runtime import Runtime
+    from allocator.contiguous.mcache import MCache
+    from allocator.contiguous.plan import Plan
+    from allocator.contiguous.runtime import Runtime
 
 # How an allocation is carried out: first those that take the next object of a cached span, by what they
 # leave in its heap bitmap; then those of the tiny allocator; then what takes the long way, mallocgc.

@@ -18,8 +18,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from archcalc.errors import UsageFault
-from archcalc.extras import needed
+from archcalc.host.extras import needed
+from archcalc.reading.errors import UsageFault
 from archcalc.traces.columnar import MAX_KEYS, WHAT, ColumnarFile, lines_of
 from archcalc.traces.columns import Columns
 from archcalc.traces.keys import KINDS, OTHER, SCAN, UNKNOWN, GaveUp, Key, Place
@@ -31,8 +31,8 @@ from archcalc.traces.replay import WRONG, Replayer
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from allocator.config import Config
-    from allocator.mcache import MCache
+    from allocator.contiguous.config import Config
+    from allocator.contiguous.mcache import MCache
 
 FEW_ROWS = 1000  # so many are as quickly done line by line
 RARE = 8  # and rows of which fewer than one in so many is an allocation

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from allocator.heap_bitmap import NOTHING, PAIR
+from allocator.contiguous.heap_bitmap import NOTHING, PAIR
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from allocator.runtime import Runtime
+    from allocator.contiguous.runtime import Runtime
     from archcalc.traces.keys import Place
 
     Array = np.ndarray[Any, np.dtype[Any]]

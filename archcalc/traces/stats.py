@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from allocator.config import Config
-from archcalc.extras import needed
+from allocator.contiguous.config import Config
+from archcalc.host.extras import needed
 from archcalc.traces.columnar import CODE, WHAT, ColumnarFile, is_columnar, lines
 from archcalc.traces.columns import Columns
 from archcalc.traces.reader import (

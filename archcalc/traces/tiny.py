@@ -9,7 +9,7 @@ from archcalc.traces.keys import GaveUp
 if TYPE_CHECKING:
     import numpy as np
 
-    from allocator.mcache import MCache
+    from allocator.contiguous.mcache import MCache
 
     Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from allocator.heap_bitmap import Type
-from allocator.mspan import IN_USE
-from allocator.runtime import Runtime
-from allocator.throw import Death
+from allocator.common.throw import Death
+from allocator.contiguous.heap_bitmap import Type
+from allocator.contiguous.mspan import IN_USE
+from allocator.contiguous.runtime import Runtime
 from archcalc.traces import columnar
 from archcalc.traces.reader import FORMAT, VERSION
 

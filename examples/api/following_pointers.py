@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from allocator.heap_bitmap import Type
+from allocator.contiguous.heap_bitmap import Type
 from archcalc.boot import boot
 
 rt = boot("linux/arm")

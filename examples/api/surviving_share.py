@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from allocator.heap_bitmap import Type
+from allocator.contiguous.heap_bitmap import Type
 from archcalc.boot import boot
 
 N = 1_000_000

@@ -1,6 +1,6 @@
 """Describe a machine on which a program died, and get the runtime's own last words."""
 
-from allocator.throw import Death
+from allocator.common.throw import Death
 from archcalc.boot import boot
 
 for limit in (800 << 20, 500 << 20, 200 << 20):

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from scripted import Scripted
 
-from allocator.runtime import Runtime
-from archcalc import figures, platforms
+from allocator.contiguous.runtime import Runtime
 from archcalc.boot import boot, config_of
+from archcalc.calculator import figures
+from archcalc.profiles import platforms
 
 # One of each: word size, byte order, system, page heap growing up and elsewhere.
 SOME = (

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from allocator.mallocinit import Attempt
-from allocator.runtime import Runtime
-from allocator.throw import Throw
-from archcalc import figures, platforms
+from allocator.common.throw import Throw
+from allocator.contiguous.mallocinit import Attempt
+from allocator.contiguous.runtime import Runtime
 from archcalc.boot import (
     BootCheck,
     MachineOptions,
@@ -23,8 +22,10 @@ from archcalc.boot import (
     machine_options,
     try_boot,
 )
-from archcalc.errors import UsageFault
-from archcalc.figures import Figures
+from archcalc.calculator import figures
+from archcalc.calculator.figures import Figures
+from archcalc.profiles import platforms
+from archcalc.reading.errors import UsageFault
 
 PAGE = 8192
 MB = 1 << 20

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archcalc import config
-from archcalc.errors import ConfigFault, UsageFault
+from archcalc.reading.errors import ConfigFault, UsageFault
 
 YAML = """\
 platforms: [linux/*, darwin/arm64]

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from allocator.mspan import FREE, IN_USE, STACK
-from allocator.runtime import Runtime
-from allocator.throw import BadRequest
-from archcalc import figures, platforms
+from allocator.common.throw import BadRequest
+from allocator.contiguous.mspan import FREE, IN_USE, STACK
+from allocator.contiguous.runtime import Runtime
 from archcalc.boot import boot, config_of, system_of
+from archcalc.calculator import figures
+from archcalc.profiles import platforms
 from archcalc.workloads import GOGC, PROCS, WORKLOADS, Driver, boot_and_run, summarize
 
 PAGE = 8192

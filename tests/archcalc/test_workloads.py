@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from allocator.audit import INVARIANTS
-from allocator.heap_bitmap import run_gc_prog
-from archcalc import figures, platforms
+from allocator.contiguous.audit import INVARIANTS
+from allocator.contiguous.heap_bitmap import run_gc_prog
 from archcalc.boot import MachineOptions, config_of, system_of
+from archcalc.calculator import figures
+from archcalc.profiles import platforms
 from archcalc.workloads import FATAL, PROCS, WORKLOADS, Run, boot_and_run, types_for
 
 

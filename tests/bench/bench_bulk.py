@@ -29,9 +29,9 @@ from typing import Any
 
 import numpy as np
 
-from allocator.bulk import use_compiled
-from allocator.bulk.engine import has_numba
-from allocator.runtime import Runtime
+from allocator.contiguous.bulk import use_compiled
+from allocator.contiguous.bulk.engine import has_numba
+from allocator.contiguous.runtime import Runtime
 from archcalc.boot import boot
 from archcalc.workloads import types_for
 

@@ -18,11 +18,12 @@ from collections.abc import Callable
 from functools import partial
 from statistics import median
 
-from allocator.heap_bitmap import Type
-from allocator.runtime import Runtime
-from allocator.throw import Throw
-from archcalc import figures, platforms
+from allocator.common.throw import Throw
+from allocator.contiguous.heap_bitmap import Type
+from allocator.contiguous.runtime import Runtime
 from archcalc.boot import boot, config_of, system_of
+from archcalc.calculator import figures
+from archcalc.profiles import platforms
 
 CALLS = 200_000
 ROUNDS = 7

@@ -22,9 +22,10 @@ from pathlib import Path
 
 import pytest
 
-from allocator.throw import Death
-from archcalc import figures, platforms
+from allocator.common.throw import Death
 from archcalc.boot import MachineOptions, config_of, system_of
+from archcalc.calculator import figures
+from archcalc.profiles import platforms
 from archcalc.scenarios.run import Observed
 
 HERE = Path(__file__).parent

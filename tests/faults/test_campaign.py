@@ -18,16 +18,19 @@ from pathlib import Path
 import pytest
 
 import allocator
-from allocator.heap_bitmap import Type
-from allocator.osmem.faults import Chance, Exhaustion, NthCall, Plans
-from allocator.osmem.system import ENOMEM, Answer, Plan
-from allocator.runtime import Runtime
-from allocator.throw import Death
-from archcalc import figures, platforms, throws, workloads
+from allocator.common.throw import Death
+from allocator.contiguous.heap_bitmap import Type
+from allocator.contiguous.runtime import Runtime
+from allocator.kernels.faults import Chance, Exhaustion, NthCall, Plans
+from allocator.kernels.system import ENOMEM, Answer, Plan
+from archcalc import workloads
 from archcalc.boot import config_of, system_of
+from archcalc.calculator import figures
+from archcalc.profiles import platforms
+from archcalc.questions import throws
 
 MB = 1 << 20
-ALLOCATOR = Path(allocator.__file__).parent
+ALLOCATOR = Path(allocator.__file__).parent / "contiguous"
 HELPERS = {
     "sys_alloc": "sysAlloc",
     "sys_reserve": "sysReserve",

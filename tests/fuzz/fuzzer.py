@@ -33,11 +33,13 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from allocator.osmem.maps import MapsError, parse_maps, ranges
-from archcalc import config, figures, generations, platforms, profile
+from allocator.kernels.maps import MapsError, parse_maps, ranges
+from archcalc import config, generations
 from archcalc.boot import MachineOptions, config_of, try_boot
+from archcalc.calculator import figures
 from archcalc.cli.main import main as command_line
-from archcalc.errors import UsageFault
+from archcalc.profiles import platforms, profile
+from archcalc.reading.errors import UsageFault
 from archcalc.scenarios import judge, load
 from archcalc.traces.replay import replay
 

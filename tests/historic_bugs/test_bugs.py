@@ -18,17 +18,30 @@ from typing import Any
 
 import pytest
 
-from allocator import heap_bitmap, malloc, mcache, mcentral, mheap, runtime, scavenge, specials, stack, sweep
-from allocator.core import Core
-from allocator.heap_bitmap import Type
-from allocator.malloc import Malloc
-from allocator.osmem.plan9 import Plan9
-from allocator.osmem.windows import Windows
-from allocator.persistent import PersistentAlloc
-from allocator.runtime import Runtime
-from allocator.throw import Death
-from archcalc import figures, platforms, workloads
+from allocator.common.throw import Death
+from allocator.contiguous import (
+    heap_bitmap,
+    malloc,
+    mcache,
+    mcentral,
+    mheap,
+    runtime,
+    scavenge,
+    specials,
+    stack,
+    sweep,
+)
+from allocator.contiguous.core import Core
+from allocator.contiguous.heap_bitmap import Type
+from allocator.contiguous.malloc import Malloc
+from allocator.contiguous.persistent import PersistentAlloc
+from allocator.contiguous.runtime import Runtime
+from allocator.kernels.plan9 import Plan9
+from allocator.kernels.windows import Windows
+from archcalc import workloads
 from archcalc.boot import MachineOptions, boot, config_of
+from archcalc.calculator import figures
+from archcalc.profiles import platforms
 from archcalc.traces.reader import Header
 from archcalc.traces.replay import replay
 

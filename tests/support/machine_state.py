@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from allocator.mspan import IN_USE
-from allocator.runtime import Runtime
+from allocator.contiguous.mspan import IN_USE
+from allocator.contiguous.runtime import Runtime
 
 HEAP = (
     "arena_start", "arena_used", "arena_end", "arena_reserved", "bitmap_mapped", "spans_len", "pages_in_use",

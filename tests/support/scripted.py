@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from allocator.osmem.system import Answer, System
-from allocator.throw import Throw
+from allocator.common.throw import Throw
+from allocator.kernels.system import Answer, System
 
 PAGE = 4096
 

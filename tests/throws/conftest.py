@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from allocator.throw import Death
-from archcalc import throws
+from allocator.common.throw import Death
+from archcalc.questions import throws
 
 Reaches = Callable[..., AbstractContextManager[None]]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from archcalc import throws
+from archcalc.questions import throws
 
 HERE = Path(__file__).parent
 DOCUMENT = HERE.parents[1] / "docs" / "throws.md"

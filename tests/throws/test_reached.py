@@ -12,22 +12,23 @@ from typing import Any
 
 import pytest
 
-from allocator.fixalloc import FixAlloc
-from allocator.gc import MARK, MARK_TERMINATION
-from allocator.heap_bitmap import KIND_GC_PROG, KIND_NO_POINTERS, Type
-from allocator.mcache import MCache
-from allocator.mcentral import MCentral
-from allocator.mheap import MHeap
-from allocator.mspan import FREE, STACK
-from allocator.osmem import new_system
-from allocator.osmem.address_space import Range
-from allocator.osmem.faults import NthCall, Request, install
-from allocator.osmem.machine import Machine
-from allocator.osmem.system import ENOMEM, Answer, Errno, System
-from allocator.runtime import Runtime
-from allocator.sizeclasses import compute
-from archcalc import figures, platforms
+from allocator.common.sizeclasses import compute
+from allocator.contiguous.fixalloc import FixAlloc
+from allocator.contiguous.gc import MARK, MARK_TERMINATION
+from allocator.contiguous.heap_bitmap import KIND_GC_PROG, KIND_NO_POINTERS, Type
+from allocator.contiguous.mcache import MCache
+from allocator.contiguous.mcentral import MCentral
+from allocator.contiguous.mheap import MHeap
+from allocator.contiguous.mspan import FREE, STACK
+from allocator.contiguous.runtime import Runtime
+from allocator.kernels import new_system
+from allocator.kernels.address_space import Range
+from allocator.kernels.faults import NthCall, Request, install
+from allocator.kernels.machine import Machine
+from allocator.kernels.system import ENOMEM, Answer, Errno, System
 from archcalc.boot import MachineOptions, boot, config_of, system_of
+from archcalc.calculator import figures
+from archcalc.profiles import platforms
 
 Reaches = Callable[..., AbstractContextManager[None]]
 

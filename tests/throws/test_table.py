@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from archcalc import throws
+from archcalc.questions import throws
 
 HERE = Path(__file__).parent
 SITES = json.loads((HERE.parent / "data" / "throws" / "sites.json").read_text())

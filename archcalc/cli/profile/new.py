@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from archcalc import profile_tools
 from archcalc.cli.options import complete_platforms
-from archcalc.results import Text
+from archcalc.profiles import profile_tools
+from archcalc.results.result import Text
 
 Name = Annotated[
     str,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from archcalc import profile_tools
-from archcalc.results import Text
+from archcalc.profiles import profile_tools
+from archcalc.results.result import Text
 
 
 def command() -> Text:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from archcalc import profile_tools
 from archcalc.cli.options import Platforms, Profiles
 from archcalc.cli.targets import selected
-from archcalc.profile import Profile
-from archcalc.profile_tools import Row
-from archcalc.results import Result
-from archcalc.tables import Column, Hex, Section, Table, Value
+from archcalc.profiles import profile_tools
+from archcalc.profiles.profile import Profile
+from archcalc.profiles.profile_tools import Row
+from archcalc.results.result import Result
+from archcalc.results.tables import Column, Hex, Section, Table, Value
 
 COLUMNS = (
     Column("fact", key="name"),

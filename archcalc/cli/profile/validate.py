@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from archcalc import profile
-from archcalc.errors import ProfileFault
-from archcalc.results import Listing
-from archcalc.tables import Column
+from archcalc.profiles import profile
+from archcalc.reading.errors import ProfileFault
+from archcalc.results.result import Listing
+from archcalc.results.tables import Column
 
 Files = Annotated[list[Any], typer.Argument(metavar="FILE", help="Profile files.", parser=str)]
 

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from archcalc import output
 from archcalc.cli import session
 from archcalc.cli.trace.options import Force, Trace
-from archcalc.errors import Fault, UsageFault
-from archcalc.results import Listing
-from archcalc.tables import Bytes, Column
+from archcalc.host import output
+from archcalc.reading.errors import Fault, UsageFault
+from archcalc.results.result import Listing
+from archcalc.results.tables import Bytes, Column
 from archcalc.traces import columnar
 
 

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from archcalc.cli.trace.options import Trace
-from archcalc.quantities import parse_count
-from archcalc.results import Result
-from archcalc.tables import Block, Column, Prose, Table
+from archcalc.reading.quantities import parse_count
+from archcalc.results.result import Result
+from archcalc.results.tables import Block, Column, Prose, Table
 from archcalc.traces import stats
 from archcalc.traces.reader import Header
 

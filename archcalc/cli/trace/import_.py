@@ -10,16 +10,17 @@ from typing import Annotated, Any
 
 import typer
 
-from allocator.runtime import Runtime
-from archcalc import figures, platforms
+from allocator.contiguous.runtime import Runtime
 from archcalc.boot import config_of, system_of
+from archcalc.calculator import figures
 from archcalc.cli import session
 from archcalc.cli.options import complete_platforms
 from archcalc.cli.trace.options import Force
-from archcalc.errors import Fault, UsageFault
-from archcalc.output import check_writable
-from archcalc.results import FAILED, OK, Result
-from archcalc.tables import Block, Bytes, Column, Prose, Table
+from archcalc.host.output import check_writable
+from archcalc.profiles import platforms
+from archcalc.reading.errors import Fault, UsageFault
+from archcalc.results.result import FAILED, OK, Result
+from archcalc.results.tables import Block, Bytes, Column, Prose, Table
 from archcalc.traces.importing import Imported, import_log
 
 

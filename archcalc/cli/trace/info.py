@@ -9,8 +9,8 @@ from typing import Any
 
 from archcalc.cli import session
 from archcalc.cli.trace.options import Trace
-from archcalc.results import Result
-from archcalc.tables import Block, Column, Table
+from archcalc.results.result import Result
+from archcalc.results.tables import Block, Column, Table
 from archcalc.traces import columnar
 from archcalc.traces.reader import Header
 

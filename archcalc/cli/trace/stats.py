@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from archcalc import platforms
 from archcalc.cli import session
 from archcalc.cli.options import Profiles
 from archcalc.cli.replay import config_for
 from archcalc.cli.trace.options import Trace
-from archcalc.results import Result
-from archcalc.tables import Block, Bytes, Column, Prose, Table
+from archcalc.profiles import platforms
+from archcalc.results.result import Result
+from archcalc.results.tables import Block, Bytes, Column, Prose, Table
 from archcalc.traces import stats
 from archcalc.traces.stats import Stats
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from archcalc import figures as calculator
-from archcalc import platforms
-from archcalc.figures import Figures
-from archcalc.layout import Layout
+from archcalc.calculator import figures as calculator
+from archcalc.calculator.figures import Figures
+from archcalc.calculator.layout import Layout
+from archcalc.profiles import platforms
 
 Doctor = Callable[..., Any]
 

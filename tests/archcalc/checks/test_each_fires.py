@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from allocator.sizeclasses import SizeClasses, compute
-from archcalc import checks, figures, platforms
-from archcalc.findings import Severity
-from archcalc.layout import Hint, Layout
+from allocator.common.sizeclasses import SizeClasses, compute
+from archcalc import checks
+from archcalc.calculator import figures
+from archcalc.calculator.layout import Hint, Layout
+from archcalc.profiles import platforms
+from archcalc.results.findings import Severity
 
 CLASSES = compute()
 

@@ -6,9 +6,11 @@ import re
 
 import pytest
 
-from archcalc import checks, figures, platforms
-from archcalc.errors import UsageFault
-from archcalc.findings import Severity
+from archcalc import checks
+from archcalc.calculator import figures
+from archcalc.profiles import platforms
+from archcalc.reading.errors import UsageFault
+from archcalc.results.findings import Severity
 
 
 def test_ids_are_stable_in_form_and_every_rule_is_told() -> None:

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from archcalc import platforms
+from archcalc.profiles import platforms
 
 HINT = 0xC000000000
 

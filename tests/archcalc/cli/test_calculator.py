@@ -13,8 +13,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archcalc import checks, faults, figures, platforms
+from archcalc import checks
+from archcalc.calculator import figures
 from archcalc.cli.sizeclass import best_near, fate, wasteful
+from archcalc.profiles import platforms
+from archcalc.reading import faults
 
 Cli = Callable[..., Any]
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft4Validator
 
-from archcalc import checks, platforms
+from archcalc import checks
+from archcalc.profiles import platforms
 
 Cli = Callable[..., Any]
 BROKEN = ["check", "linux/386", "--set", "_PageShift=14"]

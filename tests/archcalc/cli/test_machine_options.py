@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from allocator import mheap
+from allocator.contiguous import mheap
 from archcalc import api
-from archcalc.errors import UsageFault
+from archcalc.reading.errors import UsageFault
 
 LADDER = [807411712, 538976256, 404758528, 270540800]
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from archcalc import figures, platforms
+from archcalc.calculator import figures
+from archcalc.profiles import platforms
 
 Cli = Callable[..., Any]
 EVERY = platforms.names()

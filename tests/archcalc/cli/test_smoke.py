@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from archcalc import platforms
+from archcalc.profiles import platforms
 from archcalc.workloads import WORKLOADS
 
 

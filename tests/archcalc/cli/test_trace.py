@@ -18,8 +18,10 @@ from typing import Any
 
 import pytest
 
-from archcalc import figures, platforms, workloads
+from archcalc import workloads
 from archcalc.boot import config_of, system_of
+from archcalc.calculator import figures
+from archcalc.profiles import platforms
 from archcalc.traces import columnar
 
 DATA = Path(__file__).parents[2] / "data"

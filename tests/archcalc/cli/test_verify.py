@@ -20,7 +20,7 @@ import pytest
 import yaml
 from jsonschema import Draft4Validator
 
-from archcalc import extras
+from archcalc.host import extras
 
 ROOT = Path(__file__).parents[3]
 TESTS = ROOT / "tests"

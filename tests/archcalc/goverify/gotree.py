@@ -11,10 +11,12 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from archcalc import figures, generations, platforms
-from archcalc.figures import Figures
-from archcalc.goexpr import quote
+from archcalc import generations
+from archcalc.calculator import figures
+from archcalc.calculator.figures import Figures
+from archcalc.calculator.goexpr import quote
 from archcalc.goverify import source
+from archcalc.profiles import platforms
 
 MALLOC = """
 func mallocinit() {

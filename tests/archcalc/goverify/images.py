@@ -8,7 +8,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
-from archcalc import figures, platforms
+from archcalc.calculator import figures
+from archcalc.profiles import platforms
 
 BASE = 0x400000
 VERSION = b"devel +7aefdfded0 Fri Jan 6 2017"

@@ -16,12 +16,13 @@ from typing import Any
 
 import pytest
 
-from archcalc import figures, platforms
-from archcalc.errors import UsageFault
+from archcalc.calculator import figures
 from archcalc.goverify import dwarf, formats, program
 from archcalc.goverify.comparison import Difference
 from archcalc.goverify.image import Image, Unreadable
 from archcalc.goverify.verdict import Verdict
+from archcalc.profiles import platforms
+from archcalc.reading.errors import UsageFault
 
 PROGRAMS = Path(__file__).parents[2] / "data" / "programs"
 VERSION = "devel +7aefdfded0 Fri Jan 6 2017"

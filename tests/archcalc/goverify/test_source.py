@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from archcalc import figures, platforms
-from archcalc.errors import UsageFault
-from archcalc.figures import Figures
+from archcalc.calculator import figures
+from archcalc.calculator.figures import Figures
 from archcalc.goverify import changes, source
 from archcalc.goverify.comparison import Comparison, Difference
 from archcalc.goverify.source import Verified
 from archcalc.goverify.tree import SourceTree
+from archcalc.profiles import platforms
+from archcalc.reading.errors import UsageFault
 
 
 def targets(*names: str, sets: dict[str, int | str] | None = None) -> list[Figures]:

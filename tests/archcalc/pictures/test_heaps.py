@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from archcalc import platforms
+from archcalc.calculator.figures import compute
 from archcalc.cli.heap import Heaps
 from archcalc.cli.replay import config_for
-from archcalc.errors import UsageFault
-from archcalc.figures import compute
 from archcalc.pictures import film, heap_svg, heap_text, plots
 from archcalc.pictures.heap import Heap, Run, Sample
 from archcalc.pictures.palette import SPANS
+from archcalc.profiles import platforms
+from archcalc.reading.errors import UsageFault
 from archcalc.render import Page, render
 from archcalc.traces.reader import Header
 from archcalc.workloads import WORKLOADS

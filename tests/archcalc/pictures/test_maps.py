@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archcalc import platforms
 from archcalc.boot import MachineOptions
+from archcalc.calculator.figures import compute
 from archcalc.cli.map import Mapped, atlases_of
-from archcalc.errors import UsageFault
-from archcalc.figures import compute
 from archcalc.pictures import map_svg, map_text, palette
 from archcalc.pictures.atlas import Atlas, Region, tiled
 from archcalc.pictures.zoom import levels
+from archcalc.profiles import platforms
+from archcalc.reading.errors import UsageFault
 from archcalc.render import Page, render
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
 
-from archcalc.findings import Case, Finding, Rule, Severity
-from archcalc.results import Judged, Result
-from archcalc.tables import Block, Bytes, Column, Hex, NotApplicable, Prose, Section, Table
+from archcalc.results.findings import Case, Finding, Rule, Severity
+from archcalc.results.result import Judged, Result
+from archcalc.results.tables import Block, Bytes, Column, Hex, NotApplicable, Prose, Section, Table
 
 BIG = 0xFFFF_FFFF_FFFF_FFFF
 

@@ -11,10 +11,10 @@ from xml.etree import ElementTree
 import pytest
 from jsonschema import Draft4Validator
 
-from archcalc.findings import Finding, Severity
 from archcalc.render import Page, render
 from archcalc.render.github import annotation
-from archcalc.results import Judged
+from archcalc.results.findings import Finding, Severity
+from archcalc.results.result import Judged
 
 SCHEMA = Path(__file__).parents[2] / "data/schemas/sarif-2.1.0.json"
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from archcalc.render import Page, render
 from archcalc.render.json import lay_out
-from archcalc.results import Listing, Result
-from archcalc.tables import Bytes, Column, Hex, NotApplicable, plain
+from archcalc.results.result import Listing, Result
+from archcalc.results.tables import Bytes, Column, Hex, NotApplicable, plain
 
 PAGE = Page(80)
 BIG = 0xFFFF_FFFF_FFFF_FFFF

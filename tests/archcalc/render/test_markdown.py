@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from archcalc.render import Page, render
-from archcalc.results import Result
+from archcalc.results.result import Result
 
 
 def test_cells_are_kept_apart_and_mean_themselves(figures: Result) -> None:

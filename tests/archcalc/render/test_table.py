@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from archcalc.render import Page
 from archcalc.render.table import fitted, render, table_lines
-from archcalc.results import Result
-from archcalc.tables import Bytes, Column, Hex, NotApplicable, Prose, Table, Value, human, show
+from archcalc.results.result import Result
+from archcalc.results.tables import Bytes, Column, Hex, NotApplicable, Prose, Table, Value, human, show
 
 
 def lines(table: Table, width: int = 80) -> list[str]:

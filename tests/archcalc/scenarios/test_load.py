@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from archcalc.errors import ScenarioFault
+from archcalc.reading.errors import ScenarioFault
 from archcalc.scenarios import judge, load
 
 HEAD = "schema: 1\nabout: a test\n"

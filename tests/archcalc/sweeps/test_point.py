@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from archcalc import platforms
 from archcalc.boot import boot
+from archcalc.profiles import platforms
 from archcalc.sweeps.point import NOTHING, Histogram, Point, Ranges, work
 
 

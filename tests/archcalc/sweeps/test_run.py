@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from archcalc.errors import UsageFault
+from archcalc.reading.errors import UsageFault
 from archcalc.sweeps import point, table
 from archcalc.sweeps import run as running
 from archcalc.sweeps.journal import Journal, journal_of

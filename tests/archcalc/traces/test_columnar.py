@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recordings import NAMES, TRACES, lines_of, replayed, write
 
-from archcalc.errors import UsageFault
+from archcalc.reading.errors import UsageFault
 from archcalc.traces import columnar
 from archcalc.traces.reader import TraceFault
 

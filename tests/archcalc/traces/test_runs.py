@@ -11,11 +11,13 @@ import pytest
 from effort import examples
 from recordings import NAMES, TRACES, lines_of, replayed, write
 
-from allocator.heap_bitmap import Type
-from allocator.runtime import Runtime
-from archcalc import figures, platforms, workloads
+from allocator.contiguous.heap_bitmap import Type
+from allocator.contiguous.runtime import Runtime
+from archcalc import workloads
 from archcalc.boot import boot, config_of, system_of
+from archcalc.calculator import figures
 from archcalc.cli.replay import config_for
+from archcalc.profiles import platforms
 from archcalc.traces import columnar, runs
 from archcalc.traces.keys import GaveUp
 from archcalc.traces.reader import TraceFault

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from recordings import lines_of, replayed
 
-from allocator.heap_bitmap import Type
-from archcalc import figures, platforms
+from allocator.contiguous.heap_bitmap import Type
 from archcalc.boot import boot, config_of, system_of
-from archcalc.errors import UsageFault
+from archcalc.calculator import figures
+from archcalc.profiles import platforms
+from archcalc.reading.errors import UsageFault
 from archcalc.traces import columnar
 from archcalc.traces.reader import parse_header, parse_type
 from archcalc.traces.writer import Recorder, type_line

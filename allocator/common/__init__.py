@@ -1,0 +1,1 @@
+"""What both machines share: uintptr arithmetic, last words, size classes, sampling."""

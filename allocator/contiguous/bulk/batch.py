@@ -1,0 +1,299 @@
+"""One batch of a call: the order of events, and where everybody stands afterwards."""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from allocator.contiguous.bulk.bitmaps import Bitmaps
+from allocator.contiguous.bulk.codes import BLOCK
+from allocator.contiguous.bulk.engine import lay_out
+from allocator.contiguous.bulk.growth import Growth, only_grows, spent
+from allocator.contiguous.bulk.places import Place
+from allocator.contiguous.bulk.profile import Profile
+from allocator.contiguous.mspan import NIL
+
+if TYPE_CHECKING:
+    from allocator.contiguous.bulk.codes import Coder, Kinds
+    from allocator.contiguous.bulk.compiled import CompiledLayout
+    from allocator.contiguous.runtime import Runtime
+
+Ints = np.ndarray[Any, np.dtype[Any]]
+
+PATIENCE = 64  # spans to take by themselves before it is looked again whether the heap only grows
+
+
+class Batch:
+    """A call's objects, or so many of them as come before a collection.
+
+    Times are places in the batch. `stop` is how many objects have been allocated in the end, `last`
+    the one asked for last, which may be one that the runtime died of.
+    """
+
+    def __init__(
+        self,
+        rt: Runtime,
+        sizes: Ints,
+        coder: Coder,
+        kinds: Kinds,
+        procs: Ints | int,
+        needzero: bool,
+        out: Ints,
+        ready: CompiledLayout | None = None,
+    ) -> None:
+        self.rt = rt
+        self.sizes = sizes
+        self.coder = coder
+        self.kinds = kinds
+        self.needzero = needzero
+        self.out = out
+        self.owner = None if isinstance(procs, int) else procs
+        self.caches = [rt.caches[procs]] if isinstance(procs, int) else list(rt.caches)
+        self.large: list[tuple[int, int]] = []  # time and address
+        self.flushed = [0] * len(self.caches)
+        self.layout, self.numbers = lay_out(coder, sizes, kinds.index, self.owner, self.caches, ready)
+        self.n = self.stop = self.layout.n
+        self.last = self.n - 1
+        if not self.n:
+            return
+        if self.owner is not None:
+            self.owner = self.owner[: self.n]
+        some_large = coder.most > rt.config.max_small_size
+        self.large_times = self.layout.large()[::-1] if some_large else []
+        totals = self.layout.totals
+        self.places = [
+            Place(rt, cache, sizeclass, 256 * number + sizeclass, totals[256 * number + sizeclass])
+            for number, cache in enumerate(self.caches)
+            for sizeclass in range(1, len(rt.class_to_size))
+            if totals[256 * number + sizeclass]
+        ]
+        self.profile = Profile(self) if rt.mem_profile_rate > 0 else None
+
+    def run(self) -> int:
+        """Allocates; how many objects were, all unless something had to come between."""
+        rt = self.rt
+        rt.sync_caches()
+        try:
+            collect = self._play()
+        except Exception:
+            self._settle()
+            raise
+        # Whoever is interrupted (KeyboardInterrupt) may be anywhere, and nothing can be settled then.
+        self._settle()
+        if collect:
+            rt.start_collection()
+        return self.stop
+
+    def number(self, t: int) -> int:
+        """The place among `caches` of the P that allocates at that time."""
+        return 0 if self.owner is None else int(self.owner[t])
+
+    def place_of(self, code: int) -> Place:
+        """The place whose objects have that code."""
+        return next(place for place in self.places if place.code == code)
+
+    # The moments at which spans are taken.
+
+    def _play(self) -> bool:
+        """Plays them in order. True: a collection is to be started after the last object."""
+        rt = self.rt
+        gc, profile, large = rt.gc, self.profile, self.large_times
+        for place in self.places:
+            s = place.cached.span
+            if s != NIL:
+                place.supply_span(s)
+        growth: Growth | None = None
+        moments = self._moments()
+        wait = 0
+        while True:
+            t, i = moments[0] if moments else (self.n, -1)
+            sample = profile.next() if profile is not None else self.n
+            if large and large[-1] < t and large[-1] <= sample:
+                t = large.pop()
+                self._allocate_large(t)
+            elif sample < t:
+                self._sample(sample)
+                continue
+            elif t == self.n:
+                return False
+            else:
+                wait -= 1
+                if wait <= 0:
+                    wait = PATIENCE
+                    if only_grows(self):
+                        if growth is None or growth.spoiled:
+                            growth = Growth(self)
+                        if growth.run(large[-1] if large else self.n):
+                            wait = 0
+                            if gc.should_start():
+                                return self._collect_after(growth.last)
+                            moments = self._moments()
+                            continue
+                fresh = self._refill(t, i)
+                heapq.heappop(moments)
+                self._await(moments, i)
+                if growth is not None:
+                    growth.took(i, fresh)
+            if gc.should_start():
+                return self._collect_after(t)
+
+    def _collect_after(self, t: int) -> bool:
+        if self.profile is not None and self.profile.next() == t:
+            self._sample(t)
+        self.stop, self.last = t + 1, t
+        return True
+
+    def _moments(self) -> list[tuple[int, int]]:
+        """When each place runs out, as a heap."""
+        moments = [
+            (self.layout.time(place.code, place.supplied), i)
+            for i, place in enumerate(self.places)
+            if place.supplied < place.total
+        ]
+        heapq.heapify(moments)
+        return moments
+
+    def _await(self, moments: list[tuple[int, int]], i: int) -> None:
+        place = self.places[i]
+        if place.supplied < place.total:
+            heapq.heappush(moments, (self.layout.time(place.code, place.supplied), i))
+
+    def _refill(self, t: int, i: int) -> bool:
+        """The place takes a span. Returns whether it is a fresh one."""
+        rt = self.rt
+        place = self.places[i]
+        cache = rt.cache = place.cache
+        spent(rt, place.cached)
+        # One too many tells afterwards whether the counters were flushed, as on a visit to the page heap.
+        cache.local_tinyallocs += 1
+        try:
+            cache.refill(place.sizeclass)
+        except BaseException:
+            self.stop = self.last = t
+            raise
+        finally:
+            if cache.local_tinyallocs:
+                cache.local_tinyallocs -= 1
+            else:
+                rt.stats.tinyallocs -= 1
+                self.flush(place.code >> 8, t)
+                rt.flush_local_scan(cache)
+        s = place.cached.span
+        return place.supply_span(s) == rt.spans.nelems[s]
+
+    def _allocate_large(self, t: int) -> None:
+        rt = self.rt
+        number = self.number(t)
+        cache = self.caches[number]
+        self.flush(number, t)
+        if self.profile is not None:
+            self.profile.count(number, t)
+        typ = self.kinds.of(t)
+        size = int(self.sizes[t])
+        data = size - size % rt.config.ptr_size if typ is rt.pointer_type else None
+        # The collection that it may start has to wait for those before it.
+        enabled, rt.stats.enablegc = rt.stats.enablegc, False
+        try:
+            self.large.append((t, rt.mallocgc(size, typ, self.needzero, cache.id, data)))
+        except BaseException:
+            self.stop = self.last = t
+            raise
+        finally:
+            rt.stats.enablegc = enabled
+        if self.profile is not None:
+            self.profile.passed(t)
+
+    def _sample(self, t: int) -> None:
+        assert self.profile is not None
+        try:
+            self.profile.take(t)
+        except BaseException:
+            self.stop, self.last = t + 1, t
+            raise
+
+    def flush(self, number: int, t: int) -> None:
+        """Counts into a P's own counters what it allocated before that time."""
+        since = self.flushed[number]
+        if t > since:
+            self.flushed[number] = t
+            cache = self.caches[number]
+            cache.local_scan += self._scan(number, since, t)
+            cache.local_tinyallocs += self.layout.fitted(since, t, number)
+
+    def _scan(self, number: int, since: int, until: int) -> int:
+        """Bytes that a P's objects of that time add to heap_scan."""
+        if isinstance(self.numbers, int):
+            if not self.numbers:
+                return 0
+            mine = until - since
+            if self.owner is not None:
+                mine = int(np.count_nonzero(self.owner[since:until] == number))
+            return mine * self.coder.plans[self.numbers - 1].scan
+        scans = np.array([0, *[plan.scan for plan in self.coder.plans]], np.int64)
+        total = 0
+        for a in range(since, until, BLOCK):
+            part = slice(a, min(a + BLOCK, until))
+            numbers = self.numbers[part]
+            if self.owner is not None:
+                numbers = numbers[self.owner[part] == number]
+            total += int(np.bincount(numbers, minlength=len(scans)) @ scans)
+        return total
+
+    # Afterwards: addresses, bitmaps, and where everybody stands.
+
+    def _settle(self) -> None:
+        """Leaves the machine as the first `stop` objects leave it."""
+        rt = self.rt
+        stop = self.stop
+        layout = self.layout
+        for number in range(len(self.caches)):
+            self.flush(number, stop)
+            if self.profile is not None:
+                self.profile.count(number, stop)
+        if stop < self.n:
+            layout.cut(stop)
+            for place in self.places:
+                place.total = layout.totals[place.code]
+        self.places = places = [place for place in self.places if place.total]
+        for place in places:
+            place.resolve()
+        self.tiny_blocks = [cache.tiny for cache in self.caches]
+        bitmaps = Bitmaps(rt, layout, self.coder.plans, self.numbers)
+        for place in places:
+            self._stand(place)
+            bitmaps.write(place)
+        for number, cache in enumerate(self.caches):
+            opener = layout.opener(number)
+            if opener is not None:
+                code, rank = layout.rank(opener)
+                cache.tiny = self.place_of(code).address(rank)
+            offset = layout.open_offset(number, self.sizes)
+            if offset is not None:
+                cache.tiny_offset = offset
+        if self.profile is not None:
+            self.profile.attach()
+        rt.cache = self.caches[self.number(self.last)]
+
+    def write(self) -> None:
+        """Writes the addresses of the objects that were allocated."""
+        self.layout.write(self.out[: self.stop], self.places, self.rt.zerobase, self.tiny_blocks)
+        for t, address in self.large:
+            self.out[t] = address
+
+    def _stand(self, place: Place) -> None:
+        """Leaves the place where the last object taken from it leaves it."""
+        spans = self.rt.spans
+        cached = place.cached
+        s = cached.span
+        if s == NIL:
+            return  # the runtime died of getting it a span
+        index = (place.address(place.total - 1) - cached.base) // cached.size + 1
+        taken = spans.alloc_bits[s] >> index
+        nelems = spans.nelems[s]
+        run = (taken & -taken).bit_length() - 1 if taken else nelems - index
+        spans.alloc_count[s] += place.total - place.begun
+        spans.free_index[s] = index
+        cached.next = cached.start = cached.base + index * cached.size
+        cached.end = cached.next + min(run, nelems - index) * cached.size

@@ -1,0 +1,199 @@
+"""From the size and the type of an object to a byte that tells where it comes from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from allocator.common.throw import Death
+from allocator.contiguous.heap_bitmap import BadType, Type
+
+if TYPE_CHECKING:
+    from allocator.contiguous.plan import Plan
+    from allocator.contiguous.runtime import Runtime
+
+Ints = np.ndarray[Any, np.dtype[Any]]
+
+BLOCK = 1 << 17  # objects handled at a time, which fit into the cache
+
+# A code below CLASSES is a size class. The others say what to do instead; those of tiny objects
+# are TINY and their size, until it is known which of them fit into the block that is open.
+CLASSES = 200
+TINY = CLASSES  # 201 to 215: a tiny object of 1 to 15 bytes
+UNKNOWN = 252
+LARGE = 253
+ZERO = 254
+FITTED = 255
+MOST_PLANS = (1 << 16) - 1
+MOST_ENTRIES = 1 << 23
+
+
+class Kinds:
+    """The types of a call's objects: one for all, or an index into several for each, -1 for `default`."""
+
+    __slots__ = ("default", "index", "table")
+
+    def __init__(self, table: list[Type | None], index: Ints | None, default: Type | None) -> None:
+        self.table = table
+        self.index = index
+        self.default = default
+
+    def of(self, i: int) -> Type | None:
+        """The type of object i."""
+        k = -1 if self.index is None else int(self.index[i])
+        return self.table[k] if k >= 0 else self.default
+
+    def part(self, a: int, b: int) -> Kinds:
+        """Those of the objects from a up to b."""
+        return self if self.index is None else Kinds(self.table, self.index[a:b], self.default)
+
+
+class Table(NamedTuple):
+    """Codes, and numbers where there are pointers: a row of `width` sizes for each type, the default's last.
+
+    A row's last place stands for all that is larger.
+    """
+
+    width: int
+    codes: Ints
+    numbers: Ints | None
+
+
+class Coder:
+    """Looks sizes and types up, a block at a time. What it sees for the first time it plans.
+
+    `least` and `most` are the smallest and the largest size to come. Objects with pointers have a
+    number besides, their place in `plans` and one more; it tells what they leave in the bitmap.
+    """
+
+    def __init__(self, rt: Runtime, kinds: Kinds, least: int, most: int) -> None:
+        self.rt = rt
+        self.same = least == most
+        self.most = most
+        self.plans: list[Plan] = []
+        width = min(most, rt.config.max_small_size) + 2
+        plain = np.full(width, LARGE, np.uint8)
+        plain[:-1] = np.frombuffer(rt.class_of, np.uint8)[: width - 1]
+        plain[1:16] = np.arange(TINY + 1, TINY + 16)[: width - 1]
+        plain[0] = ZERO
+        plain[-1] = LARGE
+        self.width = width
+        self.types = [*kinds.table, kinds.default] if kinds.index is not None else [kinds.default]
+        self.with_pointers = any(t is not None and not t.noscan for t in self.types)
+        self.fits = width * len(self.types) <= MOST_ENTRIES
+        self.plain = plain
+        self.known: dict[int, tuple[int, int]] = {}
+        if not self.with_pointers:
+            self.codes = plain
+        elif self.fits:
+            self.codes = np.concatenate([self._row(t) for t in self.types])
+            self.numbers = np.zeros(len(self.codes), np.uint16)
+
+    def _row(self, typ: Type | None) -> Ints:
+        row = self.plain.copy()
+        if typ is not None and not typ.noscan:
+            # Where no whole word is, there is no pointer either.
+            first = self.rt.config.ptr_size if typ is self.rt.pointer_type else 1
+            row[first:-1] = UNKNOWN
+        return row
+
+    @property
+    def table(self) -> Table | None:
+        """Where everything that was planned is looked up; None where that would be too large a table."""
+        if not self.with_pointers:
+            return Table(self.width, self.codes, None)
+        return Table(self.width, self.codes, self.numbers) if self.fits else None
+
+    def code_all(self, sizes: Ints, index: Ints | None) -> tuple[Ints, Ints | int]:
+        """The codes of all objects up to the first that cannot be planned, and their numbers.
+
+        One number stands for all where there is but one.
+        """
+        n = len(sizes)
+        if self.same and index is None:
+            code, those, good = self.code(sizes[:1], None)
+            return np.full(n if good else 0, code[0]), 0 if those is None else int(those[0])
+        codes = np.empty(n, np.uint8)
+        numbers = np.empty(n, np.uint16) if self.with_pointers else None
+        for at in range(0, n, BLOCK):
+            part = slice(at, at + BLOCK)
+            found, those, good = self.code(sizes[part], None if index is None else index[part])
+            codes[part] = found
+            if numbers is not None and those is not None:
+                numbers[part] = those
+            if good < len(found):
+                n = at + good
+                break
+        return codes[:n], same(numbers[:n]) if numbers is not None and n else 0
+
+    def code(self, sizes: Ints, index: Ints | None) -> tuple[Ints, Ints | None, int]:
+        """Each object's code and number, None where none has pointers, and how many of them hold.
+
+        Behind those stands an object that cannot be planned; asking for it one by one tells why.
+        """
+        if sizes.dtype == np.uint64:
+            sizes = np.minimum(sizes, np.uint64(self.width)).astype(np.int64)
+        mode = "clip" if self.most >= self.width else "raise"
+        if not self.with_pointers:
+            return self.codes.take(sizes, mode=mode), None, len(sizes)  # type: ignore[call-overload]
+        if index is None:
+            keys = sizes if mode == "raise" else np.minimum(sizes, self.width - 1)
+        else:
+            # Index -1 is the last row, counted from the end as Python does.
+            keys = np.multiply(index, self.width, dtype=np.int64)
+            keys += sizes if mode == "raise" else np.minimum(sizes, self.width - 1)
+        if not self.fits:
+            return self._few(keys)
+        codes = self.codes.take(keys)
+        unknown = codes == UNKNOWN
+        good = len(sizes)
+        if unknown.any():
+            for key in np.unique(keys[unknown]).tolist():
+                code, number = self._learn(key)
+                if code == UNKNOWN:
+                    good = min(good, int((keys == key).argmax()))
+                self.codes[key], self.numbers[key] = code, number
+            codes = self.codes.take(keys)
+        return codes, self.numbers.take(keys), good
+
+    def _few(self, keys: Ints) -> tuple[Ints, Ints | None, int]:
+        """The same without a table of all types and sizes, which would be too large."""
+        distinct, where = np.unique(keys, return_inverse=True)
+        known = [self.known.get(key) or self._learn(key) for key in distinct.tolist()]
+        codes = np.array([code for code, _ in known], np.uint8).take(where)
+        numbers = np.array([number for _, number in known], np.uint16).take(where)
+        unknown = codes == UNKNOWN
+        return codes, numbers, int(unknown.argmax()) if unknown.any() else len(keys)
+
+    def _learn(self, key: int) -> tuple[int, int]:
+        """The code and number of a type and size; UNKNOWN where it cannot be."""
+        row, size = key // self.width, key % self.width
+        code = int(self._row(self.types[row])[size])
+        number = 0
+        if code == UNKNOWN:
+            plan = self._plan(row, size)
+            if plan is not None:
+                self.plans.append(plan)
+                code, number = plan.sizeclass, len(self.plans)
+        if code != UNKNOWN:
+            self.known[key] = code, number
+        return code, number
+
+    def _plan(self, row: int, size: int) -> Plan | None:
+        typ = self.types[row]
+        if typ is None or len(self.plans) == MOST_PLANS:
+            return None
+        data = size - size % self.rt.config.ptr_size if typ is self.rt.pointer_type else None
+        printed = len(self.rt.printed)
+        try:
+            return self.rt.plan(typ, size, data)
+        except (BadType, Death):
+            del self.rt.printed[printed:]
+            return None
+
+
+def same(numbers: Ints) -> Ints | int:
+    """The one number that all of these are, or they themselves."""
+    low = int(numbers.min())
+    return low if low == int(numbers.max()) else numbers

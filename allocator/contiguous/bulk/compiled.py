@@ -1,0 +1,322 @@
+"""The layout of one P's objects, compiled with Numba: one pass over the codes where NumPy sorts.
+
+Everything that it tells is what `layout.Layout` tells; only the codes of tiny objects are finer
+here, since they keep what became of each.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from allocator.contiguous.bulk import tiny
+from allocator.contiguous.bulk.codes import FITTED, LARGE, TINY, UNKNOWN, ZERO, Table, same
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from allocator.contiguous.bulk.places import Place
+
+Ints = np.ndarray[Any, np.dtype[Any]]
+
+STRIDE = 1 << 12  # objects between two counts
+FITTED_AT = 224  # to 239: into the open block, at an offset of 0 to 15
+CURRENT = 240  # a new block, the open one from then on
+ASIDE = 241  # a new block for this object alone
+
+_AFTER = np.frombuffer(tiny.AFTER, np.uint8)
+_OUTCOME = np.frombuffer(tiny.OUTCOME, np.uint8)
+_NONE = np.empty(0, np.int64)
+_NO_NUMBERS = np.empty(0, np.uint16)
+
+njit: Any = import_module("numba").njit
+
+
+def _compiled(function: Any) -> Any:
+    return njit(cache=True, nogil=True)(function)
+
+
+# The loops have no branches that depend on what the objects happen to be: a processor that guesses
+# wrong at every third object takes several times as long.
+
+
+@_compiled
+def _look_up(
+    sizes: Ints, index: Ints, width: int, table: Ints, of_table: Ints, codes: Ints, numbers: Ints,
+    a: int, b: int,
+) -> int:  # fmt: skip
+    """Codes and numbers of the objects from a up to b; how many are not in the table yet."""
+    last = width - 1
+    if len(of_table) == 0:
+        for i in range(a, b):
+            codes[i] = table[min(sizes[i], last)]
+        return 0
+    rows = len(table) // width
+    unknown = 0
+    for i in range(a, b):
+        key = min(sizes[i], last)
+        if len(index):
+            # Index -1 is the last row.
+            key += (index[i] if index[i] >= 0 else rows - 1) * width
+        codes[i] = table[key]
+        numbers[i] = of_table[key]
+        unknown += int(codes[i] == UNKNOWN)
+    return unknown
+
+
+@_compiled
+def _run_tiny(codes: Ints, a: int, b: int, where: Ints, state: int, after: Ints, outcome: Ints) -> int:
+    """The tiny allocator over the objects from a up to b; the state that is left."""
+    found = 0
+    for i in range(a, b):
+        where[found] = i
+        found += int(np.uint8(codes[i] - (TINY + 1)) < 15)
+    for k in range(found):
+        i = where[k]
+        at = (codes[i] - (TINY + 1)) * tiny.STATES + state
+        codes[i] = FITTED_AT + outcome[at]
+        state = after[at]
+    return state
+
+
+@_compiled
+def _count(codes: Ints, a: int, b: int, place_code: Ints, before: Ints, row: Ints) -> None:
+    """How many objects of each code there are up to b, those before a being counted."""
+    for i in range(a, b):
+        row[codes[i]] += 1
+    # What tells tiny objects apart is not told here.
+    for code in range(256):
+        if place_code[code] != code:
+            row[place_code[code]] += row[code]
+            row[code] = 0
+    row += before
+
+
+@_compiled
+def _count_all(codes: Ints, place_code: Ints, counts: Ints) -> None:
+    """counts[k]: how many objects of each code stand before object k·STRIDE, and in all at the end."""
+    for k in range(len(counts) - 1):
+        _count(codes, k * STRIDE, min((k + 1) * STRIDE, len(codes)), place_code, counts[k], counts[k + 1])
+
+
+@_compiled
+def _lay_out(
+    sizes: Ints, index: Ints, width: int, table: Ints, of_table: Ints, codes: Ints, numbers: Ints, state: int,
+    after: Ints, outcome: Ints, place_code: Ints, counts: Ints,
+) -> tuple[int, int]:  # fmt: skip
+    """Looks up, runs the tiny allocator and counts, as much at a time as the nearest cache holds."""
+    unknown = 0
+    where = np.empty(STRIDE + 1, np.int64)
+    for k in range(len(counts) - 1):
+        a, b = k * STRIDE, min((k + 1) * STRIDE, len(codes))
+        unknown += _look_up(sizes, index, width, table, of_table, codes, numbers, a, b)
+        state = _run_tiny(codes, a, b, where, state, after, outcome)
+        _count(codes, a, b, place_code, counts[k], counts[k + 1])
+    return unknown, state
+
+
+@_compiled
+def _find(codes: Ints, place_code: Ints, code: int, i: int, more: int) -> int:
+    """Where, from i on, the object stands that has `more` of its code before it."""
+    while True:
+        if place_code[codes[i]] == code:
+            if more == 0:
+                return i
+            more -= 1
+        i += 1
+
+
+@_compiled
+def _moments(codes: Ints, place: Ints, left: Ints, step: Ints, times: Ints, which: Ints) -> None:
+    """When each place asks for an object that is `left` or a multiple of `step` further on."""
+    found = 0
+    for i in range(len(codes)):
+        p = place[codes[i]]
+        left[p] -= 1
+        if left[p] < 0:
+            left[p] += step[p]
+            times[found] = i
+            which[found] = p
+            found += 1
+
+
+@_compiled
+def _group(values: Ints, codes: Ints, place_code: Ints, at: Ints, out: Ints) -> None:
+    for i in range(len(codes)):
+        code = place_code[codes[i]]
+        out[at[code]] = values[i]
+        at[code] += 1
+
+
+@_compiled
+def _write(
+    codes: Ints, place: Ints, at: Ints, end: Ints, size: Ints, piece: Ints, starts: Ints, each: Ints,
+    opened: int, out: Ints,
+) -> None:  # fmt: skip
+    """Addresses, from the pieces of memory that each place has, `each` objects long."""
+    for i in range(len(codes)):
+        code = codes[i]
+        p = place[code]
+        address = at[p]
+        if address == end[p]:
+            address = starts[piece[p]]
+            end[p] = address + each[piece[p]] * size[p]
+            piece[p] += 1
+        at[p] = address + size[p]
+        opened = address if code == CURRENT else opened
+        offset = np.uint8(code - FITTED_AT)
+        out[i] = opened + np.uint64(offset) if offset < 16 else address
+
+
+class CompiledLayout:
+    """One P's objects by code; see `layout.Layout`.
+
+    The objects are looked up in `table` as well, where `unknown` of them are not found. The tiny
+    allocator was in one `state` before and is in another, `left`, after them.
+    """
+
+    compiled = True
+    owner = None
+
+    def __init__(self, table: Table, sizes: Ints, index: Ints | None, state: int, tiny_class: int) -> None:
+        self.n = len(sizes)
+        self.all = np.empty(self.n, np.uint8)
+        self.table = table
+        self.state = state
+        self.tiny_class = tiny_class
+        self.place_code = np.arange(256, dtype=np.uint8)
+        self.place_code[FITTED_AT:CURRENT] = FITTED
+        self.place_code[[CURRENT, ASIDE]] = tiny_class
+        numbers = np.empty(0 if table.numbers is None else self.n, np.uint16)
+        self.counts = self._no_counts()
+        # One kind of numbers: each makes for a compilation of its own.
+        self.unknown, self.left = _lay_out(
+            _as_int64(sizes, table.width), _NONE if index is None else _as_int64(index), table.width,
+            table.codes, _NO_NUMBERS if table.numbers is None else table.numbers, self.all, numbers, state,
+            _AFTER, _OUTCOME, self.place_code, self.counts,
+        )  # fmt: skip
+        self.numbers = same(numbers) if len(numbers) else 0
+        self._take_totals()
+
+    def successor(self, sizes: Ints, index: Ints | None) -> Callable[[], CompiledLayout]:
+        """What makes the layout of the objects behind these, without needing Python for long."""
+        return lambda: CompiledLayout(self.table, sizes, index, self.left, self.tiny_class)
+
+    def _no_counts(self) -> Ints:
+        return np.zeros((-(-self.n // STRIDE) + 1, 256), np.uint32)
+
+    def _take_totals(self) -> None:
+        self.totals: list[int] = self.counts[-1].tolist()
+        self._grouped: tuple[Ints, Ints] | None = None
+
+    def cut(self, n: int) -> None:
+        """Forgets all objects but the first n."""
+        self.n = n
+        self.all = self.all[:n]
+        self.counts = self._no_counts()
+        _count_all(self.all, self.place_code, self.counts)
+        self._take_totals()
+
+    def large(self) -> list[int]:
+        """The times of large objects."""
+        times: list[int] = np.flatnonzero(self.all == LARGE).tolist()
+        return times
+
+    def codes(self) -> Ints:
+        """Each object's code."""
+        return self.place_code.take(self.all)
+
+    def fitted(self, since: int, until: int, number: int) -> int:
+        """How many of the objects in that time went into a tiny block that was there."""
+        return self._fitted_before(until) - self._fitted_before(since)
+
+    def _fitted_before(self, t: int) -> int:
+        k = t // STRIDE
+        part = self.all[k * STRIDE : t]
+        return int(self.counts[k, FITTED]) + int(
+            np.count_nonzero((part - np.uint8(FITTED_AT)) < CURRENT - FITTED_AT)
+        )
+
+    def time(self, code: int, rank: int) -> int:
+        """When the object of that rank among those of its code is asked for."""
+        before = self.counts[:, code]
+        k = int(np.searchsorted(before, rank, "right")) - 1
+        return int(_find(self.all, self.place_code, code, k * STRIDE, rank - int(before[k])))
+
+    def rank(self, t: int) -> tuple[int, int]:
+        """The code of the object of that time, and its rank among those of its code."""
+        code = int(self.place_code[self.all[t]])
+        k = t // STRIDE
+        part = self.place_code.take(self.all[k * STRIDE : t])
+        return code, int(self.counts[k, code]) + int(np.count_nonzero(part == code))
+
+    def moments(self, wanted: list[tuple[int, int, int]]) -> tuple[Ints, Ints]:
+        """When objects of a code are asked for, from a rank on and then every so many; and whose they are."""
+        place = self._by_code([code for code, _, _ in wanted])
+        # The last stands for objects without a place, which never run out.
+        left = np.array([*(rank for _, rank, _ in wanted), self.n], np.int64)
+        step = np.array([*(step for _, _, step in wanted), 1], np.int64)
+        count = sum(len(range(rank, self.totals[code], step)) for code, rank, step in wanted)
+        times, which = np.empty(count, np.int64), np.empty(count, np.int32)
+        _moments(self.all, place, left, step, times, which)
+        return times, which
+
+    def _by_code(self, codes: list[int]) -> Ints:
+        """For each fine code the place's number among these codes; behind the last: none."""
+        number = np.full(256, len(codes), np.uint8)
+        number[codes] = np.arange(len(codes))
+        return number.take(self.place_code)
+
+    def grouped(self, values: Ints, code: int) -> Ints:
+        """What each object of a code has in an array that goes by time."""
+        ends = np.cumsum(self.totals)
+        if self._grouped is None or self._grouped[0] is not values:
+            out = np.empty(self.n, values.dtype)
+            _group(values, self.all, self.place_code, ends - self.totals, out)
+            self._grouped = values, out
+        end = int(ends[code])
+        return self._grouped[1][end - self.totals[code] : end]
+
+    def write(self, out: Ints, places: list[Place], zerobase: int, open_blocks: list[int]) -> None:
+        """Gives every object that comes from a place, or is tiny, or of no size, its address."""
+        pieces = [piece for place in places for piece in place.pieces]
+        starts = np.concatenate([np.empty(0, np.uint64), *[piece.starts for piece in pieces]])
+        each = np.repeat([piece.each for piece in pieces], [len(piece.starts) for piece in pieces])
+        count = np.array([sum(len(p.starts) for p in place.pieces) for place in places], np.int64)
+        # Two more places: zerobase, which all objects of no size share, and one for what has no place.
+        at = np.array([*[0] * len(places), zerobase, 0], np.uint64)
+        end = np.array([*[0] * len(places), 1, 1], np.uint64)
+        size = np.array([*(place.cached.size for place in places), 0, 0], np.uint64)
+        number = self._by_code([*(place.code & 255 for place in places), ZERO])
+        _write(
+            self.all, number, at, end, size, np.cumsum(count) - count, starts, each.astype(np.uint64),
+            np.uint64(open_blocks[0]), out,
+        )  # fmt: skip
+
+    def opener(self, number: int) -> int | None:
+        """The time of the object for which the open tiny block was made; None: it was there."""
+        for end in range(self.n, 0, -STRIDE):
+            begin = max(end - STRIDE, 0)
+            found = np.flatnonzero(self.all[begin:end] == CURRENT)
+            if len(found):
+                return begin + int(found[-1])
+        return None
+
+    def open_offset(self, number: int, sizes: Ints) -> int | None:
+        """Where tiny objects leave the block that is open then; None: where it was."""
+        for end in range(self.n, 0, -STRIDE):
+            begin = max(end - STRIDE, 0)
+            found = np.flatnonzero((self.all[begin:end] - np.uint8(FITTED_AT)) <= CURRENT - FITTED_AT)
+            if len(found):
+                t = begin + int(found[-1])
+                return (int(self.all[t]) - FITTED_AT & 15) + int(sizes[t])
+        return None
+
+
+def _as_int64(values: Ints, most: int = -1) -> Ints:
+    """The numbers themselves, or `most` instead of larger ones that do not fit."""
+    if values.dtype == np.uint64 and most >= 0:
+        values = np.minimum(values, np.uint64(most))
+    return values.astype(np.int64, copy=False)

@@ -1,0 +1,81 @@
+"""Which layout does the work: NumPy's, or the compiled one where Numba is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from allocator.contiguous.bulk.layout import Layout
+
+if TYPE_CHECKING:
+    from allocator.contiguous.bulk.codes import Coder
+    from allocator.contiguous.bulk.compiled import CompiledLayout
+    from allocator.contiguous.mcache import MCache
+
+Ints = np.ndarray[Any, np.dtype[Any]]
+
+SWITCH = "ARCHCALC_COMPILED"  # environment: 0 never, 1 from the first object on
+PAYS = 1 << 24  # objects of a process from which on loading Numba, half a second, is worth it
+
+_wanted: bool | None = {"0": False, "1": True}.get(os.environ.get(SWITCH, ""))
+_seen = 0
+
+
+def use_compiled(wanted: bool | None) -> None:
+    """Whether bulk allocation uses compiled code; None: when Numba is there and it pays."""
+    global _wanted
+    if wanted and not has_numba():
+        raise ModuleNotFoundError("compiled code needs numba: pip install 'archcalc[fast]'", name="numba")
+    _wanted = wanted
+
+
+def has_numba() -> bool:
+    """Whether Numba is installed."""
+    return importlib.util.find_spec("numba") is not None
+
+
+def lay_out(
+    coder: Coder,
+    sizes: Ints,
+    index: Ints | None,
+    owner: Ints | None,
+    caches: list[MCache],
+    ready: CompiledLayout | None = None,
+) -> tuple[Layout | CompiledLayout, Ints | int]:
+    """The layout of the objects up to the first that cannot be planned, and their numbers.
+
+    The tiny allocators stand where the caches have them. ready: the layout, should it have been made
+    before, with a guess of that.
+    """
+    states = [cache.tiny_offset if cache.tiny else 0 for cache in caches]
+    tiny_class = coder.rt.config.tiny_size_class
+    # Objects of several Ps are left to NumPy, and so are those of one code, where there is nothing to sort.
+    mixed = owner is None and not (index is None and coder.same)
+    table = coder.table
+    if mixed and table is not None and _pays():
+        from allocator.contiguous.bulk.compiled import CompiledLayout
+
+        layout = ready
+        if layout is None or layout.state != states[0]:
+            layout = CompiledLayout(table, sizes, index, states[0], tiny_class)
+        if layout.unknown:
+            # What is seen for the first time is learnt by looking it up.
+            n = len(coder.code_all(sizes, index)[0])
+            part = None if index is None else index[:n]
+            layout = CompiledLayout(table, sizes[:n], part, states[0], tiny_class)
+        return layout, layout.numbers
+    codes, numbers = coder.code_all(sizes, index)
+    return Layout(codes, None if owner is None else owner[: len(codes)], states, tiny_class), numbers
+
+
+def expect(n: int) -> None:
+    """So many objects are about to be asked for."""
+    global _seen
+    _seen += n
+
+
+def _pays() -> bool:
+    return bool(_wanted or (_wanted is None and _seen >= PAYS and has_numba()))

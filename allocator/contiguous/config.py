@@ -1,0 +1,86 @@
+"""All that differs between platforms, as one frozen record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from allocator.common.sizeclasses import SizeClasses
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a machine is booted from. Sizes are bytes unless a name says otherwise.
+
+    Names follow the runtime's constants without their leading underscore.
+    """
+
+    platform: str
+    goos: str
+    ptr_size: int
+    big_endian: bool
+    cache_line_size: int
+    phys_page_size: int
+    data_end: int  # firstmoduledata.end: where the 32-bit path asks for its reservation
+
+    page_shift: int
+    heap_map_total_bits: int
+    heap_map_bits: int
+    max_mem: int
+    max_arena32: int
+    min_phys_page_size: int
+    fix_alloc_chunk: int
+    max_mheap_list: int
+    heap_alloc_chunk: int
+    tiny_size: int
+    tiny_size_class: int
+    max_small_size: int
+    stack_cache_size: int
+    num_stack_orders: int
+    fixed_stack: int
+    fin_block_size: int
+    gc_bits_chunk: int
+    max_oblet_bytes: int
+
+    sweep_block_entries: int
+    sweep_buf_init_spine_cap: int
+    default_heap_minimum: int
+    sweep_min_heap_distance: int
+    buck_hash_size: int
+
+    hints: tuple[int, ...]  # what mallocinit asks sysReserve for, in order, on 64-bit
+    ladder: tuple[int, ...]  # the arena sizes that the 32-bit path tries, in order
+
+    sizeof_mspan: int
+    sizeof_mcache: int
+    sizeof_specialfinalizer: int
+    sizeof_specialprofile: int
+    sizeof_defer: int
+    sizeof_finalizer: int
+    sizeof_bucket: int
+    sizeof_mem_record: int
+    gc_bits_header: int
+    min_defer_alloc: int
+    min_defer_args: int
+
+    size_classes: SizeClasses
+
+    @cached_property
+    def page_size(self) -> int:
+        """The allocator's page, 8192 in this generation."""
+        return 1 << self.page_shift
+
+    @cached_property
+    def uintptr_mask(self) -> int:
+        """The largest uintptr."""
+        return (1 << (8 * self.ptr_size)) - 1
+
+    @cached_property
+    def heap_bitmap_scale(self) -> int:
+        """Bytes of heap that one byte of the heap bitmap describes: four words."""
+        return 4 * self.ptr_size
+
+    @cached_property
+    def is_64bit(self) -> bool:
+        """Whether mallocinit takes the one big reservation first."""
+        return self.ptr_size == 8

@@ -1,0 +1,430 @@
+"""What all parts of a machine share: its state, the OS helpers with their counters, the log of a recording.
+
+The parts (heap, central lists, caches, stacks, sweeper, collector) hold this
+and reach each other through it. `malloc.Malloc` adds allocation,
+`runtime.Runtime` what drivers call.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from allocator.common.sampling import FastRand, next_sample, next_sample_no_fp
+from allocator.common.sizeclasses import SizeClasses
+from allocator.common.throw import BadRequest, Exit, Throw
+from allocator.contiguous.config import Config
+from allocator.contiguous.contents import Contents
+from allocator.contiguous.fixalloc import FixAlloc, SpanAlloc
+from allocator.contiguous.gc import BACKGROUND, MARK, OFF, Collector, Live
+from allocator.contiguous.heap_bitmap import Type, span_bytes
+from allocator.contiguous.mallocinit import Attempt, mallocinit
+from allocator.contiguous.mark_bits import GcBitsArenas
+from allocator.contiguous.mcache import MCache
+from allocator.contiguous.mcentral import MCentral
+from allocator.contiguous.mheap import MHeap
+from allocator.contiguous.mspan import Spans
+from allocator.contiguous.mstats import MStats
+from allocator.contiguous.persistent import GLOBAL, PersistentAlloc
+from allocator.contiguous.plan import Plan
+from allocator.contiguous.specials import Specials
+from allocator.contiguous.stack import Stacks
+from allocator.contiguous.sweep import DONE, Sweeper
+from allocator.contiguous.sweepbuf import SweepSpans
+from allocator.contiguous.watch import Watch
+from allocator.kernels.system import ENOMEM, Errno, System
+
+
+class Core:
+    """The shared state of one simulated process's allocator. `log` is None unless something listens."""
+
+    __slots__ = (
+        "arenas", "attempts", "cache", "cachealloc", "caches", "central", "class_of", "class_to_size",
+        "config", "debug_invalidptr", "debug_sbrk", "gc", "heap", "last_flags", "liveness", "log",
+        "log_inputs", "mallocing", "mem_profile_rate", "memory", "nanotime", "on_note_stack",
+        "on_signal_stack", "persistent", "plain", "plans", "pointer_type", "printed", "profile_depth",
+        "rand", "spanalloc", "spans", "specialfinalizeralloc", "specialprofilealloc", "specials", "stacks",
+        "stats", "sweep_spans", "sweeper", "system", "type_ids", "unseen", "watched", "word", "word_shift",
+        "zerobase",
+    )  # fmt: skip
+
+    def _prepare(self, config: Config, system: System, mem_profile_rate: int, seed: int) -> None:
+        """Everything that stands before mallocinit runs."""
+        self.config = config
+        self.system = system
+        self.printed = system.printed
+        self.word = config.uintptr_mask
+        self.word_shift = config.ptr_size.bit_length() - 1
+        self.log: list[str] | None = None
+        self.log_inputs = False
+        classes = config.size_classes
+        self.class_to_size = classes.class_to_size
+        self.class_of = _class_of(classes)
+        self.stats = MStats(len(self.class_to_size))
+        self.spans = Spans(self.printed)
+        self.attempts: list[Attempt] = []
+        self.persistent = PersistentAlloc(self)
+        self.caches: list[MCache] = []
+        self.plans: dict[tuple[Type, int], Plan] = {}
+        self.pointer_type = Type(
+            config.ptr_size, config.ptr_size, 22 | 1 << 5, config.ptr_size, b"\x01", "unsafe.Pointer"
+        )
+        self.type_ids: dict[Type, int] = {}
+        self.rand = FastRand(seed)
+        self.mem_profile_rate = mem_profile_rate
+        self.profile_depth = 8  # frames that a sampled allocation's bucket keeps; a real one has 1 to 32
+        self.memory = Contents(self)
+        self.nanotime = 1
+        self.debug_sbrk = False
+        self.debug_invalidptr = True
+        self.mallocing = False
+        self.on_signal_stack = False
+        self.on_note_stack = False
+        self.last_flags = ""
+        self.plain = False
+        self.unseen = False  # nothing but the heap profile looks at objects one by one
+        # zerobase is a variable of the program: some address in its data segment.
+        self.zerobase = max(config.data_end - config.phys_page_size, config.ptr_size) & -config.ptr_size
+        self.liveness: Live | None = True
+        self.watched: Watch | None = None
+
+    def start(self, gogc: int, procs: int) -> None:
+        """From a process that has only begun to one that allocates."""
+        mallocinit(self)
+        self._announce_arena()
+        self.new_mcache()
+        self.start_world(gogc, procs)
+        self.phase_changed()
+
+    def install_heap(self, heap: MHeap) -> None:
+        """mheap.init: the heap of mallocinit and all that stands on it, still empty."""
+        config = self.config
+        self.heap = heap
+        self.spanalloc = SpanAlloc(self, config.sizeof_mspan, "mspan_sys")
+        self.cachealloc = FixAlloc(self, config.sizeof_mcache, "mcache_sys")
+        self.specialfinalizeralloc = FixAlloc(self, config.sizeof_specialfinalizer, "other_sys")
+        self.specialprofilealloc = FixAlloc(self, config.sizeof_specialprofile, "other_sys")
+        # Class 0 has no list; it stands here so that classes are indexes.
+        self.central = [MCentral(self, i) for i in range(len(self.class_to_size))]
+        self.sweep_spans = SweepSpans(self)
+        self.sweeper = Sweeper(self)
+        self.arenas = GcBitsArenas(self)
+        self.specials = Specials(self)
+
+    def _announce_arena(self) -> None:
+        if self.log_inputs:
+            h = self.heap
+            self.emit(
+                f"I {h.spans_start:x} {h.bitmap:x} {h.arena_start:x} {h.arena_used:x} {h.arena_end:x} "
+                f"{h.arena_reserved:d}"
+            )
+
+    def new_mcache(self) -> MCache:
+        """A further mcache (allocmcache). The first serves as the current one from then on."""
+        addr = self.fix_alloc("mcache")
+        number = len(self.caches)
+        cache = MCache(self, number, addr, GLOBAL if number == 0 else f"P{number}")
+        cache.next_sample = self.next_sample()
+        self.caches.append(cache)
+        if number == 0:
+            self.cache = cache
+        return cache
+
+    def start_world(self, gogc: int, procs: int) -> None:
+        """procresize and gcenable: from mallocinit to a running program."""
+        self.init_collector(gogc)
+        if not 1 <= procs <= 256:
+            raise BadRequest(f"{procs} Ps: GOMAXPROCS is 1 to 256")
+        while len(self.caches) < procs:
+            self.new_mcache()
+        self.caches[0].slot = "P0"
+        self.stats.enablegc = True
+
+    def init_collector(self, gogc: int) -> None:
+        """stackinit and gcinit."""
+        self.stacks = Stacks(self)
+        self.gc = Collector(self, gogc)
+
+    def phase_changed(self) -> None:
+        """Decides anew whether allocations may take the short way."""
+        c = self.config
+        self.unseen = (
+            self.gc.phase == OFF
+            and not self.gc.blacken
+            and not self.log_inputs
+            and self.watched is None
+            and not self.memory
+            and not self.debug_sbrk
+            and not self.mallocing
+            and not self.on_signal_stack
+            and (c.tiny_size, c.max_small_size) == (16, 32768)
+        )
+        self.plain = self.unseen and not self.mem_profile_rate
+
+    def next_sample(self) -> int:
+        """Bytes to the next heap profile sample (nextSample)."""
+        if self.config.goos == "plan9" and self.on_note_stack:
+            return next_sample_no_fp(self.mem_profile_rate, self.rand, 8 * self.config.ptr_size)
+        return next_sample(self.mem_profile_rate, self.rand)
+
+    # The OS helpers, with their counters and their lines in a recording.
+
+    def emit(self, line: str) -> None:
+        """Adds a line to the recording."""
+        assert self.log is not None
+        self.log.append(line)
+
+    def stat_inc(self, stat: str, n: int) -> None:
+        """mSysStatInc: on 32-bit little-endian machines the counter is a word; overflowing it is the end."""
+        stats = self.stats
+        value = getattr(stats, stat) + n
+        if self.config.ptr_size == 4 and not self.config.big_endian and (value & self.word) < n:
+            self.printed.append(f"runtime: stat overflow: val {value & self.word}, n {n}")
+            raise Exit("stat overflow")
+        setattr(stats, stat, value)
+
+    def stat_dec(self, stat: str, n: int) -> None:
+        """mSysStatDec."""
+        stats = self.stats
+        value = getattr(stats, stat) - n
+        if value < 0 and not self.config.big_endian:
+            self.printed.append(f"runtime: stat underflow: val {value & self.word}, n {n}")
+            raise Exit("stat underflow")
+        setattr(stats, stat, value)
+
+    def sys_alloc(self, n: int, stat: str) -> int:
+        """sysAlloc: 0 where the OS has nothing."""
+        p = self.system.sys_alloc(n, stat)
+        if p or self.system.counts_failed_alloc:
+            self.stat_inc(stat, n)
+        if self.log_inputs:
+            self.emit(f"Y {n} {p:x} {stat}")
+        return p
+
+    def sys_reserve(self, v: int, n: int) -> tuple[int, bool | None]:
+        """sysReserve."""
+        p, reserved = self.system.sys_reserve(v, n)
+        if self.log_inputs:
+            self.emit(f"R {v:x} {n} {p:x} {bool(reserved):d}")
+        return p, reserved
+
+    def sys_map(self, v: int, n: int, reserved: bool, stat: str) -> None:
+        """sysMap; dies with the system's words where the memory cannot be had."""
+        self.stat_inc(stat, n)
+        answer = self.system.map_at(v, n, reserved)
+        if answer != v:
+            self._emit_refusal("sysMap", v, n, answer)
+            self.system.judge_map(v, n, reserved, answer)
+        if self.log is not None:
+            self.log.append(f"M {v:x} {n} {reserved:d} {stat}")
+
+    def sys_used(self, v: int, n: int) -> None:
+        """sysUsed."""
+        answer = self.system.used_at(v, n)
+        if answer != v:
+            self._emit_refusal("sysUsed", v, n, answer)
+            self.system.judge_used(v, n, answer)
+        if self.log is not None:
+            self.log.append(f"V {v:x} {n}")
+
+    def sys_unused(self, v: int, n: int) -> None:
+        """sysUnused."""
+        self.system.sys_unused(v, n)
+        if self.watched is not None:
+            self.watched.released(v, n)
+        if self.log is not None:
+            self.log.append(f"U {v:x} {n}")
+
+    def sys_free(self, v: int, n: int, stat: str | None) -> None:
+        """sysFree; stat None where the memory was not counted yet."""
+        if stat is not None:
+            self.stat_dec(stat, n)
+        self.system.sys_free(v, n)
+        if self.log is not None:
+            self.log.append(f"O {v:x} {n} {stat or '-'}")
+
+    def _emit_refusal(self, call: str, v: int, n: int, answer: int | Errno) -> None:
+        if self.log_inputs:
+            if answer == ENOMEM:
+                text = "-"
+            elif isinstance(answer, Errno):
+                text = f"errno={answer.number}"
+            else:
+                text = f"{answer:#x}"
+            self.emit(f"F {call} {v:x} {n} {text}")
+
+    # Off-heap memory.
+
+    def persistent_alloc(self, size: int, align: int, stat: str) -> int:
+        """persistentalloc by the allocator itself, from the chunk of the P that is running."""
+        slot = self.cache.slot if self.caches else GLOBAL
+        addr, slot = self.persistent.alloc(size, align, stat, slot)
+        if self.log is not None:
+            self.log.append(f"q {size} {align or 8} {stat} {slot} {addr:x}")
+        return addr
+
+    def persistent_alloc_outside(self, size: int, align: int, stat: str) -> int:
+        """persistentalloc by another part of the runtime."""
+        addr, slot = self.persistent.alloc(size, align, stat, self.cache.slot)
+        if self.log_inputs:
+            self.emit(f"p {size} {align or 8} {stat} {slot} {addr:x}")
+        return addr
+
+    def sys_alloc_outside(self, size: int, stat: str) -> int:
+        """sysAlloc by another part of the runtime."""
+        p = self.sys_alloc(size, stat)
+        if not p:
+            raise Throw("runtime: cannot allocate memory")
+        return p
+
+    def fix_alloc(self, which: str) -> int:
+        """A record of `mcache`, `specialfinalizer` or `specialprofile`."""
+        addr: int = getattr(self, _FIXALLOCS[which]).alloc()
+        if self.log_inputs:
+            self.emit(f"f {which} {addr:x}")
+        return addr
+
+    def fix_free(self, which: str, addr: int) -> None:
+        """Gives such a record back."""
+        getattr(self, _FIXALLOCS[which]).free(addr)
+        if self.log_inputs:
+            self.emit(f"x {which} {addr:x}")
+
+    # Spans.
+
+    def init_span(self, s: int) -> None:
+        """heapBitsForSpan(base).initSpan: objects, mark and allocation bits, and an empty heap bitmap."""
+        heap = self.heap
+        spans = self.spans
+        base = spans.base[s]
+        if base < heap.arena_start or base >= heap.arena_used:
+            raise Throw("heapBitsForSpan: base out of range")
+        size = spans.elemsize[s]
+        nelems = (spans.npages[s] << heap.page_shift) // size
+        spans.free_index[s] = 0
+        spans.nelems[s] = nelems
+        spans.alloc_bits[s] = 0
+        spans.mark_bits[s] = 0
+        new_bits = self.arenas.new_bits
+        new_bits(nelems)
+        new_bits(nelems)
+        # Objects of one word on 64-bit can only be pointers, so their bits are set once and for all.
+        spans.bits[s] = 0xFF if size == self.config.ptr_size == 8 else 0
+
+    def allocated_mask(self, s: int) -> int:
+        """Which objects of a span are allocated, as bits. Cached spans must be synced."""
+        spans = self.spans
+        mask = spans.alloc_bits[s] | ((1 << spans.free_index[s]) - 1)
+        return mask & ((1 << spans.nelems[s]) - 1)
+
+    def bitmap(self, s: int, limit: int | None = None) -> bytes:
+        """A span's heap bitmap, a byte for four words, first word first; no more than `limit` bytes."""
+        config = self.config
+        spans = self.spans
+        return span_bytes(spans.bits[s], spans.npages[s], config.page_size, config.ptr_size, limit)
+
+    def sync_caches(self) -> None:
+        """Brings every span's own counts up to date with what the caches have handed out."""
+        for cache in self.caches:
+            cache.sync()
+
+    def ensure_swept(self, s: int) -> None:
+        """ensureSwept, on behalf of code outside the allocator."""
+        if self.sweeper.ensure_swept(s) and self.log_inputs:
+            self.emit(f"e {self.spans.base[s]:x}")
+
+    def sweepone(self) -> int:
+        """sweepone, asked for from outside the allocator: pages freed, or -1 when all is swept."""
+        n = self.sweeper.sweepone()
+        if self.log_inputs:
+            self.emit(f"w {'done' if n == DONE else n}")
+        return n
+
+    # Caches and counters.
+
+    def flush_local_scan(self, cache: MCache) -> None:
+        """What every visit to the page heap flushes of the running P's counters."""
+        stats = self.stats
+        stats.heap_scan += cache.local_scan
+        cache.local_scan = 0
+        stats.tinyallocs += cache.local_tinyallocs
+        cache.local_tinyallocs = 0
+
+    def purge_cached_stats(self, cache: MCache) -> None:
+        """purgecachedstats: all of a P's counters into memstats."""
+        stats = self.stats
+        self.flush_local_scan(cache)
+        stats.nlookup += cache.local_nlookup
+        stats.largefree += cache.local_largefree
+        stats.nlargefree += cache.local_nlargefree
+        cache.local_nlookup = cache.local_largefree = cache.local_nlargefree = 0
+        for i, n in enumerate(cache.local_nsmallfree):
+            if n:
+                stats.nsmallfree[i] += n
+                cache.local_nsmallfree[i] = 0
+
+    def flush_cache(self, cache: MCache) -> None:
+        """flushmcache: its spans to the central lists, its stacks to the pools."""
+        self.release_cache(cache)
+        self.clear_stack_cache(cache)
+
+    def release_cache(self, cache: MCache) -> None:
+        """mcache.releaseAll."""
+        cache.release_all()
+        if self.log_inputs:
+            self.emit(f"u {cache.id}")
+
+    def clear_stack_cache(self, cache: MCache) -> None:
+        """stackcache_clear."""
+        self.stacks.clear_cache(cache)
+        if self.log_inputs:
+            self.emit(f"k {cache.id}")
+
+    def free_stack_spans(self) -> None:
+        """freeStackSpans."""
+        self.stacks.free_spans()
+        if self.log_inputs:
+            self.emit("z")
+
+    # Collections.
+
+    def open_sweep_phase(self) -> None:
+        """The start of gcSweep: from now on every span wants sweeping."""
+        heap = self.heap
+        heap.sweepgen += 2
+        heap.sweepdone = 0
+        if self.sweep_spans.swept:
+            raise Throw("non-empty swept list")
+
+    def set_sweep_ratio(self, ratio: float) -> None:
+        """Proportional sweep: pages to sweep for each byte allocated."""
+        sweeper = self.sweeper
+        sweeper.pages_per_byte = ratio
+        sweeper.pages_swept = 0
+        sweeper.span_bytes_alloc = 0
+        if self.log_inputs:
+            self.emit(f"r {ratio.hex()}")
+
+    def start_collection(self, mode: int = BACKGROUND) -> None:
+        """A cycle that an allocation triggers; `liveness` says what survives it."""
+        if self.gc.start(mode, self.liveness, None) and self.gc.phase == MARK:
+            self.gc.finish()
+
+    def emit_malloc(self, size: int, typ: Type | None, needzero: bool, cache: MCache, v: int) -> None:
+        """The line of an allocation."""
+        number = "-" if typ is None else str(self.type_ids.setdefault(typ, len(self.type_ids) + 1))
+        noscan = "n" if typ is None or typ.noscan else ""
+        text = noscan + ("z" if needzero else "") + self.last_flags
+        self.emit(f"m {size} {number} {text or '.'} {cache.id} {v:x}")
+
+
+_FIXALLOCS = {
+    "mcache": "cachealloc",
+    "specialfinalizer": "specialfinalizeralloc",
+    "specialprofile": "specialprofilealloc",
+}
+
+
+@lru_cache(maxsize=32)
+def _class_of(classes: SizeClasses) -> bytes:
+    """Every small size's class, as one table: a single look-up where Go has two."""
+    return bytes(map(classes.size_to_class, range(classes.max_small_size + 1)))

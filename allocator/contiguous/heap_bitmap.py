@@ -1,0 +1,294 @@
+"""The heap bitmap: two bits for each word of the heap, as bytes of four words (mbitmap.go).
+
+The low half of a byte holds the pointer bits of its four words, the high half
+their scan bits: set as long as the object goes on being described, clear from
+the word on behind which there are no pointers. The second word is an
+exception, since its scan bit is the collector's checkmark: it is written as
+zero and does not end the description.
+
+Bytes here run forward with the addresses, from the first word of a span; Go
+stores them backward below the arena. What malloc writes for an object depends
+only on its type, its data size, the size of its block, and for blocks that
+share a byte with their neighbour on where in the byte they begin. So it is
+worked out once as a `Stamp` and then laid down as whole bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from allocator.common.throw import Throw
+
+KIND_GC_PROG = 1 << 6
+KIND_NO_POINTERS = 1 << 7
+
+BIT_POINTER_ALL = 0x0F
+BIT_SCAN_ALL = 0xF0
+
+
+class BadType(ValueError):
+    """A type that no compiler would make: its fields contradict each other."""
+
+
+@dataclass(eq=False)
+class Type:
+    """What the allocator reads of a _type. `size`, `ptrdata` and `align` are bytes; `kind` is the raw byte.
+
+    `gcdata` is the pointer mask, bit i of byte i/8 for word i, or the GC program without its four
+    bytes of length where `kind` says so. `is_defer` marks runtime._defer, whose argument area
+    malloc leaves out of the bitmap.
+    """
+
+    size: int
+    ptrdata: int = 0
+    kind: int = 0
+    align: int = 8
+    gcdata: bytes = b""
+    name: str = ""
+    is_defer: bool = False
+    noscan: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.noscan = bool(self.kind & KIND_NO_POINTERS)
+
+    @staticmethod
+    def of_words(name: str, words: str, ptr_size: int) -> Type:
+        """A type from a picture of its words: `p` a pointer, `.` none. of_words("pair", "p.", 8)."""
+        pointers = [i for i, c in enumerate(words) if c == "p"]
+        mask = sum(1 << i for i in pointers)
+        ptrdata = (pointers[-1] + 1) * ptr_size if pointers else 0
+        kind = 25 if pointers else 25 | KIND_NO_POINTERS
+        size = len(words) * ptr_size
+        return Type(size, ptrdata, kind, ptr_size, mask.to_bytes((len(words) + 7) // 8, "little"), name)
+
+
+class LargeBits(NamedTuple):
+    """The bitmap of a large object, not yet drawn."""
+
+    typ: Type
+    data_size: int
+    size: int
+
+
+class Stamp(NamedTuple):
+    """What malloc leaves in the bitmap for one object of a size class.
+
+    `how` is one of the four below. WHOLE: `body` is the object's bytes. HALF (48, 80 … bytes on
+    64-bit): at the first half of a byte `body` and then `tail` in the low half of the next; at
+    the second half `head` in the high half and then `rest`. PAIR: the two words' bits, `clear`
+    first taken out and `tail` put in, shifted to where they stand.
+    """
+
+    how: int
+    body: bytes = b""
+    tail: int = 0
+    head: int = 0
+    rest: bytes = b""
+    clear: int = 0
+
+
+NOTHING, WHOLE, HALF, PAIR = range(4)
+_NOTHING = Stamp(NOTHING)
+MAX_MASK = 1 << 27  # words that a GC program may describe; a type of 1 GB on 64-bit
+
+# Of each byte its lower half, and its upper half.
+_LOWER = bytes(b & 15 for b in range(256))
+_UPPER = bytes(b >> 4 for b in range(256))
+# In the high half of a byte: a first word's two bits and the second's pointer bit. The
+# second word's scan bit is the checkmark, which is left as it was.
+HEAD_CLEAR = 0x13 << 2
+
+
+def mask_of(typ: Type, ptr_size: int) -> int:
+    """The pointer mask of one value of the type, as an integer; GC programs are run."""
+    words = typ.ptrdata // ptr_size
+    if typ.kind & KIND_GC_PROG:
+        mask, nbits = run_gc_prog(typ.gcdata, min(max(typ.size // ptr_size, 1), MAX_MASK))
+        if nbits != words:
+            line = f"runtime: heapBitsSetTypeGCProg: total bits {nbits} but progSize {typ.ptrdata}"
+            raise Throw("heapBitsSetTypeGCProg: unexpected bit count", line)
+        return mask
+    return int.from_bytes(typ.gcdata, "little") & ((1 << words) - 1)
+
+
+def _repeat(mask: int, period: int, count: int) -> int:
+    """The low `period` bits of mask, count times over."""
+    out, have = mask, 1
+    while have < count:
+        step = min(have, count - have)
+        out |= (out & ((1 << (period * step)) - 1)) << (period * have)
+        have += step
+    return out
+
+
+def _bytes_of(pointers: int, scan: int, words: int) -> bytes:
+    """Bitmap bytes of `words` words, a multiple of four, from their pointer and scan bits."""
+    n = words // 4
+    return (_spread(pointers, n) | _spread(scan, n) << 4).to_bytes(n, "little")
+
+
+def _spread(bits: int, n: int) -> int:
+    """4 n bits, four in each byte of an integer."""
+    if n <= 2:
+        return bits & 15 | bits >> 4 << 8
+    packed = bits.to_bytes((n + 1) // 2, "little")
+    spread = bytearray(2 * len(packed))
+    spread[0::2] = packed.translate(_LOWER)
+    spread[1::2] = packed.translate(_UPPER)
+    return int.from_bytes(spread, "little")
+
+
+def pointer_words(typ: Type, data_size: int, ptr_size: int) -> int:
+    """Words up to and with the last pointer of data_size bytes of typ."""
+    if data_size == typ.size:
+        return typ.ptrdata // ptr_size
+    return ((data_size // typ.size - 1) * typ.size + typ.ptrdata) // ptr_size
+
+
+def _draw(typ: Type, data_size: int, size: int, ptr_size: int) -> tuple[int, int]:
+    """Pointer and scan bits of a block's words, word 1's scan bit clear (heapBitsSetType)."""
+    if data_size < typ.size or typ.size <= 0 or typ.ptrdata > typ.size or data_size > size:
+        raise BadType(
+            f"{data_size} bytes of a type of {typ.size} bytes, {typ.ptrdata} with pointers, in {size}"
+        )
+    nw = pointer_words(typ, data_size, ptr_size)
+    if nw <= 0:
+        raise Throw("heapBitsSetType: called with non-pointer type")
+    mask = mask_of(typ, ptr_size)
+    count = data_size // typ.size
+    pointers = _repeat(mask, typ.size // ptr_size, count) & ((1 << nw) - 1)
+    if typ.kind & KIND_GC_PROG:
+        # A program writes whole bytes, the second word's scan bit among them.
+        return pointers, (1 << ((nw + 3) & ~3)) - 1
+    return pointers, ((1 << max(nw, 2)) - 1) & ~2
+
+
+def stamp(typ: Type, data_size: int, size: int, ptr_size: int) -> Stamp:
+    """What an object of data_size bytes of typ leaves in a block of `size` bytes (heapBitsSetType)."""
+    if size == ptr_size == 8:
+        return _NOTHING  # initSpan has set the one word's bits already
+    if size == 2 * ptr_size:
+        if typ.size != ptr_size:
+            mask = mask_of(typ, ptr_size) & 3
+            return Stamp(PAIR, clear=0x33, tail=mask | 0x10)
+        if ptr_size == 4 and data_size == ptr_size:
+            return Stamp(PAIR, clear=0x33, tail=0x11)
+        return Stamp(PAIR, tail=0x13)
+    words = size // ptr_size
+    if typ.kind & KIND_GC_PROG and words % 4:
+        raise Throw("heapBitsSetTypeGCProg: small allocation")
+    pointers, scan = _draw(typ, data_size, size, ptr_size)
+    if words % 4 == 0:
+        return Stamp(WHOLE, _bytes_of(pointers, scan, words))
+    return Stamp(
+        HALF,
+        body=_bytes_of(pointers & ~(-1 << (words - 2)), scan & ~(-1 << (words - 2)), words - 2),
+        tail=pointers >> (words - 2) | (scan >> (words - 2)) << 4,
+        head=(pointers & 3 | 0x10) << 2,
+        rest=_bytes_of(pointers >> 2, scan >> 2, words - 2),
+    )
+
+
+def press(bits: bytearray, word: int, what: Stamp) -> None:
+    """Lays a stamp down at a word of a span."""
+    i = word >> 2
+    how = what.how
+    if how == WHOLE:
+        bits[i : i + len(what.body)] = what.body
+    elif how == HALF:
+        if word & 2:
+            bits[i] = bits[i] & ~HEAD_CLEAR | what.head
+            bits[i + 1 : i + 1 + len(what.rest)] = what.rest
+        else:
+            end = i + len(what.body)
+            bits[i:end] = what.body
+            bits[end] = bits[end] & 0xCC | what.tail
+    elif how == PAIR:
+        shift = word & 3
+        bits[i] = bits[i] & ~(what.clear << shift) | what.tail << shift
+
+
+def press_noscan(bits: bytearray, word: int) -> None:
+    """Marks the object at a word as without pointers (heapBitsSetTypeNoScan): one word is enough."""
+    bits[word >> 2] &= ~(0x11 << (word & 3))
+
+
+def large_bytes(recipe: LargeBits, ptr_size: int, limit: int | None = None) -> bytearray:
+    """The bitmap bytes of a large object, drawn now; no more than `limit` of them."""
+    typ, data_size, size = recipe
+    words = size // ptr_size
+    if limit is not None and words > 4 * limit and not typ.kind & KIND_GC_PROG:
+        # Draw whole elements until there is enough; what follows cannot change the start.
+        words = 4 * limit
+        enough = (words * ptr_size // typ.size + 2) * typ.size
+        data_size = min(data_size, enough)
+        size = max(words * ptr_size, data_size)
+        size += -size % (4 * ptr_size)
+    pointers, scan = _draw(typ, data_size, size, ptr_size)
+    out = bytearray(_bytes_of(pointers, scan, size // ptr_size))
+    return out if limit is None else out[:limit]
+
+
+def span_bytes(
+    bits: bytearray | int | LargeBits, npages: int, page_size: int, ptr_size: int, limit: int | None = None
+) -> bytes:
+    """The bitmap bytes of a span, first word first; no more than `limit` of them."""
+    n = npages * page_size // (4 * ptr_size)
+    if limit is not None:
+        n = min(n, limit)
+    if isinstance(bits, LargeBits):
+        return bytes(large_bytes(bits, ptr_size, limit)[:n]).ljust(n, b"\0")
+    if isinstance(bits, int):
+        return bytes((bits,)) * n
+    return bytes(bits[:n])
+
+
+def run_gc_prog(prog: bytes, max_bits: int) -> tuple[int, int]:
+    """Runs a GC program (runGCProg). Returns the pointer mask and how many bits it has.
+
+    Raises BadType where it is cut short, repeats what is not there, or passes max_bits.
+    """
+    out = nbits = at = 0
+    end = len(prog)
+
+    def varint() -> int:
+        nonlocal at
+        value = shift = 0
+        while True:
+            if at >= end or shift > 63:
+                raise BadType("a GC program that is cut short")
+            byte = prog[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value
+            shift += 7
+
+    while True:
+        if at >= end:
+            raise BadType("a GC program without its end")
+        inst = prog[at]
+        at += 1
+        n = inst & 0x7F
+        if inst < 0x80:
+            if n == 0:
+                return out, nbits
+            nbyte = (n + 7) // 8
+            if at + nbyte > end:
+                raise BadType("a GC program that is cut short")
+            out |= (int.from_bytes(prog[at : at + nbyte], "little") & ((1 << n) - 1)) << nbits
+            at += nbyte
+            nbits += n
+        else:
+            n = n or varint()
+            count = varint()
+            if not 0 < n <= nbits:
+                raise BadType("a GC program that repeats more than it has written")
+            if nbits + n * count > max_bits:
+                raise BadType("a GC program that writes more than its type has")
+            if count:
+                out |= _repeat(out >> (nbits - n), n, count) << nbits
+                nbits += n * count
+        if nbits > max_bits:
+            raise BadType("a GC program that writes more than its type has")

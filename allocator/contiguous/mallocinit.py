@@ -1,0 +1,136 @@
+"""mallocinit: the checks, the reservation of the arena, and the heap's first state (malloc.go).
+
+On 64-bit one reservation holds spans, bitmap and the whole arena; it is asked
+for at up to 128 hints. On 32-bit, and on 64-bit when every hint is refused, a
+ladder of smaller reservations follows, at the end of the data segment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from allocator.common.throw import Throw
+from allocator.common.uintptr import Word
+from allocator.contiguous.mheap import MHeap
+
+if TYPE_CHECKING:
+    from allocator.contiguous.core import Core
+
+DEFER_POOLS = 5  # len(p{}.deferpool)
+AWAY_FROM_IMAGE = 1 << 18
+HINT_ALIGN = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One sysReserve of mallocinit: what was asked for, and the answer (0: refused)."""
+
+    hint: int
+    size: int
+    answer: int
+    reserved: bool
+
+
+def mallocinit(rt: Core) -> None:
+    """Brings a machine to where mallocinit's heap is ready, its first mcache still missing.
+
+    Leaves every attempt in rt.attempts. Throws as mallocinit does.
+    """
+    _check_tables(rt)
+    _check_page_size(rt)
+    config = rt.config
+    word = Word(config.ptr_size)
+    page_size = config.page_size
+    p = bitmap_size = spans_size = size = 0
+    reserved = False
+
+    if config.is_64bit:
+        arena_size = word.round(config.max_mem, page_size)
+        bitmap_size = arena_size // (config.ptr_size * 8 // 2)
+        spans_size = word.round(arena_size // page_size * config.ptr_size, page_size)
+        size = word.add(bitmap_size + spans_size, arena_size + page_size)
+        for hint in config.hints:
+            p, reserved = _reserve(rt, hint, size, reserved)
+            if p:
+                break
+
+    if not p:
+        for arena_size in config.ladder:
+            bitmap_size = (config.max_arena32 + 1) // (config.ptr_size * 8 // 2)
+            spans_size = word.round((config.max_arena32 + 1) // page_size * config.ptr_size, page_size)
+            hint = word.round(word.add(config.data_end, AWAY_FROM_IMAGE), HINT_ALIGN)
+            size = word.add(bitmap_size + spans_size, arena_size + page_size)
+            p, reserved = _reserve(rt, hint, size, reserved)
+            if p:
+                break
+        if not p:
+            raise Throw("runtime: cannot reserve arena virtual address space")
+
+    p1 = word.round(p, page_size)
+    begin = word.add(p1, spans_size + bitmap_size)
+    arena_start = begin if config.is_64bit else 0
+    if arena_start & (page_size - 1):
+        rt.printed.append(
+            f"bad pagesize {p:#x} {p1:#x} {spans_size:#x} {bitmap_size:#x} {page_size:#x} "
+            f"start {arena_start:#x}"
+        )
+        raise Throw("misrounded allocation in mallocinit")
+    heap = MHeap(rt, p1, spans_size)
+    heap.bitmap = begin
+    heap.arena_start = arena_start
+    heap.arena_end = word.add(p, size)
+    heap.arena_used = begin
+    heap.arena_reserved = reserved
+    rt.install_heap(heap)
+
+
+def _reserve(rt: Core, hint: int, size: int, before: bool) -> tuple[int, bool]:
+    p, flag = rt.sys_reserve(hint, size)
+    # A system that refuses may leave the flag of the attempt before it standing.
+    reserved = before if flag is None else flag
+    rt.attempts.append(Attempt(hint, size, p, reserved))
+    return p, reserved
+
+
+def _check_tables(rt: Core) -> None:
+    config = rt.config
+    sizes = config.size_classes.class_to_size
+    if not 0 <= config.tiny_size_class < len(sizes) or sizes[config.tiny_size_class] != config.tiny_size:
+        raise Throw("bad TinySizeClass")
+    _test_defer_sizes(rt)
+    rt.stats.size_by_class[:] = sizes
+
+
+def _test_defer_sizes(rt: Core) -> None:
+    """testdefersizes: argument sizes of one defer class must be of one malloc class."""
+    config = rt.config
+    expected = [-1] * DEFER_POOLS
+    i = 0
+    while True:
+        if i <= config.min_defer_args:
+            defer_class, total = 0, config.min_defer_alloc
+        else:
+            defer_class = (i - config.min_defer_args + 15) // 16
+            total = config.sizeof_defer + i
+        if defer_class >= DEFER_POOLS:
+            return
+        size = config.size_classes.round_up_size(total, config.uintptr_mask)
+        if expected[defer_class] < 0:
+            expected[defer_class] = size
+        elif expected[defer_class] != size:
+            rt.printed.append(f"bad defer size class: i={i} siz={size} defersc={defer_class}")
+            raise Throw("bad defer size class")
+        i += 1
+
+
+def _check_page_size(rt: Core) -> None:
+    phys, least = rt.config.phys_page_size, rt.config.min_phys_page_size
+    if phys == 0:
+        raise Throw("failed to get system page size")
+    if phys < least:
+        rt.printed.append(f"system page size ({phys}) is smaller than minimum page size ({least})")
+        raise Throw("bad system page size")
+    if phys & (phys - 1):
+        rt.printed.append(f"system page size ({phys}) must be a power of 2")
+        raise Throw("bad system page size")

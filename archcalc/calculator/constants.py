@@ -1,0 +1,524 @@
+"""The constants of one platform: every formula of a generation's tables, evaluated where it is needed.
+
+Names are qualified here: `runtime._PageSize`, `sys.PtrSize`, `fact.ptr_size`,
+`layout.arena_size`. A formula finds unqualified names in its own package, one of
+layout also in runtime. A constant that a port does not declare is absent, which is
+no error until somebody asks for it.
+
+Ports share most figures. A formula is therefore evaluated once for each set of
+values that it follows from, not once a port.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, lru_cache
+from typing import NamedTuple
+
+from allocator.common import sizeclasses
+from archcalc.calculator import goexpr, structs
+from archcalc.calculator.goexpr import ExprError, Function, Scope, Value
+from archcalc.calculator.structs import Declaration, StructError, StructLayout
+from archcalc.generations import Generation, Row, Source
+from archcalc.reading.errors import Fault, UsageFault
+
+Fact = int | bool | str
+PACKAGES = ("runtime", "sys", "fact", "layout")
+SIZE_CLASS_PARAMETERS = (
+    "runtime._PageSize", "runtime._MaxSmallSize",
+    "runtime.smallSizeDiv", "runtime.smallSizeMax", "runtime.largeSizeDiv",
+)  # fmt: skip
+"""The constants that mksizeclasses.go makes its table of, as sizeclasses.compute takes them."""
+MAX_MEMBERS = 1024
+"""More members of a family than this come of a what-if that means nothing."""
+_MEMBER = re.compile(r"(\w+\.\w*?\D)(\d+)")
+
+
+class Absent(LookupError):
+    """This platform has no such constant or fact; the argument is its qualified name."""
+
+
+class Formula(NamedTuple):
+    """A row made ready, for one member where a family has many, with what it mentions.
+
+    `mentions` are qualified names; `types` the structs whose size it asks; `calls` the
+    types it converts to and the functions it calls. A formula that is not `shared`
+    follows from more than these and is evaluated for each platform.
+    """
+
+    row: Row
+    member: int | None
+    mentions: tuple[str, ...]
+    types: tuple[str, ...]
+    calls: frozenset[str]
+    shared: bool
+
+    @property
+    def text(self) -> str:
+        """The formula, with the member's number in place of i."""
+        if self.member is None:
+            return self.row.formula
+        return re.sub(r"\bi\b", str(self.member), self.row.formula.replace("{i}", str(self.member)))
+
+
+class Constants:
+    """All constants and layout figures of one platform, computed when asked for.
+
+    `facts` come from the profile; `sets` are values by qualified name that stand in for
+    what would be computed, as a what-if.
+    """
+
+    def __init__(
+        self,
+        generation: Generation,
+        goos: str,
+        goarch: str,
+        facts: Mapping[str, Fact],
+        sets: Mapping[str, Value] | None = None,
+    ) -> None:
+        self.generation = generation
+        self.goos = goos
+        self.goarch = goarch
+        self.facts = {**facts, "goos": goos, "goarch": goarch}
+        self.sets = dict(sets or {})
+        self._values: dict[str, Value] = {**_literals(generation), **self.sets}
+        self._structs: dict[str, StructLayout] = {}
+        self._rows: dict[str, Row | None] = {}
+        self._standing: dict[tuple[str, str], bool] = {}
+        self._plain = _plain_formulas(generation)
+        self._words: tuple[int, int] | None = None
+        self._views = {package: _View(self, package) for package in ("runtime", "sys", "layout")}
+
+    # ---- values ----
+
+    def value(self, name: str) -> Value:
+        """The value of a qualified name. Raises Absent, or UsageFault where a formula has none."""
+        value = self._values.get(name)
+        if value is None:
+            try:
+                value = self._compute(name)
+            except Absent:
+                raise Absent(name) from None
+            self._values[name] = value
+        return value
+
+    def has(self, name: str) -> bool:
+        """Whether the platform has a constant, a fact or a figure of that qualified name."""
+        try:
+            self.value(name)
+        except Absent:
+            return False
+        return True
+
+    def row(self, name: str) -> Row | None:
+        """The row that a qualified name comes from on this platform; none for facts and unknown names."""
+        if name not in self._rows:
+            self._rows[name] = next(filter(self._stands, self._alternatives(name)), None)
+        return self._rows[name]
+
+    def formula(self, name: str) -> Formula | None:
+        """The formula of a qualified name as it stands on this platform."""
+        row = self.row(name)
+        return None if row is None else _formula(self.generation, row, _index(self.generation, name))
+
+    def source(self, name: str) -> Source | None:
+        """Where in Go's source the constant of that qualified name stands."""
+        row = self.row(name)
+        return None if row is None else self.generation.source(row, self.goos, self.goarch)
+
+    def package(self, package: str, reported: bool = True) -> dict[str, Value]:
+        """The constants of a package, or the layout's single figures, that this platform has, in order.
+
+        Keys are qualified names. Without `reported`, those too that only formulas mention.
+        """
+        known = self._values
+        found = {}
+        for name in self.generation.names(package, reported):
+            try:
+                found[name] = known.get(name) or self.value(name)
+            except Absent:
+                continue
+        return found
+
+    def members(self, family: str) -> int:
+        """How many members a family, such as layout.hint, has on this platform."""
+        row = next(filter(self._stands, self.generation.families[family]), None)
+        if row is None:
+            return 0
+        number = self._evaluate(row, row.members, None).value
+        if not isinstance(number, int) or number > MAX_MEMBERS:
+            raise UsageFault(
+                Fault(f"{family} has {number} members", f"at most {MAX_MEMBERS}", id="constant-invalid")
+            )
+        return max(number, 0)
+
+    def family(self, family: str) -> tuple[str, ...]:
+        """The qualified names of a family's members."""
+        return tuple(f"{family}{i}" for i in range(self.members(family)))
+
+    def family_values(self, family: str) -> tuple[Value, ...]:
+        """The values of a family's members."""
+        members = self.members(family)
+        names = [f"{family}{i}" for i in range(members)]
+        formula = self.formula(names[0]) if names else None
+        if formula is None or "{i}" in formula.row.formula or not self.sets.keys().isdisjoint(names):
+            return tuple(map(self.value, names))
+        key = (members, self._key(formula))
+        values = _FAMILIES.get(key)
+        if values is None:
+            values = _FAMILIES[key] = tuple(self._members_of(formula.row, members))
+        return values
+
+    def _members_of(self, row: Row, members: int) -> Iterator[Value]:
+        view, node = _Member(self, row.package, 0), goexpr.parse(row.formula)
+        for i in range(members):
+            view.index = goexpr.untyped(i)
+            try:
+                yield goexpr.evaluate(node, view)
+            except ExprError as error:
+                raise _fault(row, row.name.replace("{i}", str(i)), error) from None
+
+    def view(self, package: str) -> Scope:
+        """The scope in which that package's formulas are evaluated."""
+        return self._views[package]
+
+    def resolve(self, package: str, name: str) -> str | None:
+        """The qualified name of what a formula of a package calls `name`."""
+        return _resolve(self.generation, package, name)
+
+    @property
+    def words(self) -> tuple[int, int]:
+        """Bytes of a pointer and of a register."""
+        if self._words is None:
+            sizes = [self.value(f"fact.{fact}").value for fact in ("ptr_size", "reg_size")]
+            self._words = int(sizes[0]), int(sizes[1])
+        return self._words
+
+    def follows_from(self, name: str) -> tuple[str, ...]:
+        """What a formula mentions, or a struct (as struct.NAME) is made of, by qualified name.
+
+        The facts that give uintptr, int and uint their size, and Uintreg its own, are
+        among them where such a type is mentioned.
+        """
+        if name.startswith("struct."):
+            return self._types_follow_from(_needs(self.generation, name.removeprefix("struct.")))
+        formula = self.formula(name)
+        if formula is None:
+            return ()
+        found = [*formula.mentions, *(f"struct.{inner}" for inner in formula.types)]
+        if {"uintptr", "int", "uint"} & formula.calls:
+            found.append("fact.ptr_size")
+        if "Uintreg" in formula.calls:
+            found.append("fact.reg_size")
+        if not formula.shared:
+            named = self.resolve(formula.row.package, str(self.value(formula.mentions[0]).value))
+            found += [named] if named else []
+        return tuple(found)
+
+    def fields_follow_from(self, struct: str, fields: int) -> tuple[str, ...]:
+        """What the offset of the last of a struct's first `fields` fields follows from, as `follows_from`."""
+        return self._types_follow_from(_needs(self.generation, struct, fields))
+
+    def _types_follow_from(self, needs: structs.Needs) -> tuple[str, ...]:
+        found = [_known(self.generation, needed) for needed in needs.names]
+        found += [f"struct.{inner}" for inner in needs.types]
+        return (*found, "fact.ptr_size", "fact.reg_size")
+
+    # ---- what a formula's value follows from ----
+
+    def _alternatives(self, name: str) -> tuple[Row, ...]:
+        rows = self.generation.rows.get(name)
+        if rows is not None:
+            return rows
+        family = _family(self.generation, name)
+        return self.generation.families[family] if family else ()
+
+    def _stands(self, row: Row) -> bool:
+        if not row.when:
+            return True
+        condition = row.package, row.when
+        stands = self._standing.get(condition)
+        if stands is None:
+            values = tuple(self.value(name) for name in _condition(self.generation, *condition))
+            key = (id(self.generation), condition, values)
+            value = _MEMO.get(key)
+            if value is None:
+                value = _MEMO[key] = self._evaluate(row, row.when, None)
+            stands = self._standing[condition] = value.value is True
+        return stands
+
+    def _compute(self, name: str) -> Value:
+        formula = self._plain.get(name)
+        if formula is None:
+            package, _, own = name.partition(".")
+            if package == "fact":
+                if own not in self.facts:
+                    raise Absent(name)
+                return goexpr.untyped(self.facts[own])
+            formula = self.formula(name)
+            if formula is None:
+                raise Absent(name)
+        if not formula.shared:
+            return self._value_of(formula, name)
+        key = self._key(formula)
+        value = _MEMO.get(key)
+        if value is None:
+            value = _MEMO[key] = self._value_of(formula, name)
+        return value
+
+    def _value_of(self, formula: Formula, name: str) -> Value:
+        row, index = formula.row, formula.member
+        # A member's i is known to the scope, so that the family's formula is parsed once.
+        text, view = row.formula, self._views[row.package]
+        if index is not None:
+            text, view = (formula.text, view) if "{i}" in text else (text, _Member(self, row.package, index))
+        try:
+            value = goexpr.evaluate(text, view, row.iota)
+            if row.type_name:
+                kind = view.type(row.type_name)
+                assert kind is not None
+                value = goexpr.assign(value, kind, text)
+            return value
+        except ExprError as error:
+            raise _fault(row, name.partition(".")[2], error) from None
+
+    def _key(self, formula: Formula) -> tuple[object, ...]:
+        """All that the value of a shared formula follows from."""
+        words = self.words if formula.calls or formula.row.type_name else None
+        values = map(self.value, formula.mentions)
+        return (id(formula.row), formula.member, words, *values, *map(self.struct, formula.types))
+
+    def _evaluate(self, row: Row, text: str, iota: int | None) -> Value:
+        try:
+            return goexpr.evaluate(text, self._views[row.package], iota)
+        except ExprError as error:
+            raise _fault(row, row.name, error) from None
+
+    # ---- types ----
+
+    @property
+    def declarations(self) -> Mapping[str, Declaration]:
+        """All declared types of the generation, by name."""
+        return _declarations(self.generation)
+
+    def declared_structs(self) -> tuple[str, ...]:
+        """The names of all declared structs."""
+        declared = self.declarations.items()
+        return tuple(name for name, one in declared if isinstance(one.type, structs.Struct))
+
+    def struct(self, name: str) -> StructLayout:
+        """The layout of a declared struct. Raises UsageFault where a what-if leaves it without one."""
+        layout = self._structs.get(name)
+        if layout is None:
+            layout = self._structs[name] = self._lay_out(name)
+        return layout
+
+    def _lay_out(self, name: str) -> StructLayout:
+        needs = _needs(self.generation, name)
+        values = (self.value(_known(self.generation, needed)) for needed in needs.names)
+        key = (name, id(self.generation), self.words, *values, *map(self.struct, needs.types))
+        layout = _LAYOUTS.get(key)
+        if layout is None:
+            layouts = structs.Layouts(self.declarations, self._views["runtime"], *self.words, self.struct)
+            declaration = self.declarations[name]
+            try:
+                layout = _LAYOUTS[key] = layouts.layout(name)
+            except ExprError as error:
+                found = f"{name}: array length {error.text}: column {error.column}: {error.message}"
+                raise UsageFault(Fault(found, id="struct-invalid")) from None
+            except StructError as error:
+                found = f"{name} ({declaration.file}:{declaration.line}): {error}"
+                raise UsageFault(Fault(found, id="struct-invalid")) from None
+        return layout
+
+    def size_classes(self) -> sizeclasses.SizeClasses:
+        """The size classes that this platform's constants give (mksizeclasses.go)."""
+        parameters = [int(self.value(name).value) for name in SIZE_CLASS_PARAMETERS]
+        try:
+            return sizeclasses.compute(*parameters)
+        except sizeclasses.SizeClassError as error:
+            raise UsageFault(Fault(f"no size classes: {error}", id="sizeclasses-invalid")) from None
+
+
+_MEMO: dict[tuple[object, ...], Value] = {}
+_FAMILIES: dict[tuple[object, ...], tuple[Value, ...]] = {}
+_LAYOUTS: dict[tuple[object, ...], StructLayout] = {}
+
+
+def _fault(row: Row, name: str, error: ExprError) -> UsageFault:
+    source = Source(*row.source)
+    where = f"{name} ({source})" if "{" not in source.file else name
+    return UsageFault(
+        Fault(f"{where}: column {error.column} of {error.text}: {error.message}", id="constant-invalid")
+    )
+
+
+class _View(Scope):
+    """What a formula of one package can name."""
+
+    def __init__(self, constants: Constants, package: str) -> None:
+        self.constants = constants
+        self.package = package
+        self.signed_shift_counts = False
+        self.names = {}
+
+    @property
+    def ptr_size(self) -> int:  # type: ignore[override]
+        return self.constants.words[0]
+
+    def lookup(self, name: str) -> Value | None:
+        known = self.constants.resolve(self.package, name)
+        return None if known is None else self.constants.value(known)
+
+    def type(self, name: str) -> goexpr.Type | None:
+        ptr_size, reg_size = self.constants.words
+        return _types(self.constants.generation, ptr_size, reg_size).get(name)
+
+    def struct(self, name: str) -> StructLayout | None:
+        declaration = self.constants.declarations.get(name)
+        if declaration is None or not isinstance(declaration.type, structs.Struct):
+            return None
+        return self.constants.struct(name)
+
+    def length(self, name: str) -> int | None:
+        return len(self.constants.size_classes()) if name == "class_to_size" else None
+
+    def function(self, name: str) -> Function | Callable[[list[Value]], Value] | None:
+        if name == "flag":
+            return lambda arguments: goexpr.untyped(int(arguments[0].value is True))
+        if name == "named":
+            return self._named
+        return self.constants.generation.functions.get(name)
+
+    def _named(self, arguments: list[Value]) -> Value:
+        """The constant whose name a fact gives; none where this generation does not have it."""
+        known = self.constants.resolve(self.package, str(arguments[0].value))
+        if known is None:
+            raise Absent(f"{self.package}.{arguments[0].value}")
+        return self.constants.value(known)
+
+
+class _Member(_View):
+    """What the formula of one member of a family can name: its number too."""
+
+    def __init__(self, constants: Constants, package: str, index: int) -> None:
+        super().__init__(constants, package)
+        self.index = goexpr.untyped(index)
+
+    def lookup(self, name: str) -> Value | None:
+        return self.index if name == "i" else super().lookup(name)
+
+
+# ---- what is the same on all platforms ------------------------------------------------------
+
+
+@lru_cache(maxsize=4096)
+def _resolve(generation: Generation, package: str, name: str) -> str | None:
+    qualifier, dot, own = name.partition(".")
+    if dot:
+        known = qualifier == "fact" or name in generation.rows or _family(generation, name)
+        return name if qualifier in PACKAGES and own and known else None
+    for candidate in (f"layout.{name}", f"runtime.{name}") if package == "layout" else (f"{package}.{name}",):
+        if candidate in generation.rows or _family(generation, candidate):
+            return candidate
+    return None
+
+
+def _known(generation: Generation, name: str) -> str:
+    """The qualified name of what a type's array length calls `name`."""
+    return _resolve(generation, "runtime", name) or f"runtime.{name}"
+
+
+def _family(generation: Generation, name: str) -> str | None:
+    match = _MEMBER.fullmatch(name)
+    return match[1] if match and match[1] in generation.families else None
+
+
+def _index(generation: Generation, name: str) -> int | None:
+    """Which member of its family a qualified name is; None where it is no member."""
+    if name in generation.rows:
+        return None
+    match = _MEMBER.fullmatch(name)
+    return int(match[2]) if match else None
+
+
+@cache
+def _plain_formulas(generation: Generation) -> dict[str, Formula]:
+    """The formulas of all names that have one alternative, which always stands."""
+    alone = {name: rows[0] for name, rows in generation.rows.items() if len(rows) == 1 and not rows[0].when}
+    return {name: _formula(generation, row, None) for name, row in alone.items()}
+
+
+@cache
+def _literals(generation: Generation) -> dict[str, Value]:
+    """The constants whose formulas follow from nothing, and so have one value everywhere."""
+    found = {}
+    for name, formula in _plain_formulas(generation).items():
+        if not (formula.mentions or formula.calls or formula.types or formula.row.type_name):
+            found[name] = goexpr.evaluate(formula.row.formula, Scope(), formula.row.iota)
+    return found
+
+
+_FORMULAS: dict[tuple[int, int | None], Formula] = {}
+
+
+def _formula(generation: Generation, row: Row, index: int | None) -> Formula:
+    # By identity: a generation is loaded once, and equal rows take long to compare.
+    formula = _FORMULAS.get((id(row), index))
+    if formula is None:
+        if index and "{i}" not in row.formula:
+            formula = _formula(generation, row, 0)._replace(member=index)
+        else:
+            formula = _made_ready(generation, row, index)
+        _FORMULAS[id(row), index] = formula
+    return formula
+
+
+def _made_ready(generation: Generation, row: Row, index: int | None) -> Formula:
+    text = row.formula.replace("{i}", str(index))
+    called = goexpr.functions(text)
+    mentions = [_resolve(generation, row.package, name) for name in goexpr.names(text)]
+    if "len" in called:
+        mentions += SIZE_CLASS_PARAMETERS
+    types = goexpr.composites(text)
+    return Formula(
+        row, index, tuple(dict.fromkeys(name for name in mentions if name)), types,
+        frozenset(called), "named" not in called,
+    )  # fmt: skip
+
+
+@cache
+def _condition(generation: Generation, package: str, when: str) -> tuple[str, ...]:
+    """What a condition mentions, by qualified name."""
+    mentions = (_resolve(generation, package, name) for name in goexpr.names(when))
+    return tuple(name for name in mentions if name)
+
+
+@cache
+def _declarations(generation: Generation) -> dict[str, Declaration]:
+    found: dict[str, Declaration] = {}
+    for file, _, text in generation.type_texts():
+        found |= structs.parse_declarations(text, file, structs.noted_line)
+    return found
+
+
+@cache
+def _needs(generation: Generation, name: str, fields: int | None = None) -> structs.Needs:
+    """What the layout of a struct, or of its first fields, follows from: names as they stand, and structs."""
+    declared = _declarations(generation)
+    needs = structs.needs(declared[name], declared, fields)
+    inner = (t for t in needs.types if isinstance(declared[t].type, structs.Struct))
+    return structs.Needs(needs.names, tuple(inner))
+
+
+@cache
+def _types(generation: Generation, ptr_size: int, reg_size: int) -> Mapping[str, goexpr.Type]:
+    """The types of constants: Go's own and those declared from them."""
+    basic = goexpr.basic_types(ptr_size)
+    # Each arch_*.go declares its own Uintreg, an unsigned integer of a register's size.
+    found = {**basic, "Uintreg": goexpr.Type("Uintreg", "uint", 8 * reg_size)}
+    for name, declaration in _declarations(generation).items():
+        if isinstance(declaration.type, structs.Named) and declaration.type.name in basic:
+            found[name] = basic[declaration.type.name]._replace(name=name)
+    return found

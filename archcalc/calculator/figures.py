@@ -1,0 +1,540 @@
+"""All figures of one platform, computed when asked for, each with its explanation.
+
+    >>> figures = compute(platforms.load("linux/amd64"))
+    >>> figures.constants["_PageSize"], figures.structs["mspan"].size, figures.layout.arena_size
+    (8192, 152, 549755813888)
+    >>> figures.explain("_MaxMem").steps
+    ('uintptr(1<<39 - 1)', 'uintptr(549755813888 - 1)', 'uintptr(549755813887)', '549755813887')
+
+A what-if sets constants or facts to other values: everything that follows from
+them follows, and `sets` tells what was set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from types import MappingProxyType
+
+from allocator.common.sizeclasses import SizeClasses
+from archcalc import generations
+from archcalc.calculator import goexpr
+from archcalc.calculator import layout as layouts
+from archcalc.calculator.constants import Absent, Constants
+from archcalc.calculator.goexpr import ExprError, Value
+from archcalc.calculator.layout import Layout
+from archcalc.calculator.structs import Field, StructLayout
+from archcalc.generations import Generation
+from archcalc.profiles.profile import Origin, Profile
+from archcalc.profiles.profile_fields import SECTIONS
+from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.fields import Address, Int
+from archcalc.reading.names import closest
+
+Scalar = int | bool | str
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A name in a formula, its value, and where that comes from: Go's source, a profile, or --set."""
+
+    name: str
+    value: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """How a figure comes about on one platform.
+
+    `kind` is constant, fact, layout, struct or field. `steps` lead from the formula with
+    its names replaced to the value. `dependents` follow from the figure directly,
+    `reaches` by way of others too. `was` is the value without the what-if, where that is another.
+    """
+
+    name: str
+    kind: str
+    platform: str
+    value: Scalar
+    type: str
+    unit: str
+    what: str
+    formula: str
+    mentions: tuple[Mention, ...]
+    steps: tuple[str, ...]
+    source: str
+    dependents: tuple[str, ...]
+    reaches: tuple[str, ...]
+    was: Scalar | None = None
+
+
+class Figures:
+    """The figures of one platform, under Go's own names.
+
+    `profile` has the facts of a what-if in place of its own; `base` is the profile without.
+    Mappings hold plain Python values: int, bool or str. Whatever cannot be computed, which
+    only a what-if or a profile of the user's own can bring about, raises UsageFault.
+    """
+
+    def __init__(self, base: Profile, generation: Generation, engine: Constants) -> None:
+        self.base = base
+        self.profile = _with_facts(base, engine.sets)
+        self.generation = generation
+        self.engine = engine
+
+    @property
+    def platform(self) -> str:
+        """goos/goarch, or what a profile calls itself."""
+        return self.profile.name
+
+    @cached_property
+    def sets(self) -> Mapping[str, Scalar]:
+        """What a what-if has set, by name; empty without one."""
+        return MappingProxyType({_shown(name): _plain(value) for name, value in self.engine.sets.items()})
+
+    @cached_property
+    def constants(self) -> Mapping[str, Scalar]:
+        """The constants of package runtime."""
+        return self._package("runtime")
+
+    @cached_property
+    def sys(self) -> Mapping[str, Scalar]:
+        """The constants of package runtime/internal/sys."""
+        return self._package("sys")
+
+    @cached_property
+    def structs(self) -> Mapping[str, StructLayout]:
+        """The layouts of the allocator's types."""
+        return MappingProxyType({name: self.engine.struct(name) for name in self.generation.reported_types})
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The heap's place in the address space."""
+        return layouts.compute(self.engine)
+
+    @cached_property
+    def size_classes(self) -> SizeClasses:
+        """The table of size classes."""
+        return self.engine.size_classes()
+
+    def _package(self, package: str) -> Mapping[str, Scalar]:
+        start = len(package) + 1
+        values = self.engine.package(package).items()
+        return MappingProxyType({name[start:]: _plain(value) for name, value in values})
+
+    # ---- explain ----
+
+    def names(self) -> tuple[str, ...]:
+        """Every name that `explain` knows on this platform, fields of structs aside."""
+        found = [_shown(name) for name in self._rows()]
+        for family in self.generation.families:
+            found += [_shown(name) for name in self.engine.family(family)]
+        found += [f"fact.{name}" for name in self.engine.facts]
+        return tuple(found) + self.generation.reported_types
+
+    def _rows(self) -> Iterator[str]:
+        """The qualified names of all constants and single layout figures."""
+        for package in ("runtime", "sys", "layout"):
+            yield from self.engine.package(package, reported=False)
+
+    def value(self, name: str) -> Scalar:
+        """The value of anything that `explain` knows; of a struct its size, of a field its offset."""
+        return self.explain(name).value
+
+    def explain(self, name: str) -> Explanation:
+        """How a figure comes about. Raises UsageFault for a name that means nothing on this platform."""
+        known = _find(self.engine, name)
+        if known is not None:
+            return self._explain_row(known) if self.engine.row(known) else self._explain_fact(known)
+        struct, _, field = name.removeprefix("runtime.").partition(".")
+        declared = self.engine.declarations.get(struct)
+        if declared is not None and self.engine.view("runtime").struct(struct) is not None:
+            return self._explain_field(struct, field) if field else self._explain_struct(struct)
+        raise _unknown(self, name)
+
+    def _explain_row(self, name: str) -> Explanation:
+        formula, source = self.engine.formula(name), self.engine.source(name)
+        assert formula is not None and source is not None
+        row = formula.row
+        view = self.engine.view(row.package)
+        is_set = name in self.engine.sets
+        value = self.engine.value(name)
+        steps: tuple[str, ...] = () if is_set else goexpr.steps(formula.text, view, row.iota)
+        return Explanation(
+            name=_shown(name),
+            kind="layout" if row.package == "layout" else "constant",
+            platform=self.platform,
+            value=_plain(value),
+            type=value.type.name,
+            unit=row.unit,
+            what=row.what,
+            formula=formula.text,
+            mentions=tuple(self._mentions(self.engine.follows_from(name))),
+            steps=steps,
+            source=str(source),
+            dependents=self._dependents(name),
+            reaches=self._reaches(name),
+            was=self._was(name),
+        )
+
+    def _explain_fact(self, name: str) -> Explanation:
+        value, own = self.engine.value(name), name.partition(".")[2]
+        return Explanation(
+            name=name,
+            kind="fact",
+            platform=self.platform,
+            value=_plain(value),
+            type=value.type.name,
+            unit=_unit(own),
+            what=_help(own),
+            formula="",
+            mentions=(),
+            steps=(),
+            source=str(self.profile.origins.get(own, self.profile.file)),
+            dependents=self._dependents(name),
+            reaches=self._reaches(name),
+            was=self._was(name),
+        )
+
+    def _explain_struct(self, name: str) -> Explanation:
+        struct = self.engine.struct(name)
+        steps = []
+        end = 0
+        for field in struct.fields:
+            if field.offset > end:
+                steps.append(f"{end}: {field.offset - end} bytes of padding")
+            steps.append(f"{field.offset}: {field.name} {field.type}, {field.size} bytes")
+            end = field.offset + field.size
+        if struct.size > end:
+            steps.append(f"{end}: {struct.size - end} bytes of padding, to a multiple of {struct.align}")
+        steps.append(str(struct.size))
+        formula = f"unsafe.Sizeof({name}{{}})"
+        return self._of_struct(name, name, "struct", struct.size, formula, struct.line, steps)
+
+    def _explain_field(self, name: str, path: str) -> Explanation:
+        struct = self.engine.struct(name)
+        own, _, rest = path.partition(".")
+        index = next((i for i, field in enumerate(struct.fields) if field.name == own), None)
+        try:
+            offset = struct.offset_of(path)
+        except KeyError:
+            raise UsageFault(
+                Fault(
+                    f"{name} has no field {path}",
+                    f"one of {', '.join(field.name for field in struct.fields)}",
+                    closest(own, [field.name for field in struct.fields]),
+                    "unknown-name",
+                )
+            ) from None
+        assert index is not None
+        field = struct.fields[index]
+        steps = []
+        if index:
+            before = struct.fields[index - 1]
+            end = before.offset + before.size
+            steps.append(f"{before.name} ends at {before.offset} + {before.size} = {end}")
+        steps.append(f"{own} {field.type}, {field.size} bytes, is aligned to {field.align}: {field.offset}")
+        if rest:
+            steps.append(f"{rest} stands {offset - field.offset} further")
+        steps.append(str(offset))
+        formula = f"unsafe.Offsetof({name}{{}}.{path})"
+        needed = self.engine.fields_follow_from(name, index + 1)
+        return self._of_struct(f"{name}.{path}", name, "field", offset, formula, field.line, steps, needed)
+
+    def _of_struct(
+        self,
+        name: str,
+        struct: str,
+        kind: str,
+        value: int,
+        formula: str,
+        line: int,
+        steps: list[str],
+        needed: tuple[str, ...] = (),
+    ) -> Explanation:
+        key = f"struct.{struct}"
+        before = compute(self.base)._size_or_offset(name) if self.engine.sets else value
+        return Explanation(
+            name=name,
+            kind=kind,
+            platform=self.platform,
+            value=value,
+            type="uintptr",
+            unit="bytes",
+            what="size of the type" if kind == "struct" else "where the field stands in the type",
+            formula=formula,
+            mentions=tuple(self._mentions(needed or self.engine.follows_from(key))),
+            steps=tuple(steps),
+            source=f"{self.engine.declarations[struct].file}:{line}",
+            # Nothing follows from where a field stands but through the size of the whole.
+            dependents=self._dependents(key) if kind == "struct" else (),
+            reaches=self._reaches(key) if kind == "struct" else (),
+            was=before if before != value else None,
+        )
+
+    def _size_or_offset(self, name: str) -> int:
+        struct, _, field = name.partition(".")
+        layout = self.engine.struct(struct)
+        return layout.offset_of(field) if field else layout.size
+
+    def _mentions(self, names: Iterable[str]) -> Iterator[Mention]:
+        for needed in names:
+            if needed.startswith("struct."):
+                own = needed.removeprefix("struct.")
+                declared = self.engine.declarations[own]
+                size = f"{self.engine.struct(own).size} bytes"
+                yield Mention(f"unsafe.Sizeof({own}{{}})", size, f"{declared.file}:{declared.line}")
+            elif self.engine.has(needed):
+                yield Mention(_shown(needed), str(self.engine.value(needed)), self.origin(needed))
+
+    def origin(self, name: str) -> str:
+        """Where the value of a qualified name comes from: --set, a line of Go's source or of a profile."""
+        if name in self.engine.sets:
+            return "--set"
+        source = self.engine.source(name)
+        if source is not None:
+            return str(source)
+        own = name.partition(".")[2]
+        return str(self.profile.origins.get(own, self.profile.file))
+
+    @cached_property
+    def _followers(self) -> Mapping[str, tuple[str, ...]]:
+        """By qualified name, what mentions it on this platform; a struct is struct.NAME."""
+        found: dict[str, list[str]] = {}
+        names = list(self._rows())
+        for family in self.generation.families:
+            names += self.engine.family(family)
+        names += [f"struct.{name}" for name in self.engine.declared_structs()]
+        for name in names:
+            for needed in self.engine.follows_from(name):
+                found.setdefault(needed, []).append(name)
+        return {needed: tuple(dict.fromkeys(by)) for needed, by in found.items()}
+
+    def _dependents(self, name: str) -> tuple[str, ...]:
+        return self._gathered(self._followers.get(name, ()))
+
+    def _reaches(self, name: str) -> tuple[str, ...]:
+        reached: dict[str, None] = {}
+        waiting = [name]
+        while waiting:
+            for by in self._followers.get(waiting.pop(), ()):
+                if by not in reached:
+                    reached[by] = None
+                    waiting.append(by)
+        return tuple(sorted(self._gathered(reached)))
+
+    def _gathered(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Names as people write them; a family that is there as a whole is one, such as hint0..127."""
+        left = dict.fromkeys(names)
+        whole: list[str] = []
+        for family in self.generation.families:
+            members = self.engine.family(family)
+            if len(members) > 1 and all(member in left for member in members):
+                whole.append(f"{_shown(family)}0..{len(members) - 1}")
+                for member in members:
+                    del left[member]
+        return (*map(_shown, left), *whole)
+
+    def _was(self, name: str) -> Scalar | None:
+        if not self.engine.sets:
+            return None
+        base = compute(self.base).engine
+        before = _plain(base.value(name)) if base.has(name) else None
+        return before if before != _plain(self.engine.value(name)) else None
+
+
+def compute(profile: Profile, sets: Mapping[str, Scalar] | None = None) -> Figures:
+    """The figures of a platform.
+
+    `sets` gives other values to constants and facts: a name as `explain` knows it, and an
+    integer, a bool or a Go expression, in which names have the value that they had before.
+    Raises UsageFault for a name that there is not and a value that does not fit.
+    """
+    if not sets:
+        return _without_sets(profile)
+    figures = compute(profile)
+    faults: list[Fault] = []
+    given: dict[str, Value] = {}
+    for name, value in sets.items():
+        try:
+            known, what = _set_value(figures, name, value)
+        except UsageFault as fault:
+            faults += fault.faults
+            continue
+        given[known] = what
+        figures = _figures(profile, given)
+    if faults:
+        raise UsageFault(*faults)
+    return figures
+
+
+@lru_cache(maxsize=256)
+def _without_sets(profile: Profile) -> Figures:
+    return _figures(profile, {})
+
+
+def _figures(profile: Profile, sets: Mapping[str, Value]) -> Figures:
+    generation = generations.load()
+    engine = Constants(generation, profile.goos, profile.goarch, profile.facts, sets)
+    return Figures(profile, generation, engine)
+
+
+def _with_facts(profile: Profile, sets: Mapping[str, Value]) -> Profile:
+    """The profile with the facts that a what-if sets, so that whoever asks the profile sees them too."""
+    given = {name[5:]: _plain(value) for name, value in sets.items() if name.startswith("fact.")}
+    if not given:
+        return profile
+    set_here = dict.fromkeys(given, Origin("--set", 0, 0))
+    return replace(
+        profile,
+        facts=MappingProxyType({**profile.facts, **given}),
+        machine=MappingProxyType(
+            {**profile.machine, **{key: given[key] for key in given if key in SECTIONS["machine"].fields}}
+        ),
+        constants=MappingProxyType(
+            {key: int(given.get(key, value)) for key, value in profile.constants.items()}
+        ),
+        origins=MappingProxyType({**profile.origins, **set_here}),
+    )
+
+
+def _set_value(figures: Figures, name: str, given: Scalar) -> tuple[str, Value]:
+    """The qualified name that a what-if means, and the value it gives it."""
+    engine = figures.engine
+    known = _find(engine, name) or _optional_fact(name)
+    if known is None:
+        if name.partition(".")[0] in engine.declarations:
+            raise UsageFault(
+                Fault(f"{name} cannot be set", "a constant or a fact, of which it follows", id="set-invalid")
+            )
+        raise _unknown(figures, name)
+    # runtime.GOOS and runtime.GOARCH only repeat those of sys, which everything else asks.
+    row = engine.row(known)
+    if row is not None and row.formula == f"sys.{row.name}":
+        known = f"sys.{row.name}"
+    old = engine.value(known) if engine.has(known) else goexpr.untyped(0)
+    if isinstance(given, str) and old.type.kind == "string" and not given.startswith(('"', "`")):
+        new = goexpr.untyped(given)
+    elif isinstance(given, str):
+        new = _evaluate(engine, known, name, given)
+    else:
+        new = goexpr.untyped(given)
+    value = _same_type(name, given, old, new)
+    if known in ("fact.ptr_size", "fact.reg_size") and value.value not in (4, 8):
+        raise UsageFault(Fault(f"{name} set to {given}", "4 or 8", id="set-invalid"))
+    return known, value
+
+
+def _optional_fact(name: str) -> str | None:
+    """The qualified name of a number that a profile can tell, though this one does not."""
+    own = name.removeprefix("fact.")
+    numbers = (own in s.fields and isinstance(s.fields[own].kind, Int) for s in SECTIONS.values())
+    return f"fact.{own}" if any(numbers) else None
+
+
+def _evaluate(engine: Constants, known: str, name: str, text: str) -> Value:
+    package = known.partition(".")[0]
+    try:
+        return goexpr.evaluate(text, engine.view("layout" if package == "fact" else package))
+    except ExprError as error:
+        raise UsageFault(
+            Fault(f"{name} set to {text}: column {error.column}: {error.message}", id="set-invalid")
+        ) from None
+    except Absent as absent:
+        # A fact may be spelt like a constant, so what looks like one is only missed when it is asked for.
+        own = str(absent.args[0]).partition(".")[2]
+        raise UsageFault(Fault(f"{name} set to {text}: undefined: {own}", id="set-invalid")) from None
+
+
+def _same_type(name: str, given: Scalar, old: Value, new: Value) -> Value:
+    """The new value in the type of the old one."""
+    kind = old.type
+    try:
+        if new.type.kind in ("bool", "string") or kind.kind in ("bool", "string"):
+            if new.type.kind != kind.kind:
+                raise ValueError({"bool": "true or false", "string": "text"}.get(kind.kind, "an integer"))
+            return Value(new.value, kind)
+        if isinstance(new.value, str) or new.value != int(new.value):
+            raise ValueError("an integer")
+        number = int(new.value)
+        if kind.integer and not kind.untyped:
+            least, most = kind.bounds
+            if not least <= number <= most:
+                raise ValueError(f"a {kind.name}, {least} to {most}")
+        return Value(number, kind, old.variable)
+    except ValueError as why:
+        raise UsageFault(Fault(f"{name} set to {given}", str(why), id="set-invalid")) from None
+
+
+def _find(engine: Constants, name: str) -> str | None:
+    """The qualified name of what a user calls `name`, on this platform."""
+    if "." in name:
+        candidates: Iterable[str] = (name,)
+    else:
+        candidates = (f"{package}.{name}" for package in ("runtime", "sys", "layout", "fact"))
+    for candidate in candidates:
+        if candidate in engine.sets:
+            return candidate
+        family = candidate.rstrip("0123456789")
+        if family in engine.generation.families and candidate not in engine.family(family):
+            continue
+        try:
+            engine.value(candidate)
+        except Absent:
+            continue
+        return candidate
+    return None
+
+
+def _unknown(figures: Figures, name: str) -> UsageFault:
+    own = name.partition(".")[2] or name
+    absent = [q for q in (name, f"runtime.{own}", f"sys.{own}") if q in figures.generation.rows]
+    if absent:
+        return UsageFault(
+            Fault(f"{name} is not declared on {figures.platform}", id="absent-name"),
+        )
+    names = figures.names()
+    plain = {n.partition(".")[2] if n.startswith(("sys.", "fact.")) else n: n for n in names}
+    near = closest(name, [*names, *plain])
+    expected = "a constant, a struct, a field, a layout figure or a fact"
+    return UsageFault(Fault(f"unknown name {name}", expected, near, "unknown-name"))
+
+
+def _help(fact: str) -> str:
+    """What a profile's schema says of a fact."""
+    for section in SECTIONS.values():
+        if fact in section.fields:
+            return section.fields[fact].help
+    return "a fact of the platform"
+
+
+def _shown(name: str) -> str:
+    """A qualified name as people write it: names of runtime, of the layout and of structs stand alone."""
+    package, _, own = name.partition(".")
+    return own if package in ("runtime", "layout", "struct") else name
+
+
+def _unit(fact: str) -> str:
+    """The unit of a fact, by its kind in the profile's schema and the words there."""
+    for section in SECTIONS.values():
+        if fact in section.fields:
+            if isinstance(section.fields[fact].kind, Address):
+                return "address"
+            first = section.fields[fact].help.partition(" ")[0]
+            return first if first in ("bytes", "bits") else ""
+    return ""
+
+
+def written(value: Scalar) -> str:
+    """A figure as Go writes it: true, not True, and text in quotes."""
+    return str(goexpr.untyped(value))
+
+
+def _plain(value: Value) -> Scalar:
+    """A value as Python's int, bool or str."""
+    plain = value.value
+    return plain if isinstance(plain, bool | str) else int(plain)
+
+
+__all__ = ["Explanation", "Field", "Figures", "Mention", "StructLayout", "compute", "written"]

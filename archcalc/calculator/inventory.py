@@ -1,0 +1,174 @@
+"""All figures of a platform as one flat list of typed values: what reports show and compare.
+
+An entry is known by its section and name. Its value is typed by the unit that the
+generation's tables give it, so that every reader shows an address as an address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from archcalc.calculator.figures import Figures
+from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.names import closest
+from archcalc.results.tables import Bytes, Hex, NotApplicable, Pages, Value
+
+SECTIONS: Mapping[str, str] = {
+    "constants": "Constants of package runtime",
+    "sys": "Constants of package runtime/internal/sys",
+    "structs": "Sizes of types",
+    "layout": "Layout",
+    "size_classes": "Size classes",
+}
+_UNITS: Mapping[str, type[int]] = {"bytes": Bytes, "address": Hex, "mask": Hex, "pages": Pages}
+_LAYOUT = ("arena_size", "bitmap_size", "spans_size", "reservation_size", "bitmap_usable", "spans_usable")
+
+Key = tuple[str, str]
+_UNDECLARED = NotApplicable("not declared on that platform")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One figure of one platform: its section and name, its typed value, its unit and what it is."""
+
+    section: str
+    name: str
+    value: Value
+    unit: str = ""
+    what: str = ""
+
+    @property
+    def key(self) -> Key:
+        """What the same figure has on every platform."""
+        return self.section, self.name
+
+
+def entries(figures: Figures) -> Iterator[Entry]:
+    """The figures of a platform, section by section, but for size classes, which are a table of their own."""
+    for section, name, value in values(figures):
+        unit, what = describe(figures, section, name)
+        yield Entry(section, name, typed(value, unit), unit, what)
+
+
+def values(figures: Figures) -> Iterator[tuple[str, str, int | bool | str]]:
+    """Section, name and plain value of each entry."""
+    for name, value in figures.constants.items():
+        yield "constants", name, value
+    for name, value in figures.sys.items():
+        yield "sys", name, value
+    for name, struct in figures.structs.items():
+        yield "structs", name, struct.size
+    layout = figures.layout
+    for name in _LAYOUT:
+        yield "layout", name, getattr(layout, name)
+    for at, hint in enumerate(layout.hints[:1]):
+        yield "layout", f"hint{at}", hint.address
+    yield "layout", "hints", len(layout.hints)
+    for at, reservation in enumerate(layout.ladder):
+        yield "layout", f"ladder{at}", reservation
+    for order in layout.stack_orders:
+        yield "layout", f"stack_order{order.order}", order.size
+
+
+def describe(figures: Figures, section: str, name: str) -> tuple[str, str]:
+    """The unit of an entry and what it is."""
+    if section == "structs":
+        return "bytes", f"aligned to {figures.structs[name].align}"
+    if name == "hints":
+        return "count", "addresses that are asked for, one after the other"
+    package = "runtime" if section == "constants" else section
+    formula = figures.engine.formula(f"{package}.{name}")
+    return (formula.row.unit, formula.row.what) if formula else ("", "")
+
+
+def typed(value: int | bool | str, unit: str) -> Value:
+    """A plain value with the type that its unit stands for."""
+    if isinstance(value, bool | str):
+        return value
+    kind = _UNITS.get(unit)
+    return kind(value) if kind else value
+
+
+class Inventory:
+    """Several platforms' figures side by side: every key with its value on each platform."""
+
+    def __init__(self, platforms: Sequence[Figures]) -> None:
+        self.platforms = platforms
+        self.entries: dict[Key, Entry] = {}
+        self.values: dict[Key, list[Value]] = {}
+        for at, figures in enumerate(platforms):
+            for section, name, value in values(figures):
+                key = (section, name)
+                row = self.values.get(key)
+                if row is None:
+                    unit, what = describe(figures, section, name)
+                    self.entries[key] = Entry(section, name, typed(value, unit), unit, what)
+                    row = self.values[key] = [_UNDECLARED] * len(platforms)
+                row[at] = typed(value, self.entries[key].unit)
+        order = {section: at for at, section in enumerate(SECTIONS)}
+        # A figure that the first platform lacks was found late, and belongs to its section all the same.
+        self.keys = sorted(self.entries, key=lambda key: order[key[0]])
+
+    def same(self, key: Key) -> bool:
+        """Whether all platforms have that figure with one value."""
+        first, *rest = self.values[key]
+        return all(value == first for value in rest)
+
+    def differing(self) -> list[Key]:
+        """The figures in which the platforms differ."""
+        return [key for key in self.keys if not self.same(key)]
+
+
+class Selection:
+    """What `--only` asks for: names, globs over names, or whole sections.
+
+    Raises UsageFault for a word that means nothing on any of the platforms.
+    """
+
+    def __init__(self, words: Sequence[str], platforms: Sequence[Figures]) -> None:
+        self.words = [part for word in words for part in word.split(",") if part]
+        self.extra: dict[str, list[Value]] = {}
+        # Every entry of every platform is looked at, which nobody should pay for who asks for all of them.
+        known = {entry.key for figures in platforms for entry in entries(figures)} if self.words else set()
+        faults = []
+        for word in self.words:
+            if word in SECTIONS or any(self.matches(word, key) for key in known):
+                continue
+            values = [explained(figures, word) for figures in platforms]
+            if all(isinstance(value, NotApplicable) for value in values):
+                names = [*SECTIONS, *(name for _, name in known)]
+                found = f"--only: no figure {word!r}"
+                faults.append(
+                    Fault(found, "a name, a glob, or one of " + ", ".join(SECTIONS), closest(word, names))
+                )
+            self.extra[word] = values
+        if faults:
+            raise UsageFault(*faults)
+
+    def __bool__(self) -> bool:
+        return bool(self.words)
+
+    @staticmethod
+    def matches(word: str, key: Key) -> bool:
+        """Whether a word names that figure; sys.PtrSize and PtrSize are both right."""
+        section, name = key
+        return word in (section, name, f"{section}.{name}") or fnmatchcase(name, word)
+
+    def wants(self, key: Key) -> bool:
+        """Whether that figure is asked for; all are where nothing was said."""
+        return not self.words or any(self.matches(word, key) for word in self.words)
+
+    def wants_section(self, section: str) -> bool:
+        """Whether a whole section is asked for by name."""
+        return not self.words or section in self.words
+
+
+def explained(figures: Figures, name: str) -> Value:
+    """The value of anything that `explain` knows (hint7, mspan.sweepgen, fact.phys_page_size)."""
+    try:
+        found = figures.explain(name)
+    except UsageFault:
+        return NotApplicable(f"no {name} on that platform")
+    return typed(found.value, found.unit)

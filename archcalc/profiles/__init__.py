@@ -1,0 +1,1 @@
+"""Facts about platforms: from YAML to a frozen Profile."""

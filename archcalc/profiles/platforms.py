@@ -1,0 +1,108 @@
+"""The platforms that archcalc knows: one file a port under `platforms/`, and how people name them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+
+from archcalc.profiles import profile
+from archcalc.profiles.profile import Profile
+from archcalc.reading import fields
+from archcalc.reading.errors import Fault, ProfileFault
+
+# The package archcalc.
+_HERE = Path(__file__).parents[1]
+_SHARED = ("os", "arch")
+
+
+@cache
+def folder() -> Path:
+    """Where the platforms' files are: inside the installed package, or beside it in a checkout."""
+    installed = _HERE / "_platforms"
+    return installed if installed.is_dir() else _HERE.parent / "platforms"
+
+
+@cache
+def _files() -> dict[str, Path]:
+    files = {path.stem.replace("-", "/", 1): path for path in folder().glob("*.yaml")}
+    for kind in _SHARED:
+        files |= {f"{kind}/{path.stem}": path for path in (folder() / kind).glob("*.yaml")}
+    return files
+
+
+@cache
+def _names() -> tuple[str, ...]:
+    return tuple(sorted(name for name in _files() if name.partition("/")[0] not in _SHARED))
+
+
+def names() -> list[str]:
+    """All platforms as goos/goarch, in order."""
+    return list(_names())
+
+
+def file_of(name: str) -> Path | None:
+    """The file of a platform, or of os/NAME or arch/NAME; None where there is none."""
+    return _files().get(name)
+
+
+def shown(name: str) -> str:
+    """How messages name a file of ours: its path in the project."""
+    kind = name.partition("/")[0]
+    return f"platforms/{name if kind in _SHARED else name.replace('/', '-')}.yaml"
+
+
+def nearest_file(name: str) -> str:
+    """What of ours was probably meant as something to inherit, or nothing."""
+    return fields.nearest(name, _files())
+
+
+def load(name: str) -> Profile:
+    """The profile of one platform. Raises ProfileFault where there is no such platform."""
+    if name not in _names():
+        raise ProfileFault(_unknown(name))
+    return profile.load_ours(name)
+
+
+def load_file(path: str | Path) -> Profile:
+    """The profile in a file of the user's own. Raises ProfileFault with every fault in it."""
+    return profile.load_file(path)
+
+
+def _unknown(name: str) -> Fault:
+    expected = f"one of the {len(_names())} platforms, a glob such as linux/*, or all"
+    return Fault(f"there is no platform {name}", expected, fields.nearest(name, _names()), "platform-unknown")
+
+
+def resolve(patterns: Iterable[str], extra_files: Iterable[str | Path] = ()) -> list[Profile]:
+    """The profiles that the patterns name, each once, in the patterns' order and then by name.
+
+    A pattern is goos/goarch, a glob, or `all`. Profiles of the user's own come from
+    `extra_files`; one with the name of a platform of ours stands in its place.
+    Raises ProfileFault, with the faults of all patterns and files at once.
+    """
+    faults: list[Fault] = []
+    own: dict[str, Profile] = {}
+    for path in extra_files:
+        try:
+            loaded = load_file(path)
+        except ProfileFault as error:
+            faults.extend(error.faults)
+            continue
+        first = own.setdefault(loaded.name, loaded)
+        if first is not loaded and first.file != loaded.file:
+            found = f"a second profile named {loaded.name}"
+            expected = f"another name; the first is in {first.file}"
+            faults.append(Fault(found, expected, id="profile-name-taken", file=loaded.file, line=1, column=1))
+    known = sorted({*_names(), *own})
+    files_are_well = not faults
+    chosen: dict[str, None] = {}
+    for pattern in patterns:
+        found_names = known if pattern == "all" else [name for name in known if fnmatchcase(name, pattern)]
+        if not found_names and files_are_well:  # else it may name one of the profiles that are at fault
+            faults.append(_unknown(pattern))
+        chosen.update(dict.fromkeys(found_names))
+    if faults:
+        raise ProfileFault(*faults)
+    return [own[name] if name in own else load(name) for name in chosen]

@@ -1,0 +1,354 @@
+"""From YAML to a frozen `Profile`: the facts about a platform, merged, each with the line that it comes from.
+
+A profile's file says what is its own and inherits the rest: `inherit` names
+files of ours (`linux/arm64`, `os/linux`, `arch/arm64`) or paths beside it, the
+later ones over the earlier, the file's own facts over all. The merged whole must
+be complete and must not contradict itself. What can stand in a file is declared
+in `profile_fields`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from archcalc.profiles.profile_fields import FILE, SECTIONS
+from archcalc.reading import strictyaml
+from archcalc.reading.errors import Fault, ProfileFault
+from archcalc.reading.fields import Group, read_file
+from archcalc.reading.strictyaml import Document
+
+# A chain of inheritance is two or three files long; the limit only keeps a mistake from going on and on.
+_LONGEST_CHAIN = 16
+
+# What an architecture is, whoever runs on it: a profile of a GOARCH that Go knows cannot say otherwise.
+_ARCH_IDENTITY = ("ptr_size", "reg_size", "big_endian", "arch_family", "pc_quantum", "min_frame_size")
+
+
+class Origin(NamedTuple):
+    """Where a fact stands; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+Fact = int | bool | str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Profile:
+    """One platform's facts. Sizes are bytes, addresses plain ints.
+
+    `facts` has all scalar facts by name: of the architecture, the system, the
+    machine, and the system's constants under Go's own names. `machine` has the
+    machine's alone, `taken` and `phys_page_sizes` among them; `constants` the
+    constants alone. `origins` tells for each key which line it comes from.
+    """
+
+    platform: str
+    name: str
+    file: str
+    facts: Mapping[str, Fact]
+    machine: Mapping[str, Any]
+    constants: Mapping[str, int]
+    origins: Mapping[str, Origin] = field(repr=False)
+
+    @property
+    def goos(self) -> str:
+        """The operating system, by Go's name."""
+        return self.platform.partition("/")[0]
+
+    @property
+    def goarch(self) -> str:
+        """The architecture, by Go's name."""
+        return self.platform.partition("/")[2]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For other processes: read-only views cannot be pickled, what they show can."""
+        views = (self.facts, self.machine, self.constants, self.origins)
+        return _profile, (self.platform, self.name, self.file, *map(dict, views))
+
+
+def _profile(
+    platform: str,
+    name: str,
+    file: str,
+    facts: dict[str, Fact],
+    machine: dict[str, Any],
+    constants: dict[str, int],
+    origins: dict[str, Origin],
+) -> Profile:
+    return Profile(
+        platform,
+        name,
+        file,
+        MappingProxyType(facts),
+        MappingProxyType(machine),
+        MappingProxyType(constants),
+        MappingProxyType(origins),
+    )
+
+
+def load_file(path: str | Path) -> Profile:
+    """The profile in a file of the user's own. Raises ProfileFault with every fault in it."""
+    profile, faults = read(path)
+    if profile is None:
+        raise ProfileFault(*faults)
+    return profile
+
+
+def validate(path: str | Path) -> list[Fault]:
+    """Every fault of a profile's file and of what it inherits; empty when it can be used."""
+    return read(path)[1]
+
+
+def read(path: str | Path) -> tuple[Profile | None, list[Fault]]:
+    """The profile in a file, or None and why not."""
+    return _finish(_Reader(), str(path), str(path))
+
+
+def of_group(group: Group, document: Document, path: str) -> Profile | None:
+    """The profile that stands within another file (a scenario), read by `FILE`'s sections.
+
+    What it inherits is looked for beside `path`; faults are noted in the document, and then there is none.
+    """
+    reader = _Reader()
+    merged = reader.merge(group, path, document.file)
+    profile = reader.profile(merged) if not reader.faults else None
+    document.faults.extend(reader.faults)
+    return profile
+
+
+@cache
+def load_ours(name: str) -> Profile:
+    """The profile of one of our platforms. Raises ProfileFault, which would be a fault of ours."""
+    from archcalc.profiles import platforms
+
+    profile, faults = _finish(_Reader(), str(platforms.file_of(name)), platforms.shown(name))
+    if profile is None:
+        raise ProfileFault(*faults)
+    return profile
+
+
+def _finish(reader: _Reader, path: str, shown: str) -> tuple[Profile | None, list[Fault]]:
+    merged = reader.file(path, shown)
+    profile = reader.profile(merged) if merged is not None and not reader.faults else None
+    return profile, strictyaml.in_order(reader.faults)
+
+
+@dataclass(slots=True)
+class _Merged:
+    """What a file and all that it inherits say together; origins stand beside the values."""
+
+    file: str
+    place: tuple[int, int]
+    top: dict[str, str] = field(default_factory=dict)
+    sections: dict[str, dict[str, Any]] = field(
+        default_factory=lambda: {"arch": {}, "os": {}, "constants": {}, "machine": {}}
+    )
+    origins: dict[str, Origin] = field(default_factory=dict)
+
+    def take(self, below: _Merged) -> None:
+        """Lays what another file says over what is here. Its name and its words about itself stay its own."""
+        for name, values in below.sections.items():
+            self.sections[name].update(values)
+        self.origins.update(below.origins)
+        if "platform" in below.top:
+            self.top["platform"] = below.top["platform"]
+
+    def take_own(self, group: Group) -> None:
+        """Lays the file's own facts over what it inherits."""
+        for key in ("platform", "name", "about"):
+            if key in group:
+                self.top[key] = group[key]
+                self.origins[key] = Origin(self.file, *group.at[key])
+        for name, values in self.sections.items():
+            section: Group | None = group.get(name)
+            if section is not None:
+                values.update(section)
+                for key, place in section.at.items():
+                    self.origins[key] = Origin(self.file, *place)
+
+
+@cache
+def _ours(name: str) -> tuple[_Merged | None, list[Fault]]:
+    """One of our own files with what it inherits; read once a process, since none changes under a run."""
+    from archcalc.profiles import platforms
+
+    reader = _Reader()
+    return reader.file(str(platforms.file_of(name)), platforms.shown(name)), reader.faults
+
+
+class _Reader:
+    """Reads a file and what it inherits; every fault of all of them is in `faults`."""
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+        self.open: list[str] = []
+        self.done: dict[str, _Merged | None] = {}
+
+    def file(self, path: str, shown: str) -> _Merged | None:
+        """A file with what it inherits, or None where it cannot be read at all."""
+        identity = os.path.realpath(path)
+        if identity not in self.done:
+            self.open.append(identity)
+            self.done[identity] = self.read(path, shown)
+            self.open.pop()
+        return self.done[identity]
+
+    def read(self, path: str, shown: str) -> _Merged | None:
+        document = Document(shown, "profile", self.faults, ProfileFault)
+        data = strictyaml.read_bytes(path, document)
+        group = read_file(data, FILE, document) if data is not None else None
+        return None if group is None else self.merge(group, path, shown)
+
+    def merge(self, group: Group, path: str, shown: str) -> _Merged:
+        """What a file says over what it inherits."""
+        document = Document(shown, "profile", self.faults, ProfileFault)
+        merged = _Merged(shown, (group.line, group.column))
+        for parent in group.get("inherit", ()):
+            below = self.inherited(parent, path, document, group.at["inherit"])
+            if below is not None:
+                merged.take(below)
+        merged.take_own(group)
+        return merged
+
+    def inherited(self, name: str, path: str, document: Document, place: tuple[int, int]) -> _Merged | None:
+        from archcalc.profiles import platforms
+
+        if not name.endswith((".yaml", ".yml")):
+            if platforms.file_of(name) is None:
+                known = "a platform of ours, os/NAME, arch/NAME, or the path of a .yaml file"
+                found = f"there is no {name} to inherit"
+                document.fault(place, "unknown-parent", found, known, platforms.nearest_file(name))
+                return None
+            merged, faults = _ours(name)
+            self.faults.extend(faults)
+            return merged
+        beside = os.path.join(os.path.dirname(path), name)
+        if os.path.realpath(beside) in self.open:
+            document.fault(place, "inherit-loop", f"{name} inherits from this file, in the end", "no loop")
+            return None
+        if len(self.open) >= _LONGEST_CHAIN:
+            found = f"{name} is the {_LONGEST_CHAIN + 1}th file in a chain of inheritance"
+            document.fault(place, "inherit-too-long", found, f"at most {_LONGEST_CHAIN}")
+            return None
+        return self.file(beside, beside)
+
+    def profile(self, merged: _Merged) -> Profile | None:
+        """The whole: what is missing is noted, and what contradicts; then there is no profile."""
+        document = Document(merged.file, "profile", self.faults, ProfileFault)
+        platform = merged.top.get("platform")
+        if platform is None:
+            document.fault(merged.place, "missing-key", "no platform", "platform: goos/goarch")
+        for name, section in SECTIONS.items():
+            for key, spec in section.fields.items():
+                if spec.required and key not in merged.sections[name]:
+                    found = f"no {name}.{key}, neither here nor in what is inherited"
+                    document.fault(merged.place, "missing-key", found, f"{key}: {spec.kind.words()}")
+        if self.faults or platform is None:
+            return None
+        arch, system, machine = merged.sections["arch"], merged.sections["os"], merged.sections["machine"]
+        _Contradictions(merged, self.faults).find(platform, arch, machine)
+        if self.faults:
+            return None
+        constants = merged.sections["constants"]
+        scalars = {key: value for key, value in machine.items() if not isinstance(value, list)}
+        facts = {**arch, **system, **scalars, **constants}
+        name = merged.top.get("name", platform)
+        return _profile(platform, name, merged.file, facts, machine, constants, merged.origins)
+
+
+class _Contradictions:
+    """Facts that cannot be so together; each fault stands at the line of one of them."""
+
+    def __init__(self, merged: _Merged, faults: list[Fault]) -> None:
+        self.file = merged.file
+        self.origins = merged.origins
+        self.faults = faults
+
+    def fault(self, keys: tuple[str, ...], what: str, found: str, expected: str) -> None:
+        """Notes it at the first of the facts that stands in the profile's own file, else at the first."""
+        own = (key for key in keys if self.origins[key].file == self.file)
+        origin = self.origins[next(own, keys[0])]
+        self.faults.append(Fault(found, expected, "", f"profile-{what}", *origin))
+
+    def find(self, platform: str, arch: Mapping[str, Any], machine: Mapping[str, Any]) -> None:
+        """All contradictions of a whole profile."""
+        self.words(platform.partition("/")[2], arch, machine)
+        self.pages(machine)
+        self.addresses(machine)
+
+    def words(self, goarch: str, arch: Mapping[str, Any], machine: Mapping[str, Any]) -> None:
+        from archcalc.profiles import platforms
+
+        known = _ours(f"arch/{goarch}")[0] if platforms.file_of(f"arch/{goarch}") is not None else None
+        if known is not None:
+            for key in _ARCH_IDENTITY:
+                right = known.sections["arch"][key]
+                if arch[key] != right:
+                    expected = f"{_spelt(right)}, as {goarch} has it, or another GOARCH"
+                    self.fault((key,), "arch-contradiction", f"{key} is {_spelt(arch[key])}", expected)
+        ptr_size, bits = arch["ptr_size"], machine["user_address_bits"]
+        if ptr_size > arch["reg_size"]:
+            found = f"reg_size is {arch['reg_size']} where pointers have {ptr_size} bytes"
+            self.fault(("reg_size", "ptr_size"), "word-size", found, "at least ptr_size")
+        if arch["int64_align"] < ptr_size:
+            found = f"int64_align is {arch['int64_align']} where pointers have {ptr_size} bytes"
+            self.fault(("int64_align", "ptr_size"), "word-size", found, "at least ptr_size")
+        if bits > 8 * ptr_size:
+            found = f"user_address_bits is {bits} where pointers have {ptr_size} bytes"
+            self.fault(("user_address_bits", "ptr_size"), "address-bits", found, f"at most {8 * ptr_size}")
+
+    def pages(self, machine: Mapping[str, Any]) -> None:
+        page, segment = machine["phys_page_size"], machine["segment_alignment"]
+        if page > segment:
+            found = f"segment_alignment is {segment} where a physical page has {page} bytes"
+            expected = f"a multiple of {page}: a kernel cannot load segments that share a page"
+            self.fault(("segment_alignment", "phys_page_size"), "segment-alignment", found, expected)
+        if page not in machine["phys_page_sizes"]:
+            expected = f"one of phys_page_sizes: {', '.join(map(str, machine['phys_page_sizes']))}"
+            keys = ("phys_page_size", "phys_page_sizes")
+            self.fault(keys, "page-size", f"phys_page_size is {page}", expected)
+        granularity = machine.get("allocation_granularity", page)
+        if granularity < page:
+            found = f"allocation_granularity is {granularity} where a physical page has {page} bytes"
+            keys = ("allocation_granularity", "phys_page_size")
+            self.fault(keys, "page-size", found, f"at least {page}")
+
+    def addresses(self, machine: Mapping[str, Any]) -> None:
+        low, high, bits = machine["address_low"], machine["address_high"], machine["user_address_bits"]
+        if high > 1 << bits:
+            found = f"address_high is {high:#x} where user_address_bits is {bits}"
+            self.fault(
+                ("address_high", "user_address_bits"), "address-range", found, f"at most {1 << bits:#x}"
+            )
+        if low >= high:
+            found = f"address_low is {low:#x} where address_high is {high:#x}"
+            self.fault(("address_low", "address_high"), "address-range", found, "less")
+            return
+        for key in ("image_start", "data_end", "mmap_base"):
+            if not low <= machine[key] <= high:
+                expected = f"{low:#x} to {high:#x}, address_low to address_high"
+                keys = (key, "address_low", "address_high")
+                self.fault(keys, "address-range", f"{key} is {machine[key]:#x}", expected)
+        if machine["image_start"] >= machine["data_end"]:
+            found = f"data_end is {machine['data_end']:#x} where image_start is {machine['image_start']:#x}"
+            self.fault(("data_end", "image_start"), "address-range", found, "more")
+        for taken in machine.get("taken", ()):
+            if taken["from"] >= taken["to"]:
+                found = f"a taken range from {taken['from']:#x} to {taken['to']:#x}"
+                self.fault(("taken",), "address-range", found, "an end after its start")
+
+
+def _spelt(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,183 @@
+"""What a profile may say: every key with its kind, its range and a line of help.
+
+Reading, the JSON Schema and `archcalc profile new` all follow these
+declarations. Sections are partial: what a file leaves out it inherits, and
+what is still missing from the whole is missed by `profile`.
+"""
+
+from __future__ import annotations
+
+from archcalc.reading.fields import (
+    Address,
+    Bool,
+    Choice,
+    Field,
+    Int,
+    ListOf,
+    MapOf,
+    PowerOfTwo,
+    Section,
+    Size,
+    Text,
+)
+
+SCHEMA_VERSION = 1
+
+PLATFORM_PATTERN = "[a-z][a-z0-9]*/[a-z0-9]+"
+
+ARCH = Section(
+    {
+        "ptr_size": Field(Choice((4, 8)), "bytes of a pointer and of uintptr (sys.PtrSize)", True),
+        "reg_size": Field(
+            Choice((4, 8)), "bytes of a register (sys.RegSize); more than ptr_size on amd64p32", True
+        ),
+        "big_endian": Field(Bool(), "whether the most significant byte comes first (sys.BigEndian)", True),
+        "arch_family": Field(
+            Text("[A-Z][A-Z0-9]*", "a family's name, such as AMD64 or ARM"),
+            "the family that the architecture belongs to, by the name of its constant (sys.ArchFamily)",
+            True,
+        ),
+        "cache_line_size": Field(
+            PowerOfTwo(8, 4096), "bytes that structures are padded to (sys.CacheLineSize)", True
+        ),
+        "default_phys_page_size": Field(
+            PowerOfTwo(512, 1 << 30),
+            "bytes of a physical page where nothing tells better (sys.DefaultPhysPageSize)",
+            True,
+        ),
+        "pc_quantum": Field(Choice((1, 2, 4)), "bytes of the smallest instruction (sys.PCQuantum)", True),
+        "int64_align": Field(Choice((4, 8)), "alignment of a 64-bit integer in bytes (sys.Int64Align)", True),
+        "huge_page_size": Field(
+            PowerOfTwo(0, 1 << 34), "bytes of a huge page that sysUnused minds, or 0 (sys.HugePageSize)", True
+        ),
+        "min_frame_size": Field(
+            Int(0, 4096), "bytes at the bottom of each frame that the callee may use (sys.MinFrameSize)", True
+        ),
+        "stack_guard_multiplier": Field(
+            Int(1, 16),
+            "factor of the stack guard: 1, or 2 in a build with -N (sys.StackGuardMultiplier)",
+            True,
+        ),
+        "ctz_in_assembly": Field(
+            Bool(),
+            "whether counting zeros is assembly, so that internal/sys/intrinsics.go is not built",
+            True,
+        ),
+    },
+    "arch",
+    partial=True,
+)
+
+OS = Section(
+    {
+        "mem": Field(
+            Choice(("linux", "bsd", "darwin", "windows", "plan9", "solaris", "nacl")),
+            "how memory is got: the mem_*.go of the system and its kernel's habits",
+            True,
+        ),
+        "netpoll": Field(Bool(), "whether the runtime polls the network, so that netpoll.go is built", True),
+    },
+    "os",
+    partial=True,
+)
+
+TAKEN = Section(
+    {
+        "from": Field(Address(), "first address that is taken", True),
+        "to": Field(Address(), "first address after it", True),
+        "what": Field(Text(), "who has it"),
+    }
+)
+
+MACHINE = Section(
+    {
+        "user_address_bits": Field(Int(20, 64), "bits of the addresses that a process can have", True),
+        "address_low": Field(Address(), "lowest address that can be mapped", True),
+        "address_high": Field(Address(), "first address beyond those that can be mapped", True),
+        "mmap_base": Field(Address(), "where the system looks first for memory that names no address", True),
+        "mmap_direction": Field(Choice(("up", "down")), "which way it looks from there", True),
+        "hints_honoured": Field(
+            Bool(), "whether memory comes where it was asked for when that is free", True
+        ),
+        "phys_page_size": Field(
+            PowerOfTwo(512, 1 << 30), "bytes of a physical page of the usual kernel", True
+        ),
+        "phys_page_sizes": Field(
+            ListOf(PowerOfTwo(512, 1 << 30), 1, 16),
+            "bytes of a physical page that the port's kernels can have",
+            True,
+        ),
+        "allocation_granularity": Field(
+            PowerOfTwo(512, 1 << 30),
+            "bytes that the start of a reservation is aligned to; without it, a page",
+        ),
+        "segment_alignment": Field(
+            PowerOfTwo(512, 1 << 30), "bytes that the linker aligns the program's segments to", True
+        ),
+        "data_end": Field(
+            Address(),
+            "end of a small program's data segment (firstmoduledata.end); 32-bit hints follow from it",
+            True,
+        ),
+        "image_start": Field(Address(), "where the program begins in memory", True),
+        "image_size": Field(
+            Size(0, 1 << 48),
+            "bytes of address space that the program takes before its heap; without it, its extent",
+        ),
+        "ulimit_v": Field(Size(), "limit of the address space in bytes (RLIMIT_AS); without it, none"),
+        "rlimit_data": Field(Size(), "limit of the data segment in bytes (RLIMIT_DATA); without it, none"),
+        "overcommit": Field(
+            Choice((0, 1, 2)),
+            "what linux promises (vm.overcommit_memory): 0 all but the absurd, 1 all, 2 the commit limit",
+        ),
+        "ram_and_swap": Field(
+            Size(), "bytes of memory and swap, which the absurd is measured by; without it, plenty"
+        ),
+        "commit_limit": Field(Size(), "bytes that can be committed on the whole machine; without it, any"),
+        "max_map_count": Field(Int(1, 1 << 31), "mappings that a process can have (vm.max_map_count)"),
+        "page_tables_charged": Field(
+            Bool(), "whether reserving commits page tables, as Windows did before 8.1"
+        ),
+        "segment_limit": Field(Size(), "bytes that Plan 9 lets one segment become"),
+        "taken": Field(ListOf(TAKEN), "address ranges that something else has already"),
+    },
+    "machine",
+    partial=True,
+)
+
+CONSTANTS = MapOf(
+    Int(-(1 << 63), (1 << 64) - 1),
+    "_[A-Za-z][A-Za-z0-9_]*",
+    "a constant's name in package runtime, such as _MAP_ANON",
+)
+
+FILE = Section(
+    {
+        "schema": Field(Choice((SCHEMA_VERSION,)), "version of this form of file", True),
+        "platform": Field(Text(PLATFORM_PATTERN, "goos/goarch, such as linux/amd64"), "GOOS/GOARCH"),
+        "name": Field(
+            Text("[A-Za-z0-9][A-Za-z0-9._/-]*", "a name of letters, digits and . _ - /", 100),
+            "what the profile is called beside others of its platform; without it, the platform",
+        ),
+        "about": Field(Text(), "a line for people"),
+        "inherit": Field(
+            ListOf(
+                Text(
+                    r"[^\x00-\x1f\x7f]+",
+                    "a platform, os/NAME, arch/NAME, or the path of a .yaml file",
+                    longest=4096,
+                ),
+                longest=16,
+                alone=True,
+            ),
+            "where facts come from that do not stand here; later ones win",
+        ),
+        "arch": Field(ARCH, "the architecture, as Go's runtime/internal/sys has it"),
+        "os": Field(OS, "the operating system, as the runtime treats it"),
+        "constants": Field(CONSTANTS, "constants of package runtime that the system's headers gave"),
+        "machine": Field(MACHINE, "the usual machine: its address space and how it hands out memory"),
+    },
+    "archcalc profile",
+)
+
+SECTIONS = {"arch": ARCH, "os": OS, "machine": MACHINE}

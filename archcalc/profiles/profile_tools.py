@@ -1,0 +1,133 @@
+"""What people do with profiles besides using them: begin one, look into one, tell an editor its form."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from archcalc.profiles import platforms
+from archcalc.profiles.profile import Profile
+from archcalc.profiles.profile_fields import CONSTANTS, FILE, PLATFORM_PATTERN, SCHEMA_VERSION, SECTIONS
+from archcalc.reading.errors import Fault, ProfileFault
+from archcalc.reading.fields import Address, Field, Kind, ListOf, MapOf, Section, meaning
+from archcalc.reading.strictyaml import Scalar
+
+# A system's numbers and habits are the same whoever begins a port of it; its architecture is what is new.
+_UNKNOWN_64_BIT = "arm64"
+_UNKNOWN_32_BIT = "arm"
+
+
+class Row(NamedTuple):
+    """One fact of a merged profile: its key with the section, and where it comes from."""
+
+    key: str
+    value: Any
+    file: str
+    line: int
+    help: str
+    is_address: bool
+
+
+def show(profile: Profile) -> list[Row]:
+    """All facts of a profile in the order of the declarations, each with its origin."""
+    rows = []
+    for section, name, value, spec in _facts(profile):
+        origin = profile.origins[name]
+        is_address = isinstance(spec.kind, Address)
+        rows.append(Row(f"{section}.{name}", value, origin.file, origin.line, spec.help, is_address))
+    return rows
+
+
+def _facts(profile: Profile) -> Iterator[tuple[str, str, Any, Field]]:
+    sections: dict[str, Mapping[str, Any]] = {"machine": profile.machine}
+    for section, spec in SECTIONS.items():
+        values = sections.get(section, profile.facts)
+        for name, field in spec.fields.items():
+            if name in values:
+                yield section, name, values[name], field
+    constant = Field(CONSTANTS.value, "a constant of package runtime, from the system's headers")
+    for name, value in profile.constants.items():
+        yield "constants", name, value, constant
+
+
+def json_schema() -> dict[str, Any]:
+    """The form of a profile as JSON Schema (draft 2020-12), for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **FILE.schema()}
+
+
+def nearest_port(platform: str) -> str:
+    """The port that a profile of `platform` had best begin from.
+
+    The platform itself where it is one of ours; else one of the same architecture on
+    linux or elsewhere; else one of the same system that is most like a new architecture.
+    """
+    known = platforms.names()
+    goos, _, goarch = platform.partition("/")
+    unknown = _UNKNOWN_64_BIT if "64" in goarch else _UNKNOWN_32_BIT
+    wanted = [platform, f"linux/{goarch}", *(name for name in known if name.endswith(f"/{goarch}"))]
+    wanted += [f"{goos}/{unknown}", f"{goos}/amd64" if "64" in goarch else f"{goos}/386"]
+    wanted += [name for name in known if name.startswith(f"{goos}/")]
+    return next((name for name in wanted if name in known), f"linux/{unknown}")
+
+
+def new(platform: str, like: str | None = None) -> str:
+    """The YAML text of a profile to begin with: all facts of the nearest port, or of `like`, each explained.
+
+    A fact of an architecture or a machine that is new is written out, to be put right;
+    what is inherited as it is stands there as a comment. Raises ProfileFault where
+    `platform` is not goos/goarch or `like` is not one of ours.
+    """
+    if not re.fullmatch(PLATFORM_PATTERN, platform):
+        found = f"{platform!r} is no name of a platform"
+        raise ProfileFault(Fault(found, "goos/goarch in small letters and digits, such as linux/riscv64"))
+    base = platforms.load(like or nearest_port(platform))
+    goos, _, goarch = platform.partition("/")
+    own = {"arch": base.goarch != goarch, "os": base.goos != goos, "machine": True}
+    lines = [
+        f"# {platform}, begun from {base.platform}. Put right what differs, take out what is the same,",
+        "# and see whether it holds together: archcalc profile validate FILE",
+        f"schema: {SCHEMA_VERSION}",
+        f"platform: {platform}",
+        f"about: {goos} on {goarch}",
+        "# Where facts come from that do not stand here; later ones win.",
+        f"inherit: {base.platform}",
+    ]
+    values: dict[str, dict[str, Any]] = {}
+    for section, name, value, _ in _facts(base):
+        values.setdefault(section, {})[name] = value
+    for section, spec in SECTIONS.items():
+        lines += ["", f"# {FILE.fields[section].help[0].upper()}{FILE.fields[section].help[1:]}."]
+        lines += _section(section, spec, values[section], own[section], base)
+    lines += ["", "# Constants of package runtime that differ from those inherited.", "# constants:"]
+    lines += [f"#   {name}: {_text(value, CONSTANTS.value)}" for name, value in values["constants"].items()]
+    return "\n".join(lines) + "\n"
+
+
+def _section(
+    section: str, spec: Section, values: Mapping[str, Any], own: bool, base: Profile
+) -> Iterator[str]:
+    mark = "" if own else "# "
+    yield f"{mark}{section}:"
+    for name, field in spec.fields.items():
+        yield f"{mark}  # {field.help}"
+        if name in values:
+            yield f"{mark}  {name}: {_text(values[name], field.kind)}  # {base.origins[name]}"
+        else:
+            yield f"  # {name}: {field.kind.words()}"
+
+
+def _text(value: Any, kind: Kind) -> str:
+    """A value as it stands in a profile."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return hex(value) if isinstance(kind, Address) else str(value)
+    if isinstance(kind, ListOf):
+        return f"[{', '.join(_text(item, kind.item) for item in value)}]"
+    if isinstance(kind, (Section, MapOf)):
+        fields = {key: kind.fields[key].kind if isinstance(kind, Section) else kind.value for key in value}
+        return f"{{{', '.join(f'{key}: {_text(item, fields[key])}' for key, item in value.items())}}}"
+    plain = meaning(Scalar(0, 0, value)).type == "text" and value.isalnum()
+    return str(value) if plain else json.dumps(value)

@@ -1,0 +1,1 @@
+"""Answers as plain results: why a machine dies, what its address space is made of, where comments drift."""

@@ -1,0 +1,189 @@
+"""What the runtime's last words mean: every throw, panic, exit and error print of the allocator's files.
+
+The rows stand in throws.yaml, one a place in the source. Tests lead the model to each place
+that it has, and hold its words against the row's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import cache
+from pathlib import Path
+
+from archcalc.reading import strictyaml
+from archcalc.reading.errors import UsageFault
+from archcalc.reading.fields import Choice, Field, Group, ListOf, Section, Text, read_file
+
+FILE = Path(__file__).with_name("throws.yaml")
+
+KINDS = ("throw", "panic", "exit", "print")
+
+_ROW = Section(
+    {
+        "site": Field(Text(r"[a-z0-9_]+\.(?:go|s):[0-9]+", "FILE.go:LINE"), "where it stands", True),
+        "kind": Field(Choice(KINDS), "throw without it"),
+        "words": Field(Text(), "what it says, {} for a value", True),
+        "printed": Field(ListOf(Text()), "the lines before it, {} for a value"),
+        "model": Field(Text(r"[a-z_]+\.[a-z_0-9]+", "MODULE.FUNCTION"), "where the model dies of it"),
+        "means": Field(Text(), "what it means"),
+        "when": Field(Text(), "which conditions lead there"),
+        "mends": Field(Text(), "what can be done"),
+        "incidents": Field(ListOf(Text()), "files in examples/incidents"),
+        "unreachable": Field(Text(), "why no input leads there"),
+        "scope": Field(Text(), "why it is not modelled"),
+    }
+)
+_FILE = Section(
+    {"schema": Field(Choice((1,)), "version", True), "rows": Field(ListOf(_ROW), "the table", True)}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Throw:
+    """One place in the source where the runtime says its last words, or prints an error.
+
+    `words` and `printed` have {} where a value stands.
+    """
+
+    site: str
+    kind: str
+    words: str
+    printed: tuple[str, ...]
+    model: str
+    means: str
+    when: str
+    mends: str
+    incidents: tuple[str, ...]
+    unreachable: str
+    scope: str
+
+    @property
+    def reachable(self) -> bool:
+        """Whether an input of the model leads there."""
+        return not self.unreachable and not self.scope
+
+    def fits(self, words: str) -> bool:
+        """Whether a line that a runtime printed could be these words."""
+        return matches(self.words, words)
+
+
+@cache
+def _pattern(template: str) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, template.split("{}"))))
+
+
+@cache
+def table() -> tuple[Throw, ...]:
+    """Every row, in the order of the source files."""
+    document = strictyaml.Document("throws.yaml", "throws", [])
+    data = strictyaml.read_bytes(FILE, document)
+    group = read_file(data, _FILE, document) if data is not None else None
+    if group is None or document.faults:
+        raise UsageFault(*document.faults)
+    return tuple(_throw(row) for row in group["rows"])
+
+
+def _throw(row: Group) -> Throw:
+    def text(key: str) -> str:
+        return str(row.get(key, "")).strip()
+
+    return Throw(
+        site=text("site"),
+        kind=row.get("kind", "throw"),
+        words=text("words"),
+        printed=tuple(row.get("printed", ())),
+        model=text("model"),
+        means=text("means"),
+        when=text("when"),
+        mends=text("mends"),
+        incidents=tuple(row.get("incidents", ())),
+        unreachable=text("unreachable"),
+        scope=text("scope"),
+    )
+
+
+def by_site(site: str) -> Throw:
+    """The row of a place in the source; KeyError where there is none."""
+    return next(row for row in table() if row.site == site) if site in _sites() else _missing(site)
+
+
+@cache
+def _sites() -> frozenset[str]:
+    return frozenset(row.site for row in table())
+
+
+def _missing(site: str) -> Throw:
+    raise KeyError(site)
+
+
+# Finding them by what people paste.
+
+_PREFIXES = ("fatal error: ", "panic: ", "runtime error: ")
+_LIKE = 0.72  # how alike a word must be that is perhaps misspelt
+
+
+def find(words: str) -> list[Throw]:
+    """The rows that are perhaps meant by these words, the likeliest first; those of a site, FILE:LINE, too.
+
+    A whole line that a process printed finds its row; a part of one, or with a letter wrong, does too.
+    """
+    asked = " ".join(words.split())
+    if asked in _sites():
+        return [by_site(asked)]
+    for prefix in _PREFIXES:
+        asked = asked.removeprefix(prefix)
+    exact = [row for row in table() if any(_says(text, asked) for text in (row.words, *row.printed))]
+    if exact or len(asked.split()) < 2:
+        return exact  # one word alone is more likely the name of something
+    scored = [(score, row) for row in table() if (score := _score(asked, row)) >= _LIKE]
+    best = max((score for score, _ in scored), default=0.0)
+    return [row for score, row in sorted(scored, key=lambda pair: -pair[0]) if score >= best - 0.05]
+
+
+def matches(template: str, line: str) -> bool:
+    """Whether a line is a template with values for its {}."""
+    return _pattern(template).fullmatch(line) is not None
+
+
+def _says(template: str, line: str) -> bool:
+    """Whether the line is what the template prints; one of values alone says nothing."""
+    return len(template.replace("{}", "").strip()) > 3 and matches(template, line)
+
+
+def _score(asked: str, row: Throw) -> float:
+    """How well the words that were asked for are found in a row, 0 to 1; numbers are not looked for."""
+    wanted = [word for word in _words(asked) if not any(char.isdigit() for char in word)]
+    if not wanted:
+        return 0.0
+    return max(sum(_best(word, there) for word in wanted) / len(wanted) for there in _texts(row))
+
+
+@cache
+def _texts(row: Throw) -> tuple[tuple[str, ...], ...]:
+    return tuple(_words(text) for text in (row.words, *row.printed))
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"[a-z0-9_]+", text.lower()))[:40]
+
+
+def _best(word: str, there: tuple[str, ...]) -> float:
+    if word in there:
+        return 1.0
+    return max((_alike(word, other) for other in there), default=0.0)
+
+
+@cache
+def _alike(word: str, other: str) -> float:
+    if min(len(word), len(other)) < 4:
+        return 0.0
+    ratio = SequenceMatcher(None, word, other).ratio()
+    return ratio if ratio >= 0.75 else 0.0
+
+
+def unreachable_rows() -> Iterator[Throw]:
+    """The rows that no input leads to, each with its reason."""
+    return (row for row in table() if row.unreachable)

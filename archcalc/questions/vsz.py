@@ -1,0 +1,132 @@
+"""Why a Go process's VIRT is so large, and what of it is real, in a program that has just begun."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from allocator.common.throw import Death
+from allocator.kernels.address_space import MAPPED
+from archcalc.boot import MachineOptions, machine_of, try_boot
+from archcalc.calculator.figures import Figures
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of the address space, in bytes.
+
+    `held` is what counts as VIRT, `mapped` what of it can be touched without asking the system
+    again, `planned` what the runtime keeps free for it without the system knowing.
+    """
+
+    name: str
+    planned: int
+    held: int
+    mapped: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """A platform's program with one object on its heap. `death` where it does not get so far."""
+
+    platform: str
+    parts: tuple[Part, ...]
+    reserved: bool
+    attempts: int
+    death: str = ""
+
+    @property
+    def virt(self) -> int:
+        """Bytes of address space, as ps and top count them."""
+        return sum(part.held for part in self.parts)
+
+    @property
+    def mapped(self) -> int:
+        """Bytes that are mapped or committed; what is resident is at most this."""
+        return sum(part.mapped for part in self.parts)
+
+
+def footprint(figures: Figures, options: MachineOptions | None = None) -> Footprint:
+    """Boots, allocates one object, and looks at who holds what."""
+    boot = try_boot(figures, options)
+    rt = boot.runtime
+    if rt is None:
+        assert boot.death is not None
+        return Footprint(figures.platform, (), False, len(boot.attempts), str(boot.death["throw"]))
+    try:
+        rt.malloc(8)
+    except Death as death:
+        return Footprint(figures.platform, (), False, len(boot.attempts), death.words)
+    heap, layout = rt.heap, figures.layout
+    attempt = boot.attempts[-1]
+    tables = layout if len(boot.attempts) <= len(boot.config.hints) else layout.rungs[0]
+    start = heap.bitmap
+    spans = (heap.spans_start, start - tables.bitmap_size)
+    bitmap = (start - tables.bitmap_size, start)
+    arena = (start, attempt.answer + attempt.size)
+    image: int = getattr(rt.system, "program_bytes", machine_of(figures.profile, options).image_bytes)
+    parts = [
+        Part("program", image, image, image, "text, data and bss, and what the system maps at the start")
+    ]
+    total_held = total_mapped = 0
+    for name, (low, high), why in (
+        ("spans", spans, "a pointer for each page that the arena can have"),
+        ("bitmap", bitmap, "two bits for each word that the arena can have"),
+        ("arena", arena, "where objects and stacks are"),
+    ):
+        held, mapped = _held(rt.system, low, high)
+        total_held += held
+        total_mapped += mapped
+        parts.append(Part(name, high - low, held, mapped, why))
+    all_held, all_mapped = _held(rt.system, 0, 1 << 64)
+    other_held, other_mapped = all_held - total_held, all_mapped - total_mapped
+    why = "the runtime's own records: spans, caches, mark bits"
+    parts.append(Part("other", other_held, other_held, other_mapped, why))
+    return Footprint(figures.platform, tuple(parts), bool(heap.arena_reserved), len(boot.attempts))
+
+
+def _held(system: Any, low: int, high: int) -> tuple[int, int]:
+    """Bytes between two addresses that the process holds, and that are mapped or committed of them."""
+    pieces = system.space.pieces(low, high)
+    held = sum(end - start for start, end, kind in pieces if kind)
+    committed = getattr(system, "committed", None)
+    if committed is not None:
+        return held, sum(end - start for start, end, _ in committed.pieces(low, high))
+    return held, sum(end - start for start, end, kind in pieces if kind & MAPPED)
+
+
+def story(found: Footprint) -> str:
+    """The footprint in words."""
+    parts = {part.name: part for part in found.parts}
+    if found.death:
+        return f"The program does not live to have one: {found.death}."
+    tables = parts["spans"].planned + parts["bitmap"].planned
+    ratio = found.virt // max(found.mapped, 1)
+    arena, bitmap = parts["arena"], parts["bitmap"]
+    words = (
+        "The heap is one range of addresses, with tables in front that describe all of it, so both are given "
+        "their place before the first object. "
+    )
+    if arena.held > 2 * arena.mapped:
+        words += (
+            f"This system really reserves that range, so VIRT counts it: {ratio} times what is mapped. "
+            "A reservation is a promise of addresses, not of memory: it costs no memory and no swap, and is "
+            "only felt by limits on the address space (ulimit -v)."
+        )
+    elif arena.mapped == arena.planned:
+        words += (
+            "This system knows no reservations: the process's segment ends behind the whole range at once. "
+            "Its pages are given when they are touched, so it costs addresses and no memory."
+        )
+    else:
+        words += (
+            "This system is not asked to reserve it: the range is only kept in mind, and VIRT grows with "
+            "what is mapped. Tools that show far more count threads' stacks, libraries and files too."
+        )
+    if 16 << 20 < bitmap.mapped < bitmap.planned:
+        words += (
+            f" Of the bitmap {bitmap.mapped >> 20} MB are mapped at once, since on 32-bit it describes all "
+            "from address 0 to the heap; only the last page of it is touched."
+        )
+    return words + f" Tables alone have {tables >> 20} MB of addresses here. Watch RSS, not VIRT."

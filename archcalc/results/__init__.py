@@ -1,0 +1,1 @@
+"""What commands find out, before anything is printed: typed values, tables, findings."""

@@ -1,0 +1,162 @@
+"""What a command found out, before anything is printed.
+
+A command computes a `Result` and returns it; a renderer of `archcalc.render` turns it
+into text. A result says the same thing four ways, and each format takes the one it needs:
+
+- `document()`: one mapping, the shape that `--format json` promises (also yaml);
+- `records()`: the same as a stream of flat objects (jsonl);
+- `sheet()`: one table, a row a fact (csv);
+- `view()`: sections, tables and prose for people (table, markdown).
+
+`Judged` adds findings, for results that hold or fail, and with them the formats of CI systems.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from archcalc.results.tables import Block, Column, Prose, Section, Table, Value, plain
+
+if TYPE_CHECKING:
+    from archcalc.results.findings import Case, Rule
+
+FORMATS = ("table", "json", "jsonl", "csv", "markdown", "yaml")
+CI_FORMATS = ("github", "junit", "sarif")
+PICTURES = ("svg", "html")
+
+OK, FAILED, USAGE, BUG, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+class Result:
+    """The base of all results; `exit_code` is what the process ends with."""
+
+    formats: ClassVar[tuple[str, ...]] = FORMATS
+
+    @property
+    def exit_code(self) -> int:
+        """0 all held, 1 a check, an expectation or a replay failed, 130 interrupted."""
+        return OK
+
+    def document(self) -> Mapping[str, object]:
+        """The JSON document, with exact ints; keys stay as they are published."""
+        raise NotImplementedError
+
+    def view(self) -> Iterable[Section | Block]:
+        """What a person reads."""
+        raise NotImplementedError
+
+    def records(self) -> Iterable[Mapping[str, object]]:
+        """The document's one list of objects, item by item; override where there is more than one."""
+        document = self.document()
+        lists = [value for value in document.values() if isinstance(value, list)]
+        return lists[0] if len(lists) == 1 else [document]
+
+    def sheet(self) -> Table:
+        """The first table of the view; override where the facts stand in several tables."""
+        for item in self.view():
+            for block in item.blocks if isinstance(item, Section) else (item,):
+                if isinstance(block, Table):
+                    return block
+        return Table((), ())
+
+    def to_pandas(self) -> Any:
+        """The sheet as a pandas.DataFrame. Raises UsageFault where pandas is not installed."""
+        from archcalc.host.extras import needed
+
+        pandas = needed("pandas", "a table as a DataFrame")
+        table = self.sheet()
+        rows = [[plain(value) for value in row] for row in table.rows]
+        return pandas.DataFrame(rows, columns=[column.name for column in table.columns])
+
+    def _repr_html_(self) -> str:
+        """What notebooks show: the view."""
+        from archcalc.html.fragments import view
+
+        return view(self)
+
+
+class Judged(Result):
+    """A result that holds or fails, case by case."""
+
+    formats: ClassVar[tuple[str, ...]] = FORMATS + CI_FORMATS
+
+    def cases(self) -> Iterable[Case]:
+        """Everything that was judged, held or not, in the order in which to show it."""
+        raise NotImplementedError
+
+    def rules(self) -> Iterable[Rule]:
+        """What the ids of the findings mean."""
+        return ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed."""
+        return not any(case.failed for case in self.cases())
+
+    @property
+    def exit_code(self) -> int:
+        return OK if self.ok else FAILED
+
+
+class Pictured(Result):
+    """A result that can be drawn."""
+
+    formats: ClassVar[tuple[str, ...]] = (*FORMATS, *PICTURES)
+
+    def svg(self) -> str:
+        """One SVG document."""
+        raise NotImplementedError
+
+    def html(self) -> str:
+        """One HTML page, whole in itself."""
+        from archcalc.html.page import page
+
+        return page(self)
+
+    def _repr_html_(self) -> str:
+        return self.svg() + super()._repr_html_()
+
+
+class Text(Result):
+    """A result that is itself a document: a completion script, a profile, a schema."""
+
+    formats: ClassVar[tuple[str, ...]] = ("table",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def document(self) -> Mapping[str, object]:
+        return {"text": self.text}
+
+    def view(self) -> Sequence[Block]:
+        return (Prose(self.text, verbatim=True),)
+
+
+class Listing(Result):
+    """A result that is one table and one list of objects: most lists are no more than this.
+
+    `key` names the list in the JSON document; `extra` adds keys beside it.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        columns: Sequence[Column],
+        rows: Sequence[Sequence[Value]],
+        *,
+        title: str = "",
+        notes: Sequence[str] = (),
+        extra: Mapping[str, object] | None = None,
+    ) -> None:
+        self.key = key
+        self.table = Table(columns, rows, title=title, notes=notes)
+        self.extra = dict(extra or {})
+
+    def document(self) -> Mapping[str, object]:
+        names = [column.name for column in self.table.columns]
+        items = [dict(zip(names, row, strict=True)) for row in self.table.rows]
+        return {**self.extra, self.key: items}
+
+    def view(self) -> Sequence[Block]:
+        return (self.table,)
