@@ -101,14 +101,17 @@ def compute(
     small_size_div: int = 8,
     small_size_max: int = 1024,
     large_size_div: int = 128,
+    sixteen_from: int = 16,
 ) -> SizeClasses:
     """The whole table for these parameters, in bytes (makeClasses, mksizeclasses.go).
+
+    Classes go by steps of 16 from `sixteen_from` on: later releases put 24 between 16 and 32.
 
     Raises SizeClassError where the generator would panic, or the compiler would refuse
     a number that does not fit its table.
     """
     _check_parameters(page_size, max_small_size, small_size_div, small_size_max, large_size_div)
-    sizes, pages = _make_classes(page_size, max_small_size, large_size_div)
+    sizes, pages = _make_classes(page_size, max_small_size, large_size_div, sixteen_from)
     for what, numbers, limit in (
         ("size class of %d bytes does not fit uint16", sizes, 0xFFFF),
         ("span of %d pages does not fit uint8", pages, 0xFF),
@@ -167,7 +170,9 @@ def _divides(divisor: int, k: int, last: int) -> bool:
     return all(n * mul >> k == n // divisor for n in (below_multiple, last) if n >= 0)
 
 
-def _make_classes(page_size: int, max_small_size: int, large_size_div: int) -> tuple[list[int], list[int]]:
+def _make_classes(
+    page_size: int, max_small_size: int, large_size_div: int, sixteen_from: int
+) -> tuple[list[int], list[int]]:
     """Sizes and pages by class."""
     sizes, pages = [0], [0]
     align = size = ALIGN
@@ -177,7 +182,7 @@ def _make_classes(page_size: int, max_small_size: int, large_size_div: int) -> t
                 align = 256
             elif size >= 128:
                 align = size // 8
-            elif size >= 16:
+            elif size >= sixteen_from:
                 align = 16
         span = page_size
         while span % size > span // 8:

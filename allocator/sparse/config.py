@@ -1,0 +1,198 @@
+"""All that differs between platforms and between releases of today's runtime, as one frozen record.
+
+Two kinds of fields. Figures come from the constants and structs of package runtime
+and its internal packages, under Go's own names in snake_case. Switches say which of
+two ways a release goes; each is named for the idea, not for the release, and the
+comment says what it changes. Nothing else in the machine knows of releases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from allocator.common.sizeclasses import SizeClasses
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Config:
+    """What a machine of today is booted from. Sizes are bytes unless a name says otherwise."""
+
+    platform: str
+    goos: str
+    goarch: str
+    ptr_size: int
+    big_endian: bool
+
+    # What the machine below tells the runtime (osinit, the linker).
+    phys_page_size: int  # physPageSize: what the auxiliary vector or its like says
+    phys_huge_page_size: int  # physHugePageSize: 0 where the kernel tells none
+    data_end: int  # firstmoduledata.end: where the 32-bit path looks for room
+    min_phys_page_size: int
+    max_phys_page_size: int
+    max_phys_huge_page_size: int
+
+    # Addresses and arenas (malloc.go).
+    heap_addr_bits: int
+    log_heap_arena_bytes: int
+    arena_l1_bits: int
+    arena_l2_bits: int
+    arena_base_offset: int
+    max_alloc: int
+    min_legal_pointer: int
+    pages_per_span_root: int
+    pages_per_reclaimer_chunk: int
+    user_arena_chunk_bytes: int
+    persistent_chunk_size: int
+    fix_alloc_chunk: int
+    min_heap_for_metadata_huge_pages: int
+    tag_bits: int  # tagptr: bits for the count of a lock-free list's head
+    min_tag_bits: int
+    addr_bits: int  # tagptr: bits of an address that a packed head keeps (0: all 32)
+    tag_align_bits: int  # tagptr: low bits of a node's address that are not kept
+
+    # The page allocator (mpagealloc.go, mpallocbits.go, mpagecache.go, mgcscavenge.go).
+    page_shift: int
+    log_palloc_chunk_pages: int
+    palloc_chunks_l1_bits: int
+    summary_levels: int
+    summary_level_bits: int
+    page_cache_pages: int
+    max_pages_per_phys_page: int
+    scav_chunk_hi_occ_pages: int
+    scavenge_percent: int
+
+    # Objects (malloc.go, mbitmap.go).
+    size_classes: SizeClasses
+    tiny_size: int
+    tiny_size_class: int
+    max_small_size: int
+    min_size_for_malloc_header: int
+    malloc_header_size: int
+    max_oblet_bytes: int
+
+    # Span sets, mark bits, pacing (mspanset.go, mheap.go, mgcpacer.go).
+    span_set_block_entries: int
+    span_set_init_spine_cap: int
+    gc_bits_chunk_bytes: int
+    gc_bits_header_bytes: int
+    default_heap_minimum: int
+    sweep_min_heap_distance: int
+    buck_hash_size: int
+    workbuf_alloc: int  # bytes of spans that getempty takes at once
+    workbuf_size: int
+
+    # Stacks (stack.go, malloc.go).
+    stack_cache_size: int
+    num_stack_orders: int
+    fixed_stack: int
+
+    # sizeof, by the struct's Go name: mspan, mcache, heapArena, spanSetBlock, special …
+    sizeof: dict[str, int]
+
+    # Switches: what a system or a port is like.
+    sbrk_platform: bool  # isSbrkPlatform: the heap grows by moving the break only (plan9, wasm)
+    phys_page_aligned_stacks: bool  # physPageAlignedStacks: stacks begin at physical pages (openbsd)
+
+    # Switches: what changed from release to release.
+    heap_bits_in_arena: bool  # a bitmap for the whole arena beside it; else in the span or a header
+    headers: bool  # objects above min_size_for_malloc_header keep their type in a header
+    inline_mark_bits: bool  # small spans with pointers carry mark bits and owner in their last 128 bytes
+    span_spmc: bool  # queues of spans for marking stand in the heap's own fixalloc
+    randomized_heap_base: bool  # hints and the first growth begin at an address drawn by lot
+    names_mappings: bool  # prctl(PR_SET_VMA_ANON_NAME) after each mapping
+    scav_index_of_bits: bool  # the scavenge index has a bit a chunk; else a record of 8 bytes
+    scav_index_from_zero: bool  # its first growth maps all from the index's beginning
+    metadata_without_huge_pages: bool  # arena map and chunks are advised NOHUGEPAGE when made
+    used_advises_huge_pages: bool  # sysUsed advises HUGEPAGE, sysUnused NOHUGEPAGE at broken edges
+    unused_falls_back: bool  # where madvise fails, sysUnused maps anew
+    fault_by_mprotect: bool  # sysFault protects instead of mapping without access
+    zeroed_when_scavenged: bool  # pages that were released count as zero where the system says so
+
+    @cached_property
+    def page_size(self) -> int:
+        """The allocator's page (gc.PageSize), 8192."""
+        return 1 << self.page_shift
+
+    @cached_property
+    def uintptr_mask(self) -> int:
+        """The largest uintptr."""
+        return (1 << (8 * self.ptr_size)) - 1
+
+    @cached_property
+    def heap_arena_bytes(self) -> int:
+        """heapArenaBytes: the unit in which the heap takes address space."""
+        return 1 << self.log_heap_arena_bytes
+
+    @cached_property
+    def pages_per_arena(self) -> int:
+        """pagesPerArena."""
+        return self.heap_arena_bytes >> self.page_shift
+
+    @cached_property
+    def arena_bits(self) -> int:
+        """arenaBits: bits of an arena's number."""
+        return self.arena_l1_bits + self.arena_l2_bits
+
+    @cached_property
+    def palloc_chunk_pages(self) -> int:
+        """pallocChunkPages: pages that one leaf of the summaries describes."""
+        return 1 << self.log_palloc_chunk_pages
+
+    @cached_property
+    def log_palloc_chunk_bytes(self) -> int:
+        """logPallocChunkBytes."""
+        return self.log_palloc_chunk_pages + self.page_shift
+
+    @cached_property
+    def palloc_chunk_bytes(self) -> int:
+        """pallocChunkBytes: the heap grows by multiples of it."""
+        return 1 << self.log_palloc_chunk_bytes
+
+    @cached_property
+    def palloc_chunks_l2_bits(self) -> int:
+        """pallocChunksL2Bits."""
+        return self.heap_addr_bits - self.log_palloc_chunk_bytes - self.palloc_chunks_l1_bits
+
+    @cached_property
+    def summary_l0_bits(self) -> int:
+        """summaryL0Bits: what the other levels leave of an address's bits."""
+        below = (self.summary_levels - 1) * self.summary_level_bits
+        return self.heap_addr_bits - self.log_palloc_chunk_bytes - below
+
+    @cached_property
+    def level_bits(self) -> tuple[int, ...]:
+        """levelBits: the radix of each level of the summaries, in bits."""
+        return (self.summary_l0_bits, *(self.summary_levels - 1) * (self.summary_level_bits,))
+
+    @cached_property
+    def level_shift(self) -> tuple[int, ...]:
+        """levelShift: an address shifted right by it is an index into the level."""
+        return tuple(
+            self.heap_addr_bits - self.summary_l0_bits - level * self.summary_level_bits
+            for level in range(self.summary_levels)
+        )
+
+    @cached_property
+    def level_log_pages(self) -> tuple[int, ...]:
+        """levelLogPages: log2 of the pages that one summary of the level stands for."""
+        return tuple(
+            self.log_palloc_chunk_pages + (self.summary_levels - 1 - level) * self.summary_level_bits
+            for level in range(self.summary_levels)
+        )
+
+    def arena_index(self, p: int) -> int:
+        """arenaIndex: the number of the arena that holds p, an address."""
+        return ((p - self.arena_base_offset) & self.uintptr_mask) >> self.log_heap_arena_bytes
+
+    def arena_base(self, i: int) -> int:
+        """arenaBase: where the arena with number i begins."""
+        return ((i << self.log_heap_arena_bytes) + self.arena_base_offset) & self.uintptr_mask
+
+    def chunk_index(self, p: int) -> int:
+        """chunkIndex: the number of the page allocator's chunk that holds p, an address."""
+        return ((p - self.arena_base_offset) & self.uintptr_mask) >> self.log_palloc_chunk_bytes
+
+    def chunk_base(self, i: int) -> int:
+        """chunkBase: where the chunk with number i begins."""
+        return ((i << self.log_palloc_chunk_bytes) + self.arena_base_offset) & self.uintptr_mask

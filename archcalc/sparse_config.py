@@ -1,0 +1,147 @@
+"""From a later release's constants and structs to the Config of the sparse machine.
+
+What constants tell is taken from them (goexperiment's among them). What only the code
+of a release tells stands in SINCE: the release from which on it goes that way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from allocator.common import sizeclasses
+from allocator.sparse.config import Config
+
+Value = int | str | bool
+
+# A switch of Config, and the release that made it true.
+SINCE: dict[str, tuple[int, int]] = {
+    "headers": (1, 22),
+    "names_mappings": (1, 25),
+    "metadata_without_huge_pages": (1, 21),
+    "unused_falls_back": (1, 21),
+    "fault_by_mprotect": (1, 23),
+    "zeroed_when_scavenged": (1, 26),
+}
+# A switch of Config, and the release that made it false.
+UNTIL: dict[str, tuple[int, int]] = {
+    "heap_bits_in_arena": (1, 22),
+    "scav_index_of_bits": (1, 21),
+    "scav_index_from_zero": (1, 21),
+    "used_advises_huge_pages": (1, 21),
+}
+# Constants inside functions, or written out in the code.
+MIN_LEGAL_POINTER = 4096
+WORKBUF_ALLOC = 32 << 10
+# tagptr: releases that have the constant differ from a port to another.
+FIXED_TAG_ALIGN_BITS = 3
+
+
+def release_of(text: str) -> tuple[int, int]:
+    """A release's number, as `1.27.3`, `go1.27` or `1.27` have it; ValueError for anything else."""
+    major, minor = text.removeprefix("go").split(".")[:2]
+    return int(major), int(minor)
+
+
+def sparse_config(
+    platform: str,
+    release: str,
+    constants: Mapping[str, Mapping[str, Value]],
+    sizeof: Mapping[str, int],
+    *,
+    data_end: int,
+    phys_page_size: int = 4096,
+    phys_huge_page_size: int = 0,
+) -> Config:
+    """The Config of a port in a release.
+
+    `constants` are by package path and Go name, `sizeof` by struct name (bytes). `data_end` is
+    firstmoduledata.end; the page sizes are what the kernel tells the process.
+    """
+    goos, goarch = platform.split("/")
+    at = release_of(release)
+    runtime = constants["runtime"]
+    gc = constants.get("internal/runtime/gc", {})
+    experiment = constants["internal/goexperiment"]
+    arch = constants["internal/goarch"]
+
+    def number(*names: str, default: int | None = None) -> int:
+        for name in names:
+            for package in (runtime, gc, arch):
+                if name in package:
+                    return int(package[name])
+        if default is None:
+            raise KeyError(names[0])
+        return default
+
+    switches = {name: at >= since for name, since in SINCE.items()}
+    switches |= {name: at < until for name, until in UNTIL.items()}
+    ptr_size = number("PtrSize")
+    is_32bit = ptr_size == 4
+    heap_addr_bits = number("heapAddrBits")
+    addr_bits = 0 if is_32bit else number("addrBits")
+    tag_bits = number("taggedPointerBits", "tagBits", default=32 if is_32bit else 64 - addr_bits + 3)
+    return Config(
+        platform=platform,
+        goos=goos,
+        goarch=goarch,
+        ptr_size=ptr_size,
+        big_endian=bool(number("BigEndian")),
+        phys_page_size=phys_page_size,
+        phys_huge_page_size=phys_huge_page_size,
+        data_end=data_end,
+        min_phys_page_size=number("minPhysPageSize"),
+        max_phys_page_size=number("maxPhysPageSize"),
+        max_phys_huge_page_size=number("maxPhysHugePageSize"),
+        heap_addr_bits=heap_addr_bits,
+        log_heap_arena_bytes=number("logHeapArenaBytes"),
+        arena_l1_bits=number("arenaL1Bits"),
+        arena_l2_bits=number("arenaL2Bits"),
+        arena_base_offset=number("arenaBaseOffset"),
+        max_alloc=number("maxAlloc"),
+        min_legal_pointer=MIN_LEGAL_POINTER,
+        pages_per_span_root=number("pagesPerSpanRoot"),
+        pages_per_reclaimer_chunk=number("pagesPerReclaimerChunk"),
+        user_arena_chunk_bytes=number("userArenaChunkBytes", default=0),
+        persistent_chunk_size=number("persistentChunkSize"),
+        fix_alloc_chunk=number("_FixAllocChunk"),
+        min_heap_for_metadata_huge_pages=number("minHeapForMetadataHugePages", default=0),
+        tag_bits=tag_bits,
+        min_tag_bits=number("minTagBits", default=0),
+        addr_bits=addr_bits,
+        tag_align_bits=0 if is_32bit else number("tagAlignBits", default=FIXED_TAG_ALIGN_BITS),
+        page_shift=number("_PageShift", "PageShift"),
+        log_palloc_chunk_pages=number("logPallocChunkPages"),
+        palloc_chunks_l1_bits=number("pallocChunksL1Bits"),
+        summary_levels=number("summaryLevels"),
+        summary_level_bits=number("summaryLevelBits"),
+        page_cache_pages=number("pageCachePages"),
+        max_pages_per_phys_page=number("maxPagesPerPhysPage"),
+        scav_chunk_hi_occ_pages=number("scavChunkHiOccPages", default=0),
+        scavenge_percent=number("scavengePercent"),
+        size_classes=sizeclasses.compute(sixteen_from=32),
+        tiny_size=number("_TinySize"),
+        tiny_size_class=number("_TinySizeClass"),
+        max_small_size=number("maxSmallSize"),
+        min_size_for_malloc_header=number("minSizeForMallocHeader", "MinSizeForMallocHeader", default=0),
+        malloc_header_size=number("mallocHeaderSize", "MallocHeaderSize", default=0),
+        max_oblet_bytes=number("maxObletBytes"),
+        span_set_block_entries=number("spanSetBlockEntries"),
+        span_set_init_spine_cap=number("spanSetInitSpineCap"),
+        gc_bits_chunk_bytes=number("gcBitsChunkBytes"),
+        gc_bits_header_bytes=number("gcBitsHeaderBytes"),
+        default_heap_minimum=number("defaultHeapMinimum"),
+        sweep_min_heap_distance=number("sweepMinHeapDistance"),
+        buck_hash_size=number("buckHashSize"),
+        workbuf_alloc=number("workbufAlloc", default=WORKBUF_ALLOC),
+        workbuf_size=number("_WorkbufSize"),
+        stack_cache_size=number("_StackCacheSize"),
+        num_stack_orders=number("_NumStackOrders"),
+        fixed_stack=number("fixedStack", "_FixedStack"),
+        sizeof=dict(sizeof),
+        sbrk_platform=bool(number("isSbrkPlatform", default=goos in ("plan9", "js", "wasip1"))),
+        phys_page_aligned_stacks=bool(number("physPageAlignedStacks")),
+        inline_mark_bits=bool(experiment.get("GreenTeaGC", False)) and "spanInlineMarkBits" in sizeof,
+        span_spmc="spanSPMC" in sizeof,
+        randomized_heap_base=bool(number("randomizeHeapBase", default=0)),
+        **switches,
+    )
