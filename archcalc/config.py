@@ -136,9 +136,10 @@ def _toml_tree(data: bytes, document: Document) -> Node | None:
         document.fault((1, 1), "encoding", "the file is not UTF-8", "UTF-8")
         return None
     except tomllib.TOMLDecodeError as error:
+        # Python tells the place in its words, which are its own, or in attributes since 3.14.
         place = re.search(r"line (\d+), column (\d+)", str(error))
-        at = (int(place[1]), int(place[2])) if place else (1, 1)
-        document.fault(at, "syntax", str(error).partition(" (at")[0], "valid TOML")
+        at = (int(place[1]), int(place[2])) if place else (text.count("\n") + 1, 1)
+        document.fault(at, "syntax", "not TOML from here on", "valid TOML")
         return None
     except (RecursionError, AttributeError):
         document.fault(

@@ -134,17 +134,57 @@ def parse(data: bytes, document: Document) -> Mapping | None:
         return _Composer(loader, document).root()
     except _Stop:
         return None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        words = " ".join(part for part in (error.problem, error.context) if part)
-        document.fault(place, "syntax", words or "not YAML", "valid YAML")
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # The last two are escapes beyond Unicode, where libyaml is not there to refuse them.
-        document.fault((1, 1), "syntax", " ".join(str(error).split()), "valid YAML")
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        if not _too_deep(text, mark, document):
+            _broken(text, mark, document)
     finally:
         loader.dispose()
     return None
+
+
+def _too_deep(text: str, mark: Any, document: Document) -> bool:
+    """Whether the parser gave up on nesting that is past our own limit; notes the fault then.
+
+    libyaml reads ahead to the end of a line, and has a limit of its own since PyYAML 6.0.4: its error comes
+    before the event at which `_Composer` stops. PyYAML's parser in Python has no limit and is asked instead.
+    """
+    before = text[: mark.index] if mark else text
+    opened = before.count("[") + before.count("{") - before.count("]") - before.count("}")
+    if opened <= MAX_DEPTH:
+        return False
+    loader: Any = yaml.SafeLoader(before)
+    aside = Document(document.file, document.kind, [], document.fault_type)
+    try:
+        _Composer(loader, aside).root()
+    except (_Stop, yaml.YAMLError, ValueError, OverflowError):
+        document.faults.extend(fault for fault in aside.faults if fault.id == f"{document.kind}-too-deep")
+    finally:
+        loader.dispose()
+    return any(fault.id == f"{document.kind}-too-deep" for fault in document.faults)
+
+
+def _broken(text: str, mark: Any, document: Document) -> None:
+    """Notes text that is no YAML in words of our own: a parser's words change with its version."""
+    if mark is None:
+        document.fault((1, 1), "syntax", "not YAML", "valid YAML")
+        return
+    place = (mark.line + 1, mark.column + 1)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    line = lines[mark.line] if mark.line < len(lines) else ""
+    here = line[mark.column : mark.column + 1]
+    indentation = line[: len(line) - len(line.lstrip())]
+    if "\t" in indentation and mark.column <= len(indentation):
+        document.fault(place, "syntax", "a tab in the indentation", "spaces")
+    elif not here and not "".join(lines[mark.line + 1 :]).strip():
+        document.fault(place, "syntax", "the file ends within a value", "a closing bracket or quote before")
+    elif here in "@`%|>&*!" and here:
+        document.fault(place, "syntax", f"a value begins with {here}", "quotes around such a value")
+    elif here == ":":
+        document.fault(place, "syntax", "a second colon in `key: value`", "quotes around a value with one")
+    else:
+        document.fault(place, "syntax", "not YAML from here on", "valid YAML")
 
 
 def _decode(data: bytes, document: Document) -> str | None:

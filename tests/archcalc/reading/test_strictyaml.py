@@ -150,28 +150,60 @@ def test_an_alias_bomb_is_counted_unfolded() -> None:
     assert faults == ["f.yaml:5:45: more than 100000 values, aliases unfolded; expected a few hundred"]
 
 
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (
-            "a: [1\n",
-            "f.yaml:2:1: did not find expected ',' or ']' while parsing a flow sequence; expected valid YAML",
-        ),
-        (
-            "a:\n\t- 1\n",
-            "f.yaml:2:1: found character that cannot start any token while scanning for the next token; "
-            "expected valid YAML",
-        ),
-        (
-            "a: 'x\n",
-            "f.yaml:2:1: found unexpected end of stream while scanning a quoted scalar; expected valid YAML",
-        ),
-    ],
-)
-def test_syntax_faults_have_the_place_of_the_parser(data: str, message: str) -> None:
-    if not yaml.__with_libyaml__:
-        pytest.skip("the words are libyaml's")
+# Text that is no YAML, and what a person is told, whichever parser found it.
+BROKEN = {
+    "list not closed": (
+        "a: [1\n",
+        "f.yaml:2:1: the file ends within a value; expected a closing bracket or quote before",
+    ),
+    "quote not closed": (
+        "a: 'x\n",
+        "f.yaml:2:1: the file ends within a value; expected a closing bracket or quote before",
+    ),
+    "tab": ("a:\n\t- 1\n", "f.yaml:2:1: a tab in the indentation; expected spaces"),
+    "at sign": ("a: @x\n", "f.yaml:1:4: a value begins with @; expected quotes around such a value"),
+    "backquote": ("a: `x`\n", "f.yaml:1:4: a value begins with `; expected quotes around such a value"),
+    "two colons": (
+        "a: b: c\n",
+        "f.yaml:1:5: a second colon in `key: value`; expected quotes around a value with one",
+    ),
+    "after a list": ("a: [1] 2\nb: 3\n", "f.yaml:1:8: not YAML from here on; expected valid YAML"),
+}
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("what", BROKEN)
+def test_what_is_no_yaml_is_told_in_words_of_our_own(what: str) -> None:
+    data, message = BROKEN[what]
     assert parse(data) == (None, [message])
+
+
+@pytest.mark.usefixtures("engine")
+def test_an_error_of_the_parser_without_a_place_is_a_fault_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stops(_: object) -> Mapping:
+        raise yaml.YAMLError("words that the next version may change")
+
+    monkeypatch.setattr(strictyaml._Composer, "root", stops)
+    assert parse("a: 1\n") == (None, ["f.yaml:1:1: not YAML; expected valid YAML"])
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("opening", ["[", "{a: ", "{a: [", "? ["])
+@pytest.mark.parametrize("levels", [33, 900, 5_000])
+def test_depth_is_limited_by_us_and_not_by_a_library(opening: str, levels: int) -> None:
+    tree, faults = parse(f"a: 1\nb:\n {opening * levels}")
+    assert tree is None
+    assert len(faults) == 1
+    assert faults[0].startswith("f.yaml:3:")
+    assert faults[0].endswith(": more than 32 levels of nesting; expected a few levels")
+
+
+@pytest.mark.usefixtures("engine")
+def test_brackets_in_quoted_text_are_no_levels() -> None:
+    _, faults = parse(f"a: '{'[' * 2_000}'\nb: @\n")
+    assert faults == ["f.yaml:2:4: a value begins with @; expected quotes around such a value"]
 
 
 @pytest.mark.usefixtures("engine")
@@ -196,7 +228,7 @@ def test_several_faults_are_all_told() -> None:
 def test_a_surrogate_by_an_escape_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(strictyaml, "_LOADER", yaml.SafeLoader)  # libyaml refuses the escape itself
     assert parse('a: "\\ud800"')[1] == ["f.yaml:1:4: an escape names a surrogate; expected whole characters"]
-    assert parse('a: "\\UFFFFFFFF"')[1][0].startswith("f.yaml:1:1: Python int too large")
+    assert parse('a: "\\UFFFFFFFF"')[1] == ["f.yaml:1:1: not YAML; expected valid YAML"]
 
 
 def test_what_cannot_be_read_is_a_fault_of_the_file(tmp_path: Any) -> None:
