@@ -181,6 +181,14 @@ class Config:
             for level in range(self.summary_levels)
         )
 
+    def offset(self, p: int) -> int:
+        """p counted from the beginning of the arena map (offAddr): such addresses compare as numbers."""
+        return (p - self.arena_base_offset) & self.uintptr_mask
+
+    def address(self, off: int) -> int:
+        """The address of an offset address."""
+        return (off + self.arena_base_offset) & self.uintptr_mask
+
     def arena_index(self, p: int) -> int:
         """arenaIndex: the number of the arena that holds p, an address."""
         return ((p - self.arena_base_offset) & self.uintptr_mask) >> self.log_heap_arena_bytes

@@ -1,0 +1,330 @@
+"""The page allocator: address-ordered first fit over bits and a radix tree of summaries (mpagealloc.go).
+
+Every chunk of pages has a bit a page; above them stand summaries, each of which merges eight
+below it, up to a root level that spans the address space. Chunks and summaries exist here only
+where the heap has grown to: what is missing is as good as allocated.
+
+Addresses inside are offset addresses (Config.offset), chunks are numbered from the beginning of
+the arena map. What drives it passes and gets real addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from allocator.common.throw import Throw
+from allocator.sparse.addr_ranges import AddrRanges
+from allocator.sparse.config import Config
+from allocator.sparse.pallocbits import ALLOCATED, NONE, Summary, find_run, merge, summarize, trailing_zeros
+from allocator.sparse.scavenge_index import ScavengeIndex
+
+
+class Tables(Protocol):
+    """The memory that summaries, chunks and index take of the system; simulated like everything."""
+
+    def in_use(self, entries: int) -> None:
+        """The array of ranges in use needs room for so many."""
+
+    def reserve(self) -> None:
+        """Addresses for summaries and index (sysInit)."""
+
+    def grow(self, base: int, limit: int, in_use: AddrRanges) -> None:
+        """Summaries and index for [base, limit), offset addresses at chunks' borders (sysGrow)."""
+
+    def chunks(self, first: int, end: int) -> None:
+        """Bits for chunks first to end."""
+
+
+class Chunk:
+    """pallocData: the pages that are allocated, and those whose memory was given back; a bit a page."""
+
+    __slots__ = ("bits", "scavenged")
+
+    def __init__(self, scavenged: int) -> None:
+        self.bits = 0
+        self.scavenged = scavenged
+
+
+class PageAlloc:
+    """One heap's pages. `start` and `end` are the first chunk and the one behind the last.
+
+    mapped: whether an address lies in an arena of the heap. All below search_addr is allocated.
+    """
+
+    __slots__ = (
+        "all_pages", "chunk_mask", "chunk_pages", "chunk_shift", "chunks", "config", "end", "in_use", "index",
+        "leaf", "level_bits", "level_pages", "level_shift", "levels", "mapped", "max_search_addr", "page_shift",
+        "search_addr", "start", "tables",
+    )  # fmt: skip
+
+    def __init__(self, config: Config, tables: Tables, mapped: Callable[[int], bool]) -> None:
+        self.config = config
+        self.tables = tables
+        self.mapped = mapped
+        self.page_shift = config.page_shift
+        self.chunk_shift = config.log_palloc_chunk_bytes
+        self.chunk_pages = config.palloc_chunk_pages
+        self.chunk_mask = self.chunk_pages - 1
+        self.all_pages = (1 << self.chunk_pages) - 1
+        self.level_bits = config.level_bits
+        self.level_shift = config.level_shift
+        self.level_pages = tuple(1 << log for log in config.level_log_pages)
+        self.levels: list[dict[int, Summary]] = [{} for _ in self.level_bits]
+        self.leaf = self.levels[-1]
+        self.chunks: dict[int, Chunk] = {}
+        self.start = self.end = 0
+        self.max_search_addr = (1 << config.heap_addr_bits) - 1
+        self.search_addr = self.max_search_addr
+        self.in_use = AddrRanges(tables.in_use)
+        tables.reserve()
+        self.index = ScavengeIndex(config)
+
+    def summary(self, chunk: int) -> Summary:
+        """A chunk's summary; where the heap never was, nothing is free."""
+        return self.leaf.get(chunk, ALLOCATED)
+
+    def grow(self, base: int, size: int) -> None:
+        """The heap has `size` more bytes from the address base on, all free and none of them backed (grow)."""
+        off = self.config.offset(base)
+        chunk_bytes = 1 << self.chunk_shift
+        limit = off + size + chunk_bytes - 1 & -chunk_bytes
+        first = off >> self.chunk_shift
+        end = limit >> self.chunk_shift
+        self.tables.grow(first << self.chunk_shift, limit, self.in_use)
+        self.index.grow(first, end)
+        if self.start == 0 or first < self.start:
+            self.start = first
+        if end > self.end:
+            self.end = end
+        self.in_use.add(first << self.chunk_shift, limit)
+        self.search_addr = min(self.search_addr, first << self.chunk_shift)
+        self.tables.chunks(first, end)
+        for ci in range(first, end):
+            chunk = self.chunks.get(ci)
+            if chunk is None:
+                self.chunks[ci] = Chunk(self.all_pages)
+            else:
+                chunk.scavenged = self.all_pages
+        self.update(off, size >> self.page_shift, True, False)
+
+    def update(self, off: int, npages: int, whole: bool, alloc: bool) -> None:
+        """Brings the summaries up to date after the bits of pages from off on changed (update).
+
+        whole: all of them were allocated, or all freed; else as the bits say.
+        """
+        chunks, leaf, pages = self.chunks, self.leaf, self.chunk_pages
+        first = off >> self.chunk_shift
+        last = off + (npages << self.page_shift) - 1 >> self.chunk_shift
+        if first == last:
+            new = summarize(chunks[first].bits, pages)
+            if leaf.get(first, ALLOCATED) == new:
+                return
+            leaf[first] = new
+        elif whole:
+            leaf[first] = summarize(chunks[first].bits, pages)
+            leaf.update(dict.fromkeys(range(first + 1, last), ALLOCATED if alloc else (pages, pages, pages)))
+            leaf[last] = summarize(chunks[last].bits, pages)
+        else:
+            for chunk in range(first, last + 1):
+                leaf[chunk] = summarize(chunks[chunk].bits, pages)
+        self._update_above(first, last)
+
+    def _update_above(self, first: int, last: int) -> None:
+        """Merges upwards from the leaves first to last, as long as anything changes."""
+        levels = self.levels
+        for level in range(len(levels) - 2, -1, -1):
+            bits = self.level_bits[level + 1]
+            pages = self.level_pages[level + 1]
+            below, here = levels[level + 1].get, levels[level]
+            changed = False
+            first >>= bits
+            last >>= bits
+            for i in range(first, last + 1):
+                children = [below(j, ALLOCATED) for j in range(i << bits, i + 1 << bits)]
+                new = merge(children, pages)
+                if here.get(i, ALLOCATED) != new:
+                    here[i] = new
+                    changed = True
+            if not changed:
+                return
+
+    def _pieces(self, off: int, npages: int) -> list[tuple[int, int, int]]:
+        """Chunk, first page and pages of each part of a run of pages."""
+        chunk = off >> self.chunk_shift
+        page = off >> self.page_shift & self.chunk_mask
+        if page + npages <= self.chunk_pages:
+            return [(chunk, page, npages)]
+        pieces = []
+        while npages:
+            n = min(npages, self.chunk_pages - page)
+            pieces.append((chunk, page, n))
+            npages -= n
+            chunk += 1
+            page = 0
+        return pieces
+
+    def alloc_range(self, base: int, npages: int) -> int:
+        """Allocates the pages from the address base on; the bytes of them that were scavenged (allocRange)."""
+        off = self.config.offset(base)
+        scavenged = 0
+        for ci, page, n in self._pieces(off, npages):
+            chunk = self.chunks[ci]
+            mask = (1 << n) - 1 << page
+            scavenged += (chunk.scavenged & mask).bit_count()
+            chunk.bits |= mask
+            chunk.scavenged &= ~mask
+            self.index.alloc(ci, n)
+        self.update(off, npages, True, True)
+        return scavenged << self.page_shift
+
+    def mark_random_padding(self, base: int, npages: int) -> None:
+        """Allocates pages at the heap's beginning that nobody will use (markRandomPaddingPages)."""
+        off = self.config.offset(base)
+        for ci, page, n in self._pieces(off, npages):
+            chunk = self.chunks[ci]
+            mask = (1 << n) - 1 << page
+            chunk.bits |= mask
+            chunk.scavenged |= mask
+            self.index.alloc(ci, n)
+        self.update(off, npages, True, True)
+
+    def alloc(self, npages: int) -> tuple[int, int]:
+        """The lowest run of so many pages: its address, and the bytes of it that were scavenged (alloc).
+
+        (0, 0) where there is none.
+        """
+        ci = self.search_addr >> self.chunk_shift
+        if ci >= self.end:
+            return 0, 0
+        page = self.search_addr >> self.page_shift & self.chunk_mask
+        if self.chunk_pages - page >= npages and self.summary(ci)[1] >= npages:
+            found, lowest = self.find_in_chunk(self.chunks[ci], npages, page)
+            if found == NONE:
+                raise Throw("bad summary data")
+            off = (ci << self.chunk_shift) + (found << self.page_shift)
+            search = (ci << self.chunk_shift) + (lowest << self.page_shift)
+        else:
+            off, search = self.find(npages)
+            if off == NONE:
+                if npages == 1:
+                    # Nothing at all is free.
+                    self.search_addr = self.max_search_addr
+                return 0, 0
+        base = self.config.address(off)
+        scavenged = self.alloc_range(base, npages)
+        if self.search_addr < search:
+            self.search_addr = search
+        return base, scavenged
+
+    def find_in_chunk(self, chunk: Chunk, npages: int, page: int) -> tuple[int, int]:
+        """The first run of so many pages of a chunk, and its first free page, from `page` on (find).
+
+        The search begins at a block of 64, in which nothing below `page` is free.
+        """
+        skip = page & -64
+        free = chunk.bits >> skip ^ self.all_pages >> skip
+        if not free:
+            return NONE, NONE
+        found = find_run(free, npages)
+        return (NONE if found == NONE else skip + found), skip + trailing_zeros(free)
+
+    def find(self, npages: int) -> tuple[int, int]:
+        """The lowest run of so many pages, and an address below which nothing is free (find).
+
+        Walks the summaries from the root: into the first that has room inside, or to the first run
+        that goes on from one to the next. NONE where there is no room.
+        """
+        free_base, free_bound = 0, self.max_search_addr
+        at = 0
+        for level, bits in enumerate(self.level_bits):
+            at <<= bits
+            shift = self.level_shift[level]
+            pages = self.level_pages[level]
+            searched = self.search_addr >> shift
+            first = searched if searched >> bits == at >> bits else at
+            base = size = 0
+            down = NONE
+            for i, (start, most, end) in self._entries(level, first, at + (1 << bits)):
+                if not most:
+                    size = 0
+                    continue
+                entry, bound = i << shift, (i + 1 << shift) - 1
+                if free_base <= entry and bound <= free_bound:
+                    free_base, free_bound = entry, bound
+                elif not (bound < free_base or free_bound < entry):
+                    raise Throw("range partially overlaps")
+                if size + start >= npages:
+                    if not size:
+                        base = (i - at) * pages
+                    size += start
+                    break
+                if most >= npages:
+                    down = i
+                    break
+                if not size or start < pages:
+                    size = end
+                    base = (i + 1 - at) * pages - size
+                    continue
+                size += pages
+            if down != NONE:
+                at = down
+                continue
+            if size >= npages:
+                return (at << shift) + (base << self.page_shift), self._mapped_at(free_base)
+            if level == 0:
+                return NONE, self.max_search_addr
+            raise Throw("bad summary data")
+        return self._find_in_leaf(at, npages, free_base, free_bound)
+
+    def _find_in_leaf(self, ci: int, npages: int, free_base: int, free_bound: int) -> tuple[int, int]:
+        """The end of `find` in the one chunk that is left."""
+        found, lowest = self.find_in_chunk(self.chunks[ci], npages, 0)
+        if found == NONE:
+            raise Throw("bad summary data")
+        chunk = ci << self.chunk_shift
+        search = chunk + (lowest << self.page_shift)
+        bound = (ci + 1 << self.chunk_shift) - 1
+        if free_base <= search and bound <= free_bound:
+            free_base = search
+        elif not (bound < free_base or free_bound < search):
+            raise Throw("range partially overlaps")
+        return chunk + (found << self.page_shift), self._mapped_at(free_base)
+
+    def _entries(self, level: int, first: int, end: int) -> list[tuple[int, Summary]]:
+        """The summaries from first to end that exist, and one without room behind each gap."""
+        here = self.levels[level]
+        if end - first <= 64:
+            return [(i, here.get(i, ALLOCATED)) for i in range(first, end)]
+        known = sorted(i for i in here if first <= i < end)
+        entries: list[tuple[int, Summary]] = []
+        expected = first
+        for i in known:
+            if i != expected:
+                entries.append((i - 1, ALLOCATED))
+            entries.append((i, here[i]))
+            expected = i + 1
+        if expected != end:
+            entries.append((end - 1, ALLOCATED))
+        return entries
+
+    def _mapped_at(self, off: int) -> int:
+        """off, or the first address above it that the heap has grown to (findMappedAddr)."""
+        if self.mapped(self.config.address(off)):
+            return off
+        above = self.in_use.at_or_above(off)
+        return self.max_search_addr if above is None else above
+
+    def free(self, base: int, npages: int) -> None:
+        """Frees the pages from the address base on (free)."""
+        off = self.config.offset(base)
+        if off < self.search_addr:
+            self.search_addr = off
+        for ci, page, n in self._pieces(off, npages):
+            self.chunks[ci].bits &= ~((1 << n) - 1 << page)
+            self.index.free(ci, page, n)
+        self.update(off, npages, True, False)
+
+    def free_pages(self) -> int:
+        """How many pages are free, caches' not among them."""
+        return sum(self.chunk_pages - chunk.bits.bit_count() for chunk in self.chunks.values())

@@ -1,0 +1,102 @@
+"""A P's own pages: 64 side by side, of which those that were free are its own (mpagecache.go)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from allocator.common.throw import Throw
+from allocator.sparse.pallocbits import NONE, find_run, trailing_zeros
+
+if TYPE_CHECKING:
+    from allocator.sparse.page_alloc import PageAlloc
+
+ALL = (1 << 64) - 1
+
+
+class PageCache:
+    """pageCache. `base` is the address of the first page; in `cache` a set bit is a page that is
+    free and the cache's, in `scav` one whose memory the system has."""
+
+    __slots__ = ("base", "cache", "scav")
+
+    def __init__(self) -> None:
+        self.base = 0
+        self.cache = 0
+        self.scav = 0
+
+    def alloc(self, npages: int, page_size: int) -> tuple[int, int]:
+        """The first run of so many pages: its address, and the bytes of it that were scavenged; (0, 0) for none."""
+        cache = self.cache
+        if npages == 1:
+            if not cache:
+                return 0, 0
+            i = trailing_zeros(cache)
+            bit = 1 << i
+            self.cache = cache ^ bit
+            if self.scav & bit:
+                self.scav ^= bit
+                return self.base + i * page_size, page_size
+            return self.base + i * page_size, 0
+        i = find_run(cache, npages)
+        if i == NONE:
+            return 0, 0
+        mask = (1 << npages) - 1 << i
+        scav = (self.scav & mask).bit_count()
+        self.cache = cache & ~mask
+        self.scav &= ~mask
+        return self.base + i * page_size, scav * page_size
+
+    def fill(self, pages: PageAlloc) -> None:
+        """The first free page with the 63 around it, taken from the page allocator (allocToCache).
+
+        Stays empty where nothing is free.
+        """
+        config = pages.config
+        shift, chunk_shift = config.page_shift, config.log_palloc_chunk_bytes
+        self.base = self.cache = self.scav = 0
+        ci = pages.search_addr >> chunk_shift
+        if ci >= pages.end:
+            return
+        if pages.summary(ci)[1]:
+            chunk = pages.chunks[ci]
+            page, _ = pages.find_in_chunk(chunk, 1, pages.search_addr >> shift & pages.chunk_mask)
+            if page == NONE:
+                raise Throw("bad summary data")
+        else:
+            addr, _ = pages.find(1)
+            if addr == NONE:
+                pages.search_addr = pages.max_search_addr
+                return
+            ci = addr >> chunk_shift
+            page = addr >> shift & pages.chunk_mask
+            chunk = pages.chunks[ci]
+        first = page & -64
+        off = (ci << chunk_shift) + (first << shift)
+        self.base = config.address(off)
+        self.cache = cache = ~(chunk.bits >> first) & ALL
+        # The copy keeps the bits of pages that are not the cache's; the chunk loses those that are.
+        self.scav = scav = chunk.scavenged >> first & ALL
+        chunk.bits |= cache << first
+        chunk.scavenged &= ~((cache & scav) << first)
+        pages.update(off, 64, False, True)
+        pages.index.alloc(ci, cache.bit_count())
+        pages.search_addr = off + (63 << shift)
+
+    def flush(self, pages: PageAlloc) -> None:
+        """Gives all back to the page allocator (flush)."""
+        if not self.cache:
+            return
+        config = pages.config
+        shift = config.page_shift
+        off = config.offset(self.base)
+        ci = off >> config.log_palloc_chunk_bytes
+        first = off >> shift & pages.chunk_mask
+        chunk = pages.chunks[ci]
+        for i in range(64):
+            if self.cache >> i & 1:
+                chunk.bits &= ~(1 << first + i)
+                pages.index.free(ci, first + i, 1)
+        chunk.scavenged |= self.scav << first
+        pages.search_addr = min(pages.search_addr, off)
+        pages.update(off, 64, False, False)
+        self.base = self.cache = self.scav = 0

@@ -1,0 +1,260 @@
+"""The page allocator and its page caches: address-ordered first fit, against a model of single pages."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+
+from allocator.common.throw import Throw
+from allocator.sparse.config import Config
+from allocator.sparse.page_alloc import PageAlloc
+from allocator.sparse.page_cache import PageCache
+from allocator.sparse.pallocbits import ALLOCATED, merge, summarize
+from tests.support.sparse import SIXTY_FOUR, THIRTY_TWO, NoTables, config
+
+PAGE = 8192
+CHUNK = 512 * PAGE
+ARENA = 64 << 20
+BASE = 0xC000000000
+
+
+def page_alloc(c: Config | None = None, base: int = BASE, chunks: int = 2) -> PageAlloc:
+    c = c or config()
+    pages = PageAlloc(c, NoTables(), lambda p: True)
+    if chunks:
+        pages.grow(base, chunks * CHUNK)
+    return pages
+
+
+def check_summaries(pages: PageAlloc) -> None:
+    """Every summary is what the bits below it say, and nothing free lies below search_addr."""
+    for ci, chunk in pages.chunks.items():
+        assert pages.summary(ci) == summarize(chunk.bits, pages.chunk_pages)
+        free = ~chunk.bits & pages.all_pages
+        if free:
+            lowest = (ci << pages.chunk_shift) + ((free & -free).bit_length() - 1) * PAGE
+            assert pages.search_addr <= lowest
+    for level in range(len(pages.levels) - 1):
+        bits = pages.level_bits[level + 1]
+        below = pages.levels[level + 1]
+        for i in {i >> bits for i in below}:
+            children = [below.get(j, ALLOCATED) for j in range(i << bits, i + 1 << bits)]
+            assert pages.levels[level].get(i, ALLOCATED) == merge(children, pages.level_pages[level + 1])
+
+
+@pytest.mark.parametrize(
+    ("taken", "npages", "page"),
+    [
+        ([], 1, 0),
+        ([(0, 1)], 1, 1),
+        ([(0, 1), (3, 1)], 2, 1),
+        ([(0, 1), (3, 1)], 3, 4),
+        ([(0, 500)], 20, 500),  # across two chunks
+        ([(0, 500), (510, 2)], 20, 512),
+        ([], 1024, 0),  # all there is
+        ([(1, 1)], 1023, None),
+        ([(5, 1000)], 19, 1005),
+        ([(5, 1000)], 5, 0),
+    ],
+)
+def test_the_first_run_that_is_long_enough_is_taken(
+    taken: list[tuple[int, int]], npages: int, page: int | None
+) -> None:
+    pages = page_alloc()
+    for first, n in taken:
+        pages.alloc_range(BASE + first * PAGE, n)
+    base, scavenged = pages.alloc(npages)
+    if page is None:
+        assert (base, scavenged) == (0, 0)
+    else:
+        assert (base, scavenged) == (BASE + page * PAGE, npages * PAGE)
+    check_summaries(pages)
+
+
+def test_a_run_may_cross_summaries_of_every_level() -> None:
+    pages = page_alloc(chunks=0)
+    # Up to the border of a root entry and one chunk beyond.
+    border = 1 << pages.level_shift[0]
+    base = pages.config.address(pages.config.offset(BASE) // border * border + border - CHUNK)
+    pages.grow(base, 2 * CHUNK)
+    pages.alloc_range(base, 500)
+    assert pages.alloc(100)[0] == base + 500 * PAGE
+    check_summaries(pages)
+
+
+def test_far_apart_arenas_are_searched_in_order_of_addresses() -> None:
+    pages = page_alloc(chunks=0)
+    low = 0x1000000000
+    for base in (BASE, low, 0xFFFF900000000000):
+        pages.grow(base, CHUNK)
+    assert [pages.alloc(512)[0] for _ in range(4)] == [0xFFFF900000000000, low, BASE, 0]
+    pages.free(BASE, 512)
+    pages.free(low, 512)
+    assert pages.alloc(2)[0] == low
+    check_summaries(pages)
+
+
+def test_nothing_free_moves_the_search_to_the_end_and_freeing_back() -> None:
+    pages = page_alloc(chunks=1)
+    pages.alloc(512)
+    assert pages.alloc(1) == (0, 0)
+    assert pages.search_addr == pages.max_search_addr
+    assert pages.alloc(1) == (0, 0)
+    pages.free(BASE + 7 * PAGE, 1)
+    assert pages.alloc(1) == (BASE + 7 * PAGE, 0)
+
+
+def test_a_search_beyond_the_heap_goes_on_where_the_next_arena_begins() -> None:
+    arenas = {BASE, BASE + 4 * ARENA}
+    pages = PageAlloc(config(), NoTables(), lambda p: p // ARENA * ARENA in arenas)
+    pages.grow(BASE, ARENA)
+    pages.grow(BASE + 4 * ARENA, ARENA)
+    pages.alloc(ARENA // PAGE)
+    pages.alloc(1)
+    assert pages.config.address(pages.search_addr) >= BASE + 4 * ARENA
+
+
+def test_padding_is_allocated_and_not_backed() -> None:
+    pages = page_alloc()
+    pages.mark_random_padding(BASE, 600)
+    assert pages.alloc(1) == (BASE + 600 * PAGE, PAGE)
+    assert pages.chunks[pages.start].scavenged == pages.all_pages
+    check_summaries(pages)
+
+
+def test_summaries_that_lie_are_noticed() -> None:
+    pages = page_alloc()
+    for chunk in pages.chunks.values():
+        chunk.bits = pages.all_pages
+    with pytest.raises(Throw, match="bad summary data"):
+        pages.alloc(3)
+    with pytest.raises(Throw, match="bad summary data"):
+        PageCache().fill(pages)
+
+
+def test_a_cache_takes_the_block_of_the_first_free_page() -> None:
+    pages = page_alloc()
+    pages.alloc_range(BASE, 70)
+    cache = PageCache()
+    cache.fill(pages)
+    assert cache.base == BASE + 64 * PAGE
+    assert cache.cache == (1 << 64) - 1 << 6 & (1 << 64) - 1
+    assert cache.scav == cache.cache
+    assert cache.alloc(2, PAGE) == (BASE + 70 * PAGE, 2 * PAGE)
+    assert cache.alloc(1, PAGE) == (BASE + 72 * PAGE, PAGE)
+    assert cache.alloc(60, PAGE) == (0, 0)
+    assert pages.alloc(1)[0] == BASE + 128 * PAGE
+
+
+def test_a_cache_of_nothing_stays_empty() -> None:
+    cache = PageCache()
+    pages = page_alloc(chunks=1)
+    pages.alloc(512)
+    cache.fill(pages)
+    assert cache.cache == 0
+    cache.fill(pages)  # the search is beyond the heap now
+    assert cache.alloc(1, PAGE) == (0, 0)
+    cache.flush(pages)
+    assert pages.free_pages() == 0
+
+
+class PagesMachine(RuleBasedStateMachine):
+    """Any history of a page allocator with two page caches, against a set of single pages."""
+
+    runs = Bundle("runs")
+
+    @initialize(c=st.sampled_from([SIXTY_FOUR, THIRTY_TWO, SIXTY_FOUR | {"log_palloc_chunk_pages": 6}]))
+    def begin(self, c: dict[str, object]) -> None:
+        self.config = config(c)
+        self.base = BASE if c["ptr_size"] == 8 else 0x8000000
+        self.chunk = self.config.palloc_chunk_bytes
+        self.pages = PageAlloc(self.config, NoTables(), lambda p: True)
+        self.free: set[int] = set()
+        self.scavenged: set[int] = set()
+        self.caches = [PageCache(), PageCache()]
+        self.grown: set[int] = set()
+
+    @rule(at=st.integers(0, 40), n=st.integers(1, 9))
+    def grow(self, at: int, n: int) -> None:
+        if self.grown & set(range(at, at + n)):
+            return
+        self.grown |= set(range(at, at + n))
+        base = self.base + at * self.chunk
+        self.pages.grow(base, n * self.chunk)
+        new = range(base // PAGE, (base + n * self.chunk) // PAGE)
+        self.free.update(new)
+        self.scavenged.update(new)
+
+    def first_fit(self, npages: int) -> int:
+        run = 0
+        before = -2
+        for page in sorted(self.free):
+            run = run + 1 if page == before + 1 else 1
+            before = page
+            if run == npages:
+                return (page - npages + 1) * PAGE
+        return 0
+
+    def take(self, base: int, npages: int) -> int:
+        taken = set(range(base // PAGE, base // PAGE + npages))
+        self.free -= taken
+        scavenged = len(taken & self.scavenged)
+        self.scavenged -= taken
+        return scavenged * PAGE
+
+    @rule(target=runs, npages=st.one_of(st.integers(1, 20), st.integers(1, 3000)))
+    def alloc(self, npages: int) -> tuple[int, int]:
+        expected = self.first_fit(npages)
+        base, scavenged = self.pages.alloc(npages)
+        assert base == expected
+        assert scavenged == (self.take(base, npages) if base else 0)
+        return base, npages
+
+    @rule(target=runs, which=st.integers(0, 1), npages=st.integers(1, 16))
+    def alloc_from_cache(self, which: int, npages: int) -> tuple[int, int]:
+        cache = self.caches[which]
+        if not cache.cache:
+            lowest = min(self.free, default=None)
+            cache.fill(self.pages)
+            if lowest is not None:
+                offset = self.config.offset(lowest * PAGE) // PAGE
+                block = lowest - offset % 64
+                assert cache.base == block * PAGE
+                mine = {block + i for i in range(64) if block + i in self.free}
+                assert {block + i for i in range(64) if cache.cache >> i & 1} == mine
+                assert {block + i for i in range(64) if cache.scav >> i & 1} & mine == mine & self.scavenged
+                self.free -= mine
+        base, scavenged = cache.alloc(npages, PAGE)
+        if base:
+            assert scavenged == self.take(base, npages)
+        return base, npages
+
+    @rule(run=consumes(runs))
+    def release(self, run: tuple[int, int]) -> None:
+        base, npages = run
+        if base:
+            self.pages.free(base, npages)
+            self.free.update(range(base // PAGE, base // PAGE + npages))
+
+    @rule(which=st.integers(0, 1))
+    def flush(self, which: int) -> None:
+        cache = self.caches[which]
+        self.free.update(cache.base // PAGE + i for i in range(64) if cache.cache >> i & 1)
+        cache.flush(self.pages)
+
+    @invariant()
+    def bits_are_the_model(self) -> None:
+        pages = self.pages
+        check_summaries(pages)
+        free = set()
+        for ci, chunk in pages.chunks.items():
+            first = self.config.chunk_base(ci) // PAGE
+            free.update(first + i for i in range(pages.chunk_pages) if not chunk.bits >> i & 1)
+            assert pages.index.chunks[ci].in_use == chunk.bits.bit_count()
+        assert free == self.free
+
+
+TestPages = PagesMachine.TestCase
+TestPages.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
