@@ -54,8 +54,8 @@ class PageAlloc:
 
     __slots__ = (
         "all_pages", "chunk_mask", "chunk_pages", "chunk_shift", "chunks", "config", "end", "in_use", "index",
-        "leaf", "level_bits", "level_pages", "level_shift", "levels", "mapped", "max_search_addr", "page_shift",
-        "search_addr", "start", "tables",
+        "leaf", "level_bits", "level_pages", "level_shift", "levels", "mapped", "max_search_addr",
+        "page_shift", "search_addr", "start", "tables",
     )  # fmt: skip
 
     def __init__(self, config: Config, tables: Tables, mapped: Callable[[int], bool]) -> None:
@@ -85,7 +85,7 @@ class PageAlloc:
         return self.leaf.get(chunk, ALLOCATED)
 
     def grow(self, base: int, size: int) -> None:
-        """The heap has `size` more bytes from the address base on, all free and none of them backed (grow)."""
+        """The heap has `size` more bytes from the address base on, free and not backed (grow)."""
         off = self.config.offset(base)
         chunk_bytes = 1 << self.chunk_shift
         limit = off + size + chunk_bytes - 1 & -chunk_bytes
@@ -165,7 +165,7 @@ class PageAlloc:
         return pieces
 
     def alloc_range(self, base: int, npages: int) -> int:
-        """Allocates the pages from the address base on; the bytes of them that were scavenged (allocRange)."""
+        """Allocates the pages from base on; the bytes of them that were scavenged (allocRange)."""
         off = self.config.offset(base)
         scavenged = 0
         for ci, page, n in self._pieces(off, npages):

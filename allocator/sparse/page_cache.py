@@ -25,7 +25,7 @@ class PageCache:
         self.scav = 0
 
     def alloc(self, npages: int, page_size: int) -> tuple[int, int]:
-        """The first run of so many pages: its address, and the bytes of it that were scavenged; (0, 0) for none."""
+        """The first run of so many pages, and the bytes of it that were scavenged; (0, 0) for none."""
         cache = self.cache
         if npages == 1:
             if not cache:

@@ -36,7 +36,7 @@ class ChunkUse:
 
 
 class Cursor:
-    """An address that only sinks, but for `mark`, after which others' old knowledge is void (atomicOffAddr)."""
+    """An address that only sinks, unless it is marked, which voids what others knew (atomicOffAddr)."""
 
     __slots__ = ("addr", "marked")
 
