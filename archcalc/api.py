@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from archcalc.boot import MachineOptions, machine_options, try_boot
+from archcalc.machines.options import MachineOptions, machine_options
+from archcalc.questions.boot import try_boot
 from archcalc.results.result import Judged, Pictured, Result
 
 Sets = Mapping[str, int | str]

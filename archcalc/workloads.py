@@ -13,13 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from allocator.common.audit import Violation
 from allocator.common.throw import Death
-from allocator.contiguous.audit import Violation
-from allocator.contiguous.config import Config
-from allocator.contiguous.heap_bitmap import KIND_GC_PROG, Type
-from allocator.contiguous.mspan import FREE, IN_USE, STACK
-from allocator.contiguous.runtime import Runtime, last_words
-from allocator.kernels.system import System
+from allocator.common.types import KIND_GC_PROG, Type
+from allocator.interface import IN_USE, Allocator
 from archcalc.traces.writer import Recorder
 
 
@@ -30,7 +27,7 @@ class Driver:
     """
 
     def __init__(
-        self, rt: Runtime, n: int, seed: int, audit_every: int = 0, recorder: Recorder | None = None
+        self, rt: Allocator, n: int, seed: int, audit_every: int = 0, recorder: Recorder | None = None
     ) -> None:
         self.rt = rt
         self.recorder = recorder
@@ -72,14 +69,7 @@ class Driver:
 
     def mode(self, mode: str) -> str:
         """The mode, or a forced collection in place of a concurrent one where GOGC is off."""
-        return "force" if mode == "background" and self.rt.gc.gcpercent < 0 else mode
-
-    def request(self) -> str:
-        """The latest allocation as a recording names the one that the runtime died in."""
-        size, typ, p = self.last
-        number = "-" if typ is None else str(self.rt.type_ids.setdefault(typ, len(self.rt.type_ids) + 1))
-        flags = "nz" if typ is None or typ.noscan else "z"
-        return f"m {size} {number} {flags} {p}"
+        return "force" if mode == "background" and self.rt.gogc < 0 else mode
 
     def audit(self) -> None:
         """Looks whether all invariants hold; keeps the first hundred violations."""
@@ -224,7 +214,7 @@ def finalizers(d: Driver) -> None:
 
 def procs(d: Driver) -> None:
     """Several Ps allocating in turn, each from its own mcache."""
-    count = len(d.rt.caches)
+    count = d.rt.procs
     for i in range(d.n):
         p = d.rng.randrange(count)
         if d.rng.random() < 0.5:
@@ -306,14 +296,18 @@ class Summary:
     spans_in_use: int = 0
     spans_stack: int = 0
     spans_free: int = 0
-    arena_start: int = 0
-    arena_used: int = 0
+    extent: dict[str, int] = field(default_factory=dict)  # between which addresses the heap was used
     heap_sys: int = 0
     heap_inuse: int = 0
     heap_idle: int = 0
     heap_released: int = 0
     stacks_inuse: int = 0
     classes: list[ClassWaste] = field(default_factory=list)
+
+    @property
+    def heap_end(self) -> int:
+        """The address up to which the heap has been used."""
+        return max(self.extent.values(), default=0)
 
     @property
     def inside(self) -> int:
@@ -332,56 +326,56 @@ class Summary:
 
 
 def summarize(d: Driver, workload: str) -> Summary:
-    """Counts a machine's spans."""
+    """Counts a machine's runs of pages."""
     rt = d.rt
-    rt.sync_caches()
-    spans, stats = rt.spans, rt.stats
-    page_shift = rt.config.page_shift
-    sizes = rt.class_to_size
+    sizes = rt.config.size_classes.class_to_size
+    page_size = rt.config.page_size
     rows = [[0] * 4 for _ in sizes]  # spans, objects, tails, unfilled
-    by_state = [0, 0, 0, 0]
-    for s, state in enumerate(spans.state):
-        by_state[state] += 1
-        if state == IN_USE:
-            row = rows[spans.sizeclass[s]]
-            whole = spans.npages[s] << page_shift
+    for run in rt.runs():
+        if run.state == IN_USE:
+            row = rows[run.sizeclass]
             row[0] += 1
-            row[1] += spans.alloc_count[s]
-            row[2] += whole - spans.nelems[s] * spans.elemsize[s]
-            row[3] += (spans.nelems[s] - spans.alloc_count[s]) * spans.elemsize[s]
+            row[1] += run.objects
+            row[2] += run.pages * page_size - run.slots * run.elemsize
+            row[3] += (run.slots - run.objects) * run.elemsize
     asked = [0] * len(sizes)
     rounded = [0] * len(sizes)
     for v, size in d.live.items():
-        s = rt.heap.lookup_maybe(v)
-        if s >= 0 and size >= rt.config.tiny_size:
-            sizeclass = spans.sizeclass[s]
+        if size >= rt.config.tiny_size and (block := rt.block_of(v)) is not None:
+            sizeclass, elemsize = block
             asked[sizeclass] += size
-            rounded[sizeclass] += spans.elemsize[s]
+            rounded[sizeclass] += elemsize
     classes = [
         ClassWaste(i, sizes[i], row[0], row[1], asked[i], rounded[i] - asked[i], row[2], row[3])
         for i, row in enumerate(rows)
         if row[0]
     ]
+    totals = rt.totals()
     return Summary(
         workload=workload,
         allocations=d.allocations,
         asked=d.asked,
-        collections=stats.numgc,
+        collections=totals.collections,
         finalizers_run=d.finalizers_run,
         live_objects=sum(c.objects for c in classes),
         live_asked=sum(d.live.values()),
-        spans_in_use=by_state[IN_USE],
-        spans_stack=by_state[STACK],
-        spans_free=by_state[FREE],
-        arena_start=rt.heap.arena_start,
-        arena_used=rt.heap.arena_used,
-        heap_sys=stats.heap_sys,
-        heap_inuse=stats.heap_inuse,
-        heap_idle=stats.heap_idle,
-        heap_released=stats.heap_released,
-        stacks_inuse=stats.stacks_inuse,
+        spans_in_use=totals.spans_in_use,
+        spans_stack=totals.spans_stack,
+        spans_free=totals.free_runs,
+        extent=extent(rt),
+        heap_sys=totals.heap_sys,
+        heap_inuse=totals.heap_inuse,
+        heap_idle=totals.heap_idle,
+        heap_released=totals.heap_released,
+        stacks_inuse=totals.stacks_inuse,
         classes=classes,
     )
+
+
+def extent(rt: Allocator) -> dict[str, int]:
+    """The addresses between which the heap has been used, under the machine's names; 0 without a heap."""
+    found = rt.heap_figures()
+    return {name: int(found.get(name, 0)) for name in rt.EXTENT}
 
 
 @dataclass(slots=True)
@@ -402,7 +396,7 @@ class Run:
 
 
 def run(
-    rt: Runtime,
+    rt: Allocator,
     platform: str,
     workload: str,
     n: int,
@@ -423,15 +417,14 @@ def run(
     except Death as dead:
         death = rt.last_words(dead)
         if recorder is not None:
-            recorder.death(dead, driver.request())
+            recorder.death(dead, recorder.request(*driver.last))
     else:
         driver.audit()
     return Run(platform, workload, seed, summarize(driver, workload), driver.violations, death)
 
 
 def boot_and_run(
-    config: Config,
-    system: System,
+    rt: Allocator,
     platform: str,
     workload: str,
     *,
@@ -442,20 +435,20 @@ def boot_and_run(
     procs: int | None = None,
     record: Path | None = None,
 ) -> Run:
-    """Boots a machine and runs a workload on it, recording it where a file is given.
+    """Starts a prepared machine and runs a workload on it; with a file, one that records is written there.
 
     gogc and procs None: as the workload is about. A machine that does not boot is a run that died.
     """
     count = procs or PROCS.get(workload, 1)
     percent = GOGC.get(workload, -1) if gogc is None else gogc
     try:
-        rt = Runtime(config, system, gogc=percent, procs=count, seed=seed, record=record is not None)
+        rt.start(percent, count)
     except Death as dead:
-        return Run(platform, workload, seed, Summary(workload), [], last_words(system, dead))
+        return Run(platform, workload, seed, Summary(workload, extent=extent(rt)), [], rt.last_words(dead))
     recorder = None if record is None else Recorder(rt)
     result = run(rt, platform, workload, n, seed, audit_every, recorder)
     if recorder is not None and record is not None:
-        collected = bool(rt.stats.numgc or percent >= 0)
+        collected = bool(result.summary.collections or percent >= 0)
         recorder.save(
             record,
             result.death is not None,

@@ -15,11 +15,11 @@ from typing import Any
 
 import archcalc
 from archcalc import checks, generations, schema, workloads
-from archcalc.boot import MachineOptions
 from archcalc.calculator import figures
 from archcalc.cli import app
 from archcalc.cli.command import build
 from archcalc.cli.map import atlases_of
+from archcalc.machines.options import MachineOptions
 from archcalc.pictures import film, heap_svg, map_svg
 from archcalc.profiles import platforms
 from archcalc.reading import faults

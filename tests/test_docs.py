@@ -95,8 +95,8 @@ def test_man_page_is_good_roff() -> None:
 
 
 def test_records_are_described_as_they_are_read() -> None:
-    from archcalc.boot import config_of
     from archcalc.calculator.figures import compute
+    from archcalc.machines import config_of
     from archcalc.profiles.platforms import load
     from archcalc.traces.records import RECORDS
     from archcalc.traces.replay import OWN, SHAPES, Replayer

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice, pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from allocator.common.audit import Seen, Violation, violations
 from allocator.contiguous.heap_bitmap import LargeBits, Stamp, press, stamp
 from allocator.contiguous.mspan import DEAD, FREE, IN_USE, NIL, STACK, STATE_NAMES, SpanList
 from allocator.contiguous.specials import FINALIZER, PROFILE
@@ -21,40 +22,17 @@ if TYPE_CHECKING:
     from allocator.contiguous.core import Core
 
 
-class Violation(NamedTuple):
-    """An invariant that does not hold: its name, what was seen, and the span it was seen at (-1: none)."""
-
-    name: str
-    message: str
-    span: int = NIL
-
-
-Finding = tuple[str, int]
-
-
 def audit(rt: Core) -> list[Violation]:
     """Every violation of every invariant; empty when all is well."""
     rt.sync_caches()
-    return [
-        Violation(name, message, span)
-        for name, check in INVARIANTS.items()
-        for message, span in _findings(rt, check)
-    ]
-
-
-def _findings(rt: Core, check: Callable[[Core], Iterator[Finding]]) -> Iterator[Finding]:
-    """What a check finds; a machine so broken that the check breaks on it is a finding too."""
-    try:
-        yield from check(rt)
-    except (ArithmeticError, LookupError, ValueError) as broken:
-        yield f"too much is broken to look further: {type(broken).__name__}, {broken}", NIL
+    return violations(rt, INVARIANTS)
 
 
 def _at(rt: Core, s: int) -> str:
     return f"span {s} at {rt.spans.base[s]:#x}"
 
 
-def spans_tile_arena(rt: Core) -> Iterator[Finding]:
+def spans_tile_arena(rt: Core) -> Iterator[Seen]:
     """Live spans cover the memory that the heap has, without gap or overlap."""
     spans, heap = rt.spans, rt.heap
     shift = rt.config.page_shift
@@ -79,7 +57,7 @@ def spans_tile_arena(rt: Core) -> Iterator[Finding]:
             yield f"the last span ends at {end:#x}, arena_used is {heap.arena_used:#x}", live[-1][1]
 
 
-def page_table(rt: Core) -> Iterator[Finding]:
+def page_table(rt: Core) -> Iterator[Seen]:
     """Every page of a used span is entered for it, of a free one the first and the last."""
     spans, heap = rt.spans, rt.heap
     for s in range(len(spans)):
@@ -103,7 +81,7 @@ def _members(rt: Core, lst: SpanList) -> Iterator[int]:
     return islice(lst, len(rt.spans))
 
 
-def _links(rt: Core, lst: SpanList) -> Iterator[Finding]:
+def _links(rt: Core, lst: SpanList) -> Iterator[Seen]:
     spans = rt.spans
     before = NIL
     seen = set()
@@ -121,7 +99,7 @@ def _links(rt: Core, lst: SpanList) -> Iterator[Finding]:
         yield f"{lst.name} ends with {before} but says {lst.last}", NIL
 
 
-def list_links(rt: Core) -> Iterator[Finding]:
+def list_links(rt: Core) -> Iterator[Seen]:
     """Every list is linked both ways, and its spans know that they are on it."""
     heap = rt.heap
     lists = [*heap.free, heap.freelarge, *heap.busy, heap.busylarge, *rt.stacks.pool, *rt.stacks.large]
@@ -137,7 +115,7 @@ def list_links(rt: Core) -> Iterator[Finding]:
         yield f"{marked} spans say that they are on a list, {on_lists} are", NIL
 
 
-def free_lists(rt: Core) -> Iterator[Finding]:
+def free_lists(rt: Core) -> Iterator[Seen]:
     """Free spans, and no others, stand on the free list of their length."""
     spans, heap = rt.spans, rt.heap
     for s in range(len(spans)):
@@ -153,7 +131,7 @@ def free_lists(rt: Core) -> Iterator[Finding]:
             yield f"the mask of free lists is wrong about {lst.name}", NIL
 
 
-def coalescing(rt: Core) -> Iterator[Finding]:
+def coalescing(rt: Core) -> Iterator[Seen]:
     """No two free spans lie side by side."""
     spans = rt.spans
     shift = rt.config.page_shift
@@ -163,7 +141,7 @@ def coalescing(rt: Core) -> Iterator[Finding]:
             yield f"{_at(rt, s)} and {_at(rt, t)} are both free", s
 
 
-def needs_zero(rt: Core) -> Iterator[Finding]:
+def needs_zero(rt: Core) -> Iterator[Seen]:
     """Memory that was used before is not taken for zeroed."""
     spans = rt.spans
     if rt.watched is not None:
@@ -172,7 +150,7 @@ def needs_zero(rt: Core) -> Iterator[Finding]:
                 yield f"{_at(rt, s)} has pages that were used but needs no zeroing", s
 
 
-def released(rt: Core) -> Iterator[Finding]:
+def released(rt: Core) -> Iterator[Seen]:
     """Only free spans have released pages, no more than they have, and memstats counts them."""
     spans = rt.spans
     total = 0
@@ -187,7 +165,7 @@ def released(rt: Core) -> Iterator[Finding]:
         yield f"{total} pages are released, memstats has {rt.stats.heap_released} bytes", NIL
 
 
-def sweep_generations(rt: Core) -> Iterator[Finding]:
+def sweep_generations(rt: Core) -> Iterator[Seen]:
     """A span in use is swept, or waits for it among the unswept; never in between when nothing runs."""
     spans, heap = rt.spans, rt.heap
     sg = heap.sweepgen
@@ -210,7 +188,7 @@ def sweep_generations(rt: Core) -> Iterator[Finding]:
             yield f"{_at(rt, s)} is swept and not among the swept", s
 
 
-def central_lists(rt: Core) -> Iterator[Finding]:
+def central_lists(rt: Core) -> Iterator[Seen]:
     """Small spans stand on a list of their class: with free objects or without, cached ones without."""
     spans = rt.spans
     for s in range(len(spans)):
@@ -233,7 +211,7 @@ def central_lists(rt: Core) -> Iterator[Finding]:
             yield f"{_at(rt, s)} has free objects that nobody will find", s
 
 
-def busy_lists(rt: Core) -> Iterator[Finding]:
+def busy_lists(rt: Core) -> Iterator[Seen]:
     """Large objects stand on the busy list of their length, unswept ones first."""
     spans, heap = rt.spans, rt.heap
     for s in range(len(spans)):
@@ -251,7 +229,7 @@ def busy_lists(rt: Core) -> Iterator[Finding]:
                 yield f"{_at(rt, s)} is unswept behind a swept one on {lst.name}", s
 
 
-def object_counts(rt: Core) -> Iterator[Finding]:
+def object_counts(rt: Core) -> Iterator[Seen]:
     """alloc_count is what the allocation bits and free_index say; free_index lies in the span."""
     spans = rt.spans
     for s in range(len(spans)):
@@ -270,7 +248,7 @@ def object_counts(rt: Core) -> Iterator[Finding]:
             yield f"{_at(rt, s)} has {counted} objects, alloc_count is {spans.alloc_count[s]}", s
 
 
-def span_shape(rt: Core) -> Iterator[Finding]:
+def span_shape(rt: Core) -> Iterator[Seen]:
     """A span's object size, count and limit are those of its class or of its one large object."""
     spans = rt.spans
     page_shift = rt.config.page_shift
@@ -292,7 +270,7 @@ def span_shape(rt: Core) -> Iterator[Finding]:
             yield f"{_at(rt, s)} has limit {spans.limit[s]:#x} outside itself", s
 
 
-def cache_runs(rt: Core) -> Iterator[Finding]:
+def cache_runs(rt: Core) -> Iterator[Seen]:
     """What an mcache is about to hand out is free, and lies in the span that it caches."""
     spans = rt.spans
     for cache in rt.caches:
@@ -309,7 +287,7 @@ def cache_runs(rt: Core) -> Iterator[Finding]:
                 yield f"{where}: an object between {cached.next:#x} and {cached.end:#x} is allocated", s
 
 
-def cache_ownership(rt: Core) -> Iterator[Finding]:
+def cache_ownership(rt: Core) -> Iterator[Seen]:
     """A cached span is in one place of one mcache, of its own class, and knows it."""
     spans = rt.spans
     owners: Counter[int] = Counter()
@@ -334,7 +312,7 @@ def cache_ownership(rt: Core) -> Iterator[Finding]:
             yield f"{_at(rt, s)} says it is {'' if spans.in_cache[s] else 'not '}cached", s
 
 
-def stack_spans(rt: Core) -> Iterator[Finding]:
+def stack_spans(rt: Core) -> Iterator[Seen]:
     """Pools hold spans with free stacks, each stack either free, cached or in use."""
     spans, stacks = rt.spans, rt.stacks
     cached: Counter[int] = Counter()
@@ -361,7 +339,7 @@ def stack_spans(rt: Core) -> Iterator[Finding]:
                 yield f"{_at(rt, s)} has {len(free)} free and {spans.alloc_count[s]} used stacks of {size}", s
 
 
-def counters(rt: Core) -> Iterator[Finding]:
+def counters(rt: Core) -> Iterator[Seen]:
     """memstats is what a recount of the spans gives."""
     spans, stats = rt.spans, rt.stats
     shift = rt.config.page_shift
@@ -381,7 +359,7 @@ def counters(rt: Core) -> Iterator[Finding]:
         yield f"heap_sys is {stats.heap_sys}, the spans have more", NIL
 
 
-def records_in_use(rt: Core) -> Iterator[Finding]:
+def records_in_use(rt: Core) -> Iterator[Seen]:
     """fixalloc counts the records that are in use, and a free record is of a dead span."""
     spans = rt.spans
     size = rt.spanalloc.size
@@ -401,7 +379,7 @@ def records_in_use(rt: Core) -> Iterator[Finding]:
         yield f"{rt.cachealloc.inuse} bytes of mcaches in use, there are {len(rt.caches)}", NIL
 
 
-def special_records(rt: Core) -> Iterator[Finding]:
+def special_records(rt: Core) -> Iterator[Seen]:
     """Special records are sorted, and their objects are allocated."""
     spans = rt.spans
     for s in range(len(spans)):
@@ -421,7 +399,7 @@ def special_records(rt: Core) -> Iterator[Finding]:
                 break
 
 
-def mark_arenas(rt: Core) -> Iterator[Finding]:
+def mark_arenas(rt: Core) -> Iterator[Seen]:
     """Every arena of mark bits has one role, and the one being filled is not overfull."""
     arenas = rt.arenas
     roles = [*arenas.free, *arenas.next, *arenas.current, *arenas.previous]
@@ -431,7 +409,7 @@ def mark_arenas(rt: Core) -> Iterator[Finding]:
         yield f"the arena being filled has {arenas.next_free} of {arenas.capacity} bytes taken", NIL
 
 
-def heap_bitmap(rt: Core) -> Iterator[Finding]:
+def heap_bitmap(rt: Core) -> Iterator[Seen]:
     """The heap bitmap describes the watched objects as their types say."""
     if rt.watched is None:
         return
@@ -478,7 +456,7 @@ def _expected(what: Stamp, word: int, words: int) -> tuple[int, int]:
     return want, care
 
 
-def identity(rt: Core) -> Iterator[Finding]:
+def identity(rt: Core) -> Iterator[Seen]:
     """No object and no stack was handed out while it was in use."""
     if rt.watched is None:
         return
@@ -492,7 +470,7 @@ def identity(rt: Core) -> Iterator[Finding]:
             yield f"the watched object at {v:#x} is free", s
 
 
-INVARIANTS: dict[str, Callable[[Core], Iterator[Finding]]] = {
+INVARIANTS: dict[str, Callable[[Core], Iterator[Seen]]] = {
     "spans-tile-arena": spans_tile_arena,
     "page-table": page_table,
     "list-links": list_links,

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from allocator.common.calls import Calls
 from allocator.common.sampling import FastRand, next_sample, next_sample_no_fp
 from allocator.common.sizeclasses import SizeClasses
 from allocator.common.throw import BadRequest, Exit, Throw
+from allocator.common.types import Type
 from allocator.contiguous.config import Config
 from allocator.contiguous.contents import Contents
 from allocator.contiguous.fixalloc import FixAlloc, SpanAlloc
-from allocator.contiguous.gc import BACKGROUND, MARK, OFF, Collector, Live
-from allocator.contiguous.heap_bitmap import Type, span_bytes
-from allocator.contiguous.mallocinit import Attempt, mallocinit
+from allocator.contiguous.gc import BACKGROUND, MARK, OFF, Collector
+from allocator.contiguous.heap_bitmap import span_bytes
+from allocator.contiguous.mallocinit import mallocinit
 from allocator.contiguous.mark_bits import GcBitsArenas
 from allocator.contiguous.mcache import MCache
 from allocator.contiguous.mcentral import MCentral
@@ -31,6 +33,7 @@ from allocator.contiguous.stack import Stacks
 from allocator.contiguous.sweep import DONE, Sweeper
 from allocator.contiguous.sweepbuf import SweepSpans
 from allocator.contiguous.watch import Watch
+from allocator.interface import Attempt, Live
 from allocator.kernels.system import ENOMEM, Errno, System
 
 
@@ -38,24 +41,34 @@ class Core:
     """The shared state of one simulated process's allocator. `log` is None unless something listens."""
 
     __slots__ = (
-        "arenas", "attempts", "cache", "cachealloc", "caches", "central", "class_of", "class_to_size",
-        "config", "debug_invalidptr", "debug_sbrk", "gc", "heap", "last_flags", "liveness", "log",
-        "log_inputs", "mallocing", "mem_profile_rate", "memory", "nanotime", "on_note_stack",
+        "arenas", "attempts", "booted", "cache", "cachealloc", "caches", "calls", "central", "class_of",
+        "class_to_size", "config", "debug_invalidptr", "debug_sbrk", "gc", "heap", "last_flags", "liveness",
+        "log", "log_inputs", "mallocing", "mem_profile_rate", "memory", "nanotime", "on_note_stack",
         "on_signal_stack", "persistent", "plain", "plans", "pointer_type", "printed", "profile_depth",
         "rand", "spanalloc", "spans", "specialfinalizeralloc", "specialprofilealloc", "specials", "stacks",
         "stats", "sweep_spans", "sweeper", "system", "type_ids", "unseen", "watched", "word", "word_shift",
         "zerobase",
     )  # fmt: skip
 
-    def _prepare(self, config: Config, system: System, mem_profile_rate: int, seed: int) -> None:
+    def prepare(
+        self,
+        config: Config,
+        system: System,
+        *,
+        seed: int = 1,
+        mem_profile_rate: int = 0,
+        record: bool = False,
+    ) -> None:
         """Everything that stands before mallocinit runs."""
         self.config = config
         self.system = system
         self.printed = system.printed
         self.word = config.uintptr_mask
         self.word_shift = config.ptr_size.bit_length() - 1
-        self.log: list[str] | None = None
-        self.log_inputs = False
+        self.log: list[str] | None = [] if record else None
+        self.log_inputs = record
+        self.calls: Calls | None = None
+        self.booted = False
         classes = config.size_classes
         self.class_to_size = classes.class_to_size
         self.class_of = _class_of(classes)
@@ -87,13 +100,19 @@ class Core:
         self.liveness: Live | None = True
         self.watched: Watch | None = None
 
-    def start(self, gogc: int, procs: int) -> None:
+    def start(self, gogc: int = -1, procs: int = 1) -> None:
         """From a process that has only begun to one that allocates."""
         mallocinit(self)
         self._announce_arena()
         self.new_mcache()
         self.start_world(gogc, procs)
         self.phase_changed()
+        self.booted = True
+
+    @property
+    def has_heap(self) -> bool:
+        """Whether mallocinit had its arena."""
+        return hasattr(self, "heap")
 
     def install_heap(self, heap: MHeap) -> None:
         """mheap.init: the heap of mallocinit and all that stands on it, still empty."""
@@ -132,12 +151,16 @@ class Core:
     def start_world(self, gogc: int, procs: int) -> None:
         """procresize and gcenable: from mallocinit to a running program."""
         self.init_collector(gogc)
+        self.add_procs(procs)
+        self.caches[0].slot = "P0"
+        self.stats.enablegc = True
+
+    def add_procs(self, procs: int) -> None:
+        """procresize: more Ps, each with an mcache, up to so many."""
         if not 1 <= procs <= 256:
             raise BadRequest(f"{procs} Ps: GOMAXPROCS is 1 to 256")
         while len(self.caches) < procs:
             self.new_mcache()
-        self.caches[0].slot = "P0"
-        self.stats.enablegc = True
 
     def init_collector(self, gogc: int) -> None:
         """stackinit and gcinit."""
@@ -193,22 +216,34 @@ class Core:
 
     def sys_alloc(self, n: int, stat: str) -> int:
         """sysAlloc: 0 where the OS has nothing."""
+        calls = self.calls
+        if calls is not None:
+            calls.note("sysAlloc", 0, n)
         p = self.system.sys_alloc(n, stat)
         if p or self.system.counts_failed_alloc:
             self.stat_inc(stat, n)
+        if calls is not None:
+            calls.answered(p)
         if self.log_inputs:
             self.emit(f"Y {n} {p:x} {stat}")
         return p
 
     def sys_reserve(self, v: int, n: int) -> tuple[int, bool | None]:
         """sysReserve."""
+        calls = self.calls
+        if calls is not None:
+            calls.note("sysReserve", v, n)
         p, reserved = self.system.sys_reserve(v, n)
+        if calls is not None:
+            calls.answered(p)
         if self.log_inputs:
             self.emit(f"R {v:x} {n} {p:x} {bool(reserved):d}")
         return p, reserved
 
     def sys_map(self, v: int, n: int, reserved: bool, stat: str) -> None:
         """sysMap; dies with the system's words where the memory cannot be had."""
+        if self.calls is not None:
+            self.calls.note("sysMap", v, n)
         self.stat_inc(stat, n)
         answer = self.system.map_at(v, n, reserved)
         if answer != v:
@@ -219,6 +254,8 @@ class Core:
 
     def sys_used(self, v: int, n: int) -> None:
         """sysUsed."""
+        if self.calls is not None:
+            self.calls.note("sysUsed", v, n)
         answer = self.system.used_at(v, n)
         if answer != v:
             self._emit_refusal("sysUsed", v, n, answer)
@@ -228,6 +265,8 @@ class Core:
 
     def sys_unused(self, v: int, n: int) -> None:
         """sysUnused."""
+        if self.calls is not None:
+            self.calls.note("sysUnused", v, n)
         self.system.sys_unused(v, n)
         if self.watched is not None:
             self.watched.released(v, n)
@@ -236,6 +275,8 @@ class Core:
 
     def sys_free(self, v: int, n: int, stat: str | None) -> None:
         """sysFree; stat None where the memory was not counted yet."""
+        if self.calls is not None:
+            self.calls.note("sysFree", v, n)
         if stat is not None:
             self.stat_dec(stat, n)
         self.system.sys_free(v, n)
@@ -243,6 +284,8 @@ class Core:
             self.log.append(f"O {v:x} {n} {stat or '-'}")
 
     def _emit_refusal(self, call: str, v: int, n: int, answer: int | Errno) -> None:
+        if self.calls is not None:
+            self.calls.refuse(call, answer)
         if self.log_inputs:
             if answer == ENOMEM:
                 text = "-"

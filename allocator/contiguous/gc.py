@@ -15,10 +15,12 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from allocator.common.throw import BadRequest, Throw
-from allocator.contiguous.heap_bitmap import KIND_GC_PROG, LargeBits, pointer_words
+from allocator.common.types import KIND_GC_PROG
+from allocator.contiguous.heap_bitmap import LargeBits, pointer_words
 from allocator.contiguous.mspan import IN_USE, NIL, STACK
 from allocator.contiguous.specials import FINALIZER
 from allocator.contiguous.sweep import DONE
+from allocator.interface import Live
 
 if TYPE_CHECKING:
     from allocator.contiguous.core import Core
@@ -31,8 +33,6 @@ GOAL_UTILIZATION = 0.25
 OVER_ASSIST_WORK = 64 << 10
 TRIGGER_GAIN = 0.5
 MAX_UINT64 = (1 << 64) - 1
-
-Live = bool | Iterable[int]
 
 # Fewer spans than these are quicker one by one: with NumPy loaded, and when it has yet to be.
 MANY, VERY_MANY = 256, 50_000

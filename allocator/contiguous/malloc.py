@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from allocator.common.throw import BadRequest, GoPanic, Throw
+from allocator.common.types import BadType, Type
 from allocator.contiguous.core import Core
 from allocator.contiguous.gc import BACKGROUND, MARK_TERMINATION, OFF
 from allocator.contiguous.heap_bitmap import (
@@ -18,10 +19,8 @@ from allocator.contiguous.heap_bitmap import (
     NOTHING,
     PAIR,
     WHOLE,
-    BadType,
     LargeBits,
     Stamp,
-    Type,
     mask_of,
     pointer_words,
     press,

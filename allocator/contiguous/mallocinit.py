@@ -7,12 +7,12 @@ ladder of smaller reservations follows, at the end of the data segment.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from allocator.common.throw import Throw
 from allocator.common.uintptr import Word
 from allocator.contiguous.mheap import MHeap
+from allocator.interface import Attempt
 
 if TYPE_CHECKING:
     from allocator.contiguous.core import Core
@@ -20,16 +20,6 @@ if TYPE_CHECKING:
 DEFER_POOLS = 5  # len(p{}.deferpool)
 AWAY_FROM_IMAGE = 1 << 18
 HINT_ALIGN = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One sysReserve of mallocinit: what was asked for, and the answer (0: refused)."""
-
-    hint: int
-    size: int
-    answer: int
-    reserved: bool
 
 
 def mallocinit(rt: Core) -> None:

@@ -11,22 +11,27 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from allocator.common.throw import BadRequest, Death
+from allocator.common.audit import Violation
+from allocator.common.calls import Calls
+from allocator.common.throw import BadRequest
+from allocator.common.types import Type
+from allocator.contiguous import survey, vocabulary
 from allocator.contiguous.config import Config
-from allocator.contiguous.gc import BACKGROUND, FORCE, FORCE_BLOCK, MARK, OFF, Live, is_array
-from allocator.contiguous.heap_bitmap import Type
+from allocator.contiguous.end_state import end_state
+from allocator.contiguous.gc import BACKGROUND, FORCE, FORCE_BLOCK, MARK, OFF, is_array
 from allocator.contiguous.malloc import Malloc
 from allocator.contiguous.mcache import CachedSpan
 from allocator.contiguous.mspan import IN_USE
 from allocator.contiguous.mstats import memstats
 from allocator.contiguous.scavenge import EVERYTHING, scavenge
 from allocator.contiguous.watch import Watch
+from allocator.interface import Allocator, BootCheck, Live, PageRun, Region, Totals
 from allocator.kernels.system import System
 
 MODES = {"background": BACKGROUND, "force": FORCE, "block": FORCE_BLOCK}
 
 
-class Runtime(Malloc):
+class Runtime(Malloc, Allocator):
     """One simulated process's allocator.
 
     gogc: as the environment variable GOGC, below zero for off. procs: GOMAXPROCS. seed: of the
@@ -36,6 +41,9 @@ class Runtime(Malloc):
     """
 
     __slots__ = ()
+
+    HEAP_FIGURES = vocabulary.HEAP
+    EXTENT = vocabulary.EXTENT
 
     def __init__(
         self,
@@ -48,11 +56,23 @@ class Runtime(Malloc):
         mem_profile_rate: int = 0,
         record: bool = False,
     ) -> None:
-        self._prepare(config, system, mem_profile_rate, seed)
-        if record:
-            self.log = []
-            self.log_inputs = True
+        self.prepare(config, system, seed=seed, mem_profile_rate=mem_profile_rate, record=record)
         self.start(gogc, procs)
+
+    @property
+    def procs(self) -> int:
+        """GOMAXPROCS: how many Ps there are."""
+        return len(self.caches)
+
+    @property
+    def gogc(self) -> int:
+        """GOGC in percent; -1 for off."""
+        return self.gc.gcpercent
+
+    def block_of(self, addr: int) -> tuple[int, int] | None:
+        """Size class and bytes of the block that an address of the heap lies in; None where there is none."""
+        s = self.heap.lookup_maybe(addr)
+        return None if s < 0 else (self.spans.sizeclass[s], self.spans.elemsize[s])
 
     # Collections.
 
@@ -183,7 +203,7 @@ class Runtime(Malloc):
         """runtime.ReadMemStats, under MemStats' own names; the caches are flushed for it as there."""
         return memstats(self)
 
-    def audit(self) -> list[Any]:
+    def audit(self) -> list[Violation]:
         """Checks every invariant of the live machine; the violations, none when all is well."""
         from allocator.contiguous.audit import audit
 
@@ -195,9 +215,43 @@ class Runtime(Malloc):
             self.watched = Watch(self)
             self.phase_changed()
 
-    def last_words(self, death: Death) -> dict[str, Any]:
-        """How the runtime ended: its kind, its words, and every line printed before."""
-        return last_words(self.system, death)
+    def observe(self) -> Calls:
+        """Counts what is asked of the system from now on; the counts go on growing."""
+        if self.calls is None:
+            self.calls = Calls()
+        return self.calls
+
+    def boot_checks(self) -> Iterator[BootCheck]:
+        """What must hold of a machine that has just been started."""
+        from allocator.contiguous.boot_checks import boot_checks
+
+        return boot_checks(self)
+
+    def end_state(self, whole: bool = True) -> Iterator[str]:
+        """The machine row by row, as a recording ends."""
+        return end_state(self, whole)
+
+    # Where everything lies.
+
+    def regions(self) -> list[Region]:
+        """Spans, bitmap and arena, each in its mapped and its reserved part."""
+        return list(survey.regions(self))
+
+    def runs(self) -> Iterator[PageRun]:
+        """Every span record that holds pages, in address order."""
+        return survey.runs(self)
+
+    def totals(self) -> Totals:
+        """The heap in figures."""
+        return survey.totals(self)
+
+    def heap_figures(self) -> dict[str, int | bool]:
+        """mheap_'s own, while it is as it is."""
+        return survey.heap_figures(self)
+
+    def counters(self) -> dict[str, Any]:
+        """mstats."""
+        return survey.counters(self)
 
     def in_use(self) -> list[int]:
         """The spans with heap objects, by place in allspans."""
@@ -218,8 +272,3 @@ class Runtime(Malloc):
     def cached(self, sizeclass: int, p: int = 0) -> CachedSpan:
         """The place of a class in a P's mcache."""
         return self.caches[p].alloc[sizeclass]
-
-
-def last_words(system: System, death: Death) -> dict[str, Any]:
-    """How a runtime on that system ended: its kind, its words, and every line printed before."""
-    return {"kind": death.kind, "throw": death.words, "printed": [*system.printed, *death.before]}

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from allocator.contiguous.mspan import PageTable
 
 if TYPE_CHECKING:
+    from allocator.common.types import Type
     from allocator.contiguous.core import Core
-    from allocator.contiguous.heap_bitmap import Type
 
 CLEAN, USED = range(2)
 

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from archcalc import boot
-from archcalc.boot import Boot
 from archcalc.calculator import figures
 from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
 from archcalc.cli.options import Platforms, Profiles, Sets
 from archcalc.cli.targets import selected, settings
+from archcalc.questions import boot
 from archcalc.questions import why as why_of
+from archcalc.questions.boot import Boot
 from archcalc.results.findings import Case, Finding, Rule, Severity
 from archcalc.results.result import Judged
 from archcalc.results.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value

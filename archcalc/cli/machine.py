@@ -11,9 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
-from archcalc.boot import LIMITS, MachineOptions, without_effect
 from archcalc.cli import session
 from archcalc.cli.command import Options
+from archcalc.machines.computer import LIMITS, without_effect
+from archcalc.machines.options import MachineOptions
 from archcalc.profiles.profile import Profile
 from archcalc.reading.quantities import parse_address, parse_count, parse_range, parse_size
 

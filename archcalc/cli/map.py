@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from archcalc import boot, workloads
-from archcalc.boot import MachineOptions
+from archcalc import workloads
 from archcalc.calculator import figures
 from archcalc.cli import session
 from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
@@ -14,9 +13,12 @@ from archcalc.cli.options import Platforms, Profiles, Sets
 from archcalc.cli.picture import After, Count, ForceFiles, HtmlFile, Seed, SvgFile, write_files
 from archcalc.cli.targets import selected, settings
 from archcalc.host import output
+from archcalc.machines import computer
+from archcalc.machines.options import MachineOptions
 from archcalc.pictures import map_svg, map_text
 from archcalc.pictures.atlas import Atlas, survey
 from archcalc.pictures.palette import REGIONS
+from archcalc.questions import boot
 from archcalc.results.result import Pictured
 from archcalc.results.tables import Block, Bytes, Column, Drawing, Hex, Section, Table
 
@@ -162,8 +164,8 @@ def atlases_of(
     found: figures.Figures, options: MachineOptions, after: str | None = None, n: int = 5000, seed: int = 1
 ) -> Iterator[Atlas]:
     """The machine after boot and, where a workload is named, after that."""
-    system = boot.system_of(found, options)
-    machine: Any = boot.machine_of(found.profile, options)
+    system = computer.system_of(found, options)
+    machine: Any = computer.machine_of(found.profile, options)
     booted = boot.try_boot(found, options, system)
     words = f": {booted.death['throw']}" if booted.death else ""
     yield survey(booted, system, machine.low, machine.end, "after boot", booted.outcome + words)

@@ -11,13 +11,15 @@ from typing import Annotated, Any
 import typer
 
 from allocator.kernels.system import System
-from archcalc.boot import MachineOptions, config_of, system_of
 from archcalc.calculator import figures
 from archcalc.cli import session
 from archcalc.cli.command import one_of
 from archcalc.cli.machine import ImageSize, Maps, Taken
 from archcalc.cli.options import Profiles
 from archcalc.host.processes import cores
+from archcalc.machines import config_of
+from archcalc.machines.computer import system_of
+from archcalc.machines.options import MachineOptions
 from archcalc.profiles import platforms
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.quantities import parse_count

@@ -8,8 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from archcalc import workloads
-from archcalc.boot import config_of, system_of
+from archcalc import machines, workloads
 from archcalc.calculator import figures
 from archcalc.cli import session
 from archcalc.cli.answers import AS_USUAL, Answered, without_effect
@@ -17,6 +16,7 @@ from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
 from archcalc.cli.options import Platforms, Profiles, Sets
 from archcalc.cli.targets import selected, settings
 from archcalc.host import output
+from archcalc.machines.computer import system_of
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.names import closest
 from archcalc.reading.quantities import parse_count
@@ -88,7 +88,7 @@ class Smoked(Judged):
             "finalizers_run": s.finalizers_run,
             "objects": s.live_objects,
             "spans": {"in_use": s.spans_in_use, "stack": s.spans_stack, "free": s.spans_free},
-            "arena": {"arena_start": s.arena_start, "arena_used": s.arena_used},
+            "arena": s.extent,
             "heap": {
                 "sys": s.heap_sys,
                 "inuse": s.heap_inuse,
@@ -139,7 +139,7 @@ class Smoked(Judged):
                 result += f": {run.death['throw']}"
             rows.append(
                 [
-                    run.platform, run.workload, s.allocations, s.live_objects, s.spans_in_use, s.arena_used,
+                    run.platform, run.workload, s.allocations, s.live_objects, s.spans_in_use, s.heap_end,
                     s.heap_inuse, s.inside, s.tails, s.unfilled, s.heap_idle, result,
                 ]
             )  # fmt: skip
@@ -265,10 +265,10 @@ def command(
             for name in names:
                 system = system_of(target, machine)
                 counted = answers.install(system, dice)
+                rt = machines.prepare(target, machine, system, seed=dice, record=record is not None)
                 runs.append(
                     workloads.boot_and_run(
-                        config_of(target, machine),
-                        system,
+                        rt,
                         target.platform,
                         name,
                         n=5000 if n is None else n,

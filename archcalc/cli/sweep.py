@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from archcalc.boot import without_effect
 from archcalc.cli import session
 from archcalc.host import output as files
 from archcalc.host.processes import cores
+from archcalc.machines.computer import without_effect
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.quantities import parse_count
 from archcalc.results.result import INTERRUPTED, OK, Result

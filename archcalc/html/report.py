@@ -15,17 +15,19 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 import archcalc
-from archcalc import boot, checks
-from archcalc.boot import Boot
+from archcalc import checks
 from archcalc.calculator.figures import Explanation, Figures, Scalar
 from archcalc.calculator.inventory import Inventory
 from archcalc.html.film import section
 from archcalc.html.fragments import table
 from archcalc.html.page import asset
+from archcalc.machines import computer
 from archcalc.pictures import map_svg, svg
 from archcalc.pictures.atlas import survey
 from archcalc.pictures.film import Film
 from archcalc.pictures.palette import REGIONS, SPANS
+from archcalc.questions import boot
+from archcalc.questions.boot import Boot
 from archcalc.reading.errors import UsageFault
 from archcalc.results.tables import Bytes, Column, Hex, Table
 
@@ -52,8 +54,8 @@ def page(
     boots = []
     maps = []
     for figures in platforms:
-        system = boot.system_of(figures)
-        machine = boot.machine_of(figures.profile)
+        system = computer.system_of(figures)
+        machine = computer.machine_of(figures.profile)
         booted = boot.try_boot(figures, None, system)
         boots.append(booted)
         atlas = survey(booted, system, machine.low, machine.end, "after boot")

@@ -11,12 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from allocator.contiguous.mallocinit import Attempt
-from allocator.contiguous.runtime import Runtime
+from allocator.interface import RESERVED, USED, Allocator, Attempt
 from allocator.kernels.address_space import TAKEN
 from allocator.kernels.system import System
-from archcalc.boot import Boot
 from archcalc.calculator.figures import Figures
+from archcalc.questions.boot import Boot
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ KNOWN = (
 def survey(boot: Boot, system: System, low: int, high: int, moment: str, outcome: str = "") -> Atlas:
     """The address space of a machine that was booted, or that died of it."""
     rt = boot.runtime
-    parts = list(_heap(rt, boot)) if rt is not None else []
+    parts = list(_heap(rt)) if rt is not None else []
     asked = tuple(_asked(boot.attempts, boot.figures, system, low, high))
     taken = [Region(a, b, "foreign", "taken") for a, b, kind in _pieces(system, low, high) if kind == TAKEN]
     image = boot.config.data_end
@@ -102,8 +101,9 @@ def survey(boot: Boot, system: System, low: int, high: int, moment: str, outcome
     regions = tuple(tiled((named, parts, own), low, high))
     marks = _marks(boot, low, high)
     outcome = outcome or boot.outcome
-    if rt is not None and rt.heap.arena_end > high:
-        outcome += f"; the arena counts on addresses to {rt.heap.arena_end:#x}"
+    beyond = max((part.end for part in parts), default=0)
+    if beyond > high:
+        outcome += f"; the arena counts on addresses to {beyond:#x}"
     return Atlas(boot.platform, moment, outcome, low, high, regions, marks, asked)
 
 
@@ -113,21 +113,11 @@ def _pieces(system: System, low: int, high: int) -> list[tuple[int, int, int]]:
     return [] if space is None else space.pieces(low, high)
 
 
-def _heap(rt: Runtime, boot: Boot) -> Iterator[Region]:
-    """Spans, bitmap and arena as the heap counts on them, each in its mapped and its reserved part."""
-    heap, config = rt.heap, rt.config
-    page = config.phys_page_size
-    begin = heap.bitmap
-    spans_end = heap.spans_start + heap.spans_cap * config.ptr_size
-    mapped = heap.spans_start + -(-heap.spans_len * config.ptr_size // page) * page
-    mapped = min(mapped, spans_end)
-    bitmap_mapped = begin - heap.bitmap_mapped
-    yield Region(heap.spans_start, mapped, "spans-mapped", "spans, mapped")
-    yield Region(mapped, spans_end, "spans", "spans, reserved")
-    yield Region(spans_end, bitmap_mapped, "bitmap", "bitmap, reserved")
-    yield Region(bitmap_mapped, begin, "bitmap-mapped", "bitmap, mapped")
-    yield Region(begin, heap.arena_used, "arena-used", "arena, used")
-    yield Region(heap.arena_used, heap.arena_end, "arena", "arena, reserved")
+def _heap(rt: Allocator) -> Iterator[Region]:
+    """What the machine counts on; `kind` is a region's name, with its state where it is not just reserved."""
+    for r in rt.regions():
+        kind = r.name if r.state == RESERVED else f"{r.name}-{r.state}"
+        yield Region(r.base, r.end, kind, f"{r.name}, {r.state}")
 
 
 def tiled(layers: Sequence[Sequence[Region]], low: int, high: int) -> Iterator[Region]:
@@ -165,8 +155,9 @@ def _marks(boot: Boot, low: int, high: int) -> tuple[Mark, ...]:
         marks.setdefault(attempt.answer, "where the reservation was had")
     rt = boot.runtime
     if rt is not None:
-        # The bitmap ends where the arena begins, whatever arena_start says (0 on 32-bit).
-        marks.setdefault(rt.heap.bitmap, "the first object's address")
+        first = next((r.base for r in rt.regions() if r.state == USED), None)
+        if first is not None:
+            marks.setdefault(first, "the first object's address")
     return tuple(Mark(address, marks[address]) for address in sorted(marks))
 
 

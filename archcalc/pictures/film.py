@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from allocator.common.throw import Death
+from allocator.common.types import Type
 from allocator.contiguous.config import Config
-from allocator.contiguous.heap_bitmap import Type
-from allocator.contiguous.runtime import Runtime, last_words
-from archcalc import workloads
-from archcalc.boot import MachineOptions, config_of, system_of
+from allocator.interface import Allocator
+from archcalc import machines, workloads
 from archcalc.calculator.figures import Figures
+from archcalc.machines.options import MachineOptions
 from archcalc.pictures.heap import Heap, Sample, look_at, sample
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.traces import columnar
@@ -60,7 +60,7 @@ class Camera:
         """The event at which something is due next; beyond all events when nothing is left."""
         return self.stops[self._at] if self._at < len(self.stops) else 1 << 62
 
-    def take(self, rt: Runtime, event: int) -> None:
+    def take(self, rt: Allocator, event: int) -> None:
         """Takes what is due by now."""
         while self.next <= event:
             if self.next in self.frame_events:
@@ -68,7 +68,7 @@ class Camera:
             self._at += 1
         self.samples.append(sample(rt, event))
 
-    def done(self, rt: Runtime, event: int, whole: bool) -> None:
+    def done(self, rt: Allocator, event: int, whole: bool) -> None:
         """Takes the end, of the `whole` run or of what was asked for.
 
         It takes the place of what was taken at the same event, before the last things happened.
@@ -112,12 +112,12 @@ def of_workload(
     Raises UsageFault where that does not boot.
     """
     subject = f"{figures.platform} after smoke:{workload}"
-    system = system_of(figures, machine)
     gogc, procs = workloads.GOGC.get(workload, -1), workloads.PROCS.get(workload, 1)
+    rt = machines.prepare(figures, machine, seed=seed)
     try:
-        rt = Runtime(config_of(figures, machine), system, gogc=gogc, procs=procs, seed=seed)
+        rt.start(gogc, procs)
     except Death as death:
-        words = last_words(system, death)["throw"]
+        words = rt.last_words(death)["throw"]
         raise UsageFault(
             Fault(f"{figures.platform} does not boot: {words}", "a machine that boots")
         ) from None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from allocator.contiguous.mspan import DEAD, IN_USE, STACK
-from allocator.contiguous.runtime import Runtime
+from allocator.interface import IN_USE, STACK, USED, Allocator, PageRun
 from archcalc.pictures.palette import band
 
 STATES = {"L": "large object", "S": "stacks", ".": "free", "_": "released", "x": "not the heap's"}
@@ -107,63 +106,39 @@ class Heap:
         return [Class(number, *rows[number]) for number in sorted(rows)]
 
 
-def look_at(rt: Runtime, platform: str, moment: str, event: int) -> Heap:
+def look_at(rt: Allocator, platform: str, moment: str, event: int) -> Heap:
     """The heap as it is now."""
-    rt.sync_caches()
-    heap, config = rt.heap, rt.config
-    base = heap.bitmap
-    pages = max((heap.arena_used - base) >> config.page_shift, 0)
-    runs = tuple(_tiled(list(_runs(rt, base)), pages))
-    return Heap(platform, moment, event, base, config.page_size, pages, runs, sample(rt, event))
+    used = [region for region in rt.regions() if region.state == USED]
+    page_size = rt.config.page_size
+    base = used[0].base if used else 0
+    pages = max((used[-1].end - base) // page_size, 0) if used else 0
+    runs = tuple(_tiled((_run(run, base, page_size) for run in rt.runs()), pages))
+    return Heap(platform, moment, event, base, page_size, pages, runs, sample(rt, event))
 
 
-def sample(rt: Runtime, event: int) -> Sample:
-    """The totals of now, counted from the spans."""
-    rt.sync_caches()
-    spans, shift = rt.spans, rt.config.page_shift
-    live = in_use = stacks = idle = released = tails = unfilled = largest = count = 0
-    for s, state in enumerate(spans.state):
-        if state == DEAD:
-            continue
-        size = spans.npages[s] << shift
-        if state == IN_USE:
-            count += 1
-            objects, slots, each = spans.alloc_count[s], spans.nelems[s], spans.elemsize[s]
-            in_use += size
-            live += objects * each
-            tails += size - slots * each
-            unfilled += (slots - objects) * each
-        elif state == STACK:
-            count += 1
-            stacks += size
-        else:
-            idle += size
-            released += spans.npreleased[s] << shift
-            largest = max(largest, size)
-    return Sample(event, live, in_use, stacks, idle, released, tails, unfilled, count, largest)
+def sample(rt: Allocator, event: int) -> Sample:
+    """The totals of now."""
+    t = rt.totals()
+    spans = t.spans_in_use + t.spans_stack
+    return Sample(
+        event, t.live, t.in_use, t.stacks, t.idle, t.released, t.tails, t.unfilled, spans, t.largest_free
+    )
 
 
-def _runs(rt: Runtime, base: int) -> Iterator[Run]:
-    spans, shift = rt.spans, rt.config.page_shift
-    for s, state in enumerate(spans.state):
-        if state == DEAD:
-            continue
-        page, npages = (spans.base[s] - base) >> shift, spans.npages[s]
-        if state == IN_USE:
-            sizeclass, size = spans.sizeclass[s], spans.elemsize[s]
-            look = band(size) if sizeclass else "L"
-            yield Run(page, npages, look, sizeclass, size, spans.alloc_count[s], spans.nelems[s])
-        elif state == STACK:
-            yield Run(page, npages, "S")
-        else:
-            released = spans.npreleased[s]
-            yield Run(page, npages, "_" if released else ".", released=released)
+def _run(run: PageRun, base: int, page_size: int) -> Run:
+    page = (run.base - base) // page_size
+    if run.state == IN_USE:
+        look = band(run.elemsize) if run.sizeclass else "L"
+        return Run(page, run.pages, look, run.sizeclass, run.elemsize, run.objects, run.slots)
+    if run.state == STACK:
+        return Run(page, run.pages, "S")
+    return Run(page, run.pages, "_" if run.released else ".", released=run.released)
 
 
-def _tiled(runs: list[Run], pages: int) -> Iterator[Run]:
-    """In address order; what no span holds, as where a 32-bit heap jumped over others, is a run as well."""
+def _tiled(runs: Iterable[Run], pages: int) -> Iterator[Run]:
+    """Those, in address order, and between them what no span holds: a 32-bit heap may jump over others."""
     at = 0
-    for run in sorted(runs, key=lambda run: run.page):
+    for run in runs:
         if run.page > at:
             yield Run(at, run.page - at, "x")
         yield run

@@ -106,3 +106,12 @@ def resolve(patterns: Iterable[str], extra_files: Iterable[str | Path] = ()) -> 
     if faults:
         raise ProfileFault(*faults)
     return [own[name] if name in own else load(name) for name in chosen]
+
+
+def of(platform: str | Path | Profile) -> Profile:
+    """The profile that a name, a path or a profile stands for."""
+    if isinstance(platform, Profile):
+        return platform
+    if isinstance(platform, Path) or str(platform).endswith((".yaml", ".yml")):
+        return load_file(platform)
+    return load(platform)

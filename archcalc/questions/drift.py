@@ -22,7 +22,6 @@ import yaml
 
 from allocator.common import sampling
 from allocator.contiguous import mheap
-from archcalc.boot import MachineOptions, try_boot
 from archcalc.calculator import figures as figures_of
 from archcalc.calculator import goexpr
 from archcalc.calculator.constants import Absent
@@ -30,7 +29,9 @@ from archcalc.calculator.figures import Explanation, Figures
 from archcalc.calculator.goexpr import ExprError, Function, Scalar, Scope, Value
 from archcalc.calculator.structs import StructLayout
 from archcalc.generations import Generation
+from archcalc.machines.options import MachineOptions
 from archcalc.profiles.profile import Profile
+from archcalc.questions.boot import try_boot
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.results.tables import human
 
@@ -247,9 +248,8 @@ def _bitmap_offset(figures: Figures, numbers: Mapping[str, int]) -> int:
     Which of bitmap and spans table comes first is seen in a machine that has booted.
     """
     runtime = try_boot(figures).runtime
-    spans_first = (
-        runtime is None or runtime.heap.spans_start < runtime.heap.bitmap - figures.layout.bitmap_size
-    )
+    starts = {region.name: region.base for region in reversed(runtime.regions())} if runtime else {}
+    spans_first = not starts or starts["spans"] < starts["arena"] - figures.layout.bitmap_size
     return figures.layout.spans_size if spans_first else 0
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from allocator.common.throw import Death
 from allocator.kernels.address_space import MAPPED
-from archcalc.boot import MachineOptions, machine_of, try_boot
 from archcalc.calculator.figures import Figures
+from archcalc.machines.computer import machine_of
+from archcalc.machines.options import MachineOptions
+from archcalc.questions.boot import try_boot
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,32 +61,23 @@ def footprint(figures: Figures, options: MachineOptions | None = None) -> Footpr
         rt.malloc(8)
     except Death as death:
         return Footprint(figures.platform, (), False, len(boot.attempts), death.words)
-    heap, layout = rt.heap, figures.layout
-    attempt = boot.attempts[-1]
-    tables = layout if len(boot.attempts) <= len(boot.config.hints) else layout.rungs[0]
-    start = heap.bitmap
-    spans = (heap.spans_start, start - tables.bitmap_size)
-    bitmap = (start - tables.bitmap_size, start)
-    arena = (start, attempt.answer + attempt.size)
     image: int = getattr(rt.system, "program_bytes", machine_of(figures.profile, options).image_bytes)
     parts = [
         Part("program", image, image, image, "text, data and bss, and what the system maps at the start")
     ]
     total_held = total_mapped = 0
-    for name, (low, high), why in (
-        ("spans", spans, "a pointer for each page that the arena can have"),
-        ("bitmap", bitmap, "two bits for each word that the arena can have"),
-        ("arena", arena, "where objects and stacks are"),
-    ):
+    for name, regions in groupby(rt.regions(), key=lambda region: region.name):
+        first, *rest = regions
+        low, high = first.base, rest[-1].end if rest else first.end
         held, mapped = _held(rt.system, low, high)
         total_held += held
         total_mapped += mapped
-        parts.append(Part(name, high - low, held, mapped, why))
+        parts.append(Part(name, high - low, held, mapped, first.what))
     all_held, all_mapped = _held(rt.system, 0, 1 << 64)
     other_held, other_mapped = all_held - total_held, all_mapped - total_mapped
     why = "the runtime's own records: spans, caches, mark bits"
     parts.append(Part("other", other_held, other_held, other_mapped, why))
-    return Footprint(figures.platform, tuple(parts), bool(heap.arena_reserved), len(boot.attempts))
+    return Footprint(figures.platform, tuple(parts), boot.attempts[-1].reserved, len(boot.attempts))
 
 
 def _held(system: Any, low: int, high: int) -> tuple[int, int]:

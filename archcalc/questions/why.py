@@ -13,13 +13,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import combinations, groupby
 
-from allocator.contiguous.mallocinit import Attempt
+from allocator.interface import Attempt
 from allocator.kernels.address_space import Range
 from allocator.kernels.machine import Machine
 from allocator.kernels.system import System
-from archcalc.boot import MachineOptions, machine_of, system_of, try_boot
 from archcalc.calculator import figures as figures_of
 from archcalc.calculator.figures import Figures
+from archcalc.machines.computer import machine_of, system_of
+from archcalc.machines.options import MachineOptions
+from archcalc.questions.boot import try_boot
 from archcalc.reading.errors import UsageFault
 from archcalc.results.tables import human
 

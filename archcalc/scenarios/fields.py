@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from allocator.contiguous.mstats import MStats
+from allocator.common.vocabulary import ADDRESS, BYTES, FLAG
+from allocator.common.vocabulary import COUNT as NUMBER
 from allocator.kernels.faults import CALLS
+from archcalc.machines import vocabulary
 from archcalc.profiles import profile_fields
 from archcalc.reading import quantities, strictyaml
 from archcalc.reading.fields import (
@@ -225,12 +227,8 @@ class Live(Kind):
         }
 
 
+UNITS: Mapping[str, Kind] = {ADDRESS: Address(), BYTES: AMOUNT, NUMBER: Int(), FLAG: Bool()}
 P = Field(Int(0, 255), "the P that asks, from 0")
-GROWN = (
-    "arena_used", "arena_end", "arena_size", "bitmap_mapped", "pages_in_use",
-    *sorted(name for name in MStats.__slots__ if name not in ("enablegc", "nsmallfree", "size_by_class")),
-)  # fmt: skip
-
 MALLOC = Section(
     {
         "size": Field(
@@ -273,7 +271,7 @@ GROW = Section(
             Either(
                 Choice(("death",)),
                 None,
-                MapOf(AMOUNT, "|".join(GROWN), f"one of {', '.join(GROWN)}"),
+                MapOf(AMOUNT, "|".join(vocabulary.GROWING), f"one of {', '.join(vocabulary.GROWING)}"),
             ),
             "a figure that must be reached, or death",
             True,
@@ -326,22 +324,7 @@ EXPECT = Section(
             "what mallocinit tried",
         ),
         "arena": Field(
-            Section(
-                {
-                    "spans_start": Field(Address(), "start of the table of spans"),
-                    "bitmap": Field(Address(), "end of the heap bitmap, which grows downward from there"),
-                    "bitmap_start": Field(Address(), "start of what is mapped of it"),
-                    "bitmap_mapped": Field(AMOUNT, "bytes of it that are mapped"),
-                    "arena_start": Field(Address(), "start of the arena; 0 on 32-bit"),
-                    "arena_used": Field(Address(), "end of what was ever used"),
-                    "arena_end": Field(Address(), "end of the reservation"),
-                    "reserved": Field(Bool(), "whether the system really reserved it"),
-                    "spans_mapped": Field(Int(), "entries of the table of spans that are mapped"),
-                    "spans_capacity": Field(Int(), "entries that it was reserved for"),
-                    "pages_in_use": Field(Int(), "runtime pages in spans that are in use"),
-                    "sweepgen": Field(Int(), "mheap_.sweepgen"),
-                }
-            ),
+            Section({named.name: Field(UNITS[named.unit], named.what) for named in vocabulary.HEAP}),
             "where everything lies",
         ),
         "memstats": Field(

@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import Any
 
 from allocator.common.throw import Death
-from allocator.contiguous.mstats import MStats, memstats
 from allocator.kernels.address_space import MAPPED
 from allocator.kernels.system import Errno
+from archcalc.machines import vocabulary
 from archcalc.reading.errors import Fault, ScenarioFault, UsageFault
 from archcalc.reading.fields import Group, nearest
 from archcalc.scenarios.load import Scenario
@@ -21,7 +21,7 @@ NOTHING: Any = type("Nothing", (), {"__repr__": lambda self: "nothing"})()
 
 ADDRESSES = frozenset(
     {
-        "spans_start", "bitmap", "bitmap_start", "arena_start", "arena_used", "arena_end",
+        *vocabulary.ADDRESSES,
         "hints", "answers", "last_hint", "last_answer", "last_address", "overwritten",
     }
 )  # fmt: skip
@@ -218,23 +218,7 @@ class _Seen:
 
     @cached_property
     def _arena(self) -> Mapping[str, Any]:
-        heap = getattr(self.rt, "heap", None)
-        if heap is None:
-            return {}
-        return {
-            "spans_start": heap.spans_start,
-            "bitmap": heap.bitmap,
-            "bitmap_start": heap.bitmap - heap.bitmap_mapped,
-            "bitmap_mapped": heap.bitmap_mapped,
-            "arena_start": heap.arena_start,
-            "arena_used": heap.arena_used,
-            "arena_end": heap.arena_end,
-            "reserved": heap.arena_reserved,
-            "spans_mapped": heap.spans_len,
-            "spans_capacity": heap.spans_cap,
-            "pages_in_use": heap.pages_in_use,
-            "sweepgen": heap.sweepgen,
-        }
+        return self.rt.heap_figures() if self.rt is not None else {}
 
     @cached_property
     def _checks(self) -> Mapping[str, bool]:
@@ -242,8 +226,8 @@ class _Seen:
 
     @cached_property
     def _os(self) -> Mapping[str, Any]:
-        rt = self.rt
-        assert rt is not None
+        rt, calls = self.rt, self.outcome.calls
+        assert rt is not None and calls is not None
         system: Any = rt.system
         totals = system.space.totals()
         windows = getattr(system, "committed", None)
@@ -254,16 +238,16 @@ class _Seen:
             mapped = windows.total(MAPPED)
             reserved = sum(size for kind, size in totals.items() if kind) - mapped
         found: dict[str, Any] = {
-            "calls": rt.calls,
-            "refused": rt.refused_calls,
-            "bytes": rt.call_bytes,
+            "calls": calls.made,
+            "refused": calls.refused,
+            "bytes": calls.bytes,
             "mappings": getattr(system, "map_count", len(system.space)),
             "reserved": reserved,
             "mapped": mapped,
             "page_tables": system.commit_charge - mapped if windows is not None else 0,
             "overwritten": [{"from": start, "to": end} for start, end in getattr(system, "overwritten", ())],
         }
-        last = rt.last_call
+        last = calls.last
         if last is not None:
             answer = f"errno={last.answer.number}" if isinstance(last.answer, Errno) else last.answer
             found |= {
@@ -291,13 +275,12 @@ class _Seen:
             ) from None
 
     def _memstat(self, name: str, place: tuple[int, int]) -> Any:
-        if name in MStats.__slots__:
-            return getattr(self.rt.stats, name) if self.rt is not None else NOTHING
+        running = self.rt.counters() if self.rt is not None else {}
+        if name in running or name in vocabulary.COUNTERS:
+            return running.get(name, NOTHING)
         counters = self._memstats
         if counters and name not in counters:
-            raise self._unknown(
-                name, [*counters, *MStats.__slots__], place, "a counter of MemStats or mstats"
-            )
+            raise self._unknown(name, [*counters, *running], place, "a counter of MemStats or mstats")
         return counters.get(name, NOTHING)
 
     @cached_property
@@ -305,6 +288,6 @@ class _Seen:
         if self.rt is None or not self.outcome.booted:
             return {}
         try:
-            return memstats(self.rt)
+            return self.rt.memstats()
         except Death:
             return {}  # what died in the middle of something cannot always flush its caches

@@ -6,23 +6,22 @@ the way, by helper.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from allocator.common.calls import Calls
 from allocator.common.throw import BadRequest, Death
-from allocator.contiguous.config import Config
-from allocator.contiguous.heap_bitmap import KIND_NO_POINTERS, BadType, Type
-from allocator.contiguous.mallocinit import Attempt
-from allocator.contiguous.runtime import Runtime
+from allocator.common.types import KIND_NO_POINTERS, BadType, Type
+from allocator.interface import Allocator, Attempt
 from allocator.kernels.address_space import TAKEN
 from allocator.kernels.faults import Chance, Exhaustion, Plans
-from allocator.kernels.system import Answer, Errno, Plan, System
-from archcalc.boot import MachineOptions, config_of, invariants, system_of
+from allocator.kernels.system import Answer, Errno, Plan
+from archcalc import machines
 from archcalc.calculator import figures as figures_of
 from archcalc.calculator.figures import Figures
+from archcalc.machines.options import MachineOptions
 from archcalc.reading.errors import Fault, ScenarioFault, UsageFault
 from archcalc.reading.fields import Group
 from archcalc.scenarios.fields import OPTIONS
@@ -30,71 +29,6 @@ from archcalc.scenarios.load import Scenario, Step
 
 DEFAULT_SIZE = 1 << 20
 DEFAULT_MOST = 1_000_000
-
-
-@dataclass(slots=True)
-class Call:
-    """One call of an OS helper, and the answer."""
-
-    call: str
-    address: int
-    size: int
-    answer: Answer
-
-
-class Observed(Runtime):
-    """A runtime that counts what it asks of the system and keeps its attempts when it dies in mallocinit."""
-
-    __slots__ = ("call_bytes", "calls", "last_call", "refused_calls")
-
-    def __init__(self, config: Config, system: System, *, seed: int = 1, mem_profile_rate: int = 0) -> None:
-        self.calls: Counter[str] = Counter()
-        self.refused_calls: Counter[str] = Counter()
-        self.call_bytes: Counter[str] = Counter()
-        self.last_call: Call | None = None
-        self._prepare(config, system, mem_profile_rate, seed)
-
-    def _note(self, call: str, v: int, n: int) -> Call:
-        self.calls[call] += 1
-        self.call_bytes[call] += n
-        noted = self.last_call = Call(call, v, n, v)
-        return noted
-
-    def sys_alloc(self, n: int, stat: str) -> int:
-        noted = self._note("sysAlloc", 0, n)
-        noted.answer = super().sys_alloc(n, stat)
-        if not noted.answer:
-            self.refused_calls["sysAlloc"] += 1
-        return noted.answer
-
-    def sys_reserve(self, v: int, n: int) -> tuple[int, bool | None]:
-        noted = self._note("sysReserve", v, n)
-        noted.answer, reserved = super().sys_reserve(v, n)
-        if not noted.answer:
-            self.refused_calls["sysReserve"] += 1
-        return noted.answer, reserved
-
-    def sys_map(self, v: int, n: int, reserved: bool, stat: str) -> None:
-        self._note("sysMap", v, n)
-        super().sys_map(v, n, reserved, stat)
-
-    def sys_used(self, v: int, n: int) -> None:
-        self._note("sysUsed", v, n)
-        super().sys_used(v, n)
-
-    def sys_unused(self, v: int, n: int) -> None:
-        self._note("sysUnused", v, n)
-        super().sys_unused(v, n)
-
-    def sys_free(self, v: int, n: int, stat: str | None) -> None:
-        self._note("sysFree", v, n)
-        super().sys_free(v, n, stat)
-
-    def _emit_refusal(self, call: str, v: int, n: int, answer: Answer) -> None:
-        self.refused_calls[call] += 1
-        if self.last_call is not None:
-            self.last_call.answer = answer
-        super()._emit_refusal(call, v, n, answer)
 
 
 @dataclass(slots=True)
@@ -107,7 +41,8 @@ class Outcome:
 
     scenario: Scenario
     figures: Figures | None = None
-    runtime: Observed | None = None
+    runtime: Allocator | None = None
+    calls: Calls | None = None
     booted: bool = False
     death: dict[str, Any] | None = None
     during: str = ""
@@ -203,19 +138,17 @@ class Run:
         try:
             figures = figures_of.compute(scenario.profile, dict(scenario.section("set")))
             options = options_of(scenario)
-            config = config_of(figures, options)
-            system = system_of(figures, options)
+            runtime = scenario.section("runtime")
+            rt = machines.prepare(
+                figures,
+                options,
+                seed=runtime.get("seed", 1),
+                mem_profile_rate=runtime.get("mem_profile_rate", 0),
+            )
         except UsageFault as fault:
             raise _located(fault, scenario) from None
         outcome.figures = figures
-        runtime = scenario.section("runtime")
-        rt = Observed(
-            config,
-            system,
-            seed=runtime.get("seed", 1),
-            mem_profile_rate=runtime.get("mem_profile_rate", 0),
-        )
-        outcome.runtime = rt
+        outcome.runtime, outcome.calls = rt, rt.observe()
         self.install(scenario.said.get("os", ()))
         if not self.attempt(Step(0, "boot", None, scenario.line, 1), lambda: self.boot(rt, runtime)):
             return outcome
@@ -239,13 +172,10 @@ class Run:
             raise self.scenario.fault("request", f"{step}: {wrong}", "what a program can do", place) from None
         return True
 
-    def boot(self, rt: Observed, runtime: Group) -> None:
+    def boot(self, rt: Allocator, runtime: Group) -> None:
         rt.start(runtime.get("gogc", -1), 1)
-        figures = self.outcome.figures
-        assert figures is not None
-        self.outcome.checks = {check.id: check.ok for check in invariants(rt, figures)}
-        while len(rt.caches) < runtime.get("procs", 1):
-            rt.new_mcache()
+        self.outcome.checks = {check.id: check.ok for check in rt.boot_checks()}
+        rt.add_procs(max(runtime.get("procs", 1), 1))
         self.outcome.booted = True
 
     def install(self, scripts: Sequence[Group]) -> None:
@@ -254,14 +184,14 @@ class Run:
         self.plans += [plan_of(script, rt.system.refusal) for script in scripts]
         rt.system.plan = Plans(self.plans) if self.plans else None
 
-    def do(self, rt: Observed, step: Step) -> None:
+    def do(self, rt: Allocator, step: Step) -> None:
         """One step."""
         getattr(self, f"_{step.name}")(rt, step.value if step.value is not None else Group(0, 0), step)
 
-    def _boot(self, rt: Observed, said: Group, step: Step) -> None:
+    def _boot(self, rt: Allocator, said: Group, step: Step) -> None:
         """It has booted already."""
 
-    def _malloc(self, rt: Observed, said: Group, step: Step) -> None:
+    def _malloc(self, rt: Allocator, said: Group, step: Step) -> None:
         sizes: list[int] = said["size"]
         p = self.cache_number(rt, said, step)
         typ = type_of(said.get("type"), rt.config.ptr_size)
@@ -277,18 +207,18 @@ class Run:
         if made is not None:
             made.append(addr)
 
-    def cache_number(self, rt: Observed, said: Group, step: Step) -> int:
+    def cache_number(self, rt: Allocator, said: Group, step: Step) -> int:
         p: int = said.get("p", 0)
-        if p >= len(rt.caches):
-            expected = f"0 to {len(rt.caches) - 1}, as runtime.procs says"
+        if p >= rt.procs:
+            expected = f"0 to {rt.procs - 1}, as runtime.procs says"
             raise self.scenario.fault("request", f"{step}: P {p}", expected, said.at["p"])
         return p
 
-    def _newarray(self, rt: Observed, said: Group, step: Step) -> None:
+    def _newarray(self, rt: Allocator, said: Group, step: Step) -> None:
         typ = Type(said["element"], 0, KIND_NO_POINTERS, 1, b"", "")
         self.keep(rt.newarray(typ, said["count"]), None)
 
-    def _grow(self, rt: Observed, said: Group, step: Step) -> None:
+    def _grow(self, rt: Allocator, said: Group, step: Step) -> None:
         size = said.get("size", DEFAULT_SIZE)
         noscan = said.get("noscan", True)
         made = self.labels.setdefault(said["as"], []) if "as" in said else None
@@ -298,7 +228,7 @@ class Run:
                 return
             self.keep(rt.malloc(size, noscan=noscan), made)
 
-    def _collect(self, rt: Observed, said: Group | str | int | float, step: Step) -> None:
+    def _collect(self, rt: Allocator, said: Group | str | int | float, step: Step) -> None:
         if not isinstance(said, Group):
             self.objects = survivors(self.objects, said)
             rt.collect(self.objects)
@@ -319,28 +249,28 @@ class Run:
         rt.collect(live, mode=said.get("mode", "block"))
         self.objects = live
 
-    def _scavenge(self, rt: Observed, said: Group, step: Step) -> None:
+    def _scavenge(self, rt: Allocator, said: Group, step: Step) -> None:
         rt.scavenge(said.get("now"), said.get("limit", 0))
 
-    def _stacks(self, rt: Observed, said: Group, step: Step) -> None:
+    def _stacks(self, rt: Allocator, said: Group, step: Step) -> None:
         p = self.cache_number(rt, said, step)
         for _ in range(said.get("count", 1)):
             self.stacks.append((rt.stack_alloc(said["size"], p), said["size"], p))
 
-    def _free_stacks(self, rt: Observed, said: Group, step: Step) -> None:
+    def _free_stacks(self, rt: Allocator, said: Group, step: Step) -> None:
         count = said.get("count", len(self.stacks))
         freed, self.stacks = self.stacks[:count], self.stacks[count:]
         for addr, size, p in freed:
             rt.stack_free(addr, size, p)
 
-    def _finalizers(self, rt: Observed, said: Group, step: Step) -> None:
+    def _finalizers(self, rt: Allocator, said: Group, step: Step) -> None:
         for addr in self.objects[: said.get("count", len(self.objects))]:
             rt.set_finalizer(addr)
 
-    def _run_finalizers(self, rt: Observed, said: Group, step: Step) -> None:
+    def _run_finalizers(self, rt: Allocator, said: Group, step: Step) -> None:
         rt.run_finalizers()
 
-    def _take(self, rt: Observed, said: Group, step: Step) -> None:
+    def _take(self, rt: Allocator, said: Group, step: Step) -> None:
         space = rt.system.space  # type: ignore[attr-defined]
         if said["from"] >= said["to"]:
             raise self.scenario.fault(
@@ -348,11 +278,11 @@ class Run:
             )
         space.place(said["from"], said["to"], TAKEN)
 
-    def _answers(self, rt: Observed, said: Sequence[Group], step: Step) -> None:
+    def _answers(self, rt: Allocator, said: Sequence[Group], step: Step) -> None:
         self.plans = []
         self.install(said)
 
-    def _expect(self, rt: Observed, said: Group, step: Step) -> None:
+    def _expect(self, rt: Allocator, said: Group, step: Step) -> None:
         self.outcome.judged.append(self.judge(self.outcome, said, str(step)))
 
 
@@ -383,12 +313,10 @@ def type_of(said: Group | None, ptr_size: int) -> Type | None:
     return Type(size, ptrdata, kind, ptr_size, mask.to_bytes(length, "little"), said.get("name", ""))
 
 
-def read_figure(rt: Runtime, name: str) -> int:
+def read_figure(rt: Allocator, name: str) -> int:
     """A figure that a heap grows to; reading it changes nothing."""
-    heap = rt.heap
-    if name == "arena_size":
-        return heap.arena_used - heap.arena_start
-    return int(getattr(heap if hasattr(heap, name) else rt.stats, name))
+    found = rt.heap_figures()
+    return int(found[name] if name in found else rt.counters()[name])
 
 
 def _located(fault: UsageFault, scenario: Scenario) -> ScenarioFault:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archcalc.boot import read_maps
 from archcalc.calculator import classrules
+from archcalc.machines.computer import read_maps
 from archcalc.profiles import platforms
 from archcalc.profiles.profile import Profile
 from archcalc.reading.errors import Fault, UsageFault

@@ -10,10 +10,11 @@ from typing import Any
 
 from allocator.common.sizeclasses import SizeClassError
 from allocator.common.throw import Death
-from allocator.contiguous.runtime import Runtime
-from archcalc import workloads
-from archcalc.boot import MachineOptions, config_of, machine_options, system_of
+from allocator.interface import Allocator
+from archcalc import machines, workloads
 from archcalc.calculator import classrules, figures
+from archcalc.machines.computer import system_of
+from archcalc.machines.options import MachineOptions, machine_options
 from archcalc.profiles.profile import Profile
 from archcalc.reading.errors import UsageFault
 from archcalc.workloads import PROCS, Driver, Run, run, summarize
@@ -22,10 +23,11 @@ Scalar = int | float | str | bool | None
 Row = dict[str, Scalar]
 
 NOTHING = "none"  # the workload that only boots
+HEAP_END = "heap_end"
 # What of a summary stands in the row; the names of workloads.Summary, bytes but for counts.
 SUMMARY = (
     "allocations", "asked", "collections", "live_objects", "live_asked", "spans_in_use", "spans_free",
-    "arena_used", "heap_sys", "heap_inuse", "heap_idle", "heap_released", "inside", "tails", "unfilled",
+    HEAP_END, "heap_sys", "heap_inuse", "heap_idle", "heap_released", "inside", "tails", "unfilled",
 )  # fmt: skip
 # How a point ended: what it was to be cannot be; the runtime died; its invariants do not hold; or well.
 REFUSED, DIED, BROKEN, FINE = "refused", "died", "broken", "ok"
@@ -96,7 +98,7 @@ def work(point: Point) -> Row:
     try:
         target = figures.compute(point.profile, dict(point.sets))
         options = point.options()
-        config = config_of(target, options)
+        config = machines.config_of(target, options)
         config = dataclasses.replace(
             config, size_classes=classrules.table(point.classes, config.size_classes)
         )
@@ -107,7 +109,15 @@ def work(point: Point) -> Row:
         words = fault.faults[0].message if isinstance(fault, UsageFault) else str(fault)
         return row | {"outcome": REFUSED, "why": words}
     try:
-        rt = Runtime(config, system, gogc=point.gogc, procs=_procs(point), seed=point.seed)
+        rt = machines.boot(
+            target,
+            options,
+            system,
+            config=config,
+            gogc=point.gogc,
+            procs=_procs(point),
+            seed=point.seed,
+        )
     except Death as death:
         return row | {"outcome": DIED, "why": death.words}
     return row | _measured(point, rt)
@@ -122,7 +132,7 @@ def _figure(constants: Mapping[str, Any], name: str) -> Scalar:
     return value if value is None or isinstance(value, int | str) else str(value)
 
 
-def _measured(point: Point, rt: Runtime) -> Row:
+def _measured(point: Point, rt: Allocator) -> Row:
     """Drives the machine and counts what it looks like then."""
     if point.histogram is not None:
         done = _fill(point, rt, point.histogram)
@@ -131,7 +141,7 @@ def _measured(point: Point, rt: Runtime) -> Row:
     else:
         done = run(rt, rt.config.platform, point.workload, point.n, point.seed)
     summary = done.summary
-    row: Row = {name: getattr(summary, name) for name in SUMMARY}
+    row: Row = {rt.EXTENT[1] if name == HEAP_END else name: getattr(summary, name) for name in SUMMARY}
     waste = summary.heap_inuse - summary.live_asked
     row["rest"] = waste - summary.inside - summary.tails - summary.unfilled
     row |= {"waste": waste, "waste_share": round(waste / max(summary.heap_inuse, 1), 6)}
@@ -142,12 +152,12 @@ def _measured(point: Point, rt: Runtime) -> Row:
     return row
 
 
-def _fill(point: Point, rt: Runtime, histogram: Histogram) -> Run:
+def _fill(point: Point, rt: Allocator, histogram: Histogram) -> Run:
     """Allocates a histogram's objects in the seed's order; all stay alive."""
     driver = Driver(rt, histogram.objects, point.seed)
     sizes = [size for size, count in histogram.sizes for _ in range(count)]
     random.Random(point.seed).shuffle(sizes)
-    procs = len(rt.caches)
+    procs = rt.procs
     death = None
     try:
         for i, size in enumerate(sizes):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from allocator.contiguous.end_state import BITMAP_SPANS, span_lines
 from archcalc.traces.reader import address, fault, shorten
-from archcalc.traces.writer import BITMAP_SPANS, span_lines
 
 if TYPE_CHECKING:
     from archcalc.traces.replay import Replayer

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from allocator.common.throw import BadRequest, Death
-from allocator.contiguous.heap_bitmap import KIND_NO_POINTERS, Type
+from allocator.common.types import KIND_NO_POINTERS, Type
 from allocator.contiguous.runtime import Runtime
 from allocator.contiguous.sweep import DONE
 from archcalc.traces.reader import GZIP_MAGIC, MAX_LINE, fault, shorten

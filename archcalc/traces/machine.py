@@ -65,7 +65,7 @@ class ReplayedRuntime(Runtime):
     __slots__ = ("ready",)
 
     def __init__(self, config: Config, system: System) -> None:
-        self._prepare(config, system, 0, 1)
+        self.prepare(config, system)
         self.log = []
         self.ready: deque[tuple[int, int, str, int, str]] = deque()
 

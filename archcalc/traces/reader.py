@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from allocator.contiguous.heap_bitmap import KIND_GC_PROG, KIND_NO_POINTERS, Type
+from allocator.common.types import KIND_GC_PROG, KIND_NO_POINTERS, Type
 from archcalc.reading.errors import Fault, UsageFault
 
 FORMAT = "archtrace"

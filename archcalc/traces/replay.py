@@ -25,10 +25,11 @@ from pathlib import Path
 from typing import Any
 
 from allocator.common.throw import BadRequest, Death
+from allocator.common.types import BadType, Type
 from allocator.contiguous.config import Config
 from allocator.contiguous.fixalloc import FixAlloc
 from allocator.contiguous.gc import MARK_TERMINATION
-from allocator.contiguous.heap_bitmap import BadType, Type, press
+from allocator.contiguous.heap_bitmap import press
 from allocator.contiguous.mcache import MCache
 from allocator.contiguous.mspan import IN_USE
 from allocator.contiguous.persistent import DEFAULT_ALIGN

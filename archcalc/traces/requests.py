@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from allocator.common.throw import Death
-from allocator.contiguous.heap_bitmap import HALF, NOTHING, PAIR, WHOLE, BadType, Type
+from allocator.common.types import BadType, Type
+from allocator.contiguous.heap_bitmap import HALF, NOTHING, PAIR, WHOLE
 from archcalc.traces.reader import decimal
 
 if TYPE_CHECKING:

@@ -15,14 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from allocator.common.throw import Death
-from allocator.contiguous.heap_bitmap import Type
-from allocator.contiguous.mspan import IN_USE
-from allocator.contiguous.runtime import Runtime
+from allocator.common.types import Type
+from allocator.interface import Allocator
 from archcalc.traces import columnar
 from archcalc.traces.reader import FORMAT, VERSION
-
-BITMAP_BYTES = 4096  # of one span
-BITMAP_SPANS = 600
 
 
 def type_line(number: int, typ: Type) -> str:
@@ -33,44 +29,10 @@ def type_line(number: int, typ: Type) -> str:
     )
 
 
-def span_lines(rt: Runtime) -> list[str]:
-    """The Zs records, in allspans order; the caches must be synced."""
-    spans = rt.spans
-    columns = (
-        spans.base, spans.npages, spans.state, spans.sizeclass, spans.nelems, spans.alloc_count,
-        spans.free_index, spans.needzero, spans.npreleased, spans.sweepgen, spans.elemsize, spans.limit,
-        spans.self_addr,
-    )  # fmt: skip
-    return [
-        f"Zs {base:x} {npages} {state} {sizeclass} {nelems} {alloc_count} {free_index} {needzero} "
-        f"{npreleased} {sweepgen} {elemsize} {limit:x} {self_addr:x}"
-        for base, npages, state, sizeclass, nelems, alloc_count, free_index, needzero, npreleased, sweepgen,
-            elemsize, limit, self_addr in zip(*columns, strict=True)
-    ]  # fmt: skip
-
-
-def end_state(rt: Runtime) -> dict[str, Any]:
-    """The Z record's values."""
-    heap, stats = rt.heap, rt.stats
-    return {
-        "arena_start": heap.arena_start,
-        "arena_used": heap.arena_used,
-        "arena_end": heap.arena_end,
-        "bitmap": heap.bitmap,
-        "bitmap_mapped": heap.bitmap_mapped,
-        "heap_live": stats.heap_live,
-        "heap_scan": stats.heap_scan,
-        "gc_trigger": stats.gc_trigger,
-        "next_gc": stats.next_gc,
-        "pages_in_use": heap.pages_in_use,
-        "sweepgen": heap.sweepgen,
-    }
-
-
 class Recorder:
     """Collects a machine's log. Lines wait compressed, since the types that stand before them come last."""
 
-    def __init__(self, rt: Runtime) -> None:
+    def __init__(self, rt: Allocator) -> None:
         self.rt = rt
         self.events = 0
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the recorder
@@ -88,7 +50,15 @@ class Recorder:
         """The runtime died in an allocation, `during` being its record without the answer, or in boot."""
         words = self.rt.last_words(death)
         record = {"during": during, "throw": words["throw"], "printed": words["printed"]}
-        self.rt.emit(f"! {json.dumps(record)}")
+        assert self.rt.log is not None
+        self.rt.log.append(f"! {json.dumps(record)}")
+
+    def request(self, size: int, typ: Type | None, p: int) -> str:
+        """An allocation as a recording names the one that the runtime died in."""
+        ids = self.rt.type_ids
+        number = "-" if typ is None else str(ids.setdefault(typ, len(ids) + 1))
+        flags = "nz" if typ is None or typ.noscan else "z"
+        return f"m {size} {number} {flags} {p}"
 
     def save(self, path: Path, died: bool, force: bool = True, **about: Any) -> None:
         """Writes the recording in the form that its name asks for, whole or not at all.
@@ -116,15 +86,4 @@ class Recorder:
         with gzip.GzipFile(fileobj=self._file, mode="rb") as body:
             while lines := [line.decode().removesuffix("\n") for line in body.readlines(1 << 20)]:
                 yield lines
-        yield list(self._end(died))
-
-    def _end(self, died: bool) -> Iterator[str]:
-        rt = self.rt
-        rt.sync_caches()
-        yield f"Z {json.dumps(end_state(rt))}"
-        if died:
-            return
-        yield from span_lines(rt)
-        in_use = [s for s in range(len(rt.spans)) if rt.spans.state[s] == IN_USE]
-        for s in in_use[:BITMAP_SPANS]:
-            yield f"Zb {rt.spans.base[s]:x} {rt.bitmap(s, BITMAP_BYTES).hex()}"
+        yield list(self.rt.end_state(whole=not died))

@@ -8,8 +8,9 @@ import pytest
 from scripted import Scripted
 
 from allocator.contiguous.runtime import Runtime
-from archcalc.boot import boot, config_of
+from archcalc.boot import boot
 from archcalc.calculator import figures
+from archcalc.machines import config_of
 from archcalc.profiles import platforms
 
 # One of each: word size, byte order, system, page heap growing up and elsewhere.

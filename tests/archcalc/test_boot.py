@@ -10,21 +10,16 @@ from typing import Any
 import pytest
 
 from allocator.common.throw import Throw
-from allocator.contiguous.mallocinit import Attempt
 from allocator.contiguous.runtime import Runtime
-from archcalc.boot import (
-    BootCheck,
-    MachineOptions,
-    boot,
-    config_of,
-    invariants,
-    machine_of,
-    machine_options,
-    try_boot,
-)
+from allocator.interface import Attempt, BootCheck
+from archcalc.boot import boot
 from archcalc.calculator import figures
 from archcalc.calculator.figures import Figures
+from archcalc.machines import config_of
+from archcalc.machines.computer import machine_of
+from archcalc.machines.options import MachineOptions, machine_options
 from archcalc.profiles import platforms
+from archcalc.questions.boot import try_boot
 from archcalc.reading.errors import UsageFault
 
 PAGE = 8192
@@ -303,13 +298,13 @@ def test_a_broken_machine_fails_the_invariant(
     if id == "boot-bitmap-covers-arena" and rt.config.ptr_size == 4:
         pytest.skip("counted from address 0, nothing lies outside")
     broken(rt)
-    assert id in {check.id for check in invariants(rt, figures_for(platform)) if not check.ok}
+    assert id in {check.id for check in rt.boot_checks() if not check.ok}
 
 
 def test_a_reservation_that_was_only_checked_must_be_where_it_was_asked_for() -> None:
     rt = boot("linux/amd64")
     rt.attempts[-1] = replace(rt.attempts[-1], hint=rt.attempts[-1].hint + (1 << 40))
-    failed = {check.id for check in invariants(rt, figures_for("linux/amd64")) if not check.ok}
+    failed = {check.id for check in rt.boot_checks() if not check.ok}
     assert failed == {"boot-hint-answered"}
 
 
@@ -317,12 +312,12 @@ def test_an_arena_longer_than_the_page_numbers_fails() -> None:
     rt = boot("linux/amd64")
     fewer = replace(rt.config, heap_map_total_bits=38)
     rt.config = fewer
-    failed = {check.id for check in invariants(rt, figures_for("linux/amd64")) if not check.ok}
+    failed = {check.id for check in rt.boot_checks() if not check.ok}
     assert failed == {"boot-within-address-bits"}
 
 
 def test_checks_say_what_they_saw() -> None:
-    checks = {check.id: check for check in invariants(boot("linux/amd64"), figures_for("linux/amd64"))}
+    checks = {check.id: check for check in boot("linux/amd64").boot_checks()}
     assert checks["boot-hint-answered"] == BootCheck(
         "boot-hint-answered", True, "asked for 0xc000000000, got 0xc000000000"
     )

@@ -11,7 +11,8 @@ import pytest
 from allocator.common.throw import BadRequest
 from allocator.contiguous.mspan import FREE, IN_USE, STACK
 from allocator.contiguous.runtime import Runtime
-from archcalc.boot import boot, config_of, system_of
+from archcalc import machines
+from archcalc.boot import boot
 from archcalc.calculator import figures
 from archcalc.profiles import platforms
 from archcalc.workloads import GOGC, PROCS, WORKLOADS, Driver, boot_and_run, summarize
@@ -32,7 +33,7 @@ def recorded(tmp_path: Path, workload: str) -> Counter[str]:
     """How many records of each kind a workload's recording has."""
     path = tmp_path / "run.trace.gz"
     target = figures.compute(platforms.load("linux/amd64"))
-    boot_and_run(config_of(target), system_of(target), "linux/amd64", workload, n=800, seed=1, record=path)
+    boot_and_run(machines.prepare(target, record=True), "linux/amd64", workload, n=800, seed=1, record=path)
     return Counter(line.split(" ")[0] for line in gzip.decompress(path.read_bytes()).decode().split("\n")[1:])
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from allocator.contiguous.audit import INVARIANTS
 from allocator.contiguous.heap_bitmap import run_gc_prog
-from archcalc.boot import MachineOptions, config_of, system_of
+from archcalc import machines
 from archcalc.calculator import figures
+from archcalc.machines.options import MachineOptions
 from archcalc.profiles import platforms
 from archcalc.workloads import FATAL, PROCS, WORKLOADS, Run, boot_and_run, types_for
 
@@ -18,7 +19,7 @@ def run(platform: str, workload: str, n: int = 600, seed: int = 1, **more: Any) 
     target = figures.compute(platforms.load(platform))
     options = MachineOptions(**more.pop("machine", {}))
     return boot_and_run(
-        config_of(target, options), system_of(target, options), platform, workload, n=n, seed=seed, **more
+        machines.prepare(target, options, seed=seed), platform, workload, n=n, seed=seed, **more
     )
 
 
@@ -88,7 +89,7 @@ def test_the_summary_adds_up(workload: str) -> None:
         assert rest % 8192 == 0
         assert rest >= large.objects * 5 * 8192
     assert s.heap_inuse + s.heap_idle == s.heap_sys
-    assert s.arena_used - s.arena_start == s.heap_sys
+    assert s.extent["arena_used"] - s.extent["arena_start"] == s.heap_sys
     assert all(c.inside >= 0 for c in s.classes)
     assert s.live_objects == sum(c.objects for c in s.classes)
 

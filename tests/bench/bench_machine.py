@@ -19,10 +19,12 @@ from functools import partial
 from statistics import median
 
 from allocator.common.throw import Throw
-from allocator.contiguous.heap_bitmap import Type
+from allocator.common.types import Type
 from allocator.contiguous.runtime import Runtime
-from archcalc.boot import boot, config_of, system_of
+from archcalc.boot import boot
 from archcalc.calculator import figures
+from archcalc.machines import config_of
+from archcalc.machines.computer import system_of
 from archcalc.profiles import platforms
 
 CALLS = 200_000

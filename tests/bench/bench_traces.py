@@ -31,8 +31,8 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
+from allocator.common.types import Type
 from allocator.contiguous.config import Config
-from allocator.contiguous.heap_bitmap import Type
 from archcalc.boot import boot
 from archcalc.cli.replay import config_for
 from archcalc.traces import columnar

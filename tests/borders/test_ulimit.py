@@ -23,8 +23,10 @@ from pathlib import Path
 import pytest
 
 from allocator.common.throw import Death
-from archcalc.boot import MachineOptions, config_of, system_of
 from archcalc.calculator import figures
+from archcalc.machines import config_of
+from archcalc.machines.computer import system_of
+from archcalc.machines.options import MachineOptions
 from archcalc.profiles import platforms
 from archcalc.scenarios.run import Observed
 

@@ -19,13 +19,14 @@ import pytest
 
 import allocator
 from allocator.common.throw import Death
-from allocator.contiguous.heap_bitmap import Type
+from allocator.common.types import Type
 from allocator.contiguous.runtime import Runtime
 from allocator.kernels.faults import Chance, Exhaustion, NthCall, Plans
 from allocator.kernels.system import ENOMEM, Answer, Plan
-from archcalc import workloads
-from archcalc.boot import config_of, system_of
+from archcalc import machines, workloads
 from archcalc.calculator import figures
+from archcalc.machines import config_of
+from archcalc.machines.computer import system_of
 from archcalc.profiles import platforms
 from archcalc.questions import throws
 
@@ -123,7 +124,7 @@ class Unborn(Runtime):
         computed = figures.compute(platforms.load(platform))
         system = system_of(computed)
         system.plan = plan
-        self._prepare(config_of(computed), system, rate, 1)
+        self.prepare(config_of(computed), system, mem_profile_rate=rate)
 
 
 Tour = Callable[[Runtime], None]
@@ -308,7 +309,9 @@ def test_faults_by_chance_and_memory_that_runs_out(platform: str, workload: str)
     for plan in (Chance(0.02, seed, refusal), Exhaustion((1 + seed % 7) * MB, refusal)):
         system = system_of(computed)
         system.plan = plan
-        run = workloads.boot_and_run(config_of(computed), system, platform, workload, n=150, seed=seed)
+        run = workloads.boot_and_run(
+            machines.prepare(computed, system=system, seed=seed), platform, workload, n=150, seed=seed
+        )
         assert run.violations == []
         if run.death is not None:
             words = run.death["throw"]

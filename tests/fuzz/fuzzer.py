@@ -35,10 +35,12 @@ from typing import NoReturn
 
 from allocator.kernels.maps import MapsError, parse_maps, ranges
 from archcalc import config, generations
-from archcalc.boot import MachineOptions, config_of, try_boot
 from archcalc.calculator import figures
 from archcalc.cli.main import main as command_line
+from archcalc.machines import config_of
+from archcalc.machines.options import MachineOptions
 from archcalc.profiles import platforms, profile
+from archcalc.questions.boot import try_boot
 from archcalc.reading.errors import UsageFault
 from archcalc.scenarios import judge, load
 from archcalc.traces.replay import replay

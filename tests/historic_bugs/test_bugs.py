@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from allocator.common.throw import Death
+from allocator.common.types import Type
 from allocator.contiguous import (
     heap_bitmap,
     malloc,
@@ -32,15 +33,16 @@ from allocator.contiguous import (
     sweep,
 )
 from allocator.contiguous.core import Core
-from allocator.contiguous.heap_bitmap import Type
 from allocator.contiguous.malloc import Malloc
 from allocator.contiguous.persistent import PersistentAlloc
 from allocator.contiguous.runtime import Runtime
 from allocator.kernels.plan9 import Plan9
 from allocator.kernels.windows import Windows
 from archcalc import workloads
-from archcalc.boot import MachineOptions, boot, config_of
+from archcalc.boot import boot
 from archcalc.calculator import figures
+from archcalc.machines import config_of
+from archcalc.machines.options import MachineOptions
 from archcalc.profiles import platforms
 from archcalc.traces.reader import Header
 from archcalc.traces.replay import replay

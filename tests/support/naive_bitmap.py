@@ -6,7 +6,7 @@ heapBitsSetType, heapBitsSetTypeNoScan, heapBitsSetTypeGCProg and initSpan.
 
 from __future__ import annotations
 
-from allocator.contiguous.heap_bitmap import Type
+from allocator.common.types import Type
 
 GC_PROG = 1 << 6
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from allocator.common.sizeclasses import compute
+from allocator.common.types import KIND_GC_PROG, KIND_NO_POINTERS, Type
 from allocator.contiguous.fixalloc import FixAlloc
 from allocator.contiguous.gc import MARK, MARK_TERMINATION
-from allocator.contiguous.heap_bitmap import KIND_GC_PROG, KIND_NO_POINTERS, Type
 from allocator.contiguous.mcache import MCache
 from allocator.contiguous.mcentral import MCentral
 from allocator.contiguous.mheap import MHeap
@@ -26,8 +26,11 @@ from allocator.kernels.address_space import Range
 from allocator.kernels.faults import NthCall, Request, install
 from allocator.kernels.machine import Machine
 from allocator.kernels.system import ENOMEM, Answer, Errno, System
-from archcalc.boot import MachineOptions, boot, config_of, system_of
+from archcalc.boot import boot
 from archcalc.calculator import figures
+from archcalc.machines import config_of
+from archcalc.machines.computer import system_of
+from archcalc.machines.options import MachineOptions
 from archcalc.profiles import platforms
 
 Reaches = Callable[..., AbstractContextManager[None]]
@@ -43,7 +46,7 @@ class Unborn(Runtime):
     def __init__(self, platform: str, options: MachineOptions | None = None, **changes: Any) -> None:
         computed = figures.compute(platforms.load(platform))
         config = replace(config_of(computed, options), **changes)
-        self._prepare(config, system_of(computed, options), 0, 1)
+        self.prepare(config, system_of(computed, options))
 
     def live(self) -> None:
         """Everything that a Runtime's constructor does."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from allocator.common.throw import Death
-from allocator.contiguous.heap_bitmap import BadType, Type
+from allocator.common.types import BadType, Type
 
 if TYPE_CHECKING:
     from allocator.contiguous.plan import Plan

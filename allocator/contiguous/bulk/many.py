@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allocator.common.throw import BadRequest
+from allocator.common.types import Type
 from allocator.contiguous.bulk.aside import Aside
 from allocator.contiguous.bulk.batch import Batch
 from allocator.contiguous.bulk.codes import BLOCK, CLASSES, Coder, Kinds
 from allocator.contiguous.bulk.engine import expect
-from allocator.contiguous.heap_bitmap import Type
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

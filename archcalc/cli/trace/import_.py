@@ -11,12 +11,13 @@ from typing import Annotated, Any
 import typer
 
 from allocator.contiguous.runtime import Runtime
-from archcalc.boot import config_of, system_of
 from archcalc.calculator import figures
 from archcalc.cli import session
 from archcalc.cli.options import complete_platforms
 from archcalc.cli.trace.options import Force
 from archcalc.host.output import check_writable
+from archcalc.machines import config_of
+from archcalc.machines.computer import system_of
 from archcalc.profiles import platforms
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.results.result import FAILED, OK, Result

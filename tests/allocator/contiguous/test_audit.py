@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from allocator.common.types import Type
 from allocator.contiguous.audit import INVARIANTS
-from allocator.contiguous.heap_bitmap import Type
 from allocator.contiguous.mspan import FREE, IN_USE
 from allocator.contiguous.runtime import Runtime
 from archcalc.boot import boot

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from allocator.contiguous.heap_bitmap import LargeBits, Type
+from allocator.common.types import Type
+from allocator.contiguous.heap_bitmap import LargeBits
 from allocator.contiguous.mspan import DEAD, FREE, IN_USE, NIL, STACK
 from allocator.contiguous.runtime import Runtime
 from allocator.contiguous.specials import FINALIZER, PROFILE, Special

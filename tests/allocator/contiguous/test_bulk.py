@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from machine_state import differences, state_of
 
 from allocator.common.throw import BadRequest, Death
+from allocator.common.types import BadType, Type
 from allocator.contiguous import gc
 from allocator.contiguous.bulk import batch, codes, growth, layout, many, use_compiled
 from allocator.contiguous.bulk.engine import has_numba
-from allocator.contiguous.heap_bitmap import BadType, Type
 from allocator.contiguous.runtime import Runtime
 from archcalc.boot import boot
 from archcalc.profiles import platforms

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from allocator.common.throw import BadRequest, Death
-from allocator.contiguous.heap_bitmap import Type
+from allocator.common.types import Type
 from allocator.contiguous.runtime import Runtime
 from archcalc.boot import boot
 from archcalc.workloads import types_for

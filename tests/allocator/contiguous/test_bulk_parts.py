@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allocator.common.throw import BadRequest
+from allocator.common.types import Type
 from allocator.contiguous import gc
 from allocator.contiguous.bulk import tiny
 from allocator.contiguous.bulk.codes import FITTED, LARGE, TINY, ZERO, Coder, Kinds, Table
 from allocator.contiguous.bulk.engine import has_numba
 from allocator.contiguous.bulk.layout import Layout
 from allocator.contiguous.bulk.marking import spans_of
-from allocator.contiguous.heap_bitmap import Type
 from allocator.contiguous.runtime import Runtime
 from archcalc.boot import boot
 from archcalc.workloads import types_for

@@ -10,8 +10,8 @@ import random
 import pytest
 
 from allocator.common.throw import BadRequest, Throw
+from allocator.common.types import Type
 from allocator.contiguous.gc import MARK, MARK_TERMINATION, OFF
-from allocator.contiguous.heap_bitmap import Type
 from allocator.contiguous.mspan import IN_USE
 from allocator.contiguous.runtime import Runtime
 from archcalc.boot import boot

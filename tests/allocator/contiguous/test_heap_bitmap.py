@@ -10,10 +10,9 @@ from naive_bitmap import NaiveBitmap, unroll
 
 from allocator.common.sizeclasses import compute
 from allocator.common.throw import Throw
+from allocator.common.types import BadType, Type
 from allocator.contiguous.heap_bitmap import (
-    BadType,
     LargeBits,
-    Type,
     mask_of,
     pointer_words,
     press,

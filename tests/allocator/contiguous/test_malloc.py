@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from allocator.common.sizeclasses import compute
 from allocator.common.throw import BadRequest, Exit, GoPanic, Throw
-from allocator.contiguous.heap_bitmap import BadType, Type
+from allocator.common.types import BadType, Type
 from allocator.contiguous.mspan import IN_USE
 from allocator.contiguous.runtime import Runtime
 from archcalc.boot import boot

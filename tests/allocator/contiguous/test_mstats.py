@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from allocator.contiguous.heap_bitmap import Type
+from allocator.common.types import Type
 from allocator.contiguous.runtime import Runtime
 from archcalc.boot import boot
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from naive_bitmap import NaiveBitmap
 
-from allocator.contiguous.heap_bitmap import Type
+from allocator.common.types import Type
 from allocator.contiguous.mspan import FREE, IN_USE, STACK
 from archcalc.boot import boot
 from archcalc.profiles import platforms

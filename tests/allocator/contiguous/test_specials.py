@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from allocator.common.throw import Throw
-from allocator.contiguous.heap_bitmap import Type
+from allocator.common.types import Type
 from allocator.contiguous.mspan import IN_USE
 from allocator.contiguous.runtime import Runtime
 from allocator.contiguous.specials import FINALIZER, PROFILE

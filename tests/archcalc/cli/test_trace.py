@@ -18,8 +18,7 @@ from typing import Any
 
 import pytest
 
-from archcalc import workloads
-from archcalc.boot import config_of, system_of
+from archcalc import machines, workloads
 from archcalc.calculator import figures
 from archcalc.profiles import platforms
 from archcalc.traces import columnar
@@ -180,7 +179,7 @@ def long_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("long") / "long.trace.gz"
     target = figures.compute(platforms.load("linux/amd64"))
     workloads.boot_and_run(
-        config_of(target), system_of(target), "linux/amd64", "tiny", n=20_000, seed=1, record=path
+        machines.prepare(target, record=True), "linux/amd64", "tiny", n=20_000, seed=1, record=path
     )
     return path
 

@@ -65,11 +65,11 @@ def test_runs_tile_the_heap_and_totals_are_their_sums(name: str, workload: str) 
 
 
 def test_totals_agree_with_memstats_and_with_smoke() -> None:
-    from archcalc.boot import config_of, system_of
+    from archcalc import machines
     from archcalc.workloads import boot_and_run
 
     figures = compute(platforms.load("linux/amd64"))
-    run = boot_and_run(config_of(figures), system_of(figures), "linux/amd64", "mixed", n=800, seed=1)
+    run = boot_and_run(machines.prepare(figures), "linux/amd64", "mixed", n=800, seed=1)
     t = of("linux/amd64").last.totals
     s = run.summary
     assert (t.in_use, t.idle, t.released, t.stacks) == (

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archcalc.boot import MachineOptions
 from archcalc.calculator.figures import compute
 from archcalc.cli.map import Mapped, atlases_of
+from archcalc.machines.options import MachineOptions
 from archcalc.pictures import map_svg, map_text, palette
 from archcalc.pictures.atlas import Atlas, Region, tiled
 from archcalc.pictures.zoom import levels

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from archcalc.boot import MachineOptions
 from archcalc.calculator import figures
+from archcalc.machines.options import MachineOptions
 from archcalc.profiles import platforms
 from archcalc.questions import vsz
 from archcalc.questions.vsz import Footprint

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from archcalc.boot import MachineOptions, try_boot
 from archcalc.calculator import figures
+from archcalc.machines.options import MachineOptions
 from archcalc.profiles import platforms
+from archcalc.questions.boot import try_boot
 from archcalc.questions.why import Why, explain_failure
 
 MB = 1 << 20

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from allocator.contiguous.heap_bitmap import Type
+from allocator.common.types import Type
 from archcalc.boot import boot
 from archcalc.traces.writer import Recorder
 

@@ -11,10 +11,10 @@ import pytest
 from effort import examples
 from recordings import NAMES, TRACES, lines_of, replayed, write
 
-from allocator.contiguous.heap_bitmap import Type
+from allocator.common.types import Type
 from allocator.contiguous.runtime import Runtime
-from archcalc import workloads
-from archcalc.boot import boot, config_of, system_of
+from archcalc import machines, workloads
+from archcalc.boot import boot
 from archcalc.calculator import figures
 from archcalc.cli.replay import config_for
 from archcalc.profiles import platforms
@@ -104,7 +104,7 @@ def test_simulated_machines_leave_the_same_machine(workload: str, platform: str,
     target = figures.compute(platforms.load(platform))
     for seed in range(examples(1)):
         workloads.boot_and_run(
-            config_of(target), system_of(target), platform, workload, n=6000, seed=seed + 3, record=path
+            machines.prepare(target, record=True), platform, workload, n=6000, seed=seed + 3, record=path
         )
         same(path)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from recordings import NAMES, TRACES, lines_of, write
 
-from allocator.contiguous.heap_bitmap import Type
+from allocator.common.types import Type
 from archcalc.boot import boot
 from archcalc.cli.replay import config_for
 from archcalc.traces import columnar, reader

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from recordings import lines_of, replayed
 
-from allocator.contiguous.heap_bitmap import Type
-from archcalc.boot import boot, config_of, system_of
+from allocator.common.types import Type
+from archcalc import machines
+from archcalc.boot import boot
 from archcalc.calculator import figures
 from archcalc.profiles import platforms
 from archcalc.reading.errors import UsageFault
@@ -22,7 +24,7 @@ from archcalc.workloads import WORKLOADS, boot_and_run
 
 def record(platform: str, workload: str, path: Path, n: int = 400, **about: int) -> None:
     target = figures.compute(platforms.load(platform))
-    boot_and_run(config_of(target), system_of(target), platform, workload, n=n, seed=3, record=path, **about)
+    boot_and_run(machines.prepare(target, record=True), platform, workload, n=n, seed=3, record=path, **about)
 
 
 @pytest.mark.parametrize("platform", platforms.names())
@@ -90,10 +92,11 @@ def test_a_failed_save_leaves_no_file(tmp_path: Path, monkeypatch: pytest.Monkey
     recorder = Recorder(rt)
     rt.malloc(8, Type.of_words("*T", "p", 8))
 
-    def fail(died: bool) -> None:
+    def fail(died: bool) -> Iterator[list[str]]:
+        yield ["T 1"]
         raise OSError("no space left")
 
-    monkeypatch.setattr(recorder, "_end", fail)
+    monkeypatch.setattr(recorder, "_lines", fail)
     with pytest.raises(UsageFault, match=r"x\.trace\.gz: cannot write: no space left"):
         recorder.save(tmp_path / "x.trace.gz", False)
     assert list(tmp_path.iterdir()) == []

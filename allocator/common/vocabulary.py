@@ -1,0 +1,17 @@
+"""How a machine declares the figures that it tells under the runtime's own names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ADDRESS, BYTES, COUNT, FLAG = "address", "bytes", "count", "flag"
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """One figure: its name, its unit, what it means; whether a boot tells it."""
+
+    name: str
+    unit: str
+    what: str
+    landmark: bool = False

@@ -1,0 +1,405 @@
+"""What drivers see of a machine, whichever generation of Go's allocator it is.
+
+A driver (a boot, a workload, a recording's replay, a picture, a scenario, a proof) asks a machine
+only for what stands here. It never asks which generation it has, and never names a field of one:
+regions, runs and totals tell where everything lies, each under the name that the machine gives it.
+
+A machine is a subclass of `Allocator` for each generation. What one cannot do, it says with `Cannot`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
+
+from allocator.common.audit import Violation
+from allocator.common.calls import Calls
+from allocator.common.sizeclasses import SizeClasses
+from allocator.common.throw import BadRequest, Death
+from allocator.common.types import Type
+from allocator.common.vocabulary import Named
+from allocator.kernels.system import System
+
+# States of regions. What lies between them belongs to nobody.
+RESERVED = "reserved"  # addresses only
+PREPARED = "prepared"  # may be made usable quickly; sparse machines only (sysMap without sysUsed)
+MAPPED = "mapped"  # usable memory of the runtime's tables
+USED = "used"  # what the page heap has taken so far: `runs` tile it
+
+# States of runs.
+IN_USE = "in use"  # a span of heap objects
+STACK = "stack"  # a span of stacks, or of other memory that is managed by hand
+FREE = "free"  # no span: pages that can be allocated
+
+Live = bool | Iterable[int]
+"""What survives a collection: addresses, a NumPy array for many, True for everything."""
+
+
+class Cannot(BadRequest):
+    """What was asked for is nothing that this machine's generation has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One reservation of address space at the start: what was asked for, and the answer (0: refused)."""
+
+    hint: int
+    size: int
+    answer: int
+    reserved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """`size` bytes of address space from `base` on that the machine counts on, for one purpose.
+
+    `name` is the purpose in one word (spans, bitmap, arena, …), `what` in a few. Several regions
+    may share a name; those of a machine never overlap.
+    """
+
+    name: str
+    base: int
+    size: int
+    state: str
+    what: str
+
+    @property
+    def end(self) -> int:
+        """The first address behind it."""
+        return self.base + self.size
+
+
+class PageRun(NamedTuple):
+    """`pages` of the heap from `base` on that belong together: a span, or a run of free pages.
+
+    Of a span in use: `sizeclass` (0: one large object), `elemsize` bytes each, `objects` of `slots`
+    allocated, and whether they have no pointers where the generation keeps those apart. Of a free run
+    `released` pages were given back to the system.
+    """
+
+    base: int
+    pages: int
+    state: str
+    sizeclass: int = 0
+    elemsize: int = 0
+    objects: int = 0
+    slots: int = 0
+    released: int = 0
+    noscan: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """A heap counted from its runs, and the runtime's own counters beside it. Bytes, but for the counts.
+
+    `live` is what allocated objects take with the rounding of their classes, `tails` what is lost at
+    the ends of spans, `unfilled` the free objects of spans in use. The `heap_…` and `stacks_inuse`
+    are the runtime's own, in-use as it counts: with stacks or without.
+    """
+
+    live: int
+    objects: int
+    in_use: int
+    stacks: int
+    idle: int
+    released: int
+    tails: int
+    unfilled: int
+    spans_in_use: int
+    spans_stack: int
+    free_runs: int
+    largest_free: int
+    collections: int
+    heap_sys: int
+    heap_inuse: int
+    heap_idle: int
+    heap_released: int
+    stacks_inuse: int
+
+
+@dataclass(frozen=True, slots=True)
+class BootCheck:
+    """One invariant of a machine that has just been made: its id, whether it held, and what was seen."""
+
+    id: str
+    ok: bool
+    seen: str
+
+
+class Facts(Protocol):
+    """What any machine's Config tells of itself. Sizes are bytes unless a name says otherwise."""
+
+    @property
+    def platform(self) -> str: ...
+    @property
+    def goos(self) -> str: ...
+    @property
+    def ptr_size(self) -> int: ...
+    @property
+    def is_64bit(self) -> bool: ...
+    @property
+    def page_size(self) -> int: ...  # the allocator's page
+    @property
+    def page_shift(self) -> int: ...
+    @property
+    def phys_page_size(self) -> int: ...
+    @property
+    def data_end(self) -> int: ...  # where the program's data ends
+    @property
+    def tiny_size(self) -> int: ...
+    @property
+    def max_small_size(self) -> int: ...
+    @property
+    def fixed_stack(self) -> int: ...  # the smallest stack
+    @property
+    def uintptr_mask(self) -> int: ...
+    @property
+    def size_classes(self) -> SizeClasses: ...
+
+
+class Allocator(ABC):
+    """One simulated process's allocator.
+
+    Everything may raise Death where the runtime dies, BadRequest for what no program can ask for.
+    `attempts` are the reservations of the start, in order; `printed` every line that the runtime
+    printed, shared with `system`.
+    """
+
+    __slots__ = ()
+
+    HEAP_FIGURES: ClassVar[tuple[Named, ...]] = ()  # what `heap_figures` tells
+    EXTENT: ClassVar[tuple[str, str]]  # the two of them between which the heap has been used
+
+    config: Any  # Facts, and what the generation has besides
+    system: System
+    printed: list[str]
+    attempts: list[Attempt]
+    log: list[str] | None
+    type_ids: dict[Type, int]  # the numbers that the log names types by
+
+    # From nothing to a program that runs.
+
+    @classmethod
+    def prepared(
+        cls, config: Any, system: System, *, seed: int = 1, mem_profile_rate: int = 0, record: bool = False
+    ) -> Self:
+        """A process before its first instruction: nothing was asked of the system yet. Then `start` it.
+
+        seed: of the heap profile's sampling, whose mean is mem_profile_rate bytes, 0 for none.
+        record: keep in `log` every event in the words of the trace format.
+        """
+        rt = cls.__new__(cls)
+        rt.prepare(config, system, seed=seed, mem_profile_rate=mem_profile_rate, record=record)
+        return rt
+
+    @abstractmethod
+    def prepare(
+        self,
+        config: Any,
+        system: System,
+        *,
+        seed: int = 1,
+        mem_profile_rate: int = 0,
+        record: bool = False,
+    ) -> None:
+        """Everything that stands before the runtime's first instruction; see `prepared`."""
+
+    @abstractmethod
+    def start(self, gogc: int = -1, procs: int = 1) -> None:
+        """mallocinit, and all up to main. gogc: GOGC, below zero for off; procs: GOMAXPROCS.
+
+        `attempts` and `printed` tell how far it came where it dies.
+        """
+
+    @property
+    @abstractmethod
+    def booted(self) -> bool:
+        """Whether mallocinit came to its end."""
+
+    @property
+    @abstractmethod
+    def procs(self) -> int:
+        """GOMAXPROCS: how many Ps there are."""
+
+    @abstractmethod
+    def add_procs(self, procs: int) -> None:
+        """More Ps, up to so many."""
+
+    @property
+    @abstractmethod
+    def gogc(self) -> int:
+        """GOGC in percent; -1 for off."""
+
+    # Objects.
+
+    @abstractmethod
+    def malloc(
+        self,
+        size: int,
+        typ: Type | None = None,
+        noscan: bool | None = None,
+        needzero: bool = True,
+        p: int = 0,
+    ) -> int:
+        """The address of a new object of `size` bytes, allocated by P number p (mallocgc).
+
+        typ None: no pointers; with noscan=False: pointers throughout. A size of more than one
+        typ.size makes an array, whatever is left over having no pointers (as growslice does).
+        """
+
+    @abstractmethod
+    def newarray(self, typ: Type, n: int, p: int = 0) -> int:
+        """n values of the type (newarray). A panic where no slice is so long."""
+
+    @abstractmethod
+    def malloc_many(
+        self,
+        sizes: Any,
+        noscan: bool | None = None,
+        typ: Type | Sequence[Type] | None = None,
+        types: Any = None,
+        needzero: bool = True,
+        p: Any = 0,
+    ) -> Any:
+        """Many objects at once: a NumPy array of sizes in, one of addresses out."""
+
+    @abstractmethod
+    def block_of(self, addr: int) -> tuple[int, int] | None:
+        """Size class and bytes of the block that an address of the heap lies in; None where there is none."""
+
+    # Stacks.
+
+    @abstractmethod
+    def stack_alloc(self, n: int, p: int | None = 0) -> int:
+        """A stack of n bytes for P number p; None: from the global pool."""
+
+    @abstractmethod
+    def stack_free(self, v: int, n: int, p: int | None = 0) -> None:
+        """Frees the stack of n bytes at v."""
+
+    # Contents: pointers, for collections that find by themselves what is alive.
+
+    @abstractmethod
+    def store(self, addr: int, value: int) -> None:
+        """Stores a pointer into a word of the heap."""
+
+    @abstractmethod
+    def load(self, addr: int) -> int:
+        """What `store` left in a word; 0 for memory never written."""
+
+    # Finalizers.
+
+    def set_finalizer(self, p: int) -> bool:
+        """runtime.SetFinalizer on the object at p. False: it has one."""
+        raise Cannot("this machine has no finalizers")
+
+    def clear_finalizer(self, p: int) -> None:
+        """runtime.SetFinalizer(p, nil)."""
+        raise Cannot("this machine has no finalizers")
+
+    def run_finalizers(self) -> list[int]:
+        """Runs what is queued; the objects' addresses. They die at the next collection unless alive again."""
+        raise Cannot("this machine has no finalizers")
+
+    # Collections, whole and by steps.
+
+    @abstractmethod
+    def collect(
+        self, live: Live | None = None, *, roots: Iterable[int] | None = None, mode: str = "block"
+    ) -> None:
+        """A whole collection (runtime.GC), in which `live` survives, or with `roots` what they lead to.
+
+        Mode `block` sweeps all at once, `force` leaves the sweeping to allocations and `sweepone`,
+        `background` marks as a concurrent cycle does.
+        """
+
+    @abstractmethod
+    def begin_mark(self, live: Live | None = None, *, roots: Iterable[int] | None = None) -> None:
+        """Begins a concurrent cycle and leaves it marking; allocations are black until `finish_mark`."""
+
+    @abstractmethod
+    def finish_mark(self) -> None:
+        """Ends the mark phase of a concurrent cycle."""
+
+    @abstractmethod
+    def sweepone(self) -> int:
+        """Sweeps one span: pages freed, or -1 when all is swept."""
+
+    @abstractmethod
+    def scavenge(self, now: int | None = None, limit: int = 0) -> int:
+        """Gives idle memory back to the system; without arguments all (debug.FreeOSMemory). Returns bytes."""
+
+    # Where everything lies.
+
+    @abstractmethod
+    def regions(self) -> list[Region]:
+        """The address space that the machine counts on, in address order."""
+
+    @abstractmethod
+    def runs(self) -> Iterator[PageRun]:
+        """Every span and every run of free pages, in address order. What no run holds is not the heap's."""
+
+    @abstractmethod
+    def totals(self) -> Totals:
+        """The heap in figures, counted from its runs; asking changes nothing."""
+
+    @abstractmethod
+    def heap_figures(self) -> Mapping[str, int | bool]:
+        """The page heap's own figures, those of HEAP_FIGURES; empty where there is no heap yet.
+
+        Scenarios expect them, and grow heaps up to them; reading them changes nothing.
+        """
+
+    def landmarks(self) -> dict[str, int | bool]:
+        """Of these, the addresses that everybody names: what a boot tells."""
+        found = self.heap_figures()
+        return {named.name: found[named.name] for named in self.HEAP_FIGURES if named.landmark}
+
+    @abstractmethod
+    def counters(self) -> Mapping[str, Any]:
+        """memstats' counters while the machine runs, under mstats' own names; reading changes nothing."""
+
+    # What came of it all.
+
+    @abstractmethod
+    def memstats(self) -> dict[str, Any]:
+        """runtime.ReadMemStats, under MemStats' own names."""
+
+    @abstractmethod
+    def audit(self) -> list[Violation]:
+        """Checks every invariant of the live machine; the violations, none when all is well."""
+
+    @abstractmethod
+    def boot_checks(self) -> Iterable[BootCheck]:
+        """What must hold of a machine that has just been started."""
+
+    @abstractmethod
+    def watch(self) -> None:
+        """Notes every object from now on, so that `audit` can check more. Costs time."""
+
+    def observe(self) -> Calls:
+        """Counts what is asked of the system from now on; the counts go on growing."""
+        raise Cannot("this machine does not count its calls")
+
+    @abstractmethod
+    def end_state(self, whole: bool = True) -> Iterator[str]:
+        """The machine row by row, as a recording ends: totals, every span, the pointer bits of those in use.
+
+        Not `whole`, as for one that died in the middle of something: the totals only.
+        """
+
+    def last_words(self, death: Death) -> dict[str, Any]:
+        """How the runtime ended: its kind, its words, and every line printed before."""
+        return last_words(self.system, death)
+
+    def during_malloc(self) -> AbstractContextManager[None]:
+        """Code run inside is code that malloc itself is running: allocating there is a deadlock."""
+        raise Cannot("this machine does not tell who allocates")
+
+
+def last_words(system: System, death: Death) -> dict[str, Any]:
+    """How a runtime on that system ended: its kind, its words, and every line printed before."""
+    return {"kind": death.kind, "throw": death.words, "printed": [*system.printed, *death.before]}

@@ -1,0 +1,131 @@
+"""The computer that a runtime is booted on: a profile's machine and its operating system."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from allocator.kernels import GOOSES, new_system
+from allocator.kernels.address_space import Range
+from allocator.kernels.machine import Machine
+from allocator.kernels.system import System
+from archcalc.calculator.figures import Figures
+from archcalc.machines.options import MachineOptions
+from archcalc.profiles.profile import Profile
+from archcalc.reading.errors import Fault, UsageFault
+
+# By the mem_*.go that a profile names, the GOOS whose kernel stands for others with that file.
+GOOS_OF = {
+    "bsd": "netbsd",
+    "darwin": "darwin",
+    "linux": "linux",
+    "nacl": "nacl",
+    "plan9": "plan9",
+    "solaris": "solaris",
+    "windows": "windows",
+}
+
+
+def machine_of(profile: Profile, options: MachineOptions | None = None) -> Machine:
+    """The machine of a profile, with what the options say in place of its own facts."""
+    options = options or MachineOptions()
+    facts = profile.machine
+    high = int(facts["address_high"])
+    low = int(facts["address_low"])
+    base = int(facts["mmap_base"])
+    top_down = facts["mmap_direction"] == "down"
+    if options.va_bits is not None:
+        if not 20 <= options.va_bits <= 64:
+            raise UsageFault(Fault(f"{options.va_bits} bits of address (va_bits)", "20 to 64"))
+        end = (
+            min(high, 1 << options.va_bits)
+            if options.va_bits <= facts["user_address_bits"]
+            else 1 << options.va_bits
+        )
+        if top_down:
+            # The room kept for the stack stays between the mappings and the new end.
+            base = max(end - (high - base), low)
+        high = end
+    page_size = int(options.page_size or facts["phys_page_size"])
+    data_end = int(facts["data_end"] if options.data_end is None else options.data_end)
+    taken = [Range(start, end) for start, end in options.taken]
+    taken += [Range(int(part["from"]), int(part["to"])) for part in facts.get("taken", ())]
+    if options.maps is not None:
+        taken += read_maps(Path(options.maps), high)
+
+    def given(option: Any, name: str) -> Any:
+        return facts.get(name) if option is None else option
+
+    image_start = int(facts.get("image_start", 0))
+    if data_end <= image_start:
+        image_start = max(low, data_end - (4 << 20)) // page_size * page_size
+    extra: dict[str, Any] = {
+        "ulimit_v": given(options.ulimit_v, "ulimit_v"),
+        "image_size": given(options.image_size, "image_size"),
+        "rlimit_data": given(options.rlimit_data, "rlimit_data"),
+        "max_map_count": given(options.max_map_count, "max_map_count"),
+        "commit_limit": given(options.commit_limit, "commit_limit"),
+        "ram_and_swap": given(options.ram_and_swap, "ram_and_swap"),
+        "overcommit": given(options.overcommit, "overcommit") or 0,
+        "page_tables_charged": bool(facts.get("page_tables_charged", False)),
+        "segment_limit": facts.get("segment_limit"),
+    }
+    return Machine(
+        low=low,
+        high=high,
+        page_size=page_size,
+        taken=tuple(taken),
+        image_start=image_start,
+        data_end=data_end,
+        hints_honoured=bool(facts["hints_honoured"]) and not options.ignore_hints,
+        top_down=top_down,
+        mmap_base=base,
+        **extra,
+    )
+
+
+def read_maps(path: Path, end: int = 1 << 64) -> list[Range]:
+    """The addresses below `end` that a /proc/PID/maps file has taken. Raises UsageFault."""
+    from allocator.kernels.maps import MapsError, parse_maps, ranges
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageFault(Fault(f"cannot be read: {error.strerror}", file=str(path))) from None
+    except UnicodeDecodeError:
+        raise UsageFault(Fault("is no text", "a /proc/PID/maps file", file=str(path))) from None
+    try:
+        return list(ranges(parse_maps(text), end))
+    except MapsError as error:
+        raise UsageFault(
+            Fault(error.found, error.expected, file=str(path), line=error.line, column=1)
+        ) from None
+
+
+def system_of(
+    figures: Figures, options: MachineOptions | None = None, machine: Machine | None = None
+) -> System:
+    """The operating system of a platform, on its machine or on the one that is given."""
+    profile = figures.profile
+    machine = machine or machine_of(profile, options)
+    believed = options.believed_page_size if options else None
+    return new_system(
+        # A port of one's own has the memory of the system that its profile says.
+        profile.goos if profile.goos in GOOSES else GOOS_OF[str(profile.facts["mem"])],
+        machine,
+        ptr_size=int(figures.sys["PtrSize"]),
+        goarch=profile.goarch,
+        phys_page_size=believed or machine.page_size,
+        huge_page_size=int(figures.sys["HugePageSize"]),
+    )
+
+
+LIMITS = ("ulimit_v", "rlimit_data", "commit_limit", "max_map_count", "overcommit")
+
+
+def without_effect(goos: str, options: MachineOptions, ptr_size: int) -> list[str]:
+    """The limits among the options that an operating system does not know, so that they change nothing."""
+    known = new_system(goos, Machine(), ptr_size=ptr_size).limits
+    if "ram_and_swap" in known:
+        known |= {"overcommit"}  # how Linux weighs what it is asked for against those two
+    return [name for name in LIMITS if getattr(options, name) is not None and name not in known]

@@ -1,0 +1,74 @@
+"""The machine of generations with one contiguous arena: its Config from the calculator's figures."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from allocator.contiguous.config import Config
+from allocator.contiguous.runtime import Runtime
+from archcalc.calculator.figures import Figures
+
+MACHINE = Runtime
+
+
+@lru_cache(maxsize=256)
+def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
+    """The Config of a platform's figures."""
+    constants = figures.constants
+    sys = figures.sys
+    engine = figures.engine
+
+    def number(name: str) -> int:
+        return int(constants[name])
+
+    def size_of(name: str) -> int:
+        return engine.struct(name).size
+
+    layout = figures.layout
+    is_64bit = int(sys["PtrSize"]) == 8
+    return Config(
+        platform=figures.profile.platform,
+        goos=figures.profile.goos,
+        ptr_size=int(sys["PtrSize"]),
+        big_endian=bool(sys["BigEndian"]),
+        cache_line_size=int(sys["CacheLineSize"]),
+        phys_page_size=phys_page_size,
+        data_end=data_end,
+        page_shift=number("_PageShift"),
+        heap_map_total_bits=number("_MHeapMap_TotalBits"),
+        heap_map_bits=number("_MHeapMap_Bits"),
+        max_mem=number("_MaxMem"),
+        max_arena32=number("_MaxArena32"),
+        min_phys_page_size=number("minPhysPageSize"),
+        fix_alloc_chunk=number("_FixAllocChunk"),
+        max_mheap_list=number("_MaxMHeapList"),
+        heap_alloc_chunk=number("_HeapAllocChunk"),
+        tiny_size=number("_TinySize"),
+        tiny_size_class=number("_TinySizeClass"),
+        max_small_size=number("_MaxSmallSize"),
+        stack_cache_size=number("_StackCacheSize"),
+        num_stack_orders=number("_NumStackOrders"),
+        fixed_stack=number("_FixedStack"),
+        fin_block_size=number("_FinBlockSize"),
+        gc_bits_chunk=number("gcBitsChunkBytes"),
+        max_oblet_bytes=number("maxObletBytes"),
+        sweep_block_entries=number("gcSweepBlockEntries"),
+        sweep_buf_init_spine_cap=number("gcSweepBufInitSpineCap"),
+        default_heap_minimum=number("defaultHeapMinimum"),
+        sweep_min_heap_distance=number("sweepMinHeapDistance"),
+        buck_hash_size=number("buckHashSize"),
+        hints=tuple(hint.address for hint in layout.hints) if is_64bit else (),
+        ladder=tuple(rung.arena_size for rung in layout.rungs),
+        sizeof_mspan=size_of("mspan"),
+        sizeof_mcache=size_of("mcache"),
+        sizeof_specialfinalizer=size_of("specialfinalizer"),
+        sizeof_specialprofile=size_of("specialprofile"),
+        sizeof_defer=size_of("_defer"),
+        sizeof_finalizer=size_of("finalizer"),
+        sizeof_bucket=size_of("bucket"),
+        sizeof_mem_record=size_of("memRecord"),
+        gc_bits_header=number("gcBitsHeaderBytes"),
+        min_defer_alloc=number("minDeferAlloc"),
+        min_defer_args=number("minDeferArgs"),
+        size_classes=figures.size_classes,
+    )

@@ -1,0 +1,21 @@
+"""The names that machines of any generation tell their figures under, for files that may speak of any."""
+
+from __future__ import annotations
+
+from allocator.common.vocabulary import ADDRESS, Named
+from allocator.contiguous import vocabulary as contiguous
+from allocator.contiguous.mstats import MStats
+
+HEAP: tuple[Named, ...] = contiguous.HEAP
+COUNTERS: tuple[str, ...] = MStats.__slots__
+ADDRESSES = frozenset(named.name for named in HEAP if named.unit == ADDRESS)
+# What a heap can be grown up to.
+GROWING = (
+    *contiguous.GROWS,
+    *sorted(name for name in COUNTERS if name not in ("enablegc", "nsmallfree", "size_by_class")),
+)
+
+
+def meaning(name: str) -> str:
+    """What a figure of the heap is."""
+    return next(named.what for named in HEAP if named.name == name)

@@ -1,0 +1,60 @@
+"""What comes of booting a platform: where everything lies, what was tried, and whether all is well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from allocator.common.throw import Death
+from allocator.interface import Allocator, Attempt, BootCheck
+from allocator.kernels.system import System
+from archcalc import machines
+from archcalc.calculator.figures import Figures
+from archcalc.machines.options import MachineOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """What came of booting one platform. `runtime` is None where it died."""
+
+    platform: str
+    figures: Figures
+    config: Any
+    attempts: tuple[Attempt, ...]
+    runtime: Allocator | None
+    death: dict[str, Any] | None
+    checks: tuple[BootCheck, ...]
+
+    @property
+    def outcome(self) -> str:
+        """booted, or how it ended: throw, exit."""
+        return "booted" if self.death is None else str(self.death["kind"])
+
+    @property
+    def ok(self) -> bool:
+        """Whether it booted and every invariant held."""
+        return self.death is None and all(check.ok for check in self.checks)
+
+    @property
+    def arena(self) -> dict[str, int | bool] | None:
+        """Where everything came to lie; None where it died."""
+        return None if self.runtime is None else self.runtime.landmarks()
+
+
+def try_boot(figures: Figures, options: MachineOptions | None = None, system: System | None = None) -> Boot:
+    """Boots and judges; a death is a result."""
+    rt = machines.prepare(figures, options, system)
+    death = None
+    try:
+        rt.start()
+    except Death as dead:
+        death = rt.last_words(dead)
+    return Boot(
+        figures.platform,
+        figures,
+        rt.config,
+        tuple(rt.attempts),
+        rt if death is None else None,
+        death,
+        tuple(rt.boot_checks()) if death is None else (),
+    )
