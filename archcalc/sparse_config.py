@@ -15,11 +15,14 @@ Value = int | str | bool
 
 # A switch of Config, and the release that made it true.
 SINCE: dict[str, tuple[int, int]] = {
+    "user_arenas": (1, 20),
     "headers": (1, 22),
+    "lists_user_arenas": (1, 25),
     "names_mappings": (1, 25),
     "metadata_without_huge_pages": (1, 21),
     "unused_falls_back": (1, 21),
     "fault_by_mprotect": (1, 23),
+    "heap_base_by_address_bits": (1, 26),
     "zeroed_when_scavenged": (1, 26),
 }
 # A switch of Config, and the release that made it false.
@@ -27,6 +30,7 @@ UNTIL: dict[str, tuple[int, int]] = {
     "heap_bits_in_arena": (1, 22),
     "scav_index_of_bits": (1, 21),
     "scav_index_from_zero": (1, 21),
+    "scav_index_zero_is_unset": (1, 22),
     "used_advises_huge_pages": (1, 21),
 }
 # Constants inside functions, or written out in the code.
@@ -51,11 +55,13 @@ def sparse_config(
     data_end: int,
     phys_page_size: int = 4096,
     phys_huge_page_size: int = 0,
+    address_bits: int = 48,
 ) -> Config:
     """The Config of a port in a release.
 
     `constants` are by package path and Go name, `sizeof` by struct name (bytes). `data_end` is
-    firstmoduledata.end; the page sizes are what the kernel tells the process.
+    firstmoduledata.end; the page sizes are what the kernel tells the process, `address_bits`
+    how wide its user addresses are.
     """
     goos, goarch = platform.split("/")
     at = release_of(release)
@@ -89,6 +95,7 @@ def sparse_config(
         phys_page_size=phys_page_size,
         phys_huge_page_size=phys_huge_page_size,
         data_end=data_end,
+        address_bits=address_bits,
         min_phys_page_size=number("minPhysPageSize"),
         max_phys_page_size=number("maxPhysPageSize"),
         max_phys_huge_page_size=number("maxPhysHugePageSize"),

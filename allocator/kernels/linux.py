@@ -182,6 +182,14 @@ class Linux(Posix):
                 self._advise(start, end - start, HUGE_PAGES)
         return v
 
+    def _refusal_of_access(self, at: int, size: int, kind: int) -> int:
+        return self._refusal_of_memory(at, size) if kind & MAPPED else 0
+
+    def advise(self, v: int, n: int, advice: str) -> None:
+        kind = {"MADV_HUGEPAGE": HUGE_PAGES, "MADV_NOHUGEPAGE": NO_HUGE_PAGES}.get(advice)
+        if kind is not None:
+            self._advise(v, n, kind)
+
     def _advise(self, v: int, n: int, advice: int) -> None:
         """madvise(MADV_HUGEPAGE or MADV_NOHUGEPAGE): changes the kind of what is mapped there."""
         limit = self.machine.max_map_count

@@ -139,6 +139,13 @@ class Posix(System):
                 return ENOMEM
         return 0
 
+    def _refusal_of_access(self, at: int, size: int, kind: int) -> int:
+        """The errno with which limits forbid that [at, at+size) becomes of this kind, or 0."""
+        return 0
+
+    def advise(self, v: int, n: int, advice: str) -> None:
+        """madvise of mapped [v, v+n) under the advice's C name; most advice changes no mapping."""
+
     def _own_bytes(self) -> int:
         """All that the runtime has mapped or reserved so far."""
         return self.space.held

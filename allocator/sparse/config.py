@@ -27,6 +27,7 @@ class Config:
     # What the machine below tells the runtime (osinit, the linker).
     phys_page_size: int  # physPageSize: what the auxiliary vector or its like says
     phys_huge_page_size: int  # physHugePageSize: 0 where the kernel tells none
+    address_bits: int  # of the process's user addresses, as the stack's place shows them
     data_end: int  # firstmoduledata.end: where the 32-bit path looks for room
     min_phys_page_size: int
     max_phys_page_size: int
@@ -103,6 +104,10 @@ class Config:
     names_mappings: bool  # prctl(PR_SET_VMA_ANON_NAME) after each mapping
     scav_index_of_bits: bool  # the scavenge index has a bit a chunk; else a record of 8 bytes
     scav_index_from_zero: bool  # its first growth maps all from the index's beginning
+    scav_index_zero_is_unset: bool  # a lower bound of 0 counts as one that was never set
+    user_arenas: bool  # the later half of the hints is kept for user arenas
+    lists_user_arenas: bool  # arenas of user arenas are registered in a list of their own
+    heap_base_by_address_bits: bool  # riscv64 has hints of its own where addresses have 39 bits
     metadata_without_huge_pages: bool  # arena map and chunks are advised NOHUGEPAGE when made
     used_advises_huge_pages: bool  # sysUsed advises HUGEPAGE, sysUnused NOHUGEPAGE at broken edges
     unused_falls_back: bool  # where madvise fails, sysUnused maps anew
@@ -196,6 +201,14 @@ class Config:
     def arena_base(self, i: int) -> int:
         """arenaBase: where the arena with number i begins."""
         return ((i << self.log_heap_arena_bytes) + self.arena_base_offset) & self.uintptr_mask
+
+    def offset(self, p: int) -> int:
+        """p counted from the beginning of the arena map (offAddr): such addresses compare as numbers."""
+        return (p - self.arena_base_offset) & self.uintptr_mask
+
+    def address(self, off: int) -> int:
+        """The address of an offset address."""
+        return (off + self.arena_base_offset) & self.uintptr_mask
 
     def chunk_index(self, p: int) -> int:
         """chunkIndex: the number of the page allocator's chunk that holds p, an address."""

@@ -1,0 +1,137 @@
+"""The calls that today's runtime makes of a system, as plain questions with plain answers.
+
+A `Kernel` answers mmap and its kin: an address or 0 for success, an `Errno` for a refusal. What
+the runtime makes of an answer is no business of a kernel. `Unix` asks a simulated system;
+`allocator.kernels.answers` has one that answers from what a real program was answered.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from allocator.kernels.address_space import MAPPED, RESERVED, AddressSpace, Range
+from allocator.kernels.posix import EINVAL, Posix
+from allocator.kernels.system import Answer, Errno
+
+ENOMEM = Errno(12)
+
+# Advice, under the names that tracers print.
+FREE = "MADV_FREE"
+DONTNEED = "MADV_DONTNEED"
+HUGEPAGE = "MADV_HUGEPAGE"
+NOHUGEPAGE = "MADV_NOHUGEPAGE"
+COLLAPSE = "MADV_COLLAPSE"
+FREE_REUSABLE = "MADV_FREE_REUSABLE"
+FREE_REUSE = "MADV_FREE_REUSE"
+
+
+class Call(NamedTuple):
+    """One call: its name, the address (0: none given) and bytes, the rest of what was asked, the answer.
+
+    `name` is map, unmap, advise, protect, brk, or a call of Windows' own. `access` is "rw" or "-" of a
+    map or protect, the advice of an advise; `fixed` tells of a map whether it insists on the address.
+    """
+
+    name: str
+    address: int
+    size: int
+    access: str
+    fixed: bool
+    answer: Answer
+
+
+class Kernel(Protocol):
+    """What an mmap system answers. Addresses and sizes in bytes; `log` has every call in order."""
+
+    log: list[Call]
+
+    def mmap(self, v: int, n: int, access: bool, fixed: bool = False) -> Answer:
+        """Anonymous private memory at v (0: anywhere), readable and writable or without access."""
+        ...
+
+    def munmap(self, v: int, n: int) -> Answer:
+        """0 or an errno."""
+        ...
+
+    def madvise(self, v: int, n: int, advice: str) -> Answer:
+        """0 or an errno."""
+        ...
+
+    def mprotect(self, v: int, n: int, access: bool) -> Answer:
+        """0 or an errno."""
+        ...
+
+    def brk(self) -> int:
+        """Where the process's break is, without moving it."""
+        ...
+
+
+class Unix:
+    """A simulated system behind its plain calls."""
+
+    def __init__(self, system: Posix) -> None:
+        self.system = system
+        self.log: list[Call] = []
+        self.foreign: list[Range] = []  # mappings of the program's own that a fixed mapping replaced
+
+    @property
+    def space(self) -> AddressSpace:
+        """The process's address space."""
+        return self.system.space
+
+    def mmap(self, v: int, n: int, access: bool, fixed: bool = False) -> Answer:
+        kind = MAPPED if access else RESERVED
+        system = self.system
+        before = len(system.overwritten)
+        p = system._mmap(v, n, kind, fixed)
+        self.foreign += system.overwritten[before:]
+        answer: Answer = p if p >= 4096 or (fixed and p == v) else Errno(p)
+        self.log.append(Call("map", v, n, "rw" if access else "-", fixed, answer))
+        return answer
+
+    def munmap(self, v: int, n: int) -> Answer:
+        errno = self.system._munmap(v, n)
+        answer: Answer = Errno(errno) if errno else 0
+        self.log.append(Call("unmap", v, n, "", False, answer))
+        return answer
+
+    def madvise(self, v: int, n: int, advice: str) -> Answer:
+        answer = self._advised(v, n, advice)
+        self.log.append(Call("advise", v, n, advice, False, answer))
+        return answer
+
+    def _advised(self, v: int, n: int, advice: str) -> Answer:
+        system = self.system
+        if v & (system.page - 1):
+            return Errno(EINVAL)
+        size = -(-n // system.page) * system.page
+        if sum(end - start for start, end, _ in system.space.pieces(v, v + size)) != size:
+            return ENOMEM
+        system.advise(v, size, advice)
+        return 0
+
+    def mprotect(self, v: int, n: int, access: bool) -> Answer:
+        answer = self._protected(v, n, MAPPED if access else RESERVED)
+        self.log.append(Call("protect", v, n, "rw" if access else "-", False, answer))
+        return answer
+
+    def _protected(self, v: int, n: int, kind: int) -> Answer:
+        system = self.system
+        if v & (system.page - 1):
+            return Errno(EINVAL)
+        size = -(-n // system.page) * system.page
+        pieces = system.space.pieces(v, v + size)
+        if sum(end - start for start, end, _ in pieces) != size:
+            return ENOMEM
+        # Memory that becomes writable is charged like a new mapping, what was writable not again.
+        refusal = system._refusal_of_access(v, size, kind)
+        if refusal:
+            return Errno(refusal)
+        system.space.place(v, v + size, kind)
+        return 0
+
+    def brk(self) -> int:
+        machine = self.system.machine
+        p = -(-machine.data_end // machine.page_size) * machine.page_size
+        self.log.append(Call("brk", 0, 0, "", False, p))
+        return p

@@ -1,0 +1,58 @@
+"""fixalloc: free lists of off-heap records of one size (mfixalloc.go)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from allocator.common.throw import Throw
+
+if TYPE_CHECKING:
+    from allocator.sparse.core import Core
+
+LINK_WORDS = 1  # sizeof mlink: a free record holds the next one's address
+
+
+class FixAlloc:
+    """Records of `size` bytes cut from chunks of 16 KB; freed ones are used again, last freed first.
+
+    A chunk is as many records as fit, so that it has no tail. `first` is called with each address
+    that was never handed out before. `inuse` is in bytes.
+    """
+
+    __slots__ = ("chunk", "core", "first", "free_list", "inuse", "nalloc", "nchunk", "size", "stat")
+
+    def __init__(self, core: Core, size: int, stat: str, first: Callable[[int], None] | None = None) -> None:
+        chunk = core.config.fix_alloc_chunk
+        if size > chunk:
+            raise Throw("runtime: fixalloc size too large")
+        self.core = core
+        self.size = max(size, LINK_WORDS * core.config.ptr_size)
+        self.stat = stat
+        self.first = first
+        self.nalloc = chunk // self.size * self.size
+        self.free_list: list[int] = []
+        self.chunk = 0
+        self.nchunk = 0
+        self.inuse = 0
+
+    def alloc(self) -> int:
+        """The address of a record (fixalloc.alloc)."""
+        if self.free_list:
+            self.inuse += self.size
+            return self.free_list.pop()
+        if self.nchunk < self.size:
+            self.chunk = self.core.persistent.alloc(self.nalloc, 0, self.stat)
+            self.nchunk = self.nalloc
+        v = self.chunk
+        if self.first is not None:
+            self.first(v)
+        self.chunk += self.size
+        self.nchunk -= self.size
+        self.inuse += self.size
+        return v
+
+    def free(self, p: int) -> None:
+        """Puts a record back (fixalloc.free)."""
+        self.inuse -= self.size
+        self.free_list.append(p)

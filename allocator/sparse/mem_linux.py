@@ -1,0 +1,158 @@
+"""Linux: mem_linux.go over mmap, madvise and mprotect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from allocator.common.throw import Exit, Throw
+from allocator.kernels.calls import COLLAPSE, DONTNEED, FREE, HUGEPAGE, NOHUGEPAGE, Kernel
+from allocator.kernels.system import Answer, Errno
+from allocator.sparse.config import Config
+from allocator.sparse.memory_of_system import MemoryOfSystem
+
+EACCES = 13
+EAGAIN = 11
+ENOMEM = 12
+UNSUPPORTED = ""  # no advice left to try
+
+
+@dataclass(frozen=True, slots=True)
+class Debug:
+    """The GODEBUG settings that mem_linux.go looks at."""
+
+    madvdontneed: bool = True
+    harddecommit: bool = False
+    disablethp: bool = False
+
+
+class MemLinux(MemoryOfSystem):
+    """The helpers of linux and android. `advise_unused` is what sysUnused still hopes will work."""
+
+    def __init__(self, config: Config, kernel: Kernel, debug: Debug = Debug()) -> None:
+        super().__init__()
+        self.config = config
+        self.kernel = kernel
+        self.debug = debug
+        self.advise_unused = FREE
+        self.page = config.phys_page_size
+        self.huge = config.phys_huge_page_size
+        if self.huge > config.max_phys_huge_page_size:
+            self.huge = 0
+
+    @property
+    def unused_may_keep(self) -> bool:  # type: ignore[override]
+        """MADV_FREE leaves contents until memory is short; MADV_DONTNEED drops them."""
+        return not self.debug.madvdontneed
+
+    def alloc(self, n: int, name: str) -> int:
+        p = self.kernel.mmap(0, n, True)
+        if isinstance(p, Errno):
+            if p.number == EACCES:
+                self._exit("runtime: mmap: access denied")
+            if p.number == EAGAIN:
+                self._exit("runtime: mmap: too much locked memory (check 'ulimit -l').")
+            return 0
+        return p
+
+    def _exit(self, line: str) -> None:
+        self.printed.append(line)
+        raise Exit(line)
+
+    def unused(self, v: int, n: int) -> None:
+        if self.config.used_advises_huge_pages and self.huge:
+            self._keep_broken_edges_small(v, n)
+        if (v | n) & (self.page - 1):
+            raise Throw("unaligned sysUnused")
+        self._drop(v, n)
+        if self.debug.harddecommit and self.kernel.mmap(v, n, False, True) != v:
+            raise Throw("runtime: cannot disable permissions in address space")
+
+    def _drop(self, v: int, n: int) -> None:
+        advice = self.advise_unused
+        if self.debug.madvdontneed and advice != UNSUPPORTED:
+            advice = DONTNEED
+        kernel = self.kernel
+        if advice == FREE:
+            if kernel.madvise(v, n, FREE) == 0:
+                return
+            self.advise_unused = advice = DONTNEED
+        if advice == DONTNEED:
+            if kernel.madvise(v, n, DONTNEED) == 0 or not self.config.unused_falls_back:
+                return
+            self.advise_unused = UNSUPPORTED
+        # madvise is optional in a kernel; a new mapping in place drops the old one's pages.
+        kernel.mmap(v, n, True, True)
+
+    def _keep_broken_edges_small(self, v: int, n: int) -> None:
+        """Advises against huge pages where [v, v+n) breaks one, so that it is not made whole again."""
+        huge = self.huge
+        head = v & -huge if v % huge else 0
+        tail = (v + n - 1) & -huge if (v + n) % huge else 0
+        if head and head + huge == tail:
+            self.kernel.madvise(head, 2 * huge, NOHUGEPAGE)
+            return
+        if head:
+            self.kernel.madvise(head, huge, NOHUGEPAGE)
+        if tail and tail != head:
+            self.kernel.madvise(tail, huge, NOHUGEPAGE)
+
+    def used(self, v: int, n: int) -> None:
+        if self.debug.harddecommit:
+            p = self.kernel.mmap(v, n, True, True)
+            if p == Errno(ENOMEM):
+                raise Throw("runtime: out of memory")
+            if p != v:
+                raise Throw("runtime: cannot remap pages in address space")
+            if not self.config.used_advises_huge_pages:
+                return
+        if self.config.used_advises_huge_pages:
+            self.huge_page(v, n)
+
+    def huge_page(self, v: int, n: int) -> None:
+        huge = self.huge
+        if huge:
+            begin, end = -(-v // huge) * huge, (v + n) // huge * huge
+            if begin < end:
+                self.kernel.madvise(begin, end - begin, HUGEPAGE)
+
+    def no_huge_page(self, v: int, n: int) -> None:
+        if v & (self.page - 1):
+            raise Throw("unaligned sysNoHugePageOS")
+        self.kernel.madvise(v, n, NOHUGEPAGE)
+
+    def huge_page_collapse(self, v: int, n: int) -> None:
+        if v & (self.page - 1):
+            raise Throw("unaligned sysHugePageCollapseOS")
+        if self.huge:
+            self.kernel.madvise(v, n, COLLAPSE)
+
+    def free(self, v: int, n: int) -> None:
+        self.kernel.munmap(v, n)
+
+    def fault(self, v: int, n: int) -> None:
+        if self.config.fault_by_mprotect:
+            self.kernel.mprotect(v, n, False)
+            self.kernel.madvise(v, n, DONTNEED)
+        else:
+            self.kernel.mmap(v, n, False, True)
+
+    def reserve(self, v: int, n: int, name: str) -> int:
+        p = self.kernel.mmap(v, n, False)
+        return 0 if isinstance(p, Errno) else p
+
+    def map(self, v: int, n: int, name: str) -> None:
+        p = self.kernel.mmap(v, n, True, True)
+        if p == Errno(ENOMEM):
+            raise Throw("runtime: out of memory")
+        if p != v:
+            raise self._not_there(v, n, p)
+        if self.debug.disablethp:
+            self.no_huge_page(v, n)
+
+    def _not_there(self, v: int, n: int, p: Answer) -> Throw:
+        address, errno = (0, p.number) if isinstance(p, Errno) else (p, 0)
+        self.printed.append(f"runtime: mmap({v:#x}, {n}) returned {address:#x}, {errno}")
+        return Throw("runtime: cannot map pages in arena address space")
+
+    def sbrk0(self) -> int:
+        return self.kernel.brk()

@@ -1,0 +1,60 @@
+"""What a system's mem_*.go offers: the helpers without counters (sysAllocOS and its kin)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class MemoryOfSystem:
+    """One subclass a family of systems. Addresses and sizes in bytes; 0 is a refusal.
+
+    `printed` has the lines that the runtime prints before it dies.
+    """
+
+    # Whether memory may keep its contents after `unused` (needZeroAfterSysUnusedOS).
+    unused_may_keep: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        self.printed: list[str] = []
+
+    def alloc(self, n: int, name: str) -> int:
+        """Zeroed readable and writable memory (sysAllocOS)."""
+        raise NotImplementedError
+
+    def free(self, v: int, n: int) -> None:
+        """Gives back memory or a reservation (sysFreeOS)."""
+        raise NotImplementedError
+
+    def reserve(self, v: int, n: int, name: str) -> int:
+        """Addresses without access, at the hint v if possible (sysReserveOS)."""
+        raise NotImplementedError
+
+    def map(self, v: int, n: int, name: str) -> None:
+        """Makes a reservation usable; throws where the system refuses (sysMapOS)."""
+        raise NotImplementedError
+
+    def unused(self, v: int, n: int) -> None:
+        """The contents are not needed (sysUnusedOS)."""
+
+    def used(self, v: int, n: int) -> None:
+        """The memory is needed again (sysUsedOS)."""
+
+    def fault(self, v: int, n: int) -> None:
+        """Takes access away (sysFaultOS)."""
+
+    def huge_page(self, v: int, n: int) -> None:
+        """Recommends huge pages (sysHugePageOS)."""
+
+    def no_huge_page(self, v: int, n: int) -> None:
+        """Advises against huge pages (sysNoHugePageOS)."""
+
+    def huge_page_collapse(self, v: int, n: int) -> None:
+        """Makes huge pages at once (sysHugePageCollapseOS)."""
+
+    def sbrk0(self) -> int:
+        """Where the break is; 0 on systems that do not tell (sbrk0)."""
+        return 0
+
+    def reserve_aligned_sbrk(self, size: int, align: int) -> tuple[int, int]:
+        """Aligned memory below the break, of systems that have nothing else (sysReserveAlignedSbrk)."""
+        raise NotImplementedError

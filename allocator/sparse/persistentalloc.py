@@ -1,0 +1,61 @@
+"""persistentalloc: small pieces of memory that are never given back (malloc.go).
+
+Pieces are cut from chunks of 256 KB, one chunk for each P and a global one for code that runs
+without a P. The first word of a chunk links it to the others. A request of 64 KB or more goes to
+the system at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from allocator.common.throw import Throw
+
+if TYPE_CHECKING:
+    from allocator.sparse.core import Core
+
+MAX_BLOCK = 64 << 10  # Windows reserves address space in units of 64 KB
+DEFAULT_ALIGN = 8
+NAME = "immortal metadata"
+
+
+class PersistentAlloc:
+    """The chunks, by owner: a P's number, or None for the global one."""
+
+    __slots__ = ("chunks", "core")
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.chunks: dict[int | None, tuple[int, int]] = {}  # owner: base, offset of the first free byte
+
+    def alloc(self, size: int, align: int, stat: str) -> int:
+        """An address of `size` bytes at a multiple of `align` (0: 8), charged to the counter `stat`.
+
+        0 where a large request is refused by the system; a refused chunk is a throw.
+        """
+        core = self.core
+        config = core.config
+        if size == 0:
+            raise Throw("persistentalloc: size == 0")
+        if align:
+            if align & (align - 1):
+                raise Throw("persistentalloc: align is not a power of 2")
+            if align > config.page_size:
+                raise Throw("persistentalloc: align is too large")
+        else:
+            align = DEFAULT_ALIGN
+        if size >= MAX_BLOCK:
+            return core.mem.sys_alloc(size, stat, NAME)
+        owner = core.current_p
+        base, off = self.chunks.get(owner, (0, 0))
+        off = (off + align - 1) & -align
+        if off + size > config.persistent_chunk_size or not base:
+            base = core.mem.sys_alloc(config.persistent_chunk_size, "other_sys", NAME)
+            if not base:
+                raise Throw("runtime: cannot allocate memory")
+            off = (config.ptr_size + align - 1) & -align
+        self.chunks[owner] = base, off + size
+        if stat != "other_sys":
+            core.stats.add(stat, size)
+            core.stats.add("other_sys", -size)
+        return base + off

@@ -1,0 +1,255 @@
+"""The memory behind the page allocator: summaries, scavenge index, chunks (mpagealloc_{32,64}bit.go).
+
+On 64-bit each level of the summaries is a reservation as large as the whole address space wants it,
+of which growth maps what it needs. The scavenge index is reserved the same way, but nobody looks
+whether that succeeded: where it did not, its entries lie from address 0 on, and growth maps them
+there. On 32-bit all is small: one reservation for all levels, mapped at once, and an index that is a
+variable of the program.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from allocator.common.throw import Throw
+
+if TYPE_CHECKING:
+    from allocator.sparse.core import Core
+
+SUM_BYTES = 8  # sizeof pallocSum
+SCAV_BYTES = 8  # sizeof atomicScavChunkData
+STAT = "gc_misc_sys"
+
+
+def subtract(need: tuple[int, int], have: tuple[int, int]) -> tuple[int, int]:
+    """What of `need` lies outside `have`; a throw where that is two pieces (addrRange.subtract)."""
+    base, limit = need
+    lo, hi = have
+    if lo <= base and limit <= hi:
+        return base, base
+    if base < lo and hi < limit:
+        raise Throw("bad prune")
+    if hi < limit and base < hi:
+        return hi, limit
+    if base < lo and lo < limit:
+        return base, lo
+    return need
+
+
+class InUse(Protocol):
+    """The heap's addresses so far, as sorted ranges of offset addresses."""
+
+    bases: list[int]
+    limits: list[int]
+
+    def succ(self, addr: int) -> int:
+        """The place of the first range that begins above addr."""
+        ...
+
+
+class SummaryMemory:
+    """Where summaries, scavenge index and chunks lie, and what of them is mapped.
+
+    Addresses of the heap are offset addresses here: counted from the beginning of the arena map.
+    `summary` has the address of each level, `lengths` how many of its entries may be read, which only
+    grows. `index` is the scavenge index's address (0 where its reservation failed unnoticed),
+    `index_min` and `index_max` bound its mapped entries (bytes, where it is one of bits).
+    `mapped_ready` counts the bytes that growth mapped (summaryMappedReady). `tables` has the address
+    of each table of chunks by the first part of a chunk's number.
+    """
+
+    __slots__ = (
+        "core", "huge_pages", "index", "index_failed", "index_max", "index_min", "lengths", "mapped_ready",
+        "summary", "tables",
+    )  # fmt: skip
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.summary: list[int] = []
+        self.lengths = [0] * core.config.summary_levels
+        self.index = 0
+        self.index_failed = False
+        self.index_min = self.index_max = 0
+        self.mapped_ready = 0
+        self.tables: dict[int, int] = {}
+        self.huge_pages = False  # chunkHugePages
+
+    @property
+    def is_32bit(self) -> bool:
+        """Whether the summaries are one small piece (pageAlloc32Bit): wasm counts as 32-bit here."""
+        return self.core.config.summary_levels < 5
+
+    def entries(self, level: int) -> int:
+        """How many summaries the level has for the whole address space."""
+        config = self.core.config
+        return 1 << (config.heap_addr_bits - config.level_shift[level])
+
+    @property
+    def index_bytes(self) -> int:
+        """What the whole scavenge index takes."""
+        config = self.core.config
+        chunks = 1 << (config.heap_addr_bits - config.log_palloc_chunk_bytes)
+        return chunks // 8 if config.scav_index_of_bits else chunks * SCAV_BYTES
+
+    def in_use(self, entries: int) -> None:
+        """Room for so many ranges in use (addrRanges): what was there before is left behind."""
+        ptr_size = self.core.config.ptr_size
+        self.core.persistent.alloc(2 * ptr_size * entries, ptr_size, STAT)
+
+    def reserve(self) -> None:
+        """pageAlloc.sysInit, then scavengeIndex.sysInit."""
+        if self.is_32bit:
+            self._init_small()
+            return
+        core = self.core
+        page = core.config.phys_page_size
+        for level in range(core.config.summary_levels):
+            size = (self.entries(level) * SUM_BYTES + page - 1) & -page
+            r = core.mem.sys_reserve(0, size, "page summary")
+            if not r:
+                raise Throw("failed to reserve page summary memory")
+            self.summary.append(r)
+        self.index = core.mem.sys_reserve(0, self.index_bytes, "scavenge index")
+        self.index_failed = not self.index
+
+    def _init_small(self) -> None:
+        core = self.core
+        page = core.config.phys_page_size
+        sizes = [self.entries(level) * SUM_BYTES for level in range(core.config.summary_levels)]
+        total = (sum(sizes) + page - 1) & -page
+        r = core.mem.sys_reserve(0, total, "page summary")
+        if not r:
+            raise Throw("failed to reserve page summary memory")
+        core.mem.sys_map(r, total, STAT, "page summary")
+        core.mem.sys_used(r, total, total)
+        self.mapped_ready += total
+        for size in sizes:
+            self.summary.append(r)
+            r += size
+        if not core.config.scav_index_of_bits:
+            self.index_min = 1  # the heap never gets the 0th chunk
+            self.index_max = self.index_bytes // SCAV_BYTES
+
+    # Growth.
+
+    def grow(self, base: int, limit: int, in_use: InUse) -> None:
+        """pageAlloc.sysGrow and scavengeIndex.sysGrow for the new heap memory [base, limit).
+
+        `in_use` has the heap's memory before it. Addresses are multiples of palloc_chunk_bytes.
+        """
+        chunk = self.core.config.palloc_chunk_bytes
+        if base % chunk or limit % chunk:
+            address = self.core.config.address
+            raise Throw(
+                "sysGrow bounds not aligned to pallocChunkBytes",
+                f"runtime: base = {address(base):#x}, limit = {address(limit):#x}",
+            )
+        self._grow_summaries(base, limit, in_use)
+        if not self.is_32bit:
+            self._grow_index(base, limit)
+
+    def summary_range(self, level: int, base: int, limit: int) -> tuple[int, int]:
+        """The summaries [from, to) of a level that describe heap memory [base, limit).
+
+        Whole blocks of siblings, as their parent is computed from all (addrsToSummaryRange,
+        blockAlignSummaryRange).
+        """
+        config = self.core.config
+        shift = config.level_shift[level]
+        siblings = 1 << config.level_bits[level]
+        first, end = base >> shift, (limit - 1 >> shift) + 1
+        return first & -siblings, (end + siblings - 1) & -siblings
+
+    def _summary_memory(self, level: int, base: int, limit: int) -> tuple[int, int]:
+        """The pages of the level's reservation that hold these summaries."""
+        page = self.core.config.phys_page_size
+        first, end = self.summary_range(level, base, limit)
+        at = self.summary[level]
+        return at + (first * SUM_BYTES & -page), at + ((end * SUM_BYTES + page - 1) & -page)
+
+    def _grow_summaries(self, base: int, limit: int, in_use: InUse) -> None:
+        mem = self.core.mem
+        succ = in_use.succ(base)
+        for level in range(self.core.config.summary_levels):
+            self.lengths[level] = max(self.lengths[level], self.summary_range(level, base, limit)[1])
+            if self.is_32bit:
+                continue
+            need = self._summary_memory(level, base, limit)
+            for i in (succ - 1, succ):
+                if 0 <= i < len(in_use.bases):
+                    have = self._summary_memory(level, in_use.bases[i], in_use.limits[i])
+                    need = subtract(need, have)
+            size = need[1] - need[0]
+            if size:
+                mem.sys_map(need[0], size, STAT, "page alloc")
+                mem.sys_used(need[0], size, size)
+                self.mapped_ready += size
+
+    def _grow_index(self, base: int, limit: int) -> None:
+        """Maps the entries from the lowest chunk of the heap to the highest, whatever lies between."""
+        config = self.core.config
+        bits = config.scav_index_of_bits
+        unit = 1 if bits else SCAV_BYTES
+        step = config.phys_page_size // unit
+        have_min, have_max = self.index_min, self.index_max
+        first, end = base >> config.log_palloc_chunk_bytes, limit >> config.log_palloc_chunk_bytes
+        if bits:
+            first, end = first // 8, (end + 7) // 8
+        need_min, need_max = first & -step, (end + step - 1) & -step
+        if need_max < have_min:
+            need_max = have_min
+        if need_min > have_max and (have_max or config.scav_index_from_zero):
+            need_min = have_max
+        need = subtract(
+            (self.index + need_min * unit, self.index + need_max * unit),
+            (self.index + have_min * unit, self.index + have_max * unit),
+        )
+        size = need[1] - need[0]
+        if not size:
+            return
+        self.core.mem.sys_map(need[0], size, STAT, "scavenge index")
+        self.core.mem.sys_used(need[0], size, size)
+        unset = not (have_min if config.scav_index_zero_is_unset else have_max)
+        if unset or need_min < have_min:
+            self.index_min = need_min
+        self.index_max = max(have_max, need_max)
+        self.mapped_ready += size
+
+    # Chunks.
+
+    @property
+    def table_bytes(self) -> int:
+        """A table of chunks: their bits of allocated and of scavenged pages."""
+        config = self.core.config
+        return config.sizeof["pallocData"] << config.palloc_chunks_l2_bits
+
+    def chunks(self, first: int, end: int) -> None:
+        """Tables for the chunks first to end; a throw where the system has no memory for one."""
+        shift = self.core.config.palloc_chunks_l2_bits
+        for l1 in range(first >> shift, (end - 1 >> shift) + 1):
+            if l1 not in self.tables:
+                self.tables[l1] = self._new_table()
+
+    def _new_table(self) -> int:
+        mem = self.core.mem
+        size = self.table_bytes
+        r = mem.sys_alloc(size, STAT, "page alloc index")
+        if not r:
+            raise Throw("pageAlloc: out of memory")
+        if self.core.config.metadata_without_huge_pages:
+            if self.huge_pages:
+                mem.sys_huge_page(r, size)
+            else:
+                mem.sys_no_huge_page(r, size)
+        return r
+
+    def enable_huge_pages(self, in_use: InUse) -> None:
+        """pageAlloc.enableChunkHugePages: the last table of each range is left out, as in Go."""
+        if self.huge_pages:
+            return
+        self.huge_pages = True
+        config = self.core.config
+        shift = config.log_palloc_chunk_bytes + config.palloc_chunks_l2_bits
+        for base, limit in zip(in_use.bases, in_use.limits, strict=True):
+            for l1 in range(base >> shift, limit - 1 >> shift):
+                self.core.mem.sys_huge_page(self.tables[l1], self.table_bytes)
