@@ -202,14 +202,6 @@ class Config:
         """arenaBase: where the arena with number i begins."""
         return ((i << self.log_heap_arena_bytes) + self.arena_base_offset) & self.uintptr_mask
 
-    def offset(self, p: int) -> int:
-        """p counted from the beginning of the arena map (offAddr): such addresses compare as numbers."""
-        return (p - self.arena_base_offset) & self.uintptr_mask
-
-    def address(self, off: int) -> int:
-        """The address of an offset address."""
-        return (off + self.arena_base_offset) & self.uintptr_mask
-
     def chunk_index(self, p: int) -> int:
         """chunkIndex: the number of the page allocator's chunk that holds p, an address."""
         return ((p - self.arena_base_offset) & self.uintptr_mask) >> self.log_palloc_chunk_bytes
