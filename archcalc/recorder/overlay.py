@@ -1,0 +1,151 @@
+"""Building a program with the recorder in its runtime: `go build -overlay`, with the user's own Go.
+
+The toolchain is not touched: copies of a few of its runtime's files, with our calls put in, stand in a folder of
+their own, and the go command is told to read those.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from archcalc.reading.errors import UsageFault
+from archcalc.recorder import edits
+
+# Entry points by size do the same as mallocgc; with them off there is one way in.
+WITHOUT = "nosizespecializedmalloc"
+FIRST, LAST = (1, 22), (1, 27)
+
+
+@dataclass(frozen=True, slots=True)
+class Toolchain:
+    """A go command and what it says of itself."""
+
+    command: Path
+    goroot: Path
+    release: str
+    goos: str
+    goarch: str
+    experiment: str
+
+    @property
+    def platform(self) -> str:
+        """What it builds for."""
+        return f"{self.goos}/{self.goarch}"
+
+    @property
+    def minor(self) -> tuple[int, int]:
+        """1.27.3 as (1, 27). UsageFault for a development version."""
+        match = re.match(r"go(\d+)\.(\d+)", self.release)
+        if match is None:
+            raise UsageFault(f"{self.command} is {self.release}; releases 1.22 to 1.27 can be recorded")
+        return int(match[1]), int(match[2])
+
+
+def toolchain(command: Path, env: Mapping[str, str]) -> Toolchain:
+    """Asks a go command what it is. UsageFault where it does not answer or is of a release that cannot be recorded."""
+    names = ["GOROOT", "GOVERSION", "GOOS", "GOARCH", "GOEXPERIMENT"]
+    try:
+        done = subprocess.run(
+            [str(command), "env", "-json", *names], capture_output=True, text=True, env=dict(env), check=True
+        )
+        said = json.loads(done.stdout)
+    except (OSError, subprocess.CalledProcessError, ValueError) as broken:
+        words = getattr(broken, "stderr", "") or str(broken)
+        raise UsageFault(f"{command} is no go command: {words.strip()}") from None
+    found = Toolchain(
+        command, Path(said["GOROOT"]), said["GOVERSION"].split()[0], said["GOOS"], said["GOARCH"], said["GOEXPERIMENT"]
+    )
+    if not FIRST <= found.minor <= LAST:
+        raise UsageFault(f"{command} is {found.release}; releases 1.22 to 1.27 can be recorded")
+    if found.goos != "linux":
+        raise UsageFault(f"programs for {found.platform} cannot be recorded; expected GOOS=linux")
+    return found
+
+
+def write(go: Toolchain, folder: Path) -> Path:
+    """Writes the changed files and the overlay's list into a folder. Returns the list's path."""
+    runtime = go.goroot / "src" / "runtime"
+    try:
+        source = {path.name: path.read_text() for path in runtime.glob("*.go") if not path.name.endswith("_test.go")}
+    except OSError as broken:
+        raise UsageFault(f"{runtime} cannot be read: {broken.strerror}; expected Go's own sources there") from None
+    if "malloc.go" not in source:
+        raise UsageFault(f"{runtime} has no malloc.go; expected Go's own sources there")
+    changed = edits.apply(source, go.release)
+    changed["archcalc_record.go"] = Path(__file__).with_name("recorder.go").read_text()
+    changed["archcalc_release.go"] = _of_release(source)
+    replaced = {}
+    for name, text in changed.items():
+        (folder / name).write_text(text)
+        replaced[str(runtime / name)] = str(folder / name)
+    path = folder / "overlay.json"
+    path.write_text(json.dumps({"Replace": replaced}))
+    return path
+
+
+def fixallocs(source: Mapping[str, str]) -> list[str]:
+    """The mheap's fixallocs, in its fields' order: their index is what the raw log says."""
+    heap = source["mheap.go"]
+    start = heap.index("\ntype mheap struct {")
+    return re.findall(r"^\t(\w+)\s+fixalloc\b", heap[start : heap.index("\n}\n", start)], re.M)
+
+
+def _of_release(source: Mapping[str, str]) -> str:
+    """What the recorder needs to know of the release, as Go."""
+    cases = "".join(
+        f"\tcase &mheap_.{name}:\n\t\treturn {index + 1}\n" for index, name in enumerate(fixallocs(source))
+    )
+    on_demand = "typ.TFlag&abi.TFlagGCMaskOnDemand != 0" if "TFlagGCMaskOnDemand" in source["type.go"] else None
+    no_mask = on_demand or "typ.Kind_&kindGCProg != 0" if "kindGCProg" in source["mbitmap.go"] else on_demand
+    imports = '\nimport "internal/abi"\n' if "abi." in (no_mask or "") else ""
+    if no_mask is None:
+        no_mask, imports = "typ.Kind_&abi.KindGCProg != 0", '\nimport "internal/abi"\n'
+    arenas = "heapArenas" if re.search(r"^\theapArenas ", source["mheap.go"], re.M) else "allArenas"
+    lot = ""
+    if "bootstrapRand()" in source["malloc.go"]:
+        lot = (
+            "func archcalcLot() uint64 {\n\tlot := bootstrapRand()\n"
+            "\tarchcalcWide('J', 2, 0, lot, 0, 0)\n\treturn lot\n}\n\n"
+        )
+    return (
+        f"package runtime\n{imports}\n"
+        f"//go:nosplit\nfunc archcalcFix(f *fixalloc) uintptr {{\n\tswitch f {{\n{cases}\t}}\n\treturn 0\n}}\n\n"
+        f"{lot}//go:nosplit\nfunc archcalcNoMask(typ *_type) bool {{\n\treturn {no_mask}\n}}\n\n"
+        f"func archcalcArenas() []arenaIdx {{\n\treturn mheap_.{arenas}\n}}\n\n"
+        "func archcalcStopTheWorld() {\n\tstopTheWorld(stwReadMemStats)\n}\n"
+    )
+
+
+def build(
+    go: Toolchain, target: str, output: Path, overlay: Path, env: Mapping[str, str], test: bool, flags: Sequence[str] = ()
+) -> None:
+    """Builds the program, or the test binary of a package. UsageFault with the go command's own words."""
+    verb = ["test", "-c"] if test else ["build"]
+    command = [str(go.command), *verb, "-overlay", str(overlay), *flags, "-o", str(output), target]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(go, env))
+    if done.returncode:
+        raise UsageFault(f"{go.release} does not build {target}:\n{(done.stderr or done.stdout).strip()}")
+    if not output.exists():
+        raise UsageFault(f"{target} is no program; expected a package main" + (" or one with tests" if test else ""))
+
+
+def environment(go: Toolchain, env: Mapping[str, str]) -> dict[str, str]:
+    """The environment to build in: the user's, with what the recorder needs."""
+    found = dict(env)
+    if go.minor >= (1, 26):
+        found["GOEXPERIMENT"] = ",".join(filter(None, [go.experiment, WITHOUT]))
+    return found
+
+
+def default_go() -> Path | None:
+    """The go command on PATH."""
+    import shutil
+
+    found = shutil.which("go", path=os.environ.get("PATH"))
+    return Path(found) if found else None

@@ -1,0 +1,68 @@
+"""The raw log that the recorder in the runtime writes: chunks of threads, put in the order of the records' numbers."""
+
+from __future__ import annotations
+
+import heapq
+import mmap
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from archcalc.reading.errors import UsageFault
+
+MAGIC = 0x41524332
+HEAD = 16
+
+# number, thread, kind's letter, id of the P or -1, words
+Raw = tuple[int, int, str, int, tuple[int, ...]]
+
+
+class RawLog:
+    """One log. `ptr_size` is in bytes, `order` is `<` or `>`, both of the machine that wrote it."""
+
+    def __init__(self, path: Path, ptr_size: int, order: str) -> None:
+        self.path = path
+        self.ptr_size = ptr_size
+        self.order = order
+        self.chunks: dict[int, list[tuple[int, int]]] = {}
+        self._find_chunks()
+
+    def _find_chunks(self) -> None:
+        """Where each thread's records stand. What a kill cut short at the end is left out."""
+        size = self.path.stat().st_size
+        head = struct.Struct(self.order + "4I")
+        with self.path.open("rb") as file:
+            at = 0
+            while at + HEAD <= size:
+                file.seek(at)
+                magic, thread, length, _ = head.unpack(file.read(HEAD))
+                if magic != MAGIC or length < HEAD:
+                    raise UsageFault(f"{self.path}: no raw log at byte {at}")
+                end = min(at + length, size)
+                self.chunks.setdefault(thread, []).append((at + HEAD, end))
+                at += length
+
+    def records(self) -> Iterator[Raw]:
+        """All records, in the order in which they happened."""
+        if not self.chunks:
+            return
+        with self.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            streams = [self._thread(data, thread, chunks) for thread, chunks in self.chunks.items()]
+            yield from streams[0] if len(streams) == 1 else heapq.merge(*streams)
+
+    def _thread(self, data: mmap.mmap, thread: int, chunks: list[tuple[int, int]]) -> Iterator[Raw]:
+        head = struct.Struct(self.order + "2I").unpack_from
+        word = self.ptr_size
+        code = "Q" if word == 8 else "I"
+        unpack = [struct.Struct(f"{self.order}{n}{code}").unpack_from for n in range(256)]
+        # Records begin on multiples of eight bytes.
+        step = [8 + (n * word + 7 & ~7) for n in range(256)]
+        letters = [chr(kind) for kind in range(256)]
+        for at, end in chunks:
+            while at + 8 <= end:
+                number, what = head(data, at)
+                count = what >> 8 & 255
+                if at + step[count] > end:
+                    return
+                yield number, thread, letters[what & 255], (what >> 16) - 1, unpack[count](data, at + 8)
+                at += step[count]

@@ -1,0 +1,405 @@
+"""From the raw log of a run to the lines of a recording: archtrace version 2."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from archcalc.recorder.binary import Image
+from archcalc.recorder.edits import BRACKETS
+from archcalc.recorder.rawlog import Raw, RawLog
+
+# Key of a `#` record, and what it is.
+DATA_END, TYPES, _ETYPES, PAGE, HUGE_PAGE, MHEAP, EMPTY_SPAN, MSPAN, ZEROBASE, TEXT, MCACHE0 = range(1, 12)
+STATS = ("-", "stacks_sys", "mspan_sys", "mcache_sys", "buckhash_sys", "gc_misc_sys", "other_sys", "heap_released")
+KINDS = ("heap", "stack", "work")
+WAYS = "cpl"  # a stack from the P's cache, from the pool, large
+ALLOCATORS_OWN = frozenset(("spanalloc", "cachealloc", "arenaHintAlloc"))
+ADVICE = {4: "dontneed", 8: "free", 14: "hugepage", 15: "nohugepage", 25: "collapse"}
+FIXED = 0x10
+MEMSTATS = (
+    "Alloc", "TotalAlloc", "Sys", "Mallocs", "Frees", "HeapAlloc", "HeapSys", "HeapIdle", "HeapInuse", "HeapReleased",
+    "HeapObjects", "StackInuse", "StackSys", "MSpanInuse", "MSpanSys", "MCacheInuse", "MCacheSys", "BuckHashSys",
+    "GCSys", "OtherSys", "NextGC", "NumGC", "NumForcedGC", "PauseTotalNs",
+)  # fmt: skip
+STATE = {
+    1: "sweepgen", 2: "pages_in_use", 3: "heap_live", 4: "cur_arena_base", 5: "cur_arena_end", 6: "search_addr",
+    7: "start_chunk", 8: "end_chunk", 9: "mapped_ready",
+}  # fmt: skip
+ERRNO = {1: "EPERM", 9: "EBADF", 11: "EAGAIN", 12: "ENOMEM", 13: "EACCES", 14: "EFAULT", 17: "EEXIST", 22: "EINVAL", 38: "ENOSYS"}
+GO_EXIT = 101
+
+
+def errno_name(number: int) -> str:
+    """An error's name, as recordings have it."""
+    return ERRNO.get(number, f"E{number}")
+
+
+class Texts:
+    """Makes a recording's lines of a raw log. `header` is known when the first records have been read."""
+
+    def __init__(self, log: RawLog, image: Image, fixallocs: Sequence[str]) -> None:
+        self.log = log
+        self.image = image
+        self.fixallocs = ("other", *fixallocs)
+        self.meta: dict[int, int] = {}
+        self.types: dict[int, int] = {}
+        self.made: dict[int, tuple[int, ...]] = {}
+        self.caches: dict[int, int] = {}
+        self.events = 0
+        self.exit: int | None = None
+        self.ended = False
+        self._pending: list[str] = []
+        self._memstats: dict[str, int] = {}
+        self._state: dict[str, int] = {}
+        self._parts: dict[tuple[str, int], bytearray] = {}
+        self._tail: dict[str, list[str]] = {kind: [] for kind in ("Zs", "Zc", "Zv", "Zb", "Zt")}
+        self._chunks: dict[int, str] = {}
+        self._handlers: dict[str, Callable[[int, tuple[int, ...]], str | None]] = {
+            "#": self._note, "m": self._malloc, "s": self._stack, "S": self._stack_free, "p": self._persistent,
+            "Y": self._sys_alloc, "y": self._sys_free, "f": self._fix, "x": self._fix_free, "M": self._map,
+            "O": self._unmap, "A": self._advise, "G": self._protect, "B": self._brk, "N": self._named,
+            "H": self._span, "D": self._free_span, "C": self._to_cache, "E": self._flush, "+": self._push,
+            "-": self._pop, "b": self._marks, "V": self._scavenge_takes, "v": self._scavenged, "u": self._no_more,
+            "P": self._phase, "e": self._epoch, "n": self._next_gen, "g": self._sweep_begins, "r": self._ratio,
+            "l": self._limits, "w": self._goal, "J": self._lot, "(": self._open, ")": self._close, "=": self._stats,
+            "!": self._death, "T": self._made, "z": self._word, "a": self._arena, "h": self._hint, "c": self._bytes,
+            "d": self._bytes, "i": self._bytes, "k": self._bytes, "j": self._record, "t": self._headed,
+        }  # fmt: skip
+        self._kind = ""
+        self._wide = log.ptr_size == 8
+
+    def header(self, **about: Any) -> dict[str, Any]:
+        """The first line's keys, once all is read."""
+        return {
+            "format": "archtrace",
+            "version": 2,
+            **about,
+            "data_end": self.meta.get(DATA_END, 0),
+            "phys_page_size": self.meta.get(PAGE, 0),
+            "phys_huge_page_size": self.meta.get(HUGE_PAGE, 0),
+            "zerobase": self.meta.get(ZEROBASE, 0),
+            "whole": self.ended,
+            "events": self.events,
+        }
+
+    def lines(self) -> Iterator[str]:
+        """All lines but the header."""
+        handlers = self._handlers
+        last = 0
+        for number, thread, kind, p, words in self.log.records():
+            self._kind = kind
+            line = handlers[kind](p, words)
+            if self._pending:
+                yield from self._pending
+                self._pending.clear()
+            if line is None:
+                continue
+            if thread != last:
+                last = thread
+                yield f"@ {thread}"
+            self.events += line[0] not in "ZT"
+            yield line
+        yield from self._end()
+
+    # What a field looks like.
+
+    def _type(self, address: int) -> str:
+        if not address:
+            return "-"
+        known = self.types.get(address)
+        if known is None:
+            known = self.types[address] = len(self.types)
+            self._pending.append(self._type_line(known, address))
+        return str(known)
+
+    def _type_line(self, number: int, address: int) -> str:
+        made = self.made.get(address)
+        if made is not None:
+            _, size, ptrdata, kind, align, _, *mask_words = made
+            code = "Q" if self._wide else "I"
+            mask = struct.pack(f"{self.log.order}{len(mask_words)}{code}", *mask_words)
+            mask = mask[: (ptrdata // self.log.ptr_size + 7) // 8] if ptrdata <= 512 else b""
+            mask = mask if any(mask) else b""
+            return f"T {number} {size} {ptrdata} {kind} {align} {mask.hex() or '-'} {json.dumps('made at run time')}"
+        t = self.image.type(address, self.meta[TYPES])
+        return f"T {number} {t.size} {t.ptrdata} {t.kind} {t.align} {t.mask.hex() or '-'} {json.dumps(t.name)}"
+
+    def _cache(self, address: int) -> str:
+        p = self.caches.get(address)
+        return "0" if p is None and address == self.meta.get(MCACHE0) else "-" if p is None else str(p)
+
+    def _64(self, words: tuple[int, ...]) -> list[int]:
+        """The 64-bit fields behind a record's first word."""
+        if self._wide:
+            return list(words[1:])
+        low_first = self.log.order == "<"
+        # The recorder writes the low half first on every machine.
+        return [words[i] | words[i + 1] << 32 for i in range(1, len(words) - 1, 2)] if low_first or True else []
+
+    def _text(self, words: tuple[int, ...], count: int) -> bytes:
+        code = "Q" if self._wide else "I"
+        return struct.pack(f"{self.log.order}{len(words)}{code}", *words)[:count]
+
+    # Requests.
+
+    def _note(self, p: int, w: tuple[int, ...]) -> None:
+        self.meta[w[0]] = w[1]
+
+    def _malloc(self, p: int, w: tuple[int, ...]) -> str:
+        how, size, typ, ret = w
+        flags = (
+            ("n" if how & 1 else "") + ("z" if how & 2 else "") + ("t" if how & 12 else "") + ("c" if how & 8 else "")
+            + ("l" if how & 16 else "") + ("r" if how & 32 else "")
+        )  # fmt: skip
+        return f"m {p if p >= 0 else '-'} {size} {self._type(typ)} {flags or '.'} {ret:x}"
+
+    def _stack(self, p: int, w: tuple[int, ...]) -> str:
+        return f"s {p if p >= 0 else '-'} {w[1]} {WAYS[w[0]]} {w[2]:x}"
+
+    def _stack_free(self, p: int, w: tuple[int, ...]) -> str:
+        return f"S {p if p >= 0 else '-'} {w[1]} {WAYS[w[0]]} {w[2]:x}"
+
+    def _persistent(self, p: int, w: tuple[int, ...]) -> str:
+        own, size, align, stat, ret = w
+        return f"{'q' if own else 'p'} {p if p >= 0 else '-'} {size} {align} {STATS[stat]} {ret:x}"
+
+    def _sys_alloc(self, p: int, w: tuple[int, ...]) -> str:
+        return f"Y {w[0]} {STATS[w[1]]} {w[2]:x}"
+
+    def _sys_free(self, p: int, w: tuple[int, ...]) -> str:
+        return f"y {w[1]} {STATS[w[2]]} {w[0]:x}"
+
+    def _fix(self, p: int, w: tuple[int, ...]) -> str:
+        which = self.fixallocs[w[0]]
+        return f"{'F' if which in ALLOCATORS_OWN else 'f'} {which} {w[1]:x}"
+
+    def _fix_free(self, p: int, w: tuple[int, ...]) -> str:
+        which = self.fixallocs[w[0]]
+        return f"{'X' if which in ALLOCATORS_OWN else 'x'} {which} {w[1]:x}"
+
+    # The kernel.
+
+    def _map(self, p: int, w: tuple[int, ...]) -> str:
+        addr, n, prot, flags, ret = w
+        answer = f"{ret:x}" if ret >= 4096 else errno_name(ret)
+        return f"M {addr:x} {n} {'rw' if prot else '-'} {'fixed' if flags & FIXED else '-'} {answer}"
+
+    def _unmap(self, p: int, w: tuple[int, ...]) -> str:
+        return f"O {w[0]:x} {w[1]}"
+
+    def _advise(self, p: int, w: tuple[int, ...]) -> str:
+        ret = w[3] & 0xFFFFFFFF
+        answer = "0" if not ret else errno_name((1 << 32) - ret if ret >> 31 else ret)
+        return f"A {w[0]:x} {w[1]} {ADVICE.get(w[2], w[2])} {answer}"
+
+    def _protect(self, p: int, w: tuple[int, ...]) -> str:
+        return f"G {w[0]:x} {w[1]} {'rw' if w[2] else '-'}"
+
+    def _brk(self, p: int, w: tuple[int, ...]) -> str:
+        return f"B {w[0]:x}"
+
+    def _named(self, p: int, w: tuple[int, ...]) -> str:
+        name = self._text(w[4:], w[3]).decode("utf-8", "replace")
+        return f"N {w[0]:x} {w[1]} {errno_name(w[2]) if w[2] else 0} {json.dumps(name)}"
+
+    # Pages.
+
+    def _span(self, p: int, w: tuple[int, ...]) -> str:
+        npages, what, base, scav, self_addr = w
+        kind, sizeclass, cached = what & 255, what >> 8 & 255, what >> 16
+        how = "c" if cached else "h"
+        return f"H {p if p >= 0 else '-'} {npages} {KINDS[kind]} {sizeclass} {how} {base:x} {scav} {self_addr:x}"
+
+    def _free_span(self, p: int, w: tuple[int, ...]) -> str:
+        return f"D {p if p >= 0 else '-'} {w[1]} {KINDS[w[2]]} {w[0]:x}"
+
+    def _to_cache(self, p: int, w: tuple[int, ...]) -> str:
+        cache, scav = self._64(w)
+        return f"C {p if p >= 0 else '-'} {w[0]:x} {cache:x} {scav:x}"
+
+    def _flush(self, p: int, w: tuple[int, ...]) -> str:
+        cache, scav = self._64(w)
+        return f"E {w[0]:x} {cache:x} {scav:x}"
+
+    def _push(self, p: int, w: tuple[int, ...]) -> str:
+        return f"+ {w[0] & 255} {('p0', 'p1', 'f0', 'f1')[w[0] >> 8]} {w[1]:x}"
+
+    def _pop(self, p: int, w: tuple[int, ...]) -> str:
+        return f"- {w[0] & 255} {('p0', 'p1', 'f0', 'f1')[w[0] >> 8]} {w[1]:x}"
+
+    def _marks(self, p: int, w: tuple[int, ...]) -> str:
+        base, sizeclass, nalloc, nfreed, count = w[:5]
+        data = self._text(w[5:], count)
+        words = [int.from_bytes(data[i : i + 8], "little") for i in range(0, len(data), 8)]
+        return f"b {base:x} {sizeclass} {nalloc} {nfreed} {','.join(f'{word:x}' for word in words)}"
+
+    def _scavenge_takes(self, p: int, w: tuple[int, ...]) -> str:
+        return f"V {w[1]} {w[0]:x}"
+
+    def _scavenged(self, p: int, w: tuple[int, ...]) -> str:
+        return f"v {w[1]} {w[0]:x}"
+
+    def _no_more(self, p: int, w: tuple[int, ...]) -> str:
+        return f"u {w[0]:x}"
+
+    # The collector.
+
+    def _phase(self, p: int, w: tuple[int, ...]) -> str:
+        return f"P {w[0]}"
+
+    def _epoch(self, p: int, w: tuple[int, ...]) -> str:
+        return "e"
+
+    def _next_gen(self, p: int, w: tuple[int, ...]) -> str:
+        return "n"
+
+    def _sweep_begins(self, p: int, w: tuple[int, ...]) -> str:
+        live, in_use, marked = self._64(w)
+        return f"g {w[0]} {live} {in_use} {marked}"
+
+    def _ratio(self, p: int, w: tuple[int, ...]) -> str:
+        bits, live, swept = self._64(w)
+        (ratio,) = struct.unpack("<d", struct.pack("<Q", bits))
+        return f"r {float(ratio).hex()} {live} {swept}"
+
+    def _limits(self, p: int, w: tuple[int, ...]) -> str:
+        percent, goal, limit = self._64(w)
+        return f"l {percent} {goal} {limit}"
+
+    def _goal(self, p: int, w: tuple[int, ...]) -> str:
+        live, goal, marked = self._64(w)
+        return f"w {live} {goal} {marked}"
+
+    def _lot(self, p: int, w: tuple[int, ...]) -> str:
+        return f"J {self._64(w)[0]:x}"
+
+    # Brackets.
+
+    def _open(self, p: int, w: tuple[int, ...]) -> str:
+        what, a, b, c = w
+        name = BRACKETS[what]
+        mine = p if p >= 0 else "-"
+        if name == "refill":
+            return f"( refill {self._cache(b)} {a}"
+        if name == "large":
+            return f"( large {self._cache(c)} {a} {b}"
+        if name == "pinit":
+            return f"( pinit {a}"
+        if name == "pdestroy":
+            return f"( pdestroy {a}"
+        if name in ("release", "stackclear"):
+            return f"( {name} {self._cache(a)}"
+        if name in ("stackrefill", "stackrelease"):
+            return f"( {name} {self._cache(a)} {b}"
+        if name == "stackalloc":
+            return f"( stackalloc {mine} {a} {WAYS[b]}"
+        if name == "stackfree":
+            return f"( stackfree {mine} {a} {WAYS[b]} {c:x}"
+        if name == "scavenge":
+            return f"( scavenge {mine} {a} {b}"
+        if name == "allocmanual":
+            return f"( allocmanual {mine} {a} {KINDS[b]}"
+        if name == "freemanual":
+            return f"( freemanual {mine} {KINDS[b]} {a:x}"
+        if name == "reclaim":
+            return f"( reclaim {mine} {a}"
+        if name == "sweep":
+            return f"( sweep {mine} {b} {a:x}"
+        return f"( {name} {mine}"
+
+    def _close(self, p: int, w: tuple[int, ...]) -> str:
+        what, a, b, c = w
+        name = BRACKETS[what]
+        if name == "pinit":
+            self.caches[b] = a
+            return f") pinit {a} {b:x}"
+        if name == "refill":
+            return f") refill {a:x} {b} {c}"
+        if name == "large":
+            return f") large {a:x} {b} {c}"
+        if name in ("stackalloc", "allocmanual"):
+            return f") {name} {a:x}"
+        if name == "sweepone":
+            return f") sweepone {a if a < 1 << 31 else 'done'}"
+        if name == "scavenge":
+            return f") scavenge {a}"
+        if name == "sweep":
+            return f") sweep {b} {a:x}"
+        return f") {name}"
+
+    def _stats(self, p: int, w: tuple[int, ...]) -> str | None:
+        for index, value in enumerate(self._64(w)):
+            self._memstats[MEMSTATS[w[0] + index]] = value
+        if w[0] + 3 < len(MEMSTATS):
+            return None
+        found, self._memstats = self._memstats, {}
+        return f"= {json.dumps(found)}"
+
+    # The end.
+
+    def _death(self, p: int, w: tuple[int, ...]) -> str | None:
+        what = w[0]
+        if what == GO_EXIT:
+            self.exit = w[1]
+            return None
+        if what in (1, 2):
+            words = self._text(w[2:], w[1]).decode("utf-8", "replace")
+            return f"! {json.dumps({'throw': words})}"
+        if w[1] == 0:
+            return None  # what ended it was said before
+        return f"! {json.dumps({'panic': True} if w[1] == 1 else {'signal': w[1]})}"
+
+    def _made(self, p: int, w: tuple[int, ...]) -> None:
+        if self.made.get(w[0]) != w:
+            self.made[w[0]] = w
+            self.types.pop(w[0], None)
+
+    def _word(self, p: int, w: tuple[int, ...]) -> None:
+        self._state[STATE[w[0]]] = self._64(w)[0]
+        self.ended = True
+
+    def _arena(self, p: int, w: tuple[int, ...]) -> str:
+        return f"Za {w[0]:x} {w[2]} {w[1]:x}"
+
+    def _hint(self, p: int, w: tuple[int, ...]) -> str:
+        return f"Zh {w[0]:x} {w[1]} {w[2]:x}"
+
+    def _bytes(self, p: int, w: tuple[int, ...]) -> str | None:
+        key, count, done, n = w[:4]
+        part = self._parts.setdefault((self._kind, key), bytearray())
+        part += self._text(w[4:], n)
+        if len(part) < count:
+            return None
+        del self._parts[self._kind, key]
+        if self._kind in "ck" and self.log.order == ">" or self._kind == "d" and self.log.order == ">":
+            part = _swapped(part, 8) if self._kind in "cd" else part
+        if self._kind == "i" and self.log.order == ">":
+            part = _swapped(part, self.log.ptr_size)
+        if self._kind == "c":
+            self._chunks[key] = part.hex()
+            return None
+        if self._kind == "d":
+            return f"Zc {key:x} {self._chunks.pop(key)} {part.hex()}"
+        return f"{'Zv' if self._kind == 'k' else 'Zb'} {key:x} {part.hex()}"
+
+    def _record(self, p: int, w: tuple[int, ...]) -> str:
+        base, npages, state, sizeclass, nelems, allocs, free_index, needzero, sweepgen, elemsize, limit, me, large = w
+        return (
+            f"Zs {base:x} {npages} {state} {sizeclass} {nelems} {allocs} {free_index} {needzero} {sweepgen} {elemsize} "
+            f"{limit:x} {self._type(large)} {me:x}"
+        )
+
+    def _headed(self, p: int, w: tuple[int, ...]) -> str:
+        return f"Zt {w[0]:x} {self._type(w[1])}"
+
+    def _end(self) -> Iterator[str]:
+        if self.ended:
+            yield f"Z {json.dumps({**self._state, 'exit': self.exit})}"
+
+
+def _swapped(data: bytearray, width: int) -> bytearray:
+    """Words of a big-endian machine with their low bytes first."""
+    return bytearray(b"".join(bytes(data[i : i + width][::-1]) for i in range(0, len(data), width)))
