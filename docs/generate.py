@@ -25,7 +25,7 @@ from archcalc.profiles import platforms
 from archcalc.reading import faults
 from archcalc.sweeps import table as sweep_table
 from archcalc.traces import columnar
-from archcalc.traces.records import PARTS, RECORDS
+from archcalc.traces.records import PARTS, RECORDS, version2
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py; not to be edited. -->\n\n"
@@ -229,6 +229,10 @@ def trace_format() -> str:
     for part, title in PARTS.items():
         text.append(f"\n## {title}\n\n| record | meaning |\n|---|---|\n")
         text += [f"| `{r.shape}` | {cell(r.meaning)} |\n" for r in RECORDS if r.part == part]
+    text.append(VERSION_2)
+    for part, title in version2.PARTS.items():
+        text.append(f"\n### {title}\n\n| record | meaning |\n|---|---|\n")
+        text += [f"| `{r.shape}` | {cell(r.meaning)} |\n" for r in version2.RECORDS if r.part == part]
     text.append(COLUMNAR.split("TABLE\n")[0])
     text += [
         f"| `{name}` | {COLUMN_TYPES[name]} | {cell(what)} |\n" for name, what in columnar.COLUMNS.items()
@@ -237,6 +241,18 @@ def trace_format() -> str:
     return "".join(text)
 
 
+VERSION_2 = """
+## Version 2
+
+Recordings of programs built by Go 1.22 to 1.27, which `archcalc record` makes. Lines, addresses and counts are as in
+version 1; P is a P's id or `-`, and an mcache goes by its P. The header has `version` (2), `platform`, `go` (the release),
+`experiment`, `target`, `data_end`, `phys_page_size`, `phys_huge_page_size` (0 for none), `zerobase` (where objects of no
+size are), `events`, and `whole`: whether the end state was written down.
+
+The order of the lines is the order inside the critical sections of the runtime, over all threads. What an event made
+the allocator do stands before it; where that takes more steps, or other threads can come between, brackets say what
+it was done for: `( refill 0 5` opens, `) refill c000012000 0 0` closes, and they nest.
+"""
 COLUMN_TYPES = {
     "record": "dictionary of strings, never null", "request": "dictionary of strings",
     "address": "64-bit unsigned integer", "text": "string",

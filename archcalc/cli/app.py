@@ -47,6 +47,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("heap", "Draw a heap: spans, occupancy, fragmentation.", RUN),
     Entry("boot", "Run mallocinit in a simulated address space.", RUN),
     Entry("smoke", "Boot, allocate, free, collect and audit.", RUN),
+    Entry("record", "Record a Go program: build it with a recorder in its runtime, and run it.", RUN),
     Entry("replay", "Replay recordings and compare everything; exit 1 on a difference.", RUN),
     Entry(
         "trace",

@@ -1,1 +1,1 @@
-"""Recording a program: its own Go builds it with a recorder in the runtime, and its raw log becomes a recording."""
+"""Recording a program: its own Go builds it with a recorder in the runtime, whose log becomes a recording."""

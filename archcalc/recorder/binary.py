@@ -67,7 +67,9 @@ class Image:
         direct = not kind & GC_PROG if self.minor < (1, 24) else not flags & GC_MASK_ON_DEMAND
         if 0 < ptrdata <= MASK_BYTES and direct:
             mask = self.at(gcdata, (ptrdata // word + 7) // 8)
-        return TypeInFile(size, ptrdata, kind, align, mask, self._name(types + name, bool(flags & EXTRA_STAR)))
+        return TypeInFile(
+            size, ptrdata, kind, align, mask, self._name(types + name, bool(flags & EXTRA_STAR))
+        )
 
     def _name(self, address: int, star: bool) -> str:
         length = shift = 0

@@ -187,10 +187,19 @@ def anchors(source: dict[str, str]) -> list[Anchor]:
         Anchor("proc.go", "main", "\n\texit(0)", "before", "\n\tarchcalcEnd(0)"),
     ]  # fmt: skip
     if "bootstrapRand()" in source["malloc.go"]:
-        found.append(Anchor("malloc.go", "mallocinit", "uintptr(bootstrapRand())", "instead", "uintptr(archcalcLot())"))
+        found.append(
+            Anchor("malloc.go", "mallocinit", "uintptr(bootstrapRand())", "instead", "uintptr(archcalcLot())")
+        )
     if "func setVMAName(" in source.get("set_vma_name_linux.go", ""):
-        found.append(Anchor("set_vma_name_linux.go", "setVMAName", "\n\tif err == _EINVAL {", "before",
-                            "\n\tarchcalcNamed(start, length, name, uintptr(err))"))
+        found.append(
+            Anchor(
+                "set_vma_name_linux.go",
+                "setVMAName",
+                "\n\tif err == _EINVAL {",
+                "before",
+                "\n\tarchcalcNamed(start, length, name, uintptr(err))",
+            )
+        )
     found += _malloc(source["malloc.go"])
     found += _calls(source["mem_linux.go"])
     return found
@@ -223,7 +232,9 @@ def _malloc(malloc: str) -> list[Anchor]:
     }
     found = []
     for function, (how, needzero) in ways.items():
-        found.append(Anchor("malloc.go", function, "\n\tmp.mallocing = 1", "after", "\n\tarchcalcSize := size"))
+        found.append(
+            Anchor("malloc.go", function, "\n\tmp.mallocing = 1", "after", "\n\tarchcalcSize := size")
+        )
         found.append(anchor(function, one, record(how, "archcalcSize", needzero)))
     found.append(anchor("mallocgcTiny", two, record("9", "size", "false")))
     if "mallocgcSmallNoscanReuse" in malloc:
@@ -237,7 +248,9 @@ def _calls(mem: str) -> list[Anchor]:
     call = re.compile(r"(?<![\w.\"])(?:[mM]map|munmap|madvise|mprotect)\([^()]*(?:\([^()]*\))?[^()]*\)")
     for name, body in functions(mem):
         for text in sorted(set(call.findall(body))):
-            found.append(Anchor("mem_linux.go", name, text, "instead", "archcalc" + text[0].upper() + text[1:]))
+            found.append(
+                Anchor("mem_linux.go", name, text, "instead", "archcalc" + text[0].upper() + text[1:])
+            )
     return found
 
 
@@ -280,7 +293,9 @@ def _one(text: str, match: re.Match[str], edit: Wrap | Anchor, release: str) -> 
     end = text.find("\n}\n", match.start()) + 3
     body = text[match.start() : end]
     if body.count(edit.text) != 1:
-        raise _changed(release, edit, f"{edit.text.strip()!r} is there {body.count(edit.text)} times, expected once")
+        raise _changed(
+            release, edit, f"{edit.text.strip()!r} is there {body.count(edit.text)} times, expected once"
+        )
     new = {"before": edit.code + edit.text, "after": edit.text + edit.code, "instead": edit.code}[edit.where]
     return text[: match.start()] + body.replace(edit.text, new) + text[end:]
 
@@ -301,7 +316,13 @@ def _wrapped(text: str, match: re.Match[str], edit: Wrap) -> str:
     results = ", ".join(f"r{i}" for i in range(count))
     lines = [match[0]]
     lines += [f"\t{edit.before}"] if edit.before else []
-    lines += [f"\t{results} := {called}" if count and edit.after else f"\treturn {called}" if count else f"\t{called}"]
+    lines += [
+        f"\t{results} := {called}"
+        if count and edit.after
+        else f"\treturn {called}"
+        if count
+        else f"\t{called}"
+    ]
     lines += [f"\t{edit.after}"] if edit.after else []
     lines += [f"\treturn {results}"] if count and edit.after else []
     receiver = f"({match['receiver']} {match['type']}) " if match["receiver"] else ""

@@ -1,16 +1,15 @@
 """Building a program with the recorder in its runtime: `go build -overlay`, with the user's own Go.
 
-The toolchain is not touched: copies of a few of its runtime's files, with our calls put in, stand in a folder of
-their own, and the go command is told to read those.
+The toolchain is not touched: copies of a few of its runtime's files, with our calls put in, stand in a folder
+of their own, and the go command is told to read those.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +47,7 @@ class Toolchain:
 
 
 def toolchain(command: Path, env: Mapping[str, str]) -> Toolchain:
-    """Asks a go command what it is. UsageFault where it does not answer or is of a release that cannot be recorded."""
+    """Asks a go command what it is. UsageFault where it is none, or of a release that cannot be recorded."""
     names = ["GOROOT", "GOVERSION", "GOOS", "GOARCH", "GOEXPERIMENT"]
     try:
         done = subprocess.run(
@@ -59,7 +58,12 @@ def toolchain(command: Path, env: Mapping[str, str]) -> Toolchain:
         words = getattr(broken, "stderr", "") or str(broken)
         raise UsageFault(f"{command} is no go command: {words.strip()}") from None
     found = Toolchain(
-        command, Path(said["GOROOT"]), said["GOVERSION"].split()[0], said["GOOS"], said["GOARCH"], said["GOEXPERIMENT"]
+        command,
+        Path(said["GOROOT"]),
+        said["GOVERSION"].split()[0],
+        said["GOOS"],
+        said["GOARCH"],
+        said["GOEXPERIMENT"],
     )
     if not FIRST <= found.minor <= LAST:
         raise UsageFault(f"{command} is {found.release}; releases 1.22 to 1.27 can be recorded")
@@ -72,13 +76,23 @@ def write(go: Toolchain, folder: Path) -> Path:
     """Writes the changed files and the overlay's list into a folder. Returns the list's path."""
     runtime = go.goroot / "src" / "runtime"
     try:
-        source = {path.name: path.read_text() for path in runtime.glob("*.go") if not path.name.endswith("_test.go")}
+        source = {
+            path.name: path.read_text() for path in runtime.glob("*.go") if not path.name.endswith("_test.go")
+        }
     except OSError as broken:
-        raise UsageFault(f"{runtime} cannot be read: {broken.strerror}; expected Go's own sources there") from None
+        raise UsageFault(
+            f"{runtime} cannot be read: {broken.strerror}; expected Go's own sources there"
+        ) from None
     if "malloc.go" not in source:
         raise UsageFault(f"{runtime} has no malloc.go; expected Go's own sources there")
     changed = edits.apply(source, go.release)
-    changed["archcalc_record.go"] = Path(__file__).with_name("recorder.go").read_text()
+    recorder = Path(__file__).with_name("recorder.go").read_text()
+    atomic = re.search(
+        r'"((?:internal/runtime|runtime/internal)/atomic)"', source["malloc.go"] + source["mheap.go"]
+    )
+    changed["archcalc_record.go"] = (
+        recorder.replace("internal/runtime/atomic", atomic[1]) if atomic else recorder
+    )
     changed["archcalc_release.go"] = _of_release(source)
     replaced = {}
     for name, text in changed.items():
@@ -87,6 +101,11 @@ def write(go: Toolchain, folder: Path) -> Path:
     path = folder / "overlay.json"
     path.write_text(json.dumps({"Replace": replaced}))
     return path
+
+
+def fixallocs_of(go: Toolchain) -> list[str]:
+    """The same, of a toolchain."""
+    return fixallocs({"mheap.go": (go.goroot / "src" / "runtime" / "mheap.go").read_text()})
 
 
 def fixallocs(source: Mapping[str, str]) -> list[str]:
@@ -101,12 +120,21 @@ def _of_release(source: Mapping[str, str]) -> str:
     cases = "".join(
         f"\tcase &mheap_.{name}:\n\t\treturn {index + 1}\n" for index, name in enumerate(fixallocs(source))
     )
-    on_demand = "typ.TFlag&abi.TFlagGCMaskOnDemand != 0" if "TFlagGCMaskOnDemand" in source["type.go"] else None
+    on_demand = (
+        "typ.TFlag&abi.TFlagGCMaskOnDemand != 0" if "TFlagGCMaskOnDemand" in source["type.go"] else None
+    )
     no_mask = on_demand or "typ.Kind_&kindGCProg != 0" if "kindGCProg" in source["mbitmap.go"] else on_demand
     imports = '\nimport "internal/abi"\n' if "abi." in (no_mask or "") else ""
     if no_mask is None:
         no_mask, imports = "typ.Kind_&abi.KindGCProg != 0", '\nimport "internal/abi"\n'
     arenas = "heapArenas" if re.search(r"^\theapArenas ", source["mheap.go"], re.M) else "allArenas"
+    protect = ""
+    if "mprotect(" in source["mem_linux.go"]:
+        protect = (
+            "func archcalcMprotect(addr unsafe.Pointer, n uintptr, prot int32) {\n\tmprotect(addr, n, prot)\n"
+            "\tarchcalcRecord('G', 3, uintptr(addr), n, uintptr(prot), 0, 0, 0)\n}\n\n"
+        )
+        imports += '\nimport "unsafe"\n'
     lot = ""
     if "bootstrapRand()" in source["malloc.go"]:
         lot = (
@@ -115,24 +143,33 @@ def _of_release(source: Mapping[str, str]) -> str:
         )
     return (
         f"package runtime\n{imports}\n"
-        f"//go:nosplit\nfunc archcalcFix(f *fixalloc) uintptr {{\n\tswitch f {{\n{cases}\t}}\n\treturn 0\n}}\n\n"
-        f"{lot}//go:nosplit\nfunc archcalcNoMask(typ *_type) bool {{\n\treturn {no_mask}\n}}\n\n"
+        "//go:nosplit\nfunc archcalcFix(f *fixalloc) uintptr {\n"
+        f"\tswitch f {{\n{cases}\t}}\n\treturn 0\n}}\n\n"
+        f"{lot}{protect}//go:nosplit\nfunc archcalcNoMask(typ *_type) bool {{\n\treturn {no_mask}\n}}\n\n"
         f"func archcalcArenas() []arenaIdx {{\n\treturn mheap_.{arenas}\n}}\n\n"
         "func archcalcStopTheWorld() {\n\tstopTheWorld(stwReadMemStats)\n}\n"
     )
 
 
 def build(
-    go: Toolchain, target: str, output: Path, overlay: Path, env: Mapping[str, str], test: bool, flags: Sequence[str] = ()
+    go: Toolchain,
+    target: str,
+    output: Path,
+    overlay: Path,
+    env: Mapping[str, str],
+    test: bool,
+    folder: Path | None,
 ) -> None:
-    """Builds the program, or the test binary of a package. UsageFault with the go command's own words."""
+    """Builds a program, or a package's tests, in a folder. UsageFault with the go command's own words."""
     verb = ["test", "-c"] if test else ["build"]
-    command = [str(go.command), *verb, "-overlay", str(overlay), *flags, "-o", str(output), target]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment(go, env))
+    command = [str(go.command.absolute()), *verb, "-overlay", str(overlay), "-o", str(output), target]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(go, env), cwd=folder)
     if done.returncode:
         raise UsageFault(f"{go.release} does not build {target}:\n{(done.stderr or done.stdout).strip()}")
-    if not output.exists():
-        raise UsageFault(f"{target} is no program; expected a package main" + (" or one with tests" if test else ""))
+    if not output.is_file() or output.read_bytes()[:4] != b"\x7fELF":
+        raise UsageFault(
+            f"{target} is no program; expected a package main" + (" or one with tests" if test else "")
+        )
 
 
 def environment(go: Toolchain, env: Mapping[str, str]) -> dict[str, str]:
@@ -141,11 +178,3 @@ def environment(go: Toolchain, env: Mapping[str, str]) -> dict[str, str]:
     if go.minor >= (1, 26):
         found["GOEXPERIMENT"] = ",".join(filter(None, [go.experiment, WITHOUT]))
     return found
-
-
-def default_go() -> Path | None:
-    """The go command on PATH."""
-    import shutil
-
-    found = shutil.which("go", path=os.environ.get("PATH"))
-    return Path(found) if found else None

@@ -1,4 +1,4 @@
-"""The raw log that the recorder in the runtime writes: chunks of threads, put in the order of the records' numbers."""
+"""The log that the recorder in the runtime writes: chunks of threads, put in the order of their records."""
 
 from __future__ import annotations
 

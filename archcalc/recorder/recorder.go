@@ -363,11 +363,6 @@ func archcalcMadvise(addr unsafe.Pointer, n uintptr, advice int32) int32 {
 	return ret
 }
 
-func archcalcMprotect(addr unsafe.Pointer, n uintptr, prot int32) {
-	mprotect(addr, n, prot)
-	archcalcRecord('G', 3, uintptr(addr), n, uintptr(prot), 0, 0, 0)
-}
-
 // Allocations. `how`: 1 no pointers, 2 zeroed, 4 a new tiny block, 8 in the tiny block that is open, 16 large.
 
 //go:nosplit

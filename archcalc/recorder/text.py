@@ -9,26 +9,46 @@ from typing import Any
 
 from archcalc.recorder.binary import Image
 from archcalc.recorder.edits import BRACKETS
-from archcalc.recorder.rawlog import Raw, RawLog
+from archcalc.recorder.rawlog import RawLog
 
 # Key of a `#` record, and what it is.
 DATA_END, TYPES, _ETYPES, PAGE, HUGE_PAGE, MHEAP, EMPTY_SPAN, MSPAN, ZEROBASE, TEXT, MCACHE0 = range(1, 12)
-STATS = ("-", "stacks_sys", "mspan_sys", "mcache_sys", "buckhash_sys", "gc_misc_sys", "other_sys", "heap_released")
+STATS = (
+    "-",
+    "stacks_sys",
+    "mspan_sys",
+    "mcache_sys",
+    "buckhash_sys",
+    "gc_misc_sys",
+    "other_sys",
+    "heap_released",
+)
 KINDS = ("heap", "stack", "work")
 WAYS = "cpl"  # a stack from the P's cache, from the pool, large
 ALLOCATORS_OWN = frozenset(("spanalloc", "cachealloc", "arenaHintAlloc"))
 ADVICE = {4: "dontneed", 8: "free", 14: "hugepage", 15: "nohugepage", 25: "collapse"}
 FIXED = 0x10
+FLAGS = ((1, "n"), (2, "z"), (12, "t"), (8, "c"), (16, "l"), (32, "r"))
 MEMSTATS = (
-    "Alloc", "TotalAlloc", "Sys", "Mallocs", "Frees", "HeapAlloc", "HeapSys", "HeapIdle", "HeapInuse", "HeapReleased",
-    "HeapObjects", "StackInuse", "StackSys", "MSpanInuse", "MSpanSys", "MCacheInuse", "MCacheSys", "BuckHashSys",
-    "GCSys", "OtherSys", "NextGC", "NumGC", "NumForcedGC", "PauseTotalNs",
+    "Alloc", "TotalAlloc", "Sys", "Mallocs", "Frees", "HeapAlloc", "HeapSys", "HeapIdle", "HeapInuse",
+    "HeapReleased", "HeapObjects", "StackInuse", "StackSys", "MSpanInuse", "MSpanSys", "MCacheInuse",
+    "MCacheSys", "BuckHashSys", "GCSys", "OtherSys", "NextGC", "NumGC", "NumForcedGC", "PauseTotalNs",
 )  # fmt: skip
 STATE = {
-    1: "sweepgen", 2: "pages_in_use", 3: "heap_live", 4: "cur_arena_base", 5: "cur_arena_end", 6: "search_addr",
-    7: "start_chunk", 8: "end_chunk", 9: "mapped_ready",
+    1: "sweepgen", 2: "pages_in_use", 3: "heap_live", 4: "cur_arena_base", 5: "cur_arena_end",
+    6: "search_addr", 7: "start_chunk", 8: "end_chunk", 9: "mapped_ready",
 }  # fmt: skip
-ERRNO = {1: "EPERM", 9: "EBADF", 11: "EAGAIN", 12: "ENOMEM", 13: "EACCES", 14: "EFAULT", 17: "EEXIST", 22: "EINVAL", 38: "ENOSYS"}
+ERRNO = {
+    1: "EPERM",
+    9: "EBADF",
+    11: "EAGAIN",
+    12: "ENOMEM",
+    13: "EACCES",
+    14: "EFAULT",
+    17: "EEXIST",
+    22: "EINVAL",
+    38: "ENOSYS",
+}
 GO_EXIT = 101
 
 
@@ -58,15 +78,17 @@ class Texts:
         self._tail: dict[str, list[str]] = {kind: [] for kind in ("Zs", "Zc", "Zv", "Zb", "Zt")}
         self._chunks: dict[int, str] = {}
         self._handlers: dict[str, Callable[[int, tuple[int, ...]], str | None]] = {
-            "#": self._note, "m": self._malloc, "s": self._stack, "S": self._stack_free, "p": self._persistent,
-            "Y": self._sys_alloc, "y": self._sys_free, "f": self._fix, "x": self._fix_free, "M": self._map,
-            "O": self._unmap, "A": self._advise, "G": self._protect, "B": self._brk, "N": self._named,
-            "H": self._span, "D": self._free_span, "C": self._to_cache, "E": self._flush, "+": self._push,
-            "-": self._pop, "b": self._marks, "V": self._scavenge_takes, "v": self._scavenged, "u": self._no_more,
-            "P": self._phase, "e": self._epoch, "n": self._next_gen, "g": self._sweep_begins, "r": self._ratio,
-            "l": self._limits, "w": self._goal, "J": self._lot, "(": self._open, ")": self._close, "=": self._stats,
-            "!": self._death, "T": self._made, "z": self._word, "a": self._arena, "h": self._hint, "c": self._bytes,
-            "d": self._bytes, "i": self._bytes, "k": self._bytes, "j": self._record, "t": self._headed,
+            "#": self._note, "m": self._malloc, "s": self._stack, "S": self._stack_free,
+            "p": self._persistent, "Y": self._sys_alloc, "y": self._sys_free, "f": self._fix,
+            "x": self._fix_free, "M": self._map, "O": self._unmap, "A": self._advise, "G": self._protect,
+            "B": self._brk, "N": self._named, "H": self._span, "D": self._free_span, "C": self._to_cache,
+            "E": self._flush, "+": self._push, "-": self._pop, "b": self._marks, "V": self._scavenge_takes,
+            "v": self._scavenged, "u": self._no_more, "P": self._phase, "e": self._epoch,
+            "n": self._next_gen, "g": self._sweep_begins, "r": self._ratio, "l": self._limits,
+            "w": self._goal, "J": self._lot, "(": self._open, ")": self._close, "=": self._stats,
+            "!": self._death, "T": self._made, "z": self._word, "a": self._arena, "h": self._hint,
+            "c": self._bytes, "d": self._bytes, "i": self._bytes, "k": self._bytes, "j": self._record,
+            "t": self._headed,
         }  # fmt: skip
         self._kind = ""
         self._wide = log.ptr_size == 8
@@ -89,7 +111,7 @@ class Texts:
         """All lines but the header."""
         handlers = self._handlers
         last = 0
-        for number, thread, kind, p, words in self.log.records():
+        for _, thread, kind, p, words in self.log.records():
             self._kind = kind
             line = handlers[kind](p, words)
             if self._pending:
@@ -123,9 +145,11 @@ class Texts:
             mask = struct.pack(f"{self.log.order}{len(mask_words)}{code}", *mask_words)
             mask = mask[: (ptrdata // self.log.ptr_size + 7) // 8] if ptrdata <= 512 else b""
             mask = mask if any(mask) else b""
-            return f"T {number} {size} {ptrdata} {kind} {align} {mask.hex() or '-'} {json.dumps('made at run time')}"
+            return f'T {number} {size} {ptrdata} {kind} {align} {mask.hex() or "-"} "made at run time"'
         t = self.image.type(address, self.meta[TYPES])
-        return f"T {number} {t.size} {t.ptrdata} {t.kind} {t.align} {t.mask.hex() or '-'} {json.dumps(t.name)}"
+        return (
+            f"T {number} {t.size} {t.ptrdata} {t.kind} {t.align} {t.mask.hex() or '-'} {json.dumps(t.name)}"
+        )
 
     def _cache(self, address: int) -> str:
         p = self.caches.get(address)
@@ -135,9 +159,8 @@ class Texts:
         """The 64-bit fields behind a record's first word."""
         if self._wide:
             return list(words[1:])
-        low_first = self.log.order == "<"
         # The recorder writes the low half first on every machine.
-        return [words[i] | words[i + 1] << 32 for i in range(1, len(words) - 1, 2)] if low_first or True else []
+        return [words[i] | words[i + 1] << 32 for i in range(1, len(words) - 1, 2)]
 
     def _text(self, words: tuple[int, ...], count: int) -> bytes:
         code = "Q" if self._wide else "I"
@@ -150,10 +173,7 @@ class Texts:
 
     def _malloc(self, p: int, w: tuple[int, ...]) -> str:
         how, size, typ, ret = w
-        flags = (
-            ("n" if how & 1 else "") + ("z" if how & 2 else "") + ("t" if how & 12 else "") + ("c" if how & 8 else "")
-            + ("l" if how & 16 else "") + ("r" if how & 32 else "")
-        )  # fmt: skip
+        flags = "".join(letter for bit, letter in FLAGS if how & bit)
         return f"m {p if p >= 0 else '-'} {size} {self._type(typ)} {flags or '.'} {ret:x}"
 
     def _stack(self, p: int, w: tuple[int, ...]) -> str:
@@ -211,7 +231,9 @@ class Texts:
         npages, what, base, scav, self_addr = w
         kind, sizeclass, cached = what & 255, what >> 8 & 255, what >> 16
         how = "c" if cached else "h"
-        return f"H {p if p >= 0 else '-'} {npages} {KINDS[kind]} {sizeclass} {how} {base:x} {scav} {self_addr:x}"
+        return (
+            f"H {p if p >= 0 else '-'} {npages} {KINDS[kind]} {sizeclass} {how} {base:x} {scav} {self_addr:x}"
+        )
 
     def _free_span(self, p: int, w: tuple[int, ...]) -> str:
         return f"D {p if p >= 0 else '-'} {w[1]} {KINDS[w[2]]} {w[0]:x}"
@@ -368,16 +390,15 @@ class Texts:
         return f"Zh {w[0]:x} {w[1]} {w[2]:x}"
 
     def _bytes(self, p: int, w: tuple[int, ...]) -> str | None:
-        key, count, done, n = w[:4]
+        key, count, _, n = w[:4]
         part = self._parts.setdefault((self._kind, key), bytearray())
         part += self._text(w[4:], n)
         if len(part) < count:
             return None
         del self._parts[self._kind, key]
-        if self._kind in "ck" and self.log.order == ">" or self._kind == "d" and self.log.order == ">":
-            part = _swapped(part, 8) if self._kind in "cd" else part
-        if self._kind == "i" and self.log.order == ">":
-            part = _swapped(part, self.log.ptr_size)
+        if self.log.order == ">" and self._kind != "k":
+            # Chunks have 64-bit words, heap bits the machine's.
+            part = _swapped(part, self.log.ptr_size if self._kind == "i" else 8)
         if self._kind == "c":
             self._chunks[key] = part.hex()
             return None
@@ -386,10 +407,24 @@ class Texts:
         return f"{'Zv' if self._kind == 'k' else 'Zb'} {key:x} {part.hex()}"
 
     def _record(self, p: int, w: tuple[int, ...]) -> str:
-        base, npages, state, sizeclass, nelems, allocs, free_index, needzero, sweepgen, elemsize, limit, me, large = w
+        (
+            base,
+            npages,
+            state,
+            sizeclass,
+            nelems,
+            allocs,
+            free_index,
+            needzero,
+            sweepgen,
+            elemsize,
+            limit,
+            me,
+            large,
+        ) = w
         return (
-            f"Zs {base:x} {npages} {state} {sizeclass} {nelems} {allocs} {free_index} {needzero} {sweepgen} {elemsize} "
-            f"{limit:x} {self._type(large)} {me:x}"
+            f"Zs {base:x} {npages} {state} {sizeclass} {nelems} {allocs} {free_index} {needzero} {sweepgen} "
+            f"{elemsize} {limit:x} {self._type(large)} {me:x}"
         )
 
     def _headed(self, p: int, w: tuple[int, ...]) -> str:

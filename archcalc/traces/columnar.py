@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from archcalc.host import output
 from archcalc.host.extras import needed
-from archcalc.traces.reader import COLUMNAR_MAGIC, Header, fault, parse_header, pieces
+from archcalc.traces.reader import COLUMNAR_MAGIC, VERSIONS, Header, fault, parse_header, pieces
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -224,7 +224,7 @@ class ColumnarFile:
 
     def header(self) -> Header:
         """The header, or TraceFault."""
-        return parse_header(self.name, self.header_line)
+        return parse_header(self.name, self.header_line, VERSIONS)
 
     def _text(self, data: bytes) -> str:
         try:
@@ -322,7 +322,7 @@ def lines(path: Path) -> Iterator[list[str]]:
 def header_of(path: Path) -> Header:
     """The header of a recording in either form."""
     for piece in lines(path):
-        return parse_header(str(path), piece[0])
+        return parse_header(str(path), piece[0], VERSIONS)
     raise fault(str(path), 1, "an empty file", "a recording")
 
 
@@ -339,7 +339,7 @@ def convert(
         first = next(stream)
     except StopIteration:
         raise fault(str(source), 1, "an empty file", "a recording") from None
-    parse_header(str(source), first[0])
+    parse_header(str(source), first[0], VERSIONS)
 
     def body() -> Iterator[Sequence[str]]:
         done = len(first) - 1
@@ -388,6 +388,6 @@ def kinds(path: Path) -> tuple[Header, Iterator[Counter[str]]]:
     first = next(stream, None)
     if first is None:
         raise fault(str(path), 1, "an empty file", "a recording")
-    header = parse_header(str(path), first[0])
+    header = parse_header(str(path), first[0], VERSIONS)
     behind = itertools.chain([first[1:]], stream)
     return header, (Counter(line.partition(" ")[0] for line in piece) for piece in behind)

@@ -22,6 +22,7 @@ from archcalc.reading.errors import Fault, UsageFault
 
 FORMAT = "archtrace"
 VERSION = 1
+VERSIONS = (1, 2)
 
 GZIP_MAGIC = b"\x1f\x8b"
 COLUMNAR_MAGIC = b"PAR1"
@@ -50,6 +51,7 @@ class Header:
     gomaxprocs: int
     ulimit_v: int | None
     extra: dict[str, Any]
+    version: int = VERSION
 
     @property
     def collector_off(self) -> bool:
@@ -136,16 +138,17 @@ def _decode(path: str, first: int, data: bytes) -> str:
         raise fault(path, line, f"byte {data[broken.start]:#04x}, which is no UTF-8") from None
 
 
-def parse_header(path: str, line: str) -> Header:
-    """The header, or TraceFault."""
+def parse_header(path: str, line: str, versions: tuple[int, ...] = (VERSION,)) -> Header:
+    """The header, or TraceFault. Only recordings of some versions will do."""
     try:
         header = json.loads(line)
     except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise fault(path, 1, shorten(line), f'a header line with "format": "{FORMAT}"')
-    if header.get("version") != VERSION:
-        raise fault(path, 1, f"version {header.get('version')!r} of the format", f"version {VERSION}")
+    if type(header.get("version")) is not int or header["version"] not in versions:
+        expected = f"version {' or '.join(map(str, versions))}"
+        raise fault(path, 1, f"version {header.get('version')!r} of the format", expected)
 
     def number(key: str, default: int | None = None) -> int:
         value = header.get(key, default)
@@ -171,6 +174,7 @@ def parse_header(path: str, line: str) -> Header:
         gomaxprocs=number("gomaxprocs", 1),
         ulimit_v=number("ulimit_v") if "ulimit_v" in header else None,
         extra=header,
+        version=header["version"],
     )
 
 

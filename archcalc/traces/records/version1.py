@@ -1,6 +1,6 @@
 """What each record of a recording says: for the documentation, and for whoever reads a recording by eye.
 
-How a record is read stands in `replay`; a test holds the two lists together.
+This is version 1, of the runtime of January 2017. How a record is read stands in `replay`; a test holds the two lists together.
 """
 
 from __future__ import annotations
