@@ -52,7 +52,7 @@ def command(
     ] = None,
     force: Force = False,
 ) -> None:
-    """Build a program with a recorder in its runtime, run it, and leave a recording of its allocator.
+    """Record a Go program: build it with a recorder in its runtime, and run it.
 
     The program's own Go builds it, 1.22 to 1.27, for linux; the toolchain is not touched. What the
     program prints goes where it would have gone, and its exit code is the command's. The recording is
