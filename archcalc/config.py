@@ -35,6 +35,7 @@ class Config:
     profiles: tuple[Path, ...] = ()
     sets: Mapping[str, int | str] = field(default_factory=dict)
     format: str = "table"
+    go: str | None = None
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     severity: Mapping[str, str] = field(default_factory=dict)
@@ -87,6 +88,7 @@ def section() -> Section:
             "platforms": Field(texts, "platforms of commands that name none: goos/goarch, globs or all"),
             "profiles": Field(texts, "profile files that every command knows, relative to this file"),
             "set": Field(ListOf(Checked(Text(), _unset)), "what-ifs, NAME=VALUE as --set takes them"),
+            "go": Field(Text(), "the release of Go where the command line does not say, as --go takes it"),
             "format": Field(choice, "how results are printed where the command line does not say"),
             "select": Field(texts, "checks to run: ids, families or globs"),
             "ignore": Field(texts, "checks not to run: ids, families or globs"),
@@ -118,6 +120,7 @@ def _config(path: Path, group: Mapping[str, Any]) -> Config:
         profiles=tuple(path.parent / name for name in group.get("profiles", ())),
         sets=sets,
         format=group.get("format", "table"),
+        go=group.get("go"),
         select=tuple(group.get("select", ())),
         ignore=tuple(group.get("ignore", ())),
         severity=dict(group.get("severity", {})),

@@ -24,12 +24,11 @@ from archcalc.generations import Generation, Row, Source
 from archcalc.reading.errors import Fault, UsageFault
 
 Fact = int | bool | str
-PACKAGES = ("runtime", "sys", "fact", "layout")
 SIZE_CLASS_PARAMETERS = (
     "runtime._PageSize", "runtime._MaxSmallSize",
     "runtime.smallSizeDiv", "runtime.smallSizeMax", "runtime.largeSizeDiv",
 )  # fmt: skip
-"""The constants that mksizeclasses.go makes its table of, as sizeclasses.compute takes them."""
+"""The constants that mksizeclasses.go makes its table of at 7aefdfded, as sizeclasses.compute takes them."""
 MAX_MEMBERS = 1024
 """More members of a family than this come of a what-if that means nothing."""
 _MEMBER = re.compile(r"(\w+\.\w*?\D)(\d+)")
@@ -88,7 +87,8 @@ class Constants:
         self._standing: dict[tuple[str, str], bool] = {}
         self._plain = _plain_formulas(generation)
         self._words: tuple[int, int] | None = None
-        self._views = {package: _View(self, package) for package in ("runtime", "sys", "layout")}
+        self._views = {package: _View(self, package) for package in (*generation.packages, "layout")}
+        self._declarations: Mapping[str, Declaration] | None = None
 
     # ---- values ----
 
@@ -202,7 +202,7 @@ class Constants:
         among them where such a type is mentioned.
         """
         if name.startswith("struct."):
-            return self._types_follow_from(_needs(self.generation, name.removeprefix("struct.")))
+            return self._types_follow_from(self._needs(name.removeprefix("struct.")))
         formula = self.formula(name)
         if formula is None:
             return ()
@@ -218,7 +218,7 @@ class Constants:
 
     def fields_follow_from(self, struct: str, fields: int) -> tuple[str, ...]:
         """What the offset of the last of a struct's first `fields` fields follows from, as `follows_from`."""
-        return self._types_follow_from(_needs(self.generation, struct, fields))
+        return self._types_follow_from(self._needs(struct, fields))
 
     def _types_follow_from(self, needs: structs.Needs) -> tuple[str, ...]:
         found = [_known(self.generation, needed) for needed in needs.names]
@@ -235,16 +235,24 @@ class Constants:
         return self.generation.families[family] if family else ()
 
     def _stands(self, row: Row) -> bool:
-        if not row.when:
-            return True
-        condition = row.package, row.when
+        return not row.when or self._holds(row.package, row.when)
+
+    def _holds(self, package: str, when: str) -> bool:
+        """Whether a condition, or a build constraint, holds on this platform."""
+        condition = package, when
         stands = self._standing.get(condition)
         if stands is None:
-            values = tuple(self.value(name) for name in _condition(self.generation, *condition))
+            text = self.generation.condition(when)
+            values = tuple(self.value(name) for name in _condition(self.generation, package, text))
             key = (id(self.generation), condition, values)
             value = _MEMO.get(key)
             if value is None:
-                value = _MEMO[key] = self._evaluate(row, row.when, None)
+                try:
+                    value = _MEMO[key] = goexpr.evaluate(text, self._views[package])
+                except ExprError as error:
+                    raise UsageFault(
+                        Fault(f"{when}: column {error.column}: {error.message}", id="constant-invalid")
+                    ) from None
             stands = self._standing[condition] = value.value is True
         return stands
 
@@ -299,13 +307,29 @@ class Constants:
 
     @property
     def declarations(self) -> Mapping[str, Declaration]:
-        """All declared types of the generation, by name."""
-        return _declarations(self.generation)
+        """All declared types of the generation, by name, as this platform's files declare them."""
+        if self._declarations is None:
+            alternatives = _declarations(self.generation)
+            chosen = tuple(
+                next((one for one in of if not one.when or self._holds("runtime", one.when)), None)
+                for of in alternatives.values()
+            )
+            key = tuple(map(id, chosen))
+            known = _DECLARED.get(key)
+            if known is None:
+                pairs = zip(alternatives, chosen, strict=True)
+                known = {name: one for name, one in pairs if one is not None}
+                _DECLARED[key] = known
+            self._declarations = known
+        return self._declarations
 
     def declared_structs(self) -> tuple[str, ...]:
         """The names of all declared structs."""
-        declared = self.declarations.items()
-        return tuple(name for name, one in declared if isinstance(one.type, structs.Struct))
+        return tuple(name for name in self.declarations if self.is_struct(name))
+
+    def is_struct(self, name: str) -> bool:
+        """Whether this platform declares a type of that name which is a struct, or is declared as one."""
+        return structs.underlying(name, self.declarations) is not None
 
     def struct(self, name: str) -> StructLayout:
         """The layout of a declared struct. Raises UsageFault where a what-if leaves it without one."""
@@ -314,14 +338,22 @@ class Constants:
             layout = self._structs[name] = self._lay_out(name)
         return layout
 
+    def _needs(self, name: str, fields: int | None = None) -> structs.Needs:
+        """What the layout of a struct, or of its first fields, follows from: names and structs."""
+        key = (id(self.declarations), name, fields)
+        known = _NEEDS.get(key)
+        if known is None:
+            known = _NEEDS[key] = structs.needs_of(self.declarations[name], self.declarations, fields)
+        return known
+
     def _lay_out(self, name: str) -> StructLayout:
-        needs = _needs(self.generation, name)
+        needs = self._needs(name)
         values = (self.value(_known(self.generation, needed)) for needed in needs.names)
-        key = (name, id(self.generation), self.words, *values, *map(self.struct, needs.types))
+        declaration = self.declarations[name]
+        key = (id(self.declarations), name, self.words, *values, *map(self.struct, needs.types))
         layout = _LAYOUTS.get(key)
         if layout is None:
             layouts = structs.Layouts(self.declarations, self._views["runtime"], *self.words, self.struct)
-            declaration = self.declarations[name]
             try:
                 layout = _LAYOUTS[key] = layouts.layout(name)
             except ExprError as error:
@@ -334,9 +366,12 @@ class Constants:
 
     def size_classes(self) -> sizeclasses.SizeClasses:
         """The size classes that this platform's constants give (mksizeclasses.go)."""
-        parameters = [int(self.value(name).value) for name in SIZE_CLASS_PARAMETERS]
+        parameters = [int(self.value(name).value) for name in self.generation.size_classes]
+        # Heap bitmaps of later releases want objects of 32 bytes and more at multiples of 16, and those
+        # below at multiples of 8: there is a class of 24 bytes.
+        sixteen_from = 16 if self.generation.era == "contiguous" else 32
         try:
-            return sizeclasses.compute(*parameters)
+            return sizeclasses.compute(*parameters, sixteen_from=sixteen_from)
         except sizeclasses.SizeClassError as error:
             raise UsageFault(Fault(f"no size classes: {error}", id="sizeclasses-invalid")) from None
 
@@ -344,6 +379,8 @@ class Constants:
 _MEMO: dict[tuple[object, ...], Value] = {}
 _FAMILIES: dict[tuple[object, ...], tuple[Value, ...]] = {}
 _LAYOUTS: dict[tuple[object, ...], StructLayout] = {}
+_NEEDS: dict[tuple[object, ...], structs.Needs] = {}
+_DECLARED: dict[tuple[int, ...], Mapping[str, Declaration]] = {}
 
 
 def _fault(row: Row, name: str, error: ExprError) -> UsageFault:
@@ -360,7 +397,7 @@ class _View(Scope):
     def __init__(self, constants: Constants, package: str) -> None:
         self.constants = constants
         self.package = package
-        self.signed_shift_counts = False
+        self.signed_shift_counts = constants.generation.era != "contiguous"
         self.names = {}
 
     @property
@@ -373,13 +410,11 @@ class _View(Scope):
 
     def type(self, name: str) -> goexpr.Type | None:
         ptr_size, reg_size = self.constants.words
-        return _types(self.constants.generation, ptr_size, reg_size).get(name)
+        types = _types(self.constants.generation, ptr_size, reg_size)
+        return types.get(f"{self.package}.{name}") or types.get(name)
 
     def struct(self, name: str) -> StructLayout | None:
-        declaration = self.constants.declarations.get(name)
-        if declaration is None or not isinstance(declaration.type, structs.Struct):
-            return None
-        return self.constants.struct(name)
+        return self.constants.struct(name) if self.constants.is_struct(name) else None
 
     def length(self, name: str) -> int | None:
         return len(self.constants.size_classes()) if name == "class_to_size" else None
@@ -418,7 +453,7 @@ def _resolve(generation: Generation, package: str, name: str) -> str | None:
     qualifier, dot, own = name.partition(".")
     if dot:
         known = qualifier == "fact" or name in generation.rows or _family(generation, name)
-        return name if qualifier in PACKAGES and own and known else None
+        return name if own and known else None
     for candidate in (f"layout.{name}", f"runtime.{name}") if package == "layout" else (f"{package}.{name}",):
         if candidate in generation.rows or _family(generation, candidate):
             return candidate
@@ -480,7 +515,7 @@ def _made_ready(generation: Generation, row: Row, index: int | None) -> Formula:
     called = goexpr.functions(text)
     mentions = [_resolve(generation, row.package, name) for name in goexpr.names(text)]
     if "len" in called:
-        mentions += SIZE_CLASS_PARAMETERS
+        mentions += generation.size_classes
     types = goexpr.composites(text)
     return Formula(
         row, index, tuple(dict.fromkeys(name for name in mentions if name)), types,
@@ -496,20 +531,32 @@ def _condition(generation: Generation, package: str, when: str) -> tuple[str, ..
 
 
 @cache
-def _declarations(generation: Generation) -> dict[str, Declaration]:
-    found: dict[str, Declaration] = {}
-    for file, _, text in generation.type_texts():
-        found |= structs.parse_declarations(text, file, structs.noted_line)
+def _declarations(generation: Generation) -> Mapping[str, tuple[Declaration, ...]]:
+    """The types of a generation by name, those of packages other than runtime with it: all alternatives."""
+    base = _declarations(generation.base) if generation.base else {}
+    fresh: dict[str, tuple[Declaration, ...]] = {}
+    for file, _, constraint, text in generation.type_sections:
+        for name, one in structs.parse_declarations(text, file, structs.noted_line).items():
+            fresh[name] = (*fresh.get(name, ()), one._replace(when=constraint))
+    kept = {name: of for name, of in base.items() if name not in fresh and name not in generation.gone_types}
+    found = {**kept, **fresh}
+    if generation.lines:
+        found = {name: tuple(_placed(generation, one) for one in of) for name, of in found.items()}
     return found
 
 
-@cache
-def _needs(generation: Generation, name: str, fields: int | None = None) -> structs.Needs:
-    """What the layout of a struct, or of its first fields, follows from: names as they stand, and structs."""
-    declared = _declarations(generation)
-    needs = structs.needs(declared[name], declared, fields)
-    inner = (t for t in needs.types if isinstance(declared[t].type, structs.Struct))
-    return structs.Needs(needs.names, tuple(inner))
+def _placed(generation: Generation, declared: Declaration) -> Declaration:
+    """A declaration with the lines that lines.txt notes for it."""
+    package, _, own = declared.name.rpartition(".")
+    for lines in generation.lines.get(f"{package or 'runtime'}.{own}", ()):
+        if lines.file == declared.file:
+            kind = declared.type
+            members = lines.members.get(own, ())
+            if isinstance(kind, structs.Struct) and len(members) == len(kind.members):
+                pairs = zip(kind.members, members, strict=True)
+                kind = structs.Struct(tuple(one._replace(line=line) for one, line in pairs))
+            return declared._replace(type=kind, line=lines.names[own])
+    return declared
 
 
 @cache
@@ -518,7 +565,7 @@ def _types(generation: Generation, ptr_size: int, reg_size: int) -> Mapping[str,
     basic = goexpr.basic_types(ptr_size)
     # Each arch_*.go declares its own Uintreg, an unsigned integer of a register's size.
     found = {**basic, "Uintreg": goexpr.Type("Uintreg", "uint", 8 * reg_size)}
-    for name, declaration in _declarations(generation).items():
+    for name, (declaration, *_) in _declarations(generation).items():
         if isinstance(declaration.type, structs.Named) and declaration.type.name in basic:
-            found[name] = basic[declaration.type.name]._replace(name=name)
+            found[name] = basic[declaration.type.name]._replace(name=name.rpartition(".")[2])
     return found

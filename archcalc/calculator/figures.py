@@ -96,29 +96,53 @@ class Figures:
     @cached_property
     def constants(self) -> Mapping[str, Scalar]:
         """The constants of package runtime."""
-        return self._package("runtime")
+        return self.package("runtime")
 
     @cached_property
     def sys(self) -> Mapping[str, Scalar]:
-        """The constants of package runtime/internal/sys."""
-        return self._package("sys")
+        """The constants of package sys (runtime/internal/sys, from 1.23 on internal/runtime/sys)."""
+        return self.package("sys")
+
+    @cached_property
+    def packages(self) -> Mapping[str, Mapping[str, Scalar]]:
+        """The constants of the packages beside runtime, by import path."""
+        packages = self.generation.packages.items()
+        shown = {own: path for own, path in packages if own != "runtime" and self.generation.names(own)}
+        return MappingProxyType({path: self.package(own) for own, path in sorted(shown.items())})
 
     @cached_property
     def structs(self) -> Mapping[str, StructLayout]:
         """The layouts of the allocator's types."""
-        return MappingProxyType({name: self.engine.struct(name) for name in self.generation.reported_types})
+        names = self.generation.reported_types
+        return MappingProxyType(
+            {name: self.engine.struct(name) for name in names if self.engine.is_struct(name)}
+        )
 
     @cached_property
     def layout(self) -> Layout:
-        """The heap's place in the address space."""
+        """The heap's place in the address space, where that is one piece. Raises UsageFault where not."""
+        if self.generation.era != "contiguous":
+            found = f"the heap of Go {self.generation.name} does not lie in one piece"
+            raise UsageFault(Fault(found, f"Go {generations.CURRENT}", id="era"))
         return layouts.compute(self.engine)
+
+    @cached_property
+    def areas(self) -> Mapping[str, Scalar]:
+        """The single figures of the layout's table, and families as name0, name1 and on."""
+        found = dict(self.package("layout"))
+        for family in self.generation.families:
+            members = self.engine.family(family)
+            values = self.engine.family_values(family)
+            found |= {_shown(name): _plain(value) for name, value in zip(members, values, strict=True)}
+        return MappingProxyType(found)
 
     @cached_property
     def size_classes(self) -> SizeClasses:
         """The table of size classes."""
         return self.engine.size_classes()
 
-    def _package(self, package: str) -> Mapping[str, Scalar]:
+    def package(self, package: str) -> Mapping[str, Scalar]:
+        """The constants of a package by its last word, such as goarch, that reports show."""
         start = len(package) + 1
         values = self.engine.package(package).items()
         return MappingProxyType({name[start:]: _plain(value) for name, value in values})
@@ -135,7 +159,7 @@ class Figures:
 
     def _rows(self) -> Iterator[str]:
         """The qualified names of all constants and single layout figures."""
-        for package in ("runtime", "sys", "layout"):
+        for package in (*self.generation.packages, "layout"):
             yield from self.engine.package(package, reported=False)
 
     def value(self, name: str) -> Scalar:
@@ -149,7 +173,7 @@ class Figures:
             return self._explain_row(known) if self.engine.row(known) else self._explain_fact(known)
         struct, _, field = name.removeprefix("runtime.").partition(".")
         declared = self.engine.declarations.get(struct)
-        if declared is not None and self.engine.view("runtime").struct(struct) is not None:
+        if declared is not None and self.engine.is_struct(struct):
             return self._explain_field(struct, field) if field else self._explain_struct(struct)
         raise _unknown(self, name)
 
@@ -254,7 +278,7 @@ class Figures:
         needed: tuple[str, ...] = (),
     ) -> Explanation:
         key = f"struct.{struct}"
-        before = compute(self.base)._size_or_offset(name) if self.engine.sets else value
+        before = compute(self.base, go=self.generation)._size_or_offset(name) if self.engine.sets else value
         return Explanation(
             name=name,
             kind=kind,
@@ -339,21 +363,25 @@ class Figures:
     def _was(self, name: str) -> Scalar | None:
         if not self.engine.sets:
             return None
-        base = compute(self.base).engine
+        base = compute(self.base, go=self.generation).engine
         before = _plain(base.value(name)) if base.has(name) else None
         return before if before != _plain(self.engine.value(name)) else None
 
 
-def compute(profile: Profile, sets: Mapping[str, Scalar] | None = None) -> Figures:
-    """The figures of a platform.
+def compute(
+    profile: Profile, sets: Mapping[str, Scalar] | None = None, go: str | Generation | None = None
+) -> Figures:
+    """The figures of a platform, as a generation of Go has them; without one, as the profile's has.
 
     `sets` gives other values to constants and facts: a name as `explain` knows it, and an
     integer, a bool or a Go expression, in which names have the value that they had before.
     Raises UsageFault for a name that there is not and a value that does not fit.
     """
+    name = go or getattr(profile, "go", generations.CURRENT)
+    generation = name if isinstance(name, Generation) else generations.load(name)
     if not sets:
-        return _without_sets(profile)
-    figures = compute(profile)
+        return _without_sets(profile, generation)
+    figures = _without_sets(profile, generation)
     faults: list[Fault] = []
     given: dict[str, Value] = {}
     for name, value in sets.items():
@@ -363,19 +391,18 @@ def compute(profile: Profile, sets: Mapping[str, Scalar] | None = None) -> Figur
             faults += fault.faults
             continue
         given[known] = what
-        figures = _figures(profile, given)
+        figures = _figures(profile, given, generation)
     if faults:
         raise UsageFault(*faults)
     return figures
 
 
 @lru_cache(maxsize=256)
-def _without_sets(profile: Profile) -> Figures:
-    return _figures(profile, {})
+def _without_sets(profile: Profile, generation: Generation) -> Figures:
+    return _figures(profile, {}, generation)
 
 
-def _figures(profile: Profile, sets: Mapping[str, Value]) -> Figures:
-    generation = generations.load()
+def _figures(profile: Profile, sets: Mapping[str, Value], generation: Generation) -> Figures:
     engine = Constants(generation, profile.goos, profile.goarch, profile.facts, sets)
     return Figures(profile, generation, engine)
 
@@ -472,7 +499,7 @@ def _find(engine: Constants, name: str) -> str | None:
     if "." in name:
         candidates: Iterable[str] = (name,)
     else:
-        candidates = (f"{package}.{name}" for package in ("runtime", "sys", "layout", "fact"))
+        candidates = (f"{package}.{name}" for package in (*engine.generation.packages, "layout", "fact"))
     for candidate in candidates:
         if candidate in engine.sets:
             return candidate
@@ -489,7 +516,10 @@ def _find(engine: Constants, name: str) -> str | None:
 
 def _unknown(figures: Figures, name: str) -> UsageFault:
     own = name.partition(".")[2] or name
-    absent = [q for q in (name, f"runtime.{own}", f"sys.{own}") if q in figures.generation.rows]
+    packages = figures.generation.packages
+    absent = [
+        q for q in (name, *(f"{package}.{own}" for package in packages)) if q in figures.generation.rows
+    ]
     if absent:
         return UsageFault(
             Fault(f"{name} is not declared on {figures.platform}", id="absent-name"),

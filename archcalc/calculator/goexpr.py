@@ -141,6 +141,7 @@ class Sized(Protocol):
     @property
     def align(self) -> int: ...
     def offset_of(self, path: str) -> int: ...
+    def size_of(self, path: str) -> int: ...
 
 
 class Function(NamedTuple):
@@ -414,6 +415,8 @@ class Call(Node):
             return self._length(env)
         function = scope.function(name)
         if function is None:
+            if name in ("min", "max") and self.arguments:
+                return self._extreme(name, env)
             raise self.function.error(f"undefined: {name}")
         if not isinstance(function, Function):
             return function([self._only().evaluate(env)])
@@ -421,6 +424,19 @@ class Call(Node):
             raise self.error(f"{name} takes {len(function.parameters)} arguments, not {len(self.arguments)}")
         values = [a.evaluate(env) for a in self.arguments]
         return self._apply(function, values, scope)
+
+    def _extreme(self, name: str, env: _Env) -> Value:
+        """The builtins min and max, of constants and variables of one type (Go 1.21 and later)."""
+        values = [a.evaluate(env) for a in self.arguments]
+        kind = values[0].type
+        for value in values[1:]:
+            kind = Binary(self.text, "<", self.start, self, self)._common_type(kind, value.type)
+        pairs = zip(self.arguments, values, strict=True)
+        plain = [_represent(a, v.value, kind) if v.type != kind else v.value for a, v in pairs]
+        if any(isinstance(one, bool) for one in plain):
+            raise self.error(f"invalid argument of {name}: bool is not ordered")
+        best = min(plain) if name == "min" else max(plain)
+        return Value(best, kind, any(value.variable for value in values))
 
     def _apply(self, function: Function, values: list[Value], scope: Scope) -> Value:
         # The parameters of runtime's helpers are uintptr, and what is passed is a variable.
@@ -449,6 +465,10 @@ class Call(Node):
         elif isinstance(argument, Name) and "." in argument.name:
             variable, _, path = argument.name.partition(".")
             struct = env.scope.struct(variable)
+            if struct is None and "." in path:
+                # A variable of another package, whose type the scope knows under the variable's name.
+                package, own, path = argument.name.split(".", 2)
+                struct = env.scope.struct(f"{package}.{own}")
         else:
             struct, path = None, ""
         if struct is not None and what == "Offsetof":
@@ -460,6 +480,11 @@ class Call(Node):
                 raise argument.error(f"no field {missing.args[0]}") from None
         if struct is not None and not path:
             return Value(struct.size if what == "Sizeof" else struct.align, uintptr)
+        if struct is not None and what == "Sizeof" and isinstance(argument, Composite):
+            try:
+                return Value(struct.size_of(path), uintptr)
+            except KeyError as missing:
+                raise argument.error(f"no field {missing.args[0]}") from None
         if struct is not None or what == "Offsetof":
             raise argument.error(f"unsafe.{what} of {argument.source()} is not supported")
         kind = argument.evaluate(env).type

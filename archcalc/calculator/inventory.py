@@ -6,7 +6,7 @@ generation's tables give it, so that every reader shows an address as an address
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -22,6 +22,23 @@ SECTIONS: Mapping[str, str] = {
     "layout": "Layout",
     "size_classes": "Size classes",
 }
+
+
+def sections(platforms: Iterable[Figures]) -> Mapping[str, str]:
+    """The sections that figures of these platforms stand in, each with its title, in order.
+
+    Later releases have constants in further packages: a section each, by the package's last word.
+    """
+    packages = {
+        own: f"Constants of package {path}"
+        for figures in platforms
+        for own, path in figures.generation.packages.items()
+        if own != "runtime" and figures.generation.names(own)
+    }
+    before = {"constants": SECTIONS["constants"], "sys": packages.get("sys", SECTIONS["sys"])}
+    return {**before, **packages, **{key: title for key, title in SECTIONS.items() if key not in before}}
+
+
 _UNITS: Mapping[str, type[int]] = {"bytes": Bytes, "address": Hex, "mask": Hex, "pages": Pages}
 _LAYOUT = ("arena_size", "bitmap_size", "spans_size", "reservation_size", "bitmap_usable", "spans_usable")
 
@@ -56,10 +73,16 @@ def values(figures: Figures) -> Iterator[tuple[str, str, int | bool | str]]:
     """Section, name and plain value of each entry."""
     for name, value in figures.constants.items():
         yield "constants", name, value
-    for name, value in figures.sys.items():
-        yield "sys", name, value
+    for own in figures.generation.packages:
+        if own != "runtime":
+            for name, value in figures.package(own).items():
+                yield own, name, value
     for name, struct in figures.structs.items():
         yield "structs", name, struct.size
+    if figures.generation.era != "contiguous":
+        for name, value in figures.areas.items():
+            yield "layout", name, value
+        return
     layout = figures.layout
     for name in _LAYOUT:
         yield "layout", name, getattr(layout, name)
@@ -107,7 +130,8 @@ class Inventory:
                     self.entries[key] = Entry(section, name, typed(value, unit), unit, what)
                     row = self.values[key] = [_UNDECLARED] * len(platforms)
                 row[at] = typed(value, self.entries[key].unit)
-        order = {section: at for at, section in enumerate(SECTIONS)}
+        self.sections = sections(platforms)
+        order = {section: at for at, section in enumerate(self.sections)}
         # A figure that the first platform lacks was found late, and belongs to its section all the same.
         self.keys = sorted(self.entries, key=lambda key: order[key[0]])
 
@@ -131,17 +155,18 @@ class Selection:
         self.words = [part for word in words for part in word.split(",") if part]
         self.extra: dict[str, list[Value]] = {}
         # Every entry of every platform is looked at, which nobody should pay for who asks for all of them.
+        named = sections(platforms)
         known = {entry.key for figures in platforms for entry in entries(figures)} if self.words else set()
         faults = []
         for word in self.words:
-            if word in SECTIONS or any(self.matches(word, key) for key in known):
+            if word in named or any(self.matches(word, key) for key in known):
                 continue
             values = [explained(figures, word) for figures in platforms]
             if all(isinstance(value, NotApplicable) for value in values):
-                names = [*SECTIONS, *(name for _, name in known)]
+                names = [*named, *(name for _, name in known)]
                 found = f"--only: no figure {word!r}"
                 faults.append(
-                    Fault(found, "a name, a glob, or one of " + ", ".join(SECTIONS), closest(word, names))
+                    Fault(found, "a name, a glob, or one of " + ", ".join(named), closest(word, names))
                 )
             self.extra[word] = values
         if faults:

@@ -22,6 +22,8 @@ from archcalc.calculator import goexpr
 from archcalc.calculator.goexpr import ExprError, Scope, Token
 
 MAX_DEPTH = 50
+ALIGN64 = "atomic.align64"
+"""The type that aligns 64-bit atomics on 32-bit ports (CalcStructSize, cmd/compile/internal/types)."""
 MAX_WIDTH = 1 << 50
 """Bytes that no type may reach on 64-bit machines (MAXWIDTH, cmd/compile/internal/amd64/galign.go)."""
 
@@ -78,6 +80,8 @@ class Declaration(NamedTuple):
     text: str
     file: str
     line: int
+    when: str = ""
+    """The condition under which this is the declaration, where files of different ports have their own."""
 
 
 # ---- layouts --------------------------------------------------------------------------------
@@ -124,6 +128,16 @@ class StructLayout:
             raise KeyError(path)
         return own.offset + own.struct.offset_of(rest)
 
+    def size_of(self, path: str) -> int:
+        """Bytes of a field, or of a field of a field."""
+        name, _, rest = path.partition(".")
+        own = self.field(name)
+        if not rest:
+            return own.size
+        if own.struct is None:
+            raise KeyError(path)
+        return own.struct.size_of(rest)
+
 
 class Measure(NamedTuple):
     """Size and alignment of any type, and its layout where it is a struct."""
@@ -137,7 +151,7 @@ _SIZES = {
     "bool": 1, "int8": 1, "uint8": 1, "byte": 1, "int16": 2, "uint16": 2, "int32": 4, "uint32": 4,
     "rune": 4, "float32": 4, "int64": 8, "uint64": 8, "float64": 8,
 }  # fmt: skip
-_WORDS = {"int": 1, "uint": 1, "uintptr": 1, "unsafe.Pointer": 1, "string": 2, "error": 2}
+_WORDS = {"int": 1, "uint": 1, "uintptr": 1, "unsafe.Pointer": 1, "string": 2, "error": 2, "any": 2}
 
 
 class Layouts:
@@ -167,13 +181,14 @@ class Layouts:
         declaration = self.declarations.get(name)
         if declaration is None:
             raise StructError(f"undefined: {name}")
-        if not isinstance(declaration.type, Struct):
+        kind = underlying(name, self.declarations)
+        if kind is None:
             raise StructError(f"{name} is not a struct")
         if name in self._open:
             raise StructError(f"invalid recursive type {name}")
         self._open.append(name)
         try:
-            return self._lay_out(name, declaration.type, declaration.file, declaration.line)
+            return self._lay_out(name, kind, declaration.file, declaration.line)
         finally:
             self._open.pop()
 
@@ -223,7 +238,8 @@ class Layouts:
         return Measure(self._checked(int(length) * element.size, "array"), element.align)
 
     def _lay_out(self, name: str, kind: Struct, file: str, line: int) -> StructLayout:
-        offset, align, last_zero = 0, 1, -1
+        # The compiler knows this empty type by its name: what holds a 64-bit atomic is aligned to 8.
+        offset, align, last_zero = 0, 8 if name == ALIGN64 else 1, -1
         fields = []
         for member in kind.members:
             size, own_align, struct = self.measure(member.type)
@@ -277,6 +293,43 @@ def needs(declaration: Declaration, declared: Mapping[str, Declaration], fields:
     return Needs(tuple(names), tuple(types))
 
 
+def underlying(name: str, declared: Mapping[str, Declaration]) -> Struct | None:
+    """The struct that a declared type is, itself or by way of the types it is declared as; else None."""
+    for _ in range(MAX_DEPTH):
+        declaration = declared.get(name)
+        if declaration is None:
+            return None
+        if isinstance(declaration.type, Struct):
+            return declaration.type
+        if not isinstance(declaration.type, Named):
+            return None
+        name = declaration.type.name
+    return None
+
+
+def needs_of(
+    declaration: Declaration, declared: Mapping[str, Declaration], fields: int | None = None
+) -> Needs:
+    """As `needs`, but by way of the declared types that are no structs: only constants and structs remain."""
+    names: dict[str, None] = {}
+    types: dict[str, None] = {}
+    seen: set[str] = set()
+    struct = underlying(declaration.name, declared)
+    waiting = [
+        needs(declaration._replace(type=struct) if struct is not None else declaration, declared, fields)
+    ]
+    while waiting:
+        found = waiting.pop()
+        names.update(dict.fromkeys(found.names))
+        for name in found.types:
+            if isinstance(declared[name].type, Struct) or underlying(name, declared) is not None:
+                types[name] = None
+            elif name not in seen:
+                seen.add(name)
+                waiting.append(needs(declared[name], declared))
+    return Needs(tuple(names), tuple(types))
+
+
 # ---- the parser -----------------------------------------------------------------------------
 
 
@@ -301,7 +354,7 @@ def parse_declarations(
     are not read.
     """
     found = {}
-    for match in re.finditer(r"^type (\w+) (?:= )?(?!\()", text, re.MULTILINE):
+    for match in re.finditer(r"^type ([\w.]+) (?:= )?(?!\()", text, re.MULTILINE):
         parser = _TypeParser(text, match.end(), line_of)
         kind = parser.type()
         found[match[1]] = Declaration(
@@ -390,6 +443,9 @@ class _TypeParser:
         if self.token.text == "." and self.same_line():
             self.take()
             name += "." + self.take().text
+        if self.token.text == "[" and self.same_line():
+            # What a generic type is made for does not change the layout of those that the runtime has.
+            self.braces("[", "]")
         return Named(name) if name != "unsafe.Pointer" else Words(1)
 
     def array(self) -> Type:

@@ -49,6 +49,25 @@ Sets = Annotated[
 ]
 
 
+def complete_generations(incomplete: str) -> list[str]:
+    """The generations of Go that there are tables of."""
+    from archcalc import generations
+
+    return [name for name in (*generations.known(), "all") if name.startswith(incomplete)]
+
+
+Go = Annotated[
+    str | None,
+    typer.Option(
+        "--go",
+        metavar="RELEASE",
+        help="Of which Go: a release such as 1.27, or a commit; default: $ARCHCALC_GO, else 7aefdfded.",
+        autocompletion=complete_generations,
+        show_default=False,
+    ),
+]
+
+
 def complete_checks(incomplete: str) -> list[str]:
     """Ids of checks and their families."""
     from archcalc import checks

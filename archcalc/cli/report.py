@@ -10,11 +10,11 @@ import typer
 
 from archcalc.calculator import figures as calculator
 from archcalc.calculator.figures import Figures
-from archcalc.calculator.inventory import SECTIONS, Inventory, Key, Selection, entries
+from archcalc.calculator.inventory import Inventory, Key, Selection, entries
 from archcalc.calculator.layout import Layout
-from archcalc.cli.options import Platforms, Profiles, Sets, complete_names
+from archcalc.cli.options import Go, Platforms, Profiles, Sets, complete_names
 from archcalc.cli.picture import ForceFiles, HtmlFile, complete_after, parse_after
-from archcalc.cli.targets import selected, settings
+from archcalc.cli.targets import generation, selected, settings
 from archcalc.host import output
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.results.result import Result
@@ -88,7 +88,7 @@ class Report(Result):
     def document(self) -> Mapping[str, object]:
         shown = set(self.keys()) if self.only or self.differs else None
         document: dict[str, object] = {
-            "generation": self.platforms[0].generation.name if self.platforms else ""
+            "generation": self.platforms[0].generation.label if self.platforms else ""
         }
         if self.sets:
             document["set"] = dict(self.sets)
@@ -109,26 +109,39 @@ class Report(Result):
             "constants": dict(figures.constants),
             "sys": dict(figures.sys),
             "structs": structs(figures),
-            "layout": layout(figures.layout),
+            "layout": layout_of(figures),
             "size_classes": [dict(zip(CLASS_KEYS, row, strict=True)) for row in size_classes(figures)],
         }
+        if figures.generation.era != "contiguous":
+            whole["packages"] = {path: dict(values) for path, values in figures.packages.items()}
         if shown is None:
             return whole
         part: dict[str, object] = {"platform": whole["platform"], "name": whole["name"]}
-        for section in SECTIONS:
+        for section in self.inventory.sections:
             names = {name for where, name in shown if where == section}
-            value = whole[section]
+            value = whole[section] if section in whole else dict(figures.package(section))
             if self.only.wants_section(section) and not self.differs:
                 part[section] = value
             elif names and section == "layout":
-                known = layout(figures.layout)
+                known = layout_of(figures)
                 one_by_one = {name: self.inventory.values[section, name][at] for name in names}
                 part[section] = {name: known.get(name, value) for name, value in sorted(one_by_one.items())}
             elif names and isinstance(value, dict):
                 part[section] = {name: item for name, item in value.items() if name in names}
+        self._by_path(figures, part)
         if self.only.extra:
             part["figures"] = {name: values[at] for name, values in self.only.extra.items()}
         return part
+
+    @staticmethod
+    def _by_path(figures: Figures, part: dict[str, object]) -> None:
+        """Moves the constants of packages, but for sys, to where the whole document has them."""
+        packages = figures.generation.packages.items()
+        found = {
+            path: part.pop(own) for own, path in packages if own not in ("runtime", "sys") and own in part
+        }
+        if found:
+            part["packages"] = found
 
     def sheet(self) -> Table:
         columns = (Column("platform"), Column("section"), Column("name"), Column("value"), Column("unit"))
@@ -167,15 +180,17 @@ class Report(Result):
                 row = (entry.name, entry.value, reads_as(entry.value, entry.unit), entry.what)
                 sections.setdefault(entry.section, []).append(row)
         for section, rows in sections.items():
-            blocks.append(Table(columns, rows, SECTIONS[section]))
-            if section == "layout":
+            blocks.append(Table(columns, rows, self.inventory.sections[section]))
+            if section == "layout" and figures.generation.era == "contiguous":
                 blocks.append(Prose(hints(figures.layout)))
         if self.only.extra:
             rows = [(name, values[0], "", "") for name, values in self.only.extra.items()]
             blocks.append(Table(columns, rows, "Other figures"))
         if self.only.wants_section("size_classes"):
-            blocks.append(Table(CLASS_COLUMNS, list(size_classes(figures)), SECTIONS["size_classes"]))
-        yield Section(f"{figures.platform} at {figures.generation.name}", blocks)
+            blocks.append(
+                Table(CLASS_COLUMNS, list(size_classes(figures)), self.inventory.sections["size_classes"])
+            )
+        yield Section(f"{figures.platform} at {figures.generation.label}", blocks)
 
     def _side_by_side(self) -> Iterator[Section]:
         inventory, keys = self.inventory, self.keys()
@@ -191,23 +206,24 @@ class Report(Result):
         entry = inventory.entries
         blocks: list[Block] = []
         columns = (Column("name"), Column("value"), Column("reads as"), Column("what it is", wrap=True))
-        for section in SECTIONS:
+        for section in self.inventory.sections:
             part = [
                 (key[1], entry[key].value, reads_as(entry[key].value, entry[key].unit), entry[key].what)
                 for key in same
                 if key[0] == section
             ]
             if part:
-                blocks.append(Table(columns, part, SECTIONS[section]))
+                blocks.append(Table(columns, part, self.inventory.sections[section]))
         tables = {tuple(size_classes(figures)): figures for figures in self.platforms}
         if self.only.wants_section("size_classes") and len(tables) == 1:
-            blocks.append(Table(CLASS_COLUMNS, next(iter(tables)), SECTIONS["size_classes"]))
+            blocks.append(Table(CLASS_COLUMNS, next(iter(tables)), self.inventory.sections["size_classes"]))
         yield Section(f"The same on all {len(names)} platforms", blocks)
 
 
 def qualified(key: Key) -> str:
     """A figure's name as Go code of package runtime has it."""
-    return f"sys.{key[1]}" if key[0] == "sys" else key[1]
+    section, name = key
+    return name if section in ("constants", "structs", "layout", "size_classes") else f"{section}.{name}"
 
 
 def comparison(names: Sequence[str], rows: Sequence[Sequence[Value]]) -> Table:
@@ -234,6 +250,11 @@ def structs(figures: Figures) -> dict[str, object]:
         }
         for name, struct in figures.structs.items()
     }
+
+
+def layout_of(figures: Figures) -> dict[str, object]:
+    """The layout of any generation as the JSON document has it."""
+    return layout(figures.layout) if figures.generation.era == "contiguous" else dict(figures.areas)
 
 
 def layout(found: Layout) -> dict[str, object]:
@@ -330,6 +351,7 @@ def command(
     html: HtmlFile = None,
     plots: Plots = None,
     force_files: ForceFiles = False,
+    go: Go = None,
 ) -> Report:
     """Report constants, struct sizes, layout and size classes.
 
@@ -338,16 +360,21 @@ def command(
     each figure with its derivation, maps, size classes, what the checks find, how each boots. --plots
     adds the heap of the first platform while a workload runs, with curves.
     """
-    given = settings(sets)
+    given, release = settings(sets), generation(go)
     if html is not None:
         if only or differs:
             raise UsageFault(Fault("--html shows everything", "it without --only and --differs"))
         output.check_writable(html, force_files)
-        chosen = selected(platforms, profiles, otherwise=["all"])
+        chosen = selected(platforms, profiles, otherwise=["all"], go=release)
         return paged(
-            [calculator.compute(profile, given) for profile in chosen], given, html, force_files, plots
+            [calculator.compute(profile, given, release) for profile in chosen],
+            given,
+            html,
+            force_files,
+            plots,
         )
     if plots is not None:
         raise UsageFault(Fault("--plots without a page", "--html FILE too"))
-    found = [calculator.compute(profile, given) for profile in selected(platforms, profiles)]
+    chosen = selected(platforms, profiles, go=release)
+    found = [calculator.compute(profile, given, release) for profile in chosen]
     return Report(found, Selection(only or (), found), differs, given)

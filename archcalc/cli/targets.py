@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from archcalc import config
+from archcalc.generations import CURRENT
 from archcalc.profiles import platforms
 from archcalc.profiles.profile import Profile
 from archcalc.reading.errors import Fault, UsageFault
@@ -30,13 +31,33 @@ _GOARCH = {
 
 
 def selected(
-    patterns: Sequence[str] | None, files: Sequence[Path] | None = None, *, otherwise: Sequence[str] = ()
+    patterns: Sequence[str] | None,
+    files: Sequence[Path] | None = None,
+    *,
+    otherwise: Sequence[str] = (),
+    go: str = CURRENT,
 ) -> list[Profile]:
-    """The profiles that the command line asks for, in the order in which it names them.
+    """The profiles that the command line asks for, in the order in which it names them; `go` is a generation.
 
     Without a platform: the user's own profiles where some are given, else what the configuration
     names, else `otherwise`, else $GOOS/$GOARCH, else the host. Raises UsageFault.
     """
+    found = _selected(patterns, files, otherwise)
+    if go == CURRENT:
+        return found
+    from archcalc import generations
+
+    ports = generations.ports(go)
+    exact = {pattern for pattern in patterns or () if "/" in pattern and "*" not in pattern}
+    for profile in found:
+        if profile.platform not in ports and profile.name in exact:
+            raise UsageFault(Fault(f"{profile.platform} is no port of Go {go}", "one of " + ", ".join(ports)))
+    return [profile for profile in found if profile.platform in ports]
+
+
+def _selected(
+    patterns: Sequence[str] | None, files: Sequence[Path] | None, otherwise: Sequence[str]
+) -> list[Profile]:
     settings = config.current()
     extra = [*settings.profiles, *(files or ())]
     if patterns:
@@ -46,6 +67,16 @@ def selected(
     if settings.platforms:
         return platforms.resolve(settings.platforms, extra)
     return platforms.resolve(otherwise or [host()], extra)
+
+
+def generation(go: str | None) -> str:
+    """The generation that is asked for: by --go, $ARCHCALC_GO, the configuration. Raises UsageFault."""
+    text = go or os.environ.get("ARCHCALC_GO") or config.current().go
+    if not text or text == CURRENT:
+        return CURRENT
+    from archcalc import generations
+
+    return generations.named(text)
 
 
 def host() -> str:

@@ -1,81 +1,72 @@
-"""Source generations: what one commit of Go declares, as data, a folder each; and what reads them.
+"""Source generations: what one commit or release of Go declares, as data, a folder each; and what reads them.
 
-A folder holds the formulas of all constants (constants.txt, parts.txt), those
-of the layout (layout.txt), the types (types.txt, typeparts.txt) and where a
-constant's line differs between ports (where.txt). Each file tells its form in
-its first lines. Another generation is another folder.
+A folder holds what it is (about.txt), the formulas of all constants (constants.txt, parts.txt), those
+of the layout (layout.txt), the types (types.txt, typeparts.txt) and where all of them stand in the
+source (where.txt, lines.txt). `tables` tells their form. A folder whose about.txt names a base says
+only what differs from that one. Another generation is another folder.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import NamedTuple
 
-from archcalc.calculator.goexpr import Function
+from archcalc.calculator import goexpr
+from archcalc.calculator.goexpr import Function, Scope
+from archcalc.generations import constraints, tables
+from archcalc.generations.tables import FileLines, Place, Row, Section, Source
+from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.names import closest
 
 CURRENT = "7aefdfded"
 COMMITS = {"7aefdfded": "7aefdfded022f9775eb463156eda3a25a658a0ae"}
-
-
-class Source(NamedTuple):
-    """A place in Go's source: a path under src/ and a line from 1, or 0 for the whole file."""
-
-    file: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}" if self.line else self.file
-
-
-class Row(NamedTuple):
-    """One formula of a table.
-
-    `package` is runtime, sys or layout; `when` a condition on the platform, empty
-    where the row always stands; `members` how many a family has, as a formula.
-    """
-
-    package: str
-    name: str
-    type_name: str
-    formula: str
-    when: str
-    members: str
-    source: Source
-    iota: int | None
-    unit: str
-    what: str
-    reported: bool
-
-
-class Place(NamedTuple):
-    """Where constants stand on some ports, when it is not where their row says."""
-
-    file: str
-    platforms: tuple[str, ...]
-    lines: Mapping[str, int]
+_FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True, eq=False)
 class Generation:
-    """The data of one commit. `rows` has for each qualified name its alternatives, in order."""
+    """The data of one commit or release.
+
+    `rows` has for each qualified name its alternatives, in order; `packages` the import path of
+    each package by the word that formulas know it under; `size_classes` the constants that the table
+    of size classes follows from. `era` says how the heap lies in the address space: contiguous, in
+    one reservation, or sparse, in arenas wherever they fall.
+    """
 
     name: str
+    version: str
     commit: str
+    era: str
+    ports: tuple[str, ...]
+    packages: Mapping[str, str]
+    size_classes: tuple[str, ...]
     rows: Mapping[str, tuple[Row, ...]]
     families: Mapping[str, tuple[Row, ...]]
     functions: Mapping[str, Function]
     places: tuple[Place, ...]
+    lines: Mapping[str, tuple[FileLines, ...]] = field(repr=False)
+    reported_sections: tuple[Section, ...] = field(repr=False)
+    other_sections: tuple[Section, ...] = field(repr=False)
+    gone_types: frozenset[str] = field(repr=False)
+    base: Generation | None
     folder: Path = field(repr=False)
+
+    @property
+    def label(self) -> str:
+        """What outputs call it: a commit's short name, or go1.27."""
+        return f"go{self.name}" if self.name.startswith("1.") else self.name
 
     @cached_property
     def reported_types(self) -> tuple[str, ...]:
         """The types that reports show, in alphabetical order."""
-        texts = (self.folder / "types.txt").read_text(encoding="utf-8")
-        return tuple(sorted(re.findall(r"^type (\w+)", texts, re.MULTILINE)))
+        return tuple(sorted(self._reported_types))
+
+    @cached_property
+    def _reported_types(self) -> frozenset[str]:
+        below = self.base._reported_types - self.gone_types if self.base else frozenset()
+        return below | {name for section in self.reported_sections for name in _names_in(section)}
 
     def names(self, package: str, reported: bool = True) -> tuple[str, ...]:
         """The qualified names of a package's rows, in alphabetical order; all, or those that reports show."""
@@ -83,26 +74,42 @@ class Generation:
 
     @cached_property
     def _names(self) -> Mapping[bool, Mapping[str, tuple[str, ...]]]:
-        names: dict[bool, dict[str, tuple[str, ...]]] = {True: {}, False: {}}
+        names: dict[bool, dict[str, list[str]]] = {True: {}, False: {}}
         for name, (row, *_) in sorted(self.rows.items()):
             for found in (names[True], names[False]) if row.reported else (names[False],):
-                found[row.package] = (*found.get(row.package, ()), name)
-        return names
+                found.setdefault(row.package, []).append(name)
+        return {shown: {package: tuple(of) for package, of in by.items()} for shown, by in names.items()}
+
+    @cached_property
+    def type_sections(self) -> tuple[Section, ...]:
+        """The declarations of all types of this folder, reported ones first."""
+        return (*self.reported_sections, *self.other_sections)
 
     def type_texts(self) -> Iterator[tuple[str, str, str]]:
         """Source file, package and text of the type declarations, file by file."""
-        for name in ("types.txt", "typeparts.txt"):
-            text = (self.folder / name).read_text(encoding="utf-8")
-            _, *sections = re.split(r"^file ", text, flags=re.MULTILINE)
-            for section in sections:
-                header, body = section.split("\n", 1)
-                file, _, package = header.partition(" as ")
-                yield file, package or "runtime", body
+        for section in self.type_sections:
+            yield section.file, section.package, section.text
+
+    def condition(self, when: str) -> str:
+        """A row's condition as an expression: a build constraint is one of facts and experiments."""
+        if not when.startswith("build "):
+            return when
+        return constraints.condition(when.removeprefix("build "), self._experiment)
+
+    def _experiment(self, tag: str) -> str | None:
+        return self._experiments.get(tag)
+
+    @cached_property
+    def _experiments(self) -> Mapping[str, str]:
+        names = (name for name in self.rows if name.startswith("goexperiment."))
+        return {name.partition(".")[2].lower(): name for name in names}
 
     def source(self, row: Row, goos: str, goarch: str) -> Source:
         """Where a row's constant stands on a port."""
-        platform = f"{goos}/{goarch}"
         file, line = row.source
+        if self.lines and row.package != "layout":
+            return self._noted(row, goos, goarch)
+        platform = f"{goos}/{goarch}"
         for place in self.places:
             beside = file.rpartition("/")[0] == place.file.rpartition("/")[0]
             if beside and platform in place.platforms and row.name in place.lines:
@@ -110,79 +117,161 @@ class Generation:
                 break
         return Source(file.format(goos=goos, goarch=goarch), line)
 
+    def _noted(self, row: Row, goos: str, goarch: str) -> Source:
+        """Where lines.txt says that a row's constant stands: in its file, or one beside that is built."""
+        own = row.source.file.format(goos=goos, goarch=goarch)
+        noted = self.lines.get(f"{row.package}.{row.name}", ())
+        port = Scope(8, {"fact.goos": goos, "fact.goarch": goarch})
+        for lines in sorted(noted, key=lambda one: one.file != own):
+            if lines.file == own or _holds(self.condition(lines.constraint), port):
+                return Source(lines.file, lines.names[row.name])
+        return Source(own, 0)
 
-_ROW = re.compile(
-    r"(?P<name>\w+(?:\{i\})?)(?:\[(?P<members>\w+)\])?(?: (?P<type>\w+))? = (?P<formula>.+?)"
-    r" // (?P<line>\d+)(?: iota=(?P<iota>\d+))? (?P<unit>\w+): (?P<what>.+)"
-)
+
+def _holds(condition: str, port: Scope) -> bool:
+    # What experiments decide is on: only the place of a line follows from it.
+    off = (
+        {name: True for name in goexpr.names(condition) if name.startswith("goexperiment.")}
+        if condition
+        else {}
+    )
+    scope = Scope(8, {**port.names, **off})
+    return not condition or goexpr.evaluate(condition, scope).value is True
 
 
-def _read(path: Path, package: str, reported: bool) -> Iterator[Row]:
-    file = own = when = ""
-    for text in path.read_text(encoding="utf-8").splitlines():
-        if not text or text.startswith(("#", "func ")):
+def _names_in(section: Section) -> Iterator[str]:
+    for line in section.text.splitlines():
+        if line.startswith("type "):
+            yield line.split(" ", 2)[1]
+
+
+def _about(folder: Path) -> dict[str, str]:
+    """What a generation is: `key: value` lines, and lines after a key that are its value's too."""
+    found: dict[str, str] = {}
+    key = ""
+    for line in tables.read(folder, "about.txt").splitlines():
+        if line.startswith("#") or not line.strip():
             continue
-        if text.startswith("file "):
-            file, _, own = text[5:].partition(" as ")
-            own, when = own or ("sys" if "/internal/sys/" in file else package), ""
-        elif text.startswith("when "):
-            when = text[5:]
-        else:
-            match = _ROW.fullmatch(text)
-            if match is None:
-                raise ValueError(f"{path.name}: this is no row: {text}")
-            yield Row(
-                own,
-                match["name"],
-                match["type"] or "",
-                match["formula"],
-                when,
-                match["members"] or "",
-                Source(file, int(match["line"])),
-                int(match["iota"]) if match["iota"] else None,
-                match["unit"],
-                match["what"],
-                reported,
-            )
+        if not line.startswith(" "):
+            key, _, line = line.partition(":")
+            found[key] = ""
+        found[key] = f"{found[key]} {line.strip()}".strip()
+    return found
 
 
-_FUNCTION = re.compile(r"^func (?P<name>\w+)\((?P<parameters>[\w, ]+)\) = (?P<body>.+?) // ", re.MULTILINE)
+@cache
+def known() -> tuple[str, ...]:
+    """The names of all generations, the oldest first."""
+    names = [path.parent.name for path in _FOLDER.glob("*/about.txt")]
+    return tuple(sorted(names, key=_age))
 
 
-def _functions(path: Path) -> dict[str, Function]:
-    """The functions that formulas of a table call; their parameters are uintptr."""
-    text = path.read_text(encoding="utf-8")
-    return {
-        match["name"]: Function(tuple(match["parameters"].split(", ")), match["body"])
-        for match in _FUNCTION.finditer(text)
-    }
+def _age(name: str) -> tuple[int, ...]:
+    return tuple(map(int, name.split("."))) if name[:2] == "1." else (0,)
 
 
-def _places(path: Path) -> Iterator[Place]:
-    for text in path.read_text(encoding="utf-8").splitlines():
-        if text and not text.startswith("#"):
-            where, rows = text.split(": ")
-            file, platforms = where.split(" on ")
-            lines = dict(row.split(" ") for row in rows.split(", "))
-            yield Place(file, tuple(platforms.split(" ")), {name: int(line) for name, line in lines.items()})
+def folder(name: str) -> Path:
+    """The folder of a generation's data."""
+    return _FOLDER / name
+
+
+@cache
+def ports(name: str = CURRENT) -> tuple[str, ...]:
+    """The ports of a generation as goos/goarch, without reading its tables."""
+    told = about(name)
+    return tuple(told["ports"].split()) if "ports" in told else ports(told["base"])
+
+
+def named(text: str) -> str:
+    """What people mean by a text: `1.27`, `go1.27`, `go1.27.3`, a commit. Raises UsageFault."""
+    plain = text.strip().removeprefix("go")
+    release = ".".join(plain.split(".")[:2])
+    for name in known():
+        commit = about(name).get("commit", "")
+        if release == name or (len(plain) >= 7 and commit.startswith(plain)):
+            return name
+    expected = f"one of {', '.join(known())}"
+    raise UsageFault(
+        Fault(f"--go: no generation {text!r}", expected, closest(release, known()), "unknown-generation")
+    )
+
+
+@cache
+def about(name: str) -> Mapping[str, str]:
+    """What a generation says of itself, without reading its tables: version, era, ports, base."""
+    return _about(_FOLDER / name)
 
 
 @cache
 def load(name: str = CURRENT) -> Generation:
     """The data of one generation, by the name of its folder."""
-    folder = Path(__file__).parent / name
+    return read(_FOLDER / name)
+
+
+def read(folder: Path, name: str | None = None) -> Generation:
+    """The data in a folder of tables, over that of its base."""
+    told = _about(folder)
+    base = load(told["base"]) if "base" in told else None
     rows: dict[str, tuple[Row, ...]] = {}
     families: dict[str, tuple[Row, ...]] = {}
-    for file, package, reported in (
+    gone: set[str] = set()
+    for table, package, reported in (
         ("constants.txt", "runtime", True),
         ("parts.txt", "runtime", False),
         ("layout.txt", "layout", True),
     ):
-        for row in _read(folder / file, package, reported):
-            table = families if row.members else rows
+        for row in tables.rows(tables.read(folder, table), table, package, reported):
+            if isinstance(row, str):
+                gone.add(row)
+                continue
+            target = families if row.members else rows
             key = f"{row.package}.{row.name.removesuffix('{i}')}"
-            table[key] = (*table.get(key, ()), row)
-    functions = _functions(folder / "layout.txt")
+            target[key] = (*target.get(key, ()), row)
+    texts = {table: tables.read(folder, table) for table in ("types.txt", "typeparts.txt")}
+    lines: dict[str, tuple[FileLines, ...]] = {}
+    for one in tables.file_lines(tables.read(folder, "lines.txt")):
+        for own in one.names:
+            key = f"{tables.package_of(one.file)}.{own}"
+            lines[key] = (*lines.get(key, ()), one)
+    functions = tables.functions(tables.read(folder, "layout.txt"))
+    if base is not None:
+        fresh = rows.keys() | families.keys() | gone
+        rows = {**{key: of for key, of in base.rows.items() if key not in fresh}, **rows}
+        families = {**{key: of for key, of in base.families.items() if key not in fresh}, **families}
+        functions = {**base.functions, **functions}
+    packages = dict(path.split("=") for path in told["packages"].split()) if "packages" in told else None
     return Generation(
-        name, COMMITS[name], rows, families, functions, tuple(_places(folder / "where.txt")), folder
+        name or folder.name,
+        told.get("version", ""),
+        told.get("commit", ""),
+        told.get("era") or (base.era if base else ""),
+        tuple(told["ports"].split()) if "ports" in told else base.ports if base else (),
+        packages or (base.packages if base else {}),
+        tuple(told["size-classes"].split()) if "size-classes" in told else base.size_classes if base else (),
+        rows,
+        families,
+        functions,
+        tuple(tables.places(tables.read(folder, "where.txt"))),
+        lines,
+        tuple(tables.sections(texts["types.txt"])),
+        tuple(tables.sections(texts["typeparts.txt"])),
+        frozenset(name.removeprefix("type.") for name in gone if name.startswith("type.")),
+        base,
+        folder,
     )
+
+
+__all__ = [
+    "COMMITS",
+    "CURRENT",
+    "FileLines",
+    "Generation",
+    "Place",
+    "Row",
+    "Section",
+    "Source",
+    "about",
+    "known",
+    "load",
+    "read",
+]

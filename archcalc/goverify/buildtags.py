@@ -9,21 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from archcalc.generations.constraints import IMPLIED, KNOWN_ARCH, KNOWN_OS, UNIX
+
 Holds = Callable[[str], bool]
 Constraint = Callable[[Holds], bool]
-
-KNOWN_OS = frozenset({
-    "aix", "android", "darwin", "dragonfly", "freebsd", "hurd", "illumos", "ios", "js", "linux", "nacl",
-    "netbsd", "openbsd", "plan9", "solaris", "wasip1", "windows", "zos",
-})  # fmt: skip
-KNOWN_ARCH = frozenset({
-    "386", "amd64", "amd64p32", "arm", "armbe", "arm64", "arm64be", "loong64", "mips", "mipsle", "mips64",
-    "mips64le", "mips64p32", "mips64p32le", "ppc", "ppc64", "ppc64le", "riscv", "riscv64", "s390", "s390x",
-    "sparc", "sparc64", "wasm",
-})  # fmt: skip
-UNIX = KNOWN_OS - {"js", "nacl", "plan9", "wasip1", "windows", "zos"}
-IMPLIED = {"android": "linux", "illumos": "solaris", "ios": "darwin"}
-"""Systems whose files include those of another."""
 
 
 def holds(goos: str, goarch: str) -> Holds:

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from archcalc.goverify import buildtags
+from archcalc.generations.constraints import KNOWN_ARCH, KNOWN_OS
 from archcalc.goverify.image import Image, Unreadable
 
 MAGICS = {
@@ -74,6 +74,6 @@ def platforms(image: Image) -> list[tuple[str, str]]:
     names = (name.encode() + b"\0" for name in image.symbols if name.startswith("_rt0_"))
     for match in (*_START.finditer(image.data), *filter(None, map(_START.fullmatch, names))):
         arch, system = match[1].decode(), match[2].decode()
-        if arch in buildtags.KNOWN_ARCH and system in buildtags.KNOWN_OS:
+        if arch in KNOWN_ARCH and system in KNOWN_OS:
             found[system, arch] = None
     return list(found)

@@ -1,0 +1,325 @@
+"""A draft of a generation as the files of its folder: all of it, or what differs from a base."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+
+from archcalc.calculator.goexpr import ExprError
+from archcalc.generations import Generation, Row, Section, Source
+from archcalc.generations.tables import FileLines
+from archcalc.goverify import gofile
+from archcalc.goverify.release import Alternative, Draft, Port, Reader, Tree
+from archcalc.host import output
+from archcalc.reading.errors import Fault, UsageFault
+
+UNKNOWN = ("TODO", "what it is")
+"""Unit and words of a constant that no known generation has: a person must say."""
+ORDER = ("goos", "goarch", "goexperiment", "gc", "sys", "runtime")
+
+Words = Mapping[str, tuple[str, str]]
+
+
+def ports_of(src: Path) -> tuple[Port, ...]:
+    """What `go tool dist list` lists: the ports of cmd/dist/build.go that are not broken or incomplete."""
+    path = src / "cmd/dist/build.go"
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise UsageFault(
+            Fault(f"{path}: {error.strerror or error}", "the source of a whole Go distribution")
+        ) from None
+    found: dict[str, list[str]] = {}
+    for name, body in re.findall(
+        r"^var (\w+) = map\[string\]bool\{\n(.*?)^\}", text, re.MULTILINE | re.DOTALL
+    ):
+        found[name] = re.findall(r"^\t\"(\w+/\w+)\":", body, re.MULTILINE)
+    left_out = {*found.get("broken", ()), *found.get("incomplete", ())}
+    return tuple(Port(*one.split("/")) for one in sorted(found.get("cgoEnabled", ())) if one not in left_out)
+
+
+def draft(root: Path, base: Generation | None, names: Iterable[str] = (), types: Iterable[str] = ()) -> Draft:
+    """What a tree says, of the constants and types that the base reports and of those asked for besides."""
+    src = next((path for path in (root / "src", root) if (path / "runtime").is_dir()), None)
+    if src is None:
+        raise UsageFault(Fault(f"{root} has no src/runtime", "a Go source tree (a GOROOT)", id="no-tree"))
+    version = next(
+        (p.read_text().split()[0] for p in (src / "../VERSION", root / "VERSION") if p.is_file()), ""
+    )
+    own = {name.partition(".")[2] for name in base.names("runtime")} if base else set()
+    shown = base.reported_types if base else ()
+    reader = Reader(Tree(src, ports_of(src)), version, {*own, *names}, sorted({*shown, *types}))
+    return reader.read()
+
+
+def words_of(generation: Generation) -> dict[str, tuple[str, str]]:
+    """Unit and words of every constant of a generation, by qualified name."""
+    return {name: (rows[0].unit, rows[0].what) for name, rows in generation.rows.items()}
+
+
+# ---- rows -------------------------------------------------------------------------------------
+
+
+def rows(found: Draft, words: Words) -> Iterator[Row]:
+    """The rows that a draft comes to, with the words that are known for them."""
+    for name, alternatives in found.constants.items():
+        package = name.partition(".")[0]
+        unit, what = (
+            words.get(name) or words.get(f"runtime.{name.partition('.')[2]}") or _by_form(name) or UNKNOWN
+        )
+        for one in alternatives:
+            when = f"build {one.constraint}" if one.constraint else ""
+            yield Row(
+                package, one.name, one.kind, one.formula, when, "", Source(one.file, 0), one.iota, unit, what,
+                name in found.reported,
+            )  # fmt: skip
+
+
+def _by_form(name: str) -> tuple[str, str] | None:
+    """The words of names that say themselves what they are."""
+    package, _, own = name.partition(".")
+    if package in ("goos", "goarch") and own.startswith("Is"):
+        return "flag", f"1 on {own[2:].lower()}"
+    if package == "goarch" and own.isupper():
+        return "family", own.lower()
+    if package == "goexperiment":
+        return (
+            ("flag", f"1 where {own[:-3]} is on")
+            if own.endswith("Int")
+            else ("bool", "an experiment of the toolchain")
+        )
+    return None
+
+
+def differing(
+    own: Mapping[str, tuple[Row, ...]], base: Generation | None
+) -> tuple[dict[str, tuple[Row, ...]], list[str]]:
+    """The names whose rows are not the base's, and those that only the base has."""
+    if base is None:
+        return dict(own), []
+    fresh = {name: of for name, of in own.items() if _bare(of) != _bare(base.rows.get(name, ()))}
+    gone = [name for name, of in base.rows.items() if name not in own and of[0].package != "layout"]
+    return fresh, sorted(gone)
+
+
+def _bare(of: Iterable[Row]) -> list[tuple[object, ...]]:
+    return sorted((row.type_name, row.formula, row.when, str(row.iota), row.reported) for row in of)
+
+
+def table(known: Iterable[Row], lines: Mapping[tuple[str, str], int]) -> str:
+    """Rows as a table's text, file by file."""
+
+    def place(row: Row) -> tuple[object, ...]:
+        file = row.source[0]
+        package = ORDER.index(row.package) if row.package in ORDER else -1
+        return package, row.package, file, row.when, lines.get((file, row.name), 0), row.name
+
+    text = ""
+    for (package, file), of_file in groupby(
+        sorted(known, key=place), lambda row: (row.package, row.source[0])
+    ):
+        own = "" if file.rpartition("/")[0].rpartition("/")[2] == package else f" as {package}"
+        text += f"\nfile {file}{own}\n"
+        for when, of_when in groupby(of_file, lambda row: row.when):
+            text += f"{when}\n" if when else ""
+            for row in of_when:
+                kind = f" {row.type_name}" if row.type_name else ""
+                iota = f" iota={row.iota}" if row.iota is not None else ""
+                text += f"{row.name}{kind} = {row.formula} //{iota} {row.unit}: {row.what}\n"
+    return text
+
+
+# ---- types ------------------------------------------------------------------------------------
+
+
+def type_table(found: Mapping[str, tuple[Alternative, ...]]) -> str:
+    """Types as a table's text, file by file."""
+    every = [one for alternatives in found.values() for one in alternatives]
+    text = ""
+    for file, of_file in groupby(
+        sorted(every, key=lambda one: (one.file, one.constraint, one.line)), lambda one: one.file
+    ):
+        text += f"\nfile {file}\n"
+        for constraint, of_constraint in groupby(of_file, lambda one: one.constraint):
+            text += f"build {constraint}\n" if constraint else ""
+            text += "".join(one.formula + "\n" for one in of_constraint)
+    return text
+
+
+def _declared(base: Generation | None) -> dict[str, list[tuple[str, str]]]:
+    """Constraint and text of every type of a generation with its bases."""
+    if base is None:
+        return {}
+    found = {name: of for name, of in _declared(base.base).items() if name not in base.gone_types}
+    fresh: dict[str, list[tuple[str, str]]] = {}
+    for section in base.type_sections:
+        for name, text in _texts(section):
+            fresh.setdefault(name, []).append((section.constraint, text))
+    return found | fresh
+
+
+def _texts(section: Section) -> Iterator[tuple[str, str]]:
+    for text in re.split(r"^(?=type )", section.text, flags=re.MULTILINE):
+        if text.startswith("type "):
+            yield text.split(" ", 2)[1], text.rstrip("\n")
+
+
+def differing_types(
+    found: Draft, base: Generation | None
+) -> tuple[dict[str, tuple[Alternative, ...]], list[str]]:
+    """The types that are not declared as in the base, and those that only the base has."""
+    theirs = _declared(base)
+    fresh = {}
+    for name, of in found.types.items():
+        own = sorted((f"build {one.constraint}" if one.constraint else "", one.formula) for one in of)
+        shown = base is not None and (f"type.{name}" in found.reported) == (name in base.reported_types)
+        if own != sorted(theirs.get(name, [])) or not shown:
+            fresh[name] = of
+    return fresh, sorted(name for name in theirs if name not in found.types)
+
+
+# ---- lines ------------------------------------------------------------------------------------
+
+
+def line_table(found: Draft, reader_lines: Iterable[FileLines]) -> str:
+    """Where everything stands, file by file."""
+    text = ""
+    for one in sorted(reader_lines):
+        text += f"\nfile {one.file}" + (f" build {one.constraint}" if one.constraint else "") + "\n"
+        words = [
+            f"{name} {line}{_steps(line, one.members.get(name, ()))}"
+            for name, line in sorted(one.names.items(), key=lambda pair: (pair[1], pair[0]))
+        ]
+        text += _filled(words)
+    return text
+
+
+def _steps(line: int, members: tuple[int, ...]) -> str:
+    steps, at = "", line
+    for member in members:
+        steps += f"+{member - at}"
+        at = member
+    return steps
+
+
+def _filled(words: Iterable[str]) -> str:
+    text, width = "", 0
+    for word in words:
+        if width and width + len(word) > 108:
+            text, width = text + "\n", 0
+        text += (" " if width else "") + word
+        width += len(word) + 1
+    return text + "\n"
+
+
+def places(found: Draft, tree: Tree) -> list[FileLines]:
+    """The lines of all that a draft has, file by file; of a fact every file that declares it."""
+    names: dict[tuple[str, str], dict[str, int]] = {}
+    members: dict[tuple[str, str], dict[str, tuple[int, ...]]] = {}
+    for name, alternatives in found.constants.items():
+        own = name.partition(".")[2]
+        facts = alternatives and alternatives[0].formula == f"fact.{own}"
+        if facts:
+            for file in tree.package("runtime"):
+                if own in file.read.consts:
+                    const = file.read.consts[own]
+                    names.setdefault((const.file, file.constraint), {})[own] = const.line
+            continue
+        for one in alternatives:
+            names.setdefault((one.file, one.constraint), {})[own] = one.line
+    for name, alternatives in found.types.items():
+        for one in alternatives:
+            own = name.rpartition(".")[2]
+            names.setdefault((one.file, one.constraint), {})[own] = one.line
+            if one.members:
+                members.setdefault((one.file, one.constraint), {})[own] = one.members
+    return [FileLines(*key, of, members.get(key, {})) for key, of in names.items()]
+
+
+HEADS = {
+    "constants.txt": "Every constant that reports show, as Go {version} declares it{over}.",
+    "parts.txt": "Constants that formulas and lengths of types are made of; reports leave them out.",
+    "types.txt": "The types whose layout reports show, as Go {version} declares them{over}.",
+    "typeparts.txt": "Types that those of types.txt are made of, or that formulas ask the size of.",
+    "lines.txt": "Where declarations stand in Go {version}: names and lines, a type's with steps to its fields.",
+}
+
+
+def write(found: Draft, tree: Tree, base: Generation | None, words: Words, folder: Path) -> list[str]:
+    """Writes the folder of a generation; what a person must decide is told, line by line."""
+    own: dict[str, tuple[Row, ...]] = {}
+    for row in rows(found, words):
+        own[f"{row.package}.{row.name}"] = (*own.get(f"{row.package}.{row.name}", ()), row)
+    fresh, gone = differing(own, base)
+    types, gone_types = differing_types(found, base)
+    lines = places(found, tree)
+    at = {(one.file, name): line for one in lines for name, line in one.names.items()}
+    every = [row for of in fresh.values() for row in of]
+    absent = [*gone, *(f"type.{name}" for name in gone_types)]
+    tables = {
+        "constants.txt": _gone(absent) + table((row for row in every if row.reported), at),
+        "parts.txt": table((row for row in every if not row.reported), at),
+        "types.txt": type_table({name: of for name, of in types.items() if f"type.{name}" in found.reported}),
+        "typeparts.txt": type_table(
+            {name: of for name, of in types.items() if f"type.{name}" not in found.reported}
+        ),
+        "lines.txt": line_table(found, lines),
+    }
+    version = found.version.removeprefix("go")
+    over = f", where {base.name} has it otherwise" if base else ""
+    for name, text in tables.items():
+        if text.strip():
+            output.write(
+                folder / name, [f"# {HEADS[name].format(version=version, over=over)}\n{text}"], force=True
+            )
+    about = f"version: {found.version}\n"
+    about += f"base: {base.name}\n" if base else "era: sparse\n"
+    packages = _packages(found)
+    if base is None or packages != " ".join(f"{own}={path}" for own, path in base.packages.items()):
+        about += f"packages: {packages}\n"
+    sizes = size_class_names(own)
+    if base is None or sizes != base.size_classes:
+        about += f"size-classes: {' '.join(sizes)}\n"
+    ports = tuple(map(str, found.ports))
+    if base is None or ports != base.ports:
+        about += "ports: " + _filled(ports).replace("\n", "\n  ").rstrip() + "\n"
+    head = "# What this generation is. `tables` of this package tells the form of the other files.\n"
+    output.write(folder / "about.txt", [head, about], force=True)
+    decide = [
+        f"unit and words of {name}"
+        for name, of in fresh.items()
+        if of[0].unit == UNKNOWN[0] and of[0].reported
+    ]
+    return [*found.undecided, *decide]
+
+
+def _packages(found: Draft) -> str:
+    used = {name.partition(".")[0] for name in found.constants}
+    return " ".join(f"{own}={path}" for own, path in found.packages.items() if own in used)
+
+
+SIZE_CLASS_NAMES = (
+    ("PageSize", "_PageSize"),
+    ("MaxSmallSize", "_MaxSmallSize"),
+    ("SmallSizeDiv", "smallSizeDiv"),
+    ("SmallSizeMax", "smallSizeMax"),
+    ("LargeSizeDiv", "largeSizeDiv"),
+)
+
+
+def size_class_names(own: Mapping[str, object]) -> tuple[str, ...]:
+    """The constants that the size classes follow from, under the names that a release has for them."""
+    return tuple(
+        next((known for known in (f"gc.{new}", f"runtime.{old}") if known in own), "")
+        for new, old in SIZE_CLASS_NAMES
+    )
+
+
+def _gone(names: Iterable[str]) -> str:
+    text = _filled(names)
+    return "".join(f"gone {line}\n" for line in text.splitlines() if line.strip())
+
+
+__all__ = ["ExprError", "draft", "gofile", "ports_of", "write"]
