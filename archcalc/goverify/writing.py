@@ -243,7 +243,7 @@ HEADS = {
     "parts.txt": "Constants that formulas and lengths of types are made of; reports leave them out.",
     "types.txt": "The types whose layout reports show, as Go {version} declares them{over}.",
     "typeparts.txt": "Types that those of types.txt are made of, or that formulas ask the size of.",
-    "lines.txt": "Where declarations stand in Go {version}: names and lines, a type's with steps to its fields.",
+    "lines.txt": "Where declarations stand in Go {version}: names, lines, of types the fields' too.",
 }
 
 
