@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,29 @@ from archcalc.cli import session
 from archcalc.cli.trace.options import Force
 from archcalc.host.output import check_writable
 from archcalc.recorder import run
+from archcalc.results.result import Result
+from archcalc.results.tables import Block
+
+
+class Ran(Result):
+    """A run that was recorded, or a build that was not run. What is printed is the program's."""
+
+    formats = ("table",)
+
+    def __init__(self, path: Path, events: int = 0, exit: int = 0) -> None:
+        self.path = path
+        self.events = events
+        self.exit = exit
+
+    @property
+    def exit_code(self) -> int:
+        return self.exit
+
+    def document(self) -> Mapping[str, object]:
+        return {"path": str(self.path), "events": self.events, "exit": self.exit}
+
+    def view(self) -> Iterable[Block]:
+        return ()
 
 
 def command(
@@ -51,7 +75,7 @@ def command(
         ),
     ] = None,
     force: Force = False,
-) -> None:
+) -> Ran:
     """Record a Go program: build it with a recorder in its runtime, and run it.
 
     The program's own Go builds it, 1.22 to 1.27, for linux; the toolchain is not touched. What the
@@ -67,7 +91,7 @@ def command(
     if log is not None:
         recorded = run.write(log, Path(target), found, path, 0, target=target, force=force)
         session.note(f"{recorded.path}: {recorded.events} events")
-        return
+        return Ran(path, recorded.events)
     if exec_ is None and not run.runs_here(found):
         program = Path(f"{name}.{found.goarch}")
         check_writable(program, force)
@@ -79,7 +103,7 @@ def command(
         session.note(
             f"or there, and then here: {run.VARIABLE}=LOG ./{program}; archcalc record --log LOG {program}"
         )
-        return
+        return Ran(program)
     with session.progress(f"record {name}") as progress:
         recorded = run.record(
             found,
@@ -95,4 +119,4 @@ def command(
     session.note(
         f"{recorded.path}: {recorded.events} events" + ("" if recorded.whole else ", without an end state")
     )
-    raise typer.Exit(recorded.exit)
+    return Ran(path, recorded.events, recorded.exit)
