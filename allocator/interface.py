@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 from allocator.common.audit import Violation
-from allocator.common.calls import Calls
 from allocator.common.sizeclasses import SizeClasses
 from allocator.common.throw import BadRequest, Death
 from allocator.common.types import Type
 from allocator.common.vocabulary import Named
+from allocator.kernels.counts import Calls
 from allocator.kernels.system import System
 
 # States of regions. What lies between them belongs to nobody.

@@ -15,11 +15,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from archcalc.html import notebook
 from archcalc.machines.options import MachineOptions, machine_options
 from archcalc.questions.boot import try_boot
 from archcalc.results.result import Judged, Pictured, Result
 
 Sets = Mapping[str, int | str]
+
+Result.shown = staticmethod(notebook.shown)
 
 
 def report(

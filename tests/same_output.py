@@ -24,6 +24,7 @@ TRACES = TREE / "tests" / "data" / "traces"
 FORMATS = ("table", "json", "jsonl", "csv", "markdown", "yaml")
 JUDGED = (*FORMATS, "github", "junit", "sarif")
 TIMES = re.compile(r'("?seconds"?: ?|time=")[0-9.e-]+|\b[0-9.]+ (?:s|ms)\b|[0-9,]+ events/s')
+FLOATS = re.compile(r"[ -]*[0-9]+\.[0-9]+[ -]*")
 WORKLOADS = ("mixed", "tiny", "large", "stacks", "trees", "finalizers", "procs", "churn", "exhaust")
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from allocator.common.calls import Calls
 from allocator.common.sampling import FastRand, next_sample, next_sample_no_fp
 from allocator.common.sizeclasses import SizeClasses
 from allocator.common.throw import BadRequest, Exit, Throw
@@ -34,6 +33,7 @@ from allocator.contiguous.sweep import DONE, Sweeper
 from allocator.contiguous.sweepbuf import SweepSpans
 from allocator.contiguous.watch import Watch
 from allocator.interface import Attempt, Live
+from allocator.kernels.counts import Calls
 from allocator.kernels.system import ENOMEM, Errno, System
 
 

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from allocator.common.audit import Violation
-from allocator.common.calls import Calls
 from allocator.common.throw import BadRequest
 from allocator.common.types import Type
 from allocator.contiguous import survey, vocabulary
@@ -26,6 +25,7 @@ from allocator.contiguous.mstats import memstats
 from allocator.contiguous.scavenge import EVERYTHING, scavenge
 from allocator.contiguous.watch import Watch
 from allocator.interface import Allocator, BootCheck, Live, PageRun, Region, Totals
+from allocator.kernels.counts import Calls
 from allocator.kernels.system import System
 
 MODES = {"background": BACKGROUND, "force": FORCE, "block": FORCE_BLOCK}

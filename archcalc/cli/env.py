@@ -13,7 +13,7 @@ import archcalc
 from archcalc import config, generations
 from archcalc.cli import reporter
 from archcalc.cli.targets import host
-from archcalc.profiles import platforms
+from archcalc.profiles import files, platforms
 from archcalc.results.result import Result
 from archcalc.results.tables import Block, Column, Table
 
@@ -42,7 +42,7 @@ def command() -> Environment:
         "go": generations.COMMITS[generations.CURRENT],
         "platform": host(),
         "platforms": len(platforms.names()),
-        "profiles": str(platforms.folder()),
+        "profiles": str(files.folder()),
         "config": str(found.file) if found.file else None,
         "python": platform.python_version(),
         "executable": sys.executable,

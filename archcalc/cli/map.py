@@ -119,6 +119,11 @@ class Mapped(Pictured):
     def svg(self) -> str:
         return map_svg.draw(self.atlases)
 
+    def html(self) -> str:
+        from archcalc.html.page import page
+
+        return page(self)
+
 
 def command(
     platforms: Platforms = None,

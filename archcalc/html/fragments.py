@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from archcalc.render.table import is_number
 from archcalc.results.result import Result
-from archcalc.results.tables import Block, Drawing, Prose, Section, Table, reasons, show
+from archcalc.results.tables import Block, Drawing, Prose, Section, Table, reasons, show, stands_right
 
 WIDTH = 100  # characters of a drawing
 
@@ -43,7 +42,7 @@ def table(one: Table) -> str:
     for row in one.rows:
         cells = []
         for value, column in zip(row, one.columns, strict=True):
-            kind = ' style="text-align:right"' if is_number(value, column) else ""
+            kind = ' style="text-align:right"' if stands_right(value, column) else ""
             cells.append(f"<td{kind}>{escape(show(value, column.kind))}</td>")
         rows.append(f"<tr>{''.join(cells)}</tr>")
     notes = [*(f"n/a: {reason}" for reason in reasons(one.rows)), *one.notes]

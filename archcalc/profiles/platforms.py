@@ -4,63 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
-from functools import cache
 from pathlib import Path
 
 from archcalc.profiles import profile
+from archcalc.profiles.files import names as names
 from archcalc.profiles.profile import Profile
 from archcalc.reading import fields
 from archcalc.reading.errors import Fault, ProfileFault
 
-# The package archcalc.
-_HERE = Path(__file__).parents[1]
-_SHARED = ("os", "arch")
-
-
-@cache
-def folder() -> Path:
-    """Where the platforms' files are: inside the installed package, or beside it in a checkout."""
-    installed = _HERE / "_platforms"
-    return installed if installed.is_dir() else _HERE.parent / "platforms"
-
-
-@cache
-def _files() -> dict[str, Path]:
-    files = {path.stem.replace("-", "/", 1): path for path in folder().glob("*.yaml")}
-    for kind in _SHARED:
-        files |= {f"{kind}/{path.stem}": path for path in (folder() / kind).glob("*.yaml")}
-    return files
-
-
-@cache
-def _names() -> tuple[str, ...]:
-    return tuple(sorted(name for name in _files() if name.partition("/")[0] not in _SHARED))
-
-
-def names() -> list[str]:
-    """All platforms as goos/goarch, in order."""
-    return list(_names())
-
-
-def file_of(name: str) -> Path | None:
-    """The file of a platform, or of os/NAME or arch/NAME; None where there is none."""
-    return _files().get(name)
-
-
-def shown(name: str) -> str:
-    """How messages name a file of ours: its path in the project."""
-    kind = name.partition("/")[0]
-    return f"platforms/{name if kind in _SHARED else name.replace('/', '-')}.yaml"
-
-
-def nearest_file(name: str) -> str:
-    """What of ours was probably meant as something to inherit, or nothing."""
-    return fields.nearest(name, _files())
-
 
 def load(name: str) -> Profile:
     """The profile of one platform. Raises ProfileFault where there is no such platform."""
-    if name not in _names():
+    if name not in names():
         raise ProfileFault(_unknown(name))
     return profile.load_ours(name)
 
@@ -71,8 +26,8 @@ def load_file(path: str | Path) -> Profile:
 
 
 def _unknown(name: str) -> Fault:
-    expected = f"one of the {len(_names())} platforms, a glob such as linux/*, or all"
-    return Fault(f"there is no platform {name}", expected, fields.nearest(name, _names()), "platform-unknown")
+    expected = f"one of the {len(names())} platforms, a glob such as linux/*, or all"
+    return Fault(f"there is no platform {name}", expected, fields.nearest(name, names()), "platform-unknown")
 
 
 def resolve(patterns: Iterable[str], extra_files: Iterable[str | Path] = ()) -> list[Profile]:
@@ -95,7 +50,7 @@ def resolve(patterns: Iterable[str], extra_files: Iterable[str | Path] = ()) -> 
             found = f"a second profile named {loaded.name}"
             expected = f"another name; the first is in {first.file}"
             faults.append(Fault(found, expected, id="profile-name-taken", file=loaded.file, line=1, column=1))
-    known = sorted({*_names(), *own})
+    known = sorted({*names(), *own})
     files_are_well = not faults
     chosen: dict[str, None] = {}
     for pattern in patterns:

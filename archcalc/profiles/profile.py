@@ -17,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from archcalc.profiles import files
 from archcalc.profiles.profile_fields import FILE, SECTIONS
 from archcalc.reading import strictyaml
 from archcalc.reading.errors import Fault, ProfileFault
@@ -130,10 +131,8 @@ def of_group(group: Group, document: Document, path: str) -> Profile | None:
 
 @cache
 def load_ours(name: str) -> Profile:
-    """The profile of one of our platforms. Raises ProfileFault, which would be a fault of ours."""
-    from archcalc.profiles import platforms
-
-    profile, faults = _finish(_Reader(), str(platforms.file_of(name)), platforms.shown(name))
+    """The profile of one of our files. Raises ProfileFault, which would be a fault of ours."""
+    profile, faults = _finish(_Reader(), str(files.file_of(name)), files.shown(name))
     if profile is None:
         raise ProfileFault(*faults)
     return profile
@@ -182,10 +181,8 @@ class _Merged:
 @cache
 def _ours(name: str) -> tuple[_Merged | None, list[Fault]]:
     """One of our own files with what it inherits; read once a process, since none changes under a run."""
-    from archcalc.profiles import platforms
-
     reader = _Reader()
-    return reader.file(str(platforms.file_of(name)), platforms.shown(name)), reader.faults
+    return reader.file(str(files.file_of(name)), files.shown(name)), reader.faults
 
 
 class _Reader:
@@ -223,13 +220,11 @@ class _Reader:
         return merged
 
     def inherited(self, name: str, path: str, document: Document, place: tuple[int, int]) -> _Merged | None:
-        from archcalc.profiles import platforms
-
         if not name.endswith((".yaml", ".yml")):
-            if platforms.file_of(name) is None:
+            if files.file_of(name) is None:
                 known = "a platform of ours, os/NAME, arch/NAME, or the path of a .yaml file"
                 found = f"there is no {name} to inherit"
-                document.fault(place, "unknown-parent", found, known, platforms.nearest_file(name))
+                document.fault(place, "unknown-parent", found, known, files.nearest_file(name))
                 return None
             merged, faults = _ours(name)
             self.faults.extend(faults)
@@ -289,9 +284,7 @@ class _Contradictions:
         self.addresses(machine)
 
     def words(self, goarch: str, arch: Mapping[str, Any], machine: Mapping[str, Any]) -> None:
-        from archcalc.profiles import platforms
-
-        known = _ours(f"arch/{goarch}")[0] if platforms.file_of(f"arch/{goarch}") is not None else None
+        known = _ours(f"arch/{goarch}")[0] if files.file_of(f"arch/{goarch}") is not None else None
         if known is not None:
             for key in _ARCH_IDENTITY:
                 right = known.sections["arch"][key]

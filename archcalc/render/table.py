@@ -15,16 +15,13 @@ from archcalc.render.style import styled
 from archcalc.results.result import Result
 from archcalc.results.tables import (
     Block,
-    Column,
     Drawing,
-    NotApplicable,
     Prose,
     Section,
     Table,
-    Value,
-    as_kind,
     reasons,
     show,
+    stands_right,
 )
 
 GAP = "  "
@@ -108,7 +105,8 @@ class Grid:
             for row in table.rows
         ]
         self.right = [
-            all(is_number(row[at], column) for row in table.rows) for at, column in enumerate(table.columns)
+            all(stands_right(row[at], column) for row in table.rows)
+            for at, column in enumerate(table.columns)
         ]
         self.widths = [
             max(len(column.title), *(widest(row[at]) for row in self.cells))
@@ -202,10 +200,3 @@ def fold(text: str, width: int) -> list[str]:
 def widest(cell: str) -> int:
     """The width of a cell that may have several lines."""
     return max(map(len, cell.split("\n"))) if "\n" in cell else len(cell)
-
-
-def is_number(value: Value, column: Column) -> bool:
-    """Whether a cell stands to the right of its column: numbers, and what stands in for one."""
-    if isinstance(value, NotApplicable) or value is None:
-        return column.kind is not str
-    return isinstance(as_kind(value, column.kind), int | float) and not isinstance(value, bool)

@@ -13,7 +13,7 @@ into text. A result says the same thing four ways, and each format takes the one
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from archcalc.results.tables import Block, Column, Prose, Section, Table, Value, plain
@@ -69,11 +69,12 @@ class Result:
         rows = [[plain(value) for value in row] for row in table.rows]
         return pandas.DataFrame(rows, columns=[column.name for column in table.columns])
 
-    def _repr_html_(self) -> str:
-        """What notebooks show: the view."""
-        from archcalc.html.fragments import view
+    # What shows results in notebooks, html.notebook once it is there; a result knows no renderer.
+    shown: ClassVar[Callable[[Result], str] | None] = None
 
-        return view(self)
+    def _repr_html_(self) -> str | None:
+        """What notebooks show; without a renderer that is the object's name."""
+        return None if Result.shown is None else Result.shown(self)
 
 
 class Judged(Result):
@@ -110,12 +111,7 @@ class Pictured(Result):
 
     def html(self) -> str:
         """One HTML page, whole in itself."""
-        from archcalc.html.page import page
-
-        return page(self)
-
-    def _repr_html_(self) -> str:
-        return self.svg() + super()._repr_html_()
+        raise NotImplementedError
 
 
 class Text(Result):

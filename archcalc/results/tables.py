@@ -185,3 +185,10 @@ def reasons(rows: Iterable[Sequence[Value]]) -> list[str]:
             if isinstance(value, NotApplicable):
                 found.setdefault(value.reason)
     return list(found)
+
+
+def stands_right(value: Value, column: Column) -> bool:
+    """Whether a cell stands to the right of its column: numbers, and what stands in for one."""
+    if isinstance(value, NotApplicable) or value is None:
+        return column.kind is not str
+    return isinstance(as_kind(value, column.kind), int | float) and not isinstance(value, bool)

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from allocator.common.calls import Calls
 from allocator.common.throw import BadRequest, Death
 from allocator.common.types import KIND_NO_POINTERS, BadType, Type
 from allocator.interface import Allocator, Attempt
 from allocator.kernels.address_space import TAKEN
+from allocator.kernels.counts import Calls
 from allocator.kernels.faults import Chance, Exhaustion, Plans
 from allocator.kernels.system import Answer, Errno, Plan
 from archcalc import machines

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from archcalc.profiles import platforms, profile
+from archcalc.profiles import files, platforms, profile
 from archcalc.profiles.profile_fields import FILE, SECTIONS
 from archcalc.reading import strictyaml
 from archcalc.reading.errors import ProfileFault
@@ -65,7 +65,7 @@ def test_there_are_the_38_ports_of_go() -> None:
 class TestPort:
     def test_it_is_whole_and_without_contradiction(self, name: str) -> None:
         port = platforms.load(name)
-        path = platforms.file_of(name)
+        path = files.file_of(name)
         assert path is not None
         assert profile.validate(path) == []
         assert (port.platform, port.name) == (name, name)
@@ -131,7 +131,7 @@ def test_facts_of_ports_that_the_type_checker_has_not_seen(name: str, key: str, 
 
 def read(name: str) -> dict[str, Any]:
     """What one of our files says itself."""
-    path = platforms.file_of(name)
+    path = files.file_of(name)
     assert path is not None
     document = strictyaml.Document(str(path), "profile", [])
     tree = strictyaml.parse(path.read_bytes(), document)
@@ -158,12 +158,12 @@ def repeated(name: str) -> list[str]:
     ]
 
 
-SHARED = sorted(name for name in platforms._files() if name not in PORTS)
+SHARED = sorted(name for name in files.all_files() if name not in PORTS)
 
 
 @pytest.mark.parametrize("name", SHARED)
 def test_every_shared_file_is_used_and_says_nothing_twice(name: str) -> None:
-    assert any(name in read(other).get("inherit", ()) for other in platforms._files())
+    assert any(name in read(other).get("inherit", ()) for other in files.all_files())
     assert repeated(name) == []
 
 
