@@ -1,17 +1,15 @@
-"""From a later release's constants and structs to the Config of the sparse machine.
+"""The machine of later releases, whose heap lies in arenas: its Config from the calculator's figures.
 
-What constants tell is taken from them (goexperiment's among them). What only the code
-of a release tells stands in SINCE: the release from which on it goes that way.
+What constants tell is taken from them (goexperiment's among them). What only the code of a release
+tells stands in SINCE and UNTIL: the release from which on it goes that way, or no longer does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import lru_cache
 
-from allocator.common import sizeclasses
 from allocator.sparse.config import Config
-
-Value = int | str | bool
+from archcalc.calculator.figures import Figures
 
 # A switch of Config, and the release that made it true.
 SINCE: dict[str, tuple[int, int]] = {
@@ -38,41 +36,33 @@ MIN_LEGAL_POINTER = 4096
 WORKBUF_ALLOC = 32 << 10
 # tagptr: releases that have the constant differ from a port to another.
 FIXED_TAG_ALIGN_BITS = 3
+# What the kernel tells of huge pages where a profile says nothing: only linux has a place for it.
+HUGE_PAGE_SIZE = {"linux": 2 << 20, "android": 2 << 20}
+# Types whose size the machine needs; a release has not all of them.
+SIZED = (
+    "arenaHint", "bucket", "g", "gcBitsArena", "heapArena", "hchan", "m", "mcache", "memRecord", "mspan", "p",
+    "pallocData", "spanInlineMarkBits", "spanSPMC", "spanSetBlock", "special", "specialBubble",
+    "specialCheckFinalizer", "specialCleanup", "specialPinCounter", "specialReachable", "specialSecret",
+    "specialTinyBlock", "specialWeakHandle", "specialfinalizer", "specialprofile", "workbuf",
+)  # fmt: skip
 
 
-def release_of(text: str) -> tuple[int, int]:
-    """A release's number, as `1.27.3`, `go1.27` or `1.27` have it; ValueError for anything else."""
-    major, minor = text.removeprefix("go").split(".")[:2]
-    return int(major), int(minor)
-
-
-def sparse_config(
-    platform: str,
-    release: str,
-    constants: Mapping[str, Mapping[str, Value]],
-    sizeof: Mapping[str, int],
-    *,
-    data_end: int,
-    phys_page_size: int = 4096,
-    phys_huge_page_size: int = 0,
-    address_bits: int = 48,
-) -> Config:
-    """The Config of a port in a release.
-
-    `constants` are by package path and Go name, `sizeof` by struct name (bytes). `data_end` is
-    firstmoduledata.end; the page sizes are what the kernel tells the process, `address_bits`
-    how wide its user addresses are.
-    """
-    goos, goarch = platform.split("/")
-    at = release_of(release)
-    runtime = constants["runtime"]
-    gc = constants.get("internal/runtime/gc", {})
-    experiment = constants["internal/goexperiment"]
-    arch = constants["internal/goarch"]
+@lru_cache(maxsize=256)
+def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
+    """The Config of a platform's figures. Sizes and addresses in bytes."""
+    generation = figures.generation
+    at = (int(generation.name.split(".")[0]), int(generation.name.split(".")[1]))
+    engine = figures.engine
+    goos, goarch = figures.profile.goos, figures.profile.goarch
+    machine = figures.profile.machine
+    sizeof = {name: engine.struct(name).size for name in SIZED if engine.is_struct(name)}
+    runtime = figures.package("runtime")
+    packages = (runtime, *(figures.package(name) for name in ("gc", "goarch") if generation.names(name)))
+    experiment = figures.package("goexperiment")
 
     def number(*names: str, default: int | None = None) -> int:
         for name in names:
-            for package in (runtime, gc, arch):
+            for package in packages:
                 if name in package:
                     return int(package[name])
         if default is None:
@@ -87,15 +77,15 @@ def sparse_config(
     addr_bits = 0 if is_32bit else number("addrBits")
     tag_bits = number("taggedPointerBits", "tagBits", default=32 if is_32bit else 64 - addr_bits + 3)
     return Config(
-        platform=platform,
+        platform=figures.platform,
         goos=goos,
         goarch=goarch,
         ptr_size=ptr_size,
         big_endian=bool(number("BigEndian")),
         phys_page_size=phys_page_size,
-        phys_huge_page_size=phys_huge_page_size,
+        phys_huge_page_size=int(machine.get("huge_page_size", HUGE_PAGE_SIZE.get(goos, 0))),
         data_end=data_end,
-        address_bits=address_bits,
+        address_bits=int(machine.get("user_address_bits", 48)),
         min_phys_page_size=number("minPhysPageSize"),
         max_phys_page_size=number("maxPhysPageSize"),
         max_phys_huge_page_size=number("maxPhysHugePageSize"),
@@ -125,7 +115,7 @@ def sparse_config(
         max_pages_per_phys_page=number("maxPagesPerPhysPage"),
         scav_chunk_hi_occ_pages=number("scavChunkHiOccPages", default=0),
         scavenge_percent=number("scavengePercent"),
-        size_classes=sizeclasses.compute(sixteen_from=32),
+        size_classes=figures.size_classes,
         tiny_size=number("_TinySize"),
         tiny_size_class=number("_TinySizeClass"),
         max_small_size=number("maxSmallSize"),
@@ -144,7 +134,7 @@ def sparse_config(
         stack_cache_size=number("_StackCacheSize"),
         num_stack_orders=number("_NumStackOrders"),
         fixed_stack=number("fixedStack", "_FixedStack"),
-        sizeof=dict(sizeof),
+        sizeof=sizeof,
         sbrk_platform=bool(number("isSbrkPlatform", default=goos in ("plan9", "js", "wasip1"))),
         phys_page_aligned_stacks=bool(number("physPageAlignedStacks")),
         inline_mark_bits=bool(experiment.get("GreenTeaGC", False)) and "spanInlineMarkBits" in sizeof,
