@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from archcalc.cli.options import Platforms, Profiles
-from archcalc.cli.targets import selected
+from archcalc.cli.options import Go, Platforms, Profiles
+from archcalc.cli.targets import generation, selected
 from archcalc.results.result import Listing
 from archcalc.results.tables import Column
 
 
-def command(platforms: Platforms = None, profiles: Profiles = None) -> Listing:
+def command(platforms: Platforms = None, profiles: Profiles = None, go: Go = None) -> Listing:
     """List the platforms.
 
-    All of them, or those that match; --profile adds ports of your own.
+    All of a release's, or those that match; --profile adds ports of your own.
     """
     columns = (
         Column("platform"),
@@ -22,8 +22,10 @@ def command(platforms: Platforms = None, profiles: Profiles = None) -> Listing:
         Column("big endian", bool),
         Column("mem_*.go", key="mem"),
     )
+    patterns = platforms or (None if profiles else ["all"])
+    chosen = selected(patterns, profiles, otherwise=["all"], go=generation(go))
     rows = []
-    for profile in selected(platforms or (None if profiles else ["all"]), profiles, otherwise=["all"]):
+    for profile in chosen:
         facts = profile.facts
         rows.append(
             [

@@ -27,6 +27,8 @@ _GOARCH = {
     "ppc64": "ppc64",
     "ppc64le": "ppc64le",
     "s390x": "s390x",
+    "riscv64": "riscv64",
+    "loongarch64": "loong64",
 }
 
 
@@ -42,31 +44,15 @@ def selected(
     Without a platform: the user's own profiles where some are given, else what the configuration
     names, else `otherwise`, else $GOOS/$GOARCH, else the host. Raises UsageFault.
     """
-    found = _selected(patterns, files, otherwise)
-    if go == CURRENT:
-        return found
-    from archcalc import generations
-
-    ports = generations.ports(go)
-    exact = {pattern for pattern in patterns or () if "/" in pattern and "*" not in pattern}
-    for profile in found:
-        if profile.platform not in ports and profile.name in exact:
-            raise UsageFault(Fault(f"{profile.platform} is no port of Go {go}", "one of " + ", ".join(ports)))
-    return [profile for profile in found if profile.platform in ports]
-
-
-def _selected(
-    patterns: Sequence[str] | None, files: Sequence[Path] | None, otherwise: Sequence[str]
-) -> list[Profile]:
     settings = config.current()
     extra = [*settings.profiles, *(files or ())]
     if patterns:
-        return platforms.resolve(patterns, extra)
+        return platforms.resolve(patterns, extra, go)
     if files:
-        return [platforms.load_file(file) for file in files]
+        return [platforms.load_file(file, go) for file in files]
     if settings.platforms:
-        return platforms.resolve(settings.platforms, extra)
-    return platforms.resolve(otherwise or [host()], extra)
+        return platforms.resolve(settings.platforms, extra, go)
+    return platforms.resolve(otherwise or [host()], extra, go)
 
 
 def generation(go: str | None) -> str:

@@ -1,10 +1,15 @@
-"""Where the files of the platforms that archcalc knows are, and how messages name them."""
+"""Where the files of the platforms that archcalc knows are, and how messages name them.
+
+`platforms/` has the ports of all generations; which of them a generation has it says itself.
+"""
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
 
+from archcalc import generations
+from archcalc.generations import CURRENT
 from archcalc.reading import fields
 
 # The package archcalc.
@@ -29,18 +34,50 @@ def all_files() -> dict[str, Path]:
 
 
 @cache
-def _names() -> tuple[str, ...]:
-    return tuple(sorted(name for name in all_files() if name.partition("/")[0] not in _SHARED))
+def _own_facts(go: str) -> dict[str, Path]:
+    """The files of a generation's own facts about ports, systems and architectures."""
+    top = generations.folder(go) / "facts"
+    files = {path.stem.replace("-", "/", 1): path for path in top.glob("*.yaml")}
+    for kind in _SHARED:
+        files |= {f"{kind}/{path.stem}": path for path in (top / kind).glob("*.yaml")}
+    return files
 
 
-def names() -> list[str]:
-    """All platforms as goos/goarch, in order."""
-    return list(_names())
+def has_own_facts(go: str) -> bool:
+    """Whether a generation takes what Go says of architectures and systems as facts, not by formulas."""
+    return bool(_own_facts(go))
+
+
+@cache
+def _names(go: str) -> tuple[str, ...]:
+    return tuple(sorted(generations.ports(go)))
+
+
+def names(go: str = CURRENT) -> list[str]:
+    """All platforms of a generation as goos/goarch, in order."""
+    return list(_names(go))
+
+
+def every() -> list[str]:
+    """All platforms of all generations, in order."""
+    return sorted(name for name in all_files() if name.partition("/")[0] not in _SHARED)
 
 
 def file_of(name: str) -> Path | None:
     """The file of a platform, or of os/NAME or arch/NAME; None where there is none."""
     return all_files().get(name)
+
+
+def files_of(name: str, go: str = CURRENT) -> list[tuple[Path, str]]:
+    """The files of what is known under a name, each with how messages name it.
+
+    First the machine's, then what the generation has of its own; either may be missing.
+    """
+    files = [(all_files()[name], shown(name))] if name in all_files() else []
+    own = _own_facts(go).get(name)
+    if own is not None:
+        files.append((own, f"archcalc/{own.relative_to(_HERE).as_posix()}"))
+    return files
 
 
 def shown(name: str) -> str:

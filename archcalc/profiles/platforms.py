@@ -1,4 +1,7 @@
-"""The platforms that archcalc knows: one file a port under `platforms/`, and how people name them."""
+"""The platforms that archcalc knows: one file a port under `platforms/`, and how people name them.
+
+`platforms/` has the ports of all generations; which of them a generation has it says itself.
+"""
 
 from __future__ import annotations
 
@@ -6,31 +9,37 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from archcalc.generations import CURRENT
 from archcalc.profiles import profile
+from archcalc.profiles.files import every as every
 from archcalc.profiles.files import names as names
 from archcalc.profiles.profile import Profile
 from archcalc.reading import fields
 from archcalc.reading.errors import Fault, ProfileFault
 
 
-def load(name: str) -> Profile:
-    """The profile of one platform. Raises ProfileFault where there is no such platform."""
-    if name not in names():
-        raise ProfileFault(_unknown(name))
-    return profile.load_ours(name)
+def load(name: str, go: str = CURRENT) -> Profile:
+    """The profile of one platform of a generation. Raises ProfileFault where there is no such platform."""
+    if name not in names(go):
+        raise ProfileFault(_unknown(name, go))
+    return profile.load_ours(name, go)
 
 
-def load_file(path: str | Path) -> Profile:
+def load_file(path: str | Path, go: str = CURRENT) -> Profile:
     """The profile in a file of the user's own. Raises ProfileFault with every fault in it."""
-    return profile.load_file(path)
+    return profile.load_file(path, go)
 
 
-def _unknown(name: str) -> Fault:
-    expected = f"one of the {len(names())} platforms, a glob such as linux/*, or all"
-    return Fault(f"there is no platform {name}", expected, fields.nearest(name, names()), "platform-unknown")
+def _unknown(name: str, go: str) -> Fault:
+    known = names(go)
+    of = "" if go == CURRENT else f" of {go}"
+    expected = f"one of the {len(known)} platforms{of}, a glob such as linux/*, or all"
+    return Fault(f"there is no platform {name}", expected, fields.nearest(name, known), "platform-unknown")
 
 
-def resolve(patterns: Iterable[str], extra_files: Iterable[str | Path] = ()) -> list[Profile]:
+def resolve(
+    patterns: Iterable[str], extra_files: Iterable[str | Path] = (), go: str = CURRENT
+) -> list[Profile]:
     """The profiles that the patterns name, each once, in the patterns' order and then by name.
 
     A pattern is goos/goarch, a glob, or `all`. Profiles of the user's own come from
@@ -41,7 +50,7 @@ def resolve(patterns: Iterable[str], extra_files: Iterable[str | Path] = ()) -> 
     own: dict[str, Profile] = {}
     for path in extra_files:
         try:
-            loaded = load_file(path)
+            loaded = load_file(path, go)
         except ProfileFault as error:
             faults.extend(error.faults)
             continue
@@ -50,23 +59,23 @@ def resolve(patterns: Iterable[str], extra_files: Iterable[str | Path] = ()) -> 
             found = f"a second profile named {loaded.name}"
             expected = f"another name; the first is in {first.file}"
             faults.append(Fault(found, expected, id="profile-name-taken", file=loaded.file, line=1, column=1))
-    known = sorted({*names(), *own})
+    known = sorted({*names(go), *own})
     files_are_well = not faults
     chosen: dict[str, None] = {}
     for pattern in patterns:
         found_names = known if pattern == "all" else [name for name in known if fnmatchcase(name, pattern)]
         if not found_names and files_are_well:  # else it may name one of the profiles that are at fault
-            faults.append(_unknown(pattern))
+            faults.append(_unknown(pattern, go))
         chosen.update(dict.fromkeys(found_names))
     if faults:
         raise ProfileFault(*faults)
-    return [own[name] if name in own else load(name) for name in chosen]
+    return [own[name] if name in own else load(name, go) for name in chosen]
 
 
-def of(platform: str | Path | Profile) -> Profile:
+def of(platform: str | Path | Profile, go: str = CURRENT) -> Profile:
     """The profile that a name, a path or a profile stands for."""
     if isinstance(platform, Profile):
         return platform
     if isinstance(platform, Path) or str(platform).endswith((".yaml", ".yml")):
-        return load_file(platform)
-    return load(platform)
+        return load_file(platform, go)
+    return load(platform, go)

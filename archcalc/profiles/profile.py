@@ -2,7 +2,10 @@
 
 A profile's file says what is its own and inherits the rest: `inherit` names
 files of ours (`linux/arm64`, `os/linux`, `arch/arm64`) or paths beside it, the
-later ones over the earlier, the file's own facts over all. The merged whole must
+later ones over the earlier, the file's own facts over all. What changed from one
+release of Go to another stands under `changes`, over the rest of its file. Go's own
+facts about an architecture or a system are a generation's: where it has some, in its
+folder `facts/`, they are laid over the file of the same name. The merged whole must
 be complete and must not contradict itself. What can stand in a file is declared
 in `profile_fields`.
 """
@@ -10,6 +13,7 @@ in `profile_fields`.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,8 +21,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from archcalc.generations import CURRENT
 from archcalc.profiles import files
-from archcalc.profiles.profile_fields import FILE, SECTIONS
+from archcalc.profiles.profile_fields import FILE, FROM_GO, SECTIONS
 from archcalc.reading import strictyaml
 from archcalc.reading.errors import Fault, ProfileFault
 from archcalc.reading.fields import Group, read_file
@@ -43,6 +48,16 @@ class Origin(NamedTuple):
 
 
 Fact = int | bool | str
+Release = tuple[int, int]
+
+# Between Go 1.7 and 1.8: older than all that facts are told apart by.
+_BEFORE_ALL: Release = (1, 7)
+
+
+def release_of(go: str) -> Release:
+    """The release of a generation's name, or of what `since` and `until` say: (1, 27) of 1.27 or go1.27.3."""
+    match = re.match(r"(?:go)?(\d+)\.(\d+)", go)
+    return (int(match[1]), int(match[2])) if match else _BEFORE_ALL
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +67,8 @@ class Profile:
     `facts` has all scalar facts by name: of the architecture, the system, the
     machine, and the system's constants under Go's own names. `machine` has the
     machine's alone, `taken` and `phys_page_sizes` among them; `constants` the
-    constants alone. `origins` tells for each key which line it comes from.
+    constants alone. `origins` tells for each key which line it comes from, `go` for
+    which generation the facts are.
     """
 
     platform: str
@@ -62,6 +78,7 @@ class Profile:
     machine: Mapping[str, Any]
     constants: Mapping[str, int]
     origins: Mapping[str, Origin] = field(repr=False)
+    go: str = CURRENT
 
     @property
     def goos(self) -> str:
@@ -76,7 +93,7 @@ class Profile:
     def __reduce__(self) -> tuple[Any, ...]:
         """For other processes: read-only views cannot be pickled, what they show can."""
         views = (self.facts, self.machine, self.constants, self.origins)
-        return _profile, (self.platform, self.name, self.file, *map(dict, views))
+        return _profile, (self.platform, self.name, self.file, *map(dict, views), self.go)
 
 
 def _profile(
@@ -87,6 +104,7 @@ def _profile(
     machine: dict[str, Any],
     constants: dict[str, int],
     origins: dict[str, Origin],
+    go: str,
 ) -> Profile:
     return Profile(
         platform,
@@ -96,33 +114,35 @@ def _profile(
         MappingProxyType(machine),
         MappingProxyType(constants),
         MappingProxyType(origins),
+        go,
     )
 
 
-def load_file(path: str | Path) -> Profile:
+def load_file(path: str | Path, go: str = CURRENT) -> Profile:
     """The profile in a file of the user's own. Raises ProfileFault with every fault in it."""
-    profile, faults = read(path)
+    profile, faults = read(path, go)
     if profile is None:
         raise ProfileFault(*faults)
     return profile
 
 
-def validate(path: str | Path) -> list[Fault]:
+def validate(path: str | Path, go: str = CURRENT) -> list[Fault]:
     """Every fault of a profile's file and of what it inherits; empty when it can be used."""
-    return read(path)[1]
+    return read(path, go)[1]
 
 
-def read(path: str | Path) -> tuple[Profile | None, list[Fault]]:
+def read(path: str | Path, go: str = CURRENT) -> tuple[Profile | None, list[Fault]]:
     """The profile in a file, or None and why not."""
-    return _finish(_Reader(), str(path), str(path))
+    reader = _Reader(go)
+    return reader.finish(reader.file(str(path), str(path)))
 
 
-def of_group(group: Group, document: Document, path: str) -> Profile | None:
+def of_group(group: Group, document: Document, path: str, go: str = CURRENT) -> Profile | None:
     """The profile that stands within another file (a scenario), read by `FILE`'s sections.
 
     What it inherits is looked for beside `path`; faults are noted in the document, and then there is none.
     """
-    reader = _Reader()
+    reader = _Reader(go)
     merged = reader.merge(group, path, document.file)
     profile = reader.profile(merged) if not reader.faults else None
     document.faults.extend(reader.faults)
@@ -130,18 +150,13 @@ def of_group(group: Group, document: Document, path: str) -> Profile | None:
 
 
 @cache
-def load_ours(name: str) -> Profile:
+def load_ours(name: str, go: str = CURRENT) -> Profile:
     """The profile of one of our files. Raises ProfileFault, which would be a fault of ours."""
-    profile, faults = _finish(_Reader(), str(files.file_of(name)), files.shown(name))
+    reader = _Reader(go)
+    profile, faults = reader.finish(reader.ours(name))
     if profile is None:
         raise ProfileFault(*faults)
     return profile
-
-
-def _finish(reader: _Reader, path: str, shown: str) -> tuple[Profile | None, list[Fault]]:
-    merged = reader.file(path, shown)
-    profile = reader.profile(merged) if merged is not None and not reader.faults else None
-    return profile, strictyaml.in_order(reader.faults)
 
 
 @dataclass(slots=True)
@@ -164,12 +179,21 @@ class _Merged:
         if "platform" in below.top:
             self.top["platform"] = below.top["platform"]
 
-    def take_own(self, group: Group) -> None:
-        """Lays the file's own facts over what it inherits."""
+    def take_own(self, group: Group, release: Release) -> None:
+        """Lays the file's own facts over what it inherits, and over those what changed up to the release."""
         for key in ("platform", "name", "about"):
             if key in group:
                 self.top[key] = group[key]
                 self.origins[key] = Origin(self.file, *group.at[key])
+        self.take_sections(group)
+        for change in group.get("changes", ()):
+            since, until = change.get("since"), change.get("until")
+            if (since is None or release >= release_of(since)) and (
+                until is None or release < release_of(until)
+            ):
+                self.take_sections(change)
+
+    def take_sections(self, group: Group) -> None:
         for name, values in self.sections.items():
             section: Group | None = group.get(name)
             if section is not None:
@@ -179,19 +203,29 @@ class _Merged:
 
 
 @cache
-def _ours(name: str) -> tuple[_Merged | None, list[Fault]]:
-    """One of our own files with what it inherits; read once a process, since none changes under a run."""
-    reader = _Reader()
-    return reader.file(str(files.file_of(name)), files.shown(name)), reader.faults
+def _ours(name: str, go: str = CURRENT) -> tuple[_Merged | None, list[Fault]]:
+    """What we know under a name, with all that it inherits; read once, since none changes under a run."""
+    reader = _Reader(go)
+    return reader.ours(name), reader.faults
 
 
 class _Reader:
-    """Reads a file and what it inherits; every fault of all of them is in `faults`."""
+    """Reads a file and what it inherits, for one generation; every fault of all of them is in `faults`."""
 
-    def __init__(self) -> None:
+    def __init__(self, go: str) -> None:
+        self.go = go
+        self.release = release_of(go)
         self.faults: list[Fault] = []
         self.open: list[str] = []
         self.done: dict[str, _Merged | None] = {}
+
+    def ours(self, name: str) -> _Merged | None:
+        """The facts under one of our names: the machine's, and over them what the generation states."""
+        ours = files.files_of(name, self.go)
+        read = [merged for path, shown in ours if (merged := self.file(str(path), shown)) is not None]
+        for over in read[1:]:
+            read[0].take(over)
+        return read[0] if read else None
 
     def file(self, path: str, shown: str) -> _Merged | None:
         """A file with what it inherits, or None where it cannot be read at all."""
@@ -216,17 +250,17 @@ class _Reader:
             below = self.inherited(parent, path, document, group.at["inherit"])
             if below is not None:
                 merged.take(below)
-        merged.take_own(group)
+        merged.take_own(group, self.release)
         return merged
 
     def inherited(self, name: str, path: str, document: Document, place: tuple[int, int]) -> _Merged | None:
         if not name.endswith((".yaml", ".yml")):
-            if files.file_of(name) is None:
+            if not files.files_of(name, self.go):
                 known = "a platform of ours, os/NAME, arch/NAME, or the path of a .yaml file"
                 found = f"there is no {name} to inherit"
                 document.fault(place, "unknown-parent", found, known, files.nearest_file(name))
                 return None
-            merged, faults = _ours(name)
+            merged, faults = _ours(name, self.go)
             self.faults.extend(faults)
             return merged
         beside = os.path.join(os.path.dirname(path), name)
@@ -239,34 +273,41 @@ class _Reader:
             return None
         return self.file(beside, beside)
 
+    def finish(self, merged: _Merged | None) -> tuple[Profile | None, list[Fault]]:
+        """The whole, or None and every fault in the order of the files."""
+        profile = self.profile(merged) if merged is not None and not self.faults else None
+        return profile, strictyaml.in_order(self.faults)
+
     def profile(self, merged: _Merged) -> Profile | None:
         """The whole: what is missing is noted, and what contradicts; then there is no profile."""
         document = Document(merged.file, "profile", self.faults, ProfileFault)
         platform = merged.top.get("platform")
         if platform is None:
             document.fault(merged.place, "missing-key", "no platform", "platform: goos/goarch")
+        elsewhere = frozenset() if files.has_own_facts(self.go) else FROM_GO
         for name, section in SECTIONS.items():
             for key, spec in section.fields.items():
-                if spec.required and key not in merged.sections[name]:
+                if spec.required and key not in merged.sections[name] and key not in elsewhere:
                     found = f"no {name}.{key}, neither here nor in what is inherited"
                     document.fault(merged.place, "missing-key", found, f"{key}: {spec.kind.words()}")
         if self.faults or platform is None:
             return None
         arch, system, machine = merged.sections["arch"], merged.sections["os"], merged.sections["machine"]
-        _Contradictions(merged, self.faults).find(platform, arch, machine)
+        _Contradictions(merged, self.faults, self.go).find(platform, arch, machine)
         if self.faults:
             return None
         constants = merged.sections["constants"]
         scalars = {key: value for key, value in machine.items() if not isinstance(value, list)}
         facts = {**arch, **system, **scalars, **constants}
         name = merged.top.get("name", platform)
-        return _profile(platform, name, merged.file, facts, machine, constants, merged.origins)
+        return _profile(platform, name, merged.file, facts, machine, constants, merged.origins, self.go)
 
 
 class _Contradictions:
     """Facts that cannot be so together; each fault stands at the line of one of them."""
 
-    def __init__(self, merged: _Merged, faults: list[Fault]) -> None:
+    def __init__(self, merged: _Merged, faults: list[Fault], go: str) -> None:
+        self.go = go
         self.file = merged.file
         self.origins = merged.origins
         self.faults = faults
@@ -284,18 +325,18 @@ class _Contradictions:
         self.addresses(machine)
 
     def words(self, goarch: str, arch: Mapping[str, Any], machine: Mapping[str, Any]) -> None:
-        known = _ours(f"arch/{goarch}")[0] if files.file_of(f"arch/{goarch}") is not None else None
+        known = _ours(f"arch/{goarch}", self.go)[0]
         if known is not None:
             for key in _ARCH_IDENTITY:
-                right = known.sections["arch"][key]
-                if arch[key] != right:
+                right = known.sections["arch"].get(key)
+                if right is not None and arch[key] != right:
                     expected = f"{_spelt(right)}, as {goarch} has it, or another GOARCH"
                     self.fault((key,), "arch-contradiction", f"{key} is {_spelt(arch[key])}", expected)
         ptr_size, bits = arch["ptr_size"], machine["user_address_bits"]
         if ptr_size > arch["reg_size"]:
             found = f"reg_size is {arch['reg_size']} where pointers have {ptr_size} bytes"
             self.fault(("reg_size", "ptr_size"), "word-size", found, "at least ptr_size")
-        if arch["int64_align"] < ptr_size:
+        if arch.get("int64_align", ptr_size) < ptr_size:
             found = f"int64_align is {arch['int64_align']} where pointers have {ptr_size} bytes"
             self.fault(("int64_align", "ptr_size"), "word-size", found, "at least ptr_size")
         if bits > 8 * ptr_size:

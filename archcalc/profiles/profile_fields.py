@@ -71,7 +71,7 @@ ARCH = Section(
 OS = Section(
     {
         "mem": Field(
-            Choice(("linux", "bsd", "darwin", "windows", "plan9", "solaris", "nacl")),
+            Choice(("linux", "bsd", "darwin", "windows", "plan9", "solaris", "nacl", "aix", "wasm")),
             "how memory is got: the mem_*.go of the system and its kernel's habits",
             True,
         ),
@@ -138,6 +138,10 @@ MACHINE = Section(
         "page_tables_charged": Field(
             Bool(), "whether reserving commits page tables, as Windows did before 8.1"
         ),
+        "phys_huge_page_size": Field(
+            PowerOfTwo(0, 1 << 34),
+            "bytes of a huge page, as the kernel tells a program that asks; 0 or nothing where there is none",
+        ),
         "segment_limit": Field(Size(), "bytes that Plan 9 lets one segment become"),
         "taken": Field(ListOf(TAKEN), "address ranges that something else has already"),
     },
@@ -149,6 +153,23 @@ CONSTANTS = MapOf(
     Int(-(1 << 63), (1 << 64) - 1),
     "_[A-Za-z][A-Za-z0-9_]*",
     "a constant's name in package runtime, such as _MAP_ANON",
+)
+
+_SECTIONS_OF_FACTS = {
+    "arch": Field(ARCH, "the architecture, as Go's runtime/internal/sys has it"),
+    "os": Field(OS, "the operating system, as the runtime treats it"),
+    "constants": Field(CONSTANTS, "constants of package runtime that the system's headers gave"),
+    "machine": Field(MACHINE, "the usual machine: its address space and how it hands out memory"),
+}
+
+_RELEASE = Text(r"go1\.[0-9]+", "a release of Go, such as go1.21")
+
+CHANGE = Section(
+    {
+        "since": Field(_RELEASE, "the first release that this is so for; without it, from the beginning"),
+        "until": Field(_RELEASE, "the first release that it is no longer so for; without it, to this day"),
+        **_SECTIONS_OF_FACTS,
+    }
 )
 
 FILE = Section(
@@ -172,12 +193,19 @@ FILE = Section(
             ),
             "where facts come from that do not stand here; later ones win",
         ),
-        "arch": Field(ARCH, "the architecture, as Go's runtime/internal/sys has it"),
-        "os": Field(OS, "the operating system, as the runtime treats it"),
-        "constants": Field(CONSTANTS, "constants of package runtime that the system's headers gave"),
-        "machine": Field(MACHINE, "the usual machine: its address space and how it hands out memory"),
+        **_SECTIONS_OF_FACTS,
+        "changes": Field(
+            ListOf(CHANGE, longest=32),
+            "facts that hold from a release of Go on, or up to one; later ones win, and all over the rest",
+        ),
     },
     "archcalc profile",
 )
 
 SECTIONS = {"arch": ARCH, "os": OS, "machine": MACHINE}
+
+FROM_GO = frozenset({
+    "arch_family", "cache_line_size", "default_phys_page_size", "pc_quantum", "int64_align", "huge_page_size",
+    "min_frame_size", "stack_guard_multiplier", "ctz_in_assembly", "netpoll",
+})  # fmt: skip
+"""What Go says, not the machine: facts of a generation that has no formulas for them."""

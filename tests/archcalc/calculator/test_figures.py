@@ -194,7 +194,7 @@ def test_a_constant_of_sys_is_found_without_its_package() -> None:
 def test_a_fact_is_explained() -> None:
     e = AMD64.explain("cache_line_size")
     assert (e.name, e.kind, e.value) == ("fact.cache_line_size", "fact", 64)
-    assert e.source.startswith("platforms/arch/amd64.yaml:")
+    assert e.source.startswith("archcalc/generations/7aefdfded/facts/arch/amd64.yaml:")
     assert "sys.CacheLineSize" in e.what
     units = {"cache_line_size": "bytes", "user_address_bits": "bits", "data_end": "address", "mem": ""}
     assert {name: AMD64.explain(name).unit for name in units} == units

@@ -1,15 +1,13 @@
 """Every release's figures are what the Go type checker computes for the port from that release's own files.
 
 The data have all ports of a release: constants of package runtime and of those beside it, and the structs,
-by the gc compiler's rules. What systems' headers say (_PROT_NONE and its like) are facts of the profiles
-and compared there.
+by the gc compiler's rules. What systems' headers say (_PROT_NONE and its like) comes from the profiles.
 """
 
 from __future__ import annotations
 
 import json
 import lzma
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,14 +15,12 @@ from typing import Any
 import pytest
 
 from archcalc import generations
-from archcalc.calculator.constants import Constants
 from archcalc.calculator.figures import Figures, compute
 from archcalc.profiles import platforms
 from archcalc.reading.errors import UsageFault
 
 DATA = Path(__file__).parents[2] / "data" / "facts"
 RELEASES = tuple(name for name in generations.known() if name.startswith("1."))
-SYSTEM = re.compile(r"_(PROT|MAP|MADV|MEM|PAGE)_")
 
 
 def checked(release: str) -> Iterator[dict[str, Any]]:
@@ -32,14 +28,6 @@ def checked(release: str) -> Iterator[dict[str, Any]]:
     with lzma.open(DATA / f"go{release}.jsonl.xz", "rt") as lines:
         for line in lines:
             yield json.loads(line)
-
-
-def engine(release: str, port: dict[str, Any]) -> Constants:
-    """The calculator for a port of which nothing is known but its word and what its system's headers say."""
-    goos, goarch = port["platform"].split("/")
-    word = 4 if goarch in ("386", "arm", "mips", "mipsle") else 8
-    said = {name: value for name, value in port["constants"]["runtime"].items() if SYSTEM.match(name)}
-    return Constants(generations.load(release), goos, goarch, {"ptr_size": word, "reg_size": word, **said})
 
 
 def plain(value: Any) -> Any:
@@ -52,7 +40,7 @@ def test_all_ports_constants_and_structs(release: str) -> None:
     ports = list(checked(release))
     assert sorted(port["platform"] for port in ports) == sorted(generation.ports)
     for port in ports:
-        found = engine(release, port)
+        found = compute(platforms.load(port["platform"], release)).engine
         for own, path in generation.packages.items():
             if not generation.names(own):
                 continue
@@ -69,7 +57,7 @@ def test_all_ports_constants_and_structs(release: str) -> None:
 
 @pytest.fixture(params=RELEASES)
 def figures(request: pytest.FixtureRequest) -> Figures:
-    return compute(platforms.load("linux/amd64"), go=request.param)
+    return compute(platforms.load("linux/amd64", request.param))
 
 
 def test_every_reported_constant_says_what_it_is_and_where_it_stands(figures: Figures) -> None:

@@ -1,4 +1,4 @@
-"""The 38 ports' files: whole, free of contradiction, equal to what the Go type checker found, said once."""
+"""The ports' files: whole, free of contradiction, equal to what the Go type checker found, said once."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from archcalc import generations
+from archcalc.generations import CURRENT
 from archcalc.profiles import files, platforms, profile
-from archcalc.profiles.profile_fields import FILE, SECTIONS
+from archcalc.profiles.profile_fields import FILE, FROM_GO, SECTIONS
 from archcalc.reading import strictyaml
 from archcalc.reading.errors import ProfileFault
 
@@ -129,6 +131,66 @@ def test_facts_of_ports_that_the_type_checker_has_not_seen(name: str, key: str, 
     assert platforms.load(name).facts[key] == value
 
 
+RELEASES = [name for name in generations.known() if name != CURRENT]
+LATER = [name for name in platforms.every() if not name.startswith("nacl/")]
+
+
+@pytest.mark.parametrize("go", RELEASES)
+@pytest.mark.parametrize("name", LATER)
+class TestPortOfARelease:
+    def test_it_is_whole_and_without_contradiction(self, name: str, go: str) -> None:
+        port = profile.load_ours(name, go)
+        assert (port.platform, port.name, port.go) == (name, name, go)
+
+    def test_what_go_says_is_no_fact_of_it(self, name: str, go: str) -> None:
+        assert FROM_GO.isdisjoint(profile.load_ours(name, go).facts)
+
+
+@pytest.mark.parametrize("go", RELEASES)
+def test_every_port_of_a_release_has_a_file(go: str) -> None:
+    assert platforms.names(go) == sorted(generations.ports(go))
+    assert set(platforms.names(go)) <= set(platforms.every())
+    assert [port.name for port in platforms.resolve(["all"], go=go)] == platforms.names(go)
+
+
+def test_ports_of_a_later_release_are_not_ports_of_the_first() -> None:
+    assert "linux/riscv64" not in platforms.names()
+    with pytest.raises(ProfileFault):
+        platforms.load("linux/riscv64")
+
+
+@pytest.mark.parametrize(
+    ("go", "text", "value"),
+    [
+        ("7aefdfded", "since: go1.19", 0x100000),
+        ("1.19", "since: go1.19", 0x200000),
+        ("1.27", "since: go1.19", 0x200000),
+        ("7aefdfded", "until: go1.21", 0x200000),
+        ("1.19", "until: go1.21", 0x200000),
+        ("1.21", "until: go1.21", 0x100000),
+        ("1.19", "since: go1.21\n    until: go1.24", 0x100000),
+        ("1.23", "since: go1.21\n    until: go1.24", 0x200000),
+        ("1.24", "since: go1.21\n    until: go1.24", 0x100000),
+    ],
+)
+def test_a_fact_can_hold_from_a_release_on_or_up_to_one(
+    tmp_path: Path, go: str, text: str, value: int
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "schema: 1\ninherit: linux/arm\nmachine: {data_end: 0x100000}\n"
+        f"changes:\n  - {text}\n    machine: {{data_end: 0x200000}}\n"
+    )
+    assert profile.load_file(path, go).facts["data_end"] == value
+
+
+def test_what_is_no_release_is_told_at_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("schema: 1\ninherit: linux/arm\nchanges:\n  - since: 1.20\n    machine: {data_end: 1}\n")
+    (fault,) = profile.validate(path)
+    assert (fault.id, fault.line, fault.column, fault.suggestion) == ("profile-wrong-type", 4, 12, '"1.20"')
+
+
 def read(name: str) -> dict[str, Any]:
     """What one of our files says itself."""
     path = files.file_of(name)
@@ -141,12 +203,12 @@ def read(name: str) -> dict[str, Any]:
     return group
 
 
-def repeated(name: str) -> list[str]:
+def repeated(name: str, go: str = CURRENT) -> list[str]:
     """The facts that a file says although it would inherit them as they are."""
     own = read(name)
     inherited: dict[str, dict[str, Any]] = {}
     for parent in own.get("inherit", ()):
-        below = profile._ours(parent)[0]
+        below = profile._ours(parent, go)[0]
         assert below is not None
         for section, values in below.sections.items():
             inherited.setdefault(section, {}).update(values)
@@ -158,13 +220,19 @@ def repeated(name: str) -> list[str]:
     ]
 
 
-SHARED = sorted(name for name in files.all_files() if name not in PORTS)
+SHARED = sorted(name for name in files.all_files() if name.startswith(("os/", "arch/")))
 
 
 @pytest.mark.parametrize("name", SHARED)
 def test_every_shared_file_is_used_and_says_nothing_twice(name: str) -> None:
     assert any(name in read(other).get("inherit", ()) for other in files.all_files())
     assert repeated(name) == []
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_a_file_says_nothing_that_it_would_inherit_for_every_release(name: str) -> None:
+    said = [set(repeated(name, go)) for go in RELEASES]
+    assert set.intersection(*said) <= set(repeated(name)) if name in PORTS else not set.intersection(*said)
 
 
 def test_no_name_of_a_fact_stands_in_two_sections() -> None:

@@ -43,7 +43,7 @@ class TestMerging:
         assert mine.origins["user_address_bits"] == Origin(str(path), 5, 22)
         assert mine.facts["ptr_size"] == 8
         assert mine.origins["ptr_size"].file == "platforms/arch/arm64.yaml"
-        assert str(mine.origins["ptr_size"]) == "platforms/arch/arm64.yaml:5"
+        assert str(mine.origins["ptr_size"]) == "platforms/arch/arm64.yaml:4"
 
     def test_of_several_parents_the_last_wins(self, tmp_path: Path) -> None:
         (tmp_path / "a.yaml").write_text("schema: 1\nmachine: {data_end: 0x200000, ulimit_v: 1g}\n")
@@ -116,7 +116,7 @@ FAULTS: dict[str, tuple[str | bytes, list[tuple[str, str]]]] = {
             (
                 "profile-unknown-key",
                 '3:1: unknown key "machina"; expected one of schema, platform, name, about, inherit, arch, '
-                "os, constants, machine; did you mean machine?",
+                "os, constants, machine, changes; did you mean machine?",
             )
         ],
     ),

@@ -60,7 +60,7 @@ def _is_a_fact(line: str) -> bool:
 def test_every_fact_is_explained(tmp_path: Path) -> None:
     text = profile_tools.new("linux/riscv64")
     assert (
-        "  # bytes of a pointer and of uintptr (sys.PtrSize)\n  ptr_size: 8  # platforms/arch/arm64.yaml:5\n"
+        "  # bytes of a pointer and of uintptr (sys.PtrSize)\n  ptr_size: 8  # platforms/arch/arm64.yaml:4\n"
         in text
     )
     assert "  # ulimit_v: a size such as 64k, 1.5g or plain bytes" in text
