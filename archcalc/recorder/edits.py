@@ -274,11 +274,10 @@ def _key(match: re.Match[str]) -> str:
     return match["name"] if match["type"] is None else f"({match['type']}).{match['name']}"
 
 
-def apply(source: dict[str, str], release: str, more: list[Wrap | Anchor] | None = None) -> dict[str, str]:
-    """The files that change, with the recorder's calls in them. UsageFault names the function that has changed."""
+def apply(source: dict[str, str], release: str, edits: list[Wrap | Anchor] | None = None) -> dict[str, str]:
+    """The files that change, with calls put in. UsageFault names the function that has changed."""
     changed: dict[str, str] = {}
-    todo: list[Wrap | Anchor] = [*anchors(source), *wraps(), *(more or [])]
-    for edit in todo:
+    for edit in edits if edits is not None else [*anchors(source), *wraps()]:
         text = changed.get(edit.file, source.get(edit.file, ""))
         matches = [match for match in _FUNCTION.finditer(text) if _key(match) == edit.function]
         if len(matches) != 1:

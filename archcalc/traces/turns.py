@@ -1,0 +1,89 @@
+"""Whose turn it is: the records of a request, handed to the machine as it works through them.
+
+A thread's records wait until its request is whole, and then it is carried out in one go. Where another
+thread's record comes in between, the request becomes a coroutine: it does what is on record so far, and goes
+on when its next record comes. So what several Ps did at the same time happens here in the order of their
+critical sections.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+Placed = tuple[int, str]  # a line's number and the line
+
+
+class Ended(Exception):
+    """The recording ended while a request waited for its next record."""
+
+
+class Turn:
+    """One request's records. The machine looks at the next and takes it; None where there are no more."""
+
+    def __init__(self, records: deque[Placed]) -> None:
+        self.records = records
+
+    def peek(self) -> Placed | None:
+        """The next record, still to be taken."""
+        return self.records[0] if self.records else None
+
+    def take(self) -> Placed | None:
+        """The next record."""
+        return self.records.popleft() if self.records else None
+
+
+class Waiting(Turn):
+    """A request that waits for its records, in a thread of its own of which only one runs at a time."""
+
+    def __init__(self, records: deque[Placed], work: Callable[[Turn], Any]) -> None:
+        super().__init__(records)
+        self.work = work
+        self.done = False
+        self.result: Any = None
+        self.failure: BaseException | None = None
+        self.closed = False
+        self._mine = threading.Semaphore(0)
+        self._theirs = threading.Semaphore(0)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        self._mine.acquire()
+        try:
+            self.result = self.work(self)
+        except Ended:
+            pass
+        except BaseException as failure:  # it is the replay's, not this thread's
+            self.failure = failure
+        self.done = True
+        self._theirs.release()
+
+    def resume(self) -> None:
+        """Lets the request go on until it is done or wants a record that is not there yet."""
+        self._mine.release()
+        self._theirs.acquire()
+        if self.failure is not None:
+            failure, self.failure = self.failure, None
+            raise failure
+
+    def end(self) -> None:
+        """No more records will come: what still waits is given up."""
+        if not self.done:
+            self.closed = True
+            self._mine.release()
+            self._theirs.acquire()
+
+    def peek(self) -> Placed | None:
+        while not self.records:
+            if self.closed:
+                raise Ended
+            self._theirs.release()
+            self._mine.acquire()
+        return self.records[0]
+
+    def take(self) -> Placed | None:
+        self.peek()
+        return self.records.popleft()

