@@ -1,4 +1,4 @@
-"""Programs recorded anew, where Go is installed: their words and codes stay theirs, and nothing is missing."""
+"""Programs recorded anew, where Go is installed: words and codes stay theirs, and nothing is missing."""
 
 from __future__ import annotations
 
