@@ -136,6 +136,13 @@ class Figures:
             found |= {_shown(name): _plain(value) for name, value in zip(members, values, strict=True)}
         return MappingProxyType(found)
 
+    def family(self, name: str) -> list[Scalar]:
+        """The values of a family of the layout's table, such as hint; none where the platform has none."""
+        known = f"layout.{name}"
+        if known not in self.generation.families:
+            return []
+        return [_plain(value) for value in self.engine.family_values(known)]
+
     @cached_property
     def size_classes(self) -> SizeClasses:
         """The table of size classes."""

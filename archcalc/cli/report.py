@@ -254,7 +254,28 @@ def structs(figures: Figures) -> dict[str, object]:
 
 def layout_of(figures: Figures) -> dict[str, object]:
     """The layout of any generation as the JSON document has it."""
-    return layout(figures.layout) if figures.generation.era == "contiguous" else dict(figures.areas)
+    return layout(figures.layout) if figures.generation.era == "contiguous" else sparse_layout(figures)
+
+
+def sparse_layout(figures: Figures) -> dict[str, object]:
+    """The layout of a heap in arenas: single figures, and families as lists, by level or by order."""
+    found: dict[str, object] = dict(figures.package("layout"))
+    for name in ("hint", "user_arena_hint", "ladder"):
+        found[name + "s" * (name != "ladder")] = figures.family(name)
+    if "ladder0" in found:
+        found["ladder"] = [found.pop(f"ladder{i}") for i in range(3)]
+    for title, prefix, key in (("summary_levels", "summary_", "level"), ("stack_orders", "stack_order", "order")):
+        families = {
+            family.removeprefix("layout."): figures.family(family.removeprefix("layout."))
+            for family in figures.generation.families
+            if family.startswith(f"layout.{prefix}")
+        }
+        count = max(map(len, families.values()), default=0)
+        found[title] = [
+            {key: i} | {name.removeprefix(prefix).strip("_") or "size": of[i] for name, of in families.items()}
+            for i in range(count)
+        ]
+    return found
 
 
 def layout(found: Layout) -> dict[str, object]:
