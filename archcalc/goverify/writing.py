@@ -62,7 +62,9 @@ def needs_of(layout: Generation) -> set[str]:
     for of in (*layout.rows.values(), *layout.families.values()):
         for row in of:
             if row.package == "layout":
-                for text in filter(None, (row.formula.replace("{i}", "0"), layout.condition(row.when), row.members)):
+                for text in filter(
+                    None, (row.formula.replace("{i}", "0"), layout.condition(row.when), row.members)
+                ):
                     found |= {*goexpr.names(text), *goexpr.composites(text)}
     return found
 
@@ -231,11 +233,13 @@ _DECLARED = r"^(?:func {0}\(|func \(\w+ \*?{1}\) {2}\(|(?:type|var|const) {0}\b|
 
 
 def anchors(generation: Generation, tree: Tree) -> Iterator[tuple[str, str, str, int]]:
-    """Where in a tree the functions stand that a layout's figures are named for: file, constraint, name, line.
+    """Where functions stand in a tree that a layout's figures name: file, constraint, name, line.
 
     A function moves from file to file, and some ports have their own: all files that have it are told.
     """
-    known = {row.source.file for of in (*generation.rows.values(), *generation.families.values()) for row in of}
+    known = {
+        row.source.file for of in (*generation.rows.values(), *generation.families.values()) for row in of
+    }
     for own in sorted(one for one in known if "#" in one):
         file, _, anchor = own.partition("#")
         receiver, _, method = anchor.rpartition(".")
@@ -269,8 +273,8 @@ def places(found: Draft, tree: Tree, base: Generation | None = None) -> list[Fil
             names.setdefault((one.file, one.constraint), {})[own] = one.line
             if one.members:
                 members.setdefault((one.file, one.constraint), {})[own] = one.members
-    for file, constraint, name, line in anchors(base, tree) if base is not None else ():
-        names.setdefault((file, constraint), {})[name] = line
+    for place, constraint, name, line in anchors(base, tree) if base is not None else ():
+        names.setdefault((place, constraint), {})[name] = line
     return [FileLines(*key, of, members.get(key, {})) for key, of in names.items()]
 
 
