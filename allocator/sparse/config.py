@@ -73,6 +73,7 @@ class Config:
     max_oblet_bytes: int
 
     # Span sets, mark bits, pacing (mspanset.go, mheap.go, mgcpacer.go).
+    cache_line_size: int  # internal/cpu's CacheLinePadSize: what spines and blocks are aligned to
     span_set_block_entries: int
     span_set_init_spine_cap: int
     gc_bits_chunk_bytes: int
@@ -112,6 +113,7 @@ class Config:
     used_advises_huge_pages: bool  # sysUsed advises HUGEPAGE, sysUnused NOHUGEPAGE at broken edges
     unused_falls_back: bool  # where madvise fails, sysUnused maps anew
     fault_by_mprotect: bool  # sysFault protects instead of mapping without access
+    samples_below_zero: bool  # the heap profile takes an object when its count falls below 0; else at 0
     zeroed_when_scavenged: bool  # pages that were released count as zero where the system says so
 
     @cached_property

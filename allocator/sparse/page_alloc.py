@@ -149,7 +149,7 @@ class PageAlloc:
             if not changed:
                 return
 
-    def _pieces(self, off: int, npages: int) -> list[tuple[int, int, int]]:
+    def pieces(self, off: int, npages: int) -> list[tuple[int, int, int]]:
         """Chunk, first page and pages of each part of a run of pages."""
         chunk = off >> self.chunk_shift
         page = off >> self.page_shift & self.chunk_mask
@@ -168,7 +168,7 @@ class PageAlloc:
         """Allocates the pages from base on; the bytes of them that were scavenged (allocRange)."""
         off = self.config.offset(base)
         scavenged = 0
-        for ci, page, n in self._pieces(off, npages):
+        for ci, page, n in self.pieces(off, npages):
             chunk = self.chunks[ci]
             mask = (1 << n) - 1 << page
             scavenged += (chunk.scavenged & mask).bit_count()
@@ -181,7 +181,7 @@ class PageAlloc:
     def mark_random_padding(self, base: int, npages: int) -> None:
         """Allocates pages at the heap's beginning that nobody will use (markRandomPaddingPages)."""
         off = self.config.offset(base)
-        for ci, page, n in self._pieces(off, npages):
+        for ci, page, n in self.pieces(off, npages):
             chunk = self.chunks[ci]
             mask = (1 << n) - 1 << page
             chunk.bits |= mask
@@ -320,7 +320,7 @@ class PageAlloc:
         off = self.config.offset(base)
         if off < self.search_addr:
             self.search_addr = off
-        for ci, page, n in self._pieces(off, npages):
+        for ci, page, n in self.pieces(off, npages):
             self.chunks[ci].bits &= ~((1 << n) - 1 << page)
             self.index.free(ci, page, n)
         self.update(off, npages, True, False)

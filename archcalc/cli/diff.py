@@ -9,12 +9,11 @@ import typer
 
 from archcalc.calculator import figures as calculator
 from archcalc.calculator.figures import Figures
-from archcalc.calculator.inventory import Inventory, Key, Selection, sections
-from archcalc.cli.options import Gos, Profiles, Sets, complete_platforms
+from archcalc.calculator.inventory import SECTIONS, Inventory, Selection
+from archcalc.cli.options import Profiles, Sets, complete_platforms
 from archcalc.cli.profile.show import typed
 from archcalc.cli.report import Only, qualified, size_classes
-from archcalc.cli.report import labels as titles
-from archcalc.cli.targets import selected, settings, several
+from archcalc.cli.targets import selected, settings
 from archcalc.profiles.profile import Profile
 from archcalc.profiles.profile_tools import show
 from archcalc.reading.errors import Fault, UsageFault
@@ -38,11 +37,11 @@ Second = Annotated[
 ]
 
 
-KEYS = ("section", "name", "a", "b", "delta", "a_formula", "b_formula")
+KEYS = ("section", "name", "a", "b", "delta")
 NO_CLASS = NotApplicable("no such class there")
 NOT_SAID = NotApplicable("not said there")
 
-Row = tuple[str, str, Value, Value, Value, str, str]
+Row = tuple[str, str, Value, Value, Value]
 
 
 class Difference(Result):
@@ -65,21 +64,15 @@ class Difference(Result):
             if self.only.wants(key):
                 a, b = inventory.values[key]
                 counts = inventory.entries[key].unit in ("bytes", "pages", "count", "bits")
-                rows.append(
-                    (key[0], qualified(key), a, b, delta(a, b) if counts else None, *self.formulas(key))
-                )
+                rows.append((key[0], qualified(key), a, b, delta(a, b) if counts else None))
         for name, (a, b) in self.only.extra.items():
             if a != b:
-                rows.append(("", name, a, b, delta(a, b), "", ""))
+                rows.append(("", name, a, b, delta(a, b)))
         if self.only.wants_section("size_classes"):
             rows += self.class_rows()
         if not self.only:
             rows += self.fact_rows()
         return rows
-
-    def formulas(self, key: Key) -> tuple[str, str]:
-        """The formulas behind a figure of both."""
-        return formula(self.first, key), formula(self.second, key)
 
     def class_rows(self) -> Iterator[Row]:
         """Size classes that only one of the two has, or that have other pages, by their size."""
@@ -87,7 +80,7 @@ class Difference(Result):
         for size in sorted({*tables[0], *tables[1]}):
             a, b = (table.get(size, NO_CLASS) for table in tables)
             if a != b:
-                yield "size_classes", f"pages of {size} bytes", a, b, delta(a, b), "", ""
+                yield "size_classes", f"pages of {size} bytes", a, b, delta(a, b)
 
     def fact_rows(self) -> Iterator[Row]:
         """Facts of the profiles; they are what all the rest follows from."""
@@ -99,7 +92,7 @@ class Difference(Result):
         for key in {**left, **right}:
             a, b = left.get(key, NOT_SAID), right.get(key, NOT_SAID)
             if a != b:
-                yield "facts", key, a, b, None, "", ""
+                yield "facts", key, a, b, None
 
     def document(self) -> Mapping[str, object]:
         return {
@@ -114,15 +107,7 @@ class Difference(Result):
         return [dict(zip(KEYS, row, strict=True)) for row in self.rows()]
 
     def sheet(self) -> Table:
-        columns = (
-            Column("section"),
-            Column("name"),
-            Column("a"),
-            Column("b"),
-            Column("delta", int),
-            Column("a_formula"),
-            Column("b_formula"),
-        )
+        columns = (Column("section"), Column("name"), Column("a"), Column("b"), Column("delta", int))
         return Table(columns, self.rows())
 
     def view(self) -> Sequence[Block]:
@@ -133,34 +118,20 @@ class Difference(Result):
                     f"{self.labels[0]} and {self.labels[1]} do not differ in anything that is known of them."
                 ),
             )
-        known = sections((self.first, self.second))
-        titles = {**known, "facts": "Facts of the profiles", "": "Other figures"}
+        titles = {**SECTIONS, "facts": "Facts of the profiles", "": "Other figures"}
         columns = (Column("name"), *(Column(label, wrap=True) for label in self.labels), Column("delta", int))
-        blocks: list[Block] = [
+        return [
             Table(columns, part, title)
             for section, title in titles.items()
-            if (part := [row[1:5] for row in rows if row[0] == section])
+            if (part := [row[1:] for row in rows if row[0] == section])
         ]
-        changed = [(row[1], *row[5:]) for row in rows if row[5] != row[6] and row[5] and row[6]]
-        if changed:
-            columns = (Column("name"), *(Column(label, wrap=True) for label in self.labels))
-            blocks.append(Table(columns, changed, "Formulas that changed"))
-        return blocks
-
-
-def formula(figures: Figures, key: Key) -> str:
-    """The formula behind a figure, where it has one of its own."""
-    section, name = key
-    found = figures.engine.formula(f"{'runtime' if section == 'constants' else section}.{name}")
-    return found.text if found is not None else ""
 
 
 def labels(first: Figures, second: Figures) -> tuple[str, str]:
     """What the two columns are called; a what-if says so."""
-    platforms = titles((first, second))
     names = [
-        platform + "".join(f" {name}={value}" for name, value in figures.sets.items())
-        for figures, platform in zip((first, second), platforms, strict=True)
+        figures.platform + "".join(f" {name}={value}" for name, value in figures.sets.items())
+        for figures in (first, second)
     ]
     return names[0], names[1]
 
@@ -172,38 +143,27 @@ def delta(a: Value, b: Value) -> Value:
     return int(b) - int(a) if isinstance(a, int) and isinstance(b, int) else None
 
 
-def one(pattern: str, profiles: Sequence[Any] | None, go: str) -> Profile:
+def one(pattern: str, profiles: Sequence[Any] | None) -> Profile:
     """The one platform that a word names."""
-    found = selected([pattern], profiles, go=go)
+    found = selected([pattern], profiles)
     if len(found) != 1:
         raise UsageFault(Fault(f"{pattern} names {len(found)} platforms", "one"))
     return found[0]
 
 
 def command(
-    a: First,
-    b: Second = "",
-    profiles: Profiles = None,
-    sets: Sets = None,
-    only: Only = None,
-    go: Gos = None,
+    a: First, b: Second = "", profiles: Profiles = None, sets: Sets = None, only: Only = None
 ) -> Difference:
-    """Show what differs between two platforms, or between two releases of Go on one.
+    """Show what differs between two platforms.
 
-    With one platform and --set, what the what-if changes. --go twice compares the first release with the
-    second, and tells which formulas changed.
+    With one platform and --set, what the what-if changes.
     """
-    given, releases = settings(sets), several(go)
-    if len(releases) > 2:
-        raise UsageFault(Fault(f"--go names {len(releases)} releases", "one or two"))
-    old, new = releases[0], releases[-1]
-    first = one(a, profiles, old)
-    left = calculator.compute(first, given, old)
-    if b or old != new:
-        right = calculator.compute(one(b or a, profiles, new), given, new)
+    given = settings(sets)
+    first = one(a, profiles)
+    if b:
+        left, right = calculator.compute(first, given), calculator.compute(one(b, profiles), given)
     elif given:
-        left, right = calculator.compute(first, go=old), calculator.compute(first, given, old)
+        left, right = calculator.compute(first), calculator.compute(first, given)
     else:
-        expected = "a second platform, --set, or --go twice"
-        raise UsageFault(Fault("one platform and nothing to compare it with", expected))
+        raise UsageFault(Fault("one platform and nothing to compare it with", "a second platform, or --set"))
     return Difference(left, right, Selection(only or (), (left, right)), given)

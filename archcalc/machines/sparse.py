@@ -22,6 +22,7 @@ SINCE: dict[str, tuple[int, int]] = {
     "fault_by_mprotect": (1, 23),
     "heap_base_by_address_bits": (1, 26),
     "zeroed_when_scavenged": (1, 26),
+    "samples_below_zero": (1, 24),
 }
 # A switch of Config, and the release that made it false.
 UNTIL: dict[str, tuple[int, int]] = {
@@ -122,6 +123,7 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
         min_size_for_malloc_header=number("minSizeForMallocHeader", "MinSizeForMallocHeader", default=0),
         malloc_header_size=number("mallocHeaderSize", "MallocHeaderSize", default=0),
         max_oblet_bytes=number("maxObletBytes"),
+        cache_line_size=int(figures.value("cpu.CacheLinePadSize")),
         span_set_block_entries=number("spanSetBlockEntries"),
         span_set_init_spine_cap=number("spanSetInitSpineCap"),
         gc_bits_chunk_bytes=number("gcBitsChunkBytes"),

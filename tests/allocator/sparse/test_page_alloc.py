@@ -12,11 +12,12 @@ from allocator.sparse.config import Config
 from allocator.sparse.page_alloc import PageAlloc
 from allocator.sparse.page_cache import PageCache
 from allocator.sparse.pallocbits import ALLOCATED, merge, summarize
-from tests.support.sparse import SIXTY_FOUR, THIRTY_TWO, NoTables, config
+from tests.support.sparse import NoTables, config
 
 PAGE = 8192
 CHUNK = 512 * PAGE
 ARENA = 64 << 20
+CONFIGS = [config(), config("linux/386"), config("js/wasm"), config(log_palloc_chunk_pages=6)]
 BASE = 0xC000000000
 
 
@@ -165,10 +166,10 @@ class PagesMachine(RuleBasedStateMachine):
 
     runs = Bundle("runs")
 
-    @initialize(c=st.sampled_from([SIXTY_FOUR, THIRTY_TWO, SIXTY_FOUR | {"log_palloc_chunk_pages": 6}]))
-    def begin(self, c: dict[str, object]) -> None:
-        self.config = config(c)
-        self.base = BASE if c["ptr_size"] == 8 else 0x8000000
+    @initialize(c=st.sampled_from(CONFIGS))
+    def begin(self, c: Config) -> None:
+        self.config = c
+        self.base = BASE if c.heap_addr_bits > 32 else 0x8000000
         self.chunk = self.config.palloc_chunk_bytes
         self.pages = PageAlloc(self.config, NoTables(), lambda p: True)
         self.free: set[int] = set()

@@ -1,0 +1,441 @@
+"""The invariants of a machine that runs, each checked by looking at everything it speaks of.
+
+A machine of which all hold may be called sound. What an invariant yields is what was seen, and
+the address of the span where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from allocator.common.audit import NOWHERE, Seen, Violation, violations
+from allocator.common.types import Type
+from allocator.sparse import survey
+from allocator.sparse.heap_bits import ObjectType, repeated
+from allocator.sparse.mspan import DEAD, IN_USE, MANUAL, MSpan
+from allocator.sparse.mstats import recounts
+from allocator.sparse.pallocbits import ALLOCATED, merge, summarize
+from allocator.sparse.specials import ORDER
+
+if TYPE_CHECKING:
+    from allocator.sparse.heap_core import HeapCore
+
+Check = Callable[["HeapCore"], Iterator[Seen]]
+INVARIANTS: dict[str, Check] = {}
+
+
+def invariant(name: str) -> Callable[[Check], Check]:
+    """Enters a check under a name that stays."""
+
+    def enter(check: Check) -> Check:
+        INVARIANTS[name] = check
+        return check
+
+    return enter
+
+
+def audit(core: HeapCore) -> list[Violation]:
+    """Every invariant that does not hold; the caches are synced first, which changes nothing that matters."""
+    core.sync_caches()
+    return violations(core, INVARIANTS)
+
+
+# Pages.
+
+
+@invariant("summaries")
+def _summaries(core: HeapCore) -> Iterator[Seen]:
+    """Each summary is what the bits, or the summaries, below it say."""
+    pages = core.pages
+    for ci, chunk in pages.chunks.items():
+        if pages.summary(ci) != summarize(chunk.bits, pages.chunk_pages):
+            yield (
+                f"the summary of the chunk at {core.config.chunk_base(ci):#x} is not what its bits say",
+                NOWHERE,
+            )
+    for level in range(len(pages.levels) - 1):
+        bits = pages.level_bits[level + 1]
+        below = pages.levels[level + 1]
+        for i in {j >> bits for j in below}:
+            children = [below.get(j, ALLOCATED) for j in range(i << bits, (i + 1) << bits)]
+            if pages.levels[level].get(i, ALLOCATED) != merge(children, pages.level_pages[level + 1]):
+                yield f"summary {i} of level {level} is not what those below it say", NOWHERE
+
+
+@invariant("search address")
+def _search_address(core: HeapCore) -> Iterator[Seen]:
+    """No page below searchAddr is free."""
+    pages = core.pages
+    for ci, chunk in pages.chunks.items():
+        free = ~chunk.bits & pages.all_pages
+        first = (ci << pages.chunk_shift) + (((free & -free).bit_length() - 1) << pages.page_shift)
+        if free and first < pages.search_addr:
+            yield f"{core.config.address(first):#x} is free, and below searchAddr", NOWHERE
+
+
+@invariant("page owners")
+def _page_owners(core: HeapCore) -> Iterator[Seen]:
+    """An allocated page belongs to one span, to one page cache, or to the padding at the heap's beginning."""
+    owners: dict[int, int] = {}
+    shift = core.config.page_shift
+    for s in survey.spans(core):
+        for page in range(s.base >> shift, (s.base >> shift) + s.npages):
+            if page in owners:
+                yield f"page {page << shift:#x} belongs to two spans", s.base
+            owners[page] = s.base
+    for p in core.procs:
+        for i in range(64):
+            page = (p.page_cache.base >> shift) + i
+            if p.page_cache.cache >> i & 1:
+                if page in owners:
+                    yield f"page {page << shift:#x} is P {p.number}'s, and not free", NOWHERE
+                owners[page] = NOWHERE
+    unowned = 0
+    for ci, chunk in core.pages.chunks.items():
+        first = core.config.chunk_base(ci) >> shift
+        for i in range(core.pages.chunk_pages):
+            allocated = bool(chunk.bits >> i & 1)
+            if not allocated and first + i in owners:
+                yield f"page {first + i << shift:#x} is free, and belongs to somebody", owners[first + i]
+            elif allocated and first + i not in owners:
+                unowned += not chunk.scavenged >> i & 1
+    if unowned:
+        yield f"{unowned} pages are allocated, and belong to nobody", NOWHERE
+
+
+@invariant("scavenged pages")
+def _scavenged(core: HeapCore) -> Iterator[Seen]:
+    """heapReleased counts the pages without memory, heapFree the free ones with it."""
+    shift = core.config.page_shift
+    released = sum(chunk.scavenged.bit_count() for chunk in core.pages.chunks.values())
+    free = sum(
+        (~c.bits & ~c.scavenged & core.pages.all_pages).bit_count() for c in core.pages.chunks.values()
+    )
+    for p in core.procs:
+        released += (p.page_cache.scav & p.page_cache.cache).bit_count()
+        free += (p.page_cache.cache & ~p.page_cache.scav).bit_count()
+    stats = core.stats.bytes
+    if stats["heap_released"] != released << shift:
+        yield (
+            f"heapReleased is {stats['heap_released']}, without memory are {released << shift} bytes",
+            NOWHERE,
+        )
+    if stats["heap_free"] != free << shift:
+        yield f"heapFree is {stats['heap_free']}, free are {free << shift} bytes", NOWHERE
+
+
+@invariant("scavenge index")
+def _scavenge_index(core: HeapCore) -> Iterator[Seen]:
+    """The index knows how many pages of each chunk are in use, and of each that has any to give back."""
+    pages = core.pages
+    for ci, chunk in pages.chunks.items():
+        use = pages.index.chunks[ci]
+        at = f"of the chunk at {core.config.chunk_base(ci):#x}"
+        if use.in_use != chunk.bits.bit_count():
+            yield f"{chunk.bits.bit_count()} pages {at} are allocated, the index has {use.in_use}", NOWHERE
+        if use.has_free and use.in_use == pages.chunk_pages:
+            yield f"the index looks for free pages {at}, which has none", NOWHERE
+
+
+@invariant("ranges in use")
+def _ranges(core: HeapCore) -> Iterator[Seen]:
+    """The ranges in use are apart, in order, and hold the chunks."""
+    shift = core.pages.chunk_shift
+    before = -1
+    chunks: set[int] = set()
+    for base, limit in core.pages.in_use:
+        if not before < base < limit:
+            yield f"the range from {core.config.address(base):#x} touches the one before it", NOWHERE
+        before = limit
+        chunks.update(range(base >> shift, limit >> shift))
+    if chunks != set(core.pages.chunks):
+        yield "the ranges in use are not the chunks", NOWHERE
+
+
+# Spans.
+
+
+@invariant("span table")
+def _span_table(core: HeapCore) -> Iterator[Seen]:
+    """Each page of a span is entered for it; the record is its own."""
+    shift = core.config.page_shift
+    for s in survey.spans(core):
+        pages = (s.base >> shift, (s.base >> shift) + s.npages - 1) if s.npages > 1024 else ()
+        for page in pages or range(s.base >> shift, (s.base >> shift) + s.npages):
+            if core.heap.table.get(page) is not s:
+                yield f"page {page << shift:#x} is not entered for its span", s.base
+                break
+
+
+@invariant("page bits")
+def _page_bits(core: HeapCore) -> Iterator[Seen]:
+    """pageInUse, pageSpecials and pageUseSpanInlineMarkBits tell what the spans are."""
+    shift = core.config.page_shift
+    spans = [s for s in core.heap.allspans if s.state == IN_USE]
+    for name, have, want in (
+        ("pageInUse", core.heap.in_use, {s.base >> shift for s in spans}),
+        ("pageSpecials", core.heap.special, {s.base >> shift for s in spans if s.specials}),
+        (
+            "pageUseSpanInlineMarkBits",
+            core.heap.inline,
+            {s.base >> shift for s in spans if core.layout[s.spanclass].inline_marks},
+        ),
+    ):
+        for page in have ^ want:
+            yield f"{name} of {page << shift:#x} is {page in have}", page << shift
+    if sum(s.npages for s in spans) != core.heap.pages_in_use:
+        yield f"pagesInUse is {core.heap.pages_in_use}", NOWHERE
+
+
+@invariant("span fields")
+def _span_fields(core: HeapCore) -> Iterator[Seen]:
+    """A span in use has the size, the objects and the counts that its class says."""
+    for s in core.heap.allspans:
+        if s.state != IN_USE:
+            continue
+        layout = core.layout[s.spanclass]
+        if s.spanclass > 1 and (s.elemsize, s.nelems, s.npages) != (
+            layout.elemsize,
+            layout.nelems,
+            layout.npages,
+        ):
+            yield f"a span of class {s.spanclass} has {s.nelems} objects of {s.elemsize} bytes", s.base
+        if s.spanclass < 2 and s.nelems != 1:
+            yield f"a large object's span has {s.nelems} objects", s.base
+        if not 0 <= s.free_index <= s.nelems:
+            yield f"freeindex {s.free_index} is beyond {s.nelems} objects", s.base
+        elif s.allocated().bit_count() != s.alloc_count:
+            yield f"allocCount is {s.alloc_count}, allocated are {s.allocated().bit_count()}", s.base
+        if s.mark_bits & ~s.allocated():
+            yield "a free object is marked", s.base
+        end = s.base + s.npages * core.config.page_size - layout.reserve
+        if s.spanclass > 1 and s.base + s.nelems * s.elemsize > end:
+            yield "objects reach into the bits at the span's end", s.base
+
+
+@invariant("span records")
+def _span_records(core: HeapCore) -> Iterator[Seen]:
+    """Each record is held by pages, by a P's cache, or free; and by one of them."""
+    free = set(core.heap.spanalloc.free_list)
+    cached = [s for p in core.procs for s in p.mspan_cache]
+    if len(set(map(id, cached))) != len(cached):
+        yield "a span record is cached twice", NOWHERE
+    inuse = (len(core.heap.allspans) - len(free)) * core.heap.spanalloc.size
+    if core.heap.spanalloc.inuse != inuse:
+        yield f"span records take {core.heap.spanalloc.inuse} bytes, counted are {inuse}", NOWHERE
+    held = {id(s) for s in cached} | {id(core.heap.by_record[a]) for a in free}
+    for s in core.heap.allspans:
+        if (s.state == DEAD) != (id(s) in held):
+            yield (
+                f"the record at {s.self_addr:#x} is {'nobody' if s.state == DEAD else 'somebody else'}'s",
+                s.base,
+            )
+
+
+# Central lists and caches.
+
+
+@invariant("span sets")
+def _span_sets(core: HeapCore) -> Iterator[Seen]:
+    """A span stands on one set of its class, or in one cache, by its sweepgen."""
+    places: dict[int, list[str]] = {}
+    for central in core.central:
+        for name, sets in (("partial", central.partial), ("full", central.full)):
+            for which, spans in enumerate(sets):
+                swept = which == core.heap.sweepgen >> 1 & 1
+                yield from _blocks(core, spans.head, spans.tail, len(spans), spans.blocks)
+                for s in spans:
+                    if _stale(core, s, swept):
+                        continue
+                    places.setdefault(id(s), []).append(name)
+                    if s.spanclass != central.spanclass:
+                        yield f"a span of class {s.spanclass} stands in class {central.spanclass}", s.base
+                    if swept and (s.alloc_count < s.nelems) != (name == "partial"):
+                        yield f"a span with {s.alloc_count} of {s.nelems} objects is {name}", s.base
+    for s, name in _cached(core):
+        places.setdefault(id(s), []).append(name)
+        if s.sweepgen not in (core.heap.sweepgen + 3, core.heap.sweepgen + 1):
+            yield f"a cached span has sweepgen {s.sweepgen} beside {core.heap.sweepgen}", s.base
+    for s in core.heap.allspans:
+        found = places.get(id(s), [])
+        if s.state == IN_USE and len(found) != 1:
+            yield f"a span in use stands in {', '.join(found) or 'no set and no cache'}", s.base
+
+
+def _stale(core: HeapCore, s: MSpan, swept: bool) -> bool:
+    """Whether a span on an unswept set was swept since, by somebody who did not take it off."""
+    return not swept and (s.state != IN_USE or s.sweepgen != core.heap.sweepgen - 2)
+
+
+def _blocks(core: HeapCore, head: int, tail: int, n: int, blocks: list[int]) -> Iterator[Seen]:
+    entries = core.config.span_set_block_entries
+    if tail - head != n:
+        yield f"a span set has {n} spans between {head} and {tail}", NOWHERE
+    if len(blocks) != -(-tail // entries):
+        yield f"a span set of {tail} pushes has {len(blocks)} blocks", NOWHERE
+    for i, block in enumerate(blocks):
+        if bool(block) != (head < (i + 1) * entries):
+            yield f"block {i} of a span set is {'there' if block else 'gone'} after {head} pops", NOWHERE
+
+
+def _cached(core: HeapCore) -> Iterator[tuple[MSpan, str]]:
+    for p in core.procs:
+        for cached in p.mcache.alloc:
+            if cached.span is not None:
+                yield cached.span, f"P {p.number}'s cache"
+
+
+@invariant("cache runs")
+def _cache_runs(core: HeapCore) -> Iterator[Seen]:
+    """What a cache is about to hand out is free, and the span's."""
+    for p in core.procs:
+        for spanclass, cached in enumerate(p.mcache.alloc):
+            s = cached.span
+            if s is None:
+                if cached.next != cached.end:
+                    yield f"P {p.number} hands out objects of class {spanclass} without a span", NOWHERE
+                continue
+            if s.spanclass != spanclass or cached.base != s.base or cached.size != s.elemsize:
+                yield f"P {p.number} caches a span of another class", s.base
+                continue
+            for v in range(cached.next, cached.end, cached.size):
+                if s.allocated() >> s.index_of(v) & 1 or v >= s.limit:
+                    yield f"{v:#x} is about to be handed out, and in use", s.base
+                    break
+        tiny = p.mcache.tiny
+        if tiny:
+            s = core.heap.span_of_heap(tiny)
+            if s is None or s.spanclass != core.tiny_spanclass:
+                yield f"P {p.number}'s tiny block {tiny:#x} is no tiny object", NOWHERE
+
+
+# Stacks, specials, mark bits.
+
+
+@invariant("stack spans")
+def _stack_spans(core: HeapCore) -> Iterator[Seen]:
+    """A span of stacks knows which of them are free, and stands in its pool while any is."""
+    pooled = {id(s) for spans in core.stack_heap.pool for s in spans}
+    for s in core.heap.allspans:
+        if s.state != MANUAL or not s.elemsize or core.stack_heap.order_of(s.elemsize) is None:
+            continue
+        total = core.config.stack_cache_size // s.elemsize
+        if s.alloc_count + len(s.manual_free_list) != total:
+            yield f"{s.alloc_count} stacks in use and {len(s.manual_free_list)} free are not {total}", s.base
+        if bool(s.manual_free_list) != (id(s) in pooled):
+            yield "a span of stacks stands in the pool exactly while one is free", s.base
+    for p in core.procs:
+        for order, stacks in enumerate(p.mcache.stacks):
+            size = core.config.fixed_stack << order
+            if len(stacks) * size != p.mcache.stack_sizes[order]:
+                yield (
+                    f"P {p.number}'s stacks of {size} bytes are not {p.mcache.stack_sizes[order]} bytes",
+                    NOWHERE,
+                )
+
+
+@invariant("specials")
+def _specials(core: HeapCore) -> Iterator[Seen]:
+    """Records hang on allocated objects, in order of offset and kind."""
+    for s in core.heap.allspans:
+        if not s.specials or s.state != IN_USE:
+            continue
+        keys = [(record.offset, ORDER[record.kind]) for record in s.specials]
+        if keys != sorted(keys):
+            yield "special records are out of order", s.base
+        for record in s.specials:
+            if not s.allocated() >> record.offset // s.elemsize & 1:
+                yield f"a {record.kind} record hangs on a free object", s.base
+
+
+@invariant("mark bit arenas")
+def _mark_bit_arenas(core: HeapCore) -> Iterator[Seen]:
+    """An arena of mark bits has one role."""
+    bits = core.gc_bits
+    arenas = [*bits.free, *bits.next, *bits.current, *bits.previous]
+    if len(set(arenas)) != len(arenas):
+        yield "an arena of mark bits has two roles", NOWHERE
+    if bits.next_free > bits.capacity:
+        yield f"{bits.next_free} bytes of an arena of {bits.capacity} are taken", NOWHERE
+
+
+# Counters and zeroed memory.
+
+
+@invariant("counters")
+def _counters(core: HeapCore) -> Iterator[Seen]:
+    """What is counted in two ways comes out the same (readmemstats_m), and spans come to what is in use."""
+    stats, counted = core.stats.bytes, core.heap_stats
+    mapped = sum(stats.values()) + counted.in_stacks + counted.in_work_bufs
+    for what, one, other in recounts(core, core.pacer.total_alloc, core.pacer.total_free, mapped):
+        if one != other:
+            yield f"{what}: {one} and {other}", NOWHERE
+    page = core.config.page_size
+    in_use = sum(s.npages * page for s in core.heap.allspans if s.state == IN_USE)
+    if in_use != stats["heap_in_use"]:
+        yield f"heapInUse is {stats['heap_in_use']}, spans come to {in_use}", NOWHERE
+    manual = sum(s.npages * page for s in core.heap.allspans if s.state == MANUAL)
+    if manual != counted.in_stacks + counted.in_work_bufs:
+        yield (
+            f"stacks and work buffers are {counted.in_stacks + counted.in_work_bufs}, spans {manual}",
+            NOWHERE,
+        )
+    if core.heap_retained() + stats["heap_released"] + manual != _grown(core):
+        yield "what is in use, free and released is not what the heap has grown to", NOWHERE
+
+
+def _grown(core: HeapCore) -> int:
+    return core.pages.in_use.total_bytes
+
+
+@invariant("zeroed arenas")
+def _zeroed(core: HeapCore) -> Iterator[Seen]:
+    """What an arena says was never used holds no span, and a span that had been used says so."""
+    config = core.config
+    for s in survey.spans(core):
+        last = s.base + s.npages * config.page_size - 1
+        arena = core.arenas.by_index[config.arena_index(last)]
+        if last - config.arena_base(arena.index) >= arena.zeroed_base:
+            yield "a span lies where its arena says nobody ever was", s.base
+
+
+# What a watch has noted.
+
+
+@invariant("objects")
+def _objects(core: HeapCore) -> Iterator[Seen]:
+    """Every object that was handed out and not freed is allocated, with the pointers of its type."""
+    if core.watched is None:
+        return
+    for v in core.watched.twice:
+        yield f"{v:#x} was handed out while it was in use", NOWHERE
+    for v, (typ, size) in core.watched.objects.items():
+        s = core.heap.span_of_heap(v)
+        if s is None:
+            yield f"the object at {v:#x} lies in no span", NOWHERE
+            continue
+        index = s.index_of(v)
+        if not s.allocated() >> index & 1:
+            yield f"the object at {v:#x} is free", s.base
+        slot = s.base + index * s.elemsize
+        if v + size > slot + s.elemsize:
+            yield f"the object at {v:#x} of {size} bytes does not fit its slot", s.base
+        if (typ is None) != s.noscan:
+            yield (
+                f"the object at {v:#x} lies among those {'with' if typ is None else 'without'} pointers",
+                s.base,
+            )
+        elif typ is not None and v != slot + core.header_of(s):
+            yield f"the object at {v:#x} does not begin behind its header", s.base
+        elif typ is not None and not _same_pointers(core, s, core.object_type(s, index), typ, size):
+            yield f"the heap bits or header of {v:#x} are not those of its type", s.base
+
+
+def _same_pointers(core: HeapCore, s: MSpan, what: ObjectType | None, typ: Type, size: int) -> bool:
+    ptr = core.config.ptr_size
+    if s.spanclass == 2 and ptr == 8:
+        return what == 1
+    if core.layout[s.spanclass].bits_in_span:
+        return what == repeated(typ, size // typ.size, ptr)
+    return what is typ

@@ -1,0 +1,212 @@
+"""The collector as the allocator sees it: phases, what is marked, and what follows (mgc.go, mgcmark.go).
+
+What is alive is either told (a set of addresses, or everything) or found by following the
+pointers that were stored in the simulated heap. Marking takes no time: it is done when the mark
+phase ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from allocator.common.throw import BadRequest, Throw
+from allocator.common.types import Type
+from allocator.interface import Live
+from allocator.sparse.heap_bits import ObjectType
+from allocator.sparse.mspan import MSpan
+from allocator.sparse.specials import FINALIZER
+from allocator.sparse.sweep import DONE
+
+if TYPE_CHECKING:
+    from allocator.sparse.heap_core import HeapCore
+
+OFF, MARK, MARK_TERMINATION = range(3)
+BACKGROUND, FORCE, BLOCK = range(3)  # gcMode
+
+
+class Collector:
+    """work and the phase. `bytes_marked` is of the cycle that runs, or ran last."""
+
+    __slots__ = ("bytes_marked", "core", "grey", "live", "phase", "roots")
+
+    def __init__(self, core: HeapCore) -> None:
+        self.core = core
+        self.phase = OFF
+        self.bytes_marked = 0
+        self.grey: list[int] = []
+        self.live: Live | None = None
+        self.roots: list[int] | None = None
+
+    def set_phase(self, phase: int) -> None:
+        """setGCPhase."""
+        self.phase = phase
+        self.core.marking = phase != OFF
+        self.core.phase_changed()
+
+    # A cycle.
+
+    def start(self, live: Live | None, roots: Iterable[int] | None) -> None:
+        """Begins a cycle, which is left marking (gcStart)."""
+        core = self.core
+        while core.sweeper.sweepone() != DONE:
+            pass
+        for p in core.procs:
+            if p.mcache.flush_gen != core.heap.sweepgen:
+                line = f"runtime: p {p.number} flushGen {p.mcache.flush_gen} != sweepgen {core.heap.sweepgen}"
+                raise Throw("p mcache not flushed", line)
+        core.heap.marked.clear()
+        self.bytes_marked = 0
+        core.sweeper.finish()
+        core.pacer.start_cycle()
+        self.live = live if live is None or isinstance(live, bool) else [int(p) for p in live]
+        self.roots = None if roots is None else [int(p) for p in roots]
+        self.set_phase(MARK)
+        core.sync_caches()
+        for p in core.procs:
+            if p.mcache.tiny:
+                self.mark(p.mcache.tiny)
+
+    def finish(self, mode: int) -> None:
+        """Marks what lives, and ends the cycle (gcMarkDone, gcMarkTermination)."""
+        if self.phase != MARK:
+            raise BadRequest("no collection is in its mark phase")
+        core = self.core
+        core.sync_caches()
+        self._mark_all()
+        core.pacer.end_cycle()
+        self.terminate(mode)
+
+    def terminate(self, mode: int) -> None:
+        """gcMarkTermination, with the mark bits as they are."""
+        core = self.core
+        self.set_phase(MARK_TERMINATION)
+        core.pacer.reset_live(self.bytes_marked)
+        self.set_phase(OFF)
+        core.sweeper.begin()
+        if mode == BLOCK:
+            core.heap.sweep_pages_per_byte = 0.0
+            for p in core.procs:
+                p.mcache.prepare_for_sweep()
+            while core.sweeper.sweepone() != DONE:
+                pass
+        core.scavenger.last_heap_in_use = core.stats.bytes["heap_in_use"]
+        core.pacer.commit_all()
+        core.num_gc += 1
+        core.pages.index.next_gen()
+        core.stack_heap.free_spans()
+        for p in core.procs:
+            p.mcache.prepare_for_sweep()
+            if p is not core.p:
+                # It is idle: nothing else runs here.
+                p.page_cache.flush(core.pages)
+        if core.pacer.heap_goal > core.config.min_heap_for_metadata_huge_pages:
+            core.enable_metadata_huge_pages()
+
+    # Marking.
+
+    def mark(self, p: int) -> None:
+        """Marks the object that p points into, if it is one, and queues it (greyobject)."""
+        core = self.core
+        s = core.heap.span_of_heap(p)
+        if s is None:
+            return
+        index = s.index_of(p)
+        bit = 1 << index
+        if s.mark_bits & bit or not s.allocated() & bit:
+            return
+        self.set_mark(s, bit)
+        self.bytes_marked += s.elemsize
+        if not s.spanclass & 1:
+            self.grey.append(s.base + index * s.elemsize)
+
+    def set_mark(self, s: MSpan, bits: int) -> None:
+        """Marks objects of a span, and that it has marks at all (pageMarks)."""
+        s.mark_bits |= bits
+        self.core.heap.marked.add(s.base >> self.core.config.page_shift)
+
+    def mark_new(self, s: MSpan, p: int) -> None:
+        """An object allocated while marking is born black (gcmarknewobject)."""
+        self.set_mark(s, 1 << s.index_of(p))
+        self.bytes_marked += s.elemsize
+
+    def _mark_all(self) -> None:
+        core = self.core
+        if self.roots is not None:
+            for p in self.roots:
+                self.mark(p)
+        elif self.live is True:
+            for s in core.in_use():
+                new = s.allocated() & ~s.mark_bits
+                if new:
+                    self.set_mark(s, new)
+                    self.bytes_marked += new.bit_count() * s.elemsize
+                    self._count_scan(s, new.bit_count())
+        elif self.live:
+            self._mark_told(self.live)
+        for p in core.specials.finalizer_queue:
+            self.mark(p)
+        if self.roots is not None:
+            self._mark_for_finalizers()
+            while self.grey:
+                self._scan(self.grey.pop())
+        self.grey.clear()
+        self.live = self.roots = None
+
+    def _mark_told(self, live: Iterable[int]) -> None:
+        core = self.core
+        masks: dict[int, int] = {}
+        spans: dict[int, MSpan] = {}
+        for p in live:
+            s = core.heap.span_of_heap(p)
+            if s is None:
+                if p == core.zerobase:
+                    continue
+                raise BadRequest(f"{p:#x} is no object of this heap")
+            spans[s.base] = s
+            masks[s.base] = masks.get(s.base, 0) | 1 << s.index_of(p)
+        for base, mask in masks.items():
+            s = spans[base]
+            free = mask & ~s.allocated()
+            if free:
+                index = (free & -free).bit_length() - 1
+                raise BadRequest(f"{base + index * s.elemsize:#x} is free, so it cannot be alive")
+            new = mask & ~s.mark_bits
+            self.set_mark(s, new)
+            self.bytes_marked += new.bit_count() * s.elemsize
+            self._count_scan(s, new.bit_count())
+
+    def _count_scan(self, s: MSpan, objects: int) -> None:
+        if not s.spanclass & 1:
+            self.core.pacer.heap_scan_work += objects * s.elemsize
+
+    def _mark_for_finalizers(self) -> None:
+        """What objects with finalizers point to lives; they themselves need not (markrootSpans)."""
+        for page in sorted(self.core.heap.special):
+            s = self.core.heap.table.get(page)
+            for record in (s.specials or ()) if s is not None else ():
+                if record.kind == FINALIZER and s is not None and not s.spanclass & 1:
+                    self._scan(s.base + record.offset // s.elemsize * s.elemsize)
+
+    def _scan(self, slot: int) -> None:
+        """Marks what the pointers stored in a slot point to (scanobject)."""
+        core = self.core
+        s = core.heap.span_of_heap(slot)
+        assert s is not None
+        core.pacer.heap_scan_work += s.elemsize
+        what = core.object_type(s, s.index_of(slot))
+        if what is None:
+            return
+        for addr in core.memory.written(slot, slot + s.elemsize):
+            if is_pointer(what, addr - slot - core.header_of(s), core.config.ptr_size):
+                self.mark(core.memory.load(addr))
+
+
+def is_pointer(what: ObjectType, offset: int, ptr_size: int) -> bool:
+    """Whether the word at an offset of an object is a pointer, by its bits or its type."""
+    if offset < 0:
+        return False
+    if isinstance(what, Type):
+        word = offset % what.size // ptr_size
+        return word * ptr_size < what.ptrdata and bool(what.gcdata[word >> 3] >> (word & 7) & 1)
+    return bool(what >> offset // ptr_size & 1)

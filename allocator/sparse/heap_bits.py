@@ -1,0 +1,110 @@
+"""Where an object's pointers are written down: in its span, in a header, or beside a large one (mbitmap.go).
+
+A span of objects up to 512 bytes (128 on 32-bit) keeps a bit a word at its end; larger small
+objects begin with a word that holds their type; a large object's span has its type. What each
+object was given is kept here as that: the bits as an integer, or the type.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from allocator.common.types import BadType, Type
+from allocator.sparse.config import Config
+
+MIN_INLINE_SIZE = 16
+
+ObjectType = int | Type
+"""What the heap knows of an object's pointers: bits, one a word, or the type that says it."""
+
+
+class SpanLayout(NamedTuple):
+    """How a span of a class is cut up. `elemsize` is 0 for large objects; `reserve` are the bytes
+    at its end that no object has, whatever the rounding."""
+
+    elemsize: int
+    npages: int
+    nelems: int
+    bits_in_span: bool
+    inline_marks: bool
+    reserve: int
+
+
+def bits_in_span(config: Config, size: int) -> bool:
+    """Whether objects of so many bytes have their pointer bits in the span (heapBitsInSpan)."""
+    return size <= config.min_size_for_malloc_header
+
+
+def layouts(config: Config) -> list[SpanLayout]:
+    """The layout of every span class, two a size class: with pointers, then without (initSpan)."""
+    classes = config.size_classes
+    result = []
+    for spanclass in range(2 * len(classes)):
+        sizeclass, noscan = spanclass >> 1, bool(spanclass & 1)
+        size = classes.class_to_size[sizeclass]
+        if not sizeclass:
+            result.append(SpanLayout(0, 0, 1, False, False, 0))
+            continue
+        nbytes = classes.span_bytes(sizeclass)
+        small = bits_in_span(config, size)
+        in_span = small and not noscan and config.headers
+        inline = config.inline_mark_bits and small and size >= MIN_INLINE_SIZE
+        reserve = config.sizeof["spanInlineMarkBits"] if inline else 0
+        if in_span:
+            reserve += nbytes // config.ptr_size // 8
+        npages = classes.class_to_allocnpages[sizeclass]
+        result.append(SpanLayout(size, npages, (nbytes - reserve) // size, in_span, inline, reserve))
+    return result
+
+
+class Plan(NamedTuple):
+    """How objects of one type and size are allocated: by which span class, what is written down for
+    each (None: nothing), how many bytes a collector scans, and where the object begins in its slot."""
+
+    spanclass: int
+    what: ObjectType | None
+    scan: int
+    header: int
+
+
+def plan(config: Config, typ: Type, size: int) -> Plan:
+    """How an object of `size` bytes with pointers is laid out. BadType for a type that cannot be.
+
+    A size of several typ.size is an array; what is left over behind the last has no pointers.
+    """
+    ptr = config.ptr_size
+    if not 0 < typ.size <= size:
+        raise BadType(f"{size} bytes do not hold {typ.name or 'a type'} of {typ.size} bytes")
+    if not 0 < typ.ptrdata <= typ.size or typ.size % ptr or typ.ptrdata % ptr:
+        raise BadType(f"{typ.name or 'a type'} of {typ.size} bytes cannot have pointers in {typ.ptrdata}")
+    classes = config.size_classes
+    if not bits_in_span(config, size):
+        if size > config.max_small_size - config.malloc_header_size:
+            return Plan(0, typ, 0, 0)
+        sizeclass = classes.size_to_class(size + config.malloc_header_size)
+        return Plan(sizeclass << 1, typ, classes.class_to_size[sizeclass], config.malloc_header_size)
+    sizeclass = classes.size_to_class(size)
+    if ptr == 8 and sizeclass == 1:
+        # Objects of one word can only be pointers: their bits were set when the span was made.
+        return Plan(2, None, 8, 0)
+    count = size // typ.size
+    return Plan(sizeclass << 1, repeated(typ, count, ptr), (count - 1) * typ.size + typ.ptrdata, 0)
+
+
+def repeated(typ: Type, count: int, ptr_size: int) -> int:
+    """The pointer bits of so many values side by side, a bit a word (writeHeapBitsSmall)."""
+    one = int.from_bytes(typ.gcdata, "little") & (1 << typ.ptrdata // ptr_size) - 1
+    words = typ.size // ptr_size
+    bits = 0
+    for i in range(count):
+        bits |= one << i * words
+    return bits
+
+
+def pointer_words(what: ObjectType, elemsize: int, ptr_size: int, header: int) -> int:
+    """The pointers of a slot, a bit a word from its beginning on (typePointersOf)."""
+    if isinstance(what, int):
+        return what
+    room = elemsize - header
+    count = min(room // what.size, 1 << 12) or 1
+    return repeated(what, count, ptr_size) << header // ptr_size

@@ -1,0 +1,256 @@
+"""mallocgc: from a size and a type to an address (malloc.go).
+
+`malloc` is the short way for a machine where nothing unusual is going on: no collector marking,
+no heap profile, nobody who watches, no pointers stored. Everything else goes through `mallocgc`,
+which does all that the runtime does, in its order. Both leave the same machine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from allocator.common.throw import BadRequest, GoPanic, Throw
+from allocator.common.types import Type
+from allocator.sparse.gc import MARK_TERMINATION
+from allocator.sparse.heap_bits import ObjectType, Plan, plan
+from allocator.sparse.heap_core import HeapCore
+
+if TYPE_CHECKING:
+    from allocator.sparse.mcache import CachedSpan, MCache
+    from allocator.sparse.mspan import MSpan
+
+
+class Malloc(HeapCore):
+    """Allocation: what a HeapCore can do with its heap."""
+
+    def malloc(
+        self,
+        size: int,
+        typ: Type | None = None,
+        noscan: bool | None = None,
+        needzero: bool = True,
+        p: int = 0,
+    ) -> int:
+        """The address of a new object of `size` bytes, allocated by P number p (mallocgc).
+
+        typ None: no pointers; with noscan=False: pointers throughout. A size of more than one
+        typ.size makes an array, whatever is left over having no pointers (as growslice does).
+        Raises Death where the runtime dies, BadRequest for a size or type that no program can
+        ask for.
+        """
+        if self.plain:
+            if typ.noscan if typ is not None else noscan is not False:
+                cache = self.procs[p].mcache
+                if size < 16:
+                    if size > 0:
+                        off = cache.tiny_offset
+                        if size & 7 == 0:
+                            off = off + 7 & -8
+                        elif size & 3 == 0:
+                            off = off + 7 & -8 if size == 12 and self.narrow else off + 3 & -4
+                        elif size & 1 == 0:
+                            off = off + 1 & -2
+                        if off + size <= 16 and cache.tiny:
+                            cache.tiny_offset = off + size
+                            cache.tiny_allocs += 1
+                            return cache.tiny + off
+                        cached = cache.tiny_span
+                        v = cached.next
+                        if v != cached.end:
+                            cached.next = v + 16
+                            if size < cache.tiny_offset or not cache.tiny:
+                                cache.tiny = v
+                                cache.tiny_offset = size
+                            return v
+                elif size <= 32760:
+                    cached = cache.alloc[self.noscan_class[size]]
+                    v = cached.next
+                    if v != cached.end:
+                        cached.next = v + cached.size
+                        return v
+            elif typ is not None and not noscan:
+                found = self.plans.get((typ, size))
+                if found is not None:
+                    spanclass, what, scan, header = found
+                    cache = self.procs[p].mcache
+                    cached = cache.alloc[spanclass]
+                    v = cached.next
+                    if v != cached.end:
+                        cached.next = v + cached.size
+                        if what is not None:
+                            types = cached.types
+                            if types is None:
+                                types = self.open_types(cached)
+                            types[(v - cached.base) // cached.size] = what
+                        cache.scan_alloc += scan
+                        return v + header
+        if typ is None and noscan is False and size >= self.config.ptr_size:
+            typ = self.pointer_type
+        elif noscan and typ is not None and not typ.noscan:
+            typ = None
+        return self.mallocgc(size, typ, needzero, p)
+
+    def mallocgc(self, size: int, typ: Type | None, needzero: bool, p: int | None) -> int:
+        """mallocgc, whole. p None: before there is a P."""
+        config = self.config
+        if not 0 <= size <= config.uintptr_mask:
+            raise BadRequest(f"an object of {size} bytes: a size is 0 to {config.uintptr_mask}")
+        if self.gc.phase == MARK_TERMINATION:
+            raise Throw("mallocgc called with gcphase == _GCmarktermination")
+        if size == 0:
+            return self.zerobase
+        cache = self.mcache0 if p is None else self.run_on(p).mcache
+        if self.debug_sbrk:
+            return self.persistent.alloc(size, _sbrk_align(size) if typ else 16, "other_sys")
+        if self.mallocing:
+            raise Throw("malloc deadlock")
+        noscan = typ is None or typ.noscan
+        if typ is None or noscan:
+            if size < config.tiny_size:
+                v = self._from_tiny_block(cache, size)
+                if v:
+                    self._note(v, None, size)
+                    return v
+                v, slot, fetched = self._tiny_block(cache, size)
+            elif size <= config.max_small_size - config.malloc_header_size:
+                slot, fetched = self._object(cache, self.noscan_class[size])
+                v = slot
+            else:
+                v = slot = self._large(cache, size, None).base
+                fetched = True
+        else:
+            v, slot, fetched = self._with_pointers(cache, size, typ)
+        s = self.heap.span_of(slot)
+        assert s is not None
+        if self.memory and (needzero or not noscan):
+            self.memory.zero(slot, s.elemsize)
+        self._note(v, None if noscan else typ, size)
+        if self.marking:
+            self.gc.mark_new(s, slot)
+        self._sample(cache, v, s.elemsize)
+        if fetched and self.pacer.should_start():
+            self.start_collection()
+        return v
+
+    def _note(self, v: int, typ: Type | None, size: int) -> None:
+        if self.watched is not None:
+            self.watched.allocated(v, typ, size)
+
+    def _sample(self, cache: MCache, v: int, size: int) -> None:
+        """Counts down to the next object of the heap profile."""
+        if not self.mem_profile_rate:
+            return
+        if self.config.samples_below_zero:
+            cache.next_sample -= size
+            sampled = cache.next_sample < 0
+        else:
+            sampled = self.mem_profile_rate == 1 or size >= cache.next_sample
+            if not sampled:
+                cache.next_sample -= size
+        if sampled:
+            cache.next_sample = self.next_sample()
+            self.profile(v, size)
+
+    def _from_tiny_block(self, cache: MCache, size: int) -> int:
+        """Room in the tiny block that is open, 0 if it has none."""
+        off = align_tiny(cache.tiny_offset, size, self.narrow)
+        if off + size > self.config.tiny_size or not cache.tiny:
+            return 0
+        cache.tiny_offset = off + size
+        cache.tiny_allocs += 1
+        return cache.tiny + off
+
+    def _tiny_block(self, cache: MCache, size: int) -> tuple[int, int, bool]:
+        """A new tiny block, which stays open if more of it is left than of the other."""
+        v, fetched = self._object(cache, self.tiny_spanclass)
+        if size < cache.tiny_offset or not cache.tiny:
+            cache.tiny = v
+            cache.tiny_offset = size
+        return v, v, fetched
+
+    def _with_pointers(self, cache: MCache, size: int, typ: Type) -> tuple[int, int, bool]:
+        """An object with pointers: its address, that of its slot, whether a span was fetched."""
+        spanclass, what, scan, header = self.plan(typ, size)
+        if not spanclass:
+            s = self._large(cache, size, typ)
+            return s.base, s.base, True
+        slot, fetched = self._object(cache, spanclass)
+        if what is not None:
+            cached = cache.alloc[spanclass]
+            types = cached.types
+            if types is None:
+                types = self.open_types(cached)
+            types[(slot - cached.base) // cached.size] = what
+        cache.scan_alloc += scan
+        return slot + header, slot, fetched
+
+    def _object(self, cache: MCache, spanclass: int) -> tuple[int, bool]:
+        cached = cache.alloc[spanclass]
+        v = cached.next
+        if v != cached.end:
+            cached.next = v + cached.size
+            return v, False
+        return cache.next_free(spanclass)
+
+    def open_types(self, cached: CachedSpan) -> list[ObjectType | None]:
+        """Makes room in a cached span for what its objects' bits or headers are."""
+        s = cached.span
+        assert s is not None
+        if s.types is None:
+            s.types = [None] * s.nelems
+        cached.types = s.types
+        return s.types
+
+    def _large(self, cache: MCache, size: int, typ: Type | None) -> MSpan:
+        """A span for one object of more than 32 KB (mallocgcLarge)."""
+        s = cache.alloc_large(size, typ is None)
+        s.free_index = 1
+        s.alloc_count = 1
+        s.large_type = typ
+        if typ is not None:
+            cache.scan_alloc += s.elemsize
+        return s
+
+    def plan(self, typ: Type, size: int) -> Plan:
+        """How an object of `size` bytes with pointers is laid out. BadType for a type that cannot be."""
+        found = self.plans.get((typ, size))
+        if found is None:
+            found = self.plans[typ, size] = plan(self.config, typ, size)
+        return found
+
+    def start_collection(self) -> None:
+        """The heap has reached its trigger (gcStart), and a cycle runs; what lives is `liveness`."""
+        raise NotImplementedError
+
+    # The compiler's and reflect's ways in.
+
+    def newobject(self, typ: Type, p: int = 0) -> int:
+        """One value of the type (newobject)."""
+        return self.malloc(typ.size, typ, p=p)
+
+    def newarray(self, typ: Type, n: int, p: int = 0) -> int:
+        """n values of the type (newarray). GoPanic where no slice is so long."""
+        size = typ.size * n
+        if n < 0 or size > self.config.max_alloc or size > self.config.uintptr_mask:
+            raise GoPanic("runtime: allocation size out of range")
+        return self.malloc(size, typ, p=p)
+
+
+def align_tiny(off: int, size: int, narrow: bool) -> int:
+    """Where in the tiny block an object of that size may begin.
+
+    12 bytes may be a word beside 64 bits, which 32-bit machines want at a multiple of 8 where
+    they are used atomically.
+    """
+    if size & 7 == 0 or (narrow and size == 12):
+        return off + 7 & -8
+    if size & 3 == 0:
+        return off + 3 & -4
+    if size & 1 == 0:
+        return off + 1 & -2
+    return off
+
+
+def _sbrk_align(size: int) -> int:
+    """The alignment of an object with a type under GODEBUG=sbrk=1: by its size alone."""
+    return 8 if size & 7 == 0 else 4 if size & 3 == 0 else 2 if size & 1 == 0 else 1

@@ -1,0 +1,64 @@
+"""Where mark bits and allocation bits live: arenas of 64 KB that change their role each cycle (mheap.go).
+
+The bits themselves are integers in the spans. Here is the memory behind them: each span takes
+bytes from the arena `next` when it is made and again each time it is swept; when a cycle starts,
+`next` becomes `current`, `current` `previous`, and what was `previous` can be used again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from allocator.common.throw import Throw
+
+if TYPE_CHECKING:
+    from allocator.sparse.heap_core import HeapCore
+
+NAME = "gc bits"
+STAT = "gc_misc_sys"
+
+
+class GcBitsArenas:
+    """gcBitsArenas. An arena is its address; a list's last one is its head."""
+
+    __slots__ = ("align", "capacity", "chunk", "core", "current", "free", "next", "next_free", "previous")
+
+    def __init__(self, core: HeapCore) -> None:
+        self.core = core
+        config = core.config
+        self.chunk = config.gc_bits_chunk_bytes
+        self.capacity = self.chunk - config.gc_bits_header_bytes  # len(gcBitsArena.bits)
+        self.align = -config.gc_bits_header_bytes % 8
+        self.free: list[int] = []
+        self.next: list[int] = []
+        self.current: list[int] = []
+        self.previous: list[int] = []
+        self.next_free = 0  # the first free byte of next's head
+
+    def new_bits(self, nelems: int) -> None:
+        """Takes bytes for nelems bits, in blocks of 64 (newMarkBits, newAllocBits)."""
+        need = (nelems + 63 >> 6) << 3
+        if not self.next or self.next_free + need > self.capacity:
+            self._new_arena()
+            if self.next_free + need > self.capacity:
+                raise Throw("markBits overflow")
+        self.next_free += need
+
+    def _new_arena(self) -> None:
+        if self.free:
+            arena = self.free.pop()
+        else:
+            arena = self.core.mem.sys_alloc(self.chunk, STAT, NAME)
+            if not arena:
+                raise Throw("runtime: cannot allocate memory")
+        self.next.append(arena)
+        bits = arena + self.core.config.gc_bits_header_bytes
+        self.next_free = 8 - (bits & 7) if self.align else 0
+
+    def next_epoch(self) -> None:
+        """nextMarkBitArenaEpoch: every arena takes the next role; the oldest are free again."""
+        # Go threads `previous` in front of `free`, its head first.
+        self.free.extend(self.previous)
+        self.previous = self.current
+        self.current = self.next
+        self.next = []

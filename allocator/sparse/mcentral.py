@@ -1,0 +1,101 @@
+"""Central lists of one span class: spans with room and without, swept and not yet (mcentral.go)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from allocator.common.throw import Throw
+from allocator.sparse.span_set import SpanSet
+
+if TYPE_CHECKING:
+    from allocator.sparse.heap_core import HeapCore
+    from allocator.sparse.mspan import MSpan
+
+SPAN_BUDGET = 100  # spans tried for room before a new one is taken
+
+
+class MCentral:
+    """One mcentral. Of two sets each, the heap's sweepgen tells which one is swept this cycle."""
+
+    __slots__ = ("core", "full", "npages", "partial", "spanclass")
+
+    def __init__(self, core: HeapCore, spanclass: int) -> None:
+        self.core = core
+        self.spanclass = spanclass
+        self.npages = core.config.size_classes.class_to_allocnpages[spanclass >> 1]
+        self.partial = (SpanSet(core), SpanSet(core))
+        self.full = (SpanSet(core), SpanSet(core))
+
+    def partial_swept(self) -> SpanSet:
+        """Swept spans with room."""
+        return self.partial[self.core.heap.sweepgen >> 1 & 1]
+
+    def partial_unswept(self) -> SpanSet:
+        """Spans that had room in the last cycle."""
+        return self.partial[1 - (self.core.heap.sweepgen >> 1 & 1)]
+
+    def full_swept(self) -> SpanSet:
+        """Swept spans without room."""
+        return self.full[self.core.heap.sweepgen >> 1 & 1]
+
+    def full_unswept(self) -> SpanSet:
+        """Spans that had no room in the last cycle."""
+        return self.full[1 - (self.core.heap.sweepgen >> 1 & 1)]
+
+    def cache_span(self) -> MSpan | None:
+        """A span with room, for an mcache; None where memory has run out (cacheSpan)."""
+        core = self.core
+        core.sweeper.deduct_credit(self.npages << core.config.page_shift, 0)
+        s = self.partial_swept().pop() or self._sweep_for_room()
+        if s is None:
+            s = core.heap.alloc(self.npages, self.spanclass)
+            if s is None:
+                return None
+            core.init_heap_bits(s)
+        if s.alloc_count == s.nelems or s.free_index == s.nelems:
+            raise Throw("span has no free objects")
+        return s
+
+    def _sweep_for_room(self) -> MSpan | None:
+        """Sweeps up to a hundred spans of the last cycle until one has room."""
+        sweeper = self.core.sweeper
+        if sweeper.drained:
+            return None
+        budget = SPAN_BUDGET + 1
+        unswept = self.partial_unswept()
+        while budget:
+            s = unswept.pop()
+            if s is None:
+                break
+            if sweeper.try_acquire(s):
+                sweeper.sweep(s, True)
+                return s
+            budget -= 1
+        unswept = self.full_unswept()
+        while budget:
+            s = unswept.pop()
+            if s is None:
+                break
+            if sweeper.try_acquire(s):
+                sweeper.sweep(s, True)
+                free = s.first_free(s.free_index)
+                if free != s.nelems:
+                    s.free_index = free
+                    return s
+                s.free_index = free
+                self.full_swept().push(s)
+            budget -= 1
+        return None
+
+    def uncache_span(self, s: MSpan) -> None:
+        """Takes a span back from an mcache (uncacheSpan)."""
+        if not s.alloc_count:
+            raise Throw("uncaching span but s.allocCount == 0")
+        heap = self.core.heap
+        if s.sweepgen == heap.sweepgen + 1:
+            # It was cached before this cycle's sweep began, so the cache sweeps it.
+            s.sweepgen = heap.sweepgen - 1
+            self.core.sweeper.sweep(s, False)
+            return
+        s.sweepgen = heap.sweepgen
+        (self.partial_swept() if s.alloc_count < s.nelems else self.full_swept()).push(s)

@@ -1,0 +1,352 @@
+"""The page heap: pages in spans, taken from P's caches, the page allocator, or new arenas (mheap.go)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from allocator.common.throw import Throw
+from allocator.sparse.fixalloc import FixAlloc
+from allocator.sparse.mspan import DEAD, IN_USE, MANUAL, MSpan, SpanTable
+from allocator.sparse.procs import MSPAN_CACHE
+
+if TYPE_CHECKING:
+    from allocator.sparse.heap_core import HeapCore
+
+# spanAllocType
+HEAP, STACK, WORK_BUF = range(3)
+IN_STATS = ("in_heap", "in_stacks", "in_work_bufs")
+
+RECLAIM_DONE = 1 << 63
+ALLSPANS_BYTES = 64 << 10
+UNLIMITED = (1 << 64) - 1
+
+
+class MHeap:
+    """mheap_, but for what stands in its own file: arenas, growth, pages, central lists.
+
+    Pages have numbers, their address divided by the page size. `in_use`, `marked`, `special` and
+    `inline` are the bitmaps of all arenas (pageInUse, pageMarks, pageSpecials,
+    pageUseSpanInlineMarkBits) as sets of the first pages of spans.
+    """
+
+    __slots__ = (
+        "allspans", "allspans_array", "allspans_cap", "by_record", "core", "in_use", "inline", "marked",
+        "page_shift", "page_size", "pages_in_use", "pages_swept", "pages_swept_basis", "reclaim_credit",
+        "reclaim_index", "spanalloc", "special", "sweep_arenas", "sweep_heap_live_basis",
+        "sweep_pages_per_byte", "sweepgen", "table",
+    )  # fmt: skip
+
+    def __init__(self, core: HeapCore) -> None:
+        self.core = core
+        self.page_shift = core.config.page_shift
+        self.page_size = core.config.page_size
+        self.spanalloc = FixAlloc(core, core.config.sizeof["mspan"], "mspan_sys", self._record_span)
+        self.allspans: list[MSpan] = []
+        self.by_record: dict[int, MSpan] = {}
+        self.allspans_array = 0
+        self.allspans_cap = 0
+        self.table = SpanTable()
+        self.in_use: set[int] = set()
+        self.marked: set[int] = set()
+        self.special: set[int] = set()
+        self.inline: set[int] = set()
+        self.sweepgen = 0
+        self.pages_in_use = 0
+        self.pages_swept = 0
+        self.pages_swept_basis = 0
+        self.sweep_heap_live_basis = 0
+        self.sweep_pages_per_byte = 0.0
+        self.sweep_arenas: list[int] = []
+        self.reclaim_index = 0
+        self.reclaim_credit = 0
+
+    # Span records.
+
+    def _record_span(self, address: int) -> None:
+        """Enters a record that is new in allspans, whose array grows by half (recordspan)."""
+        core = self.core
+        if len(self.allspans) >= self.allspans_cap:
+            ptr_size = core.config.ptr_size
+            old = self.allspans_cap
+            self.allspans_cap = max(ALLSPANS_BYTES // ptr_size, old * 3 // 2)
+            new = core.mem.sys_alloc(self.allspans_cap * ptr_size, "other_sys", "allspans array")
+            if not new:
+                raise Throw("runtime: cannot allocate memory")
+            if old:
+                core.mem.sys_free(self.allspans_array, old * ptr_size, "other_sys")
+            self.allspans_array = new
+        s = MSpan(address)
+        self.allspans.append(s)
+        self.by_record[address] = s
+
+    def _new_mspan(self) -> MSpan:
+        """A record from the P's cache, which is filled to half when empty (allocMSpanLocked)."""
+        p = self.core.p
+        if p is None:
+            return self.by_record[self.spanalloc.alloc()]
+        if not p.mspan_cache:
+            for _ in range(MSPAN_CACHE // 2):
+                p.mspan_cache.append(self.by_record[self.spanalloc.alloc()])
+        return p.mspan_cache.pop()
+
+    def _free_mspan(self, s: MSpan) -> None:
+        p = self.core.p
+        if p is not None and len(p.mspan_cache) < MSPAN_CACHE:
+            p.mspan_cache.append(s)
+        else:
+            self.spanalloc.free(s.self_addr)
+
+    # Spans by address.
+
+    def span_of(self, addr: int) -> MSpan | None:
+        """The span entered for the address's page, whatever its state (spanOf)."""
+        return self.table.get(addr >> self.page_shift)
+
+    def span_of_heap(self, addr: int) -> MSpan | None:
+        """The span in use whose objects the address lies among; None if there is none (spanOfHeap)."""
+        s = self.table.get(addr >> self.page_shift)
+        if s is None or s.state != IN_USE or not s.base <= addr < s.limit:
+            return None
+        return s
+
+    # Allocation.
+
+    def alloc(self, npages: int, spanclass: int) -> MSpan | None:
+        """A span of heap objects; None where memory has run out (mheap.alloc)."""
+        if not self.core.sweeper.done:
+            self.reclaim(npages)
+        return self.alloc_span(npages, HEAP, spanclass)
+
+    def alloc_manual(self, npages: int, kind: int) -> MSpan | None:
+        """A span that its user manages: stacks, work buffers (allocManual)."""
+        if kind == HEAP:
+            raise Throw("manual span allocation called with non-manually-managed type")
+        return self.alloc_span(npages, kind, 0)
+
+    def alloc_span(self, npages: int, kind: int, spanclass: int) -> MSpan | None:
+        """A span of npages pages: where the lowest free ones are (allocSpan)."""
+        core = self.core
+        p = core.p
+        base = scav = growth = 0
+        aligned = kind == STACK and core.stacks_need_aligned_pages
+        if not aligned and p is not None and npages < 16:
+            cache = p.page_cache
+            if not cache.cache:
+                cache.fill(core.pages)
+            base, scav = cache.alloc(npages, self.page_size)
+        if aligned:
+            found = self._aligned_pages(npages)
+            if found is None:
+                return None
+            base, scav, growth = found
+        if not base:
+            base, scav = core.pages.alloc(npages)
+            if not base:
+                growth = self._grow(npages)
+                if not growth:
+                    return None
+                base, scav = core.pages.alloc(npages)
+                if not base:
+                    raise Throw("grew heap, but no adequate free space found")
+        s = self._new_mspan()
+        self._scavenge_for(scav, growth)
+        self._init_span(s, kind, spanclass, base, npages, scav)
+        nbytes = npages << self.page_shift
+        stats = core.stats.bytes
+        heap_stats = core.heap_stats
+        if scav:
+            core.mem.sys_used(base, nbytes, scav)
+            stats["heap_released"] -= scav
+        stats["heap_free"] -= nbytes - scav
+        heap_stats.committed += scav
+        heap_stats.released -= scav
+        if kind == HEAP:
+            stats["heap_in_use"] += nbytes
+            heap_stats.in_heap += nbytes
+        elif kind == STACK:
+            heap_stats.in_stacks += nbytes
+        else:
+            heap_stats.in_work_bufs += nbytes
+        return s
+
+    def _grow(self, npages: int) -> int:
+        growth = self.core.growth.grow(npages)
+        self.core.heap_stats.released += growth
+        return growth
+
+    def _aligned_pages(self, npages: int) -> tuple[int, int, int] | None:
+        """Pages that begin at a physical page: address, bytes scavenged, bytes grown."""
+        core = self.core
+        config = core.config
+        more = npages + config.phys_page_size // self.page_size
+        growth = 0
+        off, _ = core.pages.find(more)
+        if off < 0:
+            growth = self._grow(more)
+            if not growth:
+                return None
+            off, _ = core.pages.find(more)
+            if off < 0:
+                raise Throw("grew heap, but no adequate free space found")
+        phys = config.phys_page_size
+        base = config.address(off) + phys - 1 & -phys
+        return base, core.pages.alloc_range(base, npages), growth
+
+    def _scavenge_for(self, scav: int, growth: int) -> None:
+        """Gives memory back first where this span would exceed the memory limit, or growth the goal."""
+        core = self.core
+        wanted = 0
+        force = False
+        over = scav + core.stats.mapped_ready - core.pacer.memory_limit
+        if over > 0:
+            wanted, force = over, True
+        goal = core.scavenger.gc_percent_goal
+        if goal != UNLIMITED and growth:
+            over = core.heap_retained() + growth - goal
+            if over > 0:
+                wanted = max(wanted, min(growth, over))
+        if core.p is not None and wanted:
+            core.scavenger.scavenge(wanted, force)
+
+    def _init_span(self, s: MSpan, kind: int, spanclass: int, base: int, npages: int, scav: int) -> None:
+        """Makes a span of pages (initSpan)."""
+        core = self.core
+        s.init(base, npages, self.page_size)
+        nbytes = npages << self.page_shift
+        dirty = self.alloc_needs_zero(base, npages)
+        if dirty and (scav != nbytes or core.mem.need_zero_after_sys_unused()):
+            s.needzero = 1
+        page = base >> self.page_shift
+        if kind != HEAP:
+            s.manual_free_list = []
+            s.nelems = 0
+            s.state = MANUAL
+            self.table.set_range(page, npages, s)
+            return
+        s.spanclass = spanclass
+        layout = core.layout[spanclass]
+        if spanclass < 2:
+            s.elemsize = nbytes
+            s.nelems = 1
+        else:
+            s.elemsize = layout.elemsize
+            s.nelems = layout.nelems
+        core.gc_bits.new_bits(s.nelems)
+        core.gc_bits.new_bits(s.nelems)
+        s.limit = base + s.elemsize * s.nelems
+        s.sweepgen = self.sweepgen
+        s.state = IN_USE
+        self.table.set_range(page, npages, s)
+        self.in_use.add(page)
+        if layout.inline_marks:
+            self.inline.add(page)
+        self.pages_in_use += npages
+
+    def alloc_needs_zero(self, base: int, npages: int) -> bool:
+        """Whether any of the pages was ever used; from now on they were (allocNeedsZero)."""
+        config = self.core.config
+        arenas = self.core.arenas.by_index
+        shift = config.log_heap_arena_bytes
+        size = 1 << shift
+        needs = False
+        left = npages << self.page_shift
+        index = config.arena_index(base)
+        at = base & size - 1
+        while left:
+            arena = arenas[index]
+            if at < arena.zeroed_base:
+                needs = True
+            end = min(at + left, size)
+            if end > arena.zeroed_base:
+                arena.zeroed_base = end
+            left -= end - at
+            at = 0
+            index += 1
+        return needs
+
+    # Freeing.
+
+    def free_span(self, s: MSpan) -> None:
+        """A span of heap objects goes back, nothing in it lives (freeSpan)."""
+        self._free_span(s, HEAP)
+
+    def free_manual(self, s: MSpan, kind: int) -> None:
+        """A span that its user managed goes back (freeManual)."""
+        s.needzero = 1
+        self._free_span(s, kind)
+
+    def _free_span(self, s: MSpan, kind: int) -> None:
+        core = self.core
+        if s.state == MANUAL:
+            if s.alloc_count:
+                raise Throw("mheap.freeSpanLocked - invalid stack free")
+        elif s.state == IN_USE:
+            if s.alloc_count or s.sweepgen != self.sweepgen:
+                line = (
+                    f"mheap.freeSpanLocked - span {s.self_addr:#x} ptr {s.base:#x} "
+                    f"allocCount {s.alloc_count} sweepgen {s.sweepgen}/{self.sweepgen}"
+                )
+                raise Throw("mheap.freeSpanLocked - invalid free", line)
+            self.pages_in_use -= s.npages
+            page = s.base >> self.page_shift
+            self.in_use.discard(page)
+            self.inline.discard(page)
+        else:
+            raise Throw("mheap.freeSpanLocked - invalid span state")
+        nbytes = s.npages << self.page_shift
+        stats = core.stats.bytes
+        stats["heap_free"] += nbytes
+        if kind == HEAP:
+            stats["heap_in_use"] -= nbytes
+            core.heap_stats.in_heap -= nbytes
+        elif kind == STACK:
+            core.heap_stats.in_stacks -= nbytes
+        else:
+            core.heap_stats.in_work_bufs -= nbytes
+        core.pages.free(s.base, s.npages)
+        s.state = DEAD
+        self._free_mspan(s)
+
+    # Reclaiming: who wants pages sweeps until as many came free (reclaim).
+
+    def reclaim(self, npages: int) -> None:
+        """Sweeps spans without a marked object, chunk by chunk of each arena, until npages were freed."""
+        if self.reclaim_index >= RECLAIM_DONE:
+            return
+        config = self.core.config
+        step = config.pages_per_reclaimer_chunk
+        while npages > 0:
+            if self.reclaim_credit:
+                take = min(self.reclaim_credit, npages)
+                self.reclaim_credit -= take
+                npages -= take
+                continue
+            at = self.reclaim_index
+            self.reclaim_index += step
+            if at // config.pages_per_arena >= len(self.sweep_arenas):
+                self.reclaim_index = RECLAIM_DONE
+                return
+            found = self._reclaim_chunk(at, step)
+            if found <= npages:
+                npages -= found
+            else:
+                self.reclaim_credit += found - npages
+                npages = 0
+
+    def _reclaim_chunk(self, at: int, n: int) -> int:
+        """Sweeps what has no mark among n pages from place `at` of the arenas on; pages freed."""
+        core = self.core
+        if core.sweeper.drained:
+            return 0
+        config = core.config
+        arena = self.sweep_arenas[at // config.pages_per_arena]
+        first = (config.arena_base(arena) >> self.page_shift) + at % config.pages_per_arena
+        freed = 0
+        for page in range(first, first + n):
+            if page in self.in_use and page not in self.marked:
+                s = self.table.get(page)
+                if s is not None and core.sweeper.try_acquire(s):
+                    npages = s.npages
+                    if core.sweeper.sweep(s, False):
+                        freed += npages
+        return freed

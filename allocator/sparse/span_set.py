@@ -1,0 +1,101 @@
+"""Sets of spans that many may push to and pop from: a queue in blocks of 512 under a spine (mspanset.go).
+
+What is popped is what was pushed first. A block goes back to the pool when all of it was popped;
+the spine only grows. Both are memory that is never given back.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from allocator.common.throw import Throw
+
+if TYPE_CHECKING:
+    from allocator.sparse.heap_core import HeapCore
+    from allocator.sparse.mspan import MSpan
+
+STAT = "gc_misc_sys"
+
+
+class BlockPool:
+    """spanSetBlockPool: blocks that nobody uses, the one freed last on top. A block is its address."""
+
+    __slots__ = ("align", "core", "free_list", "size")
+
+    def __init__(self, core: HeapCore) -> None:
+        self.core = core
+        self.free_list: list[int] = []
+        self.size = core.config.sizeof["spanSetBlock"]
+        self.align = max(core.config.cache_line_size, 1 << core.config.tag_align_bits)
+
+    def alloc(self) -> int:
+        """A block (spanSetBlockAlloc.alloc)."""
+        if self.free_list:
+            return self.free_list.pop()
+        return self.core.persistent.alloc(self.size, self.align, STAT)
+
+    def free(self, block: int) -> None:
+        """Gives a block back."""
+        self.free_list.append(block)
+
+
+class SpanSet:
+    """One spanSet. `head` and `tail` count pops and pushes since the last reset; `blocks` has the
+    block of each 512 pushes, 0 for one that was popped whole."""
+
+    __slots__ = ("blocks", "core", "head", "spans", "spine_cap", "tail")
+
+    def __init__(self, core: HeapCore) -> None:
+        self.core = core
+        self.spans: deque[MSpan] = deque()
+        self.head = 0
+        self.tail = 0
+        self.blocks: list[int] = []
+        self.spine_cap = 0
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+    def __iter__(self) -> Iterator[MSpan]:
+        return iter(self.spans)
+
+    def push(self, s: MSpan) -> None:
+        """Adds a span (push)."""
+        if not self.tail & 511:
+            self._new_block()
+        self.tail += 1
+        self.spans.append(s)
+
+    def _new_block(self) -> None:
+        core = self.core
+        if len(self.blocks) == self.spine_cap:
+            config = core.config
+            self.spine_cap = 2 * self.spine_cap or config.span_set_init_spine_cap
+            core.persistent.alloc(self.spine_cap * config.ptr_size, config.cache_line_size, STAT)
+        self.blocks.append(core.span_set_blocks.alloc())
+
+    def pop(self) -> MSpan | None:
+        """Takes the span that was pushed first; None from an empty set (pop)."""
+        if not self.spans:
+            return None
+        s = self.spans.popleft()
+        self.head += 1
+        if not self.head & 511:
+            top = self.head - 1 >> 9
+            self.core.span_set_blocks.free(self.blocks[top])
+            self.blocks[top] = 0
+        return s
+
+    def reset(self) -> None:
+        """Makes an empty set as good as new; its last block goes back (reset)."""
+        if self.spans:
+            raise Throw("attempt to clear non-empty span set", f"head = {self.head}, tail = {self.tail}")
+        top = self.head >> 9
+        if top < len(self.blocks) and self.blocks[top]:
+            if not self.head & 511:
+                raise Throw("span set block with unpopped elements found in reset")
+            self.core.span_set_blocks.free(self.blocks[top])
+        self.head = self.tail = 0
+        self.blocks.clear()
