@@ -84,7 +84,7 @@ def _page_owners(core: HeapCore) -> Iterator[Seen]:
             if page in owners:
                 yield f"page {page << shift:#x} belongs to two spans", s.base
             owners[page] = s.base
-    for p in core.procs:
+    for p in core.ps:
         for i in range(64):
             page = (p.page_cache.base >> shift) + i
             if p.page_cache.cache >> i & 1:
@@ -112,7 +112,7 @@ def _scavenged(core: HeapCore) -> Iterator[Seen]:
     free = sum(
         (~c.bits & ~c.scavenged & core.pages.all_pages).bit_count() for c in core.pages.chunks.values()
     )
-    for p in core.procs:
+    for p in core.ps:
         released += (p.page_cache.scav & p.page_cache.cache).bit_count()
         free += (p.page_cache.cache & ~p.page_cache.scav).bit_count()
     stats = core.stats.bytes
@@ -218,7 +218,7 @@ def _span_fields(core: HeapCore) -> Iterator[Seen]:
 def _span_records(core: HeapCore) -> Iterator[Seen]:
     """Each record is held by pages, by a P's cache, or free; and by one of them."""
     free = set(core.heap.spanalloc.free_list)
-    cached = [s for p in core.procs for s in p.mspan_cache]
+    cached = [s for p in core.ps for s in p.mspan_cache]
     if len(set(map(id, cached))) != len(cached):
         yield "a span record is cached twice", NOWHERE
     inuse = (len(core.heap.allspans) - len(free)) * core.heap.spanalloc.size
@@ -280,7 +280,7 @@ def _blocks(core: HeapCore, head: int, tail: int, n: int, blocks: list[int]) -> 
 
 
 def _cached(core: HeapCore) -> Iterator[tuple[MSpan, str]]:
-    for p in core.procs:
+    for p in core.ps:
         for cached in p.mcache.alloc:
             if cached.span is not None:
                 yield cached.span, f"P {p.number}'s cache"
@@ -289,7 +289,7 @@ def _cached(core: HeapCore) -> Iterator[tuple[MSpan, str]]:
 @invariant("cache runs")
 def _cache_runs(core: HeapCore) -> Iterator[Seen]:
     """What a cache is about to hand out is free, and the span's."""
-    for p in core.procs:
+    for p in core.ps:
         for spanclass, cached in enumerate(p.mcache.alloc):
             s = cached.span
             if s is None:
@@ -325,7 +325,7 @@ def _stack_spans(core: HeapCore) -> Iterator[Seen]:
             yield f"{s.alloc_count} stacks in use and {len(s.manual_free_list)} free are not {total}", s.base
         if bool(s.manual_free_list) != (id(s) in pooled):
             yield "a span of stacks stands in the pool exactly while one is free", s.base
-    for p in core.procs:
+    for p in core.ps:
         for order, stacks in enumerate(p.mcache.stacks):
             size = core.config.fixed_stack << order
             if len(stacks) * size != p.mcache.stack_sizes[order]:

@@ -51,7 +51,7 @@ class Collector:
         core = self.core
         while core.sweeper.sweepone() != DONE:
             pass
-        for p in core.procs:
+        for p in core.ps:
             if p.mcache.flush_gen != core.heap.sweepgen:
                 line = f"runtime: p {p.number} flushGen {p.mcache.flush_gen} != sweepgen {core.heap.sweepgen}"
                 raise Throw("p mcache not flushed", line)
@@ -63,7 +63,7 @@ class Collector:
         self.roots = None if roots is None else [int(p) for p in roots]
         self.set_phase(MARK)
         core.sync_caches()
-        for p in core.procs:
+        for p in core.ps:
             if p.mcache.tiny:
                 self.mark(p.mcache.tiny)
 
@@ -86,7 +86,7 @@ class Collector:
         core.sweeper.begin()
         if mode == BLOCK:
             core.heap.sweep_pages_per_byte = 0.0
-            for p in core.procs:
+            for p in core.ps:
                 p.mcache.prepare_for_sweep()
             while core.sweeper.sweepone() != DONE:
                 pass
@@ -95,7 +95,7 @@ class Collector:
         core.num_gc += 1
         core.pages.index.next_gen()
         core.stack_heap.free_spans()
-        for p in core.procs:
+        for p in core.ps:
             p.mcache.prepare_for_sweep()
             if p is not core.p:
                 # It is idle: nothing else runs here.

@@ -31,13 +31,17 @@ class Heap(Malloc):
         """mallocinit, gcinit and procresize, without anything that a program allocates before main."""
         mallocinit(self)
         self.mcache0 = self.new_mcache()
-        self.sweeper.drained = True  # nothing wants sweeping in the first cycle (gcinit)
-        self.pacer.init(gogc)
-        while len(self.procs) < procs:
+        self.gcinit(gogc)
+        while len(self.ps) < procs:
             self.add_p()
         self.run_on(0)
         self.gc_enabled = True
         self.phase_changed()
+
+    def gcinit(self, gogc: int) -> None:
+        """gcinit: nothing wants sweeping in the first cycle."""
+        self.sweeper.drained = True
+        self.pacer.init(gogc)
 
     @property
     def gogc(self) -> int:

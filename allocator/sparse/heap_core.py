@@ -42,7 +42,7 @@ MAX_PROCS = 1024
 class HeapCore(Core):
     """The shared state of one simulated process's allocator, heap and all.
 
-    `p` is the P that runs, None while none does; `procs` are all, `mcache0` what is used without
+    `p` is the P that runs, None while none does; `ps` are all, `mcache0` what is used without
     one. `unusual` says that something looks at objects one by one: a watch, stored pointers.
     """
 
@@ -72,7 +72,7 @@ class HeapCore(Core):
         self.plans: dict[tuple[Type, int], Plan] = {}
         ptr = config.ptr_size
         self.pointer_type = Type(ptr, ptr, 22 | 1 << 5, ptr, b"\x01", "unsafe.Pointer")
-        self.procs: list[P] = []
+        self.ps: list[P] = []
         self.p: P | None = None
         self.memory = Contents(config.page_shift)
         self.watched: Watch | None = None
@@ -113,15 +113,15 @@ class HeapCore(Core):
 
     def add_p(self) -> P:
         """A further P (p.init); the first takes over the mcache of the start."""
-        if len(self.procs) >= MAX_PROCS:
+        if len(self.ps) >= MAX_PROCS:
             raise BadRequest(f"no more than {MAX_PROCS} Ps")
-        p = P(len(self.procs), self.new_mcache() if self.procs else self.mcache0)
-        self.procs.append(p)
+        p = P(len(self.ps), self.new_mcache() if self.ps else self.mcache0)
+        self.ps.append(p)
         return p
 
     def run_on(self, number: int) -> P:
         """That P runs from now on."""
-        self.p = p = self.procs[number]
+        self.p = p = self.ps[number]
         self.current_p = number
         return p
 
@@ -132,7 +132,7 @@ class HeapCore(Core):
 
     def sync_caches(self) -> None:
         """Brings every span's own counts up to date with what the caches have handed out."""
-        for p in self.procs:
+        for p in self.ps:
             p.mcache.sync()
         self.mcache0.sync()
 

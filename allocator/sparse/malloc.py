@@ -40,7 +40,7 @@ class Malloc(HeapCore):
         """
         if self.plain:
             if typ.noscan if typ is not None else noscan is not False:
-                cache = self.procs[p].mcache
+                cache = self.ps[p].mcache
                 if size < 16:
                     if size > 0:
                         off = cache.tiny_offset
@@ -72,7 +72,7 @@ class Malloc(HeapCore):
                 found = self.plans.get((typ, size))
                 if found is not None:
                     spanclass, what, scan, header = found
-                    cache = self.procs[p].mcache
+                    cache = self.ps[p].mcache
                     cached = cache.alloc[spanclass]
                     v = cached.next
                     if v != cached.end:

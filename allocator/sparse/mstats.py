@@ -46,7 +46,7 @@ def memstats(core: HeapCore) -> dict[str, Any]:
 
     As there, the caches are flushed first. Fields that need a clock are zero.
     """
-    for p in core.procs:
+    for p in core.ps:
         p.mcache.release_all()
         core.stack_heap.clear_cache(p.mcache)
     stats, counted, pacer = core.stats.bytes, core.heap_stats, core.pacer

@@ -150,7 +150,7 @@ class StackHeap:
             self.core.heap.free_manual(s, STACK)
 
     def _check_not_free(self, s: MSpan, v: int, order: int) -> None:
-        caches = (p.mcache for p in self.core.procs)
+        caches = (p.mcache for p in self.core.ps)
         if v in s.manual_free_list or any(v in cache.stacks[order] for cache in caches):
             raise BadRequest(f"{v:#x} is no stack in use")
 

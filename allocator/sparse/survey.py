@@ -74,7 +74,7 @@ def _scavenged(core: HeapCore, base: int, npages: int) -> int:
     count = 0
     for ci, page, n in core.pages.pieces(off, npages):
         count += (core.pages.chunks[ci].scavenged >> page & (1 << n) - 1).bit_count()
-    for p in core.procs:
+    for p in core.ps:
         cache = p.page_cache
         first = max(base, cache.base)
         last = min(base + (npages << config.page_shift), cache.base + (64 << config.page_shift))
