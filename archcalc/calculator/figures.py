@@ -136,6 +136,13 @@ class Figures:
             found |= {_shown(name): _plain(value) for name, value in zip(members, values, strict=True)}
         return MappingProxyType(found)
 
+    def family(self, name: str) -> list[Scalar]:
+        """The values of a family of the layout's table, such as hint; none where the platform has none."""
+        known = f"layout.{name}"
+        if known not in self.generation.families:
+            return []
+        return [_plain(value) for value in self.engine.family_values(known)]
+
     @cached_property
     def size_classes(self) -> SizeClasses:
         """The table of size classes."""
@@ -174,8 +181,12 @@ class Figures:
         struct, _, field = name.removeprefix("runtime.").partition(".")
         declared = self.engine.declarations.get(struct)
         if declared is not None and self.engine.is_struct(struct):
-            return self._explain_field(struct, field) if field else self._explain_struct(struct)
+            whole = not field or (field == "size" and not self._has_field(struct, field))
+            return self._explain_struct(struct) if whole else self._explain_field(struct, field)
         raise _unknown(self, name)
+
+    def _has_field(self, struct: str, name: str) -> bool:
+        return any(field.name == name for field in self.engine.struct(struct).fields)
 
     def _explain_row(self, name: str) -> Explanation:
         formula, source = self.engine.formula(name), self.engine.source(name)

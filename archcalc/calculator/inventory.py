@@ -42,6 +42,9 @@ def sections(platforms: Iterable[Figures]) -> Mapping[str, str]:
 _UNITS: Mapping[str, type[int]] = {"bytes": Bytes, "address": Hex, "mask": Hex, "pages": Pages}
 _LAYOUT = ("arena_size", "bitmap_size", "spans_size", "reservation_size", "bitmap_usable", "spans_usable")
 
+MANY = 16
+"""Members of a family beyond which only the first is shown; `explain` knows all."""
+
 Key = tuple[str, str]
 _UNDECLARED = NotApplicable("not declared on that platform")
 
@@ -80,8 +83,7 @@ def values(figures: Figures) -> Iterator[tuple[str, str, int | bool | str]]:
     for name, struct in figures.structs.items():
         yield "structs", name, struct.size
     if figures.generation.era != "contiguous":
-        for name, value in figures.areas.items():
-            yield "layout", name, value
+        yield from _areas(figures)
         return
     layout = figures.layout
     for name in _LAYOUT:
@@ -95,11 +97,25 @@ def values(figures: Figures) -> Iterator[tuple[str, str, int | bool | str]]:
         yield "layout", f"stack_order{order.order}", order.size
 
 
+def _areas(figures: Figures) -> Iterator[tuple[str, str, int | bool | str]]:
+    """The layout of a later release; of a long family the first member, and how many there are."""
+    areas = figures.areas
+    hidden = set()
+    for family in figures.generation.families:
+        members = [name.removeprefix("layout.") for name in figures.engine.family(family)]
+        if len(members) > MANY:
+            hidden.update(members[1:])
+            yield "layout", family.removeprefix("layout.") + "s", len(members)
+    for name, value in areas.items():
+        if name not in hidden:
+            yield "layout", name, value
+
+
 def describe(figures: Figures, section: str, name: str) -> tuple[str, str]:
     """The unit of an entry and what it is."""
     if section == "structs":
         return "bytes", f"aligned to {figures.structs[name].align}"
-    if name == "hints":
+    if name in ("hints", "user_arena_hints"):
         return "count", "addresses that are asked for, one after the other"
     package = "runtime" if section == "constants" else section
     formula = figures.engine.formula(f"{package}.{name}")

@@ -9,11 +9,12 @@ import typer
 
 from archcalc.calculator import figures as calculator
 from archcalc.calculator.figures import Figures
-from archcalc.calculator.inventory import SECTIONS, Inventory, Selection
-from archcalc.cli.options import Profiles, Sets, complete_platforms
+from archcalc.calculator.inventory import Inventory, Key, Selection, sections
+from archcalc.cli.options import Gos, Profiles, Sets, complete_platforms
 from archcalc.cli.profile.show import typed
 from archcalc.cli.report import Only, qualified, size_classes
-from archcalc.cli.targets import selected, settings
+from archcalc.cli.report import labels as titles
+from archcalc.cli.targets import selected, settings, several
 from archcalc.profiles.profile import Profile
 from archcalc.profiles.profile_tools import show
 from archcalc.reading.errors import Fault, UsageFault
@@ -37,11 +38,11 @@ Second = Annotated[
 ]
 
 
-KEYS = ("section", "name", "a", "b", "delta")
+KEYS = ("section", "name", "a", "b", "delta", "a_formula", "b_formula")
 NO_CLASS = NotApplicable("no such class there")
 NOT_SAID = NotApplicable("not said there")
 
-Row = tuple[str, str, Value, Value, Value]
+Row = tuple[str, str, Value, Value, Value, str, str]
 
 
 class Difference(Result):
@@ -64,15 +65,21 @@ class Difference(Result):
             if self.only.wants(key):
                 a, b = inventory.values[key]
                 counts = inventory.entries[key].unit in ("bytes", "pages", "count", "bits")
-                rows.append((key[0], qualified(key), a, b, delta(a, b) if counts else None))
+                rows.append(
+                    (key[0], qualified(key), a, b, delta(a, b) if counts else None, *self.formulas(key))
+                )
         for name, (a, b) in self.only.extra.items():
             if a != b:
-                rows.append(("", name, a, b, delta(a, b)))
+                rows.append(("", name, a, b, delta(a, b), "", ""))
         if self.only.wants_section("size_classes"):
             rows += self.class_rows()
         if not self.only:
             rows += self.fact_rows()
         return rows
+
+    def formulas(self, key: Key) -> tuple[str, str]:
+        """The formulas behind a figure of both."""
+        return formula(self.first, key), formula(self.second, key)
 
     def class_rows(self) -> Iterator[Row]:
         """Size classes that only one of the two has, or that have other pages, by their size."""
@@ -80,7 +87,7 @@ class Difference(Result):
         for size in sorted({*tables[0], *tables[1]}):
             a, b = (table.get(size, NO_CLASS) for table in tables)
             if a != b:
-                yield "size_classes", f"pages of {size} bytes", a, b, delta(a, b)
+                yield "size_classes", f"pages of {size} bytes", a, b, delta(a, b), "", ""
 
     def fact_rows(self) -> Iterator[Row]:
         """Facts of the profiles; they are what all the rest follows from."""
@@ -92,7 +99,7 @@ class Difference(Result):
         for key in {**left, **right}:
             a, b = left.get(key, NOT_SAID), right.get(key, NOT_SAID)
             if a != b:
-                yield "facts", key, a, b, None
+                yield "facts", key, a, b, None, "", ""
 
     def document(self) -> Mapping[str, object]:
         return {
@@ -107,7 +114,15 @@ class Difference(Result):
         return [dict(zip(KEYS, row, strict=True)) for row in self.rows()]
 
     def sheet(self) -> Table:
-        columns = (Column("section"), Column("name"), Column("a"), Column("b"), Column("delta", int))
+        columns = (
+            Column("section"),
+            Column("name"),
+            Column("a"),
+            Column("b"),
+            Column("delta", int),
+            Column("a_formula"),
+            Column("b_formula"),
+        )
         return Table(columns, self.rows())
 
     def view(self) -> Sequence[Block]:
@@ -118,20 +133,34 @@ class Difference(Result):
                     f"{self.labels[0]} and {self.labels[1]} do not differ in anything that is known of them."
                 ),
             )
-        titles = {**SECTIONS, "facts": "Facts of the profiles", "": "Other figures"}
+        known = sections((self.first, self.second))
+        titles = {**known, "facts": "Facts of the profiles", "": "Other figures"}
         columns = (Column("name"), *(Column(label, wrap=True) for label in self.labels), Column("delta", int))
-        return [
+        blocks: list[Block] = [
             Table(columns, part, title)
             for section, title in titles.items()
-            if (part := [row[1:] for row in rows if row[0] == section])
+            if (part := [row[1:5] for row in rows if row[0] == section])
         ]
+        changed = [(row[1], *row[5:]) for row in rows if row[5] != row[6] and row[5] and row[6]]
+        if changed:
+            columns = (Column("name"), *(Column(label, wrap=True) for label in self.labels))
+            blocks.append(Table(columns, changed, "Formulas that changed"))
+        return blocks
+
+
+def formula(figures: Figures, key: Key) -> str:
+    """The formula behind a figure, where it has one of its own."""
+    section, name = key
+    found = figures.engine.formula(f"{'runtime' if section == 'constants' else section}.{name}")
+    return found.text if found is not None else ""
 
 
 def labels(first: Figures, second: Figures) -> tuple[str, str]:
     """What the two columns are called; a what-if says so."""
+    platforms = titles((first, second))
     names = [
-        figures.platform + "".join(f" {name}={value}" for name, value in figures.sets.items())
-        for figures in (first, second)
+        platform + "".join(f" {name}={value}" for name, value in figures.sets.items())
+        for figures, platform in zip((first, second), platforms, strict=True)
     ]
     return names[0], names[1]
 
@@ -143,27 +172,38 @@ def delta(a: Value, b: Value) -> Value:
     return int(b) - int(a) if isinstance(a, int) and isinstance(b, int) else None
 
 
-def one(pattern: str, profiles: Sequence[Any] | None) -> Profile:
+def one(pattern: str, profiles: Sequence[Any] | None, go: str) -> Profile:
     """The one platform that a word names."""
-    found = selected([pattern], profiles)
+    found = selected([pattern], profiles, go=go)
     if len(found) != 1:
         raise UsageFault(Fault(f"{pattern} names {len(found)} platforms", "one"))
     return found[0]
 
 
 def command(
-    a: First, b: Second = "", profiles: Profiles = None, sets: Sets = None, only: Only = None
+    a: First,
+    b: Second = "",
+    profiles: Profiles = None,
+    sets: Sets = None,
+    only: Only = None,
+    go: Gos = None,
 ) -> Difference:
-    """Show what differs between two platforms.
+    """Show what differs between two platforms, or between two releases of Go on one.
 
-    With one platform and --set, what the what-if changes.
+    With one platform and --set, what the what-if changes. --go twice compares the first release with the
+    second, and tells which formulas changed.
     """
-    given = settings(sets)
-    first = one(a, profiles)
-    if b:
-        left, right = calculator.compute(first, given), calculator.compute(one(b, profiles), given)
+    given, releases = settings(sets), several(go)
+    if len(releases) > 2:
+        raise UsageFault(Fault(f"--go names {len(releases)} releases", "one or two"))
+    old, new = releases[0], releases[-1]
+    first = one(a, profiles, old)
+    left = calculator.compute(first, given, old)
+    if b or old != new:
+        right = calculator.compute(one(b or a, profiles, new), given, new)
     elif given:
-        left, right = calculator.compute(first), calculator.compute(first, given)
+        left, right = calculator.compute(first, go=old), calculator.compute(first, given, old)
     else:
-        raise UsageFault(Fault("one platform and nothing to compare it with", "a second platform, or --set"))
+        expected = "a second platform, --set, or --go twice"
+        raise UsageFault(Fault("one platform and nothing to compare it with", expected))
     return Difference(left, right, Selection(only or (), (left, right)), given)

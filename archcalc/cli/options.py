@@ -68,6 +68,19 @@ Go = Annotated[
 ]
 
 
+Gos = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--go",
+        metavar="RELEASE",
+        help="Of which Go: a release such as 1.27, a commit, or all (repeatable);"
+        " default: $ARCHCALC_GO, else 7aefdfded.",
+        autocompletion=complete_generations,
+        show_default=False,
+    ),
+]
+
+
 def complete_checks(incomplete: str) -> list[str]:
     """Ids of checks and their families."""
     from archcalc import checks

@@ -12,9 +12,9 @@ from archcalc.calculator import figures as calculator
 from archcalc.calculator.figures import Figures
 from archcalc.calculator.inventory import Inventory, Key, Selection, entries
 from archcalc.calculator.layout import Layout
-from archcalc.cli.options import Go, Platforms, Profiles, Sets, complete_names
+from archcalc.cli.options import Gos, Platforms, Profiles, Sets, complete_names
 from archcalc.cli.picture import ForceFiles, HtmlFile, complete_after, parse_after
-from archcalc.cli.targets import generation, selected, settings
+from archcalc.cli.targets import across, settings, several
 from archcalc.host import output
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.results.result import Result
@@ -69,6 +69,7 @@ class Report(Result):
         self.only = only or Selection((), platforms)
         self.differs = differs and len(platforms) > 1
         self.sets = sets or {}
+        self.mixed = len({figures.generation.name for figures in platforms}) > 1
         self._inventory: Inventory | None = None
 
     @property
@@ -87,9 +88,8 @@ class Report(Result):
 
     def document(self) -> Mapping[str, object]:
         shown = set(self.keys()) if self.only or self.differs else None
-        document: dict[str, object] = {
-            "generation": self.platforms[0].generation.label if self.platforms else ""
-        }
+        labels = dict.fromkeys(figures.generation.label for figures in self.platforms)
+        document: dict[str, object] = {"generation": " ".join(labels)}
         if self.sets:
             document["set"] = dict(self.sets)
         document["platforms"] = [
@@ -106,6 +106,7 @@ class Report(Result):
         whole: dict[str, object] = {
             "platform": figures.profile.platform,
             "name": figures.platform,
+            **({"generation": figures.generation.label} if self.mixed else {}),
             "constants": dict(figures.constants),
             "sys": dict(figures.sys),
             "structs": structs(figures),
@@ -116,7 +117,9 @@ class Report(Result):
             whole["packages"] = {path: dict(values) for path, values in figures.packages.items()}
         if shown is None:
             return whole
-        part: dict[str, object] = {"platform": whole["platform"], "name": whole["name"]}
+        part: dict[str, object] = {
+            key: whole[key] for key in ("platform", "name", "generation") if key in whole
+        }
         for section in self.inventory.sections:
             names = {name for where, name in shown if where == section}
             value = whole[section] if section in whole else dict(figures.package(section))
@@ -148,16 +151,19 @@ class Report(Result):
         inventory = self.inventory
         keys = self.keys()
         rows: list[Sequence[Value]] = []
-        for at, figures in enumerate(self.platforms):
+        for at, name in enumerate(labels(self.platforms)):
+            figures = self.platforms[at]
             for key in keys:
                 entry = inventory.entries[key]
-                rows.append((figures.platform, *key, inventory.values[key][at], entry.unit))
-            for name, values in self.only.extra.items():
-                rows.append((figures.platform, "", name, values[at], ""))
+                rows.append((name, *key, inventory.values[key][at], entry.unit))
+            for only, values in self.only.extra.items():
+                rows.append((labels(self.platforms)[at], "", only, values[at], ""))
             if self.only.wants_section("size_classes") and not self.differs:
                 for row in size_classes(figures):
                     for what, value in zip(CLASS_KEYS[1:], row[1:], strict=True):
-                        rows.append((figures.platform, "size_classes", f"{row[0]}.{what}", value, ""))
+                        rows.append(
+                            (labels(self.platforms)[at], "size_classes", f"{row[0]}.{what}", value, "")
+                        )
         return Table(columns, rows)
 
     # ---- text ----
@@ -196,7 +202,7 @@ class Report(Result):
         inventory, keys = self.inventory, self.keys()
         differing = [key for key in keys if not inventory.same(key)]
         same = [key for key in keys if inventory.same(key)]
-        names = [figures.platform for figures in self.platforms]
+        names = labels(self.platforms)
         rows = [(qualified(key), *inventory.values[key]) for key in differing]
         rows += [(name, *values) for name, values in self.only.extra.items()]
         if rows:
@@ -218,6 +224,17 @@ class Report(Result):
         if self.only.wants_section("size_classes") and len(tables) == 1:
             blocks.append(Table(CLASS_COLUMNS, next(iter(tables)), self.inventory.sections["size_classes"]))
         yield Section(f"The same on all {len(names)} platforms", blocks)
+
+
+def labels(platforms: Sequence[Figures]) -> list[str]:
+    """What the platforms are called side by side: by name, by release, or by both, as far as they differ."""
+    releases = len({figures.generation.name for figures in platforms}) > 1
+    names = len({figures.platform for figures in platforms}) > 1
+    if not releases:
+        return [figures.platform for figures in platforms]
+    if not names:
+        return [figures.generation.label for figures in platforms]
+    return [f"{figures.platform} {figures.generation.label}" for figures in platforms]
 
 
 def qualified(key: Key) -> str:
@@ -254,7 +271,33 @@ def structs(figures: Figures) -> dict[str, object]:
 
 def layout_of(figures: Figures) -> dict[str, object]:
     """The layout of any generation as the JSON document has it."""
-    return layout(figures.layout) if figures.generation.era == "contiguous" else dict(figures.areas)
+    return layout(figures.layout) if figures.generation.era == "contiguous" else sparse_layout(figures)
+
+
+def sparse_layout(figures: Figures) -> dict[str, object]:
+    """The layout of a heap in arenas: single figures, and families as lists, by level or by order."""
+    found: dict[str, object] = dict(figures.package("layout"))
+    for name in ("hint", "user_arena_hint", "ladder"):
+        found[name + "s" * (name != "ladder")] = figures.family(name)
+    if "ladder0" in found:
+        found["ladder"] = [found.pop(f"ladder{i}") for i in range(3)]
+    for title, prefix, key in (
+        ("summary_levels", "summary_", "level"),
+        ("stack_orders", "stack_order", "order"),
+    ):
+        families = {
+            family.removeprefix("layout."): figures.family(family.removeprefix("layout."))
+            for family in figures.generation.families
+            if family.startswith(f"layout.{prefix}")
+        }
+        levels: list[dict[str, object]] = []
+        for i in range(max(map(len, families.values()), default=0)):
+            of = {
+                name.removeprefix(prefix).strip("_") or "size": values[i] for name, values in families.items()
+            }
+            levels.append({key: i, **of})
+        found[title] = levels
+    return found
 
 
 def layout(found: Layout) -> dict[str, object]:
@@ -351,7 +394,7 @@ def command(
     html: HtmlFile = None,
     plots: Plots = None,
     force_files: ForceFiles = False,
-    go: Go = None,
+    go: Gos = None,
 ) -> Report:
     """Report constants, struct sizes, layout and size classes.
 
@@ -360,14 +403,16 @@ def command(
     each figure with its derivation, maps, size classes, what the checks find, how each boots. --plots
     adds the heap of the first platform while a workload runs, with curves.
     """
-    given, release = settings(sets), generation(go)
+    given, releases = settings(sets), several(go)
     if html is not None:
         if only or differs:
             raise UsageFault(Fault("--html shows everything", "it without --only and --differs"))
         output.check_writable(html, force_files)
-        chosen = selected(platforms, profiles, otherwise=["all"], go=release)
+        if len(releases) > 1:
+            raise UsageFault(Fault("--html shows one release", "one --go"))
+        chosen = across(platforms, profiles, releases, otherwise=["all"])
         return paged(
-            [calculator.compute(profile, given, release) for profile in chosen],
+            [calculator.compute(profile, given, release) for profile, release in chosen],
             given,
             html,
             force_files,
@@ -375,6 +420,6 @@ def command(
         )
     if plots is not None:
         raise UsageFault(Fault("--plots without a page", "--html FILE too"))
-    chosen = selected(platforms, profiles, go=release)
-    found = [calculator.compute(profile, given, release) for profile in chosen]
+    chosen = across(platforms, profiles, releases)
+    found = [calculator.compute(profile, given, release) for profile, release in chosen]
     return Report(found, Selection(only or (), found), differs, given)

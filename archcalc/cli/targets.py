@@ -65,6 +65,43 @@ def generation(go: str | None) -> str:
     return generations.named(text)
 
 
+def several(gos: Sequence[str] | None) -> list[str]:
+    """The generations that --go names, where a command shows several side by side; `all` is every one."""
+    if not gos:
+        return [generation(None)]
+    from archcalc import generations
+
+    found: dict[str, None] = {}
+    for text in gos:
+        found |= dict.fromkeys(generations.known() if text == "all" else [generation(text)])
+    return list(found)
+
+
+def across(
+    patterns: Sequence[str] | None,
+    files: Sequence[Path] | None,
+    gos: Sequence[str],
+    *,
+    otherwise: Sequence[str] = (),
+) -> list[tuple[Profile, str]]:
+    """Profiles with generations: platform by platform, each in those of the generations that have it."""
+    if len(gos) == 1:
+        return [(profile, gos[0]) for profile in selected(patterns, files, otherwise=otherwise, go=gos[0])]
+    found: dict[str, list[tuple[Profile, str]]] = {}
+    missing: list[Fault] = []
+    for go in gos:
+        try:
+            profiles = selected(patterns, files, otherwise=otherwise, go=go)
+        except UsageFault as fault:
+            missing += fault.faults
+            continue
+        for profile in profiles:
+            found.setdefault(profile.name, []).append((profile, go))
+    if not found:
+        raise UsageFault(*missing[:1])
+    return [pair for pairs in found.values() for pair in pairs]
+
+
 def host() -> str:
     """$GOOS/$GOARCH; what is not set there is the host's."""
     return f"{os.environ.get('GOOS') or _host_os()}/{os.environ.get('GOARCH') or _host_arch()}"

@@ -107,7 +107,7 @@ class Generation:
     def source(self, row: Row, goos: str, goarch: str) -> Source:
         """Where a row's constant stands on a port."""
         file, line = row.source
-        if self.lines and row.package != "layout":
+        if self.lines:
             return self._noted(row, goos, goarch)
         platform = f"{goos}/{goarch}"
         for place in self.places:
@@ -119,12 +119,13 @@ class Generation:
 
     def _noted(self, row: Row, goos: str, goarch: str) -> Source:
         """Where lines.txt says that a row's constant stands: in its file, or one beside that is built."""
-        own = row.source.file.format(goos=goos, goarch=goarch)
-        noted = self.lines.get(f"{row.package}.{row.name}", ())
+        own, _, anchor = row.source.file.format(goos=goos, goarch=goarch).partition("#")
+        package, name = (tables.package_of(own), f"{anchor}()") if anchor else (row.package, row.name)
+        noted = self.lines.get(f"{package}.{name}", ())
         port = Scope(8, {"fact.goos": goos, "fact.goarch": goarch})
         for lines in sorted(noted, key=lambda one: one.file != own):
             if lines.file == own or _holds(self.condition(lines.constraint), port):
-                return Source(lines.file, lines.names[row.name])
+                return Source(lines.file, lines.names[name])
         return Source(own, 0)
 
 

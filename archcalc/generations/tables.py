@@ -2,7 +2,8 @@
 
 A table is read line by line:
 
-    file PATH [as PACKAGE]    what follows stands in this file (under src/) of that package
+    file PATH [as PACKAGE]    what follows stands in this file (under src/) of that package; PATH#NAME is
+                              where a function, method (as T.f), type or variable of that name stands
     build CONSTRAINT          it exists where this build constraint holds, until the next file, build or when
     when CONDITION            the same, with a condition on figures and facts
     gone NAME...              what the base has under these qualified names does not exist here

@@ -161,12 +161,20 @@ def _built(constraint: str, port: Port) -> bool:
 class Reader:
     """Reads a draft of a generation's tables off a tree."""
 
-    def __init__(self, tree: Tree, version: str, wanted: Iterable[str], wanted_types: Iterable[str]) -> None:
+    def __init__(
+        self,
+        tree: Tree,
+        version: str,
+        wanted: Iterable[str],
+        wanted_types: Iterable[str],
+        needed: Iterable[str] = (),
+    ) -> None:
         self.tree = tree
         self.paths = {path.rpartition("/")[2]: path for path in MAIN if tree.has(path)}
         self.draft = Draft(version, tree.ports, dict(self.paths))
         self.wanted = set(wanted)
         self.wanted_types = list(wanted_types)
+        self.needed = tuple(needed)
         self._declared: dict[str, dict[str, list[tuple[File, Const]]]] = {}
         self._types: dict[str, dict[str, list[tuple[File, TypeText]]]] = {}
         self._waiting: list[str] = []
@@ -184,6 +192,10 @@ class Reader:
             if name in self._type_texts("runtime"):
                 self.draft.reported.add(f"type.{name}")
                 self._want_type(name)
+        for name in self.needed:
+            package, dot, _ = name.partition(".")
+            self._want(name if dot and package in self.paths else f"runtime.{name}")
+            self._want_type(name)
         while self._waiting:
             self._follow(self._waiting.pop())
         return self.draft

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 
+from archcalc.calculator import goexpr
 from archcalc.calculator.goexpr import ExprError
 from archcalc.generations import Generation, Row, Section, Source
 from archcalc.generations.tables import FileLines
@@ -50,8 +51,22 @@ def draft(root: Path, base: Generation | None, names: Iterable[str] = (), types:
     )
     own = {name.partition(".")[2] for name in base.names("runtime")} if base else set()
     shown = base.reported_types if base else ()
-    reader = Reader(Tree(src, ports_of(src)), version, {*own, *names}, sorted({*shown, *types}))
+    needed = needs_of(base) if base else ()
+    reader = Reader(Tree(src, ports_of(src)), version, {*own, *names}, sorted({*shown, *types}), needed)
     return reader.read()
+
+
+def needs_of(layout: Generation) -> set[str]:
+    """What the formulas of a layout mention of the source: constants, types."""
+    found: set[str] = set()
+    for of in (*layout.rows.values(), *layout.families.values()):
+        for row in of:
+            if row.package == "layout":
+                for text in filter(
+                    None, (row.formula.replace("{i}", "0"), layout.condition(row.when), row.members)
+                ):
+                    found |= {*goexpr.names(text), *goexpr.composites(text)}
+    return found
 
 
 def words_of(generation: Generation) -> dict[str, tuple[str, str]]:
@@ -214,7 +229,30 @@ def _filled(words: Iterable[str]) -> str:
     return text + "\n"
 
 
-def places(found: Draft, tree: Tree) -> list[FileLines]:
+_DECLARED = r"^(?:func {0}\(|func \(\w+ \*?{1}\) {2}\(|(?:type|var|const) {0}\b|\t{0}\s+=)"
+
+
+def anchors(generation: Generation, tree: Tree) -> Iterator[tuple[str, str, str, int]]:
+    """Where functions stand in a tree that a layout's figures name: file, constraint, name, line.
+
+    A function moves from file to file, and some ports have their own: all files that have it are told.
+    """
+    known = {
+        row.source.file for of in (*generation.rows.values(), *generation.families.values()) for row in of
+    }
+    for own in sorted(one for one in known if "#" in one):
+        file, _, anchor = own.partition("#")
+        receiver, _, method = anchor.rpartition(".")
+        form = _DECLARED.format(re.escape(anchor), re.escape(receiver or "?"), re.escape(method))
+        pattern = re.compile(form, re.MULTILINE)
+        for one in tree.package(file.rpartition("/")[0]):
+            text = (tree.src / one.read.file).read_text("utf-8")
+            match = pattern.search(text)
+            if match is not None:
+                yield one.read.file, one.constraint, f"{anchor}()", text.count("\n", 0, match.start()) + 1
+
+
+def places(found: Draft, tree: Tree, base: Generation | None = None) -> list[FileLines]:
     """The lines of all that a draft has, file by file; of a fact every file that declares it."""
     names: dict[tuple[str, str], dict[str, int]] = {}
     members: dict[tuple[str, str], dict[str, tuple[int, ...]]] = {}
@@ -235,6 +273,8 @@ def places(found: Draft, tree: Tree) -> list[FileLines]:
             names.setdefault((one.file, one.constraint), {})[own] = one.line
             if one.members:
                 members.setdefault((one.file, one.constraint), {})[own] = one.members
+    for place, constraint, name, line in anchors(base, tree) if base is not None else ():
+        names.setdefault((place, constraint), {})[name] = line
     return [FileLines(*key, of, members.get(key, {})) for key, of in names.items()]
 
 
@@ -247,14 +287,24 @@ HEADS = {
 }
 
 
-def write(found: Draft, tree: Tree, base: Generation | None, words: Words, folder: Path) -> list[str]:
-    """Writes the folder of a generation; what a person must decide is told, line by line."""
+def write(
+    found: Draft,
+    tree: Tree,
+    base: Generation | None,
+    words: Words,
+    folder: Path,
+    layout: Generation | None = None,
+) -> list[str]:
+    """Writes the folder of a generation; what a person must decide is told, line by line.
+
+    `layout` is the generation whose layout's figures it has, where that is not the base.
+    """
     own: dict[str, tuple[Row, ...]] = {}
     for row in rows(found, words):
         own[f"{row.package}.{row.name}"] = (*own.get(f"{row.package}.{row.name}", ()), row)
     fresh, gone = differing(own, base)
     types, gone_types = differing_types(found, base)
-    lines = places(found, tree)
+    lines = places(found, tree, layout or base)
     at = {(one.file, name): line for one in lines for name, line in one.names.items()}
     every = [row for of in fresh.values() for row in of]
     absent = [*gone, *(f"type.{name}" for name in gone_types)]

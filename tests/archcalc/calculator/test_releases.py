@@ -75,8 +75,13 @@ def test_a_derived_release_says_only_what_differs(figures: Figures) -> None:
     for name, rows in generation.rows.items():
         theirs = generation.base.rows.get(name)
         if rows is not theirs and theirs is not None:
-            own = [(row.type_name, row.formula, row.when, row.iota, row.reported) for row in rows]
-            assert own != [(r.type_name, r.formula, r.when, r.iota, r.reported) for r in theirs], name
+            assert list(map(said, rows)) != list(map(said, theirs)), name
+
+
+def said(row: generations.Row) -> tuple[object, ...]:
+    """What a row says; of a constant lines.txt tells where it stands."""
+    file = row.source.file if row.package == "layout" else ""
+    return row.type_name, row.formula, row.when, row.iota, row.reported, file
 
 
 def test_packages_have_import_paths_of_the_release() -> None:
@@ -99,7 +104,7 @@ def test_an_experiment_is_a_what_if_that_everything_follows() -> None:
 
 def test_a_layout_in_one_piece_is_not_that_of_a_later_release() -> None:
     with pytest.raises(UsageFault, match="does not lie in one piece"):
-        _ = compute(platforms.load("linux/amd64"), go="1.27").layout
+        _ = compute(platforms.load("linux/amd64", "1.27")).layout
 
 
 @pytest.mark.parametrize("text", ["1.27", "go1.27", "go1.27.3", "1.27.0"])
@@ -116,3 +121,101 @@ def test_so_is_a_commit(text: str) -> None:
 def test_an_unknown_release_is_a_usage_fault(text: str) -> None:
     with pytest.raises(UsageFault, match="no generation"):
         generations.named(text)
+
+
+# ---- the layout of a heap in arenas ----
+
+
+def layout(platform: str, go: str, **sets: str) -> dict[str, Any]:
+    return dict(compute(platforms.load(platform, go), sets).areas)
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_the_arena_map_reaches_all_addresses_of_every_port(release: str) -> None:
+    for port in checked(release):
+        found = compute(platforms.load(port["platform"], release)).engine
+        reach = found.value("layout.arena_map_reach").value
+        bits = found.value("runtime.heapAddrBits").value
+        assert reach == 1 << int(bits), port["platform"]
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_every_layout_figure_stands_somewhere_in_the_source(release: str) -> None:
+    generation = generations.load(release)
+    found = {**generation.rows, **generation.families}
+    for name in (name for name in found if name.startswith("layout.")):
+        for row in found[name]:
+            assert generation.source(row, "linux", "amd64").line or "#" not in row.source.file, name
+
+
+def test_page_summaries_of_a_64_bit_address_space() -> None:
+    found = layout("linux/amd64", "1.27")
+    assert [found[f"summary_size{i}"] for i in range(5)] == [128 << 10, 1 << 20, 8 << 20, 64 << 20, 512 << 20]
+    assert [found[f"summary_shift{i}"] for i in range(5)] == [34, 31, 28, 25, 22]
+    assert found["summary_mapped_arena0"] == 128 << 10  # the root is one block of entries
+    assert found["summary_mapped_arena4"] == 4096  # 16 entries of 8 bytes
+
+
+def test_a_start_takes_what_limits_of_the_address_space_were_measured_at() -> None:
+    # Under a falling `ulimit -v`, programs of 1.21 to 1.27 begin to live at 1226000 to 1228000 KB; the
+    # program itself takes some. The scavenge index of 1.19 has a bit a chunk, and those live at 712000.
+    for release in ("1.21", "1.24", "1.27"):
+        assert 1220000 < layout("linux/amd64", release)["start_reserved"] >> 10 < 1226000
+    assert 700000 < layout("linux/amd64", "1.19")["start_reserved"] >> 10 < 712000
+
+
+def test_the_scavenge_index_grew_by_half_a_gigabyte_after_1_19() -> None:
+    old, new = (layout("linux/arm64", go)["scavenge_index_size"] for go in ("1.19", "1.22"))
+    assert (old, new) == (8 << 20, 512 << 20)
+
+
+def test_records_of_all_arenas_of_32_bit_ports_shrank_with_the_bitmap() -> None:
+    sizes = {go: layout("linux/386", go)["metadata_reservation"] for go in ("1.19", "1.21", "1.27")}
+    assert sizes["1.19"] >> 20 == 258
+    assert sizes["1.21"] >> 20 == 134
+    assert sizes["1.27"] >> 10 == 2312
+
+
+@pytest.mark.parametrize(
+    ("platform", "go", "first", "last", "users"),
+    [
+        ("linux/amd64", "1.19", 0xC000000000, 0x7FC000000000, None),
+        ("linux/amd64", "1.21", 0xC000000000, 0x3FC000000000, 0x40C000000000),
+        ("linux/arm64", "1.25", 0x4000000000, 0x3F4000000000, 0x404000000000),
+        ("linux/386", "1.27", 0x28400000, 0x28400000, 0x28400000),
+    ],
+)
+def test_hints(platform: str, go: str, first: int, last: int, users: int | None) -> None:
+    figures = compute(platforms.load(platform, go))
+    hints = figures.family("hint")
+    assert (hints[0], hints[-1]) == (first, last)
+    assert figures.family("user_arena_hint")[:1] == ([] if users is None else [users])
+
+
+def test_hints_drawn_by_lot_are_told_by_their_bits() -> None:
+    found = layout("linux/amd64", "1.27")
+    assert "hint0" not in found
+    drawn = [found[f"random_{what}_bits"] for what in ("arena", "chunk", "page")]
+    assert drawn == [20, 4, 9] and found["random_bits"] == 33
+    assert found["random_base_limit"] == 1 << 46
+    usual = layout("linux/amd64", "1.27", RandomizedHeapBase64="false")
+    assert usual["hint0"] == 0xC000000000 and "random_bits" not in usual
+
+
+def test_the_race_detector_keeps_hints_within_its_shadows() -> None:
+    figures = compute(platforms.load("linux/amd64", "1.27"), {"raceenabled": "true"})
+    hints = figures.family("hint")
+    assert set(hints) == {i << 32 for i in range(0xC0, 0xE0)} and not figures.family("user_arena_hint")
+
+
+def test_a_heap_that_grows_at_the_break_has_no_hints() -> None:
+    assert "hint0" in layout("plan9/amd64", "1.23")
+    assert "hint0" not in layout("plan9/amd64", "1.24")
+
+
+def test_every_step_of_a_layout_figure_is_explained() -> None:
+    figures = compute(platforms.load("linux/amd64", "1.27"))
+    told = figures.explain("start_reserved")
+    assert told.steps[-1] == str(told.value) and told.source.startswith("runtime/malloc.go:")
+    assert {"summary_reserved", "arena_map_l2_size"} <= {one.name for one in told.mentions}
+    assert figures.explain("heapArena.size").value == 69648
