@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import archcalc
-from archcalc import checks, generations, schema, workloads
+from archcalc import checks, generations, schema
 from archcalc.calculator import figures
 from archcalc.cli import app
 from archcalc.cli.command import build
@@ -26,6 +26,7 @@ from archcalc.reading import faults
 from archcalc.sweeps import table as sweep_table
 from archcalc.traces import columnar
 from archcalc.traces.records import PARTS, RECORDS, version2
+from archcalc.workloads import programs
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py; not to be edited. -->\n\n"
@@ -441,7 +442,7 @@ def address_maps(*names: str, after: str | None = None, **machine: Any) -> Calla
 
 def heap(name: str, workload: str, frames: int = 1) -> Callable[[], str]:
     """A picture of a heap."""
-    assert workload in workloads.WORKLOADS
+    assert workload in programs.WORKLOADS
 
     def write() -> str:
         taken = film.of_workload(figures.compute(platforms.load(name)), workload, 3000, 1, frames=frames)

@@ -15,3 +15,12 @@ class Named:
     unit: str
     what: str
     landmark: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BootRule:
+    """One invariant of a machine that has just started: its id, what must hold, and why."""
+
+    id: str
+    title: str
+    why: str

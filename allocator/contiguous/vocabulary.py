@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from allocator.common.vocabulary import ADDRESS, BYTES, COUNT, FLAG, Named
+from allocator.common.vocabulary import ADDRESS, BYTES, COUNT, FLAG, BootRule, Named
 
 # In the order in which they are told. A boot tells the landmarks.
 HEAP = (
@@ -23,3 +23,59 @@ HEAP = (
 GROWS = ("arena_used", "arena_end", "arena_size", "bitmap_mapped", "pages_in_use")
 # The two landmarks between which the heap has been used.
 EXTENT = ("arena_start", "arena_used")
+# What must hold of a machine that mallocinit has just made; `boot_checks` looks at each.
+BOOT = (
+    BootRule(
+        "boot-page-rounding",
+        "regions are page-aligned",
+        "Spans, bitmap and arena begin at multiples of _PageSize, although sysReserve promises only the "
+        "OS's alignment; mallocinit asks for a page more and rounds up.",
+    ),
+    BootRule(
+        "boot-region-order",
+        "spans, bitmap, arena lie in that order",
+        "The table of spans comes first, then the heap bitmap, which is addressed backward from the "
+        "arena's beginning, then the arena.",
+    ),
+    BootRule(
+        "boot-bitmap-covers-arena",
+        "the bitmap describes the whole arena",
+        "Two bits a word, counted from arena_start; on 32-bit arena_start is 0 and the bitmap describes "
+        "all 4 GB.",
+    ),
+    BootRule(
+        "boot-spans-cover-arena",
+        "the table of spans reaches over the arena",
+        "One pointer a page, counted from arena_start.",
+    ),
+    BootRule(
+        "boot-reservation-holds-parts",
+        "the reservation holds its parts",
+        "Spans, bitmap, arena and one page for rounding fit what was asked for.",
+    ),
+    BootRule(
+        "boot-used-within-reserved",
+        "arena_used lies in the reservation",
+        "What the heap will use first was really answered for.",
+    ),
+    BootRule(
+        "boot-hint-answered",
+        "the hint was honoured, or its refusal noticed",
+        "A reservation that is only checked must be where it was asked for.",
+    ),
+    BootRule(
+        "boot-within-address-bits",
+        "the arena fits _MHeapMap_TotalBits",
+        "The single reservation must not reach further than page numbers were given bits.",
+    ),
+    BootRule(
+        "boot-class-table",
+        "memstats has the class table",
+        "mallocinit copies class_to_size into memstats.by_size.",
+    ),
+    BootRule(
+        "boot-first-mcache",
+        "the first mcache is made",
+        "mallocinit ends with one mcache, from cachealloc.",
+    ),
+)

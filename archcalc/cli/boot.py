@@ -11,6 +11,7 @@ from archcalc.calculator import figures
 from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
 from archcalc.cli.options import Platforms, Profiles, Sets
 from archcalc.cli.targets import selected, settings
+from archcalc.machines import vocabulary
 from archcalc.questions import boot
 from archcalc.questions import why as why_of
 from archcalc.questions.boot import Boot
@@ -27,64 +28,15 @@ Why = Annotated[
     ),
 ]
 
-# Id, what must hold, and why.
-INVARIANTS = (
-    ("boot-outcome", "the machine boots", "mallocinit came to its end; otherwise its last words are told."),
-    (
-        "boot-page-rounding",
-        "regions are page-aligned",
-        "Spans, bitmap and arena begin at multiples of _PageSize, although sysReserve promises only the "
-        "OS's alignment; mallocinit asks for a page more and rounds up.",
-    ),
-    (
-        "boot-region-order",
-        "spans, bitmap, arena lie in that order",
-        "The table of spans comes first, then the heap bitmap, which is addressed backward from the "
-        "arena's beginning, then the arena.",
-    ),
-    (
-        "boot-bitmap-covers-arena",
-        "the bitmap describes the whole arena",
-        "Two bits a word, counted from arena_start; on 32-bit arena_start is 0 and the bitmap describes "
-        "all 4 GB.",
-    ),
-    (
-        "boot-spans-cover-arena",
-        "the table of spans reaches over the arena",
-        "One pointer a page, counted from arena_start.",
-    ),
-    (
-        "boot-reservation-holds-parts",
-        "the reservation holds its parts",
-        "Spans, bitmap, arena and one page for rounding fit what was asked for.",
-    ),
-    (
-        "boot-used-within-reserved",
-        "arena_used lies in the reservation",
-        "What the heap will use first was really answered for.",
-    ),
-    (
-        "boot-hint-answered",
-        "the hint was honoured, or its refusal noticed",
-        "A reservation that is only checked must be where it was asked for.",
-    ),
-    (
-        "boot-within-address-bits",
-        "the arena fits _MHeapMap_TotalBits",
-        "The single reservation must not reach further than page numbers were given bits.",
-    ),
-    (
-        "boot-class-table",
-        "memstats has the class table",
-        "mallocinit copies class_to_size into memstats.by_size.",
-    ),
-    (
-        "boot-first-mcache",
-        "the first mcache is made",
-        "mallocinit ends with one mcache, from cachealloc.",
-    ),
+# Of every machine, whatever its own invariants.
+OUTCOME = Rule(
+    "boot-outcome", FAMILY, Severity.ERROR, "the machine boots",
+    "mallocinit came to its end; otherwise its last words are told.",
+)  # fmt: skip
+RULES = (
+    OUTCOME,
+    *(Rule(rule.id, FAMILY, Severity.ERROR, rule.title, rule.why) for rule in vocabulary.BOOT),
 )
-RULES = tuple(Rule(id, FAMILY, Severity.ERROR, title, text) for id, title, text in INVARIANTS)
 
 
 class Booted(Judged):
@@ -149,7 +101,6 @@ class Booted(Judged):
         rows: list[Sequence[Value]] = []
         for b in self.boots:
             last = b.attempts[-1] if b.attempts else None
-            arena = b.arena or {}
             held = sum(c.ok for c in b.checks)
             rows.append(
                 [
@@ -157,10 +108,10 @@ class Booted(Judged):
                     b.outcome,
                     len(b.attempts),
                     Hex(last.hint) if last else None,
-                    arena.get("spans_start"),
-                    arena.get("arena_used"),
-                    arena.get("arena_end"),
-                    last.size if last and b.arena else None,
+                    b.start_of("spans"),
+                    b.start_of("arena"),
+                    b.end_of("arena"),
+                    last.size if last and b.runtime else None,
                     f"{held} of {len(b.checks)} held" if b.checks else "",
                 ]
             )

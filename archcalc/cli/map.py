@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from archcalc import workloads
 from archcalc.calculator import figures
 from archcalc.cli import session
 from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
@@ -21,6 +20,7 @@ from archcalc.pictures.palette import REGIONS
 from archcalc.questions import boot
 from archcalc.results.result import Pictured
 from archcalc.results.tables import Block, Bytes, Column, Drawing, Hex, Section, Table
+from archcalc.workloads import run as running
 
 COLUMNS = (
     Column("platform"),
@@ -175,6 +175,6 @@ def atlases_of(
     words = f": {booted.death['throw']}" if booted.death else ""
     yield survey(booted, system, machine.low, machine.end, "after boot", booted.outcome + words)
     if after is not None and booted.runtime is not None:
-        run = workloads.run(booted.runtime, found.platform, after, n, seed)
+        run = running.run(booted.runtime, found.platform, after, n, seed)
         outcome = f"died: {run.death['throw']}" if run.death else "alive"
         yield survey(booted, system, machine.low, machine.end, f"after smoke:{after}", outcome)

@@ -20,18 +20,18 @@ PREFIX = "smoke:"
 
 def complete_after(incomplete: str) -> list[str]:
     """Workloads as --after takes them."""
-    from archcalc import workloads  # brings in the machine, which a mere report does without
+    from archcalc.workloads import programs  # brings in the machine, which a mere report does without
 
-    return [f"{PREFIX}{name}" for name in workloads.WORKLOADS if f"{PREFIX}{name}".startswith(incomplete)]
+    return [f"{PREFIX}{name}" for name in programs.WORKLOADS if f"{PREFIX}{name}".startswith(incomplete)]
 
 
 def parse_after(text: str) -> str:
     """`smoke:WORKLOAD`, as the workload's name."""
-    from archcalc import workloads
+    from archcalc.workloads import programs  # brings in the machine, which a mere report does without
 
     name = text.removeprefix(PREFIX)
-    if not text.startswith(PREFIX) or name not in workloads.WORKLOADS:
-        known = [f"{PREFIX}{name}" for name in workloads.WORKLOADS]
+    if not text.startswith(PREFIX) or name not in programs.WORKLOADS:
+        known = [f"{PREFIX}{name}" for name in programs.WORKLOADS]
         raise UsageFault(Fault(f"no workload {text!r}", "one of " + ", ".join(known), closest(text, known)))
     return name
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from archcalc import machines, workloads
+from archcalc import machines
 from archcalc.calculator import figures
 from archcalc.cli import session
 from archcalc.cli.answers import AS_USUAL, Answered, without_effect
@@ -23,7 +23,9 @@ from archcalc.reading.quantities import parse_count
 from archcalc.results.findings import Case, Finding, Rule, Severity
 from archcalc.results.result import Judged
 from archcalc.results.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value
-from archcalc.workloads import Run
+from archcalc.workloads import programs
+from archcalc.workloads import run as running
+from archcalc.workloads.run import Run
 
 FAMILY = "smoke"
 DEATH = Rule(
@@ -47,7 +49,7 @@ class Smoked(Judged):
         for run in self.runs:
             subject = f"{run.workload}, seed {run.seed}"
             died: tuple[Finding, ...] = ()
-            if run.death is not None and run.workload not in workloads.FATAL:
+            if run.death is not None and run.workload not in programs.FATAL:
                 message = "; ".join((*run.death["printed"], f"fatal error: {run.death['throw']}"))
                 died = (Finding(DEATH.id, run.platform, Severity.ERROR, message, FAMILY, subject),)
             yield Case(DEATH.id, run.platform, died)
@@ -149,7 +151,7 @@ class Smoked(Judged):
         for run in self.runs:
             for v in run.violations:
                 yield Prose(f"{run.platform}, {run.workload}: {v.name}: {v.message}")
-            if run.death is not None and run.workload not in workloads.FATAL:
+            if run.death is not None and run.workload not in programs.FATAL:
                 lines = [*run.death["printed"], f"fatal error: {run.death['throw']}"]
                 yield Section(f"{run.platform}, {run.workload}", (Prose("\n".join(lines), verbatim=True),))
         held = sum(run.ok for run in self.runs)
@@ -174,17 +176,17 @@ class Smoked(Judged):
 
 def complete_workloads(incomplete: str) -> list[str]:
     """Workloads that begin so."""
-    return [name for name in workloads.WORKLOADS if name.startswith(incomplete)]
+    return [name for name in programs.WORKLOADS if name.startswith(incomplete)]
 
 
 def parse_workload(text: str) -> str:
     """A workload's name."""
-    if text not in workloads.WORKLOADS and text != "all":
+    if text not in programs.WORKLOADS and text != "all":
         raise UsageFault(
             Fault(
                 f"there is no workload {text!r}",
-                f"all or one of {', '.join(workloads.WORKLOADS)}",
-                closest(text, workloads.WORKLOADS),
+                f"all or one of {', '.join(programs.WORKLOADS)}",
+                closest(text, programs.WORKLOADS),
             )
         )
     return text
@@ -249,7 +251,7 @@ def command(
         raise UsageFault(Fault(f"{procs} Ps", "GOMAXPROCS, which is 1 to 256"))
     names = list(workload or ["mixed"])
     if "all" in names:
-        names = list(workloads.WORKLOADS)
+        names = list(programs.WORKLOADS)
     given = settings(sets)
     chosen = selected(platforms, profiles)
     tell_without_effect(chosen, machine)
@@ -267,7 +269,7 @@ def command(
                 counted = answers.install(system, dice)
                 rt = machines.prepare(target, machine, system, seed=dice, record=record is not None)
                 runs.append(
-                    workloads.boot_and_run(
+                    running.boot_and_run(
                         rt,
                         target.platform,
                         name,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from allocator.common.vocabulary import ADDRESS, Named
+from allocator.common.vocabulary import ADDRESS, BootRule, Named
 from allocator.contiguous import vocabulary as contiguous
 from allocator.contiguous.mstats import MStats
 
 HEAP: tuple[Named, ...] = contiguous.HEAP
+# The address up to which a heap has been used, by its name in tables.
+HEAP_ENDS = {contiguous.EXTENT[1]: "the address to which the arena is used"}
+BOOT: tuple[BootRule, ...] = contiguous.BOOT
 COUNTERS: tuple[str, ...] = MStats.__slots__
 ADDRESSES = frozenset(named.name for named in HEAP if named.unit == ADDRESS)
 # What a heap can be grown up to.

@@ -12,9 +12,8 @@ from pathlib import Path
 
 from allocator.common.throw import Death
 from allocator.common.types import Type
-from allocator.contiguous.config import Config
-from allocator.interface import Allocator
-from archcalc import machines, workloads
+from allocator.interface import Allocator, Facts
+from archcalc import machines
 from archcalc.calculator.figures import Figures
 from archcalc.machines.options import MachineOptions
 from archcalc.pictures.heap import Heap, Sample, look_at, sample
@@ -23,6 +22,8 @@ from archcalc.traces import columnar
 from archcalc.traces.outcome import Stop
 from archcalc.traces.reader import Header, pieces
 from archcalc.traces.replay import Replayer
+from archcalc.workloads import programs
+from archcalc.workloads.driver import Driver
 
 SAMPLES = 200
 
@@ -81,7 +82,7 @@ class Camera:
         self.samples.append(sample(rt, event))
 
 
-class FilmedDriver(workloads.Driver):
+class FilmedDriver(Driver):
     """A workload's driver with a camera beside it."""
 
     camera: Camera
@@ -112,7 +113,7 @@ def of_workload(
     Raises UsageFault where that does not boot.
     """
     subject = f"{figures.platform} after smoke:{workload}"
-    gogc, procs = workloads.GOGC.get(workload, -1), workloads.PROCS.get(workload, 1)
+    gogc, procs = programs.GOGC.get(workload, -1), programs.PROCS.get(workload, 1)
     rt = machines.prepare(figures, machine, seed=seed)
     try:
         rt.start(gogc, procs)
@@ -126,7 +127,7 @@ def of_workload(
     driver.limit = at_event
     note = ""
     try:
-        workloads.WORKLOADS[workload](driver)
+        programs.WORKLOADS[workload](driver)
     except Stop:
         note = f"stopped at allocation {driver.allocations}"
     except Death as death:
@@ -166,7 +167,7 @@ class FilmedReplayer(Replayer):
 
 def of_recording(
     path: Path,
-    config_for: Callable[[Header], Config],
+    config_for: Callable[[Header], Facts],
     *,
     frames: int = 1,
     at_event: int | None = None,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from allocator.common.throw import Death
-from allocator.interface import Allocator, Attempt, BootCheck
+from allocator.interface import Allocator, Attempt, BootCheck, Region
 from allocator.kernels.system import System
 from archcalc import machines
 from archcalc.calculator.figures import Figures
@@ -34,6 +34,19 @@ class Boot:
     def ok(self) -> bool:
         """Whether it booted and every invariant held."""
         return self.death is None and all(check.ok for check in self.checks)
+
+    def start_of(self, name: str) -> int | None:
+        """The first address of the regions of a name."""
+        return min((region.base for region in self.regions if region.name == name), default=None)
+
+    def end_of(self, name: str) -> int | None:
+        """The address behind the last region of a name."""
+        return max((region.end for region in self.regions if region.name == name), default=None)
+
+    @property
+    def regions(self) -> list[Region]:
+        """Where the machine's parts came to lie; none where it died."""
+        return [] if self.runtime is None else self.runtime.regions()
 
     @property
     def arena(self) -> dict[str, int | bool] | None:

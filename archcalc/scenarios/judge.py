@@ -29,7 +29,7 @@ ADDRESSES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """One expectation: its path (`arena.arena_used`), where it stands, what it says and what came."""
+    """One expectation: its path (`arena.reserved`), where it stands, what it says and what came."""
 
     what: str
     line: int

@@ -11,20 +11,24 @@ from typing import Any
 from allocator.common.sizeclasses import SizeClassError
 from allocator.common.throw import Death
 from allocator.interface import Allocator
-from archcalc import machines, workloads
+from archcalc import machines
 from archcalc.calculator import classrules, figures
 from archcalc.machines.computer import system_of
 from archcalc.machines.options import MachineOptions, machine_options
 from archcalc.profiles.profile import Profile
 from archcalc.reading.errors import UsageFault
-from archcalc.workloads import PROCS, Driver, Run, run, summarize
+from archcalc.workloads import programs
+from archcalc.workloads.driver import Driver
+from archcalc.workloads.programs import PROCS
+from archcalc.workloads.run import Run, run
+from archcalc.workloads.summary import summarize
 
 Scalar = int | float | str | bool | None
 Row = dict[str, Scalar]
 
 NOTHING = "none"  # the workload that only boots
 HEAP_END = "heap_end"
-# What of a summary stands in the row; the names of workloads.Summary, bytes but for counts.
+# What of a summary stands in the row; the names of summary.Summary, bytes but for counts.
 SUMMARY = (
     "allocations", "asked", "collections", "live_objects", "live_asked", "spans_in_use", "spans_free",
     HEAP_END, "heap_sys", "heap_inuse", "heap_idle", "heap_released", "inside", "tails", "unfilled",
@@ -170,4 +174,4 @@ def _fill(point: Point, rt: Allocator, histogram: Histogram) -> Run:
     return Run(rt.config.platform, "histogram", point.seed, found, driver.violations, death)
 
 
-WORKLOADS = (*workloads.WORKLOADS, NOTHING)
+WORKLOADS = (*programs.WORKLOADS, NOTHING)

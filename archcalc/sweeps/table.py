@@ -10,6 +10,7 @@ from pathlib import Path
 
 from archcalc.host import output
 from archcalc.host.extras import needed
+from archcalc.machines import vocabulary
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.sweeps.point import Row
 
@@ -41,7 +42,7 @@ COLUMNS = {
     "live_asked": "bytes asked for by what the workload keeps",
     "spans_in_use": "spans with objects",
     "spans_free": "runs of free pages",
-    "arena_used": "the address to which the arena is used",
+    **vocabulary.HEAP_ENDS,
     "heap_sys": "memory of the heap, as memstats.heap_sys",
     "heap_inuse": "in spans with objects, as memstats.heap_inuse",
     "heap_idle": "in free spans",

@@ -33,7 +33,7 @@ from allocator.contiguous.bulk import use_compiled
 from allocator.contiguous.bulk.engine import has_numba
 from allocator.contiguous.runtime import Runtime
 from archcalc.boot import boot
-from archcalc.workloads import types_for
+from archcalc.workloads.driver import types_for
 
 SHARED = Path(__file__).resolve().parents[2] / ".." / "shared" / "programs" / "bench-linux-amd64.xz"
 SINGLE = 400_000  # objects one by one

@@ -23,12 +23,13 @@ from allocator.common.types import Type
 from allocator.contiguous.runtime import Runtime
 from allocator.kernels.faults import Chance, Exhaustion, NthCall, Plans
 from allocator.kernels.system import ENOMEM, Answer, Plan
-from archcalc import machines, workloads
+from archcalc import machines
 from archcalc.calculator import figures
 from archcalc.machines import config_of
 from archcalc.machines.computer import system_of
 from archcalc.profiles import platforms
 from archcalc.questions import throws
+from archcalc.workloads import run as running
 
 MB = 1 << 20
 ALLOCATOR = Path(allocator.__file__).parent / "contiguous"
@@ -309,7 +310,7 @@ def test_faults_by_chance_and_memory_that_runs_out(platform: str, workload: str)
     for plan in (Chance(0.02, seed, refusal), Exhaustion((1 + seed % 7) * MB, refusal)):
         system = system_of(computed)
         system.plan = plan
-        run = workloads.boot_and_run(
+        run = running.boot_and_run(
             machines.prepare(computed, system=system, seed=seed), platform, workload, n=150, seed=seed
         )
         assert run.violations == []

@@ -38,7 +38,6 @@ from allocator.contiguous.persistent import PersistentAlloc
 from allocator.contiguous.runtime import Runtime
 from allocator.kernels.plan9 import Plan9
 from allocator.kernels.windows import Windows
-from archcalc import workloads
 from archcalc.boot import boot
 from archcalc.calculator import figures
 from archcalc.machines import config_of
@@ -46,6 +45,7 @@ from archcalc.machines.options import MachineOptions
 from archcalc.profiles import platforms
 from archcalc.traces.reader import Header
 from archcalc.traces.replay import replay
+from archcalc.workloads import run as running
 
 TRACES = Path(__file__).parents[1] / "data" / "traces"
 MB = 1 << 20
@@ -62,7 +62,7 @@ def audited(platform: str, *names: str, n: int = 1500, seed: int = 1, **machine:
         for name in names:
             try:
                 rt = boot(platform, gogc=100 if name == "churn" else -1, **machine)
-                run = workloads.run(rt, platform, name, n, seed, audit_every=100)
+                run = running.run(rt, platform, name, n, seed, audit_every=100)
             except (IndexError, ValueError, KeyError) as broken:
                 found.add(f"breaks {type(broken).__name__}")
                 continue

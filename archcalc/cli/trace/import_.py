@@ -10,14 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
-from allocator.contiguous.runtime import Runtime
+from archcalc import machines
 from archcalc.calculator import figures
 from archcalc.cli import session
 from archcalc.cli.options import complete_platforms
 from archcalc.cli.trace.options import Force
 from archcalc.host.output import check_writable
-from archcalc.machines import config_of
-from archcalc.machines.computer import system_of
 from archcalc.profiles import platforms
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.results.result import FAILED, OK, Result
@@ -112,7 +110,7 @@ def command(
     with session.progress(f"import {log.name}") as progress:
         imported = import_log(
             log,
-            lambda: Runtime(config_of(target), system_of(target), record=True),
+            lambda: machines.boot(target, record=True),
             output,
             partial(_tell, progress),
             force,

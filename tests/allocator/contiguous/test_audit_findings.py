@@ -15,7 +15,7 @@ from allocator.contiguous.mspan import DEAD, FREE, IN_USE, NIL, STACK
 from allocator.contiguous.runtime import Runtime
 from allocator.contiguous.specials import FINALIZER, PROFILE, Special
 from archcalc.boot import boot
-from archcalc.workloads import types_for
+from archcalc.workloads.driver import types_for
 
 PAGE = 8192
 PLATFORMS = (

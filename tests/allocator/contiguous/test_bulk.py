@@ -22,7 +22,7 @@ from allocator.contiguous.bulk.engine import has_numba
 from allocator.contiguous.runtime import Runtime
 from archcalc.boot import boot
 from archcalc.profiles import platforms
-from archcalc.workloads import types_for
+from archcalc.workloads.driver import types_for
 
 Ints = Any
 

@@ -11,7 +11,7 @@ from allocator.common.throw import BadRequest, Death
 from allocator.common.types import Type
 from allocator.contiguous.runtime import Runtime
 from archcalc.boot import boot
-from archcalc.workloads import types_for
+from archcalc.workloads.driver import types_for
 
 np = pytest.importorskip("numpy")
 

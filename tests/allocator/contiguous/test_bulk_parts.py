@@ -21,7 +21,7 @@ from allocator.contiguous.bulk.layout import Layout
 from allocator.contiguous.bulk.marking import spans_of
 from allocator.contiguous.runtime import Runtime
 from archcalc.boot import boot
-from archcalc.workloads import types_for
+from archcalc.workloads.driver import types_for
 
 
 def tiny_plainly(sizes: list[int], offset: int) -> tuple[list[int], int]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from archcalc.profiles import platforms
-from archcalc.workloads import WORKLOADS
+from archcalc.workloads.programs import WORKLOADS
 
 
 def test_all_38_pass_with_audits_in_between(cli: Any) -> None:

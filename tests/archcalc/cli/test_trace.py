@@ -18,10 +18,11 @@ from typing import Any
 
 import pytest
 
-from archcalc import machines, workloads
+from archcalc import machines
 from archcalc.calculator import figures
 from archcalc.profiles import platforms
 from archcalc.traces import columnar
+from archcalc.workloads import run as running
 
 DATA = Path(__file__).parents[2] / "data"
 TRACES = DATA / "traces"
@@ -178,7 +179,7 @@ def long_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """linux/amd64: one of many pieces, as they are read here."""
     path = tmp_path_factory.mktemp("long") / "long.trace.gz"
     target = figures.compute(platforms.load("linux/amd64"))
-    workloads.boot_and_run(
+    running.boot_and_run(
         machines.prepare(target, record=True), "linux/amd64", "tiny", n=20_000, seed=1, record=path
     )
     return path

@@ -20,7 +20,7 @@ from archcalc.profiles import platforms
 from archcalc.reading.errors import UsageFault
 from archcalc.render import Page, render
 from archcalc.traces.reader import Header
-from archcalc.workloads import WORKLOADS
+from archcalc.workloads.programs import WORKLOADS
 
 TRACES = Path(__file__).parents[3] / "tests" / "data" / "traces"
 RECORDINGS = [
@@ -66,7 +66,7 @@ def test_runs_tile_the_heap_and_totals_are_their_sums(name: str, workload: str) 
 
 def test_totals_agree_with_memstats_and_with_smoke() -> None:
     from archcalc import machines
-    from archcalc.workloads import boot_and_run
+    from archcalc.workloads.run import boot_and_run
 
     figures = compute(platforms.load("linux/amd64"))
     run = boot_and_run(machines.prepare(figures), "linux/amd64", "mixed", n=800, seed=1)

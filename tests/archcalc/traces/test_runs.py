@@ -13,7 +13,7 @@ from recordings import NAMES, TRACES, lines_of, replayed, write
 
 from allocator.common.types import Type
 from allocator.contiguous.runtime import Runtime
-from archcalc import machines, workloads
+from archcalc import machines
 from archcalc.boot import boot
 from archcalc.calculator import figures
 from archcalc.cli.replay import config_for
@@ -24,6 +24,7 @@ from archcalc.traces.reader import TraceFault
 from archcalc.traces.replay import Replayer
 from archcalc.traces.runs import ColumnarReplayer
 from archcalc.traces.writer import Recorder
+from archcalc.workloads import run as running
 
 pytest.importorskip("pyarrow")
 
@@ -103,7 +104,7 @@ def test_simulated_machines_leave_the_same_machine(workload: str, platform: str,
     path = tmp_path / "x.trace.gz"
     target = figures.compute(platforms.load(platform))
     for seed in range(examples(1)):
-        workloads.boot_and_run(
+        running.boot_and_run(
             machines.prepare(target, record=True), platform, workload, n=6000, seed=seed + 3, record=path
         )
         same(path)

@@ -19,7 +19,8 @@ from archcalc.reading.errors import UsageFault
 from archcalc.traces import columnar
 from archcalc.traces.reader import parse_header, parse_type
 from archcalc.traces.writer import Recorder, type_line
-from archcalc.workloads import WORKLOADS, boot_and_run
+from archcalc.workloads.programs import WORKLOADS
+from archcalc.workloads.run import boot_and_run
 
 
 def record(platform: str, workload: str, path: Path, n: int = 400, **about: int) -> None:

@@ -15,7 +15,10 @@ from archcalc import machines
 from archcalc.boot import boot
 from archcalc.calculator import figures
 from archcalc.profiles import platforms
-from archcalc.workloads import GOGC, PROCS, WORKLOADS, Driver, boot_and_run, summarize
+from archcalc.workloads.driver import Driver
+from archcalc.workloads.programs import GOGC, PROCS, WORKLOADS
+from archcalc.workloads.run import boot_and_run
+from archcalc.workloads.summary import summarize
 
 PAGE = 8192
 ALIVE = [name for name in WORKLOADS if name != "exhaust"]

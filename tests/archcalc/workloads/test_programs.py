@@ -12,7 +12,9 @@ from archcalc import machines
 from archcalc.calculator import figures
 from archcalc.machines.options import MachineOptions
 from archcalc.profiles import platforms
-from archcalc.workloads import FATAL, PROCS, WORKLOADS, Run, boot_and_run, types_for
+from archcalc.workloads.driver import types_for
+from archcalc.workloads.programs import FATAL, PROCS, WORKLOADS
+from archcalc.workloads.run import Run, boot_and_run
 
 
 def run(platform: str, workload: str, n: int = 600, seed: int = 1, **more: Any) -> Run:
@@ -117,7 +119,7 @@ def test_the_table_type_has_a_program_of_its_own_length(ptr_size: int) -> None:
 
 def test_violations_are_kept_by_name() -> None:
     from archcalc.boot import boot
-    from archcalc.workloads import Driver
+    from archcalc.workloads.driver import Driver
 
     rt = boot("linux/amd64")
     driver = Driver(rt, 10, 1)

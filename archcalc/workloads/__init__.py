@@ -1,0 +1,1 @@
+"""Seeded workloads: what drives a machine when no recording does. Equal seeds give equal runs."""
