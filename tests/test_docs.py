@@ -98,8 +98,9 @@ def test_records_are_described_as_they_are_read() -> None:
     from archcalc.calculator.figures import compute
     from archcalc.machines import config_of
     from archcalc.profiles.platforms import load
+    from archcalc.traces.judgement import SHAPES
     from archcalc.traces.records import RECORDS
-    from archcalc.traces.replay import OWN, SHAPES, Replayer
+    from archcalc.traces.replayer import OWN, Replayer
 
     handled = set(Replayer(Path("none"), lambda _: config_of(compute(load("linux/386")))).handlers)
     assert {record.letters for record in RECORDS} == handled | OWN

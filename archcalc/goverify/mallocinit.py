@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
     from archcalc.calculator.structs import StructLayout
-    from archcalc.goverify.tree import PackageScope
 
 MAX_STEPS = 200_000
 """Statements after which a loop is taken to have no end."""
@@ -258,7 +257,7 @@ def _loop(node: Node, depth: int) -> Loop:
 class _Locals(Scope):
     """The variables of the function before the package's own names."""
 
-    def __init__(self, package: PackageScope, given: Mapping[str, int]) -> None:
+    def __init__(self, package: Scope, given: Mapping[str, int]) -> None:
         super().__init__(package.ptr_size, signed_shift_counts=True)
         self.package = package
         uintptr = goexpr.basic_types(package.ptr_size)["uintptr"]
@@ -285,7 +284,7 @@ class _Locals(Scope):
 class Follower:
     """Follows statements on one port; `given` are variables of the running program, as uintptr."""
 
-    package: PackageScope
+    package: Scope
     given: Mapping[str, int]
     attempts: list[Attempt] = field(default_factory=list)
 

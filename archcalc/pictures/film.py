@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from allocator.common.throw import Death
 from allocator.common.types import Type
-from allocator.interface import Allocator, Facts
+from allocator.interface import Allocator
 from archcalc import machines
 from archcalc.calculator.figures import Figures
 from archcalc.machines.options import MachineOptions
@@ -21,7 +22,7 @@ from archcalc.reading.errors import Fault, UsageFault
 from archcalc.traces import columnar
 from archcalc.traces.outcome import Stop
 from archcalc.traces.reader import Header, pieces
-from archcalc.traces.replay import Replayer
+from archcalc.traces.replayer import Replayer
 from archcalc.workloads import programs
 from archcalc.workloads.driver import Driver
 
@@ -146,7 +147,7 @@ class FilmedReplayer(Replayer):
     at_event: int | None = None
     camera: Camera | None = None
 
-    def _feed(self, lines: list[str]) -> None:
+    def feed(self, lines: list[str]) -> None:
         if self.camera is None:
             end = min(self.at_event or self.header.events, self.header.events)
             self.camera = Camera(self.header.platform, end, self.frames)
@@ -162,12 +163,12 @@ class FilmedReplayer(Replayer):
                         raise Stop
                     continue
             part, lines = lines[:left], lines[left:]
-            super()._feed(part)
+            super().feed(part)
 
 
 def of_recording(
     path: Path,
-    config_for: Callable[[Header], Facts],
+    config_for: Callable[[Header], Any],
     *,
     frames: int = 1,
     at_event: int | None = None,

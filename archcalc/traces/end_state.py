@@ -8,7 +8,7 @@ from allocator.contiguous.end_state import BITMAP_SPANS, span_lines
 from archcalc.traces.reader import address, fault, shorten
 
 if TYPE_CHECKING:
-    from archcalc.traces.replay import Replayer
+    from archcalc.traces.judgement import Judgement
 
 BITMAP_LIMITS = (4096, 65536)  # how many bytes of a span's bitmap recordings keep
 
@@ -20,7 +20,7 @@ class EndState:
     differences are told to the replayer.
     """
 
-    def __init__(self, replayer: Replayer) -> None:
+    def __init__(self, replayer: Judgement) -> None:
         self.replayer = replayer
         self._span_lines: list[str] | None = None
         self._next_span = 0

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from allocator.contiguous.heap_bitmap import NOTHING, Stamp
 from archcalc.traces import requests
+from archcalc.traces.columnar import MAX_KEYS
+from archcalc.traces.inputs import Inputs
 from archcalc.traces.requests import Request
 
 if TYPE_CHECKING:
@@ -85,3 +87,49 @@ class Table:
         self.stamp: Array = np.array(stamp, np.intp)
         self.step: Array = np.array(step, np.uint64)
         self.fast: Array = np.array(fast, bool)
+
+
+class Keys:
+    """The keys of one recording, learned as they come, and the places that they belong to."""
+
+    def __init__(self, inputs: Inputs, np: Any) -> None:
+        self.inputs = inputs
+        self.np = np
+        self.known: dict[str, Key] = {}
+        self.places: list[Place] = []
+        self.place_of: dict[tuple[int, int], int] = {}
+
+    def key(self, word: str | None) -> Key:
+        """What is known of an allocation's fields, as the column has them."""
+        inputs = self.inputs
+        key = self.known.get(word or "")
+        if key is not None:
+            return key
+        fields = f"m {word}"
+        request = inputs.understood.known.get(fields) or inputs.learn(fields)
+        if request is None:
+            # It may be known later: an mcache that is still to come.
+            return Key(UNKNOWN)
+        kind = KINDS[request.way]
+        if kind == OTHER:
+            key = Key(OTHER, request=request)
+        else:
+            cache, sizeclass = request.cache, request.sizeclass
+            number = self.place_of.get((cache.id, sizeclass))
+            if number is None:
+                number = self._new_place(cache, sizeclass)
+            size, fast = request.size, request.how == request.way
+            step = request.cached.size
+            if kind == SCAN:
+                stamp = self.places[number].stamp(request.mark)
+                key = Key(kind, number, cache.id, size, request.scan, stamp, step, fast, request)
+            else:
+                key = Key(kind, number, cache.id, size, 0, 0, step, fast, request)
+        if len(self.known) < MAX_KEYS:
+            self.known[word or ""] = key
+        return key
+
+    def _new_place(self, cache: MCache, sizeclass: int) -> int:
+        number = self.place_of[cache.id, sizeclass] = len(self.places)
+        self.places.append(Place(cache, sizeclass))
+        return number

@@ -28,7 +28,8 @@ from allocator.kernels.system import Answer, Errno, System
 from archcalc.traces.machine import ReplayedSystem
 from archcalc.traces.outcome import Replay
 from archcalc.traces.reader import Header
-from archcalc.traces.replay import Replayer, no_garbage_collection
+from archcalc.traces.replay import no_garbage_collection
+from archcalc.traces.replayer import Replayer
 
 SAME, ELSEWHERE, NEIGHBOUR, DIFFERENT = "same", "elsewhere", "neighbour", "different"
 KINDS = (SAME, ELSEWHERE, NEIGHBOUR, DIFFERENT)
@@ -213,17 +214,17 @@ class ModelReplayer(Replayer):
         keep_going: bool = False,
     ) -> None:
         super().__init__(path, config_for, keep_going)
-        self.system_for = system_for
+        self.model_for = system_for
         self.modelled: ModelledSystem | None = None
 
-    def _begin(self, header_line: str) -> None:
-        super()._begin(header_line)
+    def begin(self, header_line: str) -> None:
+        super().begin(header_line)
         assert self.modelled is not None
         self.modelled.account_outside(self.system.outside)
 
-    def _system(self, config: Config) -> ReplayedSystem:
+    def system_for(self, config: Config) -> ReplayedSystem:
         limited = self.header.ulimit_v is not None
-        self.modelled = ModelledSystem(config.goos, config, self.system_for(self.header), limited)
+        self.modelled = ModelledSystem(config.goos, config, self.model_for(self.header), limited)
         return self.modelled
 
 

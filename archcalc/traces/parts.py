@@ -9,8 +9,8 @@ from allocator.contiguous.gc import MARK_TERMINATION
 from allocator.contiguous.heap_bitmap import NOTHING, press
 from archcalc.traces.columnar import CODE, RECORDS
 from archcalc.traces.columns import Columns
-from archcalc.traces.keys import NOSCAN, OTHER, TINY_FIT, TINY_NEW, UNKNOWN, GaveUp, Key, Place, Table
-from archcalc.traces.replay import MAX_PENDING, OWN
+from archcalc.traces.keys import NOSCAN, OTHER, TINY_FIT, TINY_NEW, UNKNOWN, GaveUp, Key, Keys, Place, Table
+from archcalc.traces.replayer import MAX_PENDING, OWN, Replayer
 from archcalc.traces.requests import EMPTY
 from archcalc.traces.stamps import lay_down
 from archcalc.traces.tiny import Tiny
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from allocator.contiguous.mcache import CachedSpan
-    from archcalc.traces.runs import ColumnarReplayer
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -39,17 +38,18 @@ DENSE = 10  # of so many rows one is unusual where lists are quicker
 class Part:
     """Rows of a batch during which no mcache is made."""
 
-    def __init__(self, replayer: ColumnarReplayer, columns: Columns, start: int, end: int) -> None:
+    def __init__(self, replayer: Replayer, known: Keys, columns: Columns, start: int, end: int) -> None:
         self.replayer = replayer
         self.rt = replayer.rt
-        self.np = replayer.np
+        self.places = known.places
+        self.np = known.np
         self.columns = columns
         self.start = start
         self.code = columns.code[start:end]
         self.request = columns.request[start:end]
         self.n = end - start
         # All requests of the batch are looked at; most occur in this part, and the last is none.
-        self.keys = [replayer.key(word) for word in columns.words]
+        self.keys = [known.key(word) for word in columns.words]
         self.table = Table(self.keys, self.np)
         self._classify()
         self._sort()
@@ -96,7 +96,7 @@ class Part:
     def _sort(self) -> None:
         """The allocations by place, in order; `at` is how far a place's have been carried out."""
         np = self.np
-        count = len(self.replayer.places)
+        count = len(self.places)
         table = self.table
         # What fitted into a tiny block takes no object of the class, nor does what has no class.
         takes = (table.kind >= NOSCAN) & (table.kind < TINY_FIT)
@@ -227,14 +227,14 @@ class Part:
                 self._reach(key, before[at], i)
                 request = key.request
                 if request is None or request.way == EMPTY or replayer.line > replayer.last_line:
-                    replayer._event(self.columns.line(self.start + i))
+                    replayer.carry_out(self.columns.line(self.start + i))
                     continue
                 if not replayer.allocating:
                     raise GaveUp
                 v = rt.mallocgc(request.size, request.typ, request.needzero, request.cache.id)
                 if v != addresses[at] or rt.last_flags != request.flags:
                     raise GaveUp
-                replayer._settle()
+                replayer.settle()
                 continue
             line = next(others)
             if code in BARRIERS:
@@ -243,7 +243,7 @@ class Part:
                 self._reach_specials(i)
             elif code == P:
                 self._no_malloc(terminating, i)
-            replayer._event(line)
+            replayer.carry_out(line)
             if code == P:
                 terminating = i if rt.gc.phase == MARK_TERMINATION else -1
             elif line[:1] == "g":
@@ -251,7 +251,7 @@ class Part:
             elif code == Z:
                 # Nothing behind it is ordinary.
                 rest = self.columns.lines(np.arange(self.start + i + 1, self.start + self.n))
-                replayer._feed(rest)
+                replayer.feed(rest)
                 return
         self._wait(len(self.own))
         self._reach_all(self.n)
@@ -281,9 +281,9 @@ class Part:
         while inputs and inputs[-1] < until:
             at = inputs.pop()
             if lines[at][0] == "b":
-                replayer._marks(lines[at])
+                replayer.marks(lines[at])
             else:
-                lines[at] = replayer._persistent_ahead(lines[at])
+                lines[at] = replayer.persistent_ahead(lines[at])
         replayer.pending += lines[self.waited : until]
         replayer.pending_at += [replayer.line] * (until - self.waited)
         self.waited = until
@@ -329,7 +329,7 @@ class Part:
         for tiny in self.tiny.values():
             tiny.reach(row)
         turn = len(self.rows) if row >= self.n else int(self.rows.searchsorted(row))
-        for place in range(len(self.replayer.places)):
+        for place in range(len(self.places)):
             if place < len(self.at) - 1 and self.at[place] < self.ends[place]:
                 self._take(place, self._rank(place, turn))
         self._reach_specials(row)
@@ -365,7 +365,7 @@ class Part:
         if n <= 0:
             return
         self.at[number] = upto
-        place = self.replayer.places[number]
+        place = self.places[number]
         cached = place.cached
         v = cached.next
         end = v + n * cached.size

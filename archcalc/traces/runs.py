@@ -20,19 +20,19 @@ from typing import TYPE_CHECKING, Any
 
 from archcalc.host.extras import needed
 from archcalc.reading.errors import UsageFault
-from archcalc.traces.columnar import MAX_KEYS, WHAT, ColumnarFile, lines_of
+from archcalc.traces.columnar import WHAT, ColumnarFile, lines_of
 from archcalc.traces.columns import Columns
-from archcalc.traces.keys import KINDS, OTHER, SCAN, UNKNOWN, GaveUp, Key, Place
+from archcalc.traces.judgement import WRONG
+from archcalc.traces.keys import GaveUp, Keys
 from archcalc.traces.outcome import Replay, Stop
 from archcalc.traces.parts import F, M, Part
 from archcalc.traces.reader import Header
-from archcalc.traces.replay import WRONG, Replayer
+from archcalc.traces.replayer import Replayer
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from allocator.contiguous.config import Config
-    from allocator.contiguous.mcache import MCache
 
 FEW_ROWS = 1000  # so many are as quickly done line by line
 RARE = 8  # and rows of which fewer than one in so many is an allocation
@@ -46,13 +46,11 @@ class ColumnarReplayer(Replayer):
         self.np = needed("numpy", WHAT)
         needed("pyarrow.compute", WHAT)
         self.file = file
-        self.keys: dict[str, Key] = {}
-        self.places: list[Place] = []
-        self.place_of: dict[tuple[int, int], int] = {}
+        self.keys = Keys(self, self.np)
 
     def run(self, progress: Callable[[int, int], None] | None = None) -> Replay:
         """Replays the file."""
-        self._begin(self.file.header_line)
+        self.begin(self.file.header_line)
         started = time.perf_counter()
         done = 0
         try:
@@ -61,22 +59,22 @@ class ColumnarReplayer(Replayer):
                 done = self.event
                 if progress is not None:
                     progress(done, self.header.events)
-            self._finish()
+            self.finish()
         except KeyboardInterrupt:
             # Allocations of this batch may wait still; those of the batches before are sure.
             self.result.interrupted = True
-            result = self._sum_up(started)
+            result = self.sum_up(started)
             result.events = min(done, result.events)
             return result
         except (Stop, UsageFault, *WRONG) as end:
             raise GaveUp from end
-        return self._sum_up(started)
+        return self.sum_up(started)
 
     def _batch(self, batch: pa.RecordBatch) -> None:
         np = self.np
         if batch.num_rows <= FEW_ROWS or self.ended:
             # Where there is little to gain, line by line.
-            self._feed(lines_of(batch))
+            self.feed(lines_of(batch))
             return
         part = Columns(batch, np)
         n = len(part.code)
@@ -88,7 +86,7 @@ class ColumnarReplayer(Replayer):
         if not self.rt.caches:
             # Line by line up to where there is an mcache.
             start = int(news[0]) if len(news) else n
-            self._feed(part.lines(np.arange(start)))
+            self.feed(part.lines(np.arange(start)))
         if len(news) and start < news[-1]:
             self._part(part, start, int(news[-1]))
             start = int(news[-1])
@@ -99,42 +97,6 @@ class ColumnarReplayer(Replayer):
         """Some rows of a batch, in runs of what is ordinary where that pays."""
         allocations = self.np.count_nonzero(columns.code[start:end] == M)
         if end - start > FEW_ROWS and allocations * RARE > end - start and not self.ended:
-            Part(self, columns, start, end).run()
+            Part(self, self.keys, columns, start, end).run()
         else:
-            self._feed(columns.lines(self.np.arange(start, end)))
-
-    # What is known of keys.
-
-    def key(self, word: str | None) -> Key:
-        """What is known of an allocation's fields, as the column has them."""
-        key = self.keys.get(word or "")
-        if key is not None:
-            return key
-        fields = f"m {word}"
-        request = self.understood.known.get(fields) or self._learn(fields)
-        if request is None:
-            # It may be known later: an mcache that is still to come.
-            return Key(UNKNOWN)
-        kind = KINDS[request.way]
-        if kind == OTHER:
-            key = Key(OTHER, request=request)
-        else:
-            cache, sizeclass = request.cache, request.sizeclass
-            number = self.place_of.get((cache.id, sizeclass))
-            if number is None:
-                number = self._new_place(cache, sizeclass)
-            size, fast = request.size, request.how == request.way
-            step = request.cached.size
-            if kind == SCAN:
-                stamp = self.places[number].stamp(request.mark)
-                key = Key(kind, number, cache.id, size, request.scan, stamp, step, fast, request)
-            else:
-                key = Key(kind, number, cache.id, size, 0, 0, step, fast, request)
-        if len(self.keys) < MAX_KEYS:
-            self.keys[word or ""] = key
-        return key
-
-    def _new_place(self, cache: MCache, sizeclass: int) -> int:
-        number = self.place_of[cache.id, sizeclass] = len(self.places)
-        self.places.append(Place(cache, sizeclass))
-        return number
+            self.feed(columns.lines(self.np.arange(start, end)))

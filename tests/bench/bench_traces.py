@@ -38,7 +38,8 @@ from archcalc.cli.replay import config_for
 from archcalc.traces import columnar
 from archcalc.traces.outcome import Replay
 from archcalc.traces.reader import Header
-from archcalc.traces.replay import OWN, Replayer, no_garbage_collection, replay
+from archcalc.traces.replay import no_garbage_collection, replay
+from archcalc.traces.replayer import OWN, Replayer
 from archcalc.traces.writer import Recorder
 
 TRACES = Path(__file__).parents[1] / "data" / "traces"
@@ -55,14 +56,14 @@ MEMORY = 1_500_000_000  # bytes
 class Straightforward(Replayer):
     """Every line split, every allocation through mallocgc, every answer written out; nothing remembered."""
 
-    def _feed(self, lines: list[str]) -> None:
+    def feed(self, lines: list[str]) -> None:
         self.lines, self.first = lines, self.line + 1
         for line in lines:
             self.line += 1
             if line[:1] in OWN:
                 self._own(line)
             else:
-                self._event(line)
+                self.carry_out(line)
 
 
 def machine_of(header: Header) -> Config:

@@ -223,7 +223,7 @@ def interrupted(arguments: list[str], ready: str) -> tuple[int, str, str]:
 # The program, with recordings read so slowly that there is time for Ctrl-C between two pieces.
 SLOW = """
 import sys, time
-from archcalc.traces import columnar, reader, replay
+from archcalc.traces import columnar, reader, replayer
 from archcalc.cli.main import main
 
 def slowly(stream):
@@ -243,7 +243,7 @@ def slow_batches(self, columns=None, rows=2000):
         time.sleep(0.1)
 
 columnar.ColumnarFile.batches = slow_batches
-replay.Replayer.__init__.__defaults__ = (*replay.Replayer.__init__.__defaults__[:-1], lines)
+replayer.Replayer.__init__.__defaults__ = (*replayer.Replayer.__init__.__defaults__[:-1], lines)
 sys.exit(main(sys.argv[1:]))
 """
 

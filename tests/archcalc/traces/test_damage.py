@@ -246,7 +246,7 @@ BOMBS: dict[str, Callable[[], Iterator[bytes]]] = {
 def test_a_file_that_unpacks_without_end_takes_little_memory(
     bomb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("archcalc.traces.replay.MAX_PENDING", 1 << 16)  # a sixteenth, to be quick
+    monkeypatch.setattr("archcalc.traces.replayer.MAX_PENDING", 1 << 16)  # a sixteenth, to be quick
     path = packed(tmp_path / "x.trace.gz", BOMBS[bomb]())
     tracemalloc.start()
     try:

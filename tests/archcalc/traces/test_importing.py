@@ -18,7 +18,8 @@ from recordings import replayed
 from archcalc.boot import boot
 from archcalc.cli.replay import config_for
 from archcalc.traces import columnar
-from archcalc.traces.importing import Imported, Log, import_log, words_of
+from archcalc.traces.importing import Imported, import_log, words_of
+from archcalc.traces.logs import Log
 from archcalc.traces.reader import TraceFault
 from archcalc.traces.stats import document, stats
 

@@ -21,7 +21,7 @@ from archcalc.profiles import platforms
 from archcalc.traces import columnar, runs
 from archcalc.traces.keys import GaveUp
 from archcalc.traces.reader import TraceFault
-from archcalc.traces.replay import Replayer
+from archcalc.traces.replayer import Replayer
 from archcalc.traces.runs import ColumnarReplayer
 from archcalc.traces.writer import Recorder
 from archcalc.workloads import run as running
