@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from tree_sitter import Node
 
-    from archcalc.calculator.structs import StructLayout
 
 MAX_STEPS = 200_000
 """Statements after which a loop is taken to have no end."""
@@ -270,7 +269,7 @@ class _Locals(Scope):
     def type(self, name: str) -> goexpr.Type | None:
         return self.package.type(name)
 
-    def struct(self, name: str) -> StructLayout | None:
+    def struct(self, name: str) -> goexpr.Sized | None:
         return self.package.struct(name)
 
     def length(self, name: str) -> int | None:
