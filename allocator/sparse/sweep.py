@@ -116,8 +116,8 @@ class Sweeper:
         heap.pages_swept += s.npages
         if s.specials:
             core.specials.sweep(s)
-        marks = s.mark_bits
         core.on_sweep(s)
+        marks = s.mark_bits
         if s.free_index < s.nelems and marks >> s.free_index & ~(s.alloc_bits >> s.free_index):
             self._report_zombies(s)
         nalloc = marks.bit_count()
