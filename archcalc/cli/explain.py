@@ -14,10 +14,12 @@ from archcalc.calculator import figures as calculator
 from archcalc.calculator.figures import Explanation, Figures
 from archcalc.calculator.inventory import typed
 from archcalc.cli import topics
-from archcalc.cli.options import Platforms, Profiles, Sets, complete_checks, complete_names
-from archcalc.cli.targets import selected, settings
+from archcalc.cli.options import Gos, Platforms, Profiles, Sets, complete_checks, complete_names
+from archcalc.cli.report import labels
+from archcalc.cli.targets import across, settings, several
 from archcalc.profiles.platforms import load
 from archcalc.profiles.platforms import names as list_platforms
+from archcalc.profiles.profile import Profile
 from archcalc.profiles.profile_fields import MACHINE
 from archcalc.reading import faults
 from archcalc.reading.errors import Fault, UsageFault
@@ -226,9 +228,9 @@ def explain_figure(name: str, targets: Sequence[Figures]) -> list[Explanation]:
     """
     explained: list[Explanation] = []
     wrong: UsageFault | None = None
-    for figures in targets:
+    for figures, label in zip(targets, labels(targets), strict=True):
         try:
-            explained.append(figures.explain(name))
+            explained.append(replace(figures.explain(name), platform=label))
         except UsageFault as fault:
             wrong = wrong or fault
     if explained:
@@ -240,13 +242,19 @@ def explain_figure(name: str, targets: Sequence[Figures]) -> list[Explanation]:
     raise UsageFault(Fault(first.found, first.expected, suggestion, first.id)) from wrong
 
 
-def command(name: Name, platforms: Platforms = None, profiles: Profiles = None, sets: Sets = None) -> Result:
+def command(
+    name: Name,
+    platforms: Platforms = None,
+    profiles: Profiles = None,
+    sets: Sets = None,
+    go: Gos = None,
+) -> Result:
     """Explain how a figure comes about, or what a check means.
 
     The formula, each name in it with its value and origin, the substitution step by step, what
     follows from it, and where platforms differ. Everything that is printed has a name to explain.
     The runtime's last words are explained too (explain "cannot reserve arena"), and why VIRT is so
-    large (explain vsz).
+    large (explain vsz). --go explains it for another release, or for several, one after the other.
     """
     known = explain_id(name)
     if known is not None:
@@ -254,17 +262,33 @@ def command(name: Name, platforms: Platforms = None, profiles: Profiles = None, 
     words = topics.about_words(name)
     if words is not None:
         return words
-    given = settings(sets)
-    chosen = selected(platforms, profiles)
+    given, releases = settings(sets), several(go)
+    chosen = across(platforms, profiles, releases)
     if name in topics.VSZ:
-        return topics.about_vsz(chosen, given)
-    explained = explain_figure(name, [calculator.compute(profile, given) for profile in chosen])
-    values: dict[str, Value] = {}
-    for profile in {one.name: one for one in (*map(load, list_platforms()), *chosen)}.values():
+        return topics.about_vsz([profile for profile, _ in chosen], given)
+    targets = [calculator.compute(profile, given, release) for profile, release in chosen]
+    explained = explain_figure(name, targets)
+    return FigureExplained(explained, everywhere(name, chosen, releases, given), given)
+
+
+def everywhere(
+    name: str,
+    chosen: Sequence[tuple[Profile, str]],
+    releases: Sequence[str],
+    given: Mapping[str, int | str],
+) -> dict[str, Value]:
+    """The figure on all platforms of one release, or in all the releases that were chosen."""
+    targets = [*chosen]
+    if len(releases) == 1:
+        ours = ((load(platform, releases[0]), releases[0]) for platform in list_platforms(releases[0]))
+        targets = list({one.name: (one, release) for one, release in (*ours, *chosen)}.values())
+    found: list[tuple[Figures, Value]] = []
+    for profile, release in targets:
         try:
-            figures = calculator.compute(profile, given)
-            values[figures.platform] = value_of(figures.explain(name))
+            figures = calculator.compute(profile, given, release)
+            found.append((figures, value_of(figures.explain(name))))
         except UsageFault:
             # Not every platform has every name, nor can each have what --set says of this one.
             continue
-    return FigureExplained(explained, values, given)
+    names = labels([figures for figures, _ in found])
+    return {own: value for own, (_, value) in zip(names, found, strict=True)}

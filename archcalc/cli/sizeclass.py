@@ -9,10 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from archcalc.calculator import figures as calculator
+from archcalc.calculator import spans
 from archcalc.calculator.figures import Figures
-from archcalc.cli.options import Profiles, Sets, complete_platforms
+from archcalc.calculator.spans import Span
+from archcalc.cli.options import Go, Profiles, Sets, complete_platforms
 from archcalc.cli.report import CLASS_COLUMNS, size_classes
-from archcalc.cli.targets import selected, settings
+from archcalc.cli.targets import generation, selected, settings
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.quantities import parse_share, parse_size
 from archcalc.results.result import Result
@@ -71,6 +73,8 @@ class Fate:
     share: float
     tiny: bool
     large: bool
+    pointers: Span | None = None
+    """How an object with pointers of that size stands in its span, in releases where that differs."""
 
     @property
     def kind(self) -> str:
@@ -84,7 +88,7 @@ def fate(figures: Figures, size: int) -> Fate:
     """What becomes of one size. Size 0 takes no memory at all."""
     classes = figures.size_classes
     page = classes.page_size
-    if size > classes.max_small_size:
+    if size > spans.small_limit(figures):
         rounded = classes.round_up_size(size, int(figures.constants["uintptrMask"]))
         if rounded < size or rounded % page:
             raise UsageFault(
@@ -99,11 +103,18 @@ def fate(figures: Figures, size: int) -> Fate:
     index = classes.size_to_class(size)
     rounded, objects = classes.class_to_size[index], classes.objects(index)
     span, tail = classes.span_bytes(index), classes.tail_waste(index)
+    pointers = None
+    if figures.generation.era != "contiguous":
+        plain, pointers = (spans.of_object(figures, size, kind) for kind in (False, True))
+        assert plain is not None
+        objects, tail = plain.objects, plain.tail + plain.inline_marks
     inside = rounded - size
     share = (span - objects * size) / span
     tiny = size < int(figures.constants["_TinySize"])
     pages = classes.class_to_allocnpages[index]
-    return Fate(size, index, rounded, pages, objects, inside, tail, inside / rounded, share, tiny, False)
+    return Fate(
+        size, index, rounded, pages, objects, inside, tail, inside / rounded, share, tiny, False, pointers
+    )
 
 
 COLUMNS = (
@@ -154,7 +165,8 @@ class Sized(Result):
     def records(self) -> Iterator[Mapping[str, object]]:
         names = [column.name for column in COLUMNS]
         for one in self.fates:
-            yield dict(zip(names, cells(one), strict=True)) | {"class": one.size_class}
+            found = dict(zip(names, cells(one), strict=True)) | {"class": one.size_class}
+            yield found | ({"pointers": with_pointers(one.pointers)} if one.pointers else {})
 
     def sheet(self) -> Table:
         return Table(COLUMNS, [(one.size, one.size_class, *cells(one)[2:]) for one in self.fates])
@@ -164,7 +176,37 @@ class Sized(Result):
             (*cells(one)[:7], f"{100 * one.rounding:.1f}%", f"{100 * one.share:.1f}%", one.kind)
             for one in self.fates
         ]
-        return (Table(VIEW_COLUMNS, rows, self.title, notes=self.notes),)
+        blocks = [Table(VIEW_COLUMNS, rows, self.title, notes=self.notes)]
+        pointed = [(one.size, *with_pointers(one.pointers).values()) for one in self.fates if one.pointers]
+        if pointed:
+            notes = (f"As Go {self.figures.generation.name} lays out spans of objects with pointers.",)
+            blocks.append(Table(POINTER_COLUMNS, pointed, "With pointers", notes=notes))
+        return blocks
+
+
+POINTER_COLUMNS = (
+    Column("size", Bytes),
+    Column("class", int),
+    Column("element", Bytes),
+    Column("header", Bytes),
+    Column("heap bits", Bytes),
+    Column("marks", Bytes),
+    Column("objects", int),
+    Column("tail", Bytes),
+)
+
+
+def with_pointers(span: Span) -> dict[str, Value]:
+    """What an object with pointers really takes, as JSON has it."""
+    return {
+        "class": span.size_class,
+        "element": Bytes(span.element),
+        "header": Bytes(span.header),
+        "heap_bits": Bytes(span.heap_bits),
+        "inline_marks": Bytes(span.inline_marks),
+        "objects": span.objects,
+        "tail_waste": Bytes(span.tail),
+    }
 
 
 class Classes(Result):
@@ -206,7 +248,7 @@ def cells(one: Fate) -> tuple[Value, ...]:
 
 def wasteful(figures: Figures, share: float) -> list[Fate]:
     """The small sizes of which rounding up wastes more than a share, the worst first."""
-    every = (fate(figures, size) for size in range(1, figures.size_classes.max_small_size + 1))
+    every = (fate(figures, size) for size in range(1, spans.small_limit(figures) + 1))
     return sorted((one for one in every if one.rounding > share), key=lambda one: -one.rounding)
 
 
@@ -233,25 +275,26 @@ def command(
     near: Near = None,
     profiles: Profiles = None,
     sets: Sets = None,
+    go: Go = None,
 ) -> Result:
     """Show the size class of sizes: rounding, waste, objects a span.
 
     Backwards, --waste lists the sizes of which rounding wastes more than a share, and --near the best
     sizes near one. What is wasted in all is a share of a full span's memory, its tail included.
+    For releases from 1.22 on (--go), what a header, heap bits and marks take of objects with pointers, too.
     """
-    found = selected([platform] if platform else None, profiles)
+    release = generation(go)
+    found = selected([platform] if platform else None, profiles, go=release)
     if len(found) != 1:
         raise UsageFault(
             Fault(f"--platform: {platform or 'the default'} names {len(found)} platforms", "one")
         )
-    figures = calculator.compute(found[0], settings(sets))
+    figures = calculator.compute(found[0], settings(sets), release)
     if sum(bool(given) for given in (sizes, waste is not None, near)) > 1:
         raise UsageFault(Fault("sizes, --waste and --near are given together", "one of them"))
     if waste is not None:
         fates = wasteful(figures, waste)
-        notes = (
-            f"{len(fates)} sizes of 1 to {figures.size_classes.max_small_size} bytes waste more by rounding.",
-        )
+        notes = (f"{len(fates)} sizes of 1 to {spans.small_limit(figures)} bytes waste more by rounding.",)
         return Sized(figures, fates, f"Sizes that waste more than {100 * waste:g}%", notes)
     if near:
         fates = [one for size in near for one in best_near(figures, size)]
