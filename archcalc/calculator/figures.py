@@ -388,8 +388,8 @@ def compute(
     integer, a bool or a Go expression, in which names have the value that they had before.
     Raises UsageFault for a name that there is not and a value that does not fit.
     """
-    name = go or getattr(profile, "go", generations.CURRENT)
-    generation = name if isinstance(name, Generation) else generations.load(name)
+    chosen = go if go is not None else profile.go
+    generation = chosen if isinstance(chosen, Generation) else generations.load(chosen)
     if not sets:
         return _without_sets(profile, generation)
     figures = _without_sets(profile, generation)

@@ -43,6 +43,9 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("explain", "Explain how a figure comes about, or what a check means.", CALCULATE),
     Entry("diff", "Show what differs between two platforms.", CALCULATE),
     Entry("sizeclass", "Show the size class of sizes: rounding, waste, objects a span.", CALCULATE),
+    Entry(
+        "generations", "List the releases of Go that are known, and what can be done with each.", CALCULATE
+    ),
     Entry("map", "Draw the address space of a booted machine.", RUN),
     Entry("heap", "Draw a heap: spans, occupancy, fragmentation.", RUN),
     Entry("boot", "Run mallocinit in a simulated address space.", RUN),

@@ -61,7 +61,8 @@ Go = Annotated[
     typer.Option(
         "--go",
         metavar="RELEASE",
-        help="Of which Go: a release such as 1.27, or a commit; default: $ARCHCALC_GO, else 7aefdfded.",
+        help="Of which Go: a release such as 1.27, a commit, or the folder of a source tree;"
+        " default: $ARCHCALC_GO, else 7aefdfded.",
         autocompletion=complete_generations,
         show_default=False,
     ),
@@ -73,7 +74,7 @@ Gos = Annotated[
     typer.Option(
         "--go",
         metavar="RELEASE",
-        help="Of which Go: a release such as 1.27, a commit, or all (repeatable);"
+        help="Of which Go: a release such as 1.27, a commit, a source tree's folder, or all (repeatable);"
         " default: $ARCHCALC_GO, else 7aefdfded.",
         autocompletion=complete_generations,
         show_default=False,

@@ -69,7 +69,7 @@ class Report(Result):
         self.only = only or Selection((), platforms)
         self.differs = differs and len(platforms) > 1
         self.sets = sets or {}
-        self.mixed = len({figures.generation.name for figures in platforms}) > 1
+        self.mixed = len({figures.generation.label for figures in platforms}) > 1
         self._inventory: Inventory | None = None
 
     @property
@@ -228,7 +228,7 @@ class Report(Result):
 
 def labels(platforms: Sequence[Figures]) -> list[str]:
     """What the platforms are called side by side: by name, by release, or by both, as far as they differ."""
-    releases = len({figures.generation.name for figures in platforms}) > 1
+    releases = len({figures.generation.label for figures in platforms}) > 1
     names = len({figures.platform for figures in platforms}) > 1
     if not releases:
         return [figures.platform for figures in platforms]

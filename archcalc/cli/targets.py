@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from archcalc import config
+from archcalc.cli import session
 from archcalc.generations import CURRENT
 from archcalc.profiles import platforms
 from archcalc.profiles.profile import Profile
@@ -62,7 +63,20 @@ def generation(go: str | None) -> str:
         return CURRENT
     from archcalc import generations
 
+    if os.sep in text and os.path.isdir(text):
+        return _tree(text)
     return generations.named(text)
+
+
+def _tree(folder: str) -> str:
+    """A Go source tree as a generation; what of its layout cannot be followed is noted."""
+    from archcalc import generations
+    from archcalc.goverify import anytree
+
+    found = anytree.read(Path(folder))
+    for one in found.unknown:
+        session.note(str(one))
+    return generations.adopt(found.generation)
 
 
 def several(gos: Sequence[str] | None) -> list[str]:

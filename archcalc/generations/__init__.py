@@ -52,11 +52,15 @@ class Generation:
     gone_types: frozenset[str] = field(repr=False)
     base: Generation | None
     folder: Path = field(repr=False)
+    tree: str = ""
+    """The source tree that this was read off; empty where it is one of ours."""
 
     @property
     def label(self) -> str:
-        """What outputs call it: a commit's short name, or go1.27."""
-        return f"go{self.name}" if self.name.startswith("1.") else self.name
+        """What outputs call it: a commit's short name, or go1.27; a tree's is what it says of itself."""
+        if self.tree:
+            return self.version
+        return label(self.name)
 
     @cached_property
     def reported_types(self) -> tuple[str, ...]:
@@ -172,15 +176,38 @@ def _age(name: str) -> tuple[int, ...]:
 
 
 def folder(name: str) -> Path:
-    """The folder of a generation's data."""
-    return _FOLDER / name
+    """The folder of a generation's data; of a tree, that of the generation it is nearest to."""
+    return _FOLDER / name.partition("@")[0]
+
+
+_ADOPTED: dict[str, Generation] = {}
+
+
+def adopt(generation: Generation) -> str:
+    """Makes a tree's generation known by a name, RELEASE@TREE, which is as good as a release's own."""
+    name = f"{generation.name}@{generation.tree}"
+    _ADOPTED[name] = generation
+    ports.cache_clear()
+    return name
 
 
 @cache
 def ports(name: str = CURRENT) -> tuple[str, ...]:
     """The ports of a generation as goos/goarch, without reading its tables."""
+    return _ADOPTED[name].ports if name in _ADOPTED else tuple(said(name, "ports").split())
+
+
+def said(name: str, key: str) -> str:
+    """What a generation's about.txt says under a key, or its base's; empty where none says anything."""
     told = about(name)
-    return tuple(told["ports"].split()) if "ports" in told else ports(told["base"])
+    if key in told or "base" not in told:
+        return told.get(key, "")
+    return said(told["base"], key)
+
+
+def label(name: str) -> str:
+    """What outputs call a generation: a commit's short name, or go1.27."""
+    return f"go{name}" if name.startswith("1.") else name
 
 
 def named(text: str) -> str:
@@ -191,7 +218,7 @@ def named(text: str) -> str:
         commit = about(name).get("commit", "")
         if release == name or (len(plain) >= 7 and commit.startswith(plain)):
             return name
-    expected = f"one of {', '.join(known())}"
+    expected = f"one of {', '.join(known())}, or the folder of a Go source tree"
     raise UsageFault(
         Fault(f"--go: no generation {text!r}", expected, closest(release, known()), "unknown-generation")
     )
@@ -200,12 +227,16 @@ def named(text: str) -> str:
 @cache
 def about(name: str) -> Mapping[str, str]:
     """What a generation says of itself, without reading its tables: version, era, ports, base."""
-    return _about(_FOLDER / name)
+    return _about(folder(name))
+
+
+def load(name: str = CURRENT) -> Generation:
+    """The data of one generation, by the name of its folder, or by the name that `adopt` gave a tree."""
+    return _ADOPTED[name] if name in _ADOPTED else _load(name)
 
 
 @cache
-def load(name: str = CURRENT) -> Generation:
-    """The data of one generation, by the name of its folder."""
+def _load(name: str) -> Generation:
     return read(_FOLDER / name)
 
 

@@ -8,10 +8,9 @@ from itertools import groupby
 from pathlib import Path
 
 from archcalc.calculator import goexpr
-from archcalc.calculator.goexpr import ExprError
 from archcalc.generations import Generation, Row, Section, Source
 from archcalc.generations.tables import FileLines
-from archcalc.goverify import gofile
+from archcalc.goverify import shapes
 from archcalc.goverify.release import Alternative, Draft, Port, Reader, Tree
 from archcalc.host import output
 from archcalc.reading.errors import Fault, UsageFault
@@ -41,19 +40,32 @@ def ports_of(src: Path) -> tuple[Port, ...]:
     return tuple(Port(*one.split("/")) for one in sorted(found.get("cgoEnabled", ())) if one not in left_out)
 
 
-def draft(root: Path, base: Generation | None, names: Iterable[str] = (), types: Iterable[str] = ()) -> Draft:
-    """What a tree says, of the constants and types that the base reports and of those asked for besides."""
+def read(
+    root: Path, base: Generation | None, names: Iterable[str] = (), types: Iterable[str] = ()
+) -> tuple[Draft, Tree]:
+    """What a tree says of the constants and types that the base reports, and of those asked for besides.
+
+    Raises UsageFault for what is no source tree.
+    """
     src = next((path for path in (root / "src", root) if (path / "runtime").is_dir()), None)
     if src is None:
         raise UsageFault(Fault(f"{root} has no src/runtime", "a Go source tree (a GOROOT)", id="no-tree"))
-    version = next(
-        (p.read_text().split()[0] for p in (src / "../VERSION", root / "VERSION") if p.is_file()), ""
-    )
     own = {name.partition(".")[2] for name in base.names("runtime")} if base else set()
     shown = base.reported_types if base else ()
-    needed = needs_of(base) if base else ()
-    reader = Reader(Tree(src, ports_of(src)), version, {*own, *names}, sorted({*shown, *types}), needed)
-    return reader.read()
+    needed = sorted(needs_of(base)) if base else ()
+    tree = Tree(src, ports_of(src))
+    reader = Reader(tree, version_of(src), {*own, *names}, sorted({*shown, *types}), needed)
+    found = reader.read()
+    found.packages = dict(reader.paths)
+    return found, tree
+
+
+def version_of(src: Path) -> str:
+    """What the VERSION file beside a tree's src says first, such as go1.27.3; empty without one."""
+    for path in (src.parent / "VERSION", src.resolve().parent / "VERSION"):
+        if path.is_file():
+            return (path.read_text("utf-8", "replace").split() or [""])[0][:80]
+    return ""
 
 
 def needs_of(layout: Generation) -> set[str]:
@@ -335,6 +347,10 @@ def write(
     ports = tuple(map(str, found.ports))
     if base is None or ports != base.ports:
         about += "ports: " + _filled(ports).replace("\n", "\n  ").rstrip() + "\n"
+    if layout or base:
+        shown = shapes.table(layout or base, tree.src)  # type: ignore[arg-type]
+        head = "# The functions that the layout follows: a digest of their tokens, and their numbers.\n"
+        output.write(folder / "shapes.txt", [head, shown], force=True)
     head = "# What this generation is. `tables` of this package tells the form of the other files.\n"
     output.write(folder / "about.txt", [head, about], force=True)
     decide = [
@@ -370,6 +386,3 @@ def size_class_names(own: Mapping[str, object]) -> tuple[str, ...]:
 def _gone(names: Iterable[str]) -> str:
     text = _filled(names)
     return "".join(f"gone {line}\n" for line in text.splitlines() if line.strip())
-
-
-__all__ = ["ExprError", "draft", "gofile", "ports_of", "write"]

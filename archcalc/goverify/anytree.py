@@ -1,0 +1,112 @@
+"""Any Go source tree as a generation: what it declares, and the layout as far as its functions are known.
+
+The nearest generation lends units and words, and the formulas of the layout. Nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from archcalc import generations
+from archcalc.generations import FileLines, Generation, Row, tables
+from archcalc.goverify import shapes, writing
+from archcalc.goverify.shapes import Unknown
+from archcalc.reading.errors import Fault, UsageFault
+
+
+@dataclass(frozen=True)
+class AnyTree:
+    """A tree's generation, the one that is nearest to it, and the functions that have an unknown shape."""
+
+    generation: Generation
+    nearest: str
+    unknown: tuple[Unknown, ...]
+
+
+def read(root: Path) -> AnyTree:
+    """A tree as a generation. Raises UsageFault for what is no tree, or none of a heap in arenas."""
+    src = next((path for path in (root / "src", root) if (path / "runtime").is_dir()), None)
+    if src is None:
+        raise UsageFault(
+            Fault(f"--go: {root} has no src/runtime", "a Go source tree (a GOROOT)", id="no-tree")
+        )
+    if not (src / "runtime/mpagealloc.go").is_file():
+        expected = "one of a heap in arenas; `verify --goroot` compares others"
+        raise UsageFault(Fault(f"--go: {root} is a tree of another era", expected, id="no-tree"))
+    near = nearest(src)
+    base = generations.load(near)
+    found, tree = writing.read(root, base)
+    followed = shapes.follow(base, src)
+    rows: dict[str, tuple[Row, ...]] = {}
+    for row in writing.rows(found, writing.words_of(base)):
+        key = f"{row.package}.{row.name}"
+        rows[key] = (*rows.get(key, ()), row)
+    left_out = {name for one in followed.unknown for name in one.figures}
+    lines: dict[str, tuple[FileLines, ...]] = {}
+    for one in writing.places(found, tree, base):
+        noted = one._replace(constraint=f"build {one.constraint}" if one.constraint else "")
+        for own in one.names:
+            key = f"{tables.package_of(one.file)}.{own}"
+            lines[key] = (*lines.get(key, ()), noted)
+    shown = {name for name in found.types if f"type.{name}" in found.reported}
+    reported, others = (
+        tuple(
+            tables.sections(
+                writing.type_table({n: of for n, of in found.types.items() if (n in shown) is own})
+            )
+        )
+        for own in (True, False)
+    )
+    generation = Generation(
+        name=near,
+        version=found.version or f"a tree like {near}",
+        commit="",
+        era=base.era,
+        ports=tuple(map(str, found.ports)),
+        packages=dict(found.packages),
+        size_classes=writing.size_class_names(rows),
+        rows={**rows, **_layout(base.rows, followed.changed, left_out)},
+        families=_layout(base.families, followed.changed, left_out),
+        functions=base.functions,
+        places=(),
+        lines=lines,
+        reported_sections=reported,
+        other_sections=others,
+        gone_types=frozenset(),
+        base=None,
+        folder=base.folder,
+        tree=str(root),
+    )
+    return AnyTree(generation, near, followed.unknown)
+
+
+def nearest(src: Path) -> str:
+    """The generation that a tree is nearest to: that of its version, else the one most like it."""
+    version = writing.version_of(src).removeprefix("go")
+    release = ".".join(version.split(".")[:2])
+    known = [name for name in generations.known() if name.startswith("1.")]
+    if release in known:
+        return release
+
+    def alike(name: str) -> int:
+        generation = generations.load(name)
+        found = 0
+        for own, shape in shapes.noted(generation).items():
+            file, _, anchor = own.partition("#")
+            found += any(shapes.shape_of(place.text) == shape for place in shapes.find(src, file, anchor))
+        return found
+
+    return max(known, key=lambda name: (alike(name), known.index(name)))
+
+
+def _layout(
+    known: Mapping[str, tuple[Row, ...]], changed: Mapping[int, str], left_out: set[str]
+) -> dict[str, tuple[Row, ...]]:
+    """The layout's rows of a generation with the tree's numbers, but for those that are left out."""
+    found = {}
+    for name, of in known.items():
+        if name.startswith("layout.") and of[0].name not in left_out:
+            found[name] = tuple(row._replace(formula=changed.get(id(row), row.formula)) for row in of)
+    return found
