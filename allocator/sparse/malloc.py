@@ -120,17 +120,24 @@ class Malloc(HeapCore):
                 fetched = True
         else:
             v, slot, fetched = self._with_pointers(cache, size, typ)
-        s = self.heap.span_of(slot)
-        assert s is not None
-        if self.memory and (needzero or not noscan):
-            self.memory.zero(slot, s.elemsize)
-        self._note(v, None if noscan else typ, size)
-        if self.marking:
-            self.gc.mark_new(s, slot)
-        self._sample(cache, v, s.elemsize)
+        if self.unusual or self.marking or self.mem_profile_rate:
+            self._look_at(cache, v, slot, None if noscan else typ, size, needzero or not noscan)
         if fetched and self.pacer.should_start():
             self.start_collection()
         return v
+
+    def _look_at(
+        self, cache: MCache, v: int, slot: int, typ: Type | None, size: int, needzero: bool
+    ) -> None:
+        """What is done with a new object where somebody looks at objects one by one."""
+        s = self.heap.span_of(slot)
+        assert s is not None
+        if self.memory and needzero:
+            self.memory.zero(slot, s.elemsize)
+        self._note(v, typ, size)
+        if self.marking:
+            self.gc.mark_new(s, slot)
+        self._sample(cache, v, s.elemsize)
 
     def _note(self, v: int, typ: Type | None, size: int) -> None:
         if self.watched is not None:

@@ -133,6 +133,8 @@ class Pacer:
 
     def should_start(self) -> bool:
         """Whether the heap has grown enough for a collection (gcTrigger.test)."""
+        if self.gc_percent < 0 and self.memory_limit == NO_LIMIT:
+            return False  # the goal is beyond all memory
         return self.core.gc_enabled and not self.core.marking and self.heap_live >= self.trigger()[0]
 
     def start_cycle(self) -> None:

@@ -42,9 +42,11 @@ def longest_run(x: int) -> int:
 
 def find_run(free: int, n: int) -> int:
     """The place of the first n set bits side by side, NONE where there are none (findBitRange64)."""
+    if n == 1:
+        return (free & -free).bit_length() - 1
     covered = 1
     while covered < n:
-        step = min(covered, n - covered)
+        step = covered if covered < n - covered else n - covered
         free &= free >> step
         covered += step
     return trailing_zeros(free) if free else NONE

@@ -106,7 +106,7 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
         tag_bits=tag_bits,
         min_tag_bits=number("minTagBits", default=0),
         addr_bits=addr_bits,
-        tag_align_bits=0 if is_32bit else number("tagAlignBits", default=FIXED_TAG_ALIGN_BITS),
+        tag_align_bits=number("tagAlignBits", default=0 if is_32bit else FIXED_TAG_ALIGN_BITS),
         page_shift=number("_PageShift", "PageShift"),
         log_palloc_chunk_pages=number("logPallocChunkPages"),
         palloc_chunks_l1_bits=number("pallocChunksL1Bits"),
