@@ -126,9 +126,7 @@ class Malloc(HeapCore):
             self.start_collection()
         return v
 
-    def _look_at(
-        self, cache: MCache, v: int, slot: int, typ: Type | None, size: int, needzero: bool
-    ) -> None:
+    def _look_at(self, cache: MCache, v: int, slot: int, typ: Type | None, size: int, needzero: bool) -> None:
         """What is done with a new object where somebody looks at objects one by one."""
         s = self.heap.span_of(slot)
         assert s is not None
