@@ -1,0 +1,272 @@
+"""The audit: silent on a sound machine, and each invariant heard when it is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from allocator.common.types import Type
+from allocator.sparse.audit import INVARIANTS
+from allocator.sparse.heap import Heap
+from allocator.sparse.mspan import MANUAL, MSpan
+from tests.support.sparse_heap import heap
+
+PAIR = Type.of_words("pair", "p.", 8)
+WIDE = Type.of_words("wide", "p" * 90, 8)
+
+
+def busy() -> Heap:
+    """A machine with something of everything."""
+    rt = heap(procs=2)
+    rt.watch()
+    live = [rt.malloc(size) for size in range(1, 600, 3)]
+    live += [rt.malloc(16, PAIR) for _ in range(300)]
+    live += [rt.malloc(720, WIDE) for _ in range(30)]
+    live += [rt.malloc(1 << 20) for _ in range(3)]
+    rt.collect(live[::2])
+    for size in range(1, 600, 7):
+        live.append(rt.malloc(size, p=1))
+    rt.stack_alloc(2048)
+    rt.set_finalizer(live[-1])
+    rt.set_finalizer(live[-2])
+    rt.scavenge()
+    return rt
+
+
+def small(rt: Heap) -> MSpan:
+    """A span of small objects that no cache has."""
+    cached = {id(c.span) for p in rt.ps for c in p.mcache.alloc}
+    return next(s for s in rt.in_use() if s.spanclass > 1 and id(s) not in cached and s.alloc_count > 2)
+
+
+def free_page_bit(rt: Heap) -> int:
+    free = ~next(iter(rt.pages.chunks.values())).bits & rt.pages.all_pages
+    return 1 << free.bit_length() - 1
+
+
+def summary(rt: Heap) -> None:
+    rt.pages.leaf[rt.pages.start] = (1, 2, 3)
+
+
+def search_address(rt: Heap) -> None:
+    rt.pages.search_addr = rt.pages.max_search_addr
+
+
+def owned_twice(rt: Heap) -> None:
+    one, other = rt.in_use()[:2]
+    one.npages += (other.base - one.base) // 8192
+
+
+def lost_page(rt: Heap) -> None:
+    page = free_page_bit(rt)
+    first = next(iter(rt.pages.chunks.values()))
+    first.bits |= page
+    first.scavenged &= ~page
+
+
+def scavenged_page(rt: Heap) -> None:
+    next(iter(rt.pages.chunks.values())).scavenged ^= free_page_bit(rt)
+
+
+def index_count(rt: Heap) -> None:
+    next(iter(rt.pages.index.chunks.values())).in_use -= 1
+
+
+def ranges(rt: Heap) -> None:
+    rt.pages.in_use.limits[0] += 4 << 20
+
+
+def table(rt: Heap) -> None:
+    s = rt.in_use()[0]
+    rt.heap.table.set_range(s.base >> 13, 1, rt.in_use()[1])
+
+
+def page_in_use(rt: Heap) -> None:
+    rt.heap.in_use.discard(small(rt).base >> 13)
+
+
+def page_special(rt: Heap) -> None:
+    rt.heap.special.clear()
+
+
+def page_inline(rt: Heap) -> None:
+    rt.heap.inline.pop()
+
+
+def alloc_count(rt: Heap) -> None:
+    small(rt).alloc_count -= 1
+
+
+def object_count(rt: Heap) -> None:
+    small(rt).nelems -= 1
+
+
+def marked_free(rt: Heap) -> None:
+    s = next(s for s in rt.in_use() if s.alloc_count < s.nelems)
+    s.mark_bits = (1 << s.nelems) - 1
+
+
+def record_twice(rt: Heap) -> None:
+    rt.ps[0].mspan_cache.append(rt.ps[0].mspan_cache[0])
+
+
+def record_lost(rt: Heap) -> None:
+    rt.ps[0].mspan_cache.pop()
+
+
+def out_of_sets(rt: Heap) -> None:
+    for central in rt.central:
+        for spans in (*central.partial, *central.full):
+            if spans.spans:
+                spans.spans.popleft()
+                spans.head += 1
+                return
+
+
+def wrong_set(rt: Heap) -> None:
+    s = small(rt)
+    rt.central[s.spanclass ^ 1].full_swept().push(s)
+
+
+def lost_block(rt: Heap) -> None:
+    next(s for c in rt.central for s in (*c.partial, *c.full) if s.blocks).blocks.append(1)
+
+
+def cached_sweepgen(rt: Heap) -> None:
+    next(c.span for c in rt.ps[1].mcache.alloc if c.span is not None).sweepgen = 0
+
+
+def cache_run(rt: Heap) -> None:
+    cached = next(c for c in rt.ps[1].mcache.alloc if c.span is not None and c.next > c.base)
+    cached.next = cached.begin = cached.base
+
+
+def cache_without_span(rt: Heap) -> None:
+    cached = next(c for c in rt.ps[1].mcache.alloc if c.span is None)
+    cached.end = 64
+
+
+def tiny_block(rt: Heap) -> None:
+    rt.ps[1].mcache.tiny = 64
+
+
+def stack_count(rt: Heap) -> None:
+    next(s for s in rt.heap.allspans if s.state == MANUAL).alloc_count += 1
+
+
+def stack_bytes(rt: Heap) -> None:
+    rt.ps[0].mcache.stack_sizes[0] += 1
+
+
+def special_order(rt: Heap) -> None:
+    s = next(s for s in rt.in_use() if s.specials)
+    s.specials = [*(s.specials or ()), *(s.specials or ())][::-1]
+    s.specials[0].offset += 8192
+
+
+def special_on_nothing(rt: Heap) -> None:
+    s = next(s for s in rt.in_use() if s.specials)
+    s.specials[0].offset = (s.nelems - 1) * s.elemsize  # type: ignore[index]
+
+
+def mark_bits(rt: Heap) -> None:
+    rt.gc_bits.free.append(rt.gc_bits.next[0])
+
+
+def heap_in_use(rt: Heap) -> None:
+    rt.stats.bytes["heap_in_use"] += 8192
+
+
+def total_alloc(rt: Heap) -> None:
+    rt.stats.mapped_ready -= 1
+
+
+def zeroed(rt: Heap) -> None:
+    next(iter(rt.arenas.by_index.values())).zeroed_base = 0
+
+
+def forgotten_object(rt: Heap) -> None:
+    assert rt.watched is not None
+    rt.watched.objects[12345] = None, 8
+
+
+def freed_object(rt: Heap) -> None:
+    assert rt.watched is not None
+    s = next(s for s in rt.in_use() if s.alloc_count < s.nelems and s.noscan and s.spanclass > 5)
+    free = ~s.allocated() & (1 << s.nelems) - 1
+    rt.watched.objects[s.base + (free.bit_length() - 1) * s.elemsize] = None, 1
+
+
+def twice(rt: Heap) -> None:
+    assert rt.watched is not None
+    rt.watched.twice.append(1)
+
+
+def heap_bits(rt: Heap) -> None:
+    s = next(s for s in rt.in_use() if s.spanclass == 4)
+    s.types = [3] * s.nelems
+
+
+def header(rt: Heap) -> None:
+    s = next(s for s in rt.in_use() if not s.noscan and s.elemsize > 700 and s.spanclass > 1)
+    s.types = [PAIR] * s.nelems
+
+
+BREAKS: list[tuple[str, Callable[[Heap], None]]] = [
+    ("summaries", summary),
+    ("search address", search_address),
+    ("page owners", owned_twice),
+    ("page owners", lost_page),
+    ("scavenged pages", scavenged_page),
+    ("scavenge index", index_count),
+    ("ranges in use", ranges),
+    ("span table", table),
+    ("page bits", page_in_use),
+    ("page bits", page_special),
+    ("page bits", page_inline),
+    ("span fields", alloc_count),
+    ("span fields", object_count),
+    ("span fields", marked_free),
+    ("span records", record_twice),
+    ("span records", record_lost),
+    ("span sets", out_of_sets),
+    ("span sets", wrong_set),
+    ("span sets", lost_block),
+    ("span sets", cached_sweepgen),
+    ("cache runs", cache_run),
+    ("cache runs", cache_without_span),
+    ("cache runs", tiny_block),
+    ("stack spans", stack_count),
+    ("stack spans", stack_bytes),
+    ("specials", special_order),
+    ("specials", special_on_nothing),
+    ("mark bit arenas", mark_bits),
+    ("counters", heap_in_use),
+    ("counters", total_alloc),
+    ("zeroed arenas", zeroed),
+    ("objects", forgotten_object),
+    ("objects", freed_object),
+    ("objects", twice),
+    ("objects", heap_bits),
+    ("objects", header),
+]
+
+
+def test_a_busy_machine_is_sound() -> None:
+    assert busy().audit() == []
+
+
+@pytest.mark.parametrize(("name", "break_it"), BREAKS, ids=[break_it.__name__ for _, break_it in BREAKS])
+def test_what_is_broken_is_heard(name: str, break_it: Callable[[Heap], None]) -> None:
+    rt = busy()
+    break_it(rt)
+    assert name in {violation.name for violation in rt.audit()}
+
+
+def test_every_invariant_is_broken_here() -> None:
+    assert {name for name, _ in BREAKS} == set(INVARIANTS)
+
+
+def test_a_span_describes_itself() -> None:
+    assert small(busy()).describe()["state"] == "mSpanInUse"
