@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from allocator.common.throw import BadRequest, GoPanic, Throw
+from allocator.common.tiny import GRAINS, place
 from allocator.common.types import BadType, Type
 from allocator.contiguous.core import Core
 from allocator.contiguous.gc import BACKGROUND, MARK_TERMINATION, OFF
@@ -57,14 +58,8 @@ class Malloc(Core):
                 cache = self.cache = self.caches[p]
                 if size < 16:
                     if size > 0:
-                        if size & 7 == 0:
-                            off = (cache.tiny_offset + 7) & -8
-                        elif size & 3 == 0:
-                            off = (cache.tiny_offset + 3) & -4
-                        elif size & 1 == 0:
-                            off = (cache.tiny_offset + 1) & -2
-                        else:
-                            off = cache.tiny_offset
+                        grain = GRAINS[size & 7]
+                        off = (cache.tiny_offset + grain) & ~grain
                         if off + size <= 16 and cache.tiny:
                             cache.tiny_offset = off + size
                             cache.local_tinyallocs += 1
@@ -160,7 +155,7 @@ class Malloc(Core):
         if typ is None or noscan:
             data_size = size
             if size < config.tiny_size:
-                off = _align_tiny(cache.tiny_offset, size)
+                off = place(cache.tiny_offset, size)
                 if off + size <= config.tiny_size and cache.tiny:
                     v = cache.tiny + off
                     cache.tiny_offset = off + size
@@ -319,17 +314,6 @@ class Malloc(Core):
         if elem_size == 0:
             return self.config.uintptr_mask
         return self.config.max_mem // elem_size
-
-
-def _align_tiny(off: int, size: int) -> int:
-    """Where in the tiny block an object of that size may begin."""
-    if size & 7 == 0:
-        return (off + 7) & -8
-    if size & 3 == 0:
-        return (off + 3) & -4
-    if size & 1 == 0:
-        return (off + 1) & -2
-    return off
 
 
 def _int32(n: int) -> int:

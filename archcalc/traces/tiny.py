@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from allocator.common.tiny import BLOCK, GRAINS
 from archcalc.traces.keys import GaveUp
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Tiny:
         self.addresses = addresses
         self.fits = fits
         self.at = 0
-        self.grains = np.array([15, 0, 1, 0, 3, 0, 1, 0, 7, 0, 1, 0, 3, 0, 1, 0], np.int32)  # by size
+        self.grains = np.array(GRAINS * 2, np.int32)  # by size
 
     def skip(self) -> None:
         """The next one is carried out elsewhere."""
@@ -72,7 +73,7 @@ class Tiny:
         block = open_blocks[latest]
         grain = self.grains[sizes]
         at = (before + grain) & ~grain
-        held = (at + sizes <= 16) == fits
+        held = (at + sizes <= BLOCK) == fits
         held &= ((inside == at) & (blocks == block[:-1])) | ~fits
         if not held.all():
             raise GaveUp

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from allocator.common.tiny import place
+
 Ints = np.ndarray[Any, np.dtype[Any]]
 
 NO_BLOCK = 0  # the state without a block; with one, the offset is 1 to 16
@@ -25,9 +27,8 @@ def _tables() -> tuple[bytes, bytes]:
     after = bytearray(256)
     outcome = bytearray(256)
     for size in range(1, 16):
-        align = 8 if size % 8 == 0 else 4 if size % 4 == 0 else 2 if size % 2 == 0 else 1
         for state in range(STATES):
-            off = -(-state // align) * align
+            off = place(state, size)
             if state != NO_BLOCK and off + size <= 16:
                 result, then = off, off + size
             elif state == NO_BLOCK or size < state:
