@@ -14,8 +14,8 @@ from archcalc.calculator import figures
 from archcalc.calculator.figures import Figures
 from archcalc.cli import session
 from archcalc.cli.check import Baseline, WriteBaseline
-from archcalc.cli.options import Platforms, Profiles, Sets
-from archcalc.cli.targets import selected, settings
+from archcalc.cli.options import Go, Platforms, Profiles, Sets
+from archcalc.cli.targets import generation, selected, settings
 from archcalc.goverify.verdict import RULES as RULES
 from archcalc.goverify.verdict import Subject, Verdict
 from archcalc.host import output
@@ -44,12 +44,14 @@ def command(
     what_changed: WhatChanged = False,
     profiles: Profiles = None,
     sets: Sets = None,
+    go: Go = None,
     baseline: Baseline = None,
     write_baseline: WriteBaseline = None,
 ) -> Verdict:
     """Compare the figures with a Go source tree or a built program.
 
-    --goroot evaluates the tree's own formulas for each PLATFORM (all, where none is named).
+    --goroot evaluates the tree's own formulas for each PLATFORM (all, where none is named), beside
+    the figures of --go: without it, of the release that the tree says it is, where there are any.
     --binary finds out what the program was built for and reads its tables and types. --what-changed
     OLD NEW compares two trees. Needs the extra: pip install 'archcalc[verify]'.
     """
@@ -63,11 +65,12 @@ def command(
         raise UsageFault(Fault(found, "one of --goroot DIR, --binary FILE, --what-changed OLD NEW"))
     known_file: Path | None = baseline or config.current().baseline
     known = findings.read_baseline(known_file) if known_file and not write_baseline else frozenset()
+    release = generation(go)
     if goroot:
-        verdict = _source(goroot, _figures(platforms, profiles, sets))
+        verdict = _source(goroot, platforms, profiles, sets, release if go else None)
     elif binary:
         verdict = _program(
-            binary, _figures(platforms, profiles, sets) if platforms or profiles else None, sets
+            binary, _figures(platforms, profiles, sets, release) if platforms or profiles else None, sets
         )
     else:
         words = platforms or []
@@ -75,7 +78,7 @@ def command(
             raise UsageFault(
                 Fault("--what-changed without two trees", "--what-changed OLD NEW [PLATFORM]...")
             )
-        verdict = _changes(Path(words[0]), Path(words[1]), _figures(words[2:], profiles, sets))
+        verdict = _changes(Path(words[0]), Path(words[1]), words[2:], profiles, sets, release if go else None)
     verdict.known = known
     verdict.verbose = session.current.verbose
     if write_baseline:
@@ -85,27 +88,45 @@ def command(
     return verdict
 
 
-def _figures(platforms: Sequence[str] | None, profiles: Sequence[Path] | None, sets: Any) -> list[Figures]:
+def _figures(
+    platforms: Sequence[str] | None, profiles: Sequence[Path] | None, sets: Any, go: str
+) -> list[Figures]:
     given = settings(sets)
-    return [figures.compute(profile, given) for profile in selected(platforms, profiles, otherwise=["all"])]
+    chosen = selected(platforms, profiles, otherwise=["all"], go=go)
+    return [figures.compute(profile, given, go) for profile in chosen]
 
 
-def _source(goroot: Path, targets: Sequence[Figures]) -> Verdict:
+def _source(
+    goroot: Path,
+    platforms: Sequence[str] | None,
+    profiles: Sequence[Path] | None,
+    sets: Any,
+    go: str | None,
+) -> Verdict:
     from archcalc.goverify import source
     from archcalc.goverify.tree import SourceTree
 
     tree = SourceTree(goroot)
+    targets = _figures(platforms, profiles, sets, go or tree.generation)
     with session.progress("verify", len(targets)) as bar:
         found = source.verify(tree, targets, bar.update)
     subject = Subject("goroot", str(goroot), found.version, found.era, {})
     return Verdict(subject, found.ports, found.broken, prefix=_prefix(tree.src, goroot))
 
 
-def _changes(old: Path, new: Path, targets: Sequence[Figures]) -> Verdict:
+def _changes(
+    old: Path,
+    new: Path,
+    platforms: Sequence[str],
+    profiles: Sequence[Path] | None,
+    sets: Any,
+    go: str | None,
+) -> Verdict:
     from archcalc.goverify import changes
     from archcalc.goverify.tree import SourceTree
 
     before, after = SourceTree(old), SourceTree(new)
+    targets = _figures(platforms, profiles, sets, go or after.generation)
     with session.progress("verify", len(targets)) as bar:
         found = changes.compare(before, after, targets, bar.update)
     extra = {"old": str(old), "new": str(new)}

@@ -6,6 +6,11 @@
     mallocinit.py   the reservations that a tree's mallocinit asks for
     era.py          which generation of the allocator a tree or a program has
     comparison.py   values beside each other, and what came of it
+    port.py         one port of a tree beside the figures for it
+    constants.py    its constants; types.py its structs; classtables.py its tables of size classes
+    reservation.py  where a contiguous heap lies, arenahints.py where a heap in arenas asks to lie
+    stackorders.py  its stacks
+    causes.py       which differences follow from which
     source.py       a tree against the calculator
     changes.py      two trees against each other
     image.py        a program's parts: segments, symbols, sections; formats.py reads them from its file

@@ -15,9 +15,12 @@ Holds = Callable[[str], bool]
 Constraint = Callable[[Holds], bool]
 
 
-def holds(goos: str, goarch: str) -> Holds:
-    """The tags of a port, built by the gc compiler without cgo, race detector or msan."""
-    own = {goos, goarch, IMPLIED.get(goos, goos), "gc"} | ({"unix"} if goos in UNIX else set())
+def holds(goos: str, goarch: str, experiments: frozenset[str] = frozenset()) -> Holds:
+    """The tags of a port, built by the gc compiler without cgo, race detector or msan.
+
+    `experiments` are the tags of those that are on, such as goexperiment.greenteagc.
+    """
+    own = {goos, goarch, IMPLIED.get(goos, goos), "gc", *experiments} | ({"unix"} if goos in UNIX else set())
     return lambda tag: tag in own or re.fullmatch(r"go1\.\d+", tag) is not None
 
 

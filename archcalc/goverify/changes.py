@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from archcalc.calculator.figures import Figures
+from archcalc.goverify import causes
 from archcalc.goverify.comparison import Change, Comparison, Difference
-from archcalc.goverify.source import Port, Verified, era_of
+from archcalc.goverify.port import Port, open_port
+from archcalc.goverify.source import Verified, era_of
+from archcalc.goverify.source import compare as compare_port
 from archcalc.goverify.tree import SourceTree
 
 
@@ -24,10 +27,10 @@ def compare(
     found = Verified(new.version, eras[1])
     for done, figures in enumerate(targets):
         before, after = (
-            Port(tree, figures, era, recording=True) for tree, era in zip((old, new), eras, strict=True)
+            open_port(tree, figures, era, recording=True) for tree, era in zip((old, new), eras, strict=True)
         )
-        before.compare()
-        after.compare()
+        compare_port(before)
+        compare_port(after)
         found.ports.append(_changed(before, after))
         progress(done + 1)
     found.broken = sorted([*old.broken, *new.broken])
@@ -49,5 +52,5 @@ def _changed(before: Port, after: Port) -> Comparison:
             )
         elif " ".join(formula.split()) != " ".join(theirs.split()):
             result.changes.append(Change(result.platform, name, formula, theirs, where))
-    result.differences = after.told(differences)
+    result.differences = causes.told(after, differences)
     return result

@@ -20,6 +20,11 @@ class Era:
     current: bool = False
 
     @property
+    def sparse(self) -> bool:
+        """Whether the heap lies in arenas wherever they fall, with a page allocator over them."""
+        return self.name == PAGE_ALLOCATOR
+
+    @property
     def known(self) -> bool:
         """Whether it is a generation that has a name."""
         return self.go != "unknown"
@@ -28,9 +33,11 @@ class Era:
         return f"{self.name} ({self.go}): {self.why}"
 
 
+PAGE_ALLOCATOR = "sparse arenas with a page allocator"
+
 # From the latest to the first; a tree is of the first whose marks it has all.
 _MARKS: tuple[tuple[str, str, bool, tuple[str, ...], tuple[str, ...]], ...] = (
-    ("sparse arenas with a page allocator", "Go 1.14 or later", False, ("heapArena", "pageAlloc"), ()),
+    (PAGE_ALLOCATOR, "Go 1.14 or later", False, ("heapArena", "pageAlloc"), ()),
     ("sparse arenas", "Go 1.11 to 1.13", False, ("heapArena",), ()),
     ("one arena, span classes", "Go 1.9 and 1.10", False, ("spanClass", "_MHeapMap_TotalBits"), ()),
     (

@@ -1,9 +1,10 @@
 """What a tree's mallocinit asks the system for, found by following it with a system that refuses everything.
 
 The function's statements are read once; then, for each port, they are followed with the
-calculator's own engine for the expressions: every call of sysReserve is noted and answered with
-0, so that the loops try all of their addresses and all rungs of the ladder. Whatever has no
-value here (other functions' results, memory) is unknown, and a branch on it is not taken.
+calculator's own engine for the expressions. Every call of sysReserve is kept, and so is each
+place that is noted as a hint; calls are answered with 0, so that the loops try all of their
+addresses and all rungs of the ladder. Whatever has no value here (other functions' results,
+memory) is unknown, and a branch on it is not taken.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ def _statement(node: Node, depth: int) -> list[Statement]:
     if kind in ("inc_statement", "dec_statement"):
         operator = "+=" if kind == "inc_statement" else "-="
         return [Assign((text(named(node)[0]),), operator, ("1",), (None,), None, "", line(node))]
-    if kind == "var_declaration":
+    if kind in ("var_declaration", "const_declaration"):
         return [_declare(spec) for spec in _specs(node)]
     if kind == "if_statement":
         arms: list[tuple[tuple[str, ...], tuple[Statement, ...]]] = [
@@ -150,7 +151,7 @@ def _specs(node: Node) -> list[Node]:
     found, waiting = [], [node]
     while waiting:
         one = waiting.pop(0)
-        if one.type == "var_spec":
+        if one.type in ("var_spec", "const_spec"):
             found.append(one)
         else:
             waiting += one.named_children
@@ -176,12 +177,16 @@ def _of_values(names: tuple[str, ...], operator: str, values: list[Node], kind: 
     return Assign(names, operator, tuple(text(value) for value in values), lists, reserves, kind, at)
 
 
+_RESERVES = ("sysReserve", "sysReserveAligned")
+_NOWHERE = "nil"
+
+
 def _reserve(node: Node) -> tuple[str, str] | None:
     """The address and the size that a call of sysReserve inside an expression is given."""
     waiting = [node]
     while waiting:
         one = waiting.pop()
-        if one.type == "call_expression" and text(_field(one, "function")) == "sysReserve":
+        if one.type == "call_expression" and text(_field(one, "function")) in _RESERVES:
             arguments = _field(one, "arguments")
             given = named(arguments) if arguments is not None else []
             if len(given) >= 2:
@@ -281,14 +286,21 @@ class _Locals(Scope):
 
 @dataclass
 class Follower:
-    """Follows statements on one port; `given` are variables of the running program, as uintptr."""
+    """Follows statements on one port; `given` are variables of the running program, as uintptr.
+
+    Values of the field `watched` are noted as they are set, like attempts of no size. Variables in `fixed`
+    keep their values, whatever is assigned to them.
+    """
 
     package: Scope
     given: Mapping[str, int]
+    watched: str = ""
+    fixed: Mapping[str, int] = field(default_factory=dict)
     attempts: list[Attempt] = field(default_factory=list)
+    noted: list[Attempt] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._scope = _Locals(self.package, self.given)
+        self._scope = _Locals(self.package, {**self.given, **self.fixed})
         self._lines: dict[str, int] = {}
         self._formulas: dict[str, str] = {}
         self._steps = 0
@@ -383,7 +395,9 @@ class Follower:
         ]
 
     def _set(self, name: str, value: Value | None, at: int, formula: str) -> None:
-        if "." in name or name == "_":
+        if name == self.watched and value is not None and not isinstance(value.value, str):
+            self.noted.append(self._attempt(int(value.value), 0, at, (formula, "")))
+        if "." in name or name == "_" or name in self.fixed:
             return
         before = self._scope.values.get(name)
         if value is not None and value.type.untyped:
@@ -399,17 +413,22 @@ class Follower:
 
     def _reserve(self, one: Assign) -> None:
         assert one.reserves is not None
-        address, size = (goexpr.evaluate(argument, self._scope) for argument in one.reserves)
-        known = {name: value for name, value in self._scope.values.items() if value is not None}
-        numbers = {name: int(v.value) for name, v in known.items() if not isinstance(v.value, str)}
-        names = dict(zip(("address", "size"), one.reserves, strict=True))
-        lines = {**self._lines, **{k: self._lines.get(n, one.line) for k, n in names.items()}}
-        formulas = {**self._formulas, **{k: self._formulas.get(n, n) for k, n in names.items()}}
-        self.attempts.append(Attempt(int(address.value), int(size.value), one.line, numbers, lines, formulas))
+        where = "0" if one.reserves[0] == _NOWHERE else one.reserves[0]
+        address, size = (goexpr.evaluate(argument, self._scope) for argument in (where, one.reserves[1]))
+        self.attempts.append(self._attempt(int(address.value), int(size.value), one.line, one.reserves))
         uintptr = goexpr.basic_types(self._scope.ptr_size)["uintptr"]
         for name in one.names:
             # The refusal is no formula of the variable: what it asked for stays to be told.
             self._scope.values[name] = Value(0, uintptr, True)
+
+    def _attempt(self, address: int, size: int, line: int, asked: tuple[str, str]) -> Attempt:
+        """What is asked for, or noted, with all variables of the moment."""
+        known = {name: value for name, value in self._scope.values.items() if value is not None}
+        numbers = {name: int(v.value) for name, v in known.items() if not isinstance(v.value, str)}
+        names = dict(zip(("address", "size"), asked, strict=True))
+        lines = {**self._lines, **{k: self._lines.get(n, line) for k, n in names.items()}}
+        formulas = {**self._formulas, **{k: self._formulas.get(n, n) for k, n in names.items()}}
+        return Attempt(address, size, line, numbers, lines, formulas)
 
 
 def _names(formula: str) -> tuple[str, ...]:

@@ -18,12 +18,12 @@ from archcalc.calculator import figures, goexpr
 from archcalc.calculator.figures import Figures
 from archcalc.calculator.structs import StructLayout
 from archcalc.goverify import dwarf, era, formats, pclntab, rtypes
+from archcalc.goverify.classtables import MAGIC
 from archcalc.goverify.comparison import Comparison, explained
 from archcalc.goverify.era import Era
 from archcalc.goverify.image import Image, Unreadable
 from archcalc.goverify.pclntab import PclnTab
 from archcalc.goverify.rtypes import StructOf
-from archcalc.goverify.source import MAGIC
 from archcalc.goverify.verdict import Subject, Verdict
 from archcalc.profiles import platforms
 from archcalc.reading.errors import Fault, UsageFault

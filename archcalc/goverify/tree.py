@@ -5,16 +5,19 @@ A tree is read once and shared by all ports; a file is read when the first port 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from archcalc import generations
 from archcalc.calculator import goexpr, structs
 from archcalc.calculator.goexpr import ExprError, Function, Scope, Value
 from archcalc.calculator.structs import Declaration, StructError, StructLayout
-from archcalc.goverify import buildtags, gofile, mallocinit
+from archcalc.goverify import buildtags, gofile
 from archcalc.goverify.gofile import Broken, Const, GoFile, TypeText, Var
 from archcalc.reading.errors import Fault, UsageFault
 
@@ -53,7 +56,6 @@ class SourceTree:
         self.src = next((p for p in (root / "src", root) if (p / "runtime").is_dir()), None) or _no_tree(root)
         self.broken: dict[Broken, None] = {}
         self._packages: dict[str, list[_Entry]] = {}
-        self._statements: dict[tuple[str, int], tuple[mallocinit.Statement, ...]] = {}
 
     @cached_property
     def version(self) -> str:
@@ -65,13 +67,21 @@ class SourceTree:
                 continue
         return ""
 
+    @property
+    def generation(self) -> str:
+        """The generation that has figures of the release that the tree says it is; else the default."""
+        match = re.match(r"go(\d+\.\d+)", self.version)
+        return match[1] if match and match[1] in generations.known() else generations.CURRENT
+
     def has(self, package: str) -> bool:
         """Whether there are Go files of a package."""
         return bool(self._entries(package))
 
-    def files(self, package: str, goos: str, goarch: str) -> Iterator[GoFile]:
-        """The files of a package that belong to a port."""
-        holds = buildtags.holds(goos, goarch)
+    def files(
+        self, package: str, goos: str, goarch: str, experiments: frozenset[str] = frozenset()
+    ) -> Iterator[GoFile]:
+        """The files of a package that belong to a port, with the tags of those experiments."""
+        holds = buildtags.holds(goos, goarch, experiments)
         for entry in self._entries(package):
             if entry.constraint(holds):
                 if entry.read is None:
@@ -82,13 +92,6 @@ class SourceTree:
     def exists(self, file: str) -> bool:
         """Whether the tree has a file, by its path under src."""
         return (self.src / file).is_file()
-
-    def statements(self, func: gofile.Func) -> tuple[mallocinit.Statement, ...]:
-        """A function's statements, read once for all ports. Raises ExprError."""
-        key = func.file, func.line
-        if key not in self._statements:
-            self._statements[key] = mallocinit.statements(func)
-        return self._statements[key]
 
     def _entries(self, package: str) -> list[_Entry]:
         if package not in self._packages:
@@ -117,6 +120,18 @@ class SourceTree:
                 self.broken[Broken(file, 0, why)] = None
                 continue
             yield _Entry(path, file, constraint, data)
+
+    @cached_property
+    def baseline(self) -> Mapping[str, str]:
+        """The experiments that a port has without asking, each with its condition (ParseGOEXPERIMENT)."""
+        from archcalc.goverify.release import baseline
+
+        path = self.src / "internal/buildcfg/exp.go"
+        try:
+            return baseline(path.read_text("utf-8")) if path.is_file() else {}
+        except (OSError, ValueError) as error:
+            self.broken[Broken("internal/buildcfg/exp.go", 0, str(error))] = None
+            return {}
 
     @cached_property
     def generated(self) -> tuple[Const, ...]:
@@ -191,14 +206,35 @@ class Missing(LookupError):
 
 
 class PortTree:
-    """A tree as one port sees it. `words` stand in where the tree does not know the architecture."""
+    """A tree as one port sees it.
 
-    def __init__(self, tree: SourceTree, goos: str, goarch: str, words: Words) -> None:
+    `words` stand in where the tree does not know the architecture; `asked` has experiments by their
+    names in package goexperiment that are on or off whatever the tree has.
+    """
+
+    def __init__(
+        self,
+        tree: SourceTree,
+        goos: str,
+        goarch: str,
+        words: Words,
+        asked: Mapping[str, bool] = MappingProxyType({}),
+    ) -> None:
         self.tree = tree
         self.goos = goos
         self.goarch = goarch
         self.words = tree.words.get(goarch, words)
+        self.asked = asked
         self._packages: dict[str, PackageScope] = {}
+
+    @cached_property
+    def experiments(self) -> frozenset[str]:
+        """The build tags of the experiments that are on: the tree's own for the port, or as asked for."""
+        port = Scope(self.words.ptr_size, {"fact.goos": self.goos, "fact.goarch": self.goarch})
+        on = {name: goexpr.evaluate(text, port).value is True for name, text in self.tree.baseline.items()}
+        return frozenset(
+            f"goexperiment.{name.lower()}" for name, is_on in (on | dict(self.asked)).items() if is_on
+        )
 
     def package(self, path: str) -> PackageScope:
         """A package by its import path; one without files declares nothing."""
@@ -217,7 +253,7 @@ class PackageScope(Scope):
         super().__init__(port.words.ptr_size, signed_shift_counts=True)
         self.port = port
         self.path = path
-        self.files = tuple(port.tree.files(path, port.goos, port.goarch))
+        self.files = tuple(port.tree.files(path, port.goos, port.goarch, port.experiments))
         self.consts: dict[str, Const] = {}
         self.vars: dict[str, Var] = {}
         self.type_texts: dict[str, TypeText] = {}
@@ -294,6 +330,13 @@ class PackageScope(Scope):
         return Function(func.parameters, gofile.text(results[0])) if len(results) == 1 else None
 
     # ---- what the comparison asks ----
+
+    def type_text(self, name: str) -> TypeText | None:
+        """A type's declaration; that of a variable, whose fields constants ask for, under its own name."""
+        declared = self.type_texts.get(name)
+        if declared is None and (var := self.vars.get(name)) is not None and var.type.startswith("struct"):
+            return TypeText(name, f"{name} {var.type}", var.file, var.line)
+        return declared
 
     def imported(self, qualifier: str) -> PackageScope | None:
         """The package that files here know as `qualifier`."""
@@ -404,7 +447,7 @@ class _Declarations(Mapping[str, Declaration]):
             if declared is None or other is None:
                 return None
             return declared._replace(name=name, type=_qualified(declared.type, qualifier, other))
-        text = self._scope.type_texts.get(name)
+        text = self._scope.type_text(name)
         return None if text is None else parse_type(text)
 
 

@@ -113,7 +113,7 @@ def test_a_program_as_json(cli: Cli, tmp_path: Path) -> None:
         (("--goroot", "nowhere"), "is no folder"),
         (("--binary", "nowhere"), "cannot read"),
         (("--binary", "."), "a folder"),
-        (("--goroot", ".", "nosuch/port"), "nosuch/port"),
+        (("--what-changed", "one", "two"), "one is no folder"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(cli: Cli, words: tuple[str, ...], message: str) -> None:

@@ -15,7 +15,7 @@ from archcalc import generations
 from archcalc.calculator import figures
 from archcalc.calculator.figures import Figures
 from archcalc.calculator.goexpr import quote
-from archcalc.goverify import source
+from archcalc.goverify import constants
 from archcalc.profiles import platforms
 
 MALLOC = """
@@ -155,7 +155,7 @@ def _constants(port: Figures) -> Iterable[tuple[str, int, str]]:
                 formula = quote(value.value) if isinstance(value.value, str) else str(value)
                 if row.name == "ArchFamily":
                     formula = str(port.profile.facts["arch_family"])
-                formula = source.forms(port.generation).get((place.file, row.name), formula)
+                formula = constants.forms(port.generation).get((place.file, row.name), formula)
             kind = f" {row.type_name}" if row.type_name else ""
             if row.iota:
                 # The formula and the type are those of the group's first name, repeated.
