@@ -41,7 +41,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("list", "List the platforms.", CALCULATE),
     Entry("report", "Report constants, struct sizes, layout and size classes.", CALCULATE),
     Entry("explain", "Explain how a figure comes about, or what a check means.", CALCULATE),
-    Entry("diff", "Show what differs between two platforms, or between two releases of Go on one.", CALCULATE),
+    Entry("diff", "Show what differs between two platforms, or between two releases of Go.", CALCULATE),
     Entry("sizeclass", "Show the size class of sizes: rounding, waste, objects a span.", CALCULATE),
     Entry(
         "generations", "List the releases of Go that are known, and what can be done with each.", CALCULATE

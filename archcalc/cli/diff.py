@@ -188,7 +188,7 @@ def command(
     only: Only = None,
     go: Gos = None,
 ) -> Difference:
-    """Show what differs between two platforms, or between two releases of Go on one.
+    """Show what differs between two platforms, or between two releases of Go.
 
     With one platform and --set, what the what-if changes. --go twice compares the first release with the
     second, and tells which formulas changed.
