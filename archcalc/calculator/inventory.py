@@ -97,8 +97,12 @@ def values(figures: Figures) -> Iterator[tuple[str, str, int | bool | str]]:
         yield "layout", f"stack_order{order.order}", order.size
 
 
+def shown_areas(figures: Figures) -> dict[str, int | bool | str]:
+    """The layout of a later release by name; of a long family the first member, and how many there are."""
+    return {name: value for _, name, value in _areas(figures)}
+
+
 def _areas(figures: Figures) -> Iterator[tuple[str, str, int | bool | str]]:
-    """The layout of a later release; of a long family the first member, and how many there are."""
     areas = figures.areas
     hidden = set()
     for family in figures.generation.families:
@@ -128,6 +132,17 @@ def typed(value: int | bool | str, unit: str) -> Value:
         return value
     kind = _UNITS.get(unit)
     return kind(value) if kind else value
+
+
+def labels(platforms: Sequence[Figures]) -> list[str]:
+    """What the platforms are called side by side: by name, by release, or by both, as far as they differ."""
+    releases = len({figures.generation.label for figures in platforms}) > 1
+    names = len({figures.platform for figures in platforms}) > 1
+    if not releases:
+        return [figures.platform for figures in platforms]
+    if not names:
+        return [figures.generation.label for figures in platforms]
+    return [f"{figures.platform} {figures.generation.label}" for figures in platforms]
 
 
 class Inventory:

@@ -10,10 +10,10 @@ import typer
 from archcalc.calculator import figures as calculator
 from archcalc.calculator.figures import Figures
 from archcalc.calculator.inventory import Inventory, Key, Selection, sections
+from archcalc.calculator.inventory import labels as titles
 from archcalc.cli.options import Gos, Profiles, Sets, complete_platforms
 from archcalc.cli.profile.show import typed
 from archcalc.cli.report import Only, qualified, size_classes
-from archcalc.cli.report import labels as titles
 from archcalc.cli.targets import selected, settings, several
 from archcalc.profiles.profile import Profile
 from archcalc.profiles.profile_tools import show

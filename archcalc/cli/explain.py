@@ -12,10 +12,9 @@ import typer
 from archcalc import checks
 from archcalc.calculator import figures as calculator
 from archcalc.calculator.figures import Explanation, Figures
-from archcalc.calculator.inventory import typed
+from archcalc.calculator.inventory import labels, typed
 from archcalc.cli import topics
 from archcalc.cli.options import Gos, Platforms, Profiles, Sets, complete_checks, complete_names
-from archcalc.cli.report import labels
 from archcalc.cli.targets import across, settings, several
 from archcalc.profiles.platforms import load
 from archcalc.profiles.platforms import names as list_platforms

@@ -10,7 +10,7 @@ import typer
 
 from archcalc.calculator import figures as calculator
 from archcalc.calculator.figures import Figures
-from archcalc.calculator.inventory import Inventory, Key, Selection, entries
+from archcalc.calculator.inventory import Inventory, Key, Selection, entries, labels
 from archcalc.calculator.layout import Layout
 from archcalc.cli.options import Gos, Platforms, Profiles, Sets, complete_names
 from archcalc.cli.picture import ForceFiles, HtmlFile, complete_after, parse_after
@@ -226,17 +226,6 @@ class Report(Result):
         yield Section(f"The same on all {len(names)} platforms", blocks)
 
 
-def labels(platforms: Sequence[Figures]) -> list[str]:
-    """What the platforms are called side by side: by name, by release, or by both, as far as they differ."""
-    releases = len({figures.generation.label for figures in platforms}) > 1
-    names = len({figures.platform for figures in platforms}) > 1
-    if not releases:
-        return [figures.platform for figures in platforms]
-    if not names:
-        return [figures.generation.label for figures in platforms]
-    return [f"{figures.platform} {figures.generation.label}" for figures in platforms]
-
-
 def qualified(key: Key) -> str:
     """A figure's name as Go code of package runtime has it."""
     section, name = key
@@ -400,7 +389,8 @@ def command(
 
     One platform in full; several side by side, first what they differ in. --html writes one page
     with everything about them (all platforms, where none is named): to filter, sort and compare,
-    each figure with its derivation, maps, size classes, what the checks find, how each boots. --plots
+    each figure with its derivation, maps, size classes, what the checks find, how each boots; with
+    several releases (--go), a choice between them. --plots
     adds the heap of the first platform while a workload runs, with curves.
     """
     given, releases = settings(sets), several(go)
@@ -408,8 +398,6 @@ def command(
         if only or differs:
             raise UsageFault(Fault("--html shows everything", "it without --only and --differs"))
         output.check_writable(html, force_files)
-        if len(releases) > 1:
-            raise UsageFault(Fault("--html shows one release", "one --go"))
         chosen = across(platforms, profiles, releases, otherwise=["all"])
         return paged(
             [calculator.compute(profile, given, release) for profile, release in chosen],

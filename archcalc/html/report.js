@@ -28,7 +28,12 @@
     return;
   }
   const platforms = report.platforms;
+  platforms.forEach((p, i) => { p.name = more.names[i]; p.release = more.releases[i]; p.areas = more.areas[i]; });
   const names = platforms.map((p) => p.name);
+  const selector = document.getElementById("release");
+  const chosenRelease = () => (selector && selector.value) || "";
+  const inRelease = (p) => !chosenRelease() || p.release === chosenRelease();
+  const here = () => platforms.filter(inRelease);
 
   // Elements and values.
   const el = (tag, attributes = {}, ...children) => {
@@ -63,7 +68,8 @@
   const value = (platform, item) => {
     const { s: section, n: name } = item;
     if (section === "structs") return platform.structs[name]?.size;
-    if (section !== "layout") return platform[section][name];
+    if (section === "layout" && platform.areas) return platform.areas[name];
+    if (section !== "layout") return (platform[section] ?? platform.packages?.[more.packages[section]])?.[name];
     const layout = platform.layout;
     if (name === "hints") return layout.hints.length;
     const family = /^(hint|ladder|stack_order)(\d+)$/.exec(name);
@@ -109,9 +115,13 @@
   const choice = (id, label, chosen, change, empty) =>
     el("label", {}, label, el("select", { id, onchange: (event) => change(event.target.value) },
       ...(empty ? [el("option", { value: "" }, empty)] : []),
-      ...names.map((name) => el("option", { value: name, selected: name === chosen }, name))));
+      ...here().map((p) => p.name).map((name) => el("option", { value: name, selected: name === chosen }, name))));
   const go = (name, ...rest) => { location.hash = [name, ...rest].map(encodeURIComponent).join(":"); };
-  const at = (name) => Math.max(names.indexOf(name), 0);
+  const first = () => (here()[0] ?? platforms[0]).name;
+  const at = (name) => {
+    const found = names.indexOf(name);
+    return found >= 0 && inRelease(platforms[found]) ? found : names.indexOf(first());
+  };
 
   // How a figure comes about.
   const derivation = (item, index) => {
@@ -140,19 +150,26 @@
     overview() {
       const pick = [["word", "sys", "PtrSize"], ["arena", "layout", "arena_size"], ["bitmap", "layout", "bitmap_size"],
         ["spans", "layout", "spans_size"], ["reservation", "layout", "reservation_size"], ["first hint", "layout", "hint0"],
-        ["address bits", "constants", "_MHeapMap_TotalBits"], ["smallest stack", "constants", "_FixedStack"]];
+        ["address bits", "constants", "_MHeapMap_TotalBits"], ["smallest stack", "constants", "_FixedStack"],
+        ["heap address bits", "constants", "heapAddrBits"], ["an arena", "constants", "heapArenaBytes"], ["its record", "layout", "heap_arena_size"],
+        ["arena map", "layout", "arena_map_l2_size"], ["summaries", "layout", "summary_reserved"], ["a start takes", "layout", "start_reserved"],
+        ["drawn by lot", "layout", "random_bits"], ["stack", "constants", "fixedStack"]];
+      const rows = here();
+      const known = pick.filter(([, section, name]) => rows.some((p) => value(p, { s: section, n: name }) !== undefined));
       const columns = [
         { title: "platform", get: (p) => p.name, cell: (p) => el("a", { href: `#figures:${encodeURIComponent(p.name)}` }, p.name) },
-        ...pick.map(([title, section, name]) => {
+        ...known.map(([title, section, name]) => {
           const item = byName(section, name) ?? { s: section, n: name, u: "" };
           return { title, n: true, get: (p) => value(p, item), show: (p) => shown(value(p, item), item.u) };
         }),
-        { title: "boots", get: (p) => more.boots[at(p.name)].outcome },
-        { title: "findings", n: true, get: (p) => more.findings.filter((f) => f.platform === p.name && f.severity !== "info").length },
+        ...(rows.some((p) => more.boots[at(p.name)].outcome !== "not booted") ? [
+          { title: "boots", get: (p) => more.boots[at(p.name)].outcome },
+          { title: "findings", n: true, get: (p) => more.findings.filter((f) => f.platform === p.name && f.severity !== "info").length },
+        ] : []),
       ];
-      return [el("h2", {}, "Overview"), ...grid(columns, platforms, { id: "overview", placeholder: "linux 64 …" })];
+      return [el("h2", {}, "Overview"), ...grid(columns, rows, { id: "overview", placeholder: "linux 64 …" })];
     },
-    figures(name = names[0]) {
+    figures(name = first()) {
       const index = at(name), platform = platforms[index];
       const rows = more.inventory.filter((item) => value(platform, item) !== undefined);
       const columns = [
@@ -174,7 +191,7 @@
             el("tr", {}, el("td", { class: "n" }, String(f.offset)), el("td", {}, f.name), el("td", { class: "n" }, `${f.size} bytes`)))))))),
       ];
     },
-    maps(a = names[0], b = "") {
+    maps(a = first(), b = "") {
       const holder = (name) => { const box = el("div"); box.innerHTML = more.maps[at(name)]; return box; };
       const swatch = ([kind, words]) => {
         const item = el("li");
@@ -188,9 +205,9 @@
         el("ul", { class: "swatches" }, ...more.legend.map(swatch)),
         el("p", { class: "dim" }, "To scale; each bar enlarges a part of one above it. Over the first bar the hints: disc had, cross refused, diamond moved, dot not tried.")];
     },
-    classes(name = names[0], typed = "100") {
+    classes(name = first(), typed = "100") {
       const platform = platforms[at(name)], classes = platform.size_classes;
-      const page = Number(platform.constants._PageSize), small = Number(platform.constants._MaxSmallSize);
+      const page = Number(platform.constants._PageSize), small = Number(platform.constants._MaxSmallSize ?? platform.constants.maxSmallSize);
       const answer = el("div", { id: "class-answer", "aria-live": "polite" });
       const parse = (word) => {
         const found = /^\s*(0x[0-9a-f]+|\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*$/i.exec(word);
@@ -227,7 +244,7 @@
         el("p", { class: "controls" }, el("label", {}, "Size", input), choice("class-platform", "on", platform.name, (chosen) => go("classes", chosen, input.value))),
         answer, ...grid(columns, classes, { id: "size-classes", cards: false })];
     },
-    diff(a = names[0], b = names[Math.min(1, names.length - 1)]) {
+    diff(a = first(), b = (here()[1] ?? here()[0] ?? platforms[0]).name) {
       const left = platforms[at(a)], right = platforms[at(b)];
       const rows = more.inventory.filter((item) => value(left, item) !== value(right, item));
       const delta = (i) => {
@@ -306,6 +323,8 @@
       if (filter) { event.preventDefault(); filter.focus(); }
     } else if (event.key >= "1" && event.key <= String(links.length)) location.hash = links[event.key - 1].hash;
   });
+
+  if (selector) selector.addEventListener("change", () => show(false));
 
   // Colours: as the system has them, until somebody chooses.
   const theme = document.getElementById("theme"), THEMES = ["auto", "light", "dark"];

@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 import archcalc
-from archcalc import checks
+from archcalc import checks, generations
 from archcalc.calculator.figures import Explanation, Figures, Scalar
-from archcalc.calculator.inventory import Inventory
+from archcalc.calculator.inventory import Inventory, labels, shown_areas
 from archcalc.html.film import section
 from archcalc.html.fragments import table
 from archcalc.html.page import asset
@@ -51,9 +51,13 @@ def page(
 
     A `film` of a heap adds a view with its frames and its curves.
     """
-    boots = []
+    boots: list[Boot | None] = []
     maps = []
     for figures in platforms:
+        if not _can(figures, "boot", "map"):
+            boots.append(None)
+            maps.append("")
+            continue
         system = computer.system_of(figures)
         machine = computer.machine_of(figures.profile)
         booted = boot.try_boot(figures, None, system)
@@ -61,15 +65,27 @@ def page(
         atlas = survey(booted, system, machine.low, machine.end, "after boot")
         maps.append(map_svg.draw([atlas], bare=True, keyed=False).strip())
     more = {
-        "generation": platforms[0].generation.name if platforms else "",
+        "generation": ", ".join(dict.fromkeys(figures.generation.label for figures in platforms)),
+        "names": labels(platforms),
+        "releases": [figures.generation.label for figures in platforms],
+        "packages": {own: path for figures in platforms for own, path in figures.generation.packages.items()},
+        "areas": [
+            None if figures.generation.era == "contiguous" else shown_areas(figures) for figures in platforms
+        ],
         "set": dict(sets),
         "inventory": inventory(platforms),
         "boots": [_boot(b) for b in boots],
-        "findings": findings(platforms),
+        "findings": findings([figures for figures in platforms if _can(figures, "check")]),
         "maps": maps,
         "legend": legend(platforms),
     }
-    views = [*VIEWS, ("heap", "Heap")] if film is not None else VIEWS
+    absent = {
+        *(() if any(boots) else ("maps", "boots")),
+        *(() if any(_can(figures, "check") for figures in platforms) else ("checks",)),
+    }
+    views = [view for view in (*VIEWS, ("heap", "Heap")) if view[0] not in absent]
+    if film is None:
+        views.remove(("heap", "Heap"))
     nav = "".join(f'<a href="#{name}">{words}</a>' for name, words in views)
     heap = ""
     if film is not None:
@@ -80,9 +96,10 @@ def page(
     about += "" if len(platforms) == 1 else "s"
     if sets:
         about += ". What if " + ", ".join(f"{name}={value}" for name, value in sets.items())
+    chooser = release_choice(platforms)
     body = f"""<header><h1>{escape(TITLE)}</h1>
 <p class="dim">{escape(about)}</p>
-<button id="theme" type="button" aria-label="Colours: as the system has them">Colours: auto</button>
+{chooser}<button id="theme" type="button" aria-label="Colours: as the system has them">Colours: auto</button>
 <nav aria-label="Views">{nav}</nav></header>
 <main id="view" tabindex="-1"><noscript><p>This page filters, sorts and explains with JavaScript, which is
 switched off. Without it there is this overview.</p>{table(static)}</noscript></main>
@@ -101,6 +118,21 @@ views. Numbers are exact; sizes in powers of 1024.</p></footer>
     )
 
 
+def _can(figures: Figures, *commands: str) -> bool:
+    """Whether these commands know the generation of some figures."""
+    known = generations.said(figures.generation.name, "can").split()
+    return all(command in known for command in commands)
+
+
+def release_choice(platforms: Sequence[Figures]) -> str:
+    """What chooses among releases, where the page shows several."""
+    releases = list(dict.fromkeys(figures.generation.label for figures in platforms))
+    if len(releases) < 2:
+        return ""
+    options = "".join(f"<option>{escape(release)}</option>" for release in releases)
+    return f'<label>Go <select id="release"><option value="">all</option>{options}</select></label>\n'
+
+
 def embedded(name: str, text: str) -> str:
     """A script element with JSON text, `NAME-json`; longer texts stand in `NAME-gz`, gzip in base64."""
     if len(text) <= PLAIN:
@@ -111,8 +143,10 @@ def embedded(name: str, text: str) -> str:
     return f'<script type="application/gzip;base64" id="{name}-gz">{packed}</script>\n'
 
 
-def overview(platforms: Sequence[Figures], boots: Sequence[Boot]) -> Table:
+def overview(platforms: Sequence[Figures], boots: Sequence[Boot | None]) -> Table:
     """The table for browsers without script."""
+    if any(figures.generation.era != "contiguous" for figures in platforms):
+        return sparse_overview(platforms)
     columns = (
         Column("platform"),
         Column("word", Bytes),
@@ -128,9 +162,29 @@ def overview(platforms: Sequence[Figures], boots: Sequence[Boot]) -> Table:
             figures.layout.arena_size,
             figures.layout.reservation_size,
             figures.layout.hints[0].address if figures.layout.hints else None,
-            booted.outcome,
+            booted.outcome if booted is not None else None,
         )
         for figures, booted in zip(platforms, boots, strict=True)
+    ]
+    return Table(columns, rows)
+
+
+def sparse_overview(platforms: Sequence[Figures]) -> Table:
+    """The same where heaps lie in arenas."""
+    columns = (
+        Column("platform"),
+        Column("arena", Bytes),
+        Column("its record", Bytes),
+        Column("a start", Bytes),
+    )
+    rows = [
+        (
+            name,
+            figures.constants.get("heapArenaBytes"),
+            figures.structs["heapArena"].size if "heapArena" in figures.structs else None,
+            figures.areas.get("start_reserved") if figures.generation.era != "contiguous" else None,
+        )
+        for name, figures in zip(labels(platforms), platforms, strict=True)
     ]
     return Table(columns, rows)
 
@@ -178,8 +232,10 @@ def legend(platforms: Sequence[Figures]) -> list[tuple[str, str]]:
     return [(svg.ident(kind), look.words) for kind, look in REGIONS.items()] if platforms else []
 
 
-def _boot(b: Boot) -> dict[str, object]:
+def _boot(b: Boot | None) -> dict[str, object]:
     """A boot as the page shows it; attempts as (hint, size, answer)."""
+    if b is None:
+        return {"outcome": "not booted", "throw": None, "arena": None, "attempts": [], "checks": []}
     return {
         "outcome": b.outcome,
         "throw": None if b.death is None else b.death["throw"],

@@ -282,3 +282,35 @@ def test_page_of_a_heap_plays(window: Any, tmp_path: Path) -> None:
         __import__("time").sleep(0.1)
     assert len(texts) == 4
     assert window.complaints() == []
+
+
+# ---- several releases ----
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("page") / "releases.html"
+    options = [word for release in ("7aefdfded", "1.21", "1.27") for word in ("--go", release)]
+    archcalc("report", "linux/amd64", "linux/386", *options, "--html", str(file))
+    return file
+
+
+def test_a_page_of_releases_shows_all_and_then_the_one_that_is_chosen(window: Any, releases: Path) -> None:
+    window.open(releases)
+    names = [row[0] for row in window.run(TABLE % "overview")]
+    assert len(names) == 6 and "linux/386 go1.27" in names and "linux/amd64 7aefdfded" in names
+    window.run("""const chosen = document.getElementById("release");
+      chosen.value = "go1.21"; chosen.dispatchEvent(new Event("change"))""")
+    rows = window.run(TABLE % "overview")
+    assert [row[0] for row in rows] == ["linux/amd64 go1.21", "linux/386 go1.21"]
+    arena = [number(row[3]) for row in rows]  # after the first hint and the bits of an address
+    assert arena == [64 << 20, 4 << 20]
+
+
+def test_figures_of_a_chosen_release_have_its_packages(window: Any, releases: Path) -> None:
+    window.open(releases)
+    window.run("""const chosen = document.getElementById("release");
+      chosen.value = "go1.27"; chosen.dispatchEvent(new Event("change")); location.hash = "#figures" """)
+    window.run("document.dispatchEvent(new Event('x'))")
+    rows = {row[0]: row[1] for row in window.run(TABLE % "figures")}
+    assert rows["GreenTeaGC"] == "true" and number(rows["start_reserved"]) == 1252130816
