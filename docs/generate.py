@@ -20,7 +20,7 @@ from archcalc.cli import app
 from archcalc.cli.command import build
 from archcalc.cli.map import atlases_of
 from archcalc.machines.options import MachineOptions
-from archcalc.pictures import film, heap_svg, map_svg
+from archcalc.pictures import film, heap_svg, history, map_svg
 from archcalc.profiles import platforms
 from archcalc.reading import faults
 from archcalc.sweeps import table as sweep_table
@@ -451,6 +451,18 @@ def heap(name: str, workload: str, frames: int = 1) -> Callable[[], str]:
     return write
 
 
+def releases(
+    draw: Callable[[list[figures.Figures]], str], platform: str = "linux/amd64"
+) -> Callable[[], str]:
+    """A picture of all releases whose heaps lie in arenas."""
+
+    def write() -> str:
+        names = [name for name in generations.known() if generations.said(name, "era") == "sparse"]
+        return draw([figures.compute(platforms.load(platform, name)) for name in names])
+
+    return write
+
+
 GENERATED: Mapping[str, Callable[[], str]] = {
     "reference/commands.md": commands,
     "reference/checks.md": check_list,
@@ -479,6 +491,11 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "pictures/hint-taken.svg": address_maps("linux/amd64", taken=((0xC000000000, 0xC040000000),)),
     "pictures/heap.svg": heap("linux/amd64", "mixed"),
     "pictures/heap-film.svg": heap("linux/amd64", "trees", 8),
+    "pictures/releases-start.svg": releases(history.starts),
+    "pictures/releases-record.svg": releases(history.records),
+    "pictures/releases-page.svg": releases(lambda found: history.pages(found, 16)),
+    "pictures/releases-way.svg": releases(lambda found: history.way(found[-1])),
+    "pictures/releases-way-windows.svg": releases(lambda found: history.way(found[-1]), "windows/amd64"),
 }  # fmt: skip
 
 
