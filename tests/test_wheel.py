@@ -118,7 +118,9 @@ def test_wheel_has_all_and_nothing_compiled(wheel: Path) -> None:
         "archcalc/schemas/boot.json",
     } <= names
     platforms = [n for n in names if n.startswith("archcalc/_platforms/") and n.count("/") == 2]
-    assert len([n for n in platforms if n.endswith(".yaml")]) == 38
+    assert len([n for n in platforms if n.endswith(".yaml")]) == 55
+    facts = "archcalc/generations/7aefdfded/facts/arch/amd64.yaml"
+    assert {facts, "archcalc/generations/1.27/types.txt"} <= names
     assert any(n.endswith("share/man/man1/archcalc.1") for n in names)
     assert not [n for n in names if n.endswith((".so", ".pyd", ".pyc", ".ipynb")) or n.startswith("tests")]
 

@@ -13,7 +13,7 @@
     causes.py       which differences follow from which
     source.py       a tree against the calculator
     changes.py      two trees against each other
-    image.py        a program's parts: segments, symbols, sections; formats.py reads them from its file
+    image.py        a program's parts: segments, symbols, sections; formats/ reads them from its file
     pclntab.py      functions and files of a program without symbol table
     dwarf.py        types of a program
     program.py      a program against the calculator

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from archcalc.calculator.figures import Explanation, Figures
 from archcalc.reading.errors import UsageFault
@@ -117,6 +118,24 @@ class Comparison:
     def skip(self, name: str, why: str) -> None:
         """Notes that a value could not be compared."""
         self.skipped.append(Skipped(self.platform, name, why))
+
+
+class Named(Protocol):
+    """Something that has a name."""
+
+    @property
+    def name(self) -> str: ...
+
+
+_Named = TypeVar("_Named", bound=Named)
+
+
+def numbered(fields: Iterable[_Named]) -> Iterator[tuple[tuple[str, int], _Named]]:
+    """Fields by name and by their number among those of that name: several can be called _."""
+    seen: Counter[str] = Counter()
+    for one in fields:
+        yield (one.name, seen[one.name]), one
+        seen[one.name] += 1
 
 
 def _exact(value: Scalar | None) -> Scalar | None:

@@ -14,12 +14,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from archcalc import generations
 from archcalc.calculator import figures, goexpr
 from archcalc.calculator.figures import Figures
 from archcalc.calculator.structs import StructLayout
-from archcalc.goverify import dwarf, era, formats, pclntab, rtypes
-from archcalc.goverify.classtables import MAGIC
-from archcalc.goverify.comparison import Comparison, explained
+from archcalc.goverify import classtables, dwarf, era, formats, pclntab, rtypes
+from archcalc.goverify.comparison import Comparison, Scalar, explained, numbered
 from archcalc.goverify.era import Era
 from archcalc.goverify.image import Image, Unreadable
 from archcalc.goverify.pclntab import PclnTab
@@ -34,6 +34,8 @@ _VERSION = re.compile(rb"devel \+[0-9a-f]{7,40}[ -~]*|go1(?:\.\d+)*[ -~]*")
 _RELEASE = re.compile(r"go1\.(\d+)")
 _ALIKE = 0.75
 """Share of a table's entries that must be as computed for its contents to tell where it is."""
+_MAGIC_AT = {"shift": 0, "shift2": 1, "mul": 2, "baseMask": 4}
+"""Where the parts of a divmagic stand in it, in bytes."""
 _ANCHOR = 8
 """Entries of a table that are searched for at a time."""
 MOST_PLACES = 4096
@@ -50,6 +52,13 @@ class Program:
     modern: bool
 
     @property
+    def generation(self) -> str:
+        """The generation that has figures of the release that built it; else the default."""
+        match = _RELEASE.match(self.version)
+        name = f"1.{match[1]}" if match else ""
+        return name if name in generations.known() else generations.CURRENT
+
+    @property
     def stripped(self) -> bool:
         """Whether it is without symbols of the runtime."""
         return not any(name.startswith("runtime.") for name in self.image.symbols)
@@ -62,7 +71,7 @@ def verify(path: Path, targets: Sequence[Figures] | None, sets: Mapping[str, int
     """
     program = identify(path)
     if targets is None:
-        if program.platform not in platforms.names():
+        if program.platform not in platforms.names(program.generation):
             raise UsageFault(
                 Fault(
                     f"a program of {program.version or 'an unknown Go'} for {program.platform},"
@@ -71,13 +80,15 @@ def verify(path: Path, targets: Sequence[Figures] | None, sets: Mapping[str, int
                     file=str(path),
                 )
             )
-        targets = [figures.compute(platforms.load(program.platform), sets)]
+        profile = platforms.load(program.platform, program.generation)
+        targets = [figures.compute(profile, {**_experiments(program), **sets})]
     if len(targets) != 1:
         raise UsageFault(Fault(f"--binary with {len(targets)} platforms", "one, or none: the program tells"))
     comparison = _Comparison(program, targets[0])
     comparison.compare()
     image = program.image
     extra = {
+        "go": program.version,
         "platform": program.platform,
         "format": image.format,
         "stripped": program.stripped,
@@ -86,6 +97,22 @@ def verify(path: Path, targets: Sequence[Figures] | None, sets: Mapping[str, int
     subject = Subject("binary", str(path), program.version, comparison.era, extra)
     unreadable = [(str(path), 0, note) for note in image.notes]
     return Verdict(subject, [comparison.found], unreadable)
+
+
+def _experiments(program: Program) -> dict[str, bool]:
+    """The experiments that the program says it was built with and without, as settings: `X:nogreenteagc`."""
+    asked = program.version.partition("X:")[2].split(",")
+    known = {
+        name.partition(".")[2].lower(): name.partition(".")[2]
+        for name in generations.load(program.generation).names("goexperiment")
+    }
+    found = {}
+    for word in filter(None, asked):
+        on = word not in [f"no{name}" for name in known]
+        name = known.get(word if on else word.removeprefix("no"))
+        if name is not None:
+            found[name] = on
+    return found
 
 
 def identify(path: Path) -> Program:
@@ -184,6 +211,10 @@ class _Comparison:
         self.figures = target
         self.found = Comparison(target.platform)
         self.ptr_size = program.table.ptr_size if program.table is not None else target.engine.words[0]
+        self.contiguous = target.generation.era == "contiguous"
+        # Other releases have other tables; a runtime of January 2017 has no build information.
+        self.comparable = program.modern != self.contiguous and program.generation == target.generation.name
+        self.comparable = self.comparable or (self.contiguous and not program.modern)
         self.dwarf = self._structs_of_dwarf()
         self.types = self._structs_of_types()
         self.era = self._era()
@@ -191,7 +222,7 @@ class _Comparison:
     def compare(self) -> None:
         """Everything; differences get the calculator's formulas."""
         self._identity()
-        if self.program.modern:
+        if not self.comparable:
             self._skip_modern()
         else:
             self._tables()
@@ -206,6 +237,13 @@ class _Comparison:
     def _era(self) -> Era:
         release = _RELEASE.match(self.program.version)
         known = {**self.dwarf, **self.types}
+        if not self.contiguous:
+            return Era(
+                era.PAGE_ALLOCATOR,
+                self.program.version,
+                f"it says that {self.program.version or 'another Go'} built it",
+                self.comparable,
+            )
         if self.program.modern or (release and not known):
             go = self.program.table.go if self.program.table is not None else "Go 1.13 or later"
             sparse = self.program.modern or int(release[1] if release else 0) >= 11
@@ -227,17 +265,25 @@ class _Comparison:
     def _identity(self) -> None:
         """Facts of the port that the program's headers have."""
         system, _, arch = self.program.platform.partition("/")
-        sys = self.figures.sys
-        value = self.found.value
-        value("sys.GOOS", sys["GOOS"], system, "its entry point")
-        value("sys.GOARCH", sys["GOARCH"], arch, "its entry point")
-        value("sys.BigEndian", sys["BigEndian"], int(not self.image.little_endian), "its header")
         table = self.program.table
+        self._constant("GOOS", system, "its entry point")
+        self._constant("GOARCH", arch, "its entry point")
+        self._constant("BigEndian", not self.image.little_endian, "its header")
         if table is None:
-            self.found.skip("sys.PtrSize", "no table of functions was found")
+            self.found.skip("PtrSize", "no table of functions was found")
             return
-        value("sys.PCQuantum", sys["PCQuantum"], table.min_lc, f"{table.address + 6:#x}")
-        value("sys.PtrSize", sys["PtrSize"], table.ptr_size, f"{table.address + 7:#x}")
+        self._constant("PCQuantum", table.min_lc, f"{table.address + 6:#x}")
+        self._constant("PtrSize", table.ptr_size, f"{table.address + 7:#x}")
+
+    def _constant(self, own: str, found: Scalar, where: str) -> None:
+        """A constant of the packages about the port, under the name of the one that has it."""
+        name = next(
+            f"{package}.{own}"
+            for package in ("sys", "goarch", "goos")
+            if f"{package}.{own}" in self.figures.generation.rows
+        )
+        ours = self.figures.value(name)
+        self.found.value(name, ours, found if isinstance(ours, bool | str) else int(found), where)
 
     def _skip_modern(self) -> None:
         why = f"{self.era.go} has other tables and types"
@@ -247,57 +293,57 @@ class _Comparison:
     # ---- tables ----
 
     def _tables(self) -> None:
-        classes = self.figures.size_classes
-        tables: tuple[tuple[str, int, tuple[int, ...]], ...] = (
-            ("class_to_size", 2, classes.class_to_size),
-            ("class_to_allocnpages", 1, classes.class_to_allocnpages),
-            ("size_to_class8", 1, classes.size_to_class8),
-            ("size_to_class128", 1, classes.size_to_class128),
-        )
-        for name, width, ours in tables:
-            address, count = self._place(name, self._bytes(ours, width), width, len(ours))
-            if address is None:
-                self.found.skip(name, "it has no symbol, and nothing in its data reads like it")
-                continue
+        classes, generation = self.figures.size_classes, self.figures.generation
+        for table in classtables.TABLES:
+            package, name = classtables.named(table, tuple(generation.packages.values()))
+            ours = classtables.computed(classes, table, self.contiguous)
+            layout = self._layout(table)
+            content = b"".join(layout.pack(*(one if isinstance(one, tuple) else (one,))) for one in ours)
+            address, count = self._place(f"{package}.{name}", content, layout.size, len(ours))
             try:
-                theirs = self.image.numbers(address, count, width)
+                if address is None:
+                    raise Unreadable("it has no symbol, and nothing in its data reads like it")
+                read = [
+                    layout.unpack(self.image.read(address + at * layout.size, layout.size))
+                    for at in range(count)
+                ]
             except Unreadable as error:
                 self.found.skip(name, str(error))
                 continue
-            if name == "class_to_size":
-                self.found.value("_NumSizeClasses", len(ours), count, f"{address:#x}")
-            wheres = [f"{address + at * width:#x}" for at in range(count)]
-            self.found.values(name + "[{}]", ours, theirs, wheres)
-        self._magic()
+            if table is classtables.TABLES[0]:
+                many = next(one for one in ("_NumSizeClasses", "gc.NumSizeClasses") if self._has(one))
+                self.found.value(many, len(ours), count, f"{address:#x}")
+            self._entries(name, ours, read, address, layout)
 
-    def _magic(self) -> None:
-        ours = self.figures.size_classes.class_to_divmagic
-        layout = struct.Struct(self.image.order + "BBHH")
-        content = b"".join(layout.pack(*one) for one in ours)
-        address, count = self._place("class_to_divmagic", content, layout.size, len(ours))
-        try:
-            if address is None:
-                raise Unreadable("it has no symbol, and nothing in its data reads like it")
-            theirs = [layout.unpack(self.image.read(address + at * 6, 6)) for at in range(count)]
-        except Unreadable as error:
-            self.found.skip("class_to_divmagic", str(error))
+    def _has(self, name: str) -> bool:
+        return name in self.figures.generation.rows or f"runtime.{name}" in self.figures.generation.rows
+
+    def _entries(
+        self,
+        name: str,
+        ours: tuple[int, ...] | tuple[tuple[int, ...], ...],
+        read: list[tuple[int, ...]],
+        address: int,
+        layout: struct.Struct,
+    ) -> None:
+        theirs = [one if isinstance(ours[0], tuple) else one[0] for one in read]
+        if list(ours) == theirs:
+            self.found.compared += len(theirs) * len(read[0])
             return
-        for at in range(max(len(ours), count)):
-            for part, (name, offset) in enumerate(zip(MAGIC, (0, 1, 2, 4), strict=True)):
-                self.found.value(
-                    f"class_to_divmagic[{at}].{name}",
-                    ours[at][part] if at < len(ours) else None,
-                    theirs[at][part] if at < count else None,
-                    f"{address + at * 6 + offset:#x}",
-                )
+        wheres = [f"{address + at * layout.size:#x}" for at in range(len(theirs))]
+        for shown, left, right, where in classtables.entries(name, ours, theirs, wheres):
+            part = _MAGIC_AT.get(shown.rpartition(".")[2], 0)
+            self.found.value(shown, left, right, f"{int(where, 0) + part:#x}")
 
-    def _bytes(self, values: Sequence[int], width: int) -> bytes:
-        code = {1: "B", 2: "H"}[width]
-        return struct.pack(f"{self.image.order}{len(values)}{code}", *values)
+    def _layout(self, table: classtables.Table) -> struct.Struct:
+        """How an entry of a table stands in memory."""
+        if table.name == "class_to_divmagic" and self.contiguous:
+            return struct.Struct(self.image.order + "BBHH")
+        return struct.Struct(self.image.order + {1: "B", 2: "H", 4: "I"}[table.width])
 
     def _place(self, name: str, content: bytes, width: int, count: int) -> tuple[int | None, int]:
         """Where a table is and how many entries it has: by its symbol, else by its contents."""
-        symbol = self.image.symbols.get(f"runtime.{name}")
+        symbol = self.image.symbols.get(name)
         if symbol is not None:
             return symbol.address, symbol.size // width if 0 < symbol.size < 1 << 16 else count
         return _alike(self.image, content, width), count
@@ -315,9 +361,11 @@ class _Comparison:
         self.all_types: frozenset[str] = frozenset()
         table = self.program.table
         try:
-            if table is None or not table.current:
+            if table is None or table.current != self.contiguous:
                 raise Unreadable("this generation's descriptors of types are not there")
-            found = rtypes.structs(self.image, table, self.figures.structs["_type"])
+            module = None if self.contiguous else self.figures.engine.struct("moduledata")
+            kind = self.figures.engine.struct("_type" if self.contiguous else self._type_name())
+            found = rtypes.structs(self.image, table, kind, module)
         except Unreadable as error:
             self.found.skip("structs in type descriptors", str(error))
             return {}
@@ -327,14 +375,18 @@ class _Comparison:
                 self.found.skip(name, "the program does not mention the type")
         return {name: one for name, one in found.items() if name in self.figures.structs}
 
+    def _type_name(self) -> str:
+        """What the figures call the type of descriptors: abi.Type, before Go 1.21 runtime's own."""
+        return "abi.Type" if "abi.Type" in self.figures.engine.declarations else "_type"
+
     def _struct(self, ours: StructLayout, theirs: StructOf) -> None:
         name, where, value = ours.name, theirs.where, self.found.value
         value(name, ours.size, theirs.size, where)
         if theirs.align is not None:
             value(f"{name} align", ours.align, theirs.align, where)
-        fields = {field.name: field for field in theirs.fields}
-        for one in ours.fields:
-            found = fields.pop(one.name, None)
+        fields = dict(numbered(theirs.fields))
+        for key, one in numbered(ours.fields):
+            found = fields.pop(key, None)
             if found is None:
                 self.found.missing(
                     f"{name}.{one.name}", one.offset, where, "the program's type has no such field"

@@ -1,9 +1,9 @@
 """The descriptors of types that a Go program carries for reflection and the collector, stripped or not.
 
-firstmoduledata is found by its pointer to the table of functions. From its typelinks, and from
-what those types are made of, nearly every type is reached: structs with names, sizes and offsets
-of their fields. Where things stand in a descriptor is taken from the calculator's own layout of
-`_type`, so that it holds for every port.
+firstmoduledata is found by its pointer to the table of functions. From its typelinks (in Go 1.27,
+one by one from the first), and from what those types are made of, nearly every type is reached:
+structs with names, sizes and offsets of their fields. Where things stand in a descriptor, and in
+moduledata since Go 1.16, is taken from the calculator's own layouts, so that it holds for every port.
 """
 
 from __future__ import annotations
@@ -21,8 +21,13 @@ MOST_FIELDS = 4096
 # Words of moduledata (symtab.go): three slices, then addresses up to types and etypes.
 _TYPES, _ETYPES, _TYPELINKS = 25, 26, 30
 _ARRAY, _CHAN, _FUNC, _MAP, _PTR, _SLICE, _STRUCT = 17, 18, 19, 21, 22, 23, 25
+_INTERFACE = 20
 _KIND_MASK = 31
 _EXTRA_STAR = 1 << 1
+_UNCOMMON, _METHOD = 16, 16
+"""Bytes of an UncommonType and of a method behind it."""
+_WORDS = {_ARRAY: 3, _CHAN: 2, _INTERFACE: 4, _MAP: 11, _PTR: 1, _SLICE: 1, _STRUCT: 4}
+"""Words that a kind's descriptor has beyond abi.Type, in Go 1.27."""
 
 
 class FieldOf(NamedTuple):
@@ -53,12 +58,23 @@ class _Type(NamedTuple):
     fields: tuple[tuple[str, int, int], ...]
 
 
-def structs(image: Image, table: PclnTab, layout: StructLayout) -> dict[str, StructOf]:
+class Module(NamedTuple):
+    """What moduledata says of types: their range, the typelinks, where descriptors in a row end."""
+
+    types: int
+    etypes: int
+    links: tuple[int, int]
+    descriptors_end: int = 0
+
+
+def structs(
+    image: Image, table: PclnTab, layout: StructLayout, module: StructLayout | None = None
+) -> dict[str, StructOf]:
     """The runtime's structs by name, without the package. Raises Unreadable where there are no descriptors.
 
-    `layout` is that of `_type`.
+    `layout` is that of `_type` (abi.Type), `module` that of moduledata; without one, it is that of Go 1.8.
     """
-    reader = _Reader(image, table, layout)
+    reader = _Reader(image, table, layout, module)
     types = reader.walk()
     found = {}
     for address, one in types.items():
@@ -79,19 +95,23 @@ def _field(name: str, offset: int, kind: _Type | None) -> FieldOf:
 
 
 class _Reader:
-    def __init__(self, image: Image, table: PclnTab, layout: StructLayout) -> None:
+    def __init__(
+        self, image: Image, table: PclnTab, layout: StructLayout, module: StructLayout | None
+    ) -> None:
         self.image = image
         self.word = table.ptr_size
         self.size = layout.size
-        self.at = {field.name: field.offset for field in layout.fields}
-        module = next(self._modules(table), None)
-        if module is None:
+        self.modern = module is not None
+        # Fields were called kind and align, and are called Kind_ and Align_.
+        self.at = {field.name.lower().rstrip("_"): field.offset for field in layout.fields}
+        modules = self._modules(table) if module is None else self._later_modules(table, module)
+        found = next(modules, None)
+        if found is None:
             raise Unreadable("firstmoduledata was not found")
-        self.types, self.etypes = module[_TYPES], module[_ETYPES]
-        self.links = module[_TYPELINKS : _TYPELINKS + 2]
+        self.types, self.etypes, self.links, self.descriptors_end = found
 
-    def _modules(self, table: PclnTab) -> Iterator[tuple[int, ...]]:
-        """The words of whatever looks like moduledata: pclntable, then ftab inside it."""
+    def _modules(self, table: PclnTab) -> Iterator[Module]:
+        """Whatever looks like moduledata of Go 1.8: pclntable, then ftab inside it."""
         code = self.image.order + ("Q" if self.word == 8 else "I")
         for address in self.image.find(struct.pack(code, table.address)):
             try:
@@ -103,16 +123,31 @@ class _Reader:
                 and words[3] == table.address + 8 + self.word
                 and words[_TYPES] < words[_ETYPES]
             ):
-                yield words
+                yield Module(words[_TYPES], words[_ETYPES], (words[_TYPELINKS], words[_TYPELINKS + 1]))
+
+    def _later_modules(self, table: PclnTab, module: StructLayout) -> Iterator[Module]:
+        """Whatever looks like moduledata: a pointer to the table's header, then a table within it."""
+        at = {field.name: field.offset for field in module.fields}
+        code = self.image.order + ("Q" if self.word == 8 else "I")
+        for pointer in self.image.find(struct.pack(code, table.address)):
+            address = pointer - at["pcHeader"]
+            try:
+                types, etypes, text, etext = (
+                    self._words(address + at[name], 1)[0] for name in ("types", "etypes", "text", "etext")
+                )
+                names, length, room = self._words(address + at["funcnametab"], 3)
+                links = self._words(address + at["typelinks"], 2) if "typelinks" in at else (0, 0)
+                length_of_all = self._words(address + at["typedesclen"], 1)[0] if "typedesclen" in at else 0
+            except Unreadable:
+                continue
+            if types < etypes and text < etext and length == room and names > table.address:
+                end = types + length_of_all if length_of_all else 0
+                yield Module(types, etypes, (links[0], links[1]), end)
 
     def walk(self) -> dict[int, _Type]:
         """Every type that can be reached, by address."""
-        start, count = self.links
-        offsets = struct.unpack(
-            f"{self.image.order}{count}i", self.image.read(start, 4 * min(count, MOST_TYPES))
-        )
         found: dict[int, _Type] = {}
-        waiting = [self.types + offset for offset in reversed(offsets)]
+        waiting = list(self._in_a_row() if self.descriptors_end else self._linked())
         while waiting:
             address = waiting.pop()
             if address in found or not self.types <= address < self.etypes:
@@ -125,6 +160,47 @@ class _Reader:
                 continue
             waiting += inner
         return found
+
+    def _linked(self) -> Iterator[int]:
+        """The addresses that the typelinks name, the last first."""
+        start, count = self.links
+        if count > MOST_TYPES:
+            raise Unreadable(f"{count} typelinks")
+        for offset in reversed(
+            struct.unpack(f"{self.image.order}{count}i", self.image.read(start, 4 * count))
+        ):
+            yield self.types + offset
+
+    def _in_a_row(self) -> Iterator[int]:
+        """The addresses of descriptors that stand one behind the other (moduleTypelinks of Go 1.27)."""
+        address = self.types + self.word
+        while address < self.descriptors_end:
+            address += -address % self.word
+            try:
+                yield address
+                address += self._descriptor_size(address)
+            except (Unreadable, struct.error):
+                return
+
+    def _descriptor_size(self, address: int) -> int:
+        """Bytes of a descriptor with what stands behind it (Type.DescriptorSize)."""
+        kind = self.image.read(address + self.at["kind"], 1)[0] & _KIND_MASK
+        own, more = _WORDS.get(kind, 0) * self.word, 0
+        behind = address + self.size
+        if kind == _FUNC:
+            counts = struct.unpack(self.image.order + "HH", self.image.read(behind, 4))
+            own, more = self.word, (counts[0] + (counts[1] & 0x7FFF)) * self.word
+        elif kind == _INTERFACE:
+            more = 8 * self._words(behind + 2 * self.word, 1)[0]
+        elif kind == _STRUCT:
+            more = 3 * self.word * self._words(behind + 2 * self.word, 1)[0]
+        size = self.size + own + more
+        if self.image.read(address + self.at["tflag"], 1)[0] & 1:
+            methods = struct.unpack(self.image.order + "H", self.image.read(address + self.size + own + 4, 2))
+            size += _UNCOMMON + methods[0] * _METHOD
+        if not 0 < size < self.descriptors_end - self.types:
+            raise Unreadable(f"a descriptor of {size} bytes")
+        return size
 
     def _type(self, address: int) -> tuple[_Type, list[int]]:
         size = self._words(address, 1)[0]
@@ -145,7 +221,7 @@ class _Reader:
             element, slice, length = self._words(own, 3)
             inner += [element, slice]
         elif kind == _MAP:
-            inner += self._words(own, 4)
+            inner += self._words(own, 3 if self.modern else 4)
         elif kind == _FUNC:
             counts = struct.unpack(self.image.order + "HH", self.image.read(own, 4))
             # The parameters stand behind the functype, aligned, and behind an uncommontype if there is one.
@@ -166,6 +242,15 @@ class _Reader:
         return self.image.numbers(address, count, self.word)
 
     def _name(self, address: int) -> str:
-        """A name: flags, two bytes of length, the text (runtime.name)."""
+        """A name: flags, its length in two bytes or since Go 1.17 in a varint, the text (abi.Name)."""
+        if self.modern:
+            length, at = 0, address + 1
+            for shift in range(0, 35, 7):
+                byte = self.image.read(at, 1)[0]
+                at += 1
+                length |= (byte & 0x7F) << shift
+                if byte < 0x80:
+                    return self.image.read(at, length).decode("utf-8", "replace")
+            raise Unreadable("a name of absurd length")
         _, high, low = self.image.read(address, 3)
         return self.image.read(address + 3, high << 8 | low).decode("utf-8", "replace")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator
 
 from archcalc.calculator.goexpr import ExprError
-from archcalc.calculator.structs import Field, StructError, StructLayout
-from archcalc.goverify.comparison import Change
+from archcalc.calculator.structs import StructError, StructLayout
+from archcalc.goverify.comparison import Change, numbered
 from archcalc.goverify.port import Port, words_of
 from archcalc.goverify.tree import Missing, PackageScope
 
@@ -58,8 +56,8 @@ def _struct(port: Port, ours: StructLayout, theirs: StructLayout, where: str) ->
     name, value = ours.name, port.found.value
     value(name, ours.size, theirs.size, where)
     value(f"{name} align", ours.align, theirs.align, where)
-    fields = dict(_counted(theirs))
-    for key, one in _counted(ours):
+    fields = dict(numbered(theirs.fields))
+    for key, one in numbered(ours.fields):
         found = fields.pop(key, None)
         if found is None:
             port.found.missing(f"{name}.{one.name}", one.offset, where, "the tree's type has no such field")
@@ -81,14 +79,6 @@ def _struct(port: Port, ours: StructLayout, theirs: StructLayout, where: str) ->
             found.type,
             "a field that the calculator lacks",
         )
-
-
-def _counted(layout: StructLayout) -> Iterator[tuple[tuple[str, int], Field]]:
-    """The fields by name, and those without one by their number among those too."""
-    seen: Counter[str] = Counter()
-    for one in layout.fields:
-        yield (one.name, seen[one.name]), one
-        seen[one.name] += 1
 
 
 def _said_otherwise(ours: str, theirs: str) -> bool:

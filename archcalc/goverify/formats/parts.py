@@ -1,0 +1,61 @@
+"""What readers of all formats share: limits, checks of what a file says, and unpacking of debug sections."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable, Mapping
+
+from archcalc.goverify.image import Image, Symbol, Unreadable
+
+LARGEST_SECTION = 1 << 28
+"""Bytes that a compressed section may unpack to."""
+MOST_SYMBOLS = 2_000_000
+MOST_SECTIONS = 0xFF00
+
+
+def within(data: bytes, offset: int, size: int, what: str) -> None:
+    """Refuses a file that is shorter than it says. Raises Unreadable."""
+    if offset < 0 or size < 0 or offset + size > len(data):
+        raise Unreadable(f"cut short: {what} ends at byte {offset + size}, the file at {len(data)}")
+
+
+def named(symbols: Iterable[tuple[str, int, int]]) -> Mapping[str, Symbol]:
+    """Symbols by name, the first of each; from name, address and size. Raises Unreadable."""
+    found: dict[str, Symbol] = {}
+    for number, (name, address, size) in enumerate(symbols):
+        if number > MOST_SYMBOLS:
+            raise Unreadable(f"more than {MOST_SYMBOLS} symbols")
+        if name:
+            found.setdefault(name, Symbol(address, size))
+    return found
+
+
+def add_debug(
+    image: Image, debug: dict[str, bytes], name: str, content: bytes, compressed: bool, flags: int = 0
+) -> None:
+    """A debug section, unpacked where it is compressed either way (ZLIB…, SHF_COMPRESSED)."""
+    try:
+        if content[:4] == b"ZLIB" and len(content) >= 12:
+            content = unpacked(content[12:], int.from_bytes(content[4:12], "big"))
+        elif compressed:
+            wide = image.data[4] == 2
+            layout = image.order + ("IIQQ" if wide else "III")
+            fields = struct.unpack_from(layout, content)
+            kind, size = fields[0], fields[2] if wide else fields[1]
+            if kind != 1:
+                raise Unreadable(f"compressed in way {kind}, which is not zlib's")
+            content = unpacked(content[struct.calcsize(layout) :], size)
+    except (Unreadable, struct.error, zlib.error) as error:
+        image.notes.append(f"{name}: {error}")
+        return
+    debug[name] = content
+
+
+def unpacked(content: bytes, size: int) -> bytes:
+    if size > LARGEST_SECTION:
+        raise Unreadable(f"it says that it unpacks to {size} bytes")
+    unpacked = zlib.decompressobj().decompress(content, size + 1)
+    if len(unpacked) != size:
+        raise Unreadable(f"it unpacks to {len(unpacked)} bytes, and says {size}")
+    return unpacked
