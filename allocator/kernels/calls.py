@@ -7,11 +7,15 @@ the runtime makes of an answer is no business of a kernel. `Unix` asks a simulat
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from allocator.kernels.address_space import MAPPED, RESERVED, AddressSpace, Range
+from allocator.kernels.machine import Machine
 from allocator.kernels.posix import EINVAL, Posix
 from allocator.kernels.system import Answer, Errno
+
+if TYPE_CHECKING:
+    from allocator.kernels.windows import Windows
 
 ENOMEM = Errno(12)
 
@@ -135,3 +139,61 @@ class Unix:
         p = -(-machine.data_end // machine.page_size) * machine.page_size
         self.log.append(Call("brk", 0, 0, "", False, p))
         return p
+
+
+class Nt:
+    """Windows behind VirtualAlloc and VirtualFree."""
+
+    def __init__(self, system: Windows) -> None:
+        self.system = system
+        self.log: list[Call] = []
+
+    def virtual_alloc(self, v: int, n: int, *, reserve: bool, commit: bool) -> Answer:
+        """VirtualAlloc of n bytes at v (0: anywhere): the address, or an error."""
+        system = self.system
+        answer = system._reserve(v, n, commit) if reserve else system._commit(v, n)
+        what = "reserve,commit" if reserve and commit else "reserve" if reserve else "commit"
+        self.log.append(Call("VirtualAlloc", v, n, what, False, answer))
+        return answer
+
+    def virtual_free(self, v: int, n: int, *, release: bool) -> Answer:
+        """VirtualFree: 0, or an error."""
+        system = self.system
+        answer = (system._release(v) if release else system._decommit(v, n)) or 0
+        self.log.append(Call("VirtualFree", v, n, "release" if release else "decommit", False, answer))
+        return answer
+
+
+class Break:
+    """A process of which only the break can be moved, and only up: plan9, and WebAssembly's memory.
+
+    `limit` is the highest break, None where only the end of the address space bounds it.
+    """
+
+    def __init__(self, machine: Machine, start: int, limit: int | None) -> None:
+        self.machine = machine
+        self.start = start
+        self.at = start
+        self.limit = limit
+        self.space = AddressSpace(machine.occupied)
+        self.log: list[Call] = []
+
+    def set_brk(self, p: int) -> bool:
+        """Whether the break is at p now."""
+        moved = self._can(p)
+        if moved:
+            self.space.place(self.at, p, MAPPED)
+            self.at = p
+        self.log.append(Call("brk", p, 0, "", False, self.at))
+        return moved
+
+    def _can(self, p: int) -> bool:
+        machine = self.machine
+        if p < self.at or p > machine.end or (self.limit is not None and p > self.limit):
+            return False
+        size = p - self.start
+        if machine.segment_limit is not None and size > machine.segment_limit:
+            return False
+        if machine.commit_limit is not None and machine.committed + size > machine.commit_limit:
+            return False
+        return self.space.is_free(self.at, p)

@@ -88,6 +88,8 @@ class Config:
     stack_cache_size: int
     num_stack_orders: int
     fixed_stack: int
+    stack_min: int  # what a goroutine asks for
+    stack_system: int  # what the system puts onto stacks (windows, plan9, ios)
 
     # sizeof, by the struct's Go name: mspan, mcache, heapArena, spanSetBlock, special …
     sizeof: dict[str, int]
@@ -96,7 +98,15 @@ class Config:
     sbrk_platform: bool  # isSbrkPlatform: the heap grows by moving the break only (plan9, wasm)
     phys_page_aligned_stacks: bool  # physPageAlignedStacks: stacks begin at physical pages (openbsd)
 
-    # Switches: what changed from release to release.
+    # Switches: what changed from release to release, of the start.
+    crash_stack: bool  # schedinit takes a stack to crash on
+    profile_stacks: bool  # each M has two arrays for the stacks of profiles
+    early_debug: bool  # GODEBUG is known before the first M is set up
+    weak_m: bool  # each M has a weak pointer to itself
+    padded_m: bool  # an M is padded to 2 KB
+    span_queue_mask: bool  # a third mask of Ps: those with queues of spans
+
+    # Switches: what changed from release to release, of the heap.
     heap_bits_in_arena: bool  # a bitmap for the whole arena beside it; else in the span or a header
     headers: bool  # objects above min_size_for_malloc_header keep their type in a header
     inline_mark_bits: bool  # small spans with pointers carry mark bits and owner in their last 128 bytes

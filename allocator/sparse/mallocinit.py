@@ -8,7 +8,7 @@ from allocator.common.throw import Throw
 
 if TYPE_CHECKING:
     from allocator.sparse.config import Config
-    from allocator.sparse.core import Core
+    from allocator.sparse.heap_core import HeapCore
 
 # The 32-bit start stakes out the first of these that it gets.
 ARENA_SIZES = (512 << 20, 256 << 20, 128 << 20)
@@ -16,11 +16,12 @@ AWAY_FROM_IMAGE = 256 << 10
 NAME = "heap reservation"
 
 
-def mallocinit(core: Core) -> None:
+def mallocinit(core: HeapCore) -> None:
     """From nothing to a heap that has hints, and no memory yet. Throws as mallocinit does."""
     config = core.config
     check(config)
     core.init_heap()
+    core.mcache0 = core.new_mcache()
     if config.sbrk_platform:
         return
     if config.ptr_size == 8:
@@ -79,7 +80,7 @@ def _check_headers(config: Config) -> None:
         raise Throw("max pointer/scan bitmap size for headerless objects is too large")
 
 
-def _stake_out(core: Core) -> None:
+def _stake_out(core: HeapCore) -> None:
     """The 32-bit start: room for all arenas' records, then one large reservation right above the program.
 
     So the heap stays contiguous as long as possible.

@@ -14,8 +14,13 @@ from archcalc.calculator.figures import Figures
 # A switch of Config, and the release that made it true.
 SINCE: dict[str, tuple[int, int]] = {
     "user_arenas": (1, 20),
+    "crash_stack": (1, 22),
     "headers": (1, 22),
+    "profile_stacks": (1, 23),
     "lists_user_arenas": (1, 25),
+    "padded_m": (1, 25),
+    "weak_m": (1, 26),
+    "span_queue_mask": (1, 26),
     "names_mappings": (1, 25),
     "metadata_without_huge_pages": (1, 21),
     "unused_falls_back": (1, 21),
@@ -39,6 +44,11 @@ WORKBUF_ALLOC = 32 << 10
 FIXED_TAG_ALIGN_BITS = 3
 # What the kernel tells of huge pages where a profile says nothing: only linux has a place for it.
 HUGE_PAGE_SIZE = {"linux": 2 << 20, "android": 2 << 20}
+# Systems where the runtime finds GODEBUG in its arguments, before it has an environment; and since when.
+EARLY_DEBUG = frozenset(
+    ("aix", "darwin", "ios", "dragonfly", "freebsd", "netbsd", "openbsd", "illumos", "solaris", "linux")
+)
+EARLY_DEBUG_SINCE = (1, 25)
 # Types whose size the machine needs; a release has not all of them.
 SIZED = (
     "arenaHint", "bucket", "g", "gcBitsArena", "heapArena", "hchan", "m", "mcache", "memRecord", "mspan", "p",
@@ -136,10 +146,13 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
         stack_cache_size=number("_StackCacheSize"),
         num_stack_orders=number("_NumStackOrders"),
         fixed_stack=number("fixedStack", "_FixedStack"),
+        stack_min=number("stackMin", "_StackMin"),
+        stack_system=number("stackSystem", "_StackSystem"),
         sizeof=sizeof,
         sbrk_platform=bool(number("isSbrkPlatform", default=goos in ("plan9", "js", "wasip1"))),
         phys_page_aligned_stacks=bool(number("physPageAlignedStacks")),
         inline_mark_bits=bool(experiment.get("GreenTeaGC", False)) and "spanInlineMarkBits" in sizeof,
+        early_debug=at >= EARLY_DEBUG_SINCE and goos in EARLY_DEBUG,
         span_spmc="spanSPMC" in sizeof,
         randomized_heap_base=bool(number("randomizeHeapBase", default=0)),
         **switches,

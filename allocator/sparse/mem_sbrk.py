@@ -1,0 +1,113 @@
+"""Plan 9 and WebAssembly: a break that only rises, and a free list below it (mem_sbrk.go).
+
+`bloc` is the runtime's idea of the break and may sink again; `bloc_max` is the system's and may not.
+What is freed in between goes to a list in the order of addresses. A reservation is real memory.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Protocol
+
+from allocator.sparse.config import Config
+from allocator.sparse.memory_of_system import MemoryOfSystem
+
+
+class BreakKernel(Protocol):
+    """A system that can move the break up."""
+
+    def set_brk(self, p: int) -> bool:
+        """Whether the break is at p now."""
+        ...
+
+
+class MemSbrk(MemoryOfSystem):
+    """The helpers of plan9, js and wasip1. `free_list` has addresses, `free_sizes` the blocks' bytes."""
+
+    def __init__(self, config: Config, kernel: BreakKernel) -> None:
+        super().__init__()
+        self.kernel = kernel
+        self.page = config.phys_page_size
+        self.bloc = self.bloc_max = self._round(config.data_end)
+        self.free_list: list[int] = []
+        self.free_sizes: list[int] = []
+
+    def _round(self, n: int) -> int:
+        """memRound."""
+        return (n + self.page - 1) & -self.page
+
+    def _sbrk(self, n: int) -> int:
+        n = self._round(n)
+        old = self.bloc
+        if old + n > self.bloc_max:
+            if not self.kernel.set_brk(old + n):
+                return 0
+            self.bloc_max = old + n
+        self.bloc = old + n
+        return old
+
+    def _from_list(self, n: int) -> int:
+        """The end of the first block that is large enough; 0 for none (memAllocNoGrow)."""
+        n = self._round(n)
+        for i, size in enumerate(self.free_sizes):
+            if size == n:
+                del self.free_sizes[i]
+                return self.free_list.pop(i)
+            if size > n:
+                self.free_sizes[i] = size - n
+                return self.free_list[i] + size - n
+        return 0
+
+    def _to_list(self, v: int, n: int) -> None:
+        """Back into the list in its place, joined with neighbours that it touches (memFree)."""
+        free, sizes = self.free_list, self.free_sizes
+        n = self._round(n)
+        i = bisect_left(free, v)
+        if i < len(free) and v + n == free[i]:
+            free[i] = v
+            sizes[i] += n
+        else:
+            free.insert(i, v)
+            sizes.insert(i, n)
+        if i and free[i - 1] + sizes[i - 1] == v:
+            sizes[i - 1] += sizes.pop(i)
+            del free[i]
+
+    def alloc(self, n: int, name: str) -> int:
+        return self._from_list(n) or self._sbrk(n)
+
+    def free(self, v: int, n: int) -> None:
+        if not v:
+            return
+        if v + n == self.bloc:
+            self.bloc -= n
+        else:
+            self._to_list(v, n)
+
+    def reserve(self, v: int, n: int, name: str) -> int:
+        p = 0
+        if v == self.bloc:
+            p = self._sbrk(n)
+        if not p and not v:
+            p = self.alloc(n, name)
+        return p
+
+    def map(self, v: int, n: int, name: str) -> None:
+        """Nothing: it is memory already."""
+
+    def reserve_aligned_sbrk(self, size: int, align: int) -> tuple[int, int]:
+        base = self._from_list(size + align)
+        if base:
+            start = (base + align - 1) & -align
+            if start > base:
+                self._to_list(base, start - base)
+            if base + align > start:
+                self._to_list(start + size, base + align - start)
+            return start, size
+        p = (self.bloc + align - 1) & -align
+        r = self._sbrk(p + size - self.bloc)
+        if not r:
+            return 0, 0
+        if p > r:
+            self._to_list(r, p - r)
+        return p, size

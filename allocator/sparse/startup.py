@@ -1,0 +1,184 @@
+"""From the first instruction to main.main: what the runtime allocates for itself (schedinit and main, proc.go).
+
+Each object is named with what it is for, since its size decides which spans are made, and those how
+often the system is asked. Some of it is the surroundings' doing: the environment's strings, how many
+processors there are, and which P a goroutine runs on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from allocator.sparse.mallocinit import mallocinit
+
+if TYPE_CHECKING:
+    from allocator.sparse.runtime import Runtime
+
+KB = 1024
+SIGNAL_STACK = 32 * KB
+CRASH_STACK = 16 * KB
+M_STACK = 16 * KB
+PROFILE_FRAMES = 1 + 6 + 128  # a sentinel, frames to skip, profstackdepth
+MALLOC_HEADER = 8
+PADDED_M = 2 * KB - MALLOC_HEADER
+CHANNEL_WORDS = 1
+SUDOG_WORDS = 12
+SCAVENGER_WORDS = 11
+MODULE_WORDS = 3
+PAGES_OF_MASKS = 2300  # bytes of pointer masks of a small program's data and bss
+BUCKET_FRAMES = 6
+# Threads' stacks come from the system there, or lie on its own (mStackIsSystemAllocated, mpreinit).
+STACKS_BY_SYSTEM = frozenset(("aix", "darwin", "ios", "illumos", "openbsd", "plan9", "solaris", "windows"))
+NO_SIGNAL_STACK = frozenset(("windows",))
+SINGLE_THREADED = frozenset(("js", "wasip1"))
+# A fork with a hundred strings or with ten makes no other spans.
+ENVIRONMENT = (14, 15, 18, 37, 54, 38, 14, 8, 49, 69, 27, 52, 23, 31, 7, 25, 48, 179, 16, 67)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a program finds: strings of its environment (bytes each), and arguments, its own name among them."""
+
+    environment: tuple[int, ...] = ENVIRONMENT
+    arguments: int = 1
+
+
+class StartUp:
+    """One start. `procs` is GOMAXPROCS; `sampled` whether the lot of the heap profile falls on an object
+    before the program turns out to have no use for profiles.
+    """
+
+    def __init__(
+        self, rt: Runtime, procs: int, surroundings: Surroundings | None = None, sampled: bool = False
+    ) -> None:
+        self.rt = rt
+        self.config = rt.config
+        self.procs = procs
+        self.around = surroundings or Surroundings()
+        self.sampled = sampled
+        self.word = rt.config.ptr_size
+        self.goroutines = 0  # len(allgs)
+
+    def run(self) -> None:
+        """All of it. Raises Death where the runtime dies on the way."""
+        self.schedinit()
+        self.new_goroutine()  # runtime.main
+        self.main()
+
+    # What it allocates.
+
+    def object(self, size: int, *, noscan: bool = False) -> int:
+        """An object of `size` bytes, on the P that runs, if any does."""
+        rt = self.rt
+        return rt.malloc(size, noscan=noscan, p=rt.current_p)
+
+    def stack(self, size: int) -> int:
+        """A stack, from the cache of the P that runs if it has one."""
+        return self.rt.stack_alloc(size, self.rt.current_p)
+
+    def new_g(self, stack: int) -> None:
+        """A goroutine's record with a stack of so many bytes, 0 for none of its own (malg)."""
+        self.object(self.config.sizeof["g"])
+        if stack:
+            # Room for what the system puts onto stacks makes a power of two again.
+            self.stack(1 << (stack + self.config.stack_system - 1).bit_length())
+
+    def new_goroutine(self) -> None:
+        """newproc1: a goroutine, and its place in allgs."""
+        self.new_g(self.config.stack_min)
+        if self.goroutines & (self.goroutines - 1) == 0:
+            self.object(max(2 * self.goroutines, 1) * self.word)
+        self.goroutines += 1
+
+    def new_m(self) -> None:
+        """allocm: a thread's record and its stacks."""
+        self.object(PADDED_M if self.config.padded_m else self.config.sizeof["m"])
+        self.init_m()
+        self.new_g(0 if self.config.goos in STACKS_BY_SYSTEM else M_STACK)
+
+    def init_m(self) -> None:
+        """mcommoninit."""
+        if self.config.weak_m:
+            self.object(self.word)
+        if self.config.goos not in NO_SIGNAL_STACK:
+            self.new_g(SIGNAL_STACK)
+        if self.config.early_debug or self.goroutines:
+            self.profile_stacks()
+
+    def profile_stacks(self) -> None:
+        """mProfStackInit."""
+        if self.config.profile_stacks:
+            for _ in range(2):
+                self.object(PROFILE_FRAMES * self.word, noscan=True)
+
+    # Up to the first goroutine.
+
+    def schedinit(self) -> None:
+        """schedinit: from nothing to Ps that run."""
+        rt = self.rt
+        word = self.word
+        mallocinit(rt)
+        self.cpu_options()
+        self.init_m()
+        self.object(MODULE_WORDS * word)
+        self.object(8, noscan=True)
+        rt.persistent.alloc(PAGES_OF_MASKS, 1, "other_sys")
+        if self.sampled:
+            rt.profile_bucket()
+        self.object(2 * word * self.around.arguments)
+        self.object(2 * word * max(len(self.around.environment), 1))
+        for size in self.around.environment:
+            self.object(size, noscan=True)
+        self.object(2 * word)  # parsedebugvars
+        if self.config.crash_stack:
+            self.stack(CRASH_STACK)
+        # Profiles turn out to be of no use to the program, and the next object notices that the rate has
+        # changed: it is sampled, if there is an array for its stack already.
+        if self.config.early_debug and self.config.profile_stacks:
+            rt.profile_bucket()
+        self.profile_stacks()
+        self.procresize()
+
+    def cpu_options(self) -> None:
+        """internal/cpu: what GODEBUG can switch off, a slice that grows."""
+        option = 4 * self.word
+        if self.config.goarch in ("amd64", "386"):
+            for count in (8, 16, 35):
+                self.object(count * option)
+        else:
+            self.object(8 * option)
+
+    def procresize(self) -> None:
+        """Ps, each with an mcache; the first runs from then on."""
+        self.object(self.procs * self.word)
+        for _ in range(3 if self.config.span_queue_mask else 2):
+            self.object(4 * ((self.procs + 31) // 32), noscan=True)
+        for _ in range(self.procs):
+            self.object(self.config.sizeof["p"])
+            self.rt.add_p()
+        self.rt.run_on(0)
+        self.object(4 * self.procs, noscan=True)
+
+    # Up to main.main.
+
+    def main(self) -> None:
+        """runtime.main, and the goroutines that it starts."""
+        config = self.config
+        threads = config.goos not in SINGLE_THREADED
+        if threads:
+            self.new_m()  # sysmon
+        self.new_goroutine()  # forcegchelper
+        if threads and self.procs > 1:
+            self.new_m()  # for the P that becomes busy with it
+            # The main goroutine waits for its own thread, which hands its P on and comes back with another.
+            self.new_m()
+            self.rt.run_on(1)
+        channel = config.sizeof["hchan"]
+        self.object(channel + 2 * CHANNEL_WORDS * self.word, noscan=True)
+        for _ in ("bgsweep", "bgscavenge"):
+            self.object(2 * self.word)
+            self.new_goroutine()
+        self.object(SCAVENGER_WORDS * self.word)
+        self.object(SUDOG_WORDS * self.word)
+        self.object(channel + self.word, noscan=True)
