@@ -39,6 +39,7 @@ class Answers:
         self.place = 0
         self.differences: list[Difference] = []
         self.log: list[Call] = []
+        self.stopped = False  # by a question of another name than the next call's
         self.addresses_known = all(
             call.answer == call.address
             for call in calls
@@ -60,6 +61,7 @@ class Answers:
             raise EndOfAnswers
         if recorded.name != asked.name:
             self.differences.append(Difference(self.place, recorded, asked))
+            self.stopped = True
             raise EndOfAnswers
         if not self._same(recorded, asked):
             self.differences.append(Difference(self.place, recorded, asked))

@@ -49,6 +49,7 @@ class Arenas:
         self.user_hints: list[Hint] = []
         self.hint_alloc = FixAlloc(core, config.sizeof["arenaHint"], "other_sys")
         self.heap_arena_alloc = LinearAlloc(core)  # records, on 32-bit
+        self.meta = 0  # where those begin
         self.arena = LinearAlloc(core)  # arenas, on 32-bit
         self.by_index: dict[int, HeapArena] = {}
         self.heap_list: list[int] = []

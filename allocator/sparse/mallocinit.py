@@ -90,6 +90,7 @@ def _stake_out(core: HeapCore) -> None:
     size = config.sizeof["heapArena"] << config.arena_bits
     meta = core.mem.sys_reserve(0, size, NAME)
     if meta:
+        arenas.meta = meta
         arenas.heap_arena_alloc.init(meta, size, True)
     p = max(config.data_end, core.mem.os.sbrk0())
     if arenas.heap_arena_alloc.next <= p < arenas.heap_arena_alloc.end:

@@ -20,13 +20,14 @@ NAME = "immortal metadata"
 
 
 class PersistentAlloc:
-    """The chunks, by owner: a P's number, or None for the global one."""
+    """The chunks, by owner: a P's number, or None for the global one; `all_chunks` are those ever made."""
 
-    __slots__ = ("chunks", "core")
+    __slots__ = ("all_chunks", "chunks", "core")
 
     def __init__(self, core: Core) -> None:
         self.core = core
         self.chunks: dict[int | None, tuple[int, int]] = {}  # owner: base, offset of the first free byte
+        self.all_chunks: list[int] = []
 
     def alloc(self, size: int, align: int, stat: str) -> int:
         """An address of `size` bytes at a multiple of `align` (0: 8), charged to the counter `stat`.
@@ -53,6 +54,7 @@ class PersistentAlloc:
             base = core.mem.sys_alloc(config.persistent_chunk_size, "other_sys", NAME)
             if not base:
                 raise Throw("runtime: cannot allocate memory")
+            self.all_chunks.append(base)
             off = (config.ptr_size + align - 1) & -align
         self.chunks[owner] = base, off + size
         if stat != "other_sys":

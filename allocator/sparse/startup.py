@@ -38,31 +38,37 @@ ENVIRONMENT = (14, 15, 18, 37, 54, 38, 14, 8, 49, 69, 27, 52, 23, 31, 7, 25, 48,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What a program finds: strings of its environment (bytes each), and arguments, its own name among them."""
+    """What a program finds, and what falls to it by lot.
+
+    `environment` are the bytes of each string, `arguments` counts the program's own name, `procs` is
+    GOMAXPROCS. `sampled`: the heap profile takes one of the first objects, before the program turns out
+    to have no use for it. `main_on` and `scavenger_on` are the Ps on which the main goroutine comes back
+    after it has handed over its own, and on which the scavenger starts.
+    """
 
     environment: tuple[int, ...] = ENVIRONMENT
     arguments: int = 1
+    procs: int = 2
+    sampled: bool = False
+    main_on: int = 1
+    scavenger_on: int = 0
 
 
 class StartUp:
-    """One start. `procs` is GOMAXPROCS; `sampled` whether the lot of the heap profile falls on an object
-    before the program turns out to have no use for profiles.
-    """
+    """One start of a machine in its surroundings."""
 
-    def __init__(
-        self, rt: Runtime, procs: int, surroundings: Surroundings | None = None, sampled: bool = False
-    ) -> None:
+    def __init__(self, rt: Runtime, around: Surroundings) -> None:
         self.rt = rt
         self.config = rt.config
-        self.procs = procs
-        self.around = surroundings or Surroundings()
-        self.sampled = sampled
+        self.around = around
+        self.procs = around.procs
+        self.sampled = around.sampled
         self.word = rt.config.ptr_size
         self.goroutines = 0  # len(allgs)
 
-    def run(self) -> None:
-        """All of it. Raises Death where the runtime dies on the way."""
-        self.schedinit()
+    def run(self, gogc: int = -1) -> None:
+        """All of it. gogc: GOGC, below zero for off. Raises Death where the runtime dies on the way."""
+        self.schedinit(gogc)
         self.new_goroutine()  # runtime.main
         self.main()
 
@@ -71,7 +77,7 @@ class StartUp:
     def object(self, size: int, *, noscan: bool = False) -> int:
         """An object of `size` bytes, on the P that runs, if any does."""
         rt = self.rt
-        return rt.malloc(size, noscan=noscan, p=rt.current_p)
+        return rt.mallocgc(size, None if noscan else rt.pointer_type, True, rt.current_p)
 
     def stack(self, size: int) -> int:
         """A stack, from the cache of the P that runs if it has one."""
@@ -106,15 +112,18 @@ class StartUp:
         if self.config.early_debug or self.goroutines:
             self.profile_stacks()
 
-    def profile_stacks(self) -> None:
-        """mProfStackInit."""
+    def profile_stacks(self, sampled: bool = False) -> None:
+        """mProfStackInit. The first of the two objects may be the one that the heap profile samples."""
         if self.config.profile_stacks:
-            for _ in range(2):
-                self.object(PROFILE_FRAMES * self.word, noscan=True)
+            size = PROFILE_FRAMES * self.word
+            v = self.object(size, noscan=True)
+            if sampled:
+                self.rt.first_sample(v, size)
+            self.object(size, noscan=True)
 
     # Up to the first goroutine.
 
-    def schedinit(self) -> None:
+    def schedinit(self, gogc: int) -> None:
         """schedinit: from nothing to Ps that run."""
         rt = self.rt
         word = self.word
@@ -124,20 +133,19 @@ class StartUp:
         self.object(MODULE_WORDS * word)
         self.object(8, noscan=True)
         rt.persistent.alloc(PAGES_OF_MASKS, 1, "other_sys")
+        arguments = self.object(2 * word * self.around.arguments)
         if self.sampled:
-            rt.profile_bucket()
-        self.object(2 * word * self.around.arguments)
+            rt.first_sample(arguments, 2 * word * self.around.arguments)
         self.object(2 * word * max(len(self.around.environment), 1))
         for size in self.around.environment:
             self.object(size, noscan=True)
         self.object(2 * word)  # parsedebugvars
+        rt.gcinit(gogc)
         if self.config.crash_stack:
             self.stack(CRASH_STACK)
-        # Profiles turn out to be of no use to the program, and the next object notices that the rate has
-        # changed: it is sampled, if there is an array for its stack already.
-        if self.config.early_debug and self.config.profile_stacks:
-            rt.profile_bucket()
-        self.profile_stacks()
+        # The program turns out to have no use for profiles. The next object notices that the rate has
+        # changed, and is sampled if there is an array for its stack already.
+        self.profile_stacks(sampled=self.config.early_debug)
         self.procresize()
 
     def cpu_options(self) -> None:
@@ -173,12 +181,15 @@ class StartUp:
             self.new_m()  # for the P that becomes busy with it
             # The main goroutine waits for its own thread, which hands its P on and comes back with another.
             self.new_m()
-            self.rt.run_on(1)
+            self.rt.run_on(min(self.around.main_on, self.procs - 1))
         channel = config.sizeof["hchan"]
         self.object(channel + 2 * CHANNEL_WORDS * self.word, noscan=True)
         for _ in ("bgsweep", "bgscavenge"):
             self.object(2 * self.word)
             self.new_goroutine()
-        self.object(SCAVENGER_WORDS * self.word)
         self.object(SUDOG_WORDS * self.word)
+        here = self.rt.current_p
+        self.rt.run_on(min(self.around.scavenger_on, self.procs - 1) if threads else 0)
+        self.object(SCAVENGER_WORDS * self.word)
+        self.rt.run_on(here or 0)
         self.object(channel + self.word, noscan=True)

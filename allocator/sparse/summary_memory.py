@@ -55,11 +55,12 @@ class SummaryMemory:
     grows. `index` is the scavenge index's address (0 where its reservation failed unnoticed),
     `index_min` and `index_max` bound its mapped entries (bytes, where it is one of bits).
     `mapped_ready` counts the bytes that growth mapped (summaryMappedReady). `tables` has the address
-    of each table of chunks by the first part of a chunk's number.
+    of each table of chunks by the first part of a chunk's number, `mapped` the pieces (address, bytes,
+    purpose) of the reservations that are mapped.
     """
 
     __slots__ = (
-        "core", "huge_pages", "index", "index_failed", "index_max", "index_min", "lengths", "mapped_ready",
+        "core", "huge_pages", "index", "index_failed", "index_max", "index_min", "lengths", "mapped", "mapped_ready",
         "summary", "tables",
     )  # fmt: skip
 
@@ -72,6 +73,7 @@ class SummaryMemory:
         self.index_min = self.index_max = 0
         self.mapped_ready = 0
         self.tables: dict[int, int] = {}
+        self.mapped: list[tuple[int, int, str]] = []
         self.huge_pages = False  # chunkHugePages
 
     @property
@@ -83,6 +85,19 @@ class SummaryMemory:
         """How many summaries the level has for the whole address space."""
         config = self.core.config
         return 1 << (config.heap_addr_bits - config.level_shift[level])
+
+    def reservation(self, level: int) -> int:
+        """Bytes reserved for the level; on 32-bit it shares them with the other levels."""
+        page = self.core.config.phys_page_size
+        size = self.entries(level) * SUM_BYTES
+        return size if self.is_32bit else (size + page - 1) & -page
+
+    def _map(self, v: int, n: int, name: str) -> None:
+        mem = self.core.mem
+        mem.sys_map(v, n, STAT, name)
+        mem.sys_used(v, n, n)
+        self.mapped.append((v, n, name))
+        self.mapped_ready += n
 
     @property
     def index_bytes(self) -> int:
@@ -120,9 +135,7 @@ class SummaryMemory:
         r = core.mem.sys_reserve(0, total, "page summary")
         if not r:
             raise Throw("failed to reserve page summary memory")
-        core.mem.sys_map(r, total, STAT, "page summary")
-        core.mem.sys_used(r, total, total)
-        self.mapped_ready += total
+        self._map(r, total, "page summary")
         for size in sizes:
             self.summary.append(r)
             r += size
@@ -168,7 +181,6 @@ class SummaryMemory:
         return at + (first * SUM_BYTES & -page), at + ((end * SUM_BYTES + page - 1) & -page)
 
     def _grow_summaries(self, base: int, limit: int, in_use: InUse) -> None:
-        mem = self.core.mem
         succ = in_use.succ(base)
         for level in range(self.core.config.summary_levels):
             self.lengths[level] = max(self.lengths[level], self.summary_range(level, base, limit)[1])
@@ -181,9 +193,7 @@ class SummaryMemory:
                     need = subtract(need, have)
             size = need[1] - need[0]
             if size:
-                mem.sys_map(need[0], size, STAT, "page alloc")
-                mem.sys_used(need[0], size, size)
-                self.mapped_ready += size
+                self._map(need[0], size, "page alloc")
 
     def _grow_index(self, base: int, limit: int) -> None:
         """Maps the entries from the lowest chunk of the heap to the highest, whatever lies between."""
@@ -207,13 +217,11 @@ class SummaryMemory:
         size = need[1] - need[0]
         if not size:
             return
-        self.core.mem.sys_map(need[0], size, STAT, "scavenge index")
-        self.core.mem.sys_used(need[0], size, size)
+        self._map(need[0], size, "scavenge index")
         unset = not (have_min if config.scav_index_zero_is_unset else have_max)
         if unset or need_min < have_min:
             self.index_min = need_min
         self.index_max = max(have_max, need_max)
-        self.mapped_ready += size
 
     # Chunks.
 

@@ -1,0 +1,146 @@
+"""The machine of later releases, whole: a process from its first instruction to its last words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from allocator.common.throw import Death, Throw
+from allocator.interface import Allocator, Attempt, BootCheck, Region
+from allocator.kernels.machine import Machine
+from allocator.sparse import boot_checks, regions, vocabulary
+from allocator.sparse.arena_hints import seed_for
+from allocator.sparse.config import Config
+from allocator.sparse.heap import Heap
+from allocator.sparse.startup import BUCKET_FRAMES, StartUp, Surroundings
+from allocator.sparse.systems import kernel_of, memory_of
+
+USUAL_BASE = 0x00C0 << 32  # where heaps begin that no lot places
+
+
+class Runtime(Heap, Allocator):
+    """One simulated process's allocator. `kernel` is what it asks for memory."""
+
+    HEAP_FIGURES = vocabulary.HEAP
+    EXTENT = vocabulary.EXTENT
+
+    def __init__(
+        self,
+        config: Config,
+        system: Any,
+        *,
+        gogc: int = -1,
+        procs: int = 1,
+        seed: int = 1,
+        mem_profile_rate: int = 0,
+        record: bool = False,
+    ) -> None:
+        """A machine that has booted. See `prepare`; raises Death where the runtime dies."""
+        self.prepare(config, system, seed=seed, mem_profile_rate=mem_profile_rate, record=record)
+        self.start(gogc, procs)
+
+    def prepare(
+        self,
+        config: Config,
+        system: Any,
+        *,
+        seed: int = 1,
+        mem_profile_rate: int = 0,
+        record: bool = False,
+        heap_seed: int | None = None,
+    ) -> None:
+        """Everything that stands before the first instruction. `system` is a Machine, or a kernel.
+
+        heap_seed is the lot that the heap's base is drawn from, where it is drawn; None puts the heap
+        where releases without a lot have it.
+        """
+        self.kernel = kernel_of(config, system) if isinstance(system, Machine) else system
+        self.system = self.kernel
+        if heap_seed is None:
+            heap_seed = seed_for(config, USUAL_BASE, USUAL_BASE, 0) if config.randomized_heap_base else 0
+        Heap.__init__(
+            self,
+            config,
+            memory_of(config, self.kernel),
+            seed=heap_seed,
+            sample_seed=seed,
+            mem_profile_rate=mem_profile_rate,
+        )
+        self.log: list[str] | None = [] if record else None
+        self.type_ids = {}
+        self._booted = False
+
+    def start(self, gogc: int = -1, procs: int = 1) -> None:
+        self.start_in(Surroundings(procs=procs), gogc)
+
+    def start_in(self, around: Surroundings, gogc: int = -1) -> None:
+        """As `start`, in surroundings that are told."""
+        StartUp(self, around).run(gogc)
+        self._booted = True
+        self.gc_enabled = True
+        self.phase_changed()
+
+    def first_sample(self, v: int, size: int) -> None:
+        """An object is the first of the heap profile: the table of buckets, a bucket, and its record."""
+        config = self.config
+        table = config.buck_hash_size * config.ptr_size
+        if not self.mem.sys_alloc(table, "buckhash_sys", "profiler hash buckets"):
+            raise Throw("runtime: cannot allocate memory")
+        bucket = config.sizeof["bucket"] + config.sizeof["memRecord"] + BUCKET_FRAMES * config.ptr_size
+        self.persistent.alloc(bucket, 0, "buckhash_sys")
+        self.profile(v, size)
+
+    @property
+    def booted(self) -> bool:
+        return self._booted
+
+    @property
+    def attempts(self) -> list[Attempt]:  # type: ignore[override]
+        """The reservations for the heap's arenas."""
+        arenas = getattr(self, "arenas", None)
+        return [] if arenas is None else [Attempt(*tried, bool(tried[2])) for tried in arenas.attempts]
+
+    @property
+    def procs(self) -> int:
+        return len(self.ps)
+
+    def add_procs(self, procs: int) -> None:
+        while len(self.ps) < procs:
+            self.add_p()
+
+    # Where everything lies.
+
+    def regions(self) -> list[Region]:
+        return regions.regions(self)
+
+    def heap_figures(self) -> Mapping[str, int | bool]:
+        if not hasattr(self, "pages") or not len(self.pages.in_use):
+            return {}
+        config, tables, arenas = self.config, self.tables, self.arenas
+        ranges = [(config.address(base), config.address(limit)) for base, limit in self.pages.in_use]
+        arena = config.heap_arena_bytes
+        start = self.growth.base & -arena if self.growth.base % arena else self.growth.base - arena
+        reserved = sum(region.size for region in self.regions() if region.name in ("summaries", "scavenge index"))
+        return {
+            "heap_start": ranges[0][0],
+            "heap_end": ranges[-1][1],
+            "arena_start": start,
+            "arena_end": self.growth.end,
+            "arenas": len(arenas.heap_list),
+            "hints": len(arenas.hints),
+            "summaries": tables.summary[0],
+            "scavenge_index": tables.index,
+            "index_unreserved": tables.index_failed,
+            "reserved": reserved,
+            "pages_in_use": self.heap.pages_in_use,
+            "sweepgen": self.heap.sweepgen,
+        }
+
+    def boot_checks(self) -> Iterable[BootCheck]:
+        return boot_checks.boot_checks(self)
+
+    def end_state(self, whole: bool = True) -> Iterator[str]:
+        raise NotImplementedError
+
+    def last_words(self, death: Death) -> dict[str, Any]:
+        return {"kind": death.kind, "throw": death.words, "printed": [*self.printed, *death.before]}

@@ -1,0 +1,155 @@
+"""Reads what a real program asked its system for: JSON, a file a program; every fault at its place.
+
+`release`, `platform`, `data_end` and `calls` must stand in it; `emulated`, `image` and `borders` may.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from allocator.kernels.calls import Call
+from allocator.kernels.system import Answer, Errno
+from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.fields import INVALID, Address, Anything, Bool, Field, Group, Int, Kind, ListOf, Section, Text
+from archcalc.reading.fields import meaning, read_file
+from archcalc.reading.strictyaml import Document, Node, Scalar, Sequence, in_order, read_bytes
+
+ERRNOS = {"EPERM": 1, "EAGAIN": 11, "ENOMEM": 12, "EACCES": 13, "EEXIST": 17, "EINVAL": 22, "ENOSYS": 38}
+_EXPECTED = (
+    '["map", address, bytes, "rw" or "-", "fixed" or "-", answer], ["unmap", address, bytes, answer], '
+    '["advise", address, bytes, advice, answer], ["protect", address, bytes, "rw" or "-", answer], '
+    '["brk", "NULL" or address, answer] or ["name", ...]'
+)
+_LENGTHS = {"map": 6, "unmap": 4, "advise": 5, "protect": 5, "brk": 3}
+
+
+class CallsFault(UsageFault):
+    """A file of calls that cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One program's memory calls in order. `data_end` is where its data segment ends, `image` what it takes
+    of the address space before its first instruction (bytes; None: not told).
+    """
+
+    file: str
+    release: str
+    platform: str
+    emulated: bool
+    data_end: int
+    image: int | None
+    calls: tuple[Call, ...]
+    borders: tuple[dict[str, Any], ...]
+
+
+class OneCall(Kind):
+    """A call, as a list. Naming a mapping changes nothing; it is None."""
+
+    def read(self, node: Node, document: Document, path: str) -> Any:
+        if not isinstance(node, Sequence) or not node.items or not isinstance(node.items[0], Scalar):
+            return self.wrong(node, document, path)
+        name = node.items[0].text
+        if name == "name":
+            return None
+        if _LENGTHS.get(name) != len(node.items):
+            return self.wrong(node, document, path)
+        values: list[Any] = [_value(item) for item in node.items[1:]]
+        if any(value is INVALID for value in values):
+            return self.wrong(node, document, path)
+        call = _call(name, values)
+        return self.wrong(node, document, path) if call is None else call
+
+    def words(self) -> str:
+        return _EXPECTED
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "array", "minItems": 3, "maxItems": 6}
+
+
+def _value(item: Node) -> Any:
+    if not isinstance(item, Scalar):
+        return INVALID
+    found = meaning(item)
+    return found.value if found.type in ("int", "text") else INVALID
+
+
+def _number(value: Any) -> int | None:
+    """An address, `0x...` in quotes or a number; None for anything else."""
+    if isinstance(value, int):
+        return value if value >= 0 else None
+    try:
+        return int(value, 16) if value.startswith("0x") else int(value)
+    except ValueError:
+        return None
+
+
+def _answer(value: Any) -> Answer | None:
+    if value in ERRNOS:
+        return Errno(ERRNOS[value])
+    return _number(value)
+
+
+def _call(name: str, values: list[Any]) -> Call | None:
+    """The call of a name with what stands behind it; None where that makes none."""
+    if name == "brk":
+        address = 0 if values[0] == "NULL" else _number(values[0])
+        answer = _answer(values[1])
+        return None if address is None or answer is None else Call("brk", address, 0, "", False, answer)
+    address, size, answer = _number(values[0]), values[1], _answer(values[-1])
+    if address is None or not isinstance(size, int) or size < 0 or answer is None:
+        return None
+    access = str(values[2]) if name != "unmap" else ""
+    if name in ("map", "protect") and access not in ("rw", "-"):
+        return None
+    if name == "map" and values[3] not in ("fixed", "-"):
+        return None
+    return Call(name, address, size, access, name == "map" and values[3] == "fixed", answer)
+
+
+class _Hexadecimal(Address):
+    """An address, as a number or in quotes."""
+
+    def read(self, node: Node, document: Document, path: str) -> Any:
+        if isinstance(node, Scalar) and node.quoted:
+            number = _number(node.text)
+            return self.wrong(node, document, path) if number is None else number
+        return super().read(node, document, path)
+
+
+FILE = Section(
+    {
+        "release": Field(Text(r"(go)?[0-9]+\.[0-9]+.*", "a release such as go1.27.3"), "the toolchain", True),
+        "platform": Field(Text(r"[^/\s]+/[^/\s]+", "goos/goarch"), "what it was built for", True),
+        "emulated": Field(Bool(), "whether it ran under an emulator"),
+        "data_end": Field(_Hexadecimal(), "where its data segment ends", True),
+        "image": Field(Int(0), "bytes of address space that it has before its first instruction"),
+        "calls": Field(ListOf(OneCall()), "its memory calls in order", True),
+        "borders": Field(ListOf(Anything()), "what became of it under RLIMIT_AS"),
+    },
+    "calls",
+)
+
+
+def load(path: Path) -> Program:
+    """The program of a file. Raises CallsFault with every mistake in it."""
+    faults: list[Fault] = []
+    document = Document(str(path), "calls", faults, CallsFault)
+    data = read_bytes(path, document)
+    group: Group | None = read_file(data, FILE, document) if data is not None else None
+    if group is None or faults:
+        raise CallsFault(*in_order(faults))
+    return Program(
+        str(path),
+        group["release"],
+        group["platform"],
+        group.get("emulated", False),
+        group["data_end"],
+        group.get("image"),
+        tuple(call for call in group["calls"] if call is not None),
+        tuple(group.get("borders", ())),
+    )
+
+
