@@ -172,6 +172,7 @@ class Allocator(ABC):
 
     HEAP_FIGURES: ClassVar[tuple[Named, ...]] = ()  # what `heap_figures` tells
     EXTENT: ClassVar[tuple[str, str]]  # the two of them between which the heap has been used
+    BOOT_COLUMNS: ClassVar[tuple[tuple[str, str], ...]]  # what a table of boots shows: titles and landmarks
 
     config: Any  # Facts, and what the generation has besides
     system: System
@@ -379,6 +380,10 @@ class Allocator(ABC):
     @abstractmethod
     def watch(self) -> None:
         """Notes every object from now on, so that `audit` can check more. Costs time."""
+
+    def system_calls(self) -> list[list[Any]] | None:
+        """What the machine asked its system for, as the files of system calls have it; None: not noted."""
+        return None
 
     def observe(self) -> Calls:
         """Counts what is asked of the system from now on; the counts go on growing."""

@@ -44,6 +44,7 @@ class Runtime(Malloc, Allocator):
 
     HEAP_FIGURES = vocabulary.HEAP
     EXTENT = vocabulary.EXTENT
+    BOOT_COLUMNS = vocabulary.BOOT_COLUMNS
 
     def __init__(
         self,

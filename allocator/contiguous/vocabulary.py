@@ -79,3 +79,5 @@ BOOT = (
         "mallocinit ends with one mcache, from cachealloc.",
     ),
 )
+# What a table of boots shows.
+BOOT_COLUMNS = (("spans", "spans_start"), ("arena begins", "arena_used"), ("arena ends", "arena_end"))

@@ -13,17 +13,24 @@ if TYPE_CHECKING:
 
 # GOOS -> where its policy stands. A module is imported when a machine of that GOOS is booted.
 POSIX = {
+    "aix": ("aix", "Aix"),
     "android": ("android", "Android"),
     "darwin": ("darwin", "Darwin"),
     "dragonfly": ("dragonfly", "Dragonfly"),
     "freebsd": ("bsd", "FreeBSD"),
+    "illumos": ("solaris", "Solaris"),
+    "ios": ("darwin", "Darwin"),
     "linux": ("linux", "Linux"),
     "nacl": ("nacl", "Nacl"),
     "netbsd": ("bsd", "NetBSD"),
     "openbsd": ("bsd", "OpenBSD"),
     "solaris": ("solaris", "Solaris"),
 }
-GOOSES = (*sorted((*POSIX, "plan9", "windows")),)
+# Systems of which only the break can be moved.
+BREAKS = ("js", "plan9", "wasip1")
+# Systems that only a later Go runs on: kernels without the helpers of 7aefdfded.
+LATER = frozenset(("aix", "illumos", "ios", "js", "wasip1"))
+GOOSES = (*sorted({*POSIX, *BREAKS, "windows"} - LATER),)
 
 
 def new_system(
@@ -35,7 +42,7 @@ def new_system(
     phys_page_size: int | None = None,
     huge_page_size: int = 0,
 ) -> System:
-    """The OS memory of `goos` (one of GOOSES, else KeyError) on `machine`.
+    """The OS memory of `goos` (one of GOOSES or LATER, else KeyError) on `machine`.
 
     `ptr_size` is sys.PtrSize, `huge_page_size` sys.HugePageSize, both in bytes; `goarch` matters
     only where the assembly of two architectures differs. `phys_page_size` is what the runtime
@@ -45,7 +52,7 @@ def new_system(
         from allocator.kernels.windows import Windows
 
         return Windows(machine, ptr_size=ptr_size)
-    if goos == "plan9":
+    if goos in BREAKS:
         from allocator.kernels.plan9 import Plan9
 
         return Plan9(machine, ptr_size=ptr_size)

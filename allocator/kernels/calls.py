@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from allocator.kernels.windows import Windows
 
 ENOMEM = Errno(12)
+NAMES = {1: "EPERM", 11: "EAGAIN", 12: "ENOMEM", 13: "EACCES", 17: "EEXIST", 22: "EINVAL", 38: "ENOSYS"}
 
 # Advice, under the names that tracers print.
 FREE = "MADV_FREE"
@@ -42,6 +43,22 @@ class Call(NamedTuple):
     access: str
     fixed: bool
     answer: Answer
+
+    def row(self) -> list[str | int]:
+        """The call as files of system calls have it: addresses in hexadecimal, errnos by name."""
+        answer = self.answer
+        if isinstance(answer, Errno):
+            shown = NAMES.get(answer.number, f"errno {answer.number}")
+        else:
+            shown = hex(answer) if self.name in ("map", "brk", "VirtualAlloc") else str(answer)
+        if self.name == "brk":
+            return ["brk", hex(self.address) if self.address else "NULL", shown]
+        row: list[str | int] = [self.name, hex(self.address), self.size]
+        if self.access:
+            row.append(self.access)
+        if self.name == "map":
+            row.append("fixed" if self.fixed else "-")
+        return [*row, shown]
 
 
 class Kernel(Protocol):
@@ -170,7 +187,7 @@ class Break:
     `limit` is the highest break, None where only the end of the address space bounds it.
     """
 
-    def __init__(self, machine: Machine, start: int, limit: int | None) -> None:
+    def __init__(self, machine: Machine, start: int, limit: int | None = None) -> None:
         self.machine = machine
         self.start = start
         self.at = start

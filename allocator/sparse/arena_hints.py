@@ -64,6 +64,12 @@ def seed_for(config: Config, base: int, start: int, padding: int) -> int:
     return (seed << low | padding << config.page_shift) << (SEED_BITS - top - middle - low)
 
 
+def usual_seed(config: Config) -> int:
+    """The lot with which the heap begins where releases without one put it."""
+    base = next(p for i in range(HINTS) if (p := _hint(config, i)) is not None)
+    return seed_for(config, base, base, 0)
+
+
 def hint_addresses(config: Config, lot: HeapLot) -> list[tuple[int, bool]]:
     """Every hint as (address, whether it is for user arenas), in the order of trying."""
     base = _random_base(config, lot) if config.randomized_heap_base else 0

@@ -10,36 +10,6 @@ from allocator.interface import BootCheck
 if TYPE_CHECKING:
     from allocator.sparse.heap_core import HeapCore
 
-# Id, what must hold, and why.
-INVARIANTS = (
-    (
-        "boot-summaries-reserved",
-        "every level of summaries has its addresses",
-        "The page allocator maps what it needs of them as the heap grows, without asking again.",
-    ),
-    (
-        "boot-index-reserved",
-        "the scavenge index has its addresses",
-        "Nobody looks whether its reservation succeeded. Where it did not, its entries are mapped from "
-        "address 0 on, over whatever lies there.",
-    ),
-    (
-        "boot-nothing-overwritten",
-        "no fixed mapping replaced what is the program's own",
-        "MAP_FIXED replaces without a word whatever was mapped there.",
-    ),
-    (
-        "boot-arenas-known",
-        "each arena that the heap has grown into has a record",
-        "Pointers are looked up by the arena's number; an arena without a record is no heap.",
-    ),
-    (
-        "boot-heap-addressable",
-        "the heap lies within heapAddrBits",
-        "Arena numbers and summaries reach no further.",
-    ),
-)
-
 
 def boot_checks(core: HeapCore) -> Iterator[BootCheck]:
     """One check an invariant."""

@@ -30,7 +30,6 @@ class Heap(Malloc):
     def start_heap(self, gogc: int = -1, procs: int = 1) -> None:
         """mallocinit, gcinit and procresize, without anything that a program allocates before main."""
         mallocinit(self)
-        self.mcache0 = self.new_mcache()
         self.gcinit(gogc)
         while len(self.ps) < procs:
             self.add_p()

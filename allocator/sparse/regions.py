@@ -48,7 +48,9 @@ def _tables(core: Core) -> list[Region]:
     linear = core.arenas.heap_arena_alloc
     if linear.end:
         found += [
-            Region("arena records", core.arenas.meta, linear.mapped - core.arenas.meta, MAPPED, "of all arenas"),
+            Region(
+                "arena records", core.arenas.meta, linear.mapped - core.arenas.meta, MAPPED, "of all arenas"
+            ),
             Region("arena records", linear.mapped, linear.end - linear.mapped, RESERVED, "room for more"),
         ]
     elif size >= 64 << 10:
@@ -56,9 +58,7 @@ def _tables(core: Core) -> list[Region]:
     return [region for region in found if region.size > 0]
 
 
-def _split(
-    name: str, base: int, size: int, mapped: list[tuple[int, int, str]], what: str
-) -> list[Region]:
+def _split(name: str, base: int, size: int, mapped: list[tuple[int, int, str]], what: str) -> list[Region]:
     """A reservation as pieces: mapped where growth came to, reserved elsewhere."""
     found: list[Region] = []
     at = base
@@ -89,5 +89,3 @@ def _heap(core: Core) -> list[Region]:
     if rest.end > rest.next:
         found.append(Region("arenas", rest.next, rest.end - rest.next, RESERVED, "room for further arenas"))
     return [region for region in found if region.size > 0]
-
-

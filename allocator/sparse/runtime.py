@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from allocator.common.throw import Death, Throw
+from allocator.common.types import Type
 from allocator.interface import Allocator, Attempt, BootCheck, Region
 from allocator.kernels.machine import Machine
 from allocator.sparse import boot_checks, regions, vocabulary
-from allocator.sparse.arena_hints import seed_for
+from allocator.sparse.arena_hints import usual_seed
 from allocator.sparse.config import Config
 from allocator.sparse.heap import Heap
 from allocator.sparse.startup import BUCKET_FRAMES, StartUp, Surroundings
 from allocator.sparse.systems import kernel_of, memory_of
-
-USUAL_BASE = 0x00C0 << 32  # where heaps begin that no lot places
 
 
 class Runtime(Heap, Allocator):
@@ -23,6 +22,7 @@ class Runtime(Heap, Allocator):
 
     HEAP_FIGURES = vocabulary.HEAP
     EXTENT = vocabulary.EXTENT
+    BOOT_COLUMNS = vocabulary.BOOT_COLUMNS
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Runtime(Heap, Allocator):
         self.kernel = kernel_of(config, system) if isinstance(system, Machine) else system
         self.system = self.kernel
         if heap_seed is None:
-            heap_seed = seed_for(config, USUAL_BASE, USUAL_BASE, 0) if config.randomized_heap_base else 0
+            heap_seed = usual_seed(config) if config.randomized_heap_base else 0
         Heap.__init__(
             self,
             config,
@@ -108,6 +108,29 @@ class Runtime(Heap, Allocator):
         while len(self.ps) < procs:
             self.add_p()
 
+    def malloc_many(
+        self,
+        sizes: Any,
+        noscan: bool | None = None,
+        typ: Type | Sequence[Type] | None = None,
+        types: Any = None,
+        needzero: bool = True,
+        p: Any = 0,
+    ) -> Any:
+        """Many objects, one after the other: a NumPy array of sizes in, one of addresses out."""
+        import numpy as np
+
+        sizes = np.asarray(sizes)
+        count = len(sizes)
+        kinds = np.broadcast_to(0 if types is None else np.asarray(types), (count,))
+        owners = np.broadcast_to(np.asarray(p), (count,))
+        known = list(typ) if isinstance(typ, Sequence) else [typ]
+        found = (
+            self.malloc(int(size), known[kind], noscan, needzero, int(owner))
+            for size, kind, owner in zip(sizes, kinds, owners, strict=True)
+        )
+        return np.fromiter(found, np.uint64, count)
+
     # Where everything lies.
 
     def regions(self) -> list[Region]:
@@ -120,7 +143,9 @@ class Runtime(Heap, Allocator):
         ranges = [(config.address(base), config.address(limit)) for base, limit in self.pages.in_use]
         arena = config.heap_arena_bytes
         start = self.growth.base & -arena if self.growth.base % arena else self.growth.base - arena
-        reserved = sum(region.size for region in self.regions() if region.name in ("summaries", "scavenge index"))
+        reserved = sum(
+            region.size for region in self.regions() if region.name in ("summaries", "scavenge index")
+        )
         return {
             "heap_start": ranges[0][0],
             "heap_end": ranges[-1][1],
@@ -138,6 +163,9 @@ class Runtime(Heap, Allocator):
 
     def boot_checks(self) -> Iterable[BootCheck]:
         return boot_checks.boot_checks(self)
+
+    def system_calls(self) -> list[list[Any]]:
+        return [call.row() for call in self.kernel.log]
 
     def end_state(self, whole: bool = True) -> Iterator[str]:
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""From the first instruction to main.main: what the runtime allocates for itself (schedinit and main, proc.go).
+"""From the first instruction to main.main: what the runtime allocates for itself (proc.go).
 
 Each object is named with what it is for, since its size decides which spans are made, and those how
 often the system is asked. Some of it is the surroundings' doing: the environment's strings, how many

@@ -60,8 +60,8 @@ class SummaryMemory:
     """
 
     __slots__ = (
-        "core", "huge_pages", "index", "index_failed", "index_max", "index_min", "lengths", "mapped", "mapped_ready",
-        "summary", "tables",
+        "core", "huge_pages", "index", "index_failed", "index_max", "index_min", "lengths", "mapped",
+        "mapped_ready", "summary", "tables",
     )  # fmt: skip
 
     def __init__(self, core: Core) -> None:

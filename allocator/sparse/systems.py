@@ -6,7 +6,6 @@ from importlib import import_module
 from typing import Any, cast
 
 from allocator.kernels.machine import Machine
-from allocator.kernels.system import System
 from allocator.sparse.config import Config
 from allocator.sparse.memory_of_system import MemoryOfSystem
 
@@ -28,8 +27,6 @@ FAMILIES = {
     "wasip1": ("mem_sbrk", "MemSbrk", "break"),
     "windows": ("mem_windows", "MemWindows", "nt"),
 }
-# GOOS -> the simulated system whose kernel it has.
-KERNELS = {"illumos": "solaris", "ios": "darwin"}
 
 
 def kernel_of(config: Config, machine: Machine) -> Any:
@@ -42,14 +39,7 @@ def kernel_of(config: Config, machine: Machine) -> Any:
     if family == "break":
         page = config.phys_page_size
         return Break(machine, (config.data_end + page - 1) // page * page)
-    if goos == "aix":
-        from allocator.kernels.aix import Aix
-
-        system: System = Aix(machine, goarch=config.goarch, ptr_size=config.ptr_size)
-    else:
-        system = new_system(
-            KERNELS.get(goos, goos), machine, ptr_size=config.ptr_size, goarch=config.goarch
-        )
+    system = new_system(goos, machine, ptr_size=config.ptr_size, goarch=config.goarch)
     return (Nt if family == "nt" else Unix)(cast(Any, system))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from allocator.common.vocabulary import ADDRESS, BYTES, COUNT, FLAG, Named
+from allocator.common.vocabulary import ADDRESS, BYTES, COUNT, FLAG, BootRule, Named
 
 # In the order in which they are told. A boot tells the landmarks.
 HEAP = (
@@ -23,3 +23,39 @@ HEAP = (
 GROWS = ("heap_end", "arenas", "pages_in_use")
 # The two landmarks between which the heap has been used.
 EXTENT = ("heap_start", "heap_end")
+# What a table of boots shows.
+BOOT_COLUMNS = (
+    ("heap begins", "heap_start"),
+    ("arena ends", "arena_end"),
+    ("summaries", "summaries"),
+    ("scavenge index", "scavenge_index"),
+)
+# What must hold of a machine that has just been started.
+BOOT = (
+    BootRule(
+        "boot-summaries-reserved",
+        "every level of summaries has its addresses",
+        "The page allocator maps what it needs of them as the heap grows, without asking again.",
+    ),
+    BootRule(
+        "boot-index-reserved",
+        "the scavenge index has its addresses",
+        "Nobody looks whether its reservation succeeded. Where it did not, its entries are mapped from "
+        "address 0 on, over whatever lies there.",
+    ),
+    BootRule(
+        "boot-nothing-overwritten",
+        "no fixed mapping replaced what is the program's own",
+        "MAP_FIXED replaces without a word whatever was mapped there.",
+    ),
+    BootRule(
+        "boot-arenas-known",
+        "each arena that the heap has grown into has a record",
+        "Pointers are looked up by the arena's number; an arena without a record is no heap.",
+    ),
+    BootRule(
+        "boot-heap-addressable",
+        "the heap lies within heapAddrBits",
+        "Arena numbers and summaries reach no further.",
+    ),
+)

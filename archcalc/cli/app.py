@@ -48,7 +48,7 @@ COMMANDS: tuple[Entry, ...] = (
     ),
     Entry("map", "Draw the address space of a booted machine.", RUN),
     Entry("heap", "Draw a heap: spans, occupancy, fragmentation.", RUN),
-    Entry("boot", "Run mallocinit in a simulated address space.", RUN),
+    Entry("boot", "Run the start of a platform's runtime in a simulated address space.", RUN),
     Entry("smoke", "Boot, allocate, free, collect and audit.", RUN),
     Entry("record", "Record a Go program: build it with a recorder in its runtime, and run it.", RUN),
     Entry("replay", "Replay recordings and compare everything; exit 1 on a difference.", RUN),

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from archcalc.calculator import figures
 from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
-from archcalc.cli.options import Platforms, Profiles, Sets
-from archcalc.cli.targets import selected, settings
-from archcalc.machines import vocabulary
+from archcalc.cli.options import Go, Platforms, Profiles, Sets
+from archcalc.cli.targets import generation, selected, settings
+from archcalc.generations import CURRENT
+from archcalc.machines import machine_class, vocabulary
+from archcalc.machines.options import MachineOptions
 from archcalc.questions import boot
 from archcalc.questions import why as why_of
 from archcalc.questions.boot import Boot
+from archcalc.reading.errors import Fault, UsageFault
 from archcalc.results.findings import Case, Finding, Rule, Severity
 from archcalc.results.result import Judged
 from archcalc.results.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value
+
+if TYPE_CHECKING:
+    from archcalc.questions.calls import Compared
 
 FAMILY = "boot"
 
@@ -28,23 +35,123 @@ Why = Annotated[
     ),
 ]
 
+CallsFiles = Annotated[
+    list[Any] | None,
+    typer.Option(
+        "--calls",
+        metavar="FILE",
+        help="Answer from what a real program was answered, and compare every call (repeatable).",
+        parser=Path,
+    ),
+]
+
 # Of every machine, whatever its own invariants.
 OUTCOME = Rule(
     "boot-outcome", FAMILY, Severity.ERROR, "the machine boots",
     "mallocinit came to its end; otherwise its last words are told.",
 )  # fmt: skip
+CALLS = Rule(
+    "boot-calls", FAMILY, Severity.ERROR, "the machine asks for what a real program asked for",
+    "Every call of mmap and its kin, in order, with the answers that the program got.",
+)  # fmt: skip
 RULES = (
     OUTCOME,
+    CALLS,
     *(Rule(rule.id, FAMILY, Severity.ERROR, rule.title, rule.why) for rule in vocabulary.BOOT),
 )
+
+
+class Answered(Judged):
+    """What machines asked for, against what real programs had asked for."""
+
+    def __init__(self, compared: Sequence[Compared]) -> None:
+        self.compared = compared
+
+    def cases(self) -> Iterable[Case]:
+        for one in self.compared:
+            found: tuple[Finding, ...] = ()
+            if one.differences:
+                message = f"{one.differences} of {len(one.program.calls)} calls differ: {_difference(one)}"
+                found = (Finding(CALLS.id, one.platform, Severity.ERROR, message, FAMILY, one.program.file),)
+            yield Case(CALLS.id, f"{one.platform} ({one.program.file})", found)
+
+    def rules(self) -> Sequence[Rule]:
+        return (CALLS,)
+
+    def document(self) -> Mapping[str, object]:
+        return {"ok": self.ok, "boots": [self._boot(one) for one in self.compared]}
+
+    def _boot(self, one: Compared) -> dict[str, object]:
+        first = one.first
+        return {
+            "platform": one.platform,
+            "generation": f"go{one.generation}",
+            "file": one.program.file,
+            "outcome": "booted" if one.death is None else "throw",
+            "throw": one.death,
+            "calls": [call.row() for call in one.made],
+            "recorded": len(one.program.calls),
+            "differences": one.differences,
+            "first_difference": None
+            if first is None
+            else {
+                "call": first.place,
+                "recorded": None if first.recorded is None else first.recorded.row(),
+                "asked": None if first.asked is None else first.asked.row()[:-1],
+            },
+        }
+
+    def view(self) -> Iterable[Section | Block]:
+        columns = (
+            Column("file"),
+            Column("go"),
+            Column("platform"),
+            Column("calls", int),
+            Column("compared", int),
+            Column("differences", int),
+        )
+        yield Table(
+            columns,
+            [
+                [
+                    Path(one.program.file).name,
+                    one.generation,
+                    one.platform,
+                    len(one.program.calls),
+                    len(one.made),
+                    one.differences,
+                ]
+                for one in self.compared
+            ],
+        )
+        for one in self.compared:
+            if one.differences:
+                yield Section(Path(one.program.file).name, (Prose(_difference(one), verbatim=True),))
+        same = sum(not one.differences for one in self.compared)
+        yield Prose(f"{'ok' if self.ok else 'FAILED'}: {same} of {len(self.compared)} as recorded")
+
+
+def _difference(one: Compared) -> str:
+    """The first difference in a line."""
+    first = one.first
+    if first is None:
+        return ""
+    recorded = "nothing" if first.recorded is None else _row(first.recorded.row())
+    asked = "nothing more" if first.asked is None else _row(first.asked.row()[:-1])
+    return f"call {first.place + 1}: recorded {recorded}; asked for {asked}"
+
+
+def _row(row: Sequence[str | int]) -> str:
+    return f"{row[0]}({', '.join(str(value) for value in row[1:])})"
 
 
 class Booted(Judged):
     """The outcome of every boot."""
 
-    def __init__(self, boots: Sequence[Boot], whys: Mapping[str, why_of.Why]) -> None:
+    def __init__(self, boots: Sequence[Boot], whys: Mapping[str, why_of.Why], generation: str = "") -> None:
         self.boots = boots
         self.whys = whys
+        self.generation = generation
 
     def cases(self) -> Iterable[Case]:
         for b in self.boots:
@@ -65,8 +172,14 @@ class Booted(Judged):
     def rules(self) -> Sequence[Rule]:
         return RULES
 
+    @property
+    def shown(self) -> Sequence[tuple[str, str]]:
+        """The landmarks that the table shows, as the machines name them."""
+        return machine_class(self.boots[0].figures.generation).BOOT_COLUMNS if self.boots else ()
+
     def document(self) -> Mapping[str, object]:
-        return {"ok": self.ok, "boots": [self._boot(b) for b in self.boots]}
+        told = {"generation": self.generation} if self.generation else {}
+        return {"ok": self.ok, **told, "boots": [self._boot(b) for b in self.boots]}
 
     def _boot(self, b: Boot) -> dict[str, object]:
         document: dict[str, object] = {
@@ -82,6 +195,8 @@ class Booted(Judged):
             "checks": [{"id": c.id, "ok": c.ok, "seen": c.seen} for c in b.checks],
             "set": dict(b.figures.sets),
         }
+        if b.calls is not None:
+            document["calls"] = b.calls
         if b.platform in self.whys:
             document["why"] = self.whys[b.platform].document()
         return document
@@ -92,9 +207,7 @@ class Booted(Judged):
             Column("outcome"),
             Column("tries", int),
             Column("hint", Hex),
-            Column("spans", Hex),
-            Column("arena begins", Hex),
-            Column("arena ends", Hex),
+            *(Column(title, Hex) for title, _ in self.shown),
             Column("reserved", Bytes),
             Column("checks"),
         )
@@ -102,15 +215,14 @@ class Booted(Judged):
         for b in self.boots:
             last = b.attempts[-1] if b.attempts else None
             held = sum(c.ok for c in b.checks)
+            landmarks = b.arena or {}
             rows.append(
                 [
                     b.platform,
                     b.outcome,
                     len(b.attempts),
                     Hex(last.hint) if last else None,
-                    b.start_of("spans"),
-                    b.start_of("arena"),
-                    b.end_of("arena"),
+                    *(landmarks.get(name) for _, name in self.shown),
                     last.size if last and b.runtime else None,
                     f"{held} of {len(b.checks)} held" if b.checks else "",
                 ]
@@ -136,20 +248,44 @@ def command(
     sets: Sets = None,
     machine: Described = PROFILES_OWN,
     why: Why = False,
-) -> Booted:
-    """Run mallocinit in a simulated address space.
+    go: Go = None,
+    calls: CallsFiles = None,
+) -> Judged:
+    """Run the start of a platform's runtime in a simulated address space.
 
-    Tells where spans, bitmap and arena come to lie, which reservations were tried, and whether the
-    invariants hold that the allocator relies on. A runtime that dies is a result: its words, and
-    what it printed before. The options describe another machine than the profile's.
+    Tells where everything comes to lie, which reservations were tried, and whether the invariants hold
+    that the allocator relies on. A runtime that dies is a result: its words, and what it printed
+    before. The options describe another machine than the profile's. A machine of 7aefdfded goes through
+    mallocinit, one of a later release from its first call to main. With --calls the answers come from a
+    file of what a real program was answered, and each call is compared with what that one asked.
     """
     given = settings(sets)
-    chosen = selected(platforms, profiles)
+    if calls:
+        return answered(platforms, calls, go, machine)
+    release = generation(go)
+    chosen = selected(platforms, profiles, go=release)
     tell_without_effect(chosen, machine)
-    boots = [boot.try_boot(figures.compute(profile, given), machine) for profile in chosen]
+    boots = [boot.try_boot(figures.compute(profile, given, release), machine) for profile in chosen]
     whys: dict[str, why_of.Why] = {}
     for b in boots if why else ():
         found = why_of.explain_failure(b.figures, machine)
         if found is not None:
             whys[b.platform] = found
-    return Booted(boots, whys)
+    return Booted(boots, whys, "" if release == CURRENT else boots[0].figures.generation.label)
+
+
+def answered(
+    platforms: Sequence[str] | None, files: Sequence[Path], go: str | None, machine: MachineOptions
+) -> Answered:
+    """Each file's program against the machine of its platform, and of its release where none is named."""
+    from archcalc.questions.calls import compare
+    from archcalc.reading import callsfile
+
+    programs = [callsfile.load(file) for file in files]
+    wanted = {name for name in platforms or () if "*" not in name and name != "all"}
+    for program in programs:
+        if wanted and program.platform not in wanted:
+            found = f"its program is one of {program.platform}"
+            raise UsageFault(Fault(found, f"one of {', '.join(sorted(wanted))}", file=program.file))
+    release = go and generation(go)
+    return Answered([compare(program, release, machine) for program in programs])

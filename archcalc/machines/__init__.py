@@ -14,7 +14,6 @@ from allocator.interface import Allocator, Facts
 from allocator.kernels.system import System
 from archcalc.calculator.figures import Figures
 from archcalc.generations import Generation
-from archcalc.machines.computer import system_of
 from archcalc.machines.options import MachineOptions
 from archcalc.reading.errors import Fault, UsageFault
 
@@ -28,6 +27,9 @@ class Era(Protocol):
 
     def config(self, figures: Figures, phys_page_size: int, data_end: int) -> Any:
         """The machine's Config of a platform's figures. Both in bytes."""
+
+    def system(self, figures: Figures, options: MachineOptions | None) -> Any:
+        """What its machines are prepared on: a computer of the profile or as the options say."""
 
 
 def era_of(generation: Generation) -> str:
@@ -75,7 +77,7 @@ def prepare(
     """
     return machine_class(figures.generation).prepared(
         config or config_of(figures, options),
-        system or system_of(figures, options),
+        system or era(figures.generation).system(figures, options),
         seed=seed,
         mem_profile_rate=mem_profile_rate,
         record=record,

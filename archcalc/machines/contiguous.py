@@ -7,8 +7,10 @@ from functools import lru_cache
 from allocator.contiguous.config import Config
 from allocator.contiguous.runtime import Runtime
 from archcalc.calculator.figures import Figures
+from archcalc.machines.computer import system_of
 
 MACHINE = Runtime
+system = system_of
 
 
 @lru_cache(maxsize=256)

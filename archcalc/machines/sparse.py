@@ -8,8 +8,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from allocator.kernels.machine import Machine
 from allocator.sparse.config import Config
+from allocator.sparse.runtime import Runtime
 from archcalc.calculator.figures import Figures
+from archcalc.machines.computer import machine_of
+from archcalc.machines.options import MachineOptions
+
+MACHINE = Runtime
 
 # A switch of Config, and the release that made it true.
 SINCE: dict[str, tuple[int, int]] = {
@@ -42,8 +48,6 @@ MIN_LEGAL_POINTER = 4096
 WORKBUF_ALLOC = 32 << 10
 # tagptr: releases that have the constant differ from a port to another.
 FIXED_TAG_ALIGN_BITS = 3
-# What the kernel tells of huge pages where a profile says nothing: only linux has a place for it.
-HUGE_PAGE_SIZE = {"linux": 2 << 20, "android": 2 << 20}
 # Systems where the runtime finds GODEBUG in its arguments, before it has an environment; and since when.
 EARLY_DEBUG = frozenset(
     ("aix", "darwin", "ios", "dragonfly", "freebsd", "netbsd", "openbsd", "illumos", "solaris", "linux")
@@ -56,6 +60,11 @@ SIZED = (
     "specialCheckFinalizer", "specialCleanup", "specialPinCounter", "specialReachable", "specialSecret",
     "specialTinyBlock", "specialWeakHandle", "specialfinalizer", "specialprofile", "workbuf",
 )  # fmt: skip
+
+
+def system(figures: Figures, options: MachineOptions | None) -> Machine:
+    """The computer that a machine is prepared on."""
+    return machine_of(figures.profile, options)
 
 
 @lru_cache(maxsize=256)
@@ -94,7 +103,7 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
         ptr_size=ptr_size,
         big_endian=bool(number("BigEndian")),
         phys_page_size=phys_page_size,
-        phys_huge_page_size=int(machine.get("huge_page_size", HUGE_PAGE_SIZE.get(goos, 0))),
+        phys_huge_page_size=int(machine.get("phys_huge_page_size") or 0),
         data_end=data_end,
         address_bits=int(machine.get("user_address_bits", 48)),
         min_phys_page_size=number("minPhysPageSize"),

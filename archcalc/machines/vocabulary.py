@@ -5,16 +5,25 @@ from __future__ import annotations
 from allocator.common.vocabulary import ADDRESS, BootRule, Named
 from allocator.contiguous import vocabulary as contiguous
 from allocator.contiguous.mstats import MStats
+from allocator.sparse import vocabulary as sparse
 
-HEAP: tuple[Named, ...] = contiguous.HEAP
+_OLD = frozenset(named.name for named in contiguous.HEAP)
+HEAP: tuple[Named, ...] = (
+    *contiguous.HEAP,
+    *(named for named in sparse.HEAP if named.name not in _OLD),
+)
 # The address up to which a heap has been used, by its name in tables.
-HEAP_ENDS = {contiguous.EXTENT[1]: "the address to which the arena is used"}
-BOOT: tuple[BootRule, ...] = contiguous.BOOT
+HEAP_ENDS = {
+    contiguous.EXTENT[1]: "the address to which the arena is used",
+    sparse.EXTENT[1]: "the address to which the heap has grown",
+}
+BOOT: tuple[BootRule, ...] = (*contiguous.BOOT, *sparse.BOOT)
 COUNTERS: tuple[str, ...] = MStats.__slots__
 ADDRESSES = frozenset(named.name for named in HEAP if named.unit == ADDRESS)
 # What a heap can be grown up to.
 GROWING = (
     *contiguous.GROWS,
+    *(name for name in sparse.GROWS if name not in contiguous.GROWS),
     *sorted(name for name in COUNTERS if name not in ("enablegc", "nsmallfree", "size_by_class")),
 )
 

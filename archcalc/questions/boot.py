@@ -24,6 +24,7 @@ class Boot:
     runtime: Allocator | None
     death: dict[str, Any] | None
     checks: tuple[BootCheck, ...]
+    calls: list[list[Any]] | None = None
 
     @property
     def outcome(self) -> str:
@@ -70,4 +71,5 @@ def try_boot(figures: Figures, options: MachineOptions | None = None, system: Sy
         rt if death is None else None,
         death,
         tuple(rt.boot_checks()) if death is None else (),
+        rt.system_calls(),
     )

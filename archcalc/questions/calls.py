@@ -8,30 +8,13 @@ differ with the usual course, other courses are tried, and the one that differs 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from itertools import product
+from dataclasses import dataclass
 
-from allocator.common.throw import Death
-from allocator.kernels.answers import Answers, Difference, EndOfAnswers
+from allocator.kernels.answers import Answers, Difference
 from allocator.kernels.calls import Call
-from allocator.kernels.system import Errno
-from allocator.sparse.arena_hints import seed_for
-from allocator.sparse.config import Config
-from allocator.sparse.runtime import Runtime
-from allocator.sparse.startup import Surroundings
-from archcalc import machines
-from archcalc.calculator import figures as figures_of
+from archcalc.machines import courses
 from archcalc.machines.options import MachineOptions
-from archcalc.profiles import platforms
 from archcalc.reading.callsfile import Program
-from archcalc.reading.errors import Fault, UsageFault
-
-LARGEST_PAGE = 64 << 10
-PAGE = 4096
-HUGE_PAGE = 2 << 20  # what a linux of 4 KB pages tells, and an emulator on one
-# GOMAXPROCS, and the Ps on which the main goroutine and the scavenger come to run: the usual first.
-COURSES = ((2, 1, 0), (2, 0, 0), (2, 1, 1), (1, 0, 0), (3, 1, 2), (4, 1, 2), (3, 2, 1), (4, 2, 3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +32,14 @@ class Compared:
     death: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Lots:
-    """What falls by lot: pages left out at the heap's base, and the course of the start."""
-
-    padding: int
-    around: Surroundings
-
-
 def compare(program: Program, go: str | None = None, options: MachineOptions | None = None) -> Compared:
     """Starts the machine of the program's platform, of release `go` or the program's own."""
-    config = config_of(program, go, options)
-    base = heap_base(config, program)
+    release = _release(program, go)
+    config = courses.config_of(program, release, options)
+    base = courses.heap_base(config, program)
     best: tuple[int, Answers, str | None] | None = None
-    for lots in _courses(config, program, base):
-        answers, death = _run(config, program, base, lots)
+    for lots in courses.courses(config, program, base):
+        answers, death = courses.start(config, program, base, lots)
         count = _count(answers)
         if best is None or count < best[0]:
             best = count, answers, death
@@ -74,99 +50,13 @@ def compare(program: Program, go: str | None = None, options: MachineOptions | N
     first = answers.differences[0] if answers.differences else None
     if count and first is None:
         first = Difference(answers.place, answers.peek(), None)
-    return Compared(
-        program, program.platform, _release(program, go), tuple(answers.log), count, first, death
-    )
+    return Compared(program, program.platform, release, tuple(answers.log), count, first, death)
 
 
 def _release(program: Program, go: str | None) -> str:
     from archcalc import generations
 
     return generations.named(go or program.release)
-
-
-def config_of(program: Program, go: str | None, options: MachineOptions | None) -> Config:
-    """The Config of the machine that the program ran on, as far as its calls show it."""
-    release = _release(program, go)
-    profile = platforms.of(program.platform, release)
-    figures = figures_of.compute(profile, {}, release)
-    options = replace(
-        options or MachineOptions(),
-        data_end=program.data_end,
-        page_size=(options and options.page_size) or page_size(program),
-    )
-    config = machines.config_of(figures, options)
-    if not isinstance(config, Config):
-        raise UsageFault(Fault(f"the machine of Go {release} makes no such calls", "a release from 1.19 on"))
-    return replace(config, phys_huge_page_size=HUGE_PAGE) if config.phys_huge_page_size else config
-
-
-def page_size(program: Program) -> int:
-    """The page of the program's system: the largest that all its fixed mappings consist of, 4 KB at least."""
-    size = LARGEST_PAGE
-    for call in program.calls:
-        if call.name == "map" and call.fixed and not isinstance(call.answer, Errno):
-            while size > PAGE and (call.answer % size or call.size % size):
-                size //= 2
-    return size
-
-
-def heap_base(config: Config, program: Program) -> tuple[int, int] | None:
-    """Where the heap's first arena and its first mapping came to lie, where a lot decides that."""
-    if not config.randomized_heap_base:
-        return None
-    arena = config.heap_arena_bytes
-    # The tables of the page allocator come first, and one of them may be as large as an arena.
-    behind = config.summary_levels + 2
-    for i, call in enumerate(program.calls):
-        if i >= behind and call.name == "map" and call.size == arena and call.access == "-":
-            base = call.answer
-            if call.fixed or isinstance(base, Errno) or base % arena:
-                continue
-            for later in program.calls[i:]:
-                if later.name == "map" and later.fixed and isinstance(later.answer, int):
-                    return base, min(max(later.answer, base), base + arena - config.palloc_chunk_bytes)
-            return base, base
-    return None
-
-
-def _courses(config: Config, program: Program, base: tuple[int, int] | None) -> Iterator[Lots]:
-    """The usual course first; others as far as the calls give reason for them."""
-    buckets = config.buck_hash_size * config.ptr_size
-    sampled = (False, True) if any(call.size == buckets for call in program.calls) else (False,)
-    arounds = [
-        Surroundings(procs=procs, main_on=main, scavenger_on=scavenger, sampled=early)
-        for early, (procs, main, scavenger) in product(sampled, COURSES)
-    ]
-    for around in arounds:
-        yield Lots(0, around)
-    if base is not None and _grows_again(config, program):
-        # The more pages are left out, the sooner the heap grows again.
-        for around in arounds:
-            for padding in range(1, config.palloc_chunk_pages):
-                yield Lots(padding, around)
-
-
-def _grows_again(config: Config, program: Program) -> bool:
-    chunk = config.palloc_chunk_bytes
-    grown = [call for call in program.calls if call.name == "map" and call.fixed and call.size >= chunk]
-    return len(grown) > 1
-
-
-def _run(
-    config: Config, program: Program, base: tuple[int, int] | None, lots: Lots
-) -> tuple[Answers, str | None]:
-    answers = Answers(list(program.calls))
-    seed = None if base is None else seed_for(config, *base, lots.padding)
-    rt = Runtime.__new__(Runtime)
-    rt.prepare(config, answers, heap_seed=seed)
-    try:
-        rt.start_in(lots.around)
-    except EndOfAnswers:
-        return answers, None
-    except Death as death:
-        return answers, death.words
-    return answers, None
 
 
 def _count(answers: Answers) -> int:

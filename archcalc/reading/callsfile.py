@@ -9,14 +9,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from allocator.kernels.calls import Call
+from allocator.kernels.calls import NAMES, Call
 from allocator.kernels.system import Answer, Errno
 from archcalc.reading.errors import Fault, UsageFault
-from archcalc.reading.fields import INVALID, Address, Anything, Bool, Field, Group, Int, Kind, ListOf, Section, Text
-from archcalc.reading.fields import meaning, read_file
+from archcalc.reading.fields import (
+    INVALID,
+    Address,
+    Anything,
+    Bool,
+    Field,
+    Group,
+    Int,
+    Kind,
+    ListOf,
+    Section,
+    Text,
+    meaning,
+    read_file,
+)
 from archcalc.reading.strictyaml import Document, Node, Scalar, Sequence, in_order, read_bytes
 
-ERRNOS = {"EPERM": 1, "EAGAIN": 11, "ENOMEM": 12, "EACCES": 13, "EEXIST": 17, "EINVAL": 22, "ENOSYS": 38}
+ERRNOS = {name: number for number, name in NAMES.items()}
 _EXPECTED = (
     '["map", address, bytes, "rw" or "-", "fixed" or "-", answer], ["unmap", address, bytes, answer], '
     '["advise", address, bytes, advice, answer], ["protect", address, bytes, "rw" or "-", answer], '
@@ -151,5 +164,3 @@ def load(path: Path) -> Program:
         tuple(call for call in group["calls"] if call is not None),
         tuple(group.get("borders", ())),
     )
-
-
