@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from allocator.common.many import Kinds
 from allocator.common.throw import Death
 from allocator.common.types import BadType, Type
 
@@ -27,26 +28,6 @@ ZERO = 254
 FITTED = 255
 MOST_PLANS = (1 << 16) - 1
 MOST_ENTRIES = 1 << 23
-
-
-class Kinds:
-    """The types of a call's objects: one for all, or an index into several for each, -1 for `default`."""
-
-    __slots__ = ("default", "index", "table")
-
-    def __init__(self, table: list[Type | None], index: Ints | None, default: Type | None) -> None:
-        self.table = table
-        self.index = index
-        self.default = default
-
-    def of(self, i: int) -> Type | None:
-        """The type of object i."""
-        k = -1 if self.index is None else int(self.index[i])
-        return self.table[k] if k >= 0 else self.default
-
-    def part(self, a: int, b: int) -> Kinds:
-        """Those of the objects from a up to b."""
-        return self if self.index is None else Kinds(self.table, self.index[a:b], self.default)
 
 
 class Table(NamedTuple):

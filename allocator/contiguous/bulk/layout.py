@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allocator.contiguous.bulk import tiny
+from allocator.common import tiny_runs as tiny
 from allocator.contiguous.bulk.codes import BLOCK, FITTED, LARGE, TINY, ZERO
 
 if TYPE_CHECKING:

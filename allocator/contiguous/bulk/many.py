@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allocator.common.throw import BadRequest
+from allocator.common.many import Kinds, kinds_of, procs_of, sizes_of
 from allocator.common.types import Type
 from allocator.contiguous.bulk.aside import Aside
 from allocator.contiguous.bulk.batch import Batch
-from allocator.contiguous.bulk.codes import BLOCK, CLASSES, Coder, Kinds
+from allocator.contiguous.bulk.codes import BLOCK, CLASSES, Coder
 from allocator.contiguous.bulk.engine import expect
 
 if TYPE_CHECKING:
@@ -46,14 +46,9 @@ def malloc_many(
     before anything happens, for what cannot be asked. KeyboardInterrupt leaves a machine that is
     good for nothing.
     """
-    asked = np.asarray(sizes)
-    if asked.ndim != 1 or (asked.size and asked.dtype.kind not in "iu"):
-        raise BadRequest("sizes are a flat array of whole numbers")
-    least, most = _extremes(asked)
-    if least < 0 or most > rt.config.uintptr_mask:
-        raise BadRequest(f"a size is 0 to {rt.config.uintptr_mask}")
-    kinds = _kinds(rt, typ, types, noscan, asked.size)
-    procs = _procs(rt, p, asked.size)
+    asked, least, most = sizes_of(sizes, rt.config.uintptr_mask)
+    kinds = kinds_of(rt.pointer_type, typ, types, noscan, asked.size)
+    procs = procs_of(p, asked.size, len(rt.caches))
     expect(asked.size)
     if asked.size >= BLOCK:
         _keep_memory()
@@ -97,13 +92,6 @@ def malloc_many(
     return out
 
 
-def _extremes(sizes: Ints) -> tuple[int, int]:
-    """The smallest and the largest, a block at a time, so that it is read once."""
-    blocks = [sizes[at : at + BLOCK] for at in range(0, len(sizes), BLOCK)]
-    found = [(int(block.min()), int(block.max())) for block in blocks] or [(0, 0)]
-    return min(least for least, _ in found), max(most for _, most in found)
-
-
 def _keep_memory() -> None:
     """Teaches the C library to keep the temporary arrays' memory instead of returning it every time.
 
@@ -111,37 +99,6 @@ def _keep_memory() -> None:
     Nothing is touched, so this costs two system calls; getting each page anew costs much more.
     """
     np.empty(KEPT, np.uint8)
-
-
-def _kinds(rt: Runtime, typ: Type | Sequence[Type] | None, types: Any, noscan: bool | None, n: int) -> Kinds:
-    """Which object is of which type, `noscan` being taken into account."""
-
-    def told(t: Type | None) -> Type | None:
-        if t is None:
-            return rt.pointer_type if noscan is False else None
-        return None if noscan and not t.noscan else t
-
-    if types is None:
-        if typ is not None and not isinstance(typ, Type):
-            raise BadRequest("several types want `types`, which says which object has which")
-        return Kinds([], None, told(typ))
-    table = [] if typ is None else [typ] if isinstance(typ, Type) else list(typ)
-    index = np.asarray(types)
-    if index.shape != (n,) or (n and index.dtype.kind not in "iu"):
-        raise BadRequest("types is a flat array of whole numbers, one for each size")
-    if n and not -1 <= int(index.min()) <= int(index.max()) < len(table):
-        raise BadRequest(f"types are -1 to {len(table) - 1}")
-    return Kinds([told(t) for t in table], index, told(None))
-
-
-def _procs(rt: Runtime, p: Any, n: int) -> Ints | int:
-    """The P of each object, or of all."""
-    procs = np.asarray(p)
-    if procs.ndim > 1 or procs.dtype.kind not in "iu" or (procs.ndim and procs.size != n):
-        raise BadRequest("p is one number, or one for each object")
-    if procs.size and not 0 <= int(procs.min()) <= int(procs.max()) < len(rt.caches):
-        raise BadRequest(f"there are Ps 0 to {len(rt.caches) - 1}")
-    return int(procs) if procs.ndim == 0 else procs
 
 
 def _one_by_one(rt: Runtime, sizes: Ints, kinds: Kinds, needzero: bool, procs: Ints | int, out: Ints) -> int:

@@ -11,11 +11,12 @@ from effort import examples, phases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from allocator.common import tiny_runs as tiny
+from allocator.common.many import Kinds
 from allocator.common.throw import BadRequest
 from allocator.common.types import Type
 from allocator.contiguous import gc
-from allocator.contiguous.bulk import tiny
-from allocator.contiguous.bulk.codes import FITTED, LARGE, TINY, ZERO, Coder, Kinds, Table
+from allocator.contiguous.bulk.codes import FITTED, LARGE, TINY, ZERO, Coder, Table
 from allocator.contiguous.bulk.engine import has_numba
 from allocator.contiguous.bulk.layout import Layout
 from allocator.contiguous.bulk.marking import spans_of

@@ -23,12 +23,17 @@ PIECE = 128
 WARM_UP = 64
 
 
-def _tables() -> tuple[bytes, bytes]:
+def tables(words_of_12: bool = False) -> tuple[bytes, bytes]:
+    """The state after an object and its outcome, by (size - 1) * STATES + state.
+
+    words_of_12: 12 bytes stand at a multiple of 8, as later releases want it on 32-bit machines.
+    """
     after = bytearray(256)
     outcome = bytearray(256)
     for size in range(1, 16):
+        aligned_as = 8 if size == 12 and words_of_12 else size
         for state in range(STATES):
-            off = place(state, size)
+            off = place(state, aligned_as)
             if state != NO_BLOCK and off + size <= 16:
                 result, then = off, off + size
             elif state == NO_BLOCK or size < state:
@@ -40,7 +45,17 @@ def _tables() -> tuple[bytes, bytes]:
     return bytes(after), bytes(outcome)
 
 
-AFTER, OUTCOME = _tables()
+AFTER, OUTCOME = tables()
+
+
+def run_by(tables_of: tuple[bytes, bytes], sizes: Ints, state: int) -> tuple[Ints, int]:
+    """As `run`, one after the other, by tables of another rule."""
+    after, outcome = tables_of
+    out = bytearray(len(sizes))
+    for i, size in enumerate(((sizes.astype(np.int64) - 1) * STATES).tolist()):
+        out[i] = outcome[size + state]
+        state = after[size + state]
+    return np.frombuffer(out, np.uint8), state
 
 
 def run(sizes: Ints, state: int) -> tuple[Ints, int]:
