@@ -7,11 +7,12 @@ store pointers, and ask what came of it.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from allocator.common.audit import Violation
 from allocator.common.throw import BadRequest
+from allocator.common.types import Type
 from allocator.interface import Live, PageRun, Totals
 from allocator.sparse import survey
 from allocator.sparse.gc import BACKGROUND, BLOCK, FORCE, OFF
@@ -112,6 +113,22 @@ class Heap(Malloc):
         if now is None:
             return self.scavenger.scavenge_all()
         return self.scavenger.scavenge(limit, False)
+
+    # Objects.
+
+    def malloc_many(
+        self,
+        sizes: Any,
+        noscan: bool | None = None,
+        typ: Type | Sequence[Type] | None = None,
+        types: Any = None,
+        needzero: bool = True,
+        p: Any = 0,
+    ) -> Any:
+        """Many objects at once: a NumPy array of sizes in, one of addresses out (see `many`)."""
+        from allocator.sparse.many import malloc_many
+
+        return malloc_many(self, sizes, noscan, typ, types, needzero, p)
 
     # Stacks.
 

@@ -12,6 +12,7 @@ from typing import Any
 from allocator.common.sampling import FastRand, next_sample, next_sample_no_fp
 from allocator.common.sizeclasses import SizeClasses
 from allocator.common.throw import BadRequest
+from allocator.common.tiny import GRAINS
 from allocator.common.types import Type
 from allocator.interface import Live
 from allocator.sparse.config import Config
@@ -62,6 +63,7 @@ class HeapCore(Core):
         super().__init__(config, os, seed=seed)
         self.layout: list[SpanLayout] = layouts(config)
         self.narrow = config.ptr_size == 4
+        self.grains = tiny_grains(self.narrow)
         self.noscan_class = noscan_classes(config.size_classes)
         self.tiny_spanclass = config.tiny_size_class << 1 | 1
         self.stacks_need_aligned_pages = (
@@ -231,6 +233,15 @@ class HeapCore(Core):
             "total_free": self.pacer.total_free,
             "num_gc": self.num_gc,
         }
+
+
+def tiny_grains(narrow: bool) -> tuple[int, ...]:
+    """What is added to an offset in the tiny block and masked off, by size.
+
+    12 bytes may be a word beside 64 bits, which 32-bit machines want at a multiple of 8 where they
+    are used atomically.
+    """
+    return tuple(GRAINS[0 if narrow and size == 12 else size & 7] for size in range(16))
 
 
 @lru_cache(maxsize=8)

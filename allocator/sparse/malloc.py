@@ -43,13 +43,8 @@ class Malloc(HeapCore):
                 cache = self.ps[p].mcache
                 if size < 16:
                     if size > 0:
-                        off = cache.tiny_offset
-                        if size & 7 == 0:
-                            off = off + 7 & -8
-                        elif size & 3 == 0:
-                            off = off + 7 & -8 if size == 12 and self.narrow else off + 3 & -4
-                        elif size & 1 == 0:
-                            off = off + 1 & -2
+                        grain = self.grains[size]
+                        off = cache.tiny_offset + grain & ~grain
                         if off + size <= 16 and cache.tiny:
                             cache.tiny_offset = off + size
                             cache.tiny_allocs += 1
@@ -158,7 +153,8 @@ class Malloc(HeapCore):
 
     def _from_tiny_block(self, cache: MCache, size: int) -> int:
         """Room in the tiny block that is open, 0 if it has none."""
-        off = align_tiny(cache.tiny_offset, size, self.narrow)
+        grain = self.grains[size]
+        off = (cache.tiny_offset + grain) & ~grain
         if off + size > self.config.tiny_size or not cache.tiny:
             return 0
         cache.tiny_offset = off + size
@@ -239,21 +235,6 @@ class Malloc(HeapCore):
         if n < 0 or size > self.config.max_alloc or size > self.config.uintptr_mask:
             raise GoPanic("runtime: allocation size out of range")
         return self.malloc(size, typ, p=p)
-
-
-def align_tiny(off: int, size: int, narrow: bool) -> int:
-    """Where in the tiny block an object of that size may begin.
-
-    12 bytes may be a word beside 64 bits, which 32-bit machines want at a multiple of 8 where
-    they are used atomically.
-    """
-    if size & 7 == 0 or (narrow and size == 12):
-        return off + 7 & -8
-    if size & 3 == 0:
-        return off + 3 & -4
-    if size & 1 == 0:
-        return off + 1 & -2
-    return off
 
 
 def _sbrk_align(size: int) -> int:
