@@ -90,7 +90,7 @@ class Run(NamedTuple):
     first: int
     base: int
     types: list[ObjectType | None] | None
-    index: int
+    at: int  # number of the first in its span
 
 
 class Place:
@@ -221,12 +221,12 @@ class Batch:
         waiting = []
         for i, place in enumerate(self.places):
             place.cached.sync()
-            time = place.has()
-            if time is not None:
-                waiting.append((time, i))
+            out_at = place.has()
+            if out_at is not None:
+                waiting.append((out_at, i))
         heapq.heapify(waiting)
         alone = self.alone
-        next_alone = 0
+        next_alone = time = 0
         try:
             while waiting or next_alone < len(alone):
                 if next_alone < len(alone) and (not waiting or alone[next_alone] < waiting[0][0]):
@@ -328,7 +328,7 @@ class Batch:
             if run.types is None or end <= run.first:
                 continue
             count = end - run.first
-            into = slice(run.index, run.index + count)
+            into = slice(run.at, run.at + count)
             run.types[into] = [same] * count if whats is None else whats[run.first : end]
 
     def _settle_tiny(self, time: int, blocks: tuple[Ints, Ints] | None) -> None:

@@ -16,7 +16,8 @@ from allocator.contiguous.bulk.profile import Profile
 from allocator.contiguous.mspan import NIL
 
 if TYPE_CHECKING:
-    from allocator.contiguous.bulk.codes import Coder, Kinds
+    from allocator.common.many import Kinds
+    from allocator.contiguous.bulk.codes import Coder
     from allocator.contiguous.bulk.compiled import CompiledLayout
     from allocator.contiguous.runtime import Runtime
 
