@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from allocator.common.throw import Death, Throw
-from allocator.common.types import Type
 from allocator.interface import Allocator, Attempt, BootCheck, Region
 from allocator.kernels.machine import Machine
 from allocator.sparse import boot_checks, regions, vocabulary
@@ -107,29 +106,6 @@ class Runtime(Heap, Allocator):
     def add_procs(self, procs: int) -> None:
         while len(self.ps) < procs:
             self.add_p()
-
-    def malloc_many(
-        self,
-        sizes: Any,
-        noscan: bool | None = None,
-        typ: Type | Sequence[Type] | None = None,
-        types: Any = None,
-        needzero: bool = True,
-        p: Any = 0,
-    ) -> Any:
-        """Many objects, one after the other: a NumPy array of sizes in, one of addresses out."""
-        import numpy as np
-
-        sizes = np.asarray(sizes)
-        count = len(sizes)
-        kinds = np.broadcast_to(0 if types is None else np.asarray(types), (count,))
-        owners = np.broadcast_to(np.asarray(p), (count,))
-        known = list(typ) if isinstance(typ, Sequence) else [typ]
-        found = (
-            self.malloc(int(size), known[kind], noscan, needzero, int(owner))
-            for size, kind, owner in zip(sizes, kinds, owners, strict=True)
-        )
-        return np.fromiter(found, np.uint64, count)
 
     # Where everything lies.
 
