@@ -26,26 +26,32 @@ Result.shown = staticmethod(notebook.shown)
 
 
 def report(
-    *platforms: str, only: Sequence[str] = (), differs: bool = False, sets: Sets | None = None
+    *platforms: str,
+    only: Sequence[str] = (),
+    differs: bool = False,
+    sets: Sets | None = None,
+    go: str | Sequence[str] | None = None,
 ) -> Result:
-    """Constants, struct sizes, layout and size classes."""
+    """Constants, struct sizes, layout and size classes; `go` is a release, several, or "all"."""
     from archcalc.cli import report as module
 
-    return module.command(list(platforms), sets=_sets(sets), only=list(only), differs=differs)
+    return module.command(list(platforms), sets=_sets(sets), only=list(only), differs=differs, go=_gos(go))
 
 
-def explain(name: str, *platforms: str, sets: Sets | None = None) -> Result:
+def explain(
+    name: str, *platforms: str, sets: Sets | None = None, go: str | Sequence[str] | None = None
+) -> Result:
     """How a figure comes about, or what a check, a fault or a throw means."""
     from archcalc.cli import explain as module
 
-    return module.command(name, list(platforms), sets=_sets(sets))
+    return module.command(name, list(platforms), sets=_sets(sets), go=_gos(go))
 
 
-def diff(a: str, b: str, sets: Sets | None = None) -> Result:
-    """What differs between two platforms."""
+def diff(a: str, b: str = "", sets: Sets | None = None, go: str | Sequence[str] | None = None) -> Result:
+    """What differs between two platforms, or with two releases as `go` between these."""
     from archcalc.cli import diff as module
 
-    return module.command(a, b, sets=_sets(sets))
+    return module.command(a, b, sets=_sets(sets), go=_gos(go))
 
 
 def check(*platforms: str, sets: Sets | None = None) -> Judged:
@@ -96,6 +102,10 @@ def heap(
     return module.command(
         [str(target)], after=workload, n=n, at_event=at_event, frames=frames, machine=options
     )
+
+
+def _gos(go: str | Sequence[str] | None) -> list[str] | None:
+    return [go] if isinstance(go, str) else None if go is None else list(go)
 
 
 def _sets(sets: Sets | None) -> list[tuple[str, int | str]]:

@@ -263,9 +263,9 @@ def command(
         return words
     given, releases = settings(sets), several(go)
     chosen = across(platforms, profiles, releases)
-    if name in topics.VSZ:
-        return topics.about_vsz([profile for profile, _ in chosen], given)
     targets = [calculator.compute(profile, given, release) for profile, release in chosen]
+    if name in topics.VSZ:
+        return topics.about_vsz(targets)
     explained = explain_figure(name, targets)
     return FigureExplained(explained, everywhere(name, chosen, releases, given), given)
 

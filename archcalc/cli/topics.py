@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from archcalc.calculator import figures as calculator
-from archcalc.profiles.profile import Profile
+from archcalc.calculator.figures import Figures
+from archcalc.calculator.inventory import labels
 from archcalc.questions import throws, vsz
 from archcalc.questions.throws import Throw
 from archcalc.questions.vsz import Footprint
@@ -125,9 +126,13 @@ def footprint(one: Footprint) -> dict[str, object]:
     }
 
 
-def about_vsz(profiles: Sequence[Profile], sets: Mapping[str, int | str]) -> FootprintExplained:
-    """The footprint on each platform."""
-    return FootprintExplained([vsz.footprint(calculator.compute(profile, sets)) for profile in profiles])
+def about_vsz(targets: Sequence[Figures]) -> FootprintExplained:
+    """The footprint on each platform, in each release."""
+    found = [
+        replace(vsz.footprint(figures), platform=label)
+        for figures, label in zip(targets, labels(targets), strict=True)
+    ]
+    return FootprintExplained(found)
 
 
 def about_words(words: str) -> WordsExplained | None:

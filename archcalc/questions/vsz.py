@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -51,7 +52,9 @@ class Footprint:
 
 
 def footprint(figures: Figures, options: MachineOptions | None = None) -> Footprint:
-    """Boots, allocates one object, and looks at who holds what."""
+    """Boots, allocates one object, and looks at who holds what; a heap in arenas is reckoned."""
+    if figures.generation.era != "contiguous":
+        return reckoned(figures, options)
     boot = try_boot(figures, options)
     rt = boot.runtime
     if rt is None:
@@ -80,6 +83,41 @@ def footprint(figures: Figures, options: MachineOptions | None = None) -> Footpr
     return Footprint(figures.platform, tuple(parts), boot.attempts[-1].reserved, len(boot.attempts))
 
 
+def reckoned(figures: Figures, options: MachineOptions | None = None) -> Footprint:
+    """The large pieces that a start with one object takes where the heap lies in arenas, by its figures."""
+    areas = figures.areas
+    page = int(figures.profile.facts["phys_page_size"])
+    image = machine_of(figures.profile, options).image_bytes
+    chunk = int(figures.constants["pallocChunkBytes"])
+    on_64 = figures.constants["pageAlloc64Bit"] == 1
+    levels = sum(int(value) for name, value in areas.items() if name.startswith("summary_mapped_arena"))
+    arena, asked = int(figures.constants["heapArenaBytes"]), int(areas.get("ladder0", 0))
+
+    def part(name: str, held: str | int, mapped: int, why: str) -> Part:
+        size = held if isinstance(held, int) else int(areas[held])
+        return Part(name, size, size, min(mapped, size), why)
+
+    parts = [
+        Part("program", image, image, image, "text, data and bss, and what the system maps at the start"),
+        part(
+            "page summaries",
+            "summary_reserved",
+            levels if on_64 else int(areas["summary_reserved"]),
+            "which pages are free, in a tree over all addresses; mapped where the heap is",
+        ),
+        part("scavenge index", "scavenge_index_reserved", page, "which chunks have pages to give back"),
+        part("arenas", asked or arena, chunk, "the heap: what is asked for first, and a chunk of it in use"),
+        part("chunk map", "chunk_map_l2_size", page, "the bitmaps of pages, a second level of their map"),
+    ]
+    if "metadata_reservation" in areas:
+        records = int(areas["heap_arena_size"])
+        parts.append(part("records", "metadata_reservation", records, "of all arenas that there can be"))
+    else:
+        mapped = int(areas["arena_map_l2_size"])
+        parts.append(part("arena map", "arena_map_l2_size", mapped, "from an address to its arena's record"))
+    return Footprint(figures.platform, tuple(one for one in parts if one.held), True, 1)
+
+
 def _held(system: Any, low: int, high: int) -> tuple[int, int]:
     """Bytes between two addresses that the process holds, and that are mapped or committed of them."""
     pieces = system.space.pieces(low, high)
@@ -95,6 +133,8 @@ def story(found: Footprint) -> str:
     parts = {part.name: part for part in found.parts}
     if found.death:
         return f"The program does not live to have one: {found.death}."
+    if "page summaries" in parts:
+        return _sparse_story(found, parts)
     tables = parts["spans"].planned + parts["bitmap"].planned
     ratio = found.virt // max(found.mapped, 1)
     arena, bitmap = parts["arena"], parts["bitmap"]
@@ -124,3 +164,14 @@ def story(found: Footprint) -> str:
             "from address 0 to the heap; only the last page of it is touched."
         )
     return words + f" Tables alone have {tables >> 20} MB of addresses here. Watch RSS, not VIRT."
+
+
+def _sparse_story(found: Footprint, parts: Mapping[str, Part]) -> str:
+    tables = sum(part.held for name, part in parts.items() if name not in ("program", "arenas"))
+    return (
+        "The heap takes arenas one by one, but its tables are for all addresses that there are: "
+        f"{tables >> 20} MB. With program and heap, {found.mapped >> 20} MB are mapped in all. "
+        "A reservation is a promise of addresses, not of memory: it costs no memory and no swap, and is only "
+        "felt by limits on the address space (ulimit -v). Threads' stacks, libraries and files come on top. "
+        "Watch RSS, not VIRT."
+    )

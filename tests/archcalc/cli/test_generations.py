@@ -11,11 +11,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-from archcalc import generations
+from archcalc import api, generations
 from archcalc.calculator import spans
 from archcalc.calculator.figures import compute
 from archcalc.goverify import anytree, shapes, writing
 from archcalc.profiles import platforms
+from archcalc.questions import vsz
 from archcalc.reading.errors import UsageFault
 from tests.support import golang
 
@@ -269,3 +270,31 @@ def test_what_is_no_tree_is_a_usage_fault(tmp_path: Path) -> None:
     (tmp_path / "src/runtime").mkdir(parents=True)
     with pytest.raises(UsageFault, match="another era"):
         anytree.read(tmp_path)
+
+
+# ---- what a start takes ----
+
+
+@pytest.mark.parametrize(
+    ("platform", "release", "virt"),
+    [("linux/amd64", "1.19", 712000), ("linux/amd64", "1.21", 1228000), ("linux/amd64", "1.27", 1228000)],
+)
+def test_virt_is_what_a_limit_must_leave(cli: Cli, platform: str, release: str, virt: int) -> None:
+    # Under a falling `ulimit -v` a program begins to live at these KB, with what else it has.
+    document = cli("explain", "vsz", platform, "--go", release, "--format", "json").json
+    (one,) = document["platforms"]
+    assert virt - 12000 < one["virt"] >> 10 < virt
+    assert sum(part["held"] for part in one["parts"]) == one["virt"] and "ulimit" in one["story"]
+
+
+def test_virt_of_all_ports_of_all_releases_is_reckoned() -> None:
+    for release in generations.known()[1:]:
+        for platform in generations.ports(release):
+            found = vsz.footprint(compute(platforms.load(platform, release)))
+            assert 0 < found.mapped <= found.virt, (platform, release)
+
+
+def test_the_library_takes_releases_too() -> None:
+    assert api.report("linux/amd64", only=["mspan"], go="1.27").document()["generation"] == "go1.27"
+    assert api.diff("linux/amd64", go=["1.26", "1.27"]).document()["b"] == "go1.27"
+    assert api.explain("heapAddrBits", "linux/amd64", go="1.21").document()["explanations"][0]["value"] == 48
