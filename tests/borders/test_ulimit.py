@@ -23,12 +23,10 @@ from pathlib import Path
 import pytest
 
 from allocator.common.throw import Death
+from archcalc import machines
 from archcalc.calculator import figures
-from archcalc.machines import config_of
-from archcalc.machines.computer import system_of
 from archcalc.machines.options import MachineOptions
 from archcalc.profiles import platforms
-from archcalc.scenarios.run import Observed
 
 HERE = Path(__file__).parent
 PROGRAM = HERE.parent / "data" / "programs" / "prog-linux-amd64.xz"
@@ -45,9 +43,9 @@ def modelled(platform: str, limit: int, image: int | None, data_end: int | None 
     """How a simulated program ends that allocates one object under a limit in bytes."""
     options = MachineOptions(ulimit_v=limit, image_size=image, data_end=data_end)
     computed = figures.compute(platforms.load(platform))
-    rt = Observed(config_of(computed, options), system_of(computed, options))
+    rt = machines.prepare(computed, options)
     try:
-        rt.start(-1, 1)
+        rt.start()
         rt.malloc(8)
     except Death as death:
         return len(rt.attempts), death.words
