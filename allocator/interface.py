@@ -19,7 +19,7 @@ from allocator.common.audit import Violation
 from allocator.common.sizeclasses import SizeClasses
 from allocator.common.throw import BadRequest, Death
 from allocator.common.types import Type
-from allocator.common.vocabulary import Named
+from allocator.common.vocabulary import NamedFigure
 from allocator.kernels.counts import Calls
 from allocator.kernels.system import System
 
@@ -170,7 +170,7 @@ class Allocator(ABC):
 
     __slots__ = ()
 
-    HEAP_FIGURES: ClassVar[tuple[Named, ...]] = ()  # what `heap_figures` tells
+    HEAP_FIGURES: ClassVar[tuple[NamedFigure, ...]] = ()  # what `heap_figures` tells
     EXTENT: ClassVar[tuple[str, str]]  # the two of them between which the heap has been used
     BOOT_COLUMNS: ClassVar[tuple[tuple[str, str], ...]]  # what a table of boots shows: titles and landmarks
 

@@ -27,7 +27,7 @@ TOML = "pyproject.toml"
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
+class Settings:
     """A project's choices; `file` is where they stand, None where there are none."""
 
     file: Path | None = None
@@ -43,12 +43,12 @@ class Config:
 
 
 @cache
-def current() -> Config:
+def current() -> Settings:
     """The configuration of the folder that archcalc is run in. Raises ConfigFault, located."""
     return find(Path.cwd())
 
 
-def find(folder: Path) -> Config:
+def find(folder: Path) -> Settings:
     """The configuration that holds in a folder."""
     for place in (folder, *folder.parents):
         path = place / FILE
@@ -57,10 +57,10 @@ def find(folder: Path) -> Config:
         path = place / TOML
         if path.is_file() and b"tool.archcalc" in _bytes(path):
             return read(path)
-    return Config()
+    return Settings()
 
 
-def read(path: Path) -> Config:
+def read(path: Path) -> Settings:
     """One configuration file, YAML or TOML by its suffix."""
     # Only a project that has a configuration pays for the reader.
     from archcalc.reading.strictyaml import Document, parse
@@ -107,14 +107,14 @@ def _unset(text: str) -> str:
     return ""
 
 
-def _config(path: Path, group: Mapping[str, Any]) -> Config:
+def _config(path: Path, group: Mapping[str, Any]) -> Settings:
     """The values of a file, its paths made relative to where the program runs."""
     sets: dict[str, int | str] = {}
     for text in group.get("set", ()):
         name, value = parse_setting(text)
         sets[name] = value
     baseline = group.get("baseline")
-    return Config(
+    return Settings(
         file=path,
         platforms=tuple(group.get("platforms", ())),
         profiles=tuple(path.parent / name for name in group.get("profiles", ())),

@@ -33,8 +33,8 @@ NOTE = "<!-- Written by docs/generate.py; not to be edited. -->\n\n"
 
 
 def entries(
-    known: tuple[app.Entry, ...] = app.COMMANDS, group: str = ""
-) -> Iterator[tuple[str, app.Entry, Any]]:
+    known: tuple[app.CommandEntry, ...] = app.COMMANDS, group: str = ""
+) -> Iterator[tuple[str, app.CommandEntry, Any]]:
     """Every command as it is typed, with what it was declared as and what it was built into."""
     for entry in known:
         if entry.commands:

@@ -8,7 +8,7 @@ ADDRESS, BYTES, COUNT, FLAG = "address", "bytes", "count", "flag"
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedFigure:
     """One figure: its name, its unit, what it means; whether a boot tells it."""
 
     name: str

@@ -9,7 +9,7 @@ from allocator.kernels.system import Answer
 
 
 @dataclass(slots=True)
-class Call:
+class CountedCall:
     """One call of an OS helper under its Go name, and the answer. Address and size in bytes."""
 
     call: str
@@ -27,13 +27,13 @@ class Calls:
         self.made: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.bytes: Counter[str] = Counter()
-        self.last: Call | None = None
+        self.last: CountedCall | None = None
 
     def note(self, call: str, v: int, n: int) -> None:
         """A call, before it is made; the address asked for stands for the answer until there is another."""
         self.made[call] += 1
         self.bytes[call] += n
-        self.last = Call(call, v, n, v)
+        self.last = CountedCall(call, v, n, v)
 
     def answered(self, answer: int) -> None:
         """What the latest call was answered, where 0 is a refusal."""

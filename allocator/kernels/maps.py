@@ -27,7 +27,7 @@ class MapsError(ValueError):
         self.expected = expected
 
 
-class Mapping(NamedTuple):
+class MapsLine(NamedTuple):
     """One line: the addresses [start, end) in bytes, `rwxp`-style permissions, the name or ""."""
 
     start: int
@@ -41,9 +41,9 @@ class Mapping(NamedTuple):
         return self.permissions[1] == "w" and self.permissions[3] == "p" and self.name != "[stack]"
 
 
-def parse_maps(text: str) -> tuple[Mapping, ...]:
+def parse_maps(text: str) -> tuple[MapsLine, ...]:
     """All mappings in a /proc/PID/maps file, in order; raises MapsError at the first line that is none."""
-    found: list[Mapping] = []
+    found: list[MapsLine] = []
     lines = text.split("\n")
     if lines[-1] == "":
         lines.pop()
@@ -58,11 +58,11 @@ def parse_maps(text: str) -> tuple[Mapping, ...]:
             raise MapsError(
                 number, match["start"], f"an address from {found[-1].end:x}, where the last ended"
             )
-        found.append(Mapping(start, end, match["permissions"], match["name"] or ""))
+        found.append(MapsLine(start, end, match["permissions"], match["name"] or ""))
     return tuple(found)
 
 
-def ranges(mappings: Iterable[Mapping], end: int = 1 << 64) -> tuple[Range, ...]:
+def ranges(mappings: Iterable[MapsLine], end: int = 1 << 64) -> tuple[Range, ...]:
     """The addresses below `end` that the mappings take, neighbours joined."""
     joined: list[Range] = []
     for mapping in mappings:

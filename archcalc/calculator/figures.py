@@ -24,7 +24,7 @@ from archcalc.calculator import layout as layouts
 from archcalc.calculator.constants import Absent, Constants
 from archcalc.calculator.goexpr import ExprError, Value
 from archcalc.calculator.layout import Layout
-from archcalc.calculator.structs import Field, StructLayout
+from archcalc.calculator.structs import StructField, StructLayout
 from archcalc.generations import Generation
 from archcalc.profiles.profile import Origin, Profile
 from archcalc.profiles.profile_fields import SECTIONS
@@ -578,4 +578,4 @@ def _plain(value: Value) -> Scalar:
     return plain if isinstance(plain, bool | str) else int(plain)
 
 
-__all__ = ["Explanation", "Field", "Figures", "Mention", "StructLayout", "compute", "written"]
+__all__ = ["Explanation", "Figures", "Mention", "StructField", "StructLayout", "compute", "written"]

@@ -390,7 +390,7 @@ class Binary(Node):
         return self.error(f"invalid operation: operator {self.operator} not defined on {kind.name}")
 
 
-class Call(Node):
+class CallExpr(Node):
     """A conversion, a builtin, a function of the scope."""
 
     __slots__ = ("arguments", "function")
@@ -620,7 +620,7 @@ def _represent(node: Node, value: Scalar, kind: Type) -> Scalar:
     return value
 
 
-def _convert(node: Call, x: Value, kind: Type) -> Value:
+def _convert(node: CallExpr, x: Value, kind: Type) -> Value:
     """`T(x)`."""
     argument, value = node.arguments[0], x.value
     if x.variable and x.type.integer and kind.integer:
@@ -822,7 +822,7 @@ class _Parser:
                 break
             self.take()
         end = self.expect(")").start + 1
-        return Call(self.text, end, function, tuple(arguments), start)
+        return CallExpr(self.text, end, function, tuple(arguments), start)
 
 
 def _int_literal(text: str) -> Value:
@@ -929,7 +929,7 @@ def names(expression: str | Node) -> tuple[str, ...]:
 def functions(expression: str | Node) -> tuple[str, ...]:
     """What an expression calls: types it converts to, builtins, functions."""
     node = parse(expression) if isinstance(expression, str) else expression
-    return tuple(dict.fromkeys(n.function.name for n in walk(node) if isinstance(n, Call)))
+    return tuple(dict.fromkeys(n.function.name for n in walk(node) if isinstance(n, CallExpr)))
 
 
 def composites(expression: str | Node) -> tuple[str, ...]:
@@ -958,18 +958,20 @@ def _reduced(node: Node, height: int, env: _Env, top: bool = False) -> str:
     """The text of a node with everything up to a height replaced by its value."""
     if isinstance(node, Composite) or (isinstance(node, Literal) and not top):
         return node.source()
-    if isinstance(node, Call) and not top and isinstance(node.arguments[0], Literal):
+    if isinstance(node, CallExpr) and not top and isinstance(node.arguments[0], Literal):
         # uintptr(0) stays as it is until something happens to it: a bare 0 would have no size.
         return node.source()
     if node.height <= height:
         value = str(node.evaluate(env))
         # -1 beside an operator wants its parentheses; alone it does not.
         return f"({value})" if value.startswith("-") and not top else value
-    if isinstance(node, Call) and node.function.name in ("unsafe.Offsetof", "len"):
+    if isinstance(node, CallExpr) and node.function.name in ("unsafe.Offsetof", "len"):
         return node.source()
     text, at = "", node.start
     for child in node.children():
         alone = top and isinstance(node, Paren)
-        text += node.text[at : child.start] + _reduced(child, height, env, alone or isinstance(node, Call))
+        text += node.text[at : child.start] + _reduced(
+            child, height, env, alone or isinstance(node, CallExpr)
+        )
         at = child.end
     return text + node.text[at : node.end]

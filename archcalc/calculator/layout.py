@@ -21,7 +21,7 @@ Fits = Literal["wholly", "partly", "no"]
 
 
 @dataclass(frozen=True, slots=True)
-class Hint:
+class HintFigure:
     """An address that mallocinit asks for, and whether a process can have the whole reservation there."""
 
     address: int
@@ -36,7 +36,7 @@ class Rung:
     bitmap_size: int
     spans_size: int
     reservation_size: int
-    hint: Hint
+    hint: HintFigure
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Layout:
     reservation_size: int
     bitmap_usable: int
     spans_usable: int
-    hints: tuple[Hint, ...]
+    hints: tuple[HintFigure, ...]
     rungs: tuple[Rung, ...]
     stack_orders: tuple[StackOrder, ...]
 
@@ -117,12 +117,12 @@ def compute(constants: Constants) -> Layout:
 
 
 @lru_cache(maxsize=64)
-def _hints(addresses: tuple[Value, ...], size: int, low: int, high: int) -> tuple[Hint, ...]:
+def _hints(addresses: tuple[Value, ...], size: int, low: int, high: int) -> tuple[HintFigure, ...]:
     return tuple(_hint(int(address.value), size, low, high) for address in addresses)
 
 
-def _hint(start: int, size: int, low: int, high: int) -> Hint:
+def _hint(start: int, size: int, low: int, high: int) -> HintFigure:
     end = start + size
     if low <= start and end <= high:
-        return Hint(start, "wholly")
-    return Hint(start, "partly" if start < high and end > low else "no")
+        return HintFigure(start, "wholly")
+    return HintFigure(start, "partly" if start < high and end > low else "no")

@@ -41,7 +41,7 @@ class Named(NamedTuple):
     name: str
 
 
-class Words(NamedTuple):
+class PointerWords(NamedTuple):
     """Something that is a fixed number of pointers: a pointer, a func, a map, a slice, a string."""
 
     number: int
@@ -69,7 +69,7 @@ class Struct(NamedTuple):
     members: tuple[Member, ...]
 
 
-Type = Named | Words | Array | Struct
+Type = Named | PointerWords | Array | Struct
 
 
 class Declaration(NamedTuple):
@@ -88,7 +88,7 @@ class Declaration(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class StructField:
     """A field in its place: offset, size and alignment in bytes, its Go type, the line it is declared in."""
 
     name: str
@@ -107,11 +107,11 @@ class StructLayout:
     name: str
     size: int
     align: int
-    fields: tuple[Field, ...]
+    fields: tuple[StructField, ...]
     file: str = ""
     line: int = 0
 
-    def field(self, name: str) -> Field:
+    def field(self, name: str) -> StructField:
         """The field of that name; KeyError where there is none."""
         for candidate in self.fields:
             if candidate.name == name:
@@ -194,7 +194,7 @@ class Layouts:
 
     def measure(self, kind: Type) -> Measure:
         """Size and alignment of a type (dowidth)."""
-        if isinstance(kind, Words):
+        if isinstance(kind, PointerWords):
             return Measure(kind.number * self.ptr_size, self.ptr_size)
         if isinstance(kind, Struct):
             struct = self._lay_out("struct", kind, "", 0)
@@ -246,7 +246,7 @@ class Layouts:
             size, own_align, struct = self.measure(member.type)
             align = max(align, own_align)
             offset = _round(offset, own_align)
-            fields.append(Field(member.name, offset, size, own_align, member.text, member.line, struct))
+            fields.append(StructField(member.name, offset, size, own_align, member.text, member.line, struct))
             if size == 0:
                 last_zero = offset
             offset += size
@@ -405,7 +405,7 @@ class _TypeParser:
         token = self.take()
         if token.text == "*":
             self.type()
-            return Words(1)
+            return PointerWords(1)
         if token.text == "(":
             kind = self.type()
             self.expect(")")
@@ -416,7 +416,7 @@ class _TypeParser:
             self.expect("-")
             self.expect("chan")
             self.type()
-            return Words(1)
+            return PointerWords(1)
         if token.kind != "name":
             line = source_line(self.text, token.start)
             raise StructError(f"line {line}: found {token.text or 'the end'}; expected a type")
@@ -424,22 +424,22 @@ class _TypeParser:
             return self.struct()
         if token.text == "func":
             self.signature()
-            return Words(1)
+            return PointerWords(1)
         if token.text == "map":
             self.expect("[")
             self.type()
             self.expect("]")
             self.type()
-            return Words(1)
+            return PointerWords(1)
         if token.text == "chan":
             if self.token.text == "<":
                 self.take()
                 self.expect("-")
             self.type()
-            return Words(1)
+            return PointerWords(1)
         if token.text == "interface":
             self.braces("{", "}")
-            return Words(2)
+            return PointerWords(2)
         name = token.text
         if self.token.text == "." and self.same_line():
             self.take()
@@ -447,13 +447,13 @@ class _TypeParser:
         if self.token.text == "[" and self.same_line():
             # What a generic type is made for does not change the layout of those that the runtime has.
             self.braces("[", "]")
-        return Named(name) if name != "unsafe.Pointer" else Words(1)
+        return Named(name) if name != "unsafe.Pointer" else PointerWords(1)
 
     def array(self) -> Type:
         if self.token.text == "]":
             self.take()
             self.type()
-            return Words(3)
+            return PointerWords(3)
         start, depth = self.token.start, 0
         while depth or self.token.text != "]":
             if self.token.kind == "end":
@@ -520,7 +520,7 @@ class _TypeParser:
             self.take()
             own = self.name()
             name = f"{name}.{own}"
-        return Member(own, Words(1) if pointer else Named(name), self.text_since(start), line)
+        return Member(own, PointerWords(1) if pointer else Named(name), self.text_since(start), line)
 
     def name(self) -> str:
         if self.token.kind != "name":
@@ -532,11 +532,11 @@ class _TypeParser:
 __all__ = [
     "Declaration",
     "ExprError",
-    "Field",
     "Layouts",
     "Measure",
     "Needs",
     "StructError",
+    "StructField",
     "StructLayout",
     "needs",
     "noted_line",

@@ -24,7 +24,7 @@ EVER = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
-class Scripted:
+class NthScript:
     """What calls of one helper get, from the first-th to the last-th: an address, an errno, or REFUSED."""
 
     call: str
@@ -38,14 +38,14 @@ class Scripted:
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class AnswerOptions:
     """All that is to be answered otherwise; `after` is bytes, `chance` a probability."""
 
-    scripted: tuple[Scripted, ...] = ()
+    scripted: tuple[NthScript, ...] = ()
     after: int | None = None
     chance: float | None = None
 
-    def install(self, system: System, seed: int) -> list[tuple[Scripted, NthCall]]:
+    def install(self, system: System, seed: int) -> list[tuple[NthScript, NthCall]]:
         """Has a system answer so. Returns the scripted answers with their counts of calls."""
         counted = [
             (
@@ -69,14 +69,14 @@ class Answers:
         return counted
 
 
-def without_effect(counted: list[tuple[Scripted, NthCall]]) -> Iterator[str]:
+def without_effect(counted: list[tuple[NthScript, NthCall]]) -> Iterator[str]:
     """Of answers to calls that never came, how many came."""
     for said, plan in counted:
         if plan.seen < said.first:
             yield f"--answer {said} changed nothing: there were {plan.seen} calls of {said.call}"
 
 
-def parse_answer(text: str) -> Scripted:
+def parse_answer(text: str) -> NthScript:
     """`CALL[:NTH[-LAST]][=ANSWER]`: all calls where none is named, refused where no answer is."""
     what, _, answer = text.partition("=")
     call, colon, which = what.partition(":")
@@ -91,7 +91,7 @@ def parse_answer(text: str) -> Scripted:
         last = parse_count(high) if minus else first
         if not 1 <= first <= last:
             raise UsageFault(Fault(f"{which!r} names no calls of {call}", "one from 1 on, or FIRST-LAST"))
-    return Scripted(call, first, last, _parse_what(answer))
+    return NthScript(call, first, last, _parse_what(answer))
 
 
 def _parse_what(answer: str) -> int | Errno | str:
@@ -138,12 +138,14 @@ RefuseChance = Annotated[
 ]
 
 
-def _answers(answer: list[Scripted] | None, refuse_after: int | None, refuse_chance: float | None) -> Answers:
-    return Answers(tuple(answer or ()), refuse_after, refuse_chance)
+def _answers(
+    answer: list[NthScript] | None, refuse_after: int | None, refuse_chance: float | None
+) -> AnswerOptions:
+    return AnswerOptions(tuple(answer or ()), refuse_after, refuse_chance)
 
 
 Answered = Annotated[
-    Answers,
+    AnswerOptions,
     Options(
         {
             "answer": (Answer, None),
@@ -153,4 +155,4 @@ Answered = Annotated[
         _answers,
     ),
 ]
-AS_USUAL = Answers()
+AS_USUAL = AnswerOptions()

@@ -17,13 +17,13 @@ from archcalc.reading.names import closest
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CommandEntry:
     """A command: its name, its one line of help, the heading it stands under, its own commands if any."""
 
     name: str
     help: str
     heading: str = "Commands"
-    commands: tuple[Entry, ...] = ()
+    commands: tuple[CommandEntry, ...] = ()
 
     def module(self, group: str) -> str:
         """Where its function stands; `list-checks` of the top group in `archcalc.cli.list_checks`."""
@@ -37,57 +37,61 @@ RUN = "Run the machine"
 JUDGE = "Judge"
 ABOUT = "Profiles and the program itself"
 
-COMMANDS: tuple[Entry, ...] = (
-    Entry("list", "List the platforms.", CALCULATE),
-    Entry("report", "Report constants, struct sizes, layout and size classes.", CALCULATE),
-    Entry("explain", "Explain how a figure comes about, or what a check means.", CALCULATE),
-    Entry("diff", "Show what differs between two platforms, or between two releases of Go.", CALCULATE),
-    Entry("sizeclass", "Show the size class of sizes: rounding, waste, objects a span.", CALCULATE),
-    Entry(
+COMMANDS: tuple[CommandEntry, ...] = (
+    CommandEntry("list", "List the platforms.", CALCULATE),
+    CommandEntry("report", "Report constants, struct sizes, layout and size classes.", CALCULATE),
+    CommandEntry("explain", "Explain how a figure comes about, or what a check means.", CALCULATE),
+    CommandEntry(
+        "diff", "Show what differs between two platforms, or between two releases of Go.", CALCULATE
+    ),
+    CommandEntry("sizeclass", "Show the size class of sizes: rounding, waste, objects a span.", CALCULATE),
+    CommandEntry(
         "generations", "List the releases of Go that are known, and what can be done with each.", CALCULATE
     ),
-    Entry("map", "Draw the address space of a booted machine.", RUN),
-    Entry("heap", "Draw a heap: spans, occupancy, fragmentation.", RUN),
-    Entry("boot", "Run the start of a platform's runtime in a simulated address space.", RUN),
-    Entry("smoke", "Boot, allocate, free, collect and audit.", RUN),
-    Entry("record", "Record a Go program: build it with a recorder in its runtime, and run it.", RUN),
-    Entry("replay", "Replay recordings and compare everything; exit 1 on a difference.", RUN),
-    Entry(
+    CommandEntry("map", "Draw the address space of a booted machine.", RUN),
+    CommandEntry("heap", "Draw a heap: spans, occupancy, fragmentation.", RUN),
+    CommandEntry("boot", "Run the start of a platform's runtime in a simulated address space.", RUN),
+    CommandEntry("smoke", "Boot, allocate, free, collect and audit.", RUN),
+    CommandEntry("record", "Record a Go program: build it with a recorder in its runtime, and run it.", RUN),
+    CommandEntry("replay", "Replay recordings and compare everything; exit 1 on a difference.", RUN),
+    CommandEntry(
         "trace",
         "Import and convert recordings, and show what is in them.",
         RUN,
         (
-            Entry("import", "Make a recording of a log of allocations, or of a list of sizes."),
-            Entry("convert", "Write a recording in its other form: text, or columns (Parquet)."),
-            Entry("info", "Show a recording's header, its form and how many records of each kind it has."),
-            Entry("head", "Show the first records."),
-            Entry("stats", "Count allocations, frees, sizes, types, classes and lifetimes."),
+            CommandEntry("import", "Make a recording of a log of allocations, or of a list of sizes."),
+            CommandEntry("convert", "Write a recording in its other form: text, or columns (Parquet)."),
+            CommandEntry(
+                "info", "Show a recording's header, its form and how many records of each kind it has."
+            ),
+            CommandEntry("head", "Show the first records."),
+            CommandEntry("stats", "Count allocations, frees, sizes, types, classes and lifetimes."),
         ),
     ),
-    Entry("sweep", "Run a grid or a list of what-ifs into one table of figures.", RUN),
-    Entry("check", "Run every check; exit 1 when one fails.", JUDGE),
-    Entry("list-checks", "List the checks: id, severity and what each is about.", JUDGE),
-    Entry("verify", "Compare the figures with a Go source tree or a built program.", JUDGE),
-    Entry("drift", "Show where comments of Go's source and the figures disagree.", JUDGE),
-    Entry("run", "Run scenario files; exit 1 when an expectation does not hold.", JUDGE),
-    Entry(
+    CommandEntry("sweep", "Run a grid or a list of what-ifs into one table of figures.", RUN),
+    CommandEntry("check", "Run every check; exit 1 when one fails.", JUDGE),
+    CommandEntry("list-checks", "List the checks: id, severity and what each is about.", JUDGE),
+    CommandEntry("verify", "Compare the figures with a Go source tree or a built program.", JUDGE),
+    CommandEntry("drift", "Show where comments of Go's source and the figures disagree.", JUDGE),
+    CommandEntry("run", "Run scenario files; exit 1 when an expectation does not hold.", JUDGE),
+    CommandEntry(
         "profile",
         "Make, check and describe platform profiles.",
         ABOUT,
         (
-            Entry("new", "Write a commented profile to start from."),
-            Entry("validate", "Check profile files; exit 2 when one cannot be used."),
-            Entry("show", "Show the merged facts of platforms and where each comes from."),
-            Entry("schema", "Print the JSON Schema of profiles, for editors."),
+            CommandEntry("new", "Write a commented profile to start from."),
+            CommandEntry("validate", "Check profile files; exit 2 when one cannot be used."),
+            CommandEntry("show", "Show the merged facts of platforms and where each comes from."),
+            CommandEntry("schema", "Print the JSON Schema of profiles, for editors."),
         ),
     ),
-    Entry("schema", "Print the JSON Schema of a file or of a command's JSON.", ABOUT),
-    Entry("env", "Show what archcalc runs on and what it has read.", ABOUT),
-    Entry("completion", "Print the completion script of a shell.", ABOUT),
+    CommandEntry("schema", "Print the JSON Schema of a file or of a command's JSON.", ABOUT),
+    CommandEntry("env", "Show what archcalc runs on and what it has read.", ABOUT),
+    CommandEntry("completion", "Print the completion script of a shell.", ABOUT),
 )
 
 
-def lazy_group(entries: tuple[Entry, ...], group: str) -> type[TyperGroup]:
+def lazy_group(entries: tuple[CommandEntry, ...], group: str) -> type[TyperGroup]:
     """A group that knows its commands' names and help lines, and builds a command when asked for it."""
     by_name = {entry.name: entry for entry in entries}
 
@@ -136,7 +140,7 @@ def lazy_group(entries: tuple[Entry, ...], group: str) -> type[TyperGroup]:
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
-def build_group(entry: Entry) -> Any:
+def build_group(entry: CommandEntry) -> Any:
     """A command that has commands of its own."""
     app = typer.Typer(
         name=entry.name,
@@ -186,7 +190,7 @@ def archcalc(
     return None
 
 
-def names(entries: Sequence[Entry] = COMMANDS) -> list[str]:
+def names(entries: Sequence[CommandEntry] = COMMANDS) -> list[str]:
     """Every command as it is typed, `profile new` included."""
     found = []
     for entry in entries:

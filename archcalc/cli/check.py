@@ -57,7 +57,7 @@ COLUMNS = (
 VIEW_COLUMNS = (Column("platform", wrap=True), Column("what was found", wrap=True))
 
 
-class Report(Judged):
+class CheckReport(Judged):
     """What the checks found; people are shown infos only with `all`."""
 
     def __init__(
@@ -150,7 +150,7 @@ def command(
     ignore: Ignore = None,
     baseline: Baseline = None,
     write_baseline: WriteBaseline = None,
-) -> Report:
+) -> CheckReport:
     """Run every check; exit 1 when one fails.
 
     Errors fail, unless a baseline knows them; warnings and infos are oddities that a port can live
@@ -171,4 +171,4 @@ def command(
     known = findings.read_baseline(known_file) if known_file else frozenset()
     cases = [Case(case.id, case.group, tuple(findings.mark_known(case.findings, known))) for case in cases]
     rules = [entry.rule for entry in wanted]
-    return Report(cases, rules, given, str(known_file or ""), session.current.verbose)
+    return CheckReport(cases, rules, given, str(known_file or ""), session.current.verbose)

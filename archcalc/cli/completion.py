@@ -9,7 +9,7 @@ from typer._completion_shared import get_completion_script
 
 from archcalc.cli.command import one_of
 from archcalc.cli.main import COMPLETION
-from archcalc.results.result import Text
+from archcalc.results.result import TextResult
 
 SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
 
@@ -24,11 +24,11 @@ Shell = Annotated[
 ]
 
 
-def command(shell: Shell) -> Text:
+def command(shell: Shell) -> TextResult:
     """Print the completion script of a shell.
 
     For bash: `archcalc completion bash > ~/.local/share/bash-completion/completions/archcalc`.
     Platforms, checks, constants, formats and files are completed.
     """
     script = get_completion_script(prog_name="archcalc", complete_var=COMPLETION, shell=shell)
-    return Text(script.rstrip("\n") + "\n")
+    return TextResult(script.rstrip("\n") + "\n")

@@ -45,7 +45,7 @@ NOT_SAID = NotApplicable("not said there")
 Row = tuple[str, str, Value, Value, Value, str, str]
 
 
-class Difference(Result):
+class Diff(Result):
     """Figures and facts in which two platforms differ."""
 
     def __init__(
@@ -187,7 +187,7 @@ def command(
     sets: Sets = None,
     only: Only = None,
     go: Gos = None,
-) -> Difference:
+) -> Diff:
     """Show what differs between two platforms, or between two releases of Go.
 
     With one platform and --set, what the what-if changes. --go twice compares the first release with the
@@ -206,4 +206,4 @@ def command(
     else:
         expected = "a second platform, --set, or --go twice"
         raise UsageFault(Fault("one platform and nothing to compare it with", expected))
-    return Difference(left, right, Selection(only or (), (left, right)), given)
+    return Diff(left, right, Selection(only or (), (left, right)), given)

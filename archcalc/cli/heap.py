@@ -19,7 +19,7 @@ from archcalc.host import output
 from archcalc.pictures import film as camera
 from archcalc.pictures import heap_svg, heap_text, plots
 from archcalc.pictures.film import Film
-from archcalc.pictures.heap import Heap, Sample
+from archcalc.pictures.heap import HeapView, Sample
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.quantities import parse_count
 from archcalc.results.result import Pictured
@@ -213,7 +213,7 @@ def totals(sample: Sample) -> dict[str, object]:
     }
 
 
-def moment(heap: Heap) -> dict[str, object]:
+def moment(heap: HeapView) -> dict[str, object]:
     """A heap as the JSON document has it."""
     return {
         "event": heap.event,

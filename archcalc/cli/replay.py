@@ -28,7 +28,7 @@ from archcalc.results.result import INTERRUPTED, Judged
 from archcalc.results.tables import Block, Column, Prose, Section, Table, Value
 from archcalc.traces.columnar import NAMES, recordings_in
 from archcalc.traces.many import Progress, replay_many
-from archcalc.traces.model import DIFFERENT, KINDS, NEIGHBOUR, Answers, replay_on_model
+from archcalc.traces.model import DIFFERENT, KINDS, NEIGHBOUR, Agreement, replay_on_model
 from archcalc.traces.outcome import Replay
 from archcalc.traces.reader import Header
 from archcalc.traces.replay import replay
@@ -59,7 +59,7 @@ class Replays(Judged):
     """What came of every recording; `answers` by path, where the simulated system was asked."""
 
     def __init__(
-        self, replays: Sequence[Replay], answers: Mapping[str, Answers] | None = None, left: int = 0
+        self, replays: Sequence[Replay], answers: Mapping[str, Agreement] | None = None, left: int = 0
     ) -> None:
         self.replays = replays
         self.answers = answers or {}

@@ -12,7 +12,7 @@ from archcalc.results.findings import Case, Finding, Rule, Severity
 from archcalc.results.result import Judged
 from archcalc.results.tables import Block, Column, Prose, Section, Table
 from archcalc.scenarios import judge, load
-from archcalc.scenarios.judge import Expectation, Verdict
+from archcalc.scenarios.judge import Expectation, ScenarioVerdict
 
 Paths = Annotated[
     list[Any],
@@ -48,10 +48,10 @@ SHEET = (
 )
 
 
-class Ran(Judged):
+class RanScenarios(Judged):
     """What came of the scenarios."""
 
-    def __init__(self, verdicts: Sequence[Verdict], all: bool = False) -> None:
+    def __init__(self, verdicts: Sequence[ScenarioVerdict], all: bool = False) -> None:
         self.verdicts = verdicts
         self.all = all
 
@@ -63,7 +63,7 @@ class Ran(Judged):
                 yield Case(expectation.name, scenario.name, finding)
 
     @staticmethod
-    def _finding(verdict: Verdict, expectation: Expectation) -> Finding:
+    def _finding(verdict: ScenarioVerdict, expectation: Expectation) -> Finding:
         scenario = verdict.scenario
         return Finding(
             RULE.id,
@@ -132,12 +132,12 @@ class Ran(Judged):
         return f"{verdict}: {len(self.verdicts)} scenarios, {len(expectations)} expectations, {failed} failed"
 
 
-def faults_of(verdict: Verdict) -> list[str]:
+def faults_of(verdict: ScenarioVerdict) -> list[str]:
     """What was wrong with a profile that was refused."""
     return [fault.message for fault in verdict.scenario.refused]
 
 
-def failure(verdict: Verdict, failed: Sequence[Expectation]) -> Section:
+def failure(verdict: ScenarioVerdict, failed: Sequence[Expectation]) -> Section:
     """What did not hold, where that stands, and how the run ended."""
     scenario, outcome = verdict.scenario, verdict.outcome
     lines = [f"{scenario.file}:{e.line}:{e.column}: {e.message}" for e in failed]
@@ -149,7 +149,7 @@ def failure(verdict: Verdict, failed: Sequence[Expectation]) -> Section:
     return Section(f"{scenario.name} on {scenario.platform}", (Prose("\n".join(lines), verbatim=True),))
 
 
-def story(verdict: Verdict) -> Section:
+def story(verdict: ScenarioVerdict) -> Section:
     """What a scenario is about, for people who have the same trouble."""
     scenario = verdict.scenario
     blocks = [Prose(scenario.about)]
@@ -162,7 +162,7 @@ def story(verdict: Verdict) -> Section:
     return Section(scenario.name, tuple(blocks))
 
 
-def describe(verdict: Verdict) -> dict[str, object]:
+def describe(verdict: ScenarioVerdict) -> dict[str, object]:
     """A scenario as JSON has it; these keys stay."""
     scenario, outcome = verdict.scenario, verdict.outcome
     return {
@@ -187,17 +187,17 @@ def describe(verdict: Verdict) -> dict[str, object]:
     }
 
 
-def command(paths: Paths) -> Ran:
+def command(paths: Paths) -> RanScenarios:
     """Run scenario files; exit 1 when an expectation does not hold.
 
     A scenario describes a machine, what is done on it, and what must come of it; a folder stands
     for all that lie in it. A failed expectation is shown with what came instead. --verbose tells
     for each scenario what it is about and what can be done about it.
     """
-    verdicts: list[Verdict] = []
+    verdicts: list[ScenarioVerdict] = []
     scenarios = load.load_all(paths)
     with session.progress("scenarios", len(scenarios)) as bar:
         for number, scenario in enumerate(scenarios, start=1):
             verdicts.append(judge.carry_out(scenario))
             bar.update(number)
-    return Ran(verdicts, session.current.verbose)
+    return RanScenarios(verdicts, session.current.verbose)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from archcalc import schema
-from archcalc.results.result import Text
+from archcalc.results.result import TextResult
 
 
 def complete_schemas(incomplete: str) -> list[str]:
@@ -27,7 +27,7 @@ Name = Annotated[
 ]
 
 
-def command(name: Name = "") -> Text:
+def command(name: Name = "") -> TextResult:
     """Print the JSON Schema of a file or of a command's JSON.
 
     profile, scenario, sweep-file and config are what archcalc reads; the others are named after the command
@@ -35,5 +35,5 @@ def command(name: Name = "") -> Text:
     their types and meanings, as long as the first number of the version does; others may be added.
     """
     if not name:
-        return Text("".join(f"{known:<14}{schema.about(known)}\n" for known in schema.names()))
-    return Text(json.dumps(schema.load(name), indent=2, ensure_ascii=False) + "\n")
+        return TextResult("".join(f"{known:<14}{schema.about(known)}\n" for known in schema.names()))
+    return TextResult(json.dumps(schema.load(name), indent=2, ensure_ascii=False) + "\n")

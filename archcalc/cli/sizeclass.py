@@ -143,7 +143,7 @@ VIEW_COLUMNS = (
 LARGE = NotApplicable("large objects have no class, but a span of their own")
 
 
-class Sized(Result):
+class SizesFound(Result):
     """Sizes with what becomes of them."""
 
     def __init__(
@@ -295,10 +295,10 @@ def command(
     if waste is not None:
         fates = wasteful(figures, waste)
         notes = (f"{len(fates)} sizes of 1 to {spans.small_limit(figures)} bytes waste more by rounding.",)
-        return Sized(figures, fates, f"Sizes that waste more than {100 * waste:g}%", notes)
+        return SizesFound(figures, fates, f"Sizes that waste more than {100 * waste:g}%", notes)
     if near:
         fates = [one for size in near for one in best_near(figures, size)]
-        return Sized(figures, fates, "The best sizes near these")
+        return SizesFound(figures, fates, "The best sizes near these")
     if sizes:
-        return Sized(figures, [fate(figures, size) for size in sizes], "")
+        return SizesFound(figures, [fate(figures, size) for size in sizes], "")
     return Classes(figures)

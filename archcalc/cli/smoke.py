@@ -25,7 +25,7 @@ from archcalc.results.result import Judged
 from archcalc.results.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value
 from archcalc.workloads import programs
 from archcalc.workloads import run as running
-from archcalc.workloads.run import Run
+from archcalc.workloads.run import WorkloadRun
 
 FAMILY = "smoke"
 DEATH = Rule(
@@ -42,7 +42,7 @@ AUDIT = Rule(
 class Smoked(Judged):
     """What came of every workload on every platform."""
 
-    def __init__(self, runs: Sequence[Run]) -> None:
+    def __init__(self, runs: Sequence[WorkloadRun]) -> None:
         self.runs = runs
 
     def cases(self) -> Iterable[Case]:
@@ -75,7 +75,7 @@ class Smoked(Judged):
     def document(self) -> Mapping[str, object]:
         return {"ok": self.ok, "runs": [self._run(run) for run in self.runs]}
 
-    def _run(self, run: Run) -> dict[str, object]:
+    def _run(self, run: WorkloadRun) -> dict[str, object]:
         s = run.summary
         return {
             "platform": run.platform,
@@ -157,7 +157,7 @@ class Smoked(Judged):
         held = sum(run.ok for run in self.runs)
         yield Prose(f"{'ok' if self.ok else 'FAILED'}: {held} of {len(self.runs)} runs held")
 
-    def _classes(self, run: Run) -> Block:
+    def _classes(self, run: WorkloadRun) -> Block:
         columns = (
             Column("class", int),
             Column("size", Bytes),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from archcalc.calculator.figures import Figures
 from archcalc.calculator.inventory import labels
 from archcalc.questions import throws, vsz
-from archcalc.questions.throws import Throw
+from archcalc.questions.throws import LastWords
 from archcalc.questions.vsz import Footprint
 from archcalc.results.result import Result
 from archcalc.results.tables import Block, Bytes, Column, Prose, Section, Table
@@ -19,7 +19,7 @@ VSZ = ("vsz", "virt", "VSZ", "VIRT")
 class WordsExplained(Result):
     """Places in the source that say these words."""
 
-    def __init__(self, asked: str, rows: Sequence[Throw]) -> None:
+    def __init__(self, asked: str, rows: Sequence[LastWords]) -> None:
         self.asked = asked
         self.rows = rows
 
@@ -35,7 +35,7 @@ class WordsExplained(Result):
             yield Section(f"{row.kind}: {row.words} ({row.site})", tuple(words_blocks(row)))
 
 
-def describe(row: Throw) -> dict[str, object]:
+def describe(row: LastWords) -> dict[str, object]:
     """A row as JSON has it."""
     return {
         "site": row.site,
@@ -51,7 +51,7 @@ def describe(row: Throw) -> dict[str, object]:
     }
 
 
-def words_blocks(row: Throw) -> Iterable[Block]:
+def words_blocks(row: LastWords) -> Iterable[Block]:
     """What a row tells, paragraph by paragraph."""
     if row.printed:
         yield Prose("\n".join(row.printed), "printed before", verbatim=True)

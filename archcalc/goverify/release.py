@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from archcalc.calculator import goexpr, structs
 from archcalc.calculator.goexpr import ExprError, Scope
-from archcalc.calculator.structs import Array, Declaration, Named, Struct, StructError, Words
+from archcalc.calculator.structs import Array, Declaration, Named, PointerWords, Struct, StructError
 from archcalc.generations import constraints
 from archcalc.goverify import gofile
 from archcalc.goverify.gofile import Const, GoFile, TypeText
@@ -430,7 +430,7 @@ def _kind(kind: structs.Type, text: str, shown: Callable[[str], str]) -> str:
     return plain_text(text, kind)
 
 
-def plain_text(text: str, kind: Words) -> str:
+def plain_text(text: str, kind: PointerWords) -> str:
     """The text of a pointer, func, slice, string or interface on one line without comments."""
     text = " ".join(re.sub(r"/\*.*?\*/|//[^\n]*", "", text).split())
     if len(text) > 100 or "struct {" in text:

@@ -20,7 +20,7 @@ from archcalc.reading.errors import Fault, UsageFault
 CONTIGUOUS = "contiguous"
 
 
-class Era(Protocol):
+class MachineKind(Protocol):
     """What a module of this room has."""
 
     MACHINE: type[Allocator]
@@ -37,12 +37,12 @@ def era_of(generation: Generation) -> str:
     return str(getattr(generation, "era", CONTIGUOUS))
 
 
-def era(generation: Generation) -> Era:
+def era(generation: Generation) -> MachineKind:
     """How machines of a generation are made. Raises UsageFault where there is none for it."""
     name = f"{__name__}.{era_of(generation)}"
     if find_spec(name) is None:
         raise UsageFault(Fault(f"there is no machine for {generation.name}", "a generation with `boot`"))
-    return cast(Era, import_module(name))
+    return cast(MachineKind, import_module(name))
 
 
 def machine_class(generation: Generation) -> type[Allocator]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from allocator.common.vocabulary import ADDRESS, BootRule, Named
+from allocator.common.vocabulary import ADDRESS, BootRule, NamedFigure
 from allocator.contiguous import vocabulary as contiguous
 from allocator.contiguous.mstats import MStats
 from allocator.sparse import vocabulary as sparse
 
 _OLD = frozenset(named.name for named in contiguous.HEAP)
-HEAP: tuple[Named, ...] = (
+HEAP: tuple[NamedFigure, ...] = (
     *contiguous.HEAP,
     *(named for named in sparse.HEAP if named.name not in _OLD),
 )

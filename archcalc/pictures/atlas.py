@@ -19,7 +19,7 @@ from archcalc.questions.boot import Boot
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
+class AtlasRegion:
     """The addresses from `start` up to, not including, `end`; `kind` is a key of palette.REGIONS."""
 
     start: int
@@ -66,11 +66,11 @@ class Atlas:
     outcome: str
     low: int
     high: int
-    regions: tuple[Region, ...]
+    regions: tuple[AtlasRegion, ...]
     marks: tuple[Mark, ...]
     asked: tuple[Asked, ...]
 
-    def holes(self) -> list[Region]:
+    def holes(self) -> list[AtlasRegion]:
         """What is free, largest first."""
         return sorted((r for r in self.regions if r.kind == "free"), key=lambda r: -r.size)
 
@@ -87,14 +87,18 @@ def survey(boot: Boot, system: System, low: int, high: int, moment: str, outcome
     rt = boot.runtime
     parts = list(_heap(rt)) if rt is not None else []
     asked = tuple(_asked(boot.attempts, boot.figures, system, low, high))
-    taken = [Region(a, b, "foreign", "taken") for a, b, kind in _pieces(system, low, high) if kind == TAKEN]
+    taken = [
+        AtlasRegion(a, b, "foreign", "taken") for a, b, kind in _pieces(system, low, high) if kind == TAKEN
+    ]
     image = boot.config.data_end
     named = [
-        Region(r.start, r.end, r.kind, "program image" if r.start < image <= r.end else "taken by others")
+        AtlasRegion(
+            r.start, r.end, r.kind, "program image" if r.start < image <= r.end else "taken by others"
+        )
         for r in taken
     ]
     own = [
-        Region(a, b, "own", "runtime's own (sysAlloc)")
+        AtlasRegion(a, b, "own", "runtime's own (sysAlloc)")
         for a, b, kind in _pieces(system, low, high)
         if kind != TAKEN
     ]
@@ -113,14 +117,14 @@ def _pieces(system: System, low: int, high: int) -> list[tuple[int, int, int]]:
     return [] if space is None else space.pieces(low, high)
 
 
-def _heap(rt: Allocator) -> Iterator[Region]:
+def _heap(rt: Allocator) -> Iterator[AtlasRegion]:
     """What the machine counts on; `kind` is a region's name, with its state where it is not just reserved."""
     for r in rt.regions():
         kind = r.name if r.state == RESERVED else f"{r.name}-{r.state}"
-        yield Region(r.base, r.end, kind, f"{r.name}, {r.state}")
+        yield AtlasRegion(r.base, r.end, kind, f"{r.name}, {r.state}")
 
 
-def tiled(layers: Sequence[Sequence[Region]], low: int, high: int) -> Iterator[Region]:
+def tiled(layers: Sequence[Sequence[AtlasRegion]], low: int, high: int) -> Iterator[AtlasRegion]:
     """One row of regions without gap or overlap; where layers overlap, the first has its way."""
     edges = {low, high}
     for layer in layers:
@@ -129,9 +133,9 @@ def tiled(layers: Sequence[Sequence[Region]], low: int, high: int) -> Iterator[R
     ordered = sorted(edges)
     stacks = [sorted((r for r in layer if r.end > r.start), key=lambda r: r.start) for layer in layers]
     at = [0] * len(stacks)
-    open_region: Region | None = None
+    open_region: AtlasRegion | None = None
     for start, end in pairwise(ordered):
-        found: Region | None = None
+        found: AtlasRegion | None = None
         for number, stack in enumerate(stacks):
             while at[number] < len(stack) and stack[at[number]].end <= start:
                 at[number] += 1
@@ -139,11 +143,11 @@ def tiled(layers: Sequence[Sequence[Region]], low: int, high: int) -> Iterator[R
                 found = stack[at[number]]
         kind, what = (found.kind, found.what) if found else ("free", "free")
         if open_region is not None and (open_region.kind, open_region.what) == (kind, what):
-            open_region = Region(open_region.start, end, kind, what)
+            open_region = AtlasRegion(open_region.start, end, kind, what)
             continue
         if open_region is not None:
             yield open_region
-        open_region = Region(start, end, kind, what)
+        open_region = AtlasRegion(start, end, kind, what)
     if open_region is not None:
         yield open_region
 

@@ -17,7 +17,7 @@ from allocator.interface import Allocator
 from archcalc import machines
 from archcalc.calculator.figures import Figures
 from archcalc.machines.options import MachineOptions
-from archcalc.pictures.heap import Heap, Sample, look_at, sample
+from archcalc.pictures.heap import HeapView, Sample, look_at, sample
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.traces import columnar
 from archcalc.traces.outcome import Stop
@@ -34,12 +34,12 @@ class Film:
     """What was taken: at least one frame, the last one first in importance. `note` says how it ended."""
 
     subject: str
-    frames: tuple[Heap, ...]
+    frames: tuple[HeapView, ...]
     samples: tuple[Sample, ...]
     note: str = ""
 
     @property
-    def last(self) -> Heap:
+    def last(self) -> HeapView:
         """The heap at the end."""
         return self.frames[-1]
 
@@ -53,7 +53,7 @@ class Camera:
         self.frame_events = {end * (i + 1) // frames for i in range(frames)}
         wanted = {end * (i + 1) // SAMPLES for i in range(SAMPLES)} if frames > 1 else {end}
         self.stops = sorted({event for event in self.frame_events | wanted if event > 0})
-        self.frames: list[Heap] = []
+        self.frames: list[HeapView] = []
         self.samples: list[Sample] = []
         self._at = 0
 

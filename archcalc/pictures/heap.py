@@ -12,7 +12,7 @@ STATES = {"L": "large object", "S": "stacks", ".": "free", "_": "released", "x":
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ViewedRun:
     """A run of pages that one span record holds; `look` is a key of palette.SPANS.
 
     `page` counts from the heap's first page. `objects` of `slots` are allocated, each of `size` bytes. Of
@@ -79,7 +79,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Heap:
+class HeapView:
     """One moment. Runs tile the pages from `base` on; `pages` is how many there are."""
 
     platform: str
@@ -88,7 +88,7 @@ class Heap:
     base: int
     page_size: int
     pages: int
-    runs: tuple[Run, ...]
+    runs: tuple[ViewedRun, ...]
     totals: Sample
 
     def classes(self) -> list[Class]:
@@ -106,14 +106,14 @@ class Heap:
         return [Class(number, *rows[number]) for number in sorted(rows)]
 
 
-def look_at(rt: Allocator, platform: str, moment: str, event: int) -> Heap:
+def look_at(rt: Allocator, platform: str, moment: str, event: int) -> HeapView:
     """The heap as it is now."""
     used = [region for region in rt.regions() if region.state == USED]
     page_size = rt.config.page_size
     base = used[0].base if used else 0
     pages = max((used[-1].end - base) // page_size, 0) if used else 0
     runs = tuple(_tiled((_run(run, base, page_size) for run in rt.runs()), pages))
-    return Heap(platform, moment, event, base, page_size, pages, runs, sample(rt, event))
+    return HeapView(platform, moment, event, base, page_size, pages, runs, sample(rt, event))
 
 
 def sample(rt: Allocator, event: int) -> Sample:
@@ -125,23 +125,23 @@ def sample(rt: Allocator, event: int) -> Sample:
     )
 
 
-def _run(run: PageRun, base: int, page_size: int) -> Run:
+def _run(run: PageRun, base: int, page_size: int) -> ViewedRun:
     page = (run.base - base) // page_size
     if run.state == IN_USE:
         look = band(run.elemsize) if run.sizeclass else "L"
-        return Run(page, run.pages, look, run.sizeclass, run.elemsize, run.objects, run.slots)
+        return ViewedRun(page, run.pages, look, run.sizeclass, run.elemsize, run.objects, run.slots)
     if run.state == STACK:
-        return Run(page, run.pages, "S")
-    return Run(page, run.pages, "_" if run.released else ".", released=run.released)
+        return ViewedRun(page, run.pages, "S")
+    return ViewedRun(page, run.pages, "_" if run.released else ".", released=run.released)
 
 
-def _tiled(runs: Iterable[Run], pages: int) -> Iterator[Run]:
+def _tiled(runs: Iterable[ViewedRun], pages: int) -> Iterator[ViewedRun]:
     """Those, in address order, and between them what no span holds: a 32-bit heap may jump over others."""
     at = 0
     for run in runs:
         if run.page > at:
-            yield Run(at, run.page - at, "x")
+            yield ViewedRun(at, run.page - at, "x")
         yield run
         at = run.page + run.npages
     if at < pages:
-        yield Run(at, pages - at, "x")
+        yield ViewedRun(at, pages - at, "x")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from archcalc.pictures import svg
-from archcalc.pictures.heap import Heap, Run
+from archcalc.pictures.heap import HeapView, ViewedRun
 from archcalc.pictures.map_text import short
 from archcalc.pictures.palette import SPANS
 
@@ -19,12 +19,12 @@ LINE = 14
 SECONDS = 0.5  # of one frame
 
 
-def draw(frames: Sequence[Heap], subject: str, *, bare: bool = False) -> str:
+def draw(frames: Sequence[HeapView], subject: str, *, bare: bool = False) -> str:
     """One heap, or a film that shows one frame after the other for ever.
 
     Where motion is not wanted (prefers-reduced-motion), and where styles are ignored, the last frame shows.
     """
-    grid = Grid(max(frame.pages for frame in frames))
+    grid = PageGrid(max(frame.pages for frame in frames))
     top = MARGIN + 2 * LINE
     body: list[str] = [svg.text(MARGIN, MARGIN + 8, subject, class_="b")]
     if len(frames) > 1:
@@ -56,7 +56,7 @@ def motion(count: int) -> str:
     )
 
 
-class Grid:
+class PageGrid:
     """Rows of equally many pages, a power of two, so that frames of a film can be compared."""
 
     def __init__(self, pages: int) -> None:
@@ -66,7 +66,7 @@ class Grid:
         self.rows = max(-(-pages // self.per_row), 1)
         self.scale = (WIDTH - 2 * MARGIN - ADDRESS) / self.per_row
 
-    def frame(self, heap: Heap, top: float, told: bool) -> Iterator[str]:
+    def frame(self, heap: HeapView, top: float, told: bool) -> Iterator[str]:
         """One heap's rows under its heading."""
         t = heap.totals
         words = (
@@ -83,7 +83,7 @@ class Grid:
         for look, fill, start, end, words in self.merged(heap):
             yield from self.run(look, fill, start, end, words if told else "", top)
 
-    def merged(self, heap: Heap) -> Iterator[tuple[str, int, int, int, str]]:
+    def merged(self, heap: HeapView) -> Iterator[tuple[str, int, int, int, str]]:
         """Runs as (look, eighths full, first page, last, words); equal neighbours joined, free ones not."""
         found: tuple[str, int, int, int, str] | None = None
         for run in heap.runs:
@@ -99,7 +99,7 @@ class Grid:
         if found is not None:
             yield found
 
-    def wide(self, run: Run) -> bool:
+    def wide(self, run: ViewedRun) -> bool:
         """Whether a run is wide enough to stand by itself."""
         return run.npages * self.scale > 12
 
@@ -121,7 +121,7 @@ class Grid:
             start = stop
 
 
-def described(run: Run) -> str:
+def described(run: ViewedRun) -> str:
     """A run for whoever points at it."""
     words = f"{run.npages} page{'s' * (run.npages > 1)}, {SPANS[run.look].words}"
     if run.sizeclass:

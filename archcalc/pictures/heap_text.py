@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archcalc.pictures.heap import Heap, Run
+from archcalc.pictures.heap import HeapView, ViewedRun
 from archcalc.pictures.map_text import ASCII, UNICODE, short
 from archcalc.pictures.palette import SPANS, painted
 
@@ -13,7 +13,7 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 DIGITS = "123456789#"
 
 
-def draw(heap: Heap, width: int, unicode: bool, color: bool, legend: bool = True) -> list[str]:
+def draw(heap: HeapView, width: int, unicode: bool, color: bool, legend: bool = True) -> list[str]:
     """The heap in at most ROWS rows of pages; a letter stands for 1, 2, 4, … pages."""
     cells = max(width - len(f"{heap.base + heap.pages * heap.page_size:#x}") - 2, 16)
     each = 1
@@ -34,10 +34,10 @@ def draw(heap: Heap, width: int, unicode: bool, color: bool, legend: bool = True
     return lines
 
 
-def shares(heap: Heap, each: int) -> list[tuple[str, float]]:
+def shares(heap: HeapView, each: int) -> list[tuple[str, float]]:
     """For each cell of `each` pages what takes most of it, and how full its small objects' spans are."""
     cells: list[tuple[str, float]] = []
-    pages: list[Run] = []
+    pages: list[ViewedRun] = []
     for run in heap.runs:
         left = run.npages
         while left:
@@ -58,8 +58,8 @@ def shares(heap: Heap, each: int) -> list[tuple[str, float]]:
     return cells
 
 
-def _most(pages: Sequence[Run]) -> tuple[str, float]:
-    counts: dict[str, list[Run]] = {}
+def _most(pages: Sequence[ViewedRun]) -> tuple[str, float]:
+    counts: dict[str, list[ViewedRun]] = {}
     for run in pages:
         counts.setdefault(run.look, []).append(run)
     look, most = max(counts.items(), key=lambda item: len(item[1]))
@@ -90,7 +90,7 @@ def fills(row: Sequence[tuple[str, float]], unicode: bool) -> str:
     )
 
 
-def explained(heap: Heap, unicode: bool, color: bool) -> list[str]:
+def explained(heap: HeapView, unicode: bool, color: bool) -> list[str]:
     """The letters of this heap, and the signs under them."""
     looks = {run.look for run in heap.runs}
     lines = [

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from archcalc.pictures.atlas import Atlas, Region
+from archcalc.pictures.atlas import Atlas, AtlasRegion
 
 DEEPEST = 4
 MOST_GROUPS = 3  # enlargements of one level; the ones with the most in them
@@ -28,7 +28,7 @@ class Level:
     number: int
     depth: int
     inside: tuple[int, int]
-    regions: list[Region]
+    regions: list[AtlasRegion]
     groups: list[Level] = field(default_factory=list)
 
     @property
@@ -49,15 +49,15 @@ def levels(atlas: Atlas, cells: int) -> list[Level]:
     return found
 
 
-def _clip(regions: Sequence[Region], low: int, high: int) -> list[Region]:
+def _clip(regions: Sequence[AtlasRegion], low: int, high: int) -> list[AtlasRegion]:
     return [
-        Region(max(r.start, low), min(r.end, high), r.kind, r.what)
+        AtlasRegion(max(r.start, low), min(r.end, high), r.kind, r.what)
         for r in regions
         if r.start < high and r.end > low
     ]
 
 
-def _enlarge(level: Level, regions: Sequence[Region], cells: int, found: list[Level]) -> None:
+def _enlarge(level: Level, regions: Sequence[AtlasRegion], cells: int, found: list[Level]) -> None:
     if level.depth == DEEPEST:
         return
     groups = sorted(_groups(level, cells), key=len, reverse=True)[:MOST_GROUPS]
@@ -73,11 +73,11 @@ def _enlarge(level: Level, regions: Sequence[Region], cells: int, found: list[Le
         _enlarge(inner, regions, cells, found)
 
 
-def _groups(level: Level, cells: int) -> list[list[Region]]:
+def _groups(level: Level, cells: int) -> list[list[AtlasRegion]]:
     """Runs of neighbours that are too narrow, or too near to each other, to be told apart."""
     cell = level.size / cells
     small = [r for r in level.regions if r.kind != "free" and r.size < cell * 2]
-    runs: list[list[Region]] = []
+    runs: list[list[AtlasRegion]] = []
     for region in small:
         if runs and region.start - runs[-1][-1].end < cell * 2:
             runs[-1].append(region)

@@ -19,7 +19,7 @@ _UNKNOWN_64_BIT = "arm64"
 _UNKNOWN_32_BIT = "arm"
 
 
-class Row(NamedTuple):
+class FactRow(NamedTuple):
     """One fact of a merged profile: its key with the section, and where it comes from."""
 
     key: str
@@ -30,13 +30,13 @@ class Row(NamedTuple):
     is_address: bool
 
 
-def show(profile: Profile) -> list[Row]:
+def show(profile: Profile) -> list[FactRow]:
     """All facts of a profile in the order of the declarations, each with its origin."""
     rows = []
     for section, name, value, spec in _facts(profile):
         origin = profile.origins[name]
         is_address = isinstance(spec.kind, Address)
-        rows.append(Row(f"{section}.{name}", value, origin.file, origin.line, spec.help, is_address))
+        rows.append(FactRow(f"{section}.{name}", value, origin.file, origin.line, spec.help, is_address))
     return rows
 
 

@@ -59,7 +59,7 @@ class Claim:
     control: bool = False
 
 
-class Place(NamedTuple):
+class ClaimPlace(NamedTuple):
     """Where a claim's words stand: a line, or 0 where they have gone."""
 
     file: str
@@ -76,7 +76,7 @@ class Drift:
     """
 
     claim: Claim
-    place: Place
+    place: ClaimPlace
     computed: Mapping[str, tuple[str, ...]]
     derivation: tuple[Explanation, ...]
 
@@ -104,7 +104,7 @@ def load(generation: Generation) -> tuple[Mapping[str, int], tuple[Claim, ...]]:
 def compute(
     profiles: Sequence[Profile],
     sets: Mapping[str, int | str] | None = None,
-    find: Callable[[Claim], Place] | None = None,
+    find: Callable[[Claim], ClaimPlace] | None = None,
 ) -> tuple[list[Drift], list[Claim]]:
     """The claims that do not hold on some of the platforms, and those whose words have gone.
 
@@ -118,7 +118,7 @@ def compute(
     scopes = [_ClaimScope(figures_of.compute(one, given), {**numbers, **own}) for one in profiles]
     found, gone = [], []
     for claim in claims:
-        place = find(claim) if find is not None else Place(claim.file, claim.line)
+        place = find(claim) if find is not None else ClaimPlace(claim.file, claim.line)
         if not place.line:
             gone.append(claim)
             continue
@@ -139,7 +139,7 @@ def _number(name: str, value: int | str) -> int:
     return value
 
 
-def judge(claim: Claim, scopes: Sequence[_ClaimScope], place: Place) -> Drift | None:
+def judge(claim: Claim, scopes: Sequence[_ClaimScope], place: ClaimPlace) -> Drift | None:
     """One claim on all platforms; None where it holds on all that it speaks of."""
     computed: dict[str, tuple[str, ...]] = {}
     first: Figures | None = None
@@ -385,15 +385,15 @@ class Comments:
             raise UsageFault(Fault(f"{root} {found}", "a Go source tree (a GOROOT)", id="no-tree"))
         self._words: dict[str, tuple[str, list[int], list[int]]] = {}
 
-    def find(self, claim: Claim) -> Place:
+    def find(self, claim: Claim) -> ClaimPlace:
         """Where a claim's words stand in the tree: where they stood, or nearest to it."""
         text, starts, lines = self._read(claim.file)
         wanted = _plain(claim.words)
         found = [lines[starts.index(at)] for at in _occurrences(text, wanted) if at in starts]
         if not found:
-            return Place(claim.file, 0)
+            return ClaimPlace(claim.file, 0)
         line = min(found, key=lambda line: abs(line - claim.line))
-        return Place(claim.file, line, claim.line if line != claim.line else 0)
+        return ClaimPlace(claim.file, line, claim.line if line != claim.line else 0)
 
     def _read(self, file: str) -> tuple[str, list[int], list[int]]:
         """A file's words with one space between, where each begins, and the line that it stands in."""

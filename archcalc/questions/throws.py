@@ -42,7 +42,7 @@ _FILE = Section(
 
 
 @dataclass(frozen=True, slots=True)
-class Throw:
+class LastWords:
     """One place in the source where the runtime says its last words, or prints an error.
 
     `words` and `printed` have {} where a value stands.
@@ -76,7 +76,7 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 
 @cache
-def table() -> tuple[Throw, ...]:
+def table() -> tuple[LastWords, ...]:
     """Every row, in the order of the source files."""
     document = strictyaml.Document("throws.yaml", "throws", [])
     data = strictyaml.read_bytes(FILE, document)
@@ -86,11 +86,11 @@ def table() -> tuple[Throw, ...]:
     return tuple(_throw(row) for row in group["rows"])
 
 
-def _throw(row: Group) -> Throw:
+def _throw(row: Group) -> LastWords:
     def text(key: str) -> str:
         return str(row.get(key, "")).strip()
 
-    return Throw(
+    return LastWords(
         site=text("site"),
         kind=row.get("kind", "throw"),
         words=text("words"),
@@ -105,7 +105,7 @@ def _throw(row: Group) -> Throw:
     )
 
 
-def by_site(site: str) -> Throw:
+def by_site(site: str) -> LastWords:
     """The row of a place in the source; KeyError where there is none."""
     return next(row for row in table() if row.site == site) if site in _sites() else _missing(site)
 
@@ -115,7 +115,7 @@ def _sites() -> frozenset[str]:
     return frozenset(row.site for row in table())
 
 
-def _missing(site: str) -> Throw:
+def _missing(site: str) -> LastWords:
     raise KeyError(site)
 
 
@@ -125,7 +125,7 @@ _PREFIXES = ("fatal error: ", "panic: ", "runtime error: ")
 _LIKE = 0.72  # how alike a word must be that is perhaps misspelt
 
 
-def find(words: str) -> list[Throw]:
+def find(words: str) -> list[LastWords]:
     """The rows that are perhaps meant by these words, the likeliest first; those of a site, FILE:LINE, too.
 
     A whole line that a process printed finds its row; a part of one, or with a letter wrong, does too.
@@ -153,7 +153,7 @@ def _says(template: str, line: str) -> bool:
     return len(template.replace("{}", "").strip()) > 3 and matches(template, line)
 
 
-def _score(asked: str, row: Throw) -> float:
+def _score(asked: str, row: LastWords) -> float:
     """How well the words that were asked for are found in a row, 0 to 1; numbers are not looked for."""
     wanted = [word for word in _words(asked) if not any(char.isdigit() for char in word)]
     if not wanted:
@@ -162,7 +162,7 @@ def _score(asked: str, row: Throw) -> float:
 
 
 @cache
-def _texts(row: Throw) -> tuple[tuple[str, ...], ...]:
+def _texts(row: LastWords) -> tuple[tuple[str, ...], ...]:
     return tuple(_words(text) for text in (row.words, *row.printed))
 
 
@@ -184,6 +184,6 @@ def _alike(word: str, other: str) -> float:
     return ratio if ratio >= 0.75 else 0.0
 
 
-def unreachable_rows() -> Iterator[Throw]:
+def unreachable_rows() -> Iterator[LastWords]:
     """The rows that no input leads to, each with its reason."""
     return (row for row in table() if row.unreachable)

@@ -16,7 +16,7 @@ from archcalc.questions.boot import try_boot
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class VirtPart:
     """One part of the address space, in bytes.
 
     `held` is what counts as VIRT, `mapped` what of it can be touched without asking the system
@@ -35,7 +35,7 @@ class Footprint:
     """A platform's program with one object on its heap. `death` where it does not get so far."""
 
     platform: str
-    parts: tuple[Part, ...]
+    parts: tuple[VirtPart, ...]
     reserved: bool
     attempts: int
     death: str = ""
@@ -66,7 +66,7 @@ def footprint(figures: Figures, options: MachineOptions | None = None) -> Footpr
         return Footprint(figures.platform, (), False, len(boot.attempts), death.words)
     image: int = getattr(rt.system, "program_bytes", machine_of(figures.profile, options).image_bytes)
     parts = [
-        Part("program", image, image, image, "text, data and bss, and what the system maps at the start")
+        VirtPart("program", image, image, image, "text, data and bss, and what the system maps at the start")
     ]
     total_held = total_mapped = 0
     for name, regions in groupby(rt.regions(), key=lambda region: region.name):
@@ -75,11 +75,11 @@ def footprint(figures: Figures, options: MachineOptions | None = None) -> Footpr
         held, mapped = _held(rt.system, low, high)
         total_held += held
         total_mapped += mapped
-        parts.append(Part(name, high - low, held, mapped, first.what))
+        parts.append(VirtPart(name, high - low, held, mapped, first.what))
     all_held, all_mapped = _held(rt.system, 0, 1 << 64)
     other_held, other_mapped = all_held - total_held, all_mapped - total_mapped
     why = "the runtime's own records: spans, caches, mark bits"
-    parts.append(Part("other", other_held, other_held, other_mapped, why))
+    parts.append(VirtPart("other", other_held, other_held, other_mapped, why))
     return Footprint(figures.platform, tuple(parts), boot.attempts[-1].reserved, len(boot.attempts))
 
 

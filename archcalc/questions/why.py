@@ -52,7 +52,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Mend:
     """One change with which it boots: what to change, to which value, and by how much (bytes, bits, or 0)."""
 
     what: str
@@ -73,8 +73,8 @@ class Why:
     throw: str
     granted: int
     refusals: tuple[Refusal, ...]
-    changes: tuple[Change, ...]
-    together: tuple[Change, ...]
+    changes: tuple[Mend, ...]
+    together: tuple[Mend, ...]
 
     def lines(self) -> list[str]:
         """For people."""
@@ -112,7 +112,7 @@ class Why:
         }
 
 
-def _change(change: Change) -> dict[str, object]:
+def _change(change: Mend) -> dict[str, object]:
     return {"what": change.what, "value": change.value, "more": change.more, "text": change.text}
 
 
@@ -227,7 +227,7 @@ def _why_refused(world: _World, attempt: Attempt) -> tuple[str, ...]:
 # What would mend it.
 
 
-def _changes(world: _World) -> Iterator[Change]:
+def _changes(world: _World) -> Iterator[Mend]:
     """Each change that suffices alone, by no more than needed."""
     yield from _without_sets(world)
     yield from _page_sizes(world)
@@ -236,10 +236,10 @@ def _changes(world: _World) -> Iterator[Change]:
     yield from _address_bits(world)
     yield from _ranges(world)
     if not world.machine.hints_honoured and world.having(hints_honoured=True).boots():
-        yield Change("ignore_hints", "no", 0, "a kernel that honours hints")
+        yield Mend("ignore_hints", "no", 0, "a kernel that honours hints")
 
 
-def _without_sets(world: _World) -> Iterator[Change]:
+def _without_sets(world: _World) -> Iterator[Mend]:
     sets = world.figures.sets
     for name in sets:
         rest = {other: value for other, value in sets.items() if other != name}
@@ -249,26 +249,26 @@ def _without_sets(world: _World) -> Iterator[Change]:
             continue
         machine = machine_of(figures.profile, world.options)
         if replace(world, figures=figures, machine=machine).boots():
-            yield Change(name, "unset", 0, f"{name} left as it is (without --set {name}=…)")
+            yield Mend(name, "unset", 0, f"{name} left as it is (without --set {name}=…)")
 
 
-def _page_sizes(world: _World) -> Iterator[Change]:
+def _page_sizes(world: _World) -> Iterator[Mend]:
     options, machine = world.options, world.machine
     if options.believed_page_size is not None:
         told = replace(world, options=replace(options, believed_page_size=None))
         if told.boots():
             text = f"a runtime that knows the kernel's page size, {machine.page_size}"
-            yield Change("believed_page_size", machine.page_size, 0, text)
+            yield Mend("believed_page_size", machine.page_size, 0, text)
         return
     for size in world.figures.profile.machine["phys_page_sizes"]:
         if size == machine.page_size:
             continue
         other = replace(world.having(page_size=size), options=replace(options, page_size=size))
         if other.boots():
-            yield Change("page_size", size, 0, f"a kernel with pages of {_size(size)} (--page-size {size})")
+            yield Mend("page_size", size, 0, f"a kernel with pages of {_size(size)} (--page-size {size})")
 
 
-def _limits(world: _World) -> Iterator[Change]:
+def _limits(world: _World) -> Iterator[Mend]:
     for name, words in _LIMITS.items():
         now = getattr(world.machine, name)
         if now is None:
@@ -279,7 +279,7 @@ def _limits(world: _World) -> Iterator[Change]:
             more = least - now
             amount = f"{more} more" if step == 1 else f"{_size(more)} more"
             option = f" (--{name.replace('_', '-')} {least})" if name in OPTIONS else ""
-            yield Change(name, least, more, f"{words} raised to {least}: {amount}{option}")
+            yield Mend(name, least, more, f"{words} raised to {least}: {amount}{option}")
 
 
 def _least(now: int, step: int, boots: Callable[[int], bool]) -> int | None:
@@ -302,7 +302,7 @@ def _least(now: int, step: int, boots: Callable[[int], bool]) -> int | None:
     return high
 
 
-def _smaller_program(world: _World) -> Iterator[Change]:
+def _smaller_program(world: _World) -> Iterator[Mend]:
     """Under a limit of the address space, what the program itself takes counts too."""
     machine = world.machine
     size: int = getattr(world.system(), "program_bytes", machine.image_bytes)
@@ -316,10 +316,10 @@ def _smaller_program(world: _World) -> Iterator[Change]:
         else:
             high = middle
     text = f"a program that takes at most {_size(low)} itself: {_size(size - low)} less (--image-size {low})"
-    yield Change("image_size", low, low - size, text)
+    yield Mend("image_size", low, low - size, text)
 
 
-def _address_bits(world: _World) -> Iterator[Change]:
+def _address_bits(world: _World) -> Iterator[Mend]:
     machine = world.machine
     now = (machine.end - 1).bit_length()
     for bits in range(now, 8 * int(world.figures.sys["PtrSize"]) + 1):
@@ -328,11 +328,11 @@ def _address_bits(world: _World) -> Iterator[Change]:
             text = f"a kernel that gives {bits} bits of address, {bits - now} more (--va-bits {bits})"
             if bits == now:
                 text = f"a kernel that gives all of {bits} bits of address (--va-bits {bits})"
-            yield Change("va_bits", bits, bits - now, text)
+            yield Mend("va_bits", bits, bits - now, text)
             return
 
 
-def _ranges(world: _World) -> Iterator[Change]:
+def _ranges(world: _World) -> Iterator[Mend]:
     taken = world.machine.taken[:RANGES_TRIED]
     for i, part in enumerate(taken):
         rest = (*world.machine.taken[:i], *world.machine.taken[i + 1 :])
@@ -342,12 +342,12 @@ def _ranges(world: _World) -> Iterator[Change]:
         few = _few_ranges(world)
         if few:
             text = "free at once: " + ", ".join(f"{start:#x}-{end:#x}" for start, end in few)
-            yield Change("taken", text, -sum(end - start for start, end in few), f"these ranges {text}")
+            yield Mend("taken", text, -sum(end - start for start, end in few), f"these ranges {text}")
 
 
-def _freed(part: Range) -> Change:
+def _freed(part: Range) -> Mend:
     span = f"{part.start:#x}-{part.end:#x}"
-    return Change(
+    return Mend(
         "taken", span, part.start - part.end, f"the range {span} free ({_size(part.end - part.start)})"
     )
 
@@ -367,7 +367,7 @@ def _few_ranges(world: _World) -> tuple[Range, ...]:
     return tuple(part for part in world.machine.taken if part not in kept)
 
 
-def _together(world: _World) -> Iterator[Change]:
+def _together(world: _World) -> Iterator[Mend]:
     """Rules that must all be lifted: all are, and put back as far as it goes."""
     rules = _rules(world)
     lifted = dict(rules)
@@ -386,4 +386,4 @@ def _together(world: _World) -> Iterator[Change]:
         if boots(rest):
             del lifted[name]
     for name in lifted:
-        yield Change(name, "lifted", 0, f"without {name}")
+        yield Mend(name, "lifted", 0, f"without {name}")

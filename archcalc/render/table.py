@@ -145,7 +145,7 @@ class Grid:
         yield keys + block
 
 
-class Part:
+class TablePart:
     """Some columns of a grid, laid out."""
 
     def __init__(self, grid: Grid, columns: Sequence[int]) -> None:
@@ -176,7 +176,7 @@ class Part:
         ).rstrip()
 
 
-def fitted(table: Table, width: int) -> list[Part]:
+def fitted(table: Table, width: int) -> list[TablePart]:
     """The table in parts that fit the width, as well as they can."""
     grid = Grid(table)
     if grid.width > width and table.turnable and len(table.rows) < len(table.columns):
@@ -185,8 +185,8 @@ def fitted(table: Table, width: int) -> list[Part]:
             grid = turned
     grid.narrowed(width)
     if grid.width <= width:
-        return [Part(grid, range(len(grid.widths)))]
-    return [Part(grid, columns) for columns in grid.blocks(width)]
+        return [TablePart(grid, range(len(grid.widths)))]
+    return [TablePart(grid, columns) for columns in grid.blocks(width)]
 
 
 def fold(text: str, width: int) -> list[str]:

@@ -114,7 +114,7 @@ class Pictured(Result):
         raise NotImplementedError
 
 
-class Text(Result):
+class TextResult(Result):
     """A result that is itself a document: a completion script, a profile, a schema."""
 
     formats: ClassVar[tuple[str, ...]] = ("table",)

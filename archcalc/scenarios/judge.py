@@ -14,7 +14,7 @@ from archcalc.machines import vocabulary
 from archcalc.reading.errors import Fault, ScenarioFault, UsageFault
 from archcalc.reading.fields import Group, nearest
 from archcalc.scenarios.load import Scenario
-from archcalc.scenarios.run import Outcome, Run
+from archcalc.scenarios.run import ScenarioOutcome, ScenarioRun
 
 NOTHING: Any = type("Nothing", (), {"__repr__": lambda self: "nothing"})()
 """What came where there is no such thing: no heap, no counter, no call."""
@@ -85,10 +85,10 @@ def spelt(value: Any, own: str = "") -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ScenarioVerdict:
     """A scenario that was carried out, with every expectation in the order of the file."""
 
-    outcome: Outcome
+    outcome: ScenarioOutcome
     expectations: tuple[Expectation, ...]
 
     @property
@@ -102,18 +102,18 @@ class Verdict:
         return all(expectation.ok for expectation in self.expectations)
 
 
-def carry_out(scenario: Scenario) -> Verdict:
+def carry_out(scenario: Scenario) -> ScenarioVerdict:
     """Runs a scenario and judges it. Raises ScenarioFault for a mistake that only running it shows."""
-    outcome = Run(scenario, judge).run()
+    outcome = ScenarioRun(scenario, judge).run()
     expect = scenario.section("expect")
     if outcome.runtime is None and not {"outcome", "faults"} & set(expect):
         # Nobody meant this profile to be refused.
         raise ScenarioFault(*scenario.refused)
     found = [expectation for part in outcome.judged for expectation in part]
-    return Verdict(outcome, (*found, *judge(outcome, expect, "")))
+    return ScenarioVerdict(outcome, (*found, *judge(outcome, expect, "")))
 
 
-def judge(outcome: Outcome, expect: Group, at: str) -> list[Expectation]:
+def judge(outcome: ScenarioOutcome, expect: Group, at: str) -> list[Expectation]:
     """Every expectation of a section against what is there now."""
     seen = _Seen(outcome)
     return [
@@ -140,7 +140,7 @@ def _plain(value: Any) -> Any:
 class _Seen:
     """What came, by the paths of expectations; each part is looked at when it is asked for."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: ScenarioOutcome) -> None:
         self.outcome = outcome
         self.rt = outcome.runtime
 

@@ -32,7 +32,7 @@ DEFAULT_MOST = 1_000_000
 
 
 @dataclass(slots=True)
-class Outcome:
+class ScenarioOutcome:
     """What came of a scenario: the machine, alive or dead, and how it ended.
 
     `death` is last_words of the runtime, None where it lives; `during` the step in which it died.
@@ -70,7 +70,7 @@ class Outcome:
         return list(self.runtime.printed) if self.runtime else []
 
 
-class Scripted:
+class ScriptedAnswer:
     """Answers to calls by helper, place and size; the nth is counted among those that match."""
 
     def __init__(self, script: Group, refusal: Errno) -> None:
@@ -104,7 +104,7 @@ def plan_of(script: Group, refusal: Errno) -> Plan:
         return Chance(script["chance"], script.get("seed", 1), refusal, **calls)
     if "after" in script:
         return Exhaustion(script["after"], refusal, **calls)
-    return Scripted(script, refusal)
+    return ScriptedAnswer(script, refusal)
 
 
 def options_of(scenario: Scenario) -> MachineOptions:
@@ -118,19 +118,19 @@ def options_of(scenario: Scenario) -> MachineOptions:
     return MachineOptions(**given)
 
 
-class Run:
+class ScenarioRun:
     """One scenario being carried out."""
 
-    def __init__(self, scenario: Scenario, judge: Callable[[Outcome, Group, str], Any]) -> None:
+    def __init__(self, scenario: Scenario, judge: Callable[[ScenarioOutcome, Group, str], Any]) -> None:
         self.scenario = scenario
         self.judge = judge
-        self.outcome = Outcome(scenario)
+        self.outcome = ScenarioOutcome(scenario)
         self.objects: list[int] = []
         self.labels: dict[str, list[int]] = {}
         self.stacks: list[tuple[int, int, int | None]] = []
         self.plans: list[Plan] = []
 
-    def run(self) -> Outcome:
+    def run(self) -> ScenarioOutcome:
         """Boots and does every step. Raises ScenarioFault for what no program can ask."""
         scenario, outcome = self.scenario, self.outcome
         if scenario.profile is None:

@@ -20,7 +20,7 @@ from archcalc.reading.errors import UsageFault
 from archcalc.workloads import programs
 from archcalc.workloads.driver import Driver
 from archcalc.workloads.programs import PROCS
-from archcalc.workloads.run import Run, run
+from archcalc.workloads.run import WorkloadRun, run
 from archcalc.workloads.summary import summarize
 
 Scalar = int | float | str | bool | None
@@ -141,7 +141,9 @@ def _measured(point: Point, rt: Allocator) -> Row:
     if point.histogram is not None:
         done = _fill(point, rt, point.histogram)
     elif point.workload == NOTHING:
-        done = Run(rt.config.platform, NOTHING, point.seed, summarize(Driver(rt, 0, 0), NOTHING), [], None)
+        done = WorkloadRun(
+            rt.config.platform, NOTHING, point.seed, summarize(Driver(rt, 0, 0), NOTHING), [], None
+        )
     else:
         done = run(rt, rt.config.platform, point.workload, point.n, point.seed)
     summary = done.summary
@@ -156,7 +158,7 @@ def _measured(point: Point, rt: Allocator) -> Row:
     return row
 
 
-def _fill(point: Point, rt: Allocator, histogram: Histogram) -> Run:
+def _fill(point: Point, rt: Allocator, histogram: Histogram) -> WorkloadRun:
     """Allocates a histogram's objects in the seed's order; all stay alive."""
     driver = Driver(rt, histogram.objects, point.seed)
     sizes = [size for size, count in histogram.sizes for _ in range(count)]
@@ -171,7 +173,7 @@ def _fill(point: Point, rt: Allocator, histogram: Histogram) -> Run:
     else:
         driver.audit()
     found = summarize(driver, "histogram")
-    return Run(rt.config.platform, "histogram", point.seed, found, driver.violations, death)
+    return WorkloadRun(rt.config.platform, "histogram", point.seed, found, driver.violations, death)
 
 
 WORKLOADS = (*programs.WORKLOADS, NOTHING)

@@ -21,7 +21,7 @@ from allocator.kernels.recorded import RecordedMismatch, parse_answer
 from archcalc.traces.judgement import WRONG, Judgement
 from archcalc.traces.outcome import Stop
 from archcalc.traces.reader import address, decimal, parse_type, shorten
-from archcalc.traces.requests import Request, Requests
+from archcalc.traces.requests import MallocRequest, Requests
 
 MAX_ANSWERS = 1 << 16
 MAX_CACHES = 256  # _MaxGomaxprocs: there cannot be more Ps, and each has one
@@ -40,7 +40,7 @@ class Inputs(Judgement):
     def __init__(self, path: Path, keep_going: bool) -> None:
         super().__init__(path, keep_going)
         self.zerobase_known = False
-        self.requests: dict[str, Request] = {}  # those understood, while there can be allocations
+        self.requests: dict[str, MallocRequest] = {}  # those understood, while there can be allocations
         self.allocating = False
         self.specials: dict[str, tuple[FixAlloc, set[int]]] = {}  # short ways too, by an f record's start
         self.default_align = ""
@@ -152,7 +152,7 @@ class Inputs(Judgement):
         self.settle()
         self._compare(line, size, typ, needzero, v)
 
-    def allocate(self, request: Request, line: str, ret: str) -> None:
+    def allocate(self, request: MallocRequest, line: str, ret: str) -> None:
         """An allocation that takes the long way, mallocgc."""
         try:
             address(ret)
@@ -171,7 +171,7 @@ class Inputs(Judgement):
         flags = ("n" if noscan else "") + ("z" if needzero else "") + (self.rt.last_flags if size else "")
         self.same("m", line, f"m {size_text} {number} {flags or '.'} {cache} {v:x}", v)
 
-    def learn(self, key: str) -> Request | None:
+    def learn(self, key: str) -> MallocRequest | None:
         """How allocations with these fields go; None where that is not known, or there can be none."""
         return self.understood.learn(key) if self.allocating else None
 

@@ -15,7 +15,7 @@ from allocator.common.throw import BadRequest, Death
 from allocator.common.types import BadType, Type
 from allocator.kernels.recorded import RecordedMismatch
 from archcalc.traces.machine import ReplayedRuntime, ReplayedSystem
-from archcalc.traces.outcome import Difference, Replay, Stop
+from archcalc.traces.outcome import Parting, Replay, Stop
 from archcalc.traces.reader import Header, TraceFault, fault, shorten
 from archcalc.traces.records.version1 import RECORDS
 
@@ -69,7 +69,7 @@ class Judgement:
         if result.first is None:
             rt = self.rt
             line = at or self.line
-            result.first = Difference(
+            result.first = Parting(
                 record,
                 line,
                 self.event - (self.line - line),

@@ -8,7 +8,7 @@ from allocator.contiguous.heap_bitmap import NOTHING, Stamp
 from archcalc.traces import requests
 from archcalc.traces.columnar import MAX_KEYS
 from archcalc.traces.inputs import Inputs
-from archcalc.traces.requests import Request
+from archcalc.traces.requests import MallocRequest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +35,7 @@ class GaveUp(Exception):
     """Something is not as it should be; the text replay says what."""
 
 
-class Place:
+class CachePlace:
     """A size class of an mcache, with the stamps that its objects leave in the bitmap (`_tables`).
 
     Stamp 0 stands for an object without pointers; `how` is NOTHING as long as there is no other.
@@ -71,10 +71,10 @@ class Key(NamedTuple):
     stamp: int = 0
     step: int = 0
     fast: bool = False
-    request: Request | None = None
+    request: MallocRequest | None = None
 
 
-class Table:
+class KeyTable:
     """Keys as arrays, a place for each request of a batch."""
 
     def __init__(self, keys: list[Key], np: Any) -> None:
@@ -96,7 +96,7 @@ class Keys:
         self.inputs = inputs
         self.np = np
         self.known: dict[str, Key] = {}
-        self.places: list[Place] = []
+        self.places: list[CachePlace] = []
         self.place_of: dict[tuple[int, int], int] = {}
 
     def key(self, word: str | None) -> Key:
@@ -131,5 +131,5 @@ class Keys:
 
     def _new_place(self, cache: MCache, sizeclass: int) -> int:
         number = self.place_of[cache.id, sizeclass] = len(self.places)
-        self.places.append(Place(cache, sizeclass))
+        self.places.append(CachePlace(cache, sizeclass))
         return number

@@ -70,7 +70,7 @@ def _shown(answer: int | str) -> str:
 
 
 @dataclass(slots=True)
-class Answers:
+class Agreement:
     """How the simulated system's answers compare, by kind; the first of each kind but the same."""
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -107,7 +107,7 @@ class ModelledSystem(ReplayedSystem):
     def __init__(self, goos: str, config: Config, model: System, limited: bool) -> None:
         super().__init__(goos, config)
         self.model = model
-        self.answers = Answers()
+        self.answers = Agreement()
         # Under a limit it is the limit that must explain a refusal.
         self.limited = limited
 
@@ -235,9 +235,9 @@ def replay_on_model(
     *,
     keep_going: bool = False,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[Replay, Answers]:
+) -> tuple[Replay, Agreement]:
     """Replays a recording on a simulated system. Raises TraceFault for a damaged file."""
     with no_garbage_collection():
         replayer = ModelReplayer(path, config_for, system_for, keep_going)
         result = replayer.run(progress)
-    return result, replayer.modelled.answers if replayer.modelled is not None else Answers()
+    return result, replayer.modelled.answers if replayer.modelled is not None else Agreement()

@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Parting:
     """Where model and recording part. `record` is the kind of record, `event` counts from 1."""
 
     record: str
@@ -42,7 +42,7 @@ class Replay:
     platform: str
     events: int = 0
     mismatches: int = 0
-    first: Difference | None = None
+    first: Parting | None = None
     by_record: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     death: dict[str, Any] | None = None

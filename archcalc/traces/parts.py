@@ -9,7 +9,18 @@ from allocator.contiguous.gc import MARK_TERMINATION
 from allocator.contiguous.heap_bitmap import NOTHING, press
 from archcalc.traces.columnar import CODE, RECORDS
 from archcalc.traces.columns import Columns
-from archcalc.traces.keys import NOSCAN, OTHER, TINY_FIT, TINY_NEW, UNKNOWN, GaveUp, Key, Keys, Place, Table
+from archcalc.traces.keys import (
+    NOSCAN,
+    OTHER,
+    TINY_FIT,
+    TINY_NEW,
+    UNKNOWN,
+    CachePlace,
+    GaveUp,
+    Key,
+    Keys,
+    KeyTable,
+)
 from archcalc.traces.replayer import MAX_PENDING, OWN, Replayer
 from archcalc.traces.requests import EMPTY
 from archcalc.traces.stamps import lay_down
@@ -35,7 +46,7 @@ FEW = 24  # so many objects are quicker one by one
 DENSE = 10  # of so many rows one is unusual where lists are quicker
 
 
-class Part:
+class BatchPart:
     """Rows of a batch during which no mcache is made."""
 
     def __init__(self, replayer: Replayer, known: Keys, columns: Columns, start: int, end: int) -> None:
@@ -50,7 +61,7 @@ class Part:
         self.n = end - start
         # All requests of the batch are looked at; most occur in this part, and the last is none.
         self.keys = [known.key(word) for word in columns.words]
-        self.table = Table(self.keys, self.np)
+        self.table = KeyTable(self.keys, self.np)
         self._classify()
         self._sort()
         self._tiny()
@@ -388,7 +399,7 @@ class Part:
         if place.how != NOTHING or cached.bits is not None:
             lay_down(self.np, self.rt, place, objects, self.stamps[a:upto], self.bare[number])
 
-    def _take_few(self, place: Place, a: int, b: int) -> None:
+    def _take_few(self, place: CachePlace, a: int, b: int) -> None:
         """The same for so few that arrays do not pay, wherever they lie in the span."""
         rt, cached = self.rt, place.cached
         for rank in range(a, b):
@@ -402,7 +413,7 @@ class Part:
             cached.next = v + cached.size
             self._stamp_few(place, v, rank, rank + 1)
 
-    def _stamp_few(self, place: Place, v: int, a: int, b: int) -> None:
+    def _stamp_few(self, place: CachePlace, v: int, a: int, b: int) -> None:
         """Lays down the stamps of the objects from rank a to b, which lie side by side from v on."""
         rt, cached, marks = self.rt, place.cached, place.stamps
         bits = cached.bits

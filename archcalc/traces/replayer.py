@@ -31,7 +31,7 @@ from archcalc.traces.requests import (
     STAMP,
     TINY_FIT,
     TINY_NEW,
-    Request,
+    MallocRequest,
     Requests,
 )
 
@@ -120,7 +120,7 @@ class Replayer(Ending):
             self._feed_end(0)
             return
         at = -1
-        last: Request | None = None  # the latest that went the short way
+        last: MallocRequest | None = None  # the latest that went the short way
         for at, line in enumerate(lines):
             key, _, ret = line.rpartition(" ")
             request = requests.get(key)
@@ -270,7 +270,7 @@ class Replayer(Ending):
 # What the short ways need less often.
 
 
-def _open_block(request: Request, v: int) -> None:
+def _open_block(request: MallocRequest, v: int) -> None:
     """A new block of tiny objects at v: it is the open one if it has more room left than the old one."""
     cache = request.cache
     if request.size < cache.tiny_offset or not cache.tiny:

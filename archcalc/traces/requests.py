@@ -31,7 +31,7 @@ FLAGS = {
 }
 
 
-class Request:
+class MallocRequest:
     """The fields of an m record but the address, understood, and how such an allocation goes.
 
     `flags` are those that mallocgc itself finds (`t`, `c`, `h`), `scan` is in bytes. `cached` is the place in
@@ -77,9 +77,9 @@ class Requests:
     def __init__(self, rt: Runtime, types: dict[int, Type]) -> None:
         self.rt = rt
         self.types = types
-        self.known: dict[str, Request] = {}
+        self.known: dict[str, MallocRequest] = {}
 
-    def learn(self, key: str) -> Request | None:
+    def learn(self, key: str) -> MallocRequest | None:
         """How allocations with these fields go, or None; `key` is an m record without its address."""
         try:
             _, words, number, flags, place = key.split(" ")
@@ -99,23 +99,25 @@ class Requests:
 
     def _new(
         self, size: int, typ: Type | None, noscan: bool, needzero: bool, own: str, cache: MCache
-    ) -> Request | None:
+    ) -> MallocRequest | None:
         """What is learned from fields that can be read. None for what cannot be allocated so."""
         rt = self.rt
         config = rt.config
         if size == 0:
-            return None if own else Request(size, typ, needzero, own, cache, EMPTY)
+            return None if own else MallocRequest(size, typ, needzero, own, cache, EMPTY)
         if noscan and size < config.tiny_size:
             way = TINY_WAYS.get(own, LONG) if config.tiny_size == 16 else LONG
-            return Request(size, typ, needzero, own, cache, way, config.tiny_size_class)
+            return MallocRequest(size, typ, needzero, own, cache, way, config.tiny_size_class)
         if size > config.max_small_size or own not in ("", "h"):
-            return Request(size, typ, needzero, own, cache, LONG)
+            return MallocRequest(size, typ, needzero, own, cache, LONG)
         if typ is None or noscan:
-            return Request(size, typ, needzero, own, cache, NO_POINTERS, rt.class_of[size])
+            return MallocRequest(size, typ, needzero, own, cache, NO_POINTERS, rt.class_of[size])
         printed = len(rt.printed)
         try:
             plan = rt.plan(typ, size)
         except (BadType, Death):
             del rt.printed[printed:]
             return None
-        return Request(size, typ, needzero, own, cache, STAMP_WAYS[plan.stamp.how], plan.sizeclass, plan)
+        return MallocRequest(
+            size, typ, needzero, own, cache, STAMP_WAYS[plan.stamp.how], plan.sizeclass, plan
+        )

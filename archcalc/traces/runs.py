@@ -25,7 +25,7 @@ from archcalc.traces.columns import Columns
 from archcalc.traces.judgement import WRONG
 from archcalc.traces.keys import GaveUp, Keys
 from archcalc.traces.outcome import Replay, Stop
-from archcalc.traces.parts import F, M, Part
+from archcalc.traces.parts import BatchPart, F, M
 from archcalc.traces.reader import Header
 from archcalc.traces.replayer import Replayer
 
@@ -97,6 +97,6 @@ class ColumnarReplayer(Replayer):
         """Some rows of a batch, in runs of what is ordinary where that pays."""
         allocations = self.np.count_nonzero(columns.code[start:end] == M)
         if end - start > FEW_ROWS and allocations * RARE > end - start and not self.ended:
-            Part(self, self.keys, columns, start, end).run()
+            BatchPart(self, self.keys, columns, start, end).run()
         else:
             self.feed(columns.lines(self.np.arange(start, end)))

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     import numpy as np
 
     from allocator.contiguous.runtime import Runtime
-    from archcalc.traces.keys import Place
+    from archcalc.traces.keys import CachePlace
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def lay_down(np: Any, rt: Runtime, place: Place, objects: Any, stamps: Array, bare: bool) -> None:
+def lay_down(np: Any, rt: Runtime, place: CachePlace, objects: Any, stamps: Array, bare: bool) -> None:
     """Lays down the stamps of objects of one span; `objects`, a slice or an array, are their numbers.
 
     `bare` tells that there may be some without pointers.
@@ -59,7 +59,7 @@ def lay_down(np: Any, rt: Runtime, place: Place, objects: Any, stamps: Array, ba
         view[at] = view[at] & keep.take(which, 0) | body.take(which, 0)
 
 
-def _tables(np: Any, place: Place, words: int) -> list[tuple[Array, Array]]:
+def _tables(np: Any, place: CachePlace, words: int) -> list[tuple[Array, Array]]:
     """A place's stamps as arrays: the bits that each leaves as they were, and those that it sets.
 
     A row a stamp, row 0 for objects without pointers, which clear the bits of their first word.

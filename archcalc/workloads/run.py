@@ -16,7 +16,7 @@ from archcalc.workloads.summary import Summary, extent, summarize
 
 
 @dataclass(slots=True)
-class Run:
+class WorkloadRun:
     """What came of one workload on one machine. `death` is None where the runtime lived."""
 
     platform: str
@@ -40,7 +40,7 @@ def run(
     seed: int,
     audit_every: int = 0,
     recorder: Recorder | None = None,
-) -> Run:
+) -> WorkloadRun:
     """Runs a workload on a booted machine. Objects are watched where audits are wanted in between.
 
     With a recorder, whose machine was booted recording, everything that happened is noted there.
@@ -57,7 +57,7 @@ def run(
             recorder.death(dead, recorder.request(*driver.last))
     else:
         driver.audit()
-    return Run(platform, workload, seed, summarize(driver, workload), driver.violations, death)
+    return WorkloadRun(platform, workload, seed, summarize(driver, workload), driver.violations, death)
 
 
 def boot_and_run(
@@ -71,7 +71,7 @@ def boot_and_run(
     gogc: int | None = None,
     procs: int | None = None,
     record: Path | None = None,
-) -> Run:
+) -> WorkloadRun:
     """Starts a prepared machine and runs a workload on it; with a file, one that records is written there.
 
     gogc and procs None: as the workload is about. A machine that does not boot is a run that died.
@@ -81,7 +81,9 @@ def boot_and_run(
     try:
         rt.start(percent, count)
     except Death as dead:
-        return Run(platform, workload, seed, Summary(workload, extent=extent(rt)), [], rt.last_words(dead))
+        return WorkloadRun(
+            platform, workload, seed, Summary(workload, extent=extent(rt)), [], rt.last_words(dead)
+        )
     recorder = None if record is None else Recorder(rt)
     result = run(rt, platform, workload, n, seed, audit_every, recorder)
     if recorder is not None and record is not None:

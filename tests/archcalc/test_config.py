@@ -43,7 +43,7 @@ def test_both_files_say_the_same(name: str, text: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(text)
     deep = tmp_path / "a/b"
     deep.mkdir(parents=True)
-    assert config.find(deep) == config.Config(
+    assert config.find(deep) == config.Settings(
         file=tmp_path / name,
         platforms=("linux/*", "darwin/arm64"),
         profiles=(tmp_path / "ports/mine.yaml",),

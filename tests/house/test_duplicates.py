@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,7 +52,7 @@ def repeated() -> dict[tuple[str, str], list[tuple[int, int, str]]]:
             windows[tuple(line.text for line in lines[at : at + LINES])].append(lines[at])
     found: dict[tuple[str, str], list[tuple[int, int, str]]] = defaultdict(list)
     for texts, places in windows.items():
-        for first, second in zip(places, places[1:], strict=False):
+        for first, second in pairwise(places):
             pair = sorted((first, second))
             found[pair[0].module, pair[1].module].append((pair[0].number, pair[1].number, texts[0]))
     return found

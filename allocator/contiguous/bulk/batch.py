@@ -10,9 +10,9 @@ import numpy as np
 from allocator.contiguous.bulk.bitmaps import Bitmaps
 from allocator.contiguous.bulk.codes import BLOCK
 from allocator.contiguous.bulk.engine import lay_out
-from allocator.contiguous.bulk.growth import Growth, only_grows, spent
-from allocator.contiguous.bulk.places import Place
-from allocator.contiguous.bulk.profile import Profile
+from allocator.contiguous.bulk.growth import BulkGrowth, only_grows, spent
+from allocator.contiguous.bulk.places import BulkPlace
+from allocator.contiguous.bulk.profile import SampleProfile
 from allocator.contiguous.mspan import NIL
 
 if TYPE_CHECKING:
@@ -65,12 +65,12 @@ class Batch:
         self.large_times = self.layout.large()[::-1] if some_large else []
         totals = self.layout.totals
         self.places = [
-            Place(rt, cache, sizeclass, 256 * number + sizeclass, totals[256 * number + sizeclass])
+            BulkPlace(rt, cache, sizeclass, 256 * number + sizeclass, totals[256 * number + sizeclass])
             for number, cache in enumerate(self.caches)
             for sizeclass in range(1, len(rt.class_to_size))
             if totals[256 * number + sizeclass]
         ]
-        self.profile = Profile(self) if rt.mem_profile_rate > 0 else None
+        self.profile = SampleProfile(self) if rt.mem_profile_rate > 0 else None
 
     def run(self) -> int:
         """Allocates; how many objects were, all unless something had to come between."""
@@ -91,7 +91,7 @@ class Batch:
         """The place among `caches` of the P that allocates at that time."""
         return 0 if self.owner is None else int(self.owner[t])
 
-    def place_of(self, code: int) -> Place:
+    def place_of(self, code: int) -> BulkPlace:
         """The place whose objects have that code."""
         return next(place for place in self.places if place.code == code)
 
@@ -105,7 +105,7 @@ class Batch:
             s = place.cached.span
             if s != NIL:
                 place.supply_span(s)
-        growth: Growth | None = None
+        growth: BulkGrowth | None = None
         moments = self._moments()
         wait = 0
         while True:
@@ -125,7 +125,7 @@ class Batch:
                     wait = PATIENCE
                     if only_grows(self):
                         if growth is None or growth.spoiled:
-                            growth = Growth(self)
+                            growth = BulkGrowth(self)
                         if growth.run(large[-1] if large else self.n):
                             wait = 0
                             if gc.should_start():
@@ -283,7 +283,7 @@ class Batch:
         for t, address in self.large:
             self.out[t] = address
 
-    def _stand(self, place: Place) -> None:
+    def _stand(self, place: BulkPlace) -> None:
         """Leaves the place where the last object taken from it leaves it."""
         spans = self.rt.spans
         cached = place.cached

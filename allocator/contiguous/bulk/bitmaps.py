@@ -16,8 +16,8 @@ from allocator.contiguous.mspan import NIL
 
 if TYPE_CHECKING:
     from allocator.contiguous.bulk.compiled import CompiledLayout
-    from allocator.contiguous.bulk.layout import Layout
-    from allocator.contiguous.bulk.places import Piece, Place
+    from allocator.contiguous.bulk.layout import BatchLayout
+    from allocator.contiguous.bulk.places import BulkPlace, Piece
     from allocator.contiguous.heap_bitmap import Stamp
     from allocator.contiguous.plan import Plan
     from allocator.contiguous.runtime import Runtime
@@ -31,14 +31,14 @@ class Bitmaps:
     """The bitmaps of a batch. `numbers` are the objects' places in `plans` and one more; 0: no pointers."""
 
     def __init__(
-        self, rt: Runtime, layout: Layout | CompiledLayout, plans: list[Plan], numbers: Ints | int
+        self, rt: Runtime, layout: BatchLayout | CompiledLayout, plans: list[Plan], numbers: Ints | int
     ) -> None:
         self.rt = rt
         self.layout = layout
         self.plans = plans
         self.numbers = numbers
 
-    def write(self, place: Place) -> None:
+    def write(self, place: BulkPlace) -> None:
         """Writes the bitmap of a place's objects."""
         rt = self.rt
         size = place.cached.size
@@ -96,7 +96,7 @@ class Bitmaps:
             for k in np.flatnonzero(part.any(axis=1)).tolist():
                 bits[spans[a + k]] = bytearray(drawn[k * length : (k + 1) * length])
 
-    def _lay(self, place: Place, s: int, starts: Ints, numbers: Ints | int, rows: _Rows | None) -> None:
+    def _lay(self, place: BulkPlace, s: int, starts: Ints, numbers: Ints | int, rows: _Rows | None) -> None:
         """Lays the bits of the objects at these addresses over what their span has."""
         bits = self.rt.spans.bits
         old = bits[s]

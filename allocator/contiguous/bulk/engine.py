@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allocator.contiguous.bulk.layout import Layout
+from allocator.contiguous.bulk.layout import BatchLayout
 
 if TYPE_CHECKING:
     from allocator.contiguous.bulk.codes import Coder
@@ -44,7 +44,7 @@ def lay_out(
     owner: Ints | None,
     caches: list[MCache],
     ready: CompiledLayout | None = None,
-) -> tuple[Layout | CompiledLayout, Ints | int]:
+) -> tuple[BatchLayout | CompiledLayout, Ints | int]:
     """The layout of the objects up to the first that cannot be planned, and their numbers.
 
     The tiny allocators stand where the caches have them. ready: the layout, should it have been made
@@ -68,7 +68,7 @@ def lay_out(
             layout = CompiledLayout(table, sizes[:n], part, states[0], tiny_class)
         return layout, layout.numbers
     codes, numbers = coder.code_all(sizes, index)
-    return Layout(codes, None if owner is None else owner[: len(codes)], states, tiny_class), numbers
+    return BatchLayout(codes, None if owner is None else owner[: len(codes)], states, tiny_class), numbers
 
 
 def expect(n: int) -> None:

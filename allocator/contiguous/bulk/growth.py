@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from allocator.contiguous.bulk.batch import Batch
-    from allocator.contiguous.bulk.places import Place
+    from allocator.contiguous.bulk.places import BulkPlace
     from allocator.contiguous.core import Core
     from allocator.contiguous.mcache import CachedSpan
 
@@ -32,7 +32,7 @@ Ints = np.ndarray[Any, np.dtype[Any]]
 WORTH_IT = 48  # spans to come, for the preparations to pay
 
 
-class Growth:
+class BulkGrowth:
     """The moments at which the batch's places take spans, should all of them be fresh ones.
 
     `at` counts the moments that are past. Once it is no longer known what a place will need,
@@ -145,7 +145,7 @@ def as_array(values: Ints) -> array[int]:
 class _Run:
     """One uninterrupted row of spans, the moments from `first` up to `end`."""
 
-    def __init__(self, growth: Growth, first: int, end: int) -> None:
+    def __init__(self, growth: BulkGrowth, first: int, end: int) -> None:
         self.growth = growth
         self.batch = growth.batch
         self.rt = growth.rt
@@ -460,7 +460,7 @@ class _Run:
             for i in np.flatnonzero((sizes == 8)[which]).tolist():
                 spans.bits[self.ids[i]] = 0xFF
 
-    def _by_place(self) -> Iterator[tuple[Place, Ints]]:
+    def _by_place(self) -> Iterator[tuple[BulkPlace, Ints]]:
         """Each place that took spans, and which of the row they are."""
         order = np.argsort(self.which.astype(np.uint16), kind="stable")  # by counting: few bits
         found = np.flatnonzero(np.diff(self.which[order], prepend=-1))

@@ -17,7 +17,7 @@ from allocator.contiguous.bulk.codes import BLOCK, FITTED, LARGE, TINY, ZERO
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from allocator.contiguous.bulk.places import Place
+    from allocator.contiguous.bulk.places import BulkPlace
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 
@@ -57,7 +57,7 @@ class Block:
         return self.order[a:b:step] + self.begin
 
 
-class Layout:
+class BatchLayout:
     """The batch's objects by code, where codes of P number p are those of `codes` plus 256·p.
 
     `owner` tells each object's P, None when all are `caches[0]`'s.
@@ -217,7 +217,7 @@ class Layout:
 
     # Addresses.
 
-    def write(self, out: Ints, places: list[Place], zerobase: int, open_blocks: list[int]) -> None:
+    def write(self, out: Ints, places: list[BulkPlace], zerobase: int, open_blocks: list[int]) -> None:
         """Gives every object that comes from a place, or is tiny, or of no size, its address.
 
         `open_blocks` are the tiny blocks of the Ps at the beginning.

@@ -35,7 +35,7 @@ class Piece(NamedTuple):
         return self.bounds is None
 
 
-class Place:
+class BulkPlace:
     """A size class of an mcache. `code` is what its objects have in the layout.
 
     `total` counts the batch's objects that come from it, `supplied` those for which there is memory,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Ints = np.ndarray[Any, np.dtype[Any]]
 
 
-class Profile:
+class SampleProfile:
     """The samples to come in a batch. `done` is up to which time each P's counter is brought up to date."""
 
     def __init__(self, batch: Batch) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from archcalc.cli.options import complete_platforms
 from archcalc.profiles import profile_tools
-from archcalc.results.result import Text
+from archcalc.results.result import TextResult
 
 Name = Annotated[
     str,
@@ -26,10 +26,10 @@ Like = Annotated[
 ]
 
 
-def command(platform: Name, like: Like = "") -> Text:
+def command(platform: Name, like: Like = "") -> TextResult:
     """Write a commented profile to start from.
 
     All facts of the nearest existing port, each explained; put right what differs, then let
     `archcalc profile validate FILE` judge it.
     """
-    return Text(profile_tools.new(platform, like or None))
+    return TextResult(profile_tools.new(platform, like or None))

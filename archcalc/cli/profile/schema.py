@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 from archcalc.profiles import profile_tools
-from archcalc.results.result import Text
+from archcalc.results.result import TextResult
 
 
-def command() -> Text:
+def command() -> TextResult:
     """Print the JSON Schema of profiles, for editors."""
-    return Text(json.dumps(profile_tools.json_schema(), indent=2) + "\n")
+    return TextResult(json.dumps(profile_tools.json_schema(), indent=2) + "\n")

@@ -8,7 +8,7 @@ from archcalc.cli.options import Platforms, Profiles
 from archcalc.cli.targets import selected
 from archcalc.profiles import profile_tools
 from archcalc.profiles.profile import Profile
-from archcalc.profiles.profile_tools import Row
+from archcalc.profiles.profile_tools import FactRow
 from archcalc.results.result import Result
 from archcalc.results.tables import Column, Hex, Section, Table, Value
 
@@ -20,7 +20,7 @@ COLUMNS = (
 )
 
 
-class Facts(Result):
+class FactList(Result):
     """What profiles say, fact by fact."""
 
     def __init__(self, profiles: Sequence[Profile]) -> None:
@@ -53,12 +53,12 @@ class Facts(Result):
             yield Section(profile.name, (Table(COLUMNS, [cells(row) for row in rows]),))
 
 
-def cells(row: Row) -> tuple[Value, Value, Value, Value]:
+def cells(row: FactRow) -> tuple[Value, Value, Value, Value]:
     """A fact as a row of a table."""
     return row.key, typed(row), f"{row.file}:{row.line}", row.help
 
 
-def typed(row: Row) -> Value:
+def typed(row: FactRow) -> Value:
     """Addresses as Hex; lists as they are written in a profile."""
     value = row.value
     if isinstance(value, list):
@@ -68,11 +68,11 @@ def typed(row: Row) -> Value:
     return Hex(value) if row.is_address else value
 
 
-def fact(row: Row) -> dict[str, object]:
+def fact(row: FactRow) -> dict[str, object]:
     """A fact as an object, its value as the profile has it."""
     return {"name": row.key, "value": row.value, "file": row.file, "line": row.line, "help": row.help}
 
 
-def command(platforms: Platforms = None, profiles: Profiles = None) -> Facts:
+def command(platforms: Platforms = None, profiles: Profiles = None) -> FactList:
     """Show the merged facts of platforms and where each comes from."""
-    return Facts(selected(platforms, profiles))
+    return FactList(selected(platforms, profiles))

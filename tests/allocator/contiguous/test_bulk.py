@@ -482,7 +482,7 @@ def test_compiled_when_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
     if not has_numba():
         pytest.skip("Numba is not installed")
     from allocator.contiguous.bulk.compiled import CompiledLayout
-    from allocator.contiguous.bulk.layout import Layout
+    from allocator.contiguous.bulk.layout import BatchLayout
 
     rt = boot("linux/amd64")
     made: list[type] = []
@@ -500,9 +500,9 @@ def test_compiled_when_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch, "lay_out", watched)
     monkeypatch.setattr("allocator.contiguous.bulk.engine._seen", 0)
     monkeypatch.setattr("allocator.contiguous.bulk.engine.PAYS", 300)
-    assert [taken() for _ in range(4)] == [Layout, Layout, CompiledLayout, CompiledLayout]
+    assert [taken() for _ in range(4)] == [BatchLayout, BatchLayout, CompiledLayout, CompiledLayout]
     use_compiled(False)
     try:
-        assert taken() is Layout
+        assert taken() is BatchLayout
     finally:
         use_compiled(None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from archcalc.calculator import figures
-from archcalc.calculator.layout import Hint, Layout, StackOrder
+from archcalc.calculator.layout import HintFigure, Layout, StackOrder
 from archcalc.profiles import platforms
 
 GB, MB = 1 << 30, 1 << 20
@@ -26,7 +26,7 @@ def test_linux_amd64_reserves_512_gb_and_its_tables() -> None:
     assert (layout.bitmap_usable, layout.spans_usable) == (16 * GB, 512 * MB)
     assert [hint.address for hint in layout.hints[:3]] == [0xC000000000, 0x1C000000000, 0x2C000000000]
     # The last hint's arena would end beyond the 47 bits that a process has.
-    assert layout.hints[126:] == (Hint(0x7EC000000000, "wholly"), Hint(0x7FC000000000, "partly"))
+    assert layout.hints[126:] == (HintFigure(0x7EC000000000, "wholly"), HintFigure(0x7FC000000000, "partly"))
 
 
 @pytest.mark.parametrize(

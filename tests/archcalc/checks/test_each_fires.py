@@ -11,7 +11,7 @@ import pytest
 from allocator.common.sizeclasses import SizeClasses, compute
 from archcalc import checks
 from archcalc.calculator import figures
-from archcalc.calculator.layout import Hint, Layout
+from archcalc.calculator.layout import HintFigure, Layout
 from archcalc.profiles import platforms
 from archcalc.results.findings import Severity
 
@@ -38,7 +38,7 @@ def layout(**parts: Any) -> dict[str, Callable[[Layout], Layout]]:
             rungs[at] = replace(rungs[at], **parts.get(f"rung{at}", {}))
         hints = list(whole.hints)
         if "hint1" in parts:
-            hints[1] = Hint(parts["hint1"], "wholly")
+            hints[1] = HintFigure(parts["hint1"], "wholly")
         return replace(whole, **{"rungs": tuple(rungs), "hints": tuple(hints), **own})
 
     return {"layout": change}

@@ -17,8 +17,8 @@ from archcalc.results.result import Result
 
 
 def entries(
-    commands: tuple[app.Entry, ...] = app.COMMANDS, group: str = ""
-) -> Iterator[tuple[str, app.Entry]]:
+    commands: tuple[app.CommandEntry, ...] = app.COMMANDS, group: str = ""
+) -> Iterator[tuple[str, app.CommandEntry]]:
     for entry in commands:
         if entry.commands:
             yield from entries(entry.commands, entry.name)
@@ -27,14 +27,14 @@ def entries(
 
 
 @pytest.mark.parametrize(("group", "entry"), list(entries()))
-def test_the_help_line_is_the_first_line_of_the_docstring(group: str, entry: app.Entry) -> None:
+def test_the_help_line_is_the_first_line_of_the_docstring(group: str, entry: app.CommandEntry) -> None:
     function = import_module(entry.module(group)).command
     assert entry.help == inspect.getdoc(function).splitlines()[0]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(("group", "entry"), list(entries()))
 def test_every_command_returns_a_result_and_has_help(
-    group: str, entry: app.Entry, cli: Callable[..., object]
+    group: str, entry: app.CommandEntry, cli: Callable[..., object]
 ) -> None:
     function = import_module(entry.module(group)).command
     assert issubclass(inspect.signature(function, eval_str=True).return_annotation, Result)

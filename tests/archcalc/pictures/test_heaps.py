@@ -14,7 +14,7 @@ from archcalc.calculator.figures import compute
 from archcalc.cli.heap import Heaps
 from archcalc.cli.replay import config_for
 from archcalc.pictures import film, heap_svg, heap_text, plots
-from archcalc.pictures.heap import Heap, Run, Sample
+from archcalc.pictures.heap import HeapView, Sample, ViewedRun
 from archcalc.pictures.palette import SPANS
 from archcalc.profiles import platforms
 from archcalc.reading.errors import UsageFault
@@ -141,13 +141,19 @@ def test_dying_is_told() -> None:
     assert taken.last.totals.in_use > 1 << 28
 
 
-def drawn(heap: Heap, each: int) -> list[str]:
+def drawn(heap: HeapView, each: int) -> list[str]:
     return [look for look, _ in heap_text.shares(heap, each)]
 
 
 def test_cells_show_what_takes_most_of_them() -> None:
-    runs = (Run(0, 3, "a", 1, 8, 5, 10), Run(3, 1, "."), Run(4, 8, "L"), Run(12, 1, "_"), Run(13, 2, "S"))
-    heap = Heap("p", "now", 1, 0, 8192, 15, runs, Sample(1, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+    runs = (
+        ViewedRun(0, 3, "a", 1, 8, 5, 10),
+        ViewedRun(3, 1, "."),
+        ViewedRun(4, 8, "L"),
+        ViewedRun(12, 1, "_"),
+        ViewedRun(13, 2, "S"),
+    )
+    heap = HeapView("p", "now", 1, 0, 8192, 15, runs, Sample(1, 0, 0, 0, 0, 0, 0, 0, 0, 0))
     assert "".join(drawn(heap, 1)) == "aaa.LLLLLLLL_SS"
     assert "".join(drawn(heap, 4)) == "aLLS"
     assert heap_text.shares(heap, 1)[0] == ("a", 0.5)

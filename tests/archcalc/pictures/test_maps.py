@@ -14,7 +14,7 @@ from archcalc.calculator.figures import compute
 from archcalc.cli.map import Mapped, atlases_of
 from archcalc.machines.options import MachineOptions
 from archcalc.pictures import map_svg, map_text, palette
-from archcalc.pictures.atlas import Atlas, Region, tiled
+from archcalc.pictures.atlas import Atlas, AtlasRegion, tiled
 from archcalc.pictures.zoom import levels
 from archcalc.profiles import platforms
 from archcalc.reading.errors import UsageFault
@@ -82,14 +82,14 @@ def test_an_arena_that_reaches_beyond_the_addresses_is_told() -> None:
 
 
 @st.composite
-def layers(draw: st.DrawFn) -> list[list[Region]]:
+def layers(draw: st.DrawFn) -> list[list[AtlasRegion]]:
     kinds = st.sampled_from(["spans", "bitmap", "arena", "foreign", "own"])
     region = st.builds(
-        lambda a, n, k: Region(a, a + n, k, k), st.integers(-50, 250), st.integers(0, 80), kinds
+        lambda a, n, k: AtlasRegion(a, a + n, k, k), st.integers(-50, 250), st.integers(0, 80), kinds
     )
 
-    def apart(found: list[Region]) -> list[Region]:
-        kept: list[Region] = []
+    def apart(found: list[AtlasRegion]) -> list[AtlasRegion]:
+        kept: list[AtlasRegion] = []
         for one in sorted(found, key=lambda r: r.start):
             if not kept or one.start >= kept[-1].end:
                 kept.append(one)
@@ -99,7 +99,7 @@ def layers(draw: st.DrawFn) -> list[list[Region]]:
 
 
 @given(layers())
-def test_tiling_gives_each_address_to_the_first_layer_that_has_it(found: list[list[Region]]) -> None:
+def test_tiling_gives_each_address_to_the_first_layer_that_has_it(found: list[list[AtlasRegion]]) -> None:
     tiles = list(tiled(found, 0, 200))
     assert tiles[0].start == 0 and tiles[-1].end == 200
     assert all(a.end == b.start and (a.kind, a.what) != (b.kind, b.what) for a, b in pairwise(tiles))

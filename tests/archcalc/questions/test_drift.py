@@ -14,7 +14,7 @@ from archcalc import generations
 from archcalc.calculator import figures
 from archcalc.profiles import platforms
 from archcalc.questions import drift
-from archcalc.questions.drift import Claim, Comments, Drift, Place
+from archcalc.questions.drift import Claim, ClaimPlace, Comments, Drift
 from archcalc.reading.errors import UsageFault
 
 Sets = Mapping[str, int | str]
@@ -195,19 +195,19 @@ def comments(tmp_path: Path) -> Path:
 def test_comments_are_found_in_their_lines(comments: Path) -> None:
     find = Comments(comments).find
     for one in drift.load(generations.load())[1]:
-        assert find(one) == Place(one.file, one.line)
+        assert find(one) == ClaimPlace(one.file, one.line)
 
 
 def test_comments_that_moved_are_followed(comments: Path) -> None:
     path = comments / "src/runtime/stack.go"
     path.write_text("\n\n\n" + path.read_text())
-    assert Comments(comments).find(claim("preempt-hex")) == Place("runtime/stack.go", 111, 108)
+    assert Comments(comments).find(claim("preempt-hex")) == ClaimPlace("runtime/stack.go", 111, 108)
 
 
 def test_words_over_several_lines_are_found_where_they_begin(comments: Path) -> None:
     path = comments / "src/runtime/mksizeclasses.go"
     path.write_text("// size might\n//  have a 26.6%\n\t// (1.266x) overhead.\n")
-    assert Comments(comments).find(claim("worst-overhead")) == Place("runtime/mksizeclasses.go", 1, 23)
+    assert Comments(comments).find(claim("worst-overhead")) == ClaimPlace("runtime/mksizeclasses.go", 1, 23)
 
 
 def test_of_several_places_the_nearest_counts(comments: Path) -> None:

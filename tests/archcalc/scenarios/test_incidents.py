@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from archcalc.scenarios import judge, load
-from archcalc.scenarios.judge import Verdict
+from archcalc.scenarios.judge import ScenarioVerdict
 
 FOLDER = Path(__file__).parents[3] / "examples" / "incidents"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -27,7 +27,7 @@ REPORTS = [
 
 
 @cache
-def verdicts(path: Path) -> list[Verdict]:
+def verdicts(path: Path) -> list[ScenarioVerdict]:
     return [judge.carry_out(scenario) for scenario in load.load(path)]
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from archcalc.scenarios import judge, load
-from archcalc.scenarios.judge import Verdict
+from archcalc.scenarios.judge import ScenarioVerdict
 from archcalc.scenarios.run import survivors
 
 
-def carried(folder: Path, text: str) -> Verdict:
+def carried(folder: Path, text: str) -> ScenarioVerdict:
     path = folder / "it.yaml"
     path.write_text("schema: 1\nabout: a test\nplatform: linux/amd64\n" + text)
     (verdict,) = [judge.carry_out(scenario) for scenario in load.load(path)]

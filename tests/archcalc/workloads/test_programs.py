@@ -14,10 +14,10 @@ from archcalc.machines.options import MachineOptions
 from archcalc.profiles import platforms
 from archcalc.workloads.driver import types_for
 from archcalc.workloads.programs import FATAL, PROCS, WORKLOADS
-from archcalc.workloads.run import Run, boot_and_run
+from archcalc.workloads.run import WorkloadRun, boot_and_run
 
 
-def run(platform: str, workload: str, n: int = 600, seed: int = 1, **more: Any) -> Run:
+def run(platform: str, workload: str, n: int = 600, seed: int = 1, **more: Any) -> WorkloadRun:
     target = figures.compute(platforms.load(platform))
     options = MachineOptions(**more.pop("machine", {}))
     return boot_and_run(
