@@ -14,6 +14,7 @@ STILL = {
     "Attempt": "a reservation of a machine, and one that is read out of a tree's mallocinit",
     "Difference": "between answers of a system, and between figures",
     "Image": "a program that is verified, and one whose raw log is read",
+    "Named": "a type by its name, and figures of a release by theirs",
     "Place": "where a table's rows, a tree's hints and a tree's shapes stand",
     "Port": "of a tree, and of a program",
     "Recorded": "a kernel that answers from a recording, and what a recorder left",
