@@ -22,7 +22,7 @@ from archcalc.results.result import Judged, Pictured, Result
 
 Sets = Mapping[str, int | str]
 
-Result.shown = staticmethod(notebook.shown)
+Result.as_html = staticmethod(notebook.shown)
 
 
 def report(

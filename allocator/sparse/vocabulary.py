@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from allocator.common.vocabulary import ADDRESS, BYTES, COUNT, FLAG, BootRule, Named
+from allocator.common.vocabulary import ADDRESS, BYTES, COUNT, FLAG, BootRule, NamedFigure
 
 # In the order in which they are told. A boot tells the landmarks.
 HEAP = (
-    Named("heap_start", ADDRESS, "where the heap begins", landmark=True),
-    Named("heap_end", ADDRESS, "end of what the heap has grown to", landmark=True),
-    Named("arena_start", ADDRESS, "start of the current arena", landmark=True),
-    Named("arena_end", ADDRESS, "end of the current arena", landmark=True),
-    Named("arenas", COUNT, "arenas that the heap has", landmark=True),
-    Named("hints", COUNT, "hints that are left for further arenas"),
-    Named("summaries", ADDRESS, "start of the root level of summaries", landmark=True),
-    Named("scavenge_index", ADDRESS, "start of the scavenge index", landmark=True),
-    Named("index_unreserved", FLAG, "whether the index's reservation failed, which nobody notices"),
-    Named("reserved", BYTES, "address space that is reserved for tables", landmark=True),
-    Named("pages_in_use", COUNT, "runtime pages in spans that are in use"),
-    Named("sweepgen", COUNT, "mheap_.sweepgen"),
+    NamedFigure("heap_start", ADDRESS, "where the heap begins", landmark=True),
+    NamedFigure("heap_end", ADDRESS, "end of what the heap has grown to", landmark=True),
+    NamedFigure("arena_start", ADDRESS, "start of the current arena", landmark=True),
+    NamedFigure("arena_end", ADDRESS, "end of the current arena", landmark=True),
+    NamedFigure("arenas", COUNT, "arenas that the heap has", landmark=True),
+    NamedFigure("hints", COUNT, "hints that are left for further arenas"),
+    NamedFigure("summaries", ADDRESS, "start of the root level of summaries", landmark=True),
+    NamedFigure("scavenge_index", ADDRESS, "start of the scavenge index", landmark=True),
+    NamedFigure("index_unreserved", FLAG, "whether the index's reservation failed, which nobody notices"),
+    NamedFigure("reserved", BYTES, "address space that is reserved for tables", landmark=True),
+    NamedFigure("pages_in_use", COUNT, "runtime pages in spans that are in use"),
+    NamedFigure("sweepgen", COUNT, "mheap_.sweepgen"),
 )
 # What a heap can be grown up to.
 GROWS = ("heap_end", "arenas", "pages_in_use")

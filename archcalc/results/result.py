@@ -70,11 +70,11 @@ class Result:
         return pandas.DataFrame(rows, columns=[column.name for column in table.columns])
 
     # What shows results in notebooks, html.notebook once it is there; a result knows no renderer.
-    shown: ClassVar[Callable[[Result], str] | None] = None
+    as_html: ClassVar[Callable[[Result], str] | None] = None
 
     def _repr_html_(self) -> str | None:
         """What notebooks show; without a renderer that is the object's name."""
-        return None if Result.shown is None else Result.shown(self)
+        return None if Result.as_html is None else Result.as_html(self)
 
 
 class Judged(Result):
