@@ -97,7 +97,7 @@ class Runtime(Heap, Allocator):
     def attempts(self) -> list[Attempt]:  # type: ignore[override]
         """The reservations for the heap's arenas."""
         arenas = getattr(self, "arenas", None)
-        return [] if arenas is None else [Attempt(*tried, bool(tried[2])) for tried in arenas.attempts]
+        return [] if arenas is None else [Attempt(p, n, v, bool(v)) for p, n, v in arenas.attempts]
 
     @property
     def procs(self) -> int:

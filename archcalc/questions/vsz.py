@@ -93,12 +93,12 @@ def reckoned(figures: Figures, options: MachineOptions | None = None) -> Footpri
     levels = sum(int(value) for name, value in areas.items() if name.startswith("summary_mapped_arena"))
     arena, asked = int(figures.constants["heapArenaBytes"]), int(areas.get("ladder0", 0))
 
-    def part(name: str, held: str | int, mapped: int, why: str) -> Part:
+    def part(name: str, held: str | int, mapped: int, why: str) -> VirtPart:
         size = held if isinstance(held, int) else int(areas[held])
-        return Part(name, size, size, min(mapped, size), why)
+        return VirtPart(name, size, size, min(mapped, size), why)
 
     parts = [
-        Part("program", image, image, image, "text, data and bss, and what the system maps at the start"),
+        VirtPart("program", image, image, image, "text, data and bss, and what the system maps at the start"),
         part(
             "page summaries",
             "summary_reserved",
@@ -166,7 +166,7 @@ def story(found: Footprint) -> str:
     return words + f" Tables alone have {tables >> 20} MB of addresses here. Watch RSS, not VIRT."
 
 
-def _sparse_story(found: Footprint, parts: Mapping[str, Part]) -> str:
+def _sparse_story(found: Footprint, parts: Mapping[str, VirtPart]) -> str:
     tables = sum(part.held for name, part in parts.items() if name not in ("program", "arenas"))
     return (
         "The heap takes arenas one by one, but its tables are for all addresses that there are: "

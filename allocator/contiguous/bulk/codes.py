@@ -30,7 +30,7 @@ MOST_PLANS = (1 << 16) - 1
 MOST_ENTRIES = 1 << 23
 
 
-class Table(NamedTuple):
+class CodeTable(NamedTuple):
     """Codes, and numbers where there are pointers: a row of `width` sizes for each type, the default's last.
 
     A row's last place stands for all that is larger.
@@ -80,11 +80,11 @@ class Coder:
         return row
 
     @property
-    def table(self) -> Table | None:
+    def table(self) -> CodeTable | None:
         """Where everything that was planned is looked up; None where that would be too large a table."""
         if not self.with_pointers:
-            return Table(self.width, self.codes, None)
-        return Table(self.width, self.codes, self.numbers) if self.fits else None
+            return CodeTable(self.width, self.codes, None)
+        return CodeTable(self.width, self.codes, self.numbers) if self.fits else None
 
     def code_all(self, sizes: Ints, index: Ints | None) -> tuple[Ints, Ints | int]:
         """The codes of all objects up to the first that cannot be planned, and their numbers.

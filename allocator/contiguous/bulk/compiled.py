@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allocator.common import tiny_runs as tiny
-from allocator.contiguous.bulk.codes import FITTED, LARGE, TINY, UNKNOWN, ZERO, Table, same
+from allocator.contiguous.bulk.codes import FITTED, LARGE, TINY, UNKNOWN, ZERO, CodeTable, same
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from allocator.contiguous.bulk.places import Place
+    from allocator.contiguous.bulk.places import BulkPlace
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 
@@ -180,7 +180,9 @@ class CompiledLayout:
     compiled = True
     owner = None
 
-    def __init__(self, table: Table, sizes: Ints, index: Ints | None, state: int, tiny_class: int) -> None:
+    def __init__(
+        self, table: CodeTable, sizes: Ints, index: Ints | None, state: int, tiny_class: int
+    ) -> None:
         self.n = len(sizes)
         self.all = np.empty(self.n, np.uint8)
         self.table = table
@@ -279,7 +281,7 @@ class CompiledLayout:
         end = int(ends[code])
         return self._grouped[1][end - self.totals[code] : end]
 
-    def write(self, out: Ints, places: list[Place], zerobase: int, open_blocks: list[int]) -> None:
+    def write(self, out: Ints, places: list[BulkPlace], zerobase: int, open_blocks: list[int]) -> None:
         """Gives every object that comes from a place, or is tiny, or of no size, its address."""
         pieces = [piece for place in places for piece in place.pieces]
         starts = np.concatenate([np.empty(0, np.uint64), *[piece.starts for piece in pieces]])

@@ -16,9 +16,9 @@ from allocator.common.many import Kinds
 from allocator.common.throw import BadRequest
 from allocator.common.types import Type
 from allocator.contiguous import gc
-from allocator.contiguous.bulk.codes import FITTED, LARGE, TINY, ZERO, Coder, Table
+from allocator.contiguous.bulk.codes import FITTED, LARGE, TINY, ZERO, Coder, CodeTable
 from allocator.contiguous.bulk.engine import has_numba
-from allocator.contiguous.bulk.layout import Layout
+from allocator.contiguous.bulk.layout import BatchLayout
 from allocator.contiguous.bulk.marking import spans_of
 from allocator.contiguous.runtime import Runtime
 from archcalc.boot import boot
@@ -72,12 +72,12 @@ CODES = [1, 2, 3, 60, LARGE, ZERO, *range(TINY + 1, TINY + 16)]
 def test_layouts_agree(seed: int, n: int, of: list[int], state: int, cut: float) -> None:
     """Sorted in blocks, or counted by compiled code: the same times, ranks and groups as by looking."""
     codes = np.random.default_rng(seed).choice(of, n).astype(np.uint8)
-    layouts: list[Any] = [Layout(codes.copy(), None, [state], 2)]
+    layouts: list[Any] = [BatchLayout(codes.copy(), None, [state], 2)]
     if has_numba():
         from allocator.contiguous.bulk.compiled import CompiledLayout
 
         # Every code is a size of its own here.
-        table = Table(257, np.arange(257).astype(np.uint8), None)
+        table = CodeTable(257, np.arange(257).astype(np.uint8), None)
         layouts.append(CompiledLayout(table, codes, None, state, 2))
     tinies = [c - TINY if TINY < c < TINY + 16 else 0 for c in codes.tolist()]
     outcome = iter(tiny_plainly([size for size in tinies if size], state)[0])
@@ -156,7 +156,7 @@ def test_looking_up_agrees(seed: int, n: int, most: int, dtype: Any, kind: str) 
     after = CompiledLayout(coder.table, sizes, index, 0, 2)
     assert not after.unknown
     assert np.array_equal(np.broadcast_to(after.numbers, len(codes)), np.broadcast_to(numbers, len(codes)))
-    assert after.codes().tolist() == Layout(codes, None, [0], 2).codes().tolist()
+    assert after.codes().tolist() == BatchLayout(codes, None, [0], 2).codes().tolist()
 
 
 # Marking and sweeping at once.
