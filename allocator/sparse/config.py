@@ -124,6 +124,10 @@ class Config:
     unused_falls_back: bool  # where madvise fails, sysUnused maps anew
     fault_by_mprotect: bool  # sysFault protects instead of mapping without access
     samples_below_zero: bool  # the heap profile takes an object when its count falls below 0; else at 0
+    one_word_is_pointer: (
+        bool  # spans of 8-byte objects with pointers have all heap bits set when they are made
+    )
+    limit_by_nelems: bool  # mspan.limit is behind the last object; before, heap bits counted for objects
     zeroed_when_scavenged: bool  # pages that were released count as zero where the system says so
 
     @cached_property

@@ -12,6 +12,7 @@ from allocator.sparse.mem import Mem
 from allocator.sparse.memory_of_system import MemoryOfSystem
 from allocator.sparse.page_alloc import PageAlloc
 from allocator.sparse.persistentalloc import PersistentAlloc
+from allocator.sparse.steps import Steps
 from allocator.sparse.summary_memory import SummaryMemory
 from allocator.sparse.sysstats import SysStats
 
@@ -36,6 +37,7 @@ class Core:
         self.printed = os.printed
         self.persistent = PersistentAlloc(self)
         self.current_p: int | None = None
+        self.steps: Steps | None = None
 
     def init_heap(self) -> None:
         """mheap.init: the heap of mallocinit, still without memory."""

@@ -38,6 +38,12 @@ class FixAlloc:
 
     def alloc(self) -> int:
         """The address of a record (fixalloc.alloc)."""
+        v = self._alloc()
+        if self.core.steps is not None:
+            self.core.steps.fixed(self, v)
+        return v
+
+    def _alloc(self) -> int:
         if self.free_list:
             self.inuse += self.size
             return self.free_list.pop()
@@ -56,3 +62,5 @@ class FixAlloc:
         """Puts a record back (fixalloc.free)."""
         self.inuse -= self.size
         self.free_list.append(p)
+        if self.core.steps is not None:
+            self.core.steps.unfixed(self, p)

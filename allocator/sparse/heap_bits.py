@@ -84,7 +84,7 @@ def plan(config: Config, typ: Type, size: int) -> Plan:
         sizeclass = classes.size_to_class(size + config.malloc_header_size)
         return Plan(sizeclass << 1, typ, classes.class_to_size[sizeclass], config.malloc_header_size)
     sizeclass = classes.size_to_class(size)
-    if ptr == 8 and sizeclass == 1:
+    if ptr == 8 and sizeclass == 1 and config.one_word_is_pointer:
         # Objects of one word can only be pointers: their bits were set when the span was made.
         return Plan(2, None, 8, 0)
     count = size // typ.size

@@ -38,7 +38,12 @@ class GcBitsArenas:
     def new_bits(self, nelems: int) -> None:
         """Takes bytes for nelems bits, in blocks of 64 (newMarkBits, newAllocBits)."""
         need = (nelems + 63 >> 6) << 3
-        if not self.next or self.next_free + need > self.capacity:
+        steps = self.core.steps
+        if steps is not None:
+            if steps.bits_arena():
+                self._new_arena()
+                steps.new_bits_arena(self.next[-1])
+        elif not self.next or self.next_free + need > self.capacity:
             self._new_arena()
             if self.next_free + need > self.capacity:
                 raise Throw("markBits overflow")

@@ -59,7 +59,8 @@ class MCentral:
     def _sweep_for_room(self) -> MSpan | None:
         """Sweeps up to a hundred spans of the last cycle until one has room."""
         sweeper = self.core.sweeper
-        if sweeper.drained:
+        steps = self.core.steps
+        if sweeper.drained if steps is None else not steps.looks():
             return None
         budget = SPAN_BUDGET + 1
         unswept = self.partial_unswept()

@@ -113,7 +113,12 @@ class MHeap:
 
     def alloc(self, npages: int, spanclass: int) -> MSpan | None:
         """A span of heap objects; None where memory has run out (mheap.alloc)."""
-        if not self.core.sweeper.done:
+        steps = self.core.steps
+        if steps is not None:
+            if steps.reclaims(npages):
+                self.reclaim(npages)
+                steps.reclaimed()
+        elif not self.core.sweeper.done:
             self.reclaim(npages)
         return self.alloc_span(npages, HEAP, spanclass)
 
@@ -127,13 +132,21 @@ class MHeap:
         """A span of npages pages: where the lowest free ones are (allocSpan)."""
         core = self.core
         p = core.p
+        steps = core.steps
         base = scav = growth = 0
         aligned = kind == STACK and core.stacks_need_aligned_pages
         if not aligned and p is not None and npages < 16:
             cache = p.page_cache
             if not cache.cache:
+                if steps is not None:
+                    steps.turn()
                 cache.fill(core.pages)
+                if steps is not None:
+                    steps.cached(cache)
             base, scav = cache.alloc(npages, self.page_size)
+        from_cache = bool(base and p is not None and p.mspan_cache)
+        if steps is not None and not from_cache:
+            steps.turn()
         if aligned:
             found = self._aligned_pages(npages)
             if found is None:
@@ -149,6 +162,8 @@ class MHeap:
                 if not base:
                     raise Throw("grew heap, but no adequate free space found")
         s = self._new_mspan()
+        if steps is not None:
+            steps.span(npages, kind, spanclass, from_cache, base, scav, s)
         self._scavenge_for(scav, growth)
         self._init_span(s, kind, spanclass, base, npages, scav)
         nbytes = npages << self.page_shift
@@ -195,6 +210,11 @@ class MHeap:
     def _scavenge_for(self, scav: int, growth: int) -> None:
         """Gives memory back first where this span would exceed the memory limit, or growth the goal."""
         core = self.core
+        if core.steps is not None:
+            told = core.steps.scavenges()
+            if told is not None:
+                core.scavenger.scavenge(*told)
+            return
         wanted = 0
         force = False
         over = scav + core.stats.mapped_ready - core.pacer.memory_limit
@@ -210,6 +230,11 @@ class MHeap:
 
     def _init_span(self, s: MSpan, kind: int, spanclass: int, base: int, npages: int, scav: int) -> None:
         """Makes a span of pages (initSpan)."""
+        self._make(s, kind, spanclass, base, npages, scav)
+        if self.core.steps is not None:
+            s.needzero = self.core.steps.zeroed(base, s.needzero)
+
+    def _make(self, s: MSpan, kind: int, spanclass: int, base: int, npages: int, scav: int) -> None:
         core = self.core
         s.init(base, npages, self.page_size)
         nbytes = npages << self.page_shift
@@ -233,7 +258,7 @@ class MHeap:
             s.nelems = layout.nelems
         core.gc_bits.new_bits(s.nelems)
         core.gc_bits.new_bits(s.nelems)
-        s.limit = base + s.elemsize * s.nelems
+        s.limit = base + s.elemsize * (s.nelems if core.config.limit_by_nelems else nbytes // s.elemsize)
         s.sweepgen = self.sweepgen
         s.state = IN_USE
         self.table.set_range(page, npages, s)
@@ -277,6 +302,8 @@ class MHeap:
 
     def _free_span(self, s: MSpan, kind: int) -> None:
         core = self.core
+        if core.steps is not None:
+            core.steps.turn()
         if s.state == MANUAL:
             if s.alloc_count:
                 raise Throw("mheap.freeSpanLocked - invalid stack free")
@@ -306,14 +333,22 @@ class MHeap:
         core.pages.free(s.base, s.npages)
         s.state = DEAD
         self._free_mspan(s)
+        if core.steps is not None:
+            core.steps.freed(s.npages, kind, s.base)
 
     # Reclaiming: who wants pages sweeps until as many came free (reclaim).
 
     def reclaim(self, npages: int) -> None:
         """Sweeps spans without a marked object, chunk by chunk of each arena, until npages were freed."""
+        config = self.core.config
+        steps = self.core.steps
+        if steps is not None:
+            while (told := steps.reclaim_from()) is not None:
+                if told // config.pages_per_arena < len(self.sweep_arenas):
+                    self._reclaim_chunk(told, config.pages_per_reclaimer_chunk)
+            return
         if self.reclaim_index >= RECLAIM_DONE:
             return
-        config = self.core.config
         step = config.pages_per_reclaimer_chunk
         while npages > 0:
             if self.reclaim_credit:
@@ -336,7 +371,7 @@ class MHeap:
     def _reclaim_chunk(self, at: int, n: int) -> int:
         """Sweeps what has no mark among n pages from place `at` of the arenas on; pages freed."""
         core = self.core
-        if core.sweeper.drained:
+        if core.sweeper.drained and core.steps is None:
             return 0
         config = core.config
         arena = self.sweep_arenas[at // config.pages_per_arena]

@@ -38,6 +38,7 @@ class PersistentAlloc:
         config = core.config
         if size == 0:
             raise Throw("persistentalloc: size == 0")
+        asked = align
         if align:
             if align & (align - 1):
                 raise Throw("persistentalloc: align is not a power of 2")
@@ -45,6 +46,14 @@ class PersistentAlloc:
                 raise Throw("persistentalloc: align is too large")
         else:
             align = DEFAULT_ALIGN
+        v = self._alloc(size, align, stat)
+        if core.steps is not None:
+            core.steps.persistent(size, asked, stat, v)
+        return v
+
+    def _alloc(self, size: int, align: int, stat: str) -> int:
+        core = self.core
+        config = core.config
         if size >= MAX_BLOCK:
             return core.mem.sys_alloc(size, stat, NAME)
         owner = core.current_p

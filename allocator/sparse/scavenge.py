@@ -56,13 +56,18 @@ class Scavenger:
 
     def scavenge(self, nbytes: int, force: bool) -> int:
         """Gives so many bytes back, or what there is; how many it were (pageAlloc.scavenge)."""
+        steps = self.core.steps
+        if steps is not None:
+            steps.scavenging(nbytes, force)
         released = 0
         index = self.core.pages.index
-        while released < nbytes:
+        while released < nbytes and (steps is None or steps.goes_on()):
             found = index.find(force)
             if found is None:
                 break
             released += self._one(*found, nbytes - released)
+        if steps is not None:
+            steps.scavenged(released)
         return released
 
     def scavenge_all(self) -> int:
@@ -74,6 +79,9 @@ class Scavenger:
         core = self.core
         config = core.config
         pages = core.pages
+        steps = core.steps
+        if steps is not None:
+            steps.turn()
         shift = config.page_shift
         least = max(config.phys_page_size >> shift, 1)
         if pages.summary(ci)[1] >= least:
@@ -87,6 +95,8 @@ class Scavenger:
                 self._release(chunk, off, first, n)
                 return n << shift
         pages.index.set_empty(ci)
+        if steps is not None:
+            steps.nothing_in(config.address(ci << config.log_palloc_chunk_bytes))
         return 0
 
     def _release(self, chunk: Chunk, off: int, first: int, n: int) -> None:
@@ -99,6 +109,9 @@ class Scavenger:
         pages.update(off, n, True, True)
         nbytes = n << core.config.page_shift
         base = core.config.address(off)
+        steps = core.steps
+        if steps is not None:
+            steps.taken(n, base)
         core.mem.sys_unused(base, nbytes)
         core.memory_released(base, nbytes)
         stats = core.stats.bytes
@@ -106,10 +119,14 @@ class Scavenger:
         stats["heap_free"] -= nbytes
         core.heap_stats.committed -= nbytes
         core.heap_stats.released += nbytes
+        if steps is not None:
+            steps.turn()
         pages.search_addr = min(pages.search_addr, off)
         chunk.bits &= ~mask
         pages.update(off, n, True, False)
         chunk.scavenged |= mask
+        if steps is not None:
+            steps.released(n, base)
 
 
 def huge_pages(core: HeapCore) -> int:

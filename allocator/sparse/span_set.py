@@ -63,10 +63,15 @@ class SpanSet:
 
     def push(self, s: MSpan) -> None:
         """Adds a span (push)."""
+        steps = self.core.steps
+        if steps is not None:
+            steps.turn()
         if not self.tail & 511:
             self._new_block()
         self.tail += 1
         self.spans.append(s)
+        if steps is not None:
+            steps.pushed(self, s)
 
     def _new_block(self) -> None:
         core = self.core
@@ -78,9 +83,21 @@ class SpanSet:
 
     def pop(self) -> MSpan | None:
         """Takes the span that was pushed first; None from an empty set (pop)."""
-        if not self.spans:
+        steps = self.core.steps
+        if steps is not None:
+            steps.turn()
+        at = 0
+        if steps is not None:
+            told = steps.place_of_next(self)
+            at = len(self.spans) if told is None else told
+        s = None
+        if at < len(self.spans):
+            s = self.spans[at]
+            del self.spans[at]
+        if steps is not None:
+            steps.popped(self, s)
+        if s is None:
             return None
-        s = self.spans.popleft()
         self.head += 1
         if not self.head & 511:
             top = self.head - 1 >> 9

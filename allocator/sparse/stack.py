@@ -38,6 +38,9 @@ class StackHeap:
 
     def _pool_alloc(self, order: int) -> int:
         """stackpoolalloc."""
+        steps = self.core.steps
+        if steps is not None:
+            steps.turn()
         spans = self.pool[order]
         s = spans.first
         if s is None:
@@ -53,10 +56,16 @@ class StackHeap:
         s.alloc_count += 1
         if not s.manual_free_list:
             spans.remove(s)
+        if steps is not None:
+            steps.pool_gave(order, x)
         return x
 
     def _pool_free(self, x: int, order: int) -> None:
         """stackpoolfree."""
+        steps = self.core.steps
+        if steps is not None:
+            steps.turn()
+            steps.pool_takes(order, x)
         s = self.core.heap.span_of(x)
         if s is None or s.state != MANUAL:
             raise Throw("freeing stack not in a stack span")
@@ -116,10 +125,14 @@ class StackHeap:
 
     def _large_alloc(self, n: int) -> int:
         npages = n >> self.core.config.page_shift
+        if self.core.steps is not None:
+            self.core.steps.turn()
         free = self.large[npages.bit_length()]
         s = free.first
         if s is not None:
             free.remove(s)
+            if self.core.steps is not None:
+                self.core.steps.pool_gave(None, s.base)
         else:
             s = self.core.heap.alloc_manual(npages, STACK)
             if s is None:
@@ -146,6 +159,8 @@ class StackHeap:
             cache.stack_sizes[order] += n
         elif self.core.marking:
             self.large[s.npages.bit_length()].insert(s)
+            if self.core.steps is not None:
+                self.core.steps.pool_takes(None, s.base)
         else:
             self.core.heap.free_manual(s, STACK)
 

@@ -38,23 +38,43 @@ class Sweeper:
         sweepgen = self.core.heap.sweepgen
         if s.sweepgen != sweepgen - 2:
             return False
+        steps = self.core.steps
+        if steps is not None and not steps.acquires(s):
+            return False
         s.sweepgen = sweepgen - 1
         return True
 
     def _next_span(self) -> MSpan | None:
         """The next of all unswept lists: full spans of a class, then those with room (nextSpanForSweep)."""
         central = self.core.central
-        while self.central_index < 2 * len(central):
-            c = central[self.central_index >> 1]
-            s = (c.partial_unswept() if self.central_index & 1 else c.full_unswept()).pop()
+        steps = self.core.steps
+        if steps is not None:
+            steps.turn()
+        at = self.central_index  # others may move it on meanwhile
+        if steps is not None:
+            at = steps.looks_from(at, 2 * len(central))
+        while at < 2 * len(central):
+            c = central[at >> 1]
+            s = (c.partial_unswept() if at & 1 else c.full_unswept()).pop()
             if s is not None:
+                self.central_index = max(self.central_index, at)
                 return s
-            self.central_index += 1
+            at += 1
+        self.central_index = at
         return None
 
     def sweepone(self) -> int:
         """Sweeps one span; the pages that went back to the heap, or DONE (sweepone)."""
-        if self.drained:
+        steps = self.core.steps
+        if steps is None:
+            return self._sweepone()
+        steps.sweeping_one()
+        pages = self._sweepone()
+        steps.swept_one(pages)
+        return pages
+
+    def _sweepone(self) -> int:
+        if self.drained and self.core.steps is None:
             return DONE
         heap = self.core.heap
         while True:
@@ -108,6 +128,16 @@ class Sweeper:
 
         True when the span went back to the heap. preserve: leave it to the caller, on no list.
         """
+        steps = self.core.steps
+        if steps is None:
+            return self._sweep(s, preserve)
+        base = s.base
+        steps.sweeping(s, preserve)
+        freed = self._sweep(s, preserve)
+        steps.swept(base, freed)
+        return freed
+
+    def _sweep(self, s: MSpan, preserve: bool) -> bool:
         core = self.core
         heap = core.heap
         sweepgen = heap.sweepgen
@@ -187,6 +217,11 @@ class Sweeper:
         A caller that sweeps caller_pages itself may leave so many unpaid.
         """
         heap = self.core.heap
+        steps = self.core.steps
+        if steps is not None:
+            while steps.sweeps():
+                self.sweepone()
+            return
         while heap.sweep_pages_per_byte:
             basis = heap.pages_swept_basis
             live = self.core.pacer.heap_live

@@ -32,6 +32,8 @@ SINCE: dict[str, tuple[int, int]] = {
     "unused_falls_back": (1, 21),
     "fault_by_mprotect": (1, 23),
     "heap_base_by_address_bits": (1, 26),
+    "one_word_is_pointer": (1, 24),
+    "limit_by_nelems": (1, 24),
     "zeroed_when_scavenged": (1, 26),
     "samples_below_zero": (1, 24),
 }
