@@ -118,6 +118,8 @@ class Replays(Judged):
                     "by_record": dict(sorted(r.by_record.items())),
                     "death": r.death,
                     "reported": {k: {"recorded": a, "computed": b} for k, (a, b) in r.reported.items()},
+                    "memstats": r.memstats,
+                    "unordered": r.unordered,
                     "interrupted": r.interrupted,
                     "seconds": round(r.seconds, 6),
                     **({"answers": self.answers[r.path].document()} if r.path in self.answers else {}),
@@ -318,8 +320,13 @@ def _replay_one(keep_going: bool, own: Mapping[str, Any], path: Path, progress: 
 
 def config_for(header: Header, own: Mapping[str, Any]) -> Any:
     """The machine of a recording's header: its platform, with the recorded page size and data segment."""
-    profile = own.get(header.platform) or platforms.load(header.platform)
     options = MachineOptions(believed_page_size=header.phys_page_size, data_end=header.data_end)
+    if header.version == 2:
+        go = header.generation
+        profile = own.get(header.platform) or platforms.load(header.platform, go)
+        config = config_of(figures.compute(profile, go=go), options)
+        return replace(config, phys_huge_page_size=header.phys_huge_page_size)
+    profile = own.get(header.platform) or platforms.load(header.platform)
     return config_of(figures.compute(profile), options)
 
 

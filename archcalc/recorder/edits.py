@@ -60,9 +60,15 @@ class Anchor:
     code: str
 
 
-def _bracket(name: str, opening: str = "0, 0, 0", closing: str = "0, 0, 0") -> tuple[str, str]:
+def _bracket(
+    name: str, opening: str = "0, 0, 0", closing: str = "0, 0, 0", stays: bool = False
+) -> tuple[str, str]:
+    """What opens and closes a bracket. Where the goroutine could move to another thread inside, it `stays`."""
     number = NUMBER[name]
-    return f"archcalcOpen({number}, {opening})", f"archcalcClose({number}, {closing})"
+    opens, closes = f"archcalcOpen({number}, {opening})", f"archcalcClose({number}, {closing})"
+    return (
+        (f"archcalcM := acquirem(); {opens}", f"{closes}; releasem(archcalcM)") if stays else (opens, closes)
+    )
 
 
 def _at(pointer: str) -> str:
@@ -77,8 +83,8 @@ def _own(file: str, function: str) -> Wrap:
 def wraps() -> list[Wrap]:
     """All wraps, for every release."""
     manual = "if typ == spanAllocWorkBuf { %s }"
-    opened, closed = _bracket("allocmanual", "npages, uintptr(typ), 0", "archcalcSpanBase(r0), 0, 0")
-    freeing, freed = _bracket("freemanual", "s.base(), uintptr(typ), 0")
+    opened, closed = _bracket("allocmanual", "npages, archcalcKind(typ), 0", "archcalcSpanBase(r0), 0, 0")
+    freeing, freed = _bracket("freemanual", "s.base(), archcalcKind(typ), 0")
     uncached = (
         "archcalcWay := uintptr(0); "
         "if %s >= fixedStack<<_NumStackOrders || %s >= _StackCacheSize { archcalcWay = 2 } else "
@@ -87,7 +93,7 @@ def wraps() -> list[Wrap]:
     )
     return [
         Wrap("malloc.go", "mallocinit", "archcalcStart(); " + _bracket("init")[0],
-             f"archcalcMeta(11, {_at('mcache0')}); " + _bracket("init")[1]),
+             f"archcalcFixes(); archcalcMeta(11, {_at('mcache0')}); " + _bracket("init")[1]),
         Wrap("proc.go", "(*p).init", _bracket("pinit", "uintptr(id), 0, 0")[0],
              _bracket("pinit", "0, 0, 0", f"uintptr(id), {_at('pp.mcache')}, 0")[1]),
         Wrap("proc.go", "(*p).destroy", _bracket("pdestroy", f"uintptr(pp.id), {_at('pp.mcache')}, 0")[0], _bracket("pdestroy")[1]),
@@ -95,10 +101,12 @@ def wraps() -> list[Wrap]:
              "c.alloc[spc].base(), uintptr(c.alloc[spc].allocCount), uintptr(c.alloc[spc].freeindex)")),
         Wrap("mcache.go", "(*mcache).allocLarge", *_bracket("large", f"size, uintptr(bool2int(noscan)), {_at('c')}",
              "r0.base(), r0.npages, uintptr(r0.needzero)")),
-        Wrap("mcache.go", "(*mcache).releaseAll", *_bracket("release", f"{_at('c')}, 0, 0")),
-        Wrap("stack.go", "stackcache_clear", *_bracket("stackclear", f"{_at('c')}, 0, 0")),
+        Wrap("mcache.go", "(*mcache).releaseAll", *_bracket("release", f"{_at('c')}, 0, 0", stays=True)),
+        Wrap("stack.go", "stackcache_clear", *_bracket("stackclear", f"{_at('c')}, 0, 0", stays=True)),
         Wrap("stack.go", "stackcacherefill", *_bracket("stackrefill", f"{_at('c')}, uintptr(order), 0")),
         Wrap("stack.go", "stackcacherelease", *_bracket("stackrelease", f"{_at('c')}, uintptr(order), 0")),
+        Wrap("stack.go", "stackpoolalloc", after="archcalcRecord('<', 2, uintptr(order), uintptr(r0), 0, 0, 0, 0)"),
+        Wrap("stack.go", "stackpoolfree", "archcalcRecord('>', 2, uintptr(order), uintptr(x), 0, 0, 0, 0)"),
         Wrap("stack.go", "stackalloc", uncached % ("n", "n", NUMBER["stackalloc"], "uintptr(n), archcalcWay, 0"),
              f"if archcalcWay != 0 {{ archcalcClose({NUMBER['stackalloc']}, r0.lo, 0, 0) }}; "
              "archcalcRecord('s', 3, archcalcWay, uintptr(n), r0.lo, 0, 0, 0)"),
@@ -106,7 +114,7 @@ def wraps() -> list[Wrap]:
              + uncached % ("archcalcN", "archcalcN", NUMBER["stackfree"], "archcalcN, archcalcWay, stk.lo"),
              f"if archcalcWay != 0 {{ archcalcClose({NUMBER['stackfree']}, 0, 0, 0) }}; "
              "archcalcRecord('S', 3, archcalcWay, archcalcN, stk.lo, 0, 0, 0)"),
-        Wrap("mgcsweep.go", "sweepone", *_bracket("sweepone", "0, 0, 0", "r0, 0, 0")),
+        Wrap("mgcsweep.go", "sweepone", *_bracket("sweepone", "0, 0, 0", "r0, 0, 0", stays=True)),
         Wrap("mgcsweep.go", "(*sweepLocked).sweep", "archcalcBase := sl.mspan.base(); "
              + _bracket("sweep", "archcalcBase, uintptr(bool2int(preserve)), 0")[0],
              _bracket("sweep", closing="archcalcBase, uintptr(bool2int(r0)), 0")[1]),
@@ -114,12 +122,15 @@ def wraps() -> list[Wrap]:
         Wrap("mheap.go", "(*mheap).allocManual", manual % opened, manual % closed),
         Wrap("mheap.go", "(*mheap).freeManual", manual % freeing, manual % freed),
         Wrap("mheap.go", "(*mheap).freeSpanLocked", "archcalcBase, archcalcPages := s.base(), s.npages",
-             "archcalcRecord('D', 3, archcalcBase, archcalcPages, uintptr(typ), 0, 0, 0)"),
+             "archcalcRecord('D', 3, archcalcBase, archcalcPages, archcalcKind(typ), 0, 0, 0)"),
         Wrap("mheap.go", "nextMarkBitArenaEpoch", after="archcalcRecord('e', 0, 0, 0, 0, 0, 0, 0)"),
-        Wrap("mheap.go", "newArenaMayUnlock", "archcalcOwn(1)", "archcalcOwn(-1)"),
+        Wrap("mheap.go", "newArenaMayUnlock", "archcalcOwn(1)",
+             f"archcalcOwn(-1); archcalcRecord('*', 1, {_at('r0')}, 0, 0, 0, 0, 0)"),
+        Wrap("mheap.go", "(*mheap).initSpan",
+             after="archcalcRecord('Q', 2, uintptr(s.needzero), base, 0, 0, 0, 0)"),
         Wrap("mheap.go", "recordspan", "archcalcOwn(1)", "archcalcOwn(-1)"),
         Wrap("stack.go", "freeStackSpans", *_bracket("freestackspans")),
-        Wrap("mgcscavenge.go", "(*pageAlloc).scavenge", *_bracket("scavenge", "nbytes, uintptr(bool2int(force)), 0", "r0, 0, 0")),
+        Wrap("mgcscavenge.go", "(*pageAlloc).scavenge", *_bracket("scavenge", "nbytes, uintptr(bool2int(force)), 0", "r0, 0, 0", stays=True)),
         Wrap("mgcscavenge.go", "(*scavengeIndex).nextGen", after="archcalcRecord('n', 0, 0, 0, 0, 0, 0, 0)"),
         Wrap("mgcscavenge.go", "gcPaceScavenger",
              after="archcalcWide('l', 4, 0, scavenge.gcPercentGoal.Load(), scavenge.memoryLimitGoal.Load(), uint64(memoryLimit))"),
@@ -127,14 +138,14 @@ def wraps() -> list[Wrap]:
              after="archcalcWide('r', 4, 0, float64bits(mheap_.sweepPagesPerByte), mheap_.sweepHeapLiveBasis, mheap_.pagesSweptBasis.Load())"),
         Wrap("mgcpacer.go", "gcControllerCommit",
              after="archcalcWide('w', 4, 0, gcController.heapLive.Load(), gcController.heapGoal(), gcController.heapMarked)"),
+        Wrap("mgc.go", "gcinit", after="archcalcRecord('I', 0, 0, 0, 0, 0, 0, 0)"),
         Wrap("mgc.go", "setGCPhase", after="archcalcRecord('P', 1, uintptr(x), 0, 0, 0, 0, 0)"),
         Wrap("mpagecache.go", "(*pageAlloc).allocToCache", after="archcalcWide('C', 3, r0.base, r0.cache, r0.scav, 0)"),
         Wrap("mpagecache.go", "(*pageCache).flush",
              "if !c.empty() { archcalcWide('E', 3, c.base, c.cache, c.scav, 0) }"),
-        Wrap("mspanset.go", "(*spanSet).push", "archcalcOwn(1)",
-             "archcalcOwn(-1); archcalcRecord('+', 2, archcalcSet(b), s.base(), 0, 0, 0, 0)"),
+        _own("mspanset.go", "(*spanSet).push"),
         Wrap("mspanset.go", "(*spanSet).pop",
-             after="archcalcRecord('-', 2, archcalcSet(b), archcalcSpanBase(r0), 0, 0, 0, 0)"),
+             after="if r0 == nil { archcalcRecord('-', 1, archcalcSet(b), 0, 0, 0, 0, 0) }"),
         _own("mspanset.go", "(*spanSetBlockAlloc).alloc"),
         _own("mranges.go", "(*addrRanges).init"),
         _own("mranges.go", "(*addrRanges).add"),
@@ -144,8 +155,8 @@ def wraps() -> list[Wrap]:
         _own("malloc.go", "(*mheap).sysAlloc"),
         Wrap("malloc.go", "(*mheap).enableMetadataHugePages", *_bracket("hugepages")),
         Wrap("mfixalloc.go", "(*fixalloc).alloc", "archcalcOwn(1)",
-             "archcalcOwn(-1); archcalcRecord('f', 2, archcalcFix(f), uintptr(r0), 0, 0, 0, 0)"),
-        Wrap("mfixalloc.go", "(*fixalloc).free", after="archcalcRecord('x', 2, archcalcFix(f), uintptr(p), 0, 0, 0, 0)"),
+             f"archcalcOwn(-1); archcalcRecord('f', 5, archcalcFix(f), uintptr(r0), {_at('f')}, f.size, archcalcStat(f.stat), 0)"),
+        Wrap("mfixalloc.go", "(*fixalloc).free", after=f"archcalcRecord('x', 3, archcalcFix(f), uintptr(p), {_at('f')}, 0, 0, 0)"),
         Wrap("malloc.go", "persistentalloc1", "archcalcOurs := uintptr(bool2int(archcalcIsOwn())); archcalcOwn(1)",
              f"archcalcOwn(-1); archcalcRecord('p', 5, archcalcOurs, size, align, archcalcStat(sysStat), {_at('r0')}, 0)"),
         Wrap("mem.go", "sysAlloc",
@@ -165,9 +176,19 @@ def anchors(source: dict[str, str]) -> list[Anchor]:
     """All anchors. `source` has the runtime's files by name: which way mallocgc is cut depends on it."""
     found = [
         Anchor("mheap.go", "(*mheap).allocSpan", "\tunlock(&h.lock)\n\nHaveSpan:", "before",
-               "\tarchcalcSpan(s, base, npages, uintptr(typ), uintptr(spanclass), scav, 0)\n"),
+               "\tarchcalcSpan(s, base, npages, archcalcKind(typ), uintptr(spanclass), scav, 0)\n"),
+        Anchor("mheap.go", "(*mheap).reclaim", "- pagesPerReclaimerChunk)", "after",
+               "\n\t\tarchcalcRecord('R', 1, idx, 0, 0, 0, 0, 0)"),
+        Anchor("stack.go", "stackalloc", "stackLarge.free[log2npage].remove(s)", "after",
+               "\n\t\t\tarchcalcRecord('<', 2, 255, s.base(), 0, 0, 0, 0)"),
+        Anchor("stack.go", "stackfree", "stackLarge.free[log2npage].insert(s)", "after",
+               "\n\t\t\tarchcalcRecord('>', 2, 255, s.base(), 0, 0, 0, 0)"),
         Anchor("mheap.go", "(*mheap).allocSpan", "\t\t\t\tgoto HaveSpan", "before",
-               "\t\t\t\tarchcalcSpan(s, base, npages, uintptr(typ), uintptr(spanclass), scav, 1)\n"),
+               "\t\t\t\tarchcalcSpan(s, base, npages, archcalcKind(typ), uintptr(spanclass), scav, 1)\n"),
+        Anchor("mspanset.go", "(*spanSet).push", "\tblock.spans[bottom].StoreNoWB(s)", "before",
+               "\tarchcalcRecord('+', 3, archcalcSet(b), s.base(), cursor, 0, 0, 0)\n"),
+        Anchor("mspanset.go", "(*spanSet).pop", "\tblock.spans[bottom].StoreNoWB(nil)", "before",
+               "\tarchcalcRecord('-', 3, archcalcSet(b), s.base(), uintptr(head), 0, 0, 0)\n"),
         Anchor("mgcsweep.go", "(*sweepLocked).sweep", "\ts.allocBits = s.gcmarkBits", "before",
                "\tarchcalcMarks(s, uintptr(nalloc), uintptr(nfreed))\n"),
         Anchor("mgcscavenge.go", "(*pageAlloc).scavengeOne", "p.chunkOf(ci).scavenged.setRange(base, npages)", "after",
@@ -176,6 +197,7 @@ def anchors(source: dict[str, str]) -> list[Anchor]:
                "\n\t\t\tarchcalcRecord('V', 2, addr, uintptr(npages), 0, 0, 0, 0)"),
         Anchor("mgcscavenge.go", "(*pageAlloc).scavengeOne", "p.scav.index.setEmpty(ci)", "after",
                "\n\tarchcalcRecord('u', 1, chunkBase(ci), 0, 0, 0, 0, 0)"),
+        Anchor("mgc.go", "gcSweep", "\tsweep.active.reset()", "after", "\n\tarchcalcPageMarks()"),
         Anchor("mgc.go", "gcSweep", "\tmheap_.sweepgen += 2", "after",
                "\n\tarchcalcWide('g', 4, uintptr(mheap_.sweepgen), gcController.heapLive.Load(), "
                "uint64(mheap_.pagesInUse.Load()), gcController.heapMarked)"),
@@ -277,7 +299,8 @@ def _key(match: re.Match[str]) -> str:
 def apply(source: dict[str, str], release: str, edits: list[Wrap | Anchor] | None = None) -> dict[str, str]:
     """The files that change, with calls put in. UsageFault names the function that has changed."""
     changed: dict[str, str] = {}
-    for edit in edits if edits is not None else [*anchors(source), *wraps()]:
+    todo: list[Wrap | Anchor] = [*anchors(source), *wraps()] if edits is None else edits
+    for edit in todo:
         text = changed.get(edit.file, source.get(edit.file, ""))
         matches = [match for match in _FUNCTION.finditer(text) if _key(match) == edit.function]
         if len(matches) != 1:

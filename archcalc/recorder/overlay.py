@@ -120,6 +120,11 @@ def _of_release(source: Mapping[str, str]) -> str:
     cases = "".join(
         f"\tcase &mheap_.{name}:\n\t\treturn {index + 1}\n" for index, name in enumerate(fixallocs(source))
     )
+    told = "".join(
+        f"\tarchcalcRecord('#', 3, {100 + index}, mheap_.{name}.size, "
+        f"archcalcStat(mheap_.{name}.stat), 0, 0, 0)\n"
+        for index, name in enumerate(fixallocs(source))
+    )
     on_demand = (
         "typ.TFlag&abi.TFlagGCMaskOnDemand != 0" if "TFlagGCMaskOnDemand" in source["type.go"] else None
     )
@@ -145,6 +150,7 @@ def _of_release(source: Mapping[str, str]) -> str:
         f"package runtime\n{imports}\n"
         "//go:nosplit\nfunc archcalcFix(f *fixalloc) uintptr {\n"
         f"\tswitch f {{\n{cases}\t}}\n\treturn 0\n}}\n\n"
+        f"func archcalcFixes() {{\n{told}}}\n\n"
         f"{lot}{protect}//go:nosplit\nfunc archcalcNoMask(typ *_type) bool {{\n\treturn {no_mask}\n}}\n\n"
         f"func archcalcArenas() []arenaIdx {{\n\treturn mheap_.{arenas}\n}}\n\n"
         "func archcalcStopTheWorld() {\n\tstopTheWorld(stwReadMemStats)\n}\n"

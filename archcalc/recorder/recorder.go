@@ -331,6 +331,19 @@ func archcalcSpan(s *mspan, base, npages, typ, class, scav, cached uintptr) {
 	archcalcRecord('H', 5, npages, typ|class<<8|cached<<16, base, scav, uintptr(unsafe.Pointer(s)), 0)
 }
 
+//go:nosplit
+func archcalcKind(typ spanAllocType) uintptr {
+	switch typ {
+	case spanAllocHeap:
+		return 0
+	case spanAllocStack:
+		return 1
+	case spanAllocWorkBuf:
+		return 2
+	}
+	return 3
+}
+
 // What the system answered.
 
 func archcalcSbrk0() uintptr {
@@ -493,6 +506,14 @@ func archcalcStat(s *sysMemStat) uintptr {
 		return 7
 	}
 	return 0
+}
+
+// archcalcPageMarks tells which spans have a mark at all, when marking is over: reclaiming goes by that.
+func archcalcPageMarks() {
+	for _, ai := range archcalcArenas() {
+		ha := mheap_.arenas[ai.l1()][ai.l2()]
+		archcalcBytesAt('K', arenaBase(ai), uintptr(unsafe.Pointer(&ha.pageMarks)), pagesPerArena/8)
+	}
 }
 
 // The end.

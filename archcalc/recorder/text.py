@@ -10,9 +10,11 @@ from typing import Any
 from archcalc.recorder.binary import Image
 from archcalc.recorder.edits import BRACKETS
 from archcalc.recorder.rawlog import RawLog
+from archcalc.traces.records.version2 import ADVICE, ERRNO, KINDS, MEMSTATS, SETS, WAYS
 
 # Key of a `#` record, and what it is.
 DATA_END, TYPES, _ETYPES, PAGE, HUGE_PAGE, MHEAP, EMPTY_SPAN, MSPAN, ZEROBASE, TEXT, MCACHE0 = range(1, 12)
+FIXALLOCS = 100
 STATS = (
     "-",
     "stacks_sys",
@@ -23,32 +25,15 @@ STATS = (
     "other_sys",
     "heap_released",
 )
-KINDS = ("heap", "stack", "work")
-WAYS = "cpl"  # a stack from the P's cache, from the pool, large
+LARGE = 255
 ALLOCATORS_OWN = frozenset(("spanalloc", "cachealloc", "arenaHintAlloc"))
-ADVICE = {4: "dontneed", 8: "free", 14: "hugepage", 15: "nohugepage", 25: "collapse"}
+IN_USE = 1
 FIXED = 0x10
 FLAGS = ((1, "n"), (2, "z"), (12, "t"), (8, "c"), (16, "l"), (32, "r"))
-MEMSTATS = (
-    "Alloc", "TotalAlloc", "Sys", "Mallocs", "Frees", "HeapAlloc", "HeapSys", "HeapIdle", "HeapInuse",
-    "HeapReleased", "HeapObjects", "StackInuse", "StackSys", "MSpanInuse", "MSpanSys", "MCacheInuse",
-    "MCacheSys", "BuckHashSys", "GCSys", "OtherSys", "NextGC", "NumGC", "NumForcedGC", "PauseTotalNs",
-)  # fmt: skip
 STATE = {
     1: "sweepgen", 2: "pages_in_use", 3: "heap_live", 4: "cur_arena_base", 5: "cur_arena_end",
     6: "search_addr", 7: "start_chunk", 8: "end_chunk", 9: "mapped_ready",
 }  # fmt: skip
-ERRNO = {
-    1: "EPERM",
-    9: "EBADF",
-    11: "EAGAIN",
-    12: "ENOMEM",
-    13: "EACCES",
-    14: "EFAULT",
-    17: "EEXIST",
-    22: "EINVAL",
-    38: "ENOSYS",
-}
 GO_EXIT = 101
 
 
@@ -65,12 +50,14 @@ class Texts:
         self.image = image
         self.fixallocs = ("other", *fixallocs)
         self.meta: dict[int, int] = {}
+        self.fixed: dict[str, tuple[int, str]] = {}  # the fixallocs: bytes of a record, the counter charged
         self.types: dict[int, int] = {}
         self.made: dict[int, tuple[int, ...]] = {}
         self.caches: dict[int, int] = {}
         self.events = 0
         self.exit: int | None = None
         self.ended = False
+        self._others: dict[int, int] = {}
         self._pending: list[str] = []
         self._memstats: dict[str, int] = {}
         self._state: dict[str, int] = {}
@@ -81,14 +68,15 @@ class Texts:
             "#": self._note, "m": self._malloc, "s": self._stack, "S": self._stack_free,
             "p": self._persistent, "Y": self._sys_alloc, "y": self._sys_free, "f": self._fix,
             "x": self._fix_free, "M": self._map, "O": self._unmap, "A": self._advise, "G": self._protect,
-            "B": self._brk, "N": self._named, "H": self._span, "D": self._free_span, "C": self._to_cache,
-            "E": self._flush, "+": self._push, "-": self._pop, "b": self._marks, "V": self._scavenge_takes,
-            "v": self._scavenged, "u": self._no_more, "P": self._phase, "e": self._epoch,
-            "n": self._next_gen, "g": self._sweep_begins, "r": self._ratio, "l": self._limits,
-            "w": self._goal, "J": self._lot, "(": self._open, ")": self._close, "=": self._stats,
-            "!": self._death, "T": self._made, "z": self._word, "a": self._arena, "h": self._hint,
-            "c": self._bytes, "d": self._bytes, "i": self._bytes, "k": self._bytes, "j": self._record,
-            "t": self._headed,
+            "B": self._brk, "N": self._named, "H": self._span, "<": self._pool_gives, ">": self._pool_takes,
+            "*": self._bits, "Q": self._zeroed, "R": self._reclaims, "D": self._free_span,
+            "C": self._to_cache, "E": self._flush, "+": self._push, "-": self._pop, "b": self._marks,
+            "V": self._scavenge_takes, "v": self._scavenged, "u": self._no_more, "P": self._phase,
+            "I": self._init, "e": self._epoch, "n": self._next_gen, "g": self._sweep_begins,
+            "r": self._ratio, "l": self._limits, "w": self._goal, "J": self._lot, "(": self._open,
+            ")": self._close, "=": self._stats, "!": self._death, "T": self._made, "z": self._word,
+            "a": self._arena, "h": self._hint, "c": self._bytes, "K": self._bytes, "d": self._bytes,
+            "i": self._bytes, "k": self._bytes, "j": self._record, "t": self._headed,
         }  # fmt: skip
         self._kind = ""
         self._wide = log.ptr_size == 8
@@ -102,6 +90,7 @@ class Texts:
             "data_end": self.meta.get(DATA_END, 0),
             "phys_page_size": self.meta.get(PAGE, 0),
             "phys_huge_page_size": self.meta.get(HUGE_PAGE, 0),
+            "fixallocs": self.fixed,
             "zerobase": self.meta.get(ZEROBASE, 0),
             "whole": self.ended,
             "events": self.events,
@@ -169,7 +158,10 @@ class Texts:
     # Requests.
 
     def _note(self, p: int, w: tuple[int, ...]) -> None:
-        self.meta[w[0]] = w[1]
+        if w[0] >= FIXALLOCS:
+            self.fixed[self.fixallocs[w[0] - FIXALLOCS + 1]] = (w[1], STATS[w[2]])
+        else:
+            self.meta[w[0]] = w[1]
 
     def _malloc(self, p: int, w: tuple[int, ...]) -> str:
         how, size, typ, ret = w
@@ -193,12 +185,19 @@ class Texts:
         return f"y {w[1]} {STATS[w[2]]} {w[0]:x}"
 
     def _fix(self, p: int, w: tuple[int, ...]) -> str:
-        which = self.fixallocs[w[0]]
-        return f"{'F' if which in ALLOCATORS_OWN else 'f'} {which} {w[1]:x}"
+        which = self._fixalloc(w[0], w[2])
+        if which in ALLOCATORS_OWN:
+            return f"F {which} {w[1]:x}"
+        self.fixed.setdefault(which, (w[3], STATS[w[4]]))
+        return f"f {p if p >= 0 else '-'} {which} {w[1]:x}"
 
     def _fix_free(self, p: int, w: tuple[int, ...]) -> str:
-        which = self.fixallocs[w[0]]
+        which = self._fixalloc(w[0], w[2])
         return f"{'X' if which in ALLOCATORS_OWN else 'x'} {which} {w[1]:x}"
+
+    def _fixalloc(self, number: int, at: int) -> str:
+        """A fixalloc's name: its field in the mheap, or a number where it is somebody else's."""
+        return self.fixallocs[number] if number else f"other{self._others.setdefault(at, len(self._others))}"
 
     # The kernel.
 
@@ -235,6 +234,21 @@ class Texts:
             f"H {p if p >= 0 else '-'} {npages} {KINDS[kind]} {sizeclass} {how} {base:x} {scav} {self_addr:x}"
         )
 
+    def _pool_gives(self, p: int, w: tuple[int, ...]) -> str:
+        return f"< {'large' if w[0] == LARGE else w[0]} {w[1]:x}"
+
+    def _pool_takes(self, p: int, w: tuple[int, ...]) -> str:
+        return f"> {'large' if w[0] == LARGE else w[0]} {w[1]:x}"
+
+    def _bits(self, p: int, w: tuple[int, ...]) -> str:
+        return f"* {w[0]:x}"
+
+    def _zeroed(self, p: int, w: tuple[int, ...]) -> str:
+        return f"Q {w[0]} {w[1]:x}"
+
+    def _reclaims(self, p: int, w: tuple[int, ...]) -> str:
+        return f"R {w[0]}"
+
     def _free_span(self, p: int, w: tuple[int, ...]) -> str:
         return f"D {p if p >= 0 else '-'} {w[1]} {KINDS[w[2]]} {w[0]:x}"
 
@@ -247,10 +261,10 @@ class Texts:
         return f"E {w[0]:x} {cache:x} {scav:x}"
 
     def _push(self, p: int, w: tuple[int, ...]) -> str:
-        return f"+ {w[0] & 255} {('p0', 'p1', 'f0', 'f1')[w[0] >> 8]} {w[1]:x}"
+        return f"+ {w[0] & 255} {SETS[w[0] >> 8]} {w[2]} {w[1]:x}"
 
     def _pop(self, p: int, w: tuple[int, ...]) -> str:
-        return f"- {w[0] & 255} {('p0', 'p1', 'f0', 'f1')[w[0] >> 8]} {w[1]:x}"
+        return f"- {w[0] & 255} {SETS[w[0] >> 8]} " + (f"{w[2]} {w[1]:x}" if len(w) > 1 else "-")
 
     def _marks(self, p: int, w: tuple[int, ...]) -> str:
         base, sizeclass, nalloc, nfreed, count = w[:5]
@@ -268,6 +282,9 @@ class Texts:
         return f"u {w[0]:x}"
 
     # The collector.
+
+    def _init(self, p: int, w: tuple[int, ...]) -> str:
+        return "I"
 
     def _phase(self, p: int, w: tuple[int, ...]) -> str:
         return f"P {w[0]}"
@@ -305,17 +322,17 @@ class Texts:
         name = BRACKETS[what]
         mine = p if p >= 0 else "-"
         if name == "refill":
-            return f"( refill {self._cache(b)} {a}"
+            return f"( refill {mine} {a}"
         if name == "large":
-            return f"( large {self._cache(c)} {a} {b}"
+            return f"( large {mine} {a} {b}"
         if name == "pinit":
-            return f"( pinit {a}"
+            return f"( pinit {mine} {a}"
         if name == "pdestroy":
-            return f"( pdestroy {a}"
+            return f"( pdestroy {mine} {a}"
         if name in ("release", "stackclear"):
-            return f"( {name} {self._cache(a)}"
+            return f"( {name} {mine} {self._cache(a)}"
         if name in ("stackrefill", "stackrelease"):
-            return f"( {name} {self._cache(a)} {b}"
+            return f"( {name} {mine} {b}"
         if name == "stackalloc":
             return f"( stackalloc {mine} {a} {WAYS[b]}"
         if name == "stackfree":
@@ -396,12 +413,14 @@ class Texts:
         if len(part) < count:
             return None
         del self._parts[self._kind, key]
-        if self.log.order == ">" and self._kind != "k":
+        if self.log.order == ">" and self._kind in "cdi":
             # Chunks have 64-bit words, heap bits the machine's.
             part = _swapped(part, self.log.ptr_size if self._kind == "i" else 8)
         if self._kind == "c":
             self._chunks[key] = part.hex()
             return None
+        if self._kind == "K":
+            return f"K {key:x} {part.rstrip(bytes(1)).hex() or '-'}"
         if self._kind == "d":
             return f"Zc {key:x} {self._chunks.pop(key)} {part.hex()}"
         return f"{'Zv' if self._kind == 'k' else 'Zb'} {key:x} {part.hex()}"
@@ -424,7 +443,7 @@ class Texts:
         ) = w
         return (
             f"Zs {base:x} {npages} {state} {sizeclass} {nelems} {allocs} {free_index} {needzero} {sweepgen} "
-            f"{elemsize} {limit:x} {self._type(large)} {me:x}"
+            f"{elemsize} {limit:x} {self._type(0 if sizeclass or state != IN_USE else large)} {me:x}"
         )
 
     def _headed(self, p: int, w: tuple[int, ...]) -> str:

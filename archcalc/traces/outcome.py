@@ -48,6 +48,8 @@ class Replay:
     death: dict[str, Any] | None = None
     reported: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     interrupted: bool = False
+    memstats: dict[str, Any] | None = None  # of the end, under runtime.MemStats' names
+    unordered: int = 0  # steps of several threads whose order the recording leaves open
 
     @property
     def ok(self) -> bool:

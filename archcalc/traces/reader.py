@@ -52,6 +52,8 @@ class Header:
     ulimit_v: int | None
     extra: dict[str, Any]
     version: int = VERSION
+    generation: str = ""  # the release of Go that the program was built by, without its last number
+    phys_huge_page_size: int = 0
 
     @property
     def collector_off(self) -> bool:
@@ -175,6 +177,8 @@ def parse_header(path: str, line: str, versions: tuple[int, ...] = (VERSION,)) -
         ulimit_v=number("ulimit_v") if "ulimit_v" in header else None,
         extra=header,
         version=header["version"],
+        generation=".".join(word("go").removeprefix("go").split(".")[:2]),
+        phys_huge_page_size=number("phys_huge_page_size", 0),
     )
 
 

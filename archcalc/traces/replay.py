@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-from allocator.contiguous.config import Config
 from archcalc.traces import columnar
 from archcalc.traces.outcome import Replay
-from archcalc.traces.reader import Header
+from archcalc.traces.reader import VERSIONS, Header, parse_header
 from archcalc.traces.replayer import Replayer
 
 
 def replay(
     path: Path,
-    config_for: Callable[[Header], Config],
+    config_for: Callable[[Header], Any],
     *,
     keep_going: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -27,12 +28,34 @@ def replay(
     """
     with no_garbage_collection():
         if columnar.is_columnar(path):
+            file = columnar.ColumnarFile(path)
+            if file.header().version == 2:
+                return _version2(path, config_for, keep_going, lambda _: file.lines(), progress)
             from archcalc.traces.keys import GaveUp
             from archcalc.traces.runs import ColumnarReplayer
 
             with contextlib.suppress(GaveUp):
-                return ColumnarReplayer(columnar.ColumnarFile(path), config_for).run(progress)
-        return Replayer(path, config_for, keep_going).run(progress)
+                return ColumnarReplayer(file, config_for).run(progress)
+            return Replayer(path, config_for, keep_going).run(progress)
+        # What is read of a pipe is gone: the first piece says which version it is, and is handed on.
+        stream = columnar.lines(path)
+        pieces = list(itertools.islice(stream, 1))
+        handed_on = itertools.chain(pieces, stream)
+        if pieces and parse_header(str(path), pieces[0][0], VERSIONS).version == 2:
+            return _version2(path, config_for, keep_going, lambda _: handed_on, progress)
+        return Replayer(path, config_for, keep_going, lambda _: handed_on).run(progress)
+
+
+def _version2(
+    path: Path,
+    config_for: Callable[[Header], Any],
+    keep_going: bool,
+    source: Callable[[Path], Iterator[list[str]]],
+    progress: Callable[[int, int], None] | None,
+) -> Replay:
+    from archcalc.traces.version2.replayer import SparseReplayer
+
+    return SparseReplayer(path, config_for, keep_going, source).run(progress)
 
 
 @contextlib.contextmanager

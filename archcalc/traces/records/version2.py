@@ -1,7 +1,7 @@
 """Version 2: recordings of Go 1.22 to 1.27, which `archcalc record` makes.
 
 An event's own records stand before it, as in version 1, or between its brackets where other threads' records can
-come in between. P is a P's id, or `-` for a thread without one; an mcache goes by its P.
+come in between. P is the id of the P that runs, or `-` for a thread without one; an mcache goes by its P's.
 """
 
 from __future__ import annotations
@@ -17,6 +17,28 @@ PARTS = {
     "collector": "What the collector and its pacer decided: given to the machine",
     "end": "How it ended: compared",
 }
+
+# The words that fields have.
+KINDS = ("heap", "stack", "work", "bits")
+WAYS = "cpl"  # a stack from the P's cache, from the pool, large
+SETS = ("p0", "p1", "f0", "f1")  # of an mcentral: partial, full
+ADVICE = {4: "dontneed", 8: "free", 14: "hugepage", 15: "nohugepage", 25: "collapse"}
+ERRNO = {
+    1: "EPERM",
+    9: "EBADF",
+    11: "EAGAIN",
+    12: "ENOMEM",
+    13: "EACCES",
+    14: "EFAULT",
+    17: "EEXIST",
+    22: "EINVAL",
+    38: "ENOSYS",
+}
+MEMSTATS = (
+    "Alloc", "TotalAlloc", "Sys", "Mallocs", "Frees", "HeapAlloc", "HeapSys", "HeapIdle", "HeapInuse",
+    "HeapReleased", "HeapObjects", "StackInuse", "StackSys", "MSpanInuse", "MSpanSys", "MCacheInuse",
+    "MCacheSys", "BuckHashSys", "GCSys", "OtherSys", "NextGC", "NumGC", "NumForcedGC", "PauseTotalNs",
+)  # fmt: skip
 
 RECORDS = (
     Record("T id size ptrdata kind align ptrmask name", "about", "a type, before its first use: sizes in bytes, internal/abi's kind byte, which words are pointers as hexadecimal bytes with the low bit first (`-` where there are none, and for more than 512 bytes of pointers), the name as a JSON string"),
@@ -34,21 +56,21 @@ RECORDS = (
     Record("p p size align stat ret", "requests", "persistentalloc by a part of the runtime outside the allocator, charged to a counter; without a P it is the global chunk's"),
     Record("Y n stat ret", "requests", "sysAlloc by a part of the runtime outside the allocator; its `M` stands before it"),
     Record("y n stat addr", "requests", "sysFree of such memory; its `O` stands before it"),
-    Record("f which ret", "requests", "a record of one of the mheap's fixallocs for specials, by the fixalloc's name"),
+    Record("f p which ret", "requests", "a record of one of the mheap's fixallocs for specials, by the fixalloc's name"),
     Record("x which ptr", "requests", "such a record given back"),
     Record("E base cache scav", "requests", "the page cache at that address is flushed: its free and its scavenged pages, 64 bits each"),
     Record("= json", "requests", "runtime.ReadMemStats, under the names of runtime.MemStats; all caches have been flushed for it"),
     Record("( init p", "brackets", "mallocinit"),
-    Record("( pinit id", "brackets", "a P comes into being, with an mcache; `) pinit id cache`"),
-    Record("( pdestroy id", "brackets", "and goes: its span records, its page cache and its mcache are given back"),
+    Record("( pinit p id", "brackets", "a P comes into being, with an mcache; `) pinit id cache`"),
+    Record("( pdestroy p id", "brackets", "and goes: its span records, its page cache and its mcache are given back"),
     Record("( refill p class", "brackets", "mcache.refill of a span class; `) refill base alloc_count free_index`"),
     Record("( large p size noscan", "brackets", "mcache.allocLarge; `) large base npages needzero`"),
     Record("( stackrefill p order", "brackets", "stackcacherefill"),
     Record("( stackrelease p order", "brackets", "stackcacherelease"),
     Record("( stackalloc p n how", "brackets", "stackalloc not from a cache; `) stackalloc ret`"),
     Record("( stackfree p n how ptr", "brackets", "stackfree not to a cache"),
-    Record("( release p", "brackets", "mcache.releaseAll"),
-    Record("( stackclear p", "brackets", "stackcache_clear"),
+    Record("( release p cache", "brackets", "mcache.releaseAll, of the P whose cache it is"),
+    Record("( stackclear p cache", "brackets", "stackcache_clear, of the P whose cache it is"),
     Record("( sweepone p", "brackets", "one sweepone, by the background sweeper or to pay for an allocation; `) sweepone pages`, pages freed or `done`"),
     Record("( scavenge p n force", "brackets", "pageAlloc.scavenge of n bytes; it stops where the bracket ends; `) scavenge released`"),
     Record("( allocmanual p npages kind", "brackets", "a span for the collector's work buffers; `) allocmanual base`"),
@@ -62,17 +84,24 @@ RECORDS = (
     Record("F which ret", "own", "a record from the fixalloc of spans, mcaches or arena hints"),
     Record("X which ptr", "own", "such a record given back"),
     Record("H p npages kind class how base scav self", "own", "pages for a span: kind `heap`, `stack` or `work`, the span class, from the heap (`h`) or the P's page cache (`c`), bytes of it that were scavenged, the span record's address"),
+    Record("Q needzero base", "own", "whether a span's memory may be dirty"),
+    Record("* address", "own", "an arena for mark bits begins; where the system gave it, its `M` stands before"),
+    Record("< order ret", "own", "a stack leaves the pool of an order, or `large` those that were freed while marking"),
+    Record("> order ptr", "own", "and goes there"),
+    Record("R page", "own", "mheap.reclaim takes the next pages, counted over all arenas, to look at"),
     Record("D p npages kind base", "own", "a span's pages are freed"),
     Record("C p base cache scav", "own", "a page cache takes 64 pages: those free and those scavenged, 64 bits each"),
-    Record("+ class set base", "own", "a span is pushed on one of its mcentral's sets: `p0`, `p1` partial, `f0`, `f1` full"),
-    Record("- class set base", "own", "and popped; 0 where the set was empty"),
+    Record("+ class set place base", "own", "a span is pushed on one of its mcentral's sets (`p0`, `p1` partial, `f0`, `f1` full), at that place of it"),
+    Record("- class set place base", "own", "and popped; `- class set -` where the set was empty"),
     Record("b base class nalloc nfreed marks", "own", "what a sweep finds: objects left and freed, and the mark bits as 64-bit words, low bits first. The marks are given to the machine, the counts are compared"),
     Record("V npages base", "own", "the scavenger takes pages to release"),
     Record("v npages base", "own", "and has released them"),
     Record("u base", "own", "the scavenger finds nothing in the chunk at that address"),
+    Record("I", "collector", "gcinit: from here on nothing is left to sweep, until the first collection"),
     Record("P phase", "collector", "gcphase: 0 off, 1 mark, 2 mark termination"),
     Record("e", "collector", "nextMarkBitArenaEpoch"),
     Record("n", "collector", "the scavenge index takes its next generation"),
+    Record("K arena marks", "collector", "which pages of an arena begin a span with a marked object, as hexadecimal bytes, low bit first, without the zeros at the end (`-` for none); before the `g` that they are for"),
     Record("g sweepgen heap_live pages_in_use heap_marked", "collector", "a sweep phase begins, with the values of that moment"),
     Record("r ratio live_basis swept_basis", "collector", "gcPaceSweeper: pages to sweep for a byte allocated, a hexadecimal float, and from where it counts"),
     Record("l percent_goal limit_goal limit", "collector", "gcPaceScavenger: its two goals and the memory limit, in bytes"),

@@ -45,6 +45,7 @@ class Waiting(Turn):
         self.result: Any = None
         self.failure: BaseException | None = None
         self.closed = False
+        self.state: Any = None  # who ran when it stopped
         self._mine = threading.Semaphore(0)
         self._theirs = threading.Semaphore(0)
         self._thread = threading.Thread(target=self._run, daemon=True)

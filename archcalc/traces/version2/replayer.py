@@ -1,0 +1,750 @@
+"""Replaying a recording of version 2 on a machine of today's runtime: inputs go in, every step is compared.
+
+Records that stand before a request, or between its brackets, wait for it; then the machine carries it out and
+follows them one by one (`follow`). What came from other threads in between makes it wait (`turns`).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from allocator.common.throw import BadRequest, Death, Throw
+from allocator.common.types import KIND_NO_POINTERS, BadType, Type
+from allocator.sparse.config import Config
+from allocator.sparse.fixalloc import FixAlloc
+from allocator.sparse.heap import Heap
+from allocator.sparse.mallocinit import mallocinit
+from allocator.sparse.mem_linux import MemLinux
+from allocator.sparse.mheap import WORK_BUF
+from allocator.sparse.procs import P
+from archcalc.traces import columnar
+from archcalc.traces.outcome import Difference, Replay, Stop
+from archcalc.traces.reader import Header, address, decimal, fault, parse_header, shorten
+from archcalc.traces.version2.ending import EndOfHeap
+from archcalc.traces.version2.follow import Follower
+from archcalc.traces.version2.turns import Placed, Turn, Waiting
+
+KEPT = 12
+TRANSPARENT = frozenset(("readmemstats",))
+# What waits for the request whose own it is.
+OWN = frozenset("MOAGNBqFXJHDCVvu+-bQ*<>R")
+NO_P = "-"
+REPORTED = ("NextGC", "NumGC", "NumForcedGC", "PauseTotalNs")  # clocks and the pacer decide
+WRONG = (BadRequest, BadType, ValueError, IndexError, KeyError, AttributeError, AssertionError)
+
+
+class Followed(Heap):
+    """A machine without a boot: its Ps come as the recording says."""
+
+    def init_heap(self) -> None:
+        """mheap.init, the first mcache, gcinit."""
+        super().init_heap()
+        self.mcache0 = self.new_mcache()
+        self.sweeper.drained = False
+
+
+class Context:
+    """A thread's records that wait: for a request, or for the end of the bracket that is open."""
+
+    __slots__ = ("aside", "depth", "records", "waiting")
+
+    def __init__(self) -> None:
+        self.aside: deque[Placed] | None = None
+        self.records: deque[Placed] = deque()
+        self.depth = 0
+        self.waiting: Waiting | None = None
+
+
+class SparseReplayer:
+    """Carries one recording of version 2 out."""
+
+    def __init__(
+        self,
+        path: Path,
+        config_for: Callable[[Header], Config],
+        keep_going: bool = False,
+        source: Callable[[Path], Iterator[list[str]]] = columnar.lines,
+    ) -> None:
+        self.path = path
+        self.name = str(path)
+        self.config_for = config_for
+        self.keep_going = keep_going
+        self.source = source
+        self.line = 0
+        self.event = 0
+        self.core: Heap | None = None
+        self.types: dict[str, Type] = {}
+        self.contexts: dict[str, Context] = {}
+        self.thread = "0"
+        self.stacks_given: dict[str, str] = {}
+        # The lines being fed, the number of the first, and the last of those before.
+        self.lines: list[str] = []
+        self.first = 1
+        self.before: list[str] = []
+        self.follower = Follower(self.differs, self.outside, self.nested)
+        self.follower.threads = lambda: len(self.contexts) > 1
+        self.specials: dict[str, FixAlloc] = {}
+        self.end = EndOfHeap(self)
+        self.handlers: dict[str, Callable[[list[str], str], None]] = {
+            "m": self._malloc, "s": self._stack, "S": self._stack_free, "p": self._persistent,
+            "Y": self._sys_alloc, "y": self._sys_free, "f": self._fix_alloc, "x": self._fix_free,
+            "E": self._flush, "=": self._memstats, "I": self._gc_init, "P": self._phase, "e": self._epoch,
+            "n": self._next_gen, "K": self._page_marks, "g": self._sweep_begins, "r": self._ratio,
+            "l": self._limits, "w": self._goal,
+        }  # fmt: skip
+        self.brackets: dict[str, Callable[[list[str]], None]] = {
+            "init": self._init, "pinit": self._p_init, "pdestroy": self._p_destroy, "refill": self._refill,
+            "large": self._large, "stackrefill": self._stack_refill, "stackrelease": self._stack_release,
+            "stackalloc": self._stack_alloc, "stackfree": self._stack_give_back, "release": self._release,
+            "stackclear": self._stack_clear, "sweepone": self._sweepone, "scavenge": self._scavenge,
+            "allocmanual": self._alloc_manual, "freemanual": self._free_manual, "sweep": self._sweep,
+            "freestackspans": self._free_stack_spans, "hugepages": self._huge_pages,
+        }  # fmt: skip
+
+    # The whole.
+
+    def run(self, progress: Callable[[int, int], None] | None = None) -> Replay:
+        """Replays the file. Raises TraceFault where it is no whole recording."""
+        stream = self.source(self.path)
+        first = next(stream, None)
+        if first is None:
+            raise fault(self.name, 1, "an empty file", "a recording")
+        self.header = parse_header(self.name, first[0], (2,))
+        self.result = Replay(self.name, self.header.platform)
+        self.config = self.config_for(self.header)
+        self.line = 1
+        started = time.perf_counter()
+        try:
+            self._feed(first[1:])
+            for lines in stream:
+                self._feed(lines)
+                if progress is not None:
+                    progress(self.event, self.header.events)
+            self._finish()
+        except Stop:
+            pass
+        except KeyboardInterrupt:
+            self.result.interrupted = True
+        for context in self.contexts.values():
+            if context.waiting is not None:
+                context.waiting.end()
+        self.result.unordered = self.follower.unordered
+        self.result.events = min(self.event, self.header.events)
+        self.result.seconds = time.perf_counter() - started
+        return self.result
+
+    def _feed(self, lines: list[str]) -> None:
+        self.before = [*self.before, *self.lines][-KEPT:]
+        self.lines, self.first = lines, self.line + 1
+        for line in lines:
+            self.line += 1
+            letter = line[:1]
+            if letter == "m" and self.thread in self.contexts and not self.contexts[self.thread].records:
+                self.event += 1
+                self._request(line)
+                continue
+            if letter == "@":
+                self._switch(line[2:])
+            elif letter == "T":
+                self._type(line)
+            elif letter == "Z":
+                self.end.record(line)
+            elif letter == "!":
+                self.event += 1
+                self._death(line)
+            else:
+                self.event += 1
+                self._record(line)
+
+    def _switch(self, thread: str) -> None:
+        """Another thread goes on: what this one has begun must wait from here."""
+        context = self.contexts.get(self.thread)
+        if context is not None and context.depth and context.waiting is None:
+            self._wait(context)
+        self.thread = thread
+
+    def _wait(self, context: Context) -> None:
+        """Makes an open bracket a request that waits for its records, and does what is there."""
+        opening = context.records.popleft()
+        context.waiting = Waiting(context.records, lambda turn: self._carry_out(opening, turn))
+        self._resume(context.waiting)
+
+    def _resume(self, waiting: Waiting) -> None:
+        core, follower = self.core, self.follower
+        before = follower.now
+        follower.now = waiting
+        state = None if core is None else (core.p, core.current_p)
+        if waiting.state is not None and core is not None:
+            core.p, core.current_p = waiting.state
+        waiting.resume()
+        follower.now = before
+        if core is not None:
+            waiting.state = (core.p, core.current_p)
+            if state is not None:
+                core.p, core.current_p = state
+
+    def _record(self, line: str) -> None:
+        context = self.contexts.get(self.thread)
+        if context is None:
+            context = self.contexts[self.thread] = Context()
+        letter = line[0]
+        if letter == "(":
+            words = line.split(" ", 2)
+            if words[1] in TRANSPARENT and not context.depth:
+                return
+            if not context.depth and context.records and words[1][:5] == "stack":
+                # A stack grew while something else was being done.
+                context.aside, context.records = context.records, deque()
+            context.depth += 1
+        elif letter == ")":
+            words = line.split(" ", 2)
+            if words[1] in TRANSPARENT and not context.depth:
+                return
+            context.depth -= 1
+            if context.depth < 0:
+                raise fault(self.name, self.line, shorten(line), "an open bracket before it")
+        elif not context.depth and letter not in OWN:
+            self._request(line, context)
+            return
+        waiting = context.waiting
+        context.records.append((self.line, line))
+        if waiting is not None:
+            self._resume(waiting)
+            if not context.depth:
+                self._all_taken(context, line)
+                context.waiting = None
+                self._back(context)
+        elif letter == ")" and not context.depth:
+            records, context.records = context.records, deque()
+            while records[0][1][0] in OWN:
+                self.differs(records.popleft(), "nothing outside of a request")
+            self._carry_out(records.popleft(), Turn(records))
+            self._back(context)
+
+    def _back(self, context: Context) -> None:
+        """What was put aside for a stack waits again."""
+        if context.aside is not None:
+            context.records, context.aside = context.aside, None
+
+    def _all_taken(self, context: Context, line: str) -> None:
+        if context.records or (context.waiting is not None and not context.waiting.done):
+            self.differs(context.records[0] if context.records else (self.line, line), "nothing more")
+            context.records.clear()
+
+    def _carry_out(self, opening: Placed, turn: Turn) -> None:
+        """One request with brackets, from its opening record on."""
+        follower = self.follower
+        before = follower.now
+        follower.now = turn
+        words = opening[1].split(" ")
+        try:
+            self.brackets[words[1]](words)
+        except Death as death:
+            self._died(death, opening)
+            return
+        except WRONG as broken:
+            self.differs(opening, f"{type(broken).__name__}: {broken}")
+            turn.records.clear()
+        if not isinstance(turn, Waiting):
+            follower.now = before
+            if turn.records:
+                self.differs(turn.records[0], "nothing more")
+
+    def _request(self, line: str, context: Context | None = None) -> None:
+        """A request without brackets; what it made the allocator do stands before it."""
+        records = context.records if context is not None and context.records and line[0] not in "sS" else None
+        follower = self.follower
+        if records is not None:
+            follower.now = Turn(records)
+        elif follower.now.records:
+            follower.now = Turn(deque())
+        words = line.split(" ")
+        handler = self.handlers.get(words[0])
+        if handler is None:
+            raise fault(self.name, self.line, shorten(line), "a record of version 2")
+        try:
+            handler(words, line)
+        except Death as death:
+            self._died(death, (self.line, line))
+        except WRONG as broken:
+            self.differs((self.line, line), f"{type(broken).__name__}: {broken}")
+        if records is not None and records:
+            self.differs(records[0], "nothing more")
+            records.clear()
+
+    def nested(self, placed: Placed) -> None:
+        """A stack that grew or shrank inside another request, which goes on then."""
+        core, follower = self.core, self.follower
+        assert core is not None
+        state = core.p, core.current_p
+        words = placed[1].split(" ")
+        if words[0] == "(":
+            self.brackets[words[1]](words)
+        else:
+            outer, follower.now = follower.now, Turn(deque())
+            self.handlers[words[0]](words, placed[1])
+            follower.now = outer
+        core.p, core.current_p = state
+
+    def outside(self, placed: Placed) -> None:
+        """A request inside a sweep: finalizers and the like of what died."""
+        waiting = self.follower.now
+        kept: deque[Placed] = deque([placed])
+        while kept[-1][1][0] in OWN:
+            more = waiting.take()
+            if more is None:
+                break
+            kept.append(more)
+        line = kept.pop()
+        self.follower.now = Turn(kept)
+        words = line[1].split(" ")
+        handler = self.handlers.get(words[0])
+        if handler is None:
+            self.differs(line, "nothing here")
+        else:
+            handler(words, line[1])
+        self.follower.now = waiting
+
+    def differs(self, placed: Placed | None, found: str) -> None:
+        """Notes a difference; the first ends the replay unless it is to go on."""
+        line, expected = placed if placed is not None else (self.line, "nothing")
+        result = self.result
+        result.mismatches += 1
+        record = expected.partition(" ")[0] if expected != "nothing" else found.partition(" ")[0]
+        result.by_record[record] += 1
+        if result.first is None:
+            span = self._span_of(expected)
+            result.first = Difference(
+                record, line, self.event, expected, found, span, None, self._around(line)
+            )
+        if not self.keep_going:
+            raise Stop
+
+    def _span_of(self, line: str) -> dict[str, Any] | None:
+        """The span, as the machine has it, that the last address of a record lies in."""
+        core = self.core
+        try:
+            s = None if core is None else core.heap.span_of(address(line.rpartition(" ")[2]))
+        except ValueError:
+            return None
+        return None if s is None else s.describe()
+
+    def _around(self, line: int) -> tuple[str, ...]:
+        """The lines before one, as far as they are still at hand."""
+        end = line - self.first
+        known = [*self.before, *self.lines[: max(end, 0)]]
+        return (
+            tuple(known[-KEPT:]) if end >= 0 else tuple(self.before[end - KEPT : end] or self.before[-KEPT:])
+        )
+
+    def _finish(self) -> None:
+        if self.result.death is None:
+            for context in self.contexts.values():
+                for placed in context.records:
+                    self.differs(placed, "a request that this belongs to")
+                    break
+        if self.header.extra.get("whole"):
+            self.end.finish()
+        if self.event != self.header.events:
+            raise fault(
+                self.name, self.line, f"{self.event} events", f"{self.header.events}, as the header says"
+            )
+
+    # What is about the records.
+
+    def _type(self, line: str) -> None:
+        try:
+            _, number, size, ptrdata, kind, align, mask, name = line.split(" ", 7)
+            data = b"" if mask == "-" else bytes.fromhex(mask)
+            noscan = KIND_NO_POINTERS if ptrdata == "0" else 0
+            self.types[number] = Type(
+                decimal(size),
+                decimal(ptrdata),
+                decimal(kind) | noscan,
+                decimal(align),
+                data,
+                json.loads(name),
+            )
+        except ValueError:
+            raise fault(
+                self.name, self.line, shorten(line), "T id size ptrdata kind align ptrmask name"
+            ) from None
+
+    # Requests.
+
+    def _run_on(self, who: str) -> Any:
+        """That P runs; its mcache, or the first one where there is no P."""
+        core = self.core
+        assert core is not None
+        if who == NO_P:
+            core.p = None
+            core.current_p = None
+            return core.mcache0
+        number = decimal(who)
+        core.p = p = core.ps[number]
+        core.current_p = number
+        return p.mcache
+
+    def _malloc(self, words: list[str], line: str) -> None:
+        _, who, size, typ, flags, ret = words
+        core = self.core
+        assert core is not None
+        if "l" in flags:
+            self._large_is(words, line)
+            return
+        self._run_on(who)
+        p = None if who == NO_P else core.current_p
+        v = core.mallocgc(decimal(size), self.types[typ] if typ != "-" else None, "z" in flags, p)
+        if f"{v:x}" != ret:
+            self.differs((self.line, line), f"{line.rpartition(' ')[0]} {v:x}")
+
+    def _large_is(self, words: list[str], line: str) -> None:
+        """The object of a span that its bracket took."""
+        core = self.core
+        assert core is not None
+        _, who, _, typ, _, ret = words
+        cache = self._run_on(who)
+        s = core.heap.span_of(address(ret))
+        if s is None or s.base != address(ret) or s.spanclass > 1:
+            self.differs((self.line, line), "no large object there")
+            return
+        s.free_index = 1
+        s.alloc_count = 1
+        s.large_type = None
+        if typ != "-" and self.types[typ].ptrdata:
+            s.large_type = self.types[typ]
+            cache.scan_alloc += s.elemsize
+
+    def _stack(self, words: list[str], line: str) -> None:
+        _, who, n, how, ret = words
+        if how != "c":
+            given = self.stacks_given.pop(self.thread, "no stack")
+            if given != ret:
+                self.differs((self.line, line), f"s {who} {n} {how} {given}")
+            return
+        core = self.core
+        assert core is not None
+        v = core.stack_heap.alloc(decimal(n), self._run_on(who))
+        if f"{v:x}" != ret:
+            self.differs((self.line, line), f"s {who} {n} {how} {v:x}")
+
+    def _stack_free(self, words: list[str], line: str) -> None:
+        _, who, n, how, ptr = words
+        if how == "c":
+            core = self.core
+            assert core is not None
+            core.stack_heap.free(address(ptr), decimal(n), self._run_on(who))
+
+    def _persistent(self, words: list[str], line: str) -> None:
+        _, who, size, align, stat, ret = words
+        core = self.core
+        assert core is not None
+        self._run_on(who)
+        self.follower.outside = True
+        v = core.persistent.alloc(decimal(size), decimal(align), stat)
+        self.follower.outside = False
+        if f"{v:x}" != ret:
+            self.differs((self.line, line), f"{line.rpartition(' ')[0]} {v:x}")
+
+    def _sys_alloc(self, words: list[str], line: str) -> None:
+        _, n, stat, ret = words
+        core = self.core
+        assert core is not None
+        v = core.mem.sys_alloc(decimal(n), stat, "")
+        if f"{v:x}" != ret:
+            self.differs((self.line, line), f"Y {n} {stat} {v:x}")
+
+    def _sys_free(self, words: list[str], line: str) -> None:
+        _, n, stat, ptr = words
+        core = self.core
+        assert core is not None
+        core.mem.sys_free(address(ptr), decimal(n), stat)
+
+    def _special(self, which: str) -> FixAlloc:
+        found = self.specials.get(which)
+        if found is None:
+            core = self.core
+            assert core is not None
+            size, stat = self.header.extra["fixallocs"][which]
+            found = self.specials[which] = FixAlloc(core, size, stat)
+        return found
+
+    def _fix_alloc(self, words: list[str], line: str) -> None:
+        _, who, which, ret = words
+        self._run_on(who)
+        v = self._special(which).alloc()
+        if f"{v:x}" != ret:
+            self.differs((self.line, line), f"f {who} {which} {v:x}")
+
+    def _fix_free(self, words: list[str], line: str) -> None:
+        self._special(words[1]).free(address(words[2]))
+
+    def _flush(self, words: list[str], line: str) -> None:
+        core = self.core
+        assert core is not None
+        caches = [p.page_cache for p in core.ps if p is not None and f"{p.page_cache.base:x}" == words[1]]
+        found = [f"E {cache.base:x} {cache.cache:x} {cache.scav:x}" for cache in caches]
+        if line not in found:
+            self.differs((self.line, line), found[0] if found else "no page cache there")
+            return
+        caches[found.index(line)].flush(core.pages)
+
+    def _memstats(self, words: list[str], line: str) -> None:
+        core = self.core
+        assert core is not None
+        told = json.loads(line[2:])
+        steps, core.steps = core.steps, None
+        found = core.memstats()
+        core.steps = steps
+        self.result.memstats = {**found, **{key: told[key] for key in REPORTED if key in told}}
+        for key, value in told.items():
+            if key not in REPORTED and found[key] != value:
+                self.differs((self.line, f"= {key} {value}"), f"= {key} {found[key]}")
+
+    # The collector.
+
+    def _gc_init(self, words: list[str], line: str) -> None:
+        core = self.core
+        assert core is not None
+        core.sweeper.drained = True
+
+    def _phase(self, words: list[str], line: str) -> None:
+        core = self.core
+        assert core is not None
+        core.marking = words[1] != "0"
+        core.phase_changed()
+
+    def _epoch(self, words: list[str], line: str) -> None:
+        core = self.core
+        assert core is not None
+        for c in core.central:
+            c.partial_unswept().reset()
+            c.full_unswept().reset()
+        core.heap.marked.clear()
+        core.gc_bits.next_epoch()
+
+    def _next_gen(self, words: list[str], line: str) -> None:
+        core = self.core
+        assert core is not None
+        core.pages.index.next_gen()
+
+    def _page_marks(self, words: list[str], line: str) -> None:
+        core = self.core
+        assert core is not None
+        first = address(words[1]) >> core.config.page_shift
+        bits = 0 if words[2] == "-" else int.from_bytes(bytes.fromhex(words[2]), "little")
+        while bits:
+            low = bits & -bits
+            core.heap.marked.add(first + low.bit_length() - 1)
+            bits ^= low
+
+    def _sweep_begins(self, words: list[str], line: str) -> None:
+        core = self.core
+        assert core is not None
+        core.sweeper.begin()
+        found = f"g {core.heap.sweepgen} {words[2]} {core.heap.pages_in_use} {words[4]}"
+        if found != line:
+            self.differs((self.line, line), found)
+
+    def _ratio(self, words: list[str], line: str) -> None:
+        pass
+
+    def _limits(self, words: list[str], line: str) -> None:
+        pass
+
+    def _goal(self, words: list[str], line: str) -> None:
+        pass
+
+    # Brackets. What is closed is compared, too.
+
+    def _close(self, found: str) -> None:
+        self.follower.expect(f") {found}")
+
+    def _init(self, words: list[str]) -> None:
+        turn = self.follower.now
+        seed = next((int(line[2:], 16) for _, line in turn.records if line[:2] == "J "), 0)
+        kept = [placed for placed in turn.records if placed[1][:2] != "J "]
+        turn.records.clear()
+        turn.records.extend(kept)
+        self.core = core = self.follower.core = Followed(
+            self.config,
+            MemLinux(self.config, self.follower),
+            seed=seed,
+        )
+        core.steps = self.follower
+        core.zerobase = self.header.extra.get("zerobase", 0)
+        mallocinit(core)
+        self._close("init")
+
+    def _p_init(self, words: list[str]) -> None:
+        core = self.core
+        assert core is not None
+        self._run_on(words[2])
+        number = decimal(words[3])
+        while len(core.ps) <= number:
+            core.ps.append(None)  # type: ignore[arg-type]
+        if core.ps[number] is None:
+            cache = core.mcache0 if number == 0 else core.new_mcache()
+            core.ps[number] = P(number, cache)
+        self._close(f"pinit {number} {core.ps[number].mcache.address:x}")
+
+    def _p_destroy(self, words: list[str]) -> None:
+        core = self.core
+        assert core is not None
+        self._run_on(words[2])
+        who, number = words[2], decimal(words[3])
+        p = core.ps[number]
+        expect = self.follower.expect
+        for s in p.mspan_cache:
+            core.heap.spanalloc.free(s.self_addr)
+        p.mspan_cache.clear()
+        if p.page_cache.cache:
+            self.follower.flushing(p.page_cache)
+            p.page_cache.flush(core.pages)
+        expect(f"( release {who} {number}")
+        p.mcache.release_all()
+        expect(") release")
+        expect(f"( stackclear {who} {number}")
+        core.stack_heap.clear_cache(p.mcache)
+        expect(") stackclear")
+        core.cachealloc.free(p.mcache.address)
+        core.ps[number] = None  # type: ignore[call-overload]
+        self._close("pdestroy")
+
+    def _refill(self, words: list[str]) -> None:
+        cache = self._run_on(words[2])
+        spanclass = decimal(words[3])
+        cache.alloc[spanclass].advance()  # to its end, or the refill is a difference
+        cache.refill(spanclass)
+        s = cache.alloc[spanclass].span
+        self._close(f"refill {s.base:x} {s.alloc_count} {s.free_index}")
+
+    def _large(self, words: list[str]) -> None:
+        cache = self._run_on(words[2])
+        s = cache.alloc_large(decimal(words[3]), words[4] == "1")
+        self._close(f"large {s.base:x} {s.npages} {s.needzero}")
+
+    def _stack_refill(self, words: list[str]) -> None:
+        core = self.core
+        assert core is not None
+        core.stack_heap.refill(self._run_on(words[2]), decimal(words[3]))
+        self._close("stackrefill")
+
+    def _stack_release(self, words: list[str]) -> None:
+        core = self.core
+        assert core is not None
+        core.stack_heap.release(self._run_on(words[2]), decimal(words[3]))
+        self._close("stackrelease")
+
+    def _stack_alloc(self, words: list[str]) -> None:
+        core = self.core
+        assert core is not None
+        self._run_on(words[2])
+        v = core.stack_heap.alloc(decimal(words[3]), None)
+        self.stacks_given[self.thread] = f"{v:x}"
+        self._close(f"stackalloc {v:x}")
+
+    def _stack_give_back(self, words: list[str]) -> None:
+        core = self.core
+        assert core is not None
+        self._run_on(words[2])
+        core.stack_heap.free(address(words[5]), decimal(words[3]), None)
+        self._close("stackfree")
+
+    def _release(self, words: list[str]) -> None:
+        core = self.core
+        assert core is not None
+        self._run_on(words[2])
+        cache = core.ps[decimal(words[3])].mcache
+        cache.release_all()
+        cache.flush_gen = core.heap.sweepgen
+        self._close("release")
+
+    def _stack_clear(self, words: list[str]) -> None:
+        core = self.core
+        assert core is not None
+        self._run_on(words[2])
+        core.stack_heap.clear_cache(core.ps[decimal(words[3])].mcache)
+        self._close("stackclear")
+
+    def _sweepone(self, words: list[str]) -> None:
+        core = self.core
+        assert core is not None
+        self._run_on(words[2])
+        steps = core.steps
+        assert steps is not None
+        pages = core.sweeper._sweepone()
+        steps.swept_one(pages)
+
+    def _sweep(self, words: list[str]) -> None:
+        """ensureSwept, which sweeps the span itself."""
+        core = self.core
+        assert core is not None
+        self._run_on(words[2])
+        s = core.heap.span_of(address(words[4]))
+        self.follower.now.records.appendleft((self.line, " ".join(words)))
+        if s is None or not core.sweeper.ensure_swept(s):
+            self.differs((self.line, " ".join(words)), "nothing to sweep there")
+
+    def _scavenge(self, words: list[str]) -> None:
+        core = self.core
+        assert core is not None
+        self._run_on(words[2])
+        self.follower.now.records.appendleft((self.line, " ".join(words)))
+        core.scavenger.scavenge(decimal(words[3]), words[4] == "1")
+
+    def _alloc_manual(self, words: list[str]) -> None:
+        core = self.core
+        assert core is not None
+        self._run_on(words[2])
+        s = core.heap.alloc_manual(decimal(words[3]), WORK_BUF)
+        self._close(f"allocmanual {0 if s is None else s.base:x}")
+
+    def _free_manual(self, words: list[str]) -> None:
+        core = self.core
+        assert core is not None
+        self._run_on(words[2])
+        s = core.heap.span_of(address(words[4]))
+        assert s is not None
+        core.heap.free_manual(s, WORK_BUF)
+        self._close("freemanual")
+
+    def _free_stack_spans(self, words: list[str]) -> None:
+        core = self.core
+        assert core is not None
+        self._run_on(words[2])
+        core.stack_heap.free_spans()
+        self._close("freestackspans")
+
+    def _huge_pages(self, words: list[str]) -> None:
+        core = self.core
+        assert core is not None
+        core.enable_metadata_huge_pages()
+        self._close("hugepages")
+
+    # The end.
+
+    def _died(self, death: Death, at: Placed) -> None:
+        self.died = death
+        self.died_at = at
+
+    died: Death | None = None
+    died_at: Placed | None = None
+
+    def _death(self, line: str) -> None:
+        told = json.loads(line[2:])
+        self.result.death = told
+        if "throw" not in told:
+            return
+        context = self.contexts.get(self.thread)
+        if context is not None and context.depth and context.waiting is None:
+            self._wait(context)
+        died, self.died = self.died, None
+        words = died.words if isinstance(died, Throw) else None
+        if words != told["throw"]:
+            self.differs((self.line, line), f"! {json.dumps({'throw': words})}")
