@@ -103,7 +103,13 @@ def test_every_command_s_schema_is_tried() -> None:
 
 def test_every_command_with_json_has_a_schema() -> None:
     without = {name.replace(" ", "-") for name in app.names()} - set(schema.names())
-    assert without == {"profile-new", "profile-schema", "schema", "completion", "record"}  # which print documents
+    assert without == {
+        "profile-new",
+        "profile-schema",
+        "schema",
+        "completion",
+        "record",
+    }  # which print documents
 
 
 @pytest.mark.parametrize("name", schema.names())

@@ -31,7 +31,7 @@ BITS_BYTES = 64 << 10
 Differs = Callable[[Placed | None, str], None]
 
 
-class Follower:
+class Companion:
     """Steps of one machine, and its kernel. `turn_of` is the request that is carried out now."""
 
     def __init__(

@@ -23,10 +23,10 @@ from allocator.sparse.mem_linux import MemLinux
 from allocator.sparse.mheap import WORK_BUF
 from allocator.sparse.procs import P
 from archcalc.traces import columnar
-from archcalc.traces.outcome import Difference, Replay, Stop
+from archcalc.traces.outcome import Parting, Replay, Stop
 from archcalc.traces.reader import Header, address, decimal, fault, parse_header, shorten
 from archcalc.traces.version2.ending import EndOfHeap
-from archcalc.traces.version2.follow import Follower
+from archcalc.traces.version2.follow import Companion
 from archcalc.traces.version2.turns import Placed, Turn, Waiting
 
 KEPT = 12
@@ -38,7 +38,7 @@ REPORTED = ("NextGC", "NumGC", "NumForcedGC", "PauseTotalNs")  # clocks and the 
 WRONG = (BadRequest, BadType, ValueError, IndexError, KeyError, AttributeError, AssertionError)
 
 
-class Followed(Heap):
+class FollowedHeap(Heap):
     """A machine without a boot: its Ps come as the recording says."""
 
     def init_heap(self) -> None:
@@ -86,7 +86,7 @@ class SparseReplayer:
         self.lines: list[str] = []
         self.first = 1
         self.before: list[str] = []
-        self.follower = Follower(self.differs, self.outside, self.nested)
+        self.follower = Companion(self.differs, self.outside, self.nested)
         self.follower.threads = lambda: len(self.contexts) > 1
         self.specials: dict[str, FixAlloc] = {}
         self.end = EndOfHeap(self)
@@ -319,9 +319,7 @@ class SparseReplayer:
         result.by_record[record] += 1
         if result.first is None:
             span = self._span_of(expected)
-            result.first = Difference(
-                record, line, self.event, expected, found, span, None, self._around(line)
-            )
+            result.first = Parting(record, line, self.event, expected, found, span, None, self._around(line))
         if not self.keep_going:
             raise Stop
 
@@ -571,7 +569,7 @@ class SparseReplayer:
         kept = [placed for placed in turn.records if placed[1][:2] != "J "]
         turn.records.clear()
         turn.records.extend(kept)
-        self.core = core = self.follower.core = Followed(
+        self.core = core = self.follower.core = FollowedHeap(
             self.config,
             MemLinux(self.config, self.follower),
             seed=seed,
