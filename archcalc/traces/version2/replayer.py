@@ -38,16 +38,6 @@ REPORTED = ("NextGC", "NumGC", "NumForcedGC", "PauseTotalNs")  # clocks and the 
 WRONG = (BadRequest, BadType, ValueError, IndexError, KeyError, AttributeError, AssertionError)
 
 
-class FollowedHeap(Heap):
-    """A machine without a boot: its Ps come as the recording says."""
-
-    def init_heap(self) -> None:
-        """mheap.init, the first mcache, gcinit."""
-        super().init_heap()
-        self.mcache0 = self.new_mcache()
-        self.sweeper.drained = False
-
-
 class Context:
     """A thread's records that wait: for a request, or for the end of the bracket that is open."""
 
@@ -569,7 +559,7 @@ class SparseReplayer:
         kept = [placed for placed in turn.records if placed[1][:2] != "J "]
         turn.records.clear()
         turn.records.extend(kept)
-        self.core = core = self.follower.core = FollowedHeap(
+        self.core = core = self.follower.core = Heap(
             self.config,
             MemLinux(self.config, self.follower),
             seed=seed,
