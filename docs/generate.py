@@ -108,7 +108,7 @@ def check_list() -> str:
     text = [NOTE, "# Checks\n\nIds never change. `archcalc explain ID` tells the same on a terminal.\n"]
     for family, words in checks.FAMILIES.items():
         text.append(f"\n## {family}: {words}\n")
-        for entry in checks.registry().values():
+        for entry in checks.every().values():
             rule = entry.rule
             if rule.family == family:
                 text.append(

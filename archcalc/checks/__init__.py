@@ -9,7 +9,8 @@ One file a family. A check is a generator function under an id that never change
             yield Problem("what is so, with the numbers", subject="bitmap_size")
 
 It yields what is wrong and nothing where all is well. A check of severity "error" makes
-`archcalc check` fail; a genuine oddity of Go's own ports is a warning or an info.
+`archcalc check` fail; a genuine oddity of Go's own ports is a warning or an info. A check is about
+figures of one era: of a contiguous heap, where nothing else is said, or of one in arenas.
 """
 
 from __future__ import annotations
@@ -36,7 +37,13 @@ FAMILIES: Mapping[str, str] = {
     "layout": "arena, bitmap, spans, hints and the reservation",
     "sizeclasses": "the table of size classes, its lookups and its division magic",
     "stacks": "stack sizes, orders and guards",
+    "arenas": "heap in arenas: the map of arenas, hints, base offset, what 32-bit ports reserve",
+    "pages": "heap in arenas: page summaries, chunks, page caches, pages of the kernel",
+    "objects": "heap in arenas: size classes, heap bits, headers, inline marks, stacks",
+    "records": "heap in arenas: structs that the allocator relies on",
 }
+CONTIGUOUS, SPARSE = "contiguous", "sparse"
+"""The eras that checks are about, as generations name them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,25 @@ def fact(figures: Figures, name: str) -> int:
     return int(value)
 
 
+def figure(figures: Figures, *names: str) -> int:
+    """A constant or a figure of the layout that is a number, by the first of these names that there is.
+
+    Without a package, it is one of runtime or of those that its constants have moved to.
+    """
+    for name in names:
+        for package in ("",) if "." in name else ("runtime.", "gc.", "goarch.", "layout."):
+            if figures.engine.has(package + name):
+                value = figures.engine.value(package + name).value
+                assert not isinstance(value, str), name
+                return int(value)
+    raise LookupError(names[0])
+
+
+def has(figures: Figures, name: str) -> bool:
+    """Whether the generation has a figure on this platform, by its qualified name."""
+    return figures.engine.has(name)
+
+
 def differs(figures: Figures, name: str, expected: int, because: str) -> Problems:
     """A problem where a constant is not what it has to be."""
     found = number(figures, name)
@@ -89,6 +115,7 @@ class Check:
 
     rule: Rule
     function: Callable[[Figures], Problems]
+    era: str = CONTIGUOUS
 
     def run(self, figures: Figures, severity: Severity | None = None) -> Case:
         """The check on one platform's figures; `severity` overrides the check's own."""
@@ -113,7 +140,7 @@ _registered: dict[str, Check] = {}
 
 
 def check(
-    id: str, title: str, severity: Severity = Severity.ERROR
+    id: str, title: str, severity: Severity = Severity.ERROR, era: str = CONTIGUOUS
 ) -> Callable[[Callable[[Figures], Problems]], Callable[[Figures], Problems]]:
     """Registers a check; its docstring is what `archcalc explain ID` tells."""
 
@@ -121,15 +148,15 @@ def check(
         family = id.partition(".")[0]
         assert family in FAMILIES and id not in _registered, id
         explanation = inspect.cleandoc(function.__doc__ or "")
-        _registered[id] = Check(Rule(id, family, severity, title, explanation), function)
+        _registered[id] = Check(Rule(id, family, severity, title, explanation), function, era)
         return function
 
     return register
 
 
 @cache
-def registry() -> Mapping[str, Check]:
-    """All checks by id, family by family."""
+def every() -> Mapping[str, Check]:
+    """All checks of all eras by id, family by family."""
     for family in FAMILIES:
         import_module(f"archcalc.checks.{family}")
     return {
@@ -137,30 +164,37 @@ def registry() -> Mapping[str, Check]:
     }
 
 
-def chosen(select: Sequence[str] = (), ignore: Sequence[str] = ()) -> list[Check]:
-    """The checks that ids, families or globs select (all where none does), less those ignored.
+@cache
+def registry(era: str = CONTIGUOUS) -> Mapping[str, Check]:
+    """The checks of an era by id, family by family."""
+    return {id: entry for id, entry in every().items() if entry.era == era}
 
-    Raises UsageFault for a word that matches no check.
+
+def chosen(
+    select: Sequence[str] = (), ignore: Sequence[str] = (), eras: Iterable[str] = (CONTIGUOUS,)
+) -> list[Check]:
+    """The checks of some eras that ids, families or globs select (all where none does), less those ignored.
+
+    Raises UsageFault for a word that matches no check at all.
     """
     faults: list[Fault] = []
-    wanted = (
-        {id for word in select for id in matching(word, "--select", faults)} if select else set(registry())
-    )
+    wanted = {id for word in select for id in matching(word, "--select", faults)} if select else set(every())
     unwanted = {id for word in ignore for id in matching(word, "--ignore", faults)}
     if faults:
         raise UsageFault(*faults)
-    return [entry for id, entry in registry().items() if id in wanted and id not in unwanted]
+    known = {era: registry(era) for era in eras}
+    return [
+        entry for id, entry in every().items() if entry.era in known and id in wanted and id not in unwanted
+    ]
 
 
 def matching(word: str, option: str, faults: list[Fault]) -> list[str]:
     """The ids that a word names; a fault is added where it names none."""
     found = [
-        id
-        for id, entry in registry().items()
-        if word in (id, entry.rule.family, "all") or fnmatchcase(id, word)
+        id for id, entry in every().items() if word in (id, entry.rule.family, "all") or fnmatchcase(id, word)
     ]
     if not found:
-        known = [*FAMILIES, *registry()]
+        known = [*FAMILIES, *every()]
         faults.append(
             Fault(
                 f"{option}: no check {word!r}",
@@ -184,7 +218,12 @@ def run(
     if faults:
         raise UsageFault(*faults)
     wanted = [(entry, severity_of(entry.rule, severities or {})) for entry in checks]
-    return [entry.run(each, severity) for each in figures for entry, severity in wanted]
+    return [
+        entry.run(each, severity)
+        for each in figures
+        for entry, severity in wanted
+        if entry.era == each.generation.era
+    ]
 
 
 def severity_of(rule: Rule, severities: Mapping[str, str]) -> Severity | None:

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from archcalc import checks, config
+from archcalc import checks, config, generations
 from archcalc.calculator import figures
 from archcalc.cli import session
-from archcalc.cli.options import Platforms, Profiles, Sets, complete_checks
-from archcalc.cli.targets import selected, settings
+from archcalc.cli.options import Go, Platforms, Profiles, Sets, complete_checks
+from archcalc.cli.targets import generation, selected, settings
 from archcalc.host import output
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.results import findings
@@ -67,12 +67,14 @@ class CheckReport(Judged):
         sets: Mapping[str, int | str] = MappingProxyType({}),
         baseline: str = "",
         all: bool = False,
+        go: str = generations.CURRENT,
     ) -> None:
         self._cases = cases
         self._rules = rules
         self.sets = sets
         self.baseline = baseline
         self.all = all
+        self.go = go
 
     @property
     def findings(self) -> list[Finding]:
@@ -91,6 +93,7 @@ class CheckReport(Judged):
         platforms = list(dict.fromkeys(case.group for case in self._cases))
         return {
             "ok": self.ok,
+            "generation": generations.label(self.go),
             "platforms": platforms,
             "checks": [rule.id for rule in self._rules],
             "set": dict(self.sets),
@@ -146,6 +149,7 @@ def command(
     platforms: Platforms = None,
     profiles: Profiles = None,
     sets: Sets = None,
+    go: Go = None,
     select: Select = None,
     ignore: Ignore = None,
     baseline: Baseline = None,
@@ -157,11 +161,15 @@ def command(
     with. `archcalc explain ID` tells what a check means, `archcalc list-checks` which there are.
     """
     project = config.current()
-    wanted = checks.chosen(select or project.select, ignore or project.ignore)
+    given = settings(sets)
+    release = generation(go)
+    targets = [
+        figures.compute(profile, given, release) for profile in selected(platforms, profiles, go=release)
+    ]
+    eras = {target.generation.era for target in targets} or {checks.CONTIGUOUS}
+    wanted = checks.chosen(select or project.select, ignore or project.ignore, eras)
     if not wanted:
         raise UsageFault(Fault("--select and --ignore leave no check", "at least one"))
-    given = settings(sets)
-    targets = [figures.compute(profile, given) for profile in selected(platforms, profiles)]
     cases = checks.run(wanted, targets, project.severity)
     known_file: Path | None = write_baseline or baseline or project.baseline
     if write_baseline:
@@ -171,4 +179,4 @@ def command(
     known = findings.read_baseline(known_file) if known_file else frozenset()
     cases = [Case(case.id, case.group, tuple(findings.mark_known(case.findings, known))) for case in cases]
     rules = [entry.rule for entry in wanted]
-    return CheckReport(cases, rules, given, str(known_file or ""), session.current.verbose)
+    return CheckReport(cases, rules, given, str(known_file or ""), session.current.verbose, release)

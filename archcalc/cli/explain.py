@@ -192,11 +192,11 @@ def explanation(one: Explanation) -> dict[str, object]:
 
 def explain_id(name: str) -> Result | None:
     """The check, the family of checks or the fault of that id."""
-    entry = checks.registry().get(name)
+    entry = checks.every().get(name)
     if entry is not None:
         return RuleExplained(entry.rule, "check")
     if name in checks.FAMILIES:
-        rules = [entry.rule for entry in checks.registry().values() if entry.rule.family == name]
+        rules = [entry.rule for entry in checks.every().values() if entry.rule.family == name]
         columns = (Column("id"), Column("severity"), Column("title", wrap=True))
         rows = [(rule.id, rule.severity.value, rule.title) for rule in rules]
         return Listing("checks", columns, rows, title=f"Checks of {checks.FAMILIES[name]}")
@@ -237,7 +237,7 @@ def explain_figure(name: str, targets: Sequence[Figures]) -> list[Explanation]:
     if wrong is None:
         raise UsageFault(Fault("no platform to explain it on"))
     first = wrong.faults[0]
-    suggestion = first.suggestion or closest(name, [*checks.FAMILIES, *checks.registry(), *faults.ids()])
+    suggestion = first.suggestion or closest(name, [*checks.FAMILIES, *checks.every(), *faults.ids()])
     raise UsageFault(Fault(first.found, first.expected, suggestion, first.id)) from wrong
 
 

@@ -12,7 +12,7 @@ def command() -> Listing:
 
     `archcalc explain ID` tells the rest.
     """
-    rules = [entry.rule for entry in checks.registry().values()]
+    rules = [entry.rule for entry in checks.every().values()]
     columns = (Column("id"), Column("family"), Column("severity"), Column("title", wrap=True))
     rows = [(rule.id, rule.family, rule.severity.value, rule.title) for rule in rules]
     return Listing("checks", columns, rows)

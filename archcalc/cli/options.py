@@ -86,7 +86,7 @@ def complete_checks(incomplete: str) -> list[str]:
     """Ids of checks and their families."""
     from archcalc import checks
 
-    return [word for word in (*checks.FAMILIES, *checks.registry()) if word.startswith(incomplete)]
+    return [word for word in (*checks.FAMILIES, *checks.every()) if word.startswith(incomplete)]
 
 
 def complete_names(incomplete: str) -> list[str]:

@@ -55,6 +55,7 @@ def doctored(
         layout=layout(whole.layout),
         size_classes=replace(whole.size_classes, **(size_classes or {})),
         sets=whole.sets,
+        generation=whole.generation,
     )
 
 
