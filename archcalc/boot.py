@@ -8,7 +8,7 @@ from typing import Any
 
 from allocator.interface import Allocator
 from allocator.kernels.system import System
-from archcalc import machines
+from archcalc import generations, machines
 from archcalc.calculator import figures as figures_of
 from archcalc.machines.options import machine_options
 from archcalc.profiles import platforms
@@ -20,6 +20,7 @@ Sets = Mapping[str, int | str]
 def boot(
     platform: str | Path | Profile,
     *,
+    go: str | None = None,
     sets: Sets | None = None,
     gogc: int = -1,
     procs: int = 1,
@@ -33,11 +34,13 @@ def boot(
 
     Keywords describe the machine as the options of `archcalc boot` do: ulimit_v, image_size,
     va_bits, taken=[(from, to)], maps=FILE, page_size, data_end, commit_limit, max_map_count,
-    ignore_hints. gogc is GOGC, off by default, so that nothing is collected unless asked for.
+    ignore_hints. go is a release, such as 1.27; without one it is Go of January 2017. gogc is
+    GOGC, off by default, so that nothing is collected unless asked for.
     Raises allocator.common.throw.Death with the runtime's words where it dies, UsageFault for a mistake.
     """
     options = machine_options(machine)
-    figures = figures_of.compute(platforms.of(platform), sets or {})
+    release = generations.CURRENT if go is None else generations.named(go)
+    figures = figures_of.compute(platforms.of(platform, release), sets or {}, release)
     return machines.boot(
         figures,
         options,

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from allocator.common.gcprog import repeat, run_gc_prog
 from allocator.common.throw import Throw
 from allocator.common.types import KIND_GC_PROG, BadType, Type
 
@@ -73,16 +74,6 @@ def mask_of(typ: Type, ptr_size: int) -> int:
     return int.from_bytes(typ.gcdata, "little") & ((1 << words) - 1)
 
 
-def _repeat(mask: int, period: int, count: int) -> int:
-    """The low `period` bits of mask, count times over."""
-    out, have = mask, 1
-    while have < count:
-        step = min(have, count - have)
-        out |= (out & ((1 << (period * step)) - 1)) << (period * have)
-        have += step
-    return out
-
-
 def _bytes_of(pointers: int, scan: int, words: int) -> bytes:
     """Bitmap bytes of `words` words, a multiple of four, from their pointer and scan bits."""
     n = words // 4
@@ -118,7 +109,7 @@ def _draw(typ: Type, data_size: int, size: int, ptr_size: int) -> tuple[int, int
         raise Throw("heapBitsSetType: called with non-pointer type")
     mask = mask_of(typ, ptr_size)
     count = data_size // typ.size
-    pointers = _repeat(mask, typ.size // ptr_size, count) & ((1 << nw) - 1)
+    pointers = repeat(mask, typ.size // ptr_size, count) & ((1 << nw) - 1)
     if typ.kind & KIND_GC_PROG:
         # A program writes whole bytes, the second word's scan bit among them.
         return pointers, (1 << ((nw + 3) & ~3)) - 1
@@ -203,53 +194,3 @@ def span_bytes(
     if isinstance(bits, int):
         return bytes((bits,)) * n
     return bytes(bits[:n])
-
-
-def run_gc_prog(prog: bytes, max_bits: int) -> tuple[int, int]:
-    """Runs a GC program (runGCProg). Returns the pointer mask and how many bits it has.
-
-    Raises BadType where it is cut short, repeats what is not there, or passes max_bits.
-    """
-    out = nbits = at = 0
-    end = len(prog)
-
-    def varint() -> int:
-        nonlocal at
-        value = shift = 0
-        while True:
-            if at >= end or shift > 63:
-                raise BadType("a GC program that is cut short")
-            byte = prog[at]
-            at += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value
-            shift += 7
-
-    while True:
-        if at >= end:
-            raise BadType("a GC program without its end")
-        inst = prog[at]
-        at += 1
-        n = inst & 0x7F
-        if inst < 0x80:
-            if n == 0:
-                return out, nbits
-            nbyte = (n + 7) // 8
-            if at + nbyte > end:
-                raise BadType("a GC program that is cut short")
-            out |= (int.from_bytes(prog[at : at + nbyte], "little") & ((1 << n) - 1)) << nbits
-            at += nbyte
-            nbits += n
-        else:
-            n = n or varint()
-            count = varint()
-            if not 0 < n <= nbits:
-                raise BadType("a GC program that repeats more than it has written")
-            if nbits + n * count > max_bits:
-                raise BadType("a GC program that writes more than its type has")
-            if count:
-                out |= _repeat(out >> (nbits - n), n, count) << nbits
-                nbits += n * count
-        if nbits > max_bits:
-            raise BadType("a GC program that writes more than its type has")

@@ -77,31 +77,32 @@ def _search_address(core: HeapCore) -> Iterator[Seen]:
 @invariant("page owners")
 def _page_owners(core: HeapCore) -> Iterator[Seen]:
     """An allocated page belongs to one span, to one page cache, or to the padding at the heap's beginning."""
-    owners: dict[int, int] = {}
-    shift = core.config.page_shift
+    config, pages = core.config, core.pages
+    owned: dict[int, int] = {}
     for s in survey.spans(core):
-        for page in range(s.base >> shift, (s.base >> shift) + s.npages):
-            if page in owners:
-                yield f"page {page << shift:#x} belongs to two spans", s.base
-            owners[page] = s.base
+        for ci, page, n in pages.pieces(config.offset(s.base), s.npages):
+            mask = ((1 << n) - 1) << page
+            if owned.get(ci, 0) & mask:
+                yield "a page belongs to two spans", s.base
+            owned[ci] = owned.get(ci, 0) | mask
     for p in core.ps:
-        for i in range(64):
-            page = (p.page_cache.base >> shift) + i
-            if p.page_cache.cache >> i & 1:
-                if page in owners:
-                    yield f"page {page << shift:#x} is P {p.number}'s, and not free", NOWHERE
-                owners[page] = NOWHERE
-    unowned = 0
-    for ci, chunk in core.pages.chunks.items():
-        first = core.config.chunk_base(ci) >> shift
-        for i in range(core.pages.chunk_pages):
-            allocated = bool(chunk.bits >> i & 1)
-            if not allocated and first + i in owners:
-                yield f"page {first + i << shift:#x} is free, and belongs to somebody", owners[first + i]
-            elif allocated and first + i not in owners:
-                unowned += not chunk.scavenged >> i & 1
-    if unowned:
-        yield f"{unowned} pages are allocated, and belong to nobody", NOWHERE
+        cache = p.page_cache
+        if cache.cache:
+            off = config.offset(cache.base)
+            ci = off >> config.log_palloc_chunk_bytes
+            mask = cache.cache << (off >> config.page_shift & pages.chunk_mask)
+            if owned.get(ci, 0) & mask:
+                yield f"pages at {cache.base:#x} are P {p.number}'s, and not free", NOWHERE
+            owned[ci] = owned.get(ci, 0) | mask
+    for ci, chunk in pages.chunks.items():
+        mine = owned.get(ci, 0)
+        if mine & ~chunk.bits:
+            seen = f"pages of the chunk at {config.chunk_base(ci):#x} are free, and belong to somebody"
+            yield seen, NOWHERE
+        # Padding is allocated, and never had any memory.
+        if chunk.bits & ~mine & ~chunk.scavenged:
+            seen = f"pages of the chunk at {config.chunk_base(ci):#x} are allocated, and belong to nobody"
+            yield seen, NOWHERE
 
 
 @invariant("scavenged pages")

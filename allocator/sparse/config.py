@@ -130,6 +130,11 @@ class Config:
     limit_by_nelems: bool  # mspan.limit is behind the last object; before, heap bits counted for objects
     zeroed_when_scavenged: bool  # pages that were released count as zero where the system says so
 
+    @property
+    def is_64bit(self) -> bool:
+        """Whether pointers have 64 bits."""
+        return self.ptr_size == 8
+
     @cached_property
     def page_size(self) -> int:
         """The allocator's page (gc.PageSize), 8192."""

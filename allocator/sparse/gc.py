@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from allocator.common.throw import BadRequest, Throw
-from allocator.common.types import Type
+from allocator.common.types import KIND_GC_PROG, Type
 from allocator.interface import Live
-from allocator.sparse.heap_bits import ObjectType
+from allocator.sparse.heap_bits import ObjectType, mask_of
 from allocator.sparse.mspan import MSpan
 from allocator.sparse.specials import FINALIZER
 from allocator.sparse.sweep import DONE
@@ -208,5 +208,7 @@ def is_pointer(what: ObjectType, offset: int, ptr_size: int) -> bool:
         return False
     if isinstance(what, Type):
         word = offset % what.size // ptr_size
+        if what.kind & KIND_GC_PROG:
+            return bool(mask_of(what, ptr_size) >> word & 1)
         return word * ptr_size < what.ptrdata and bool(what.gcdata[word >> 3] >> (word & 7) & 1)
     return bool(what >> offset // ptr_size & 1)

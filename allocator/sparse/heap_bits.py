@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from allocator.common.types import BadType, Type
+from allocator.common.gcprog import run_gc_prog
+from allocator.common.types import KIND_GC_PROG, BadType, Type
 from allocator.sparse.config import Config
 
 MIN_INLINE_SIZE = 16
@@ -93,7 +94,7 @@ def plan(config: Config, typ: Type, size: int) -> Plan:
 
 def repeated(typ: Type, count: int, ptr_size: int) -> int:
     """The pointer bits of so many values side by side, a bit a word (writeHeapBitsSmall)."""
-    one = int.from_bytes(typ.gcdata, "little") & (1 << typ.ptrdata // ptr_size) - 1
+    one = mask_of(typ, ptr_size)
     words = typ.size // ptr_size
     bits = 0
     for i in range(count):
@@ -101,10 +102,9 @@ def repeated(typ: Type, count: int, ptr_size: int) -> int:
     return bits
 
 
-def pointer_words(what: ObjectType, elemsize: int, ptr_size: int, header: int) -> int:
-    """The pointers of a slot, a bit a word from its beginning on (typePointersOf)."""
-    if isinstance(what, int):
-        return what
-    room = elemsize - header
-    count = min(room // what.size, 1 << 12) or 1
-    return repeated(what, count, ptr_size) << header // ptr_size
+def mask_of(typ: Type, ptr_size: int) -> int:
+    """The pointers of one value of the type, a bit a word (getGCMask). GC programs are run."""
+    words = typ.ptrdata // ptr_size
+    if typ.kind & KIND_GC_PROG:
+        return run_gc_prog(typ.gcdata, typ.size // ptr_size)[0]
+    return int.from_bytes(typ.gcdata, "little") & ((1 << words) - 1)

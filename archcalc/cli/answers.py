@@ -45,6 +45,15 @@ class AnswerOptions:
     after: int | None = None
     chance: float | None = None
 
+    def install_on(self, system: Any, seed: int) -> list[tuple[NthScript, NthCall]]:
+        """As `install`, where the machine asks a system by helpers; UsageFault where it does not."""
+        if isinstance(system, System):
+            return self.install(system, seed)
+        if self != AS_USUAL:
+            found = "answers to OS helpers, for a machine that calls its kernel itself"
+            raise UsageFault(Fault(found, "limits, or a file of --calls"))
+        return []
+
     def install(self, system: System, seed: int) -> list[tuple[NthScript, NthCall]]:
         """Has a system answer so. Returns the scripted answers with their counts of calls."""
         counted = [

@@ -13,10 +13,9 @@ from archcalc.calculator import figures
 from archcalc.cli import session
 from archcalc.cli.answers import AS_USUAL, Answered, without_effect
 from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
-from archcalc.cli.options import Platforms, Profiles, Sets
-from archcalc.cli.targets import selected, settings
+from archcalc.cli.options import Go, Platforms, Profiles, Sets
+from archcalc.cli.targets import generation, selected, settings
 from archcalc.host import output
-from archcalc.machines.computer import system_of
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.names import closest
 from archcalc.reading.quantities import parse_count
@@ -239,6 +238,7 @@ def command(
     ] = False,
     machine: Described = PROFILES_OWN,
     answers: Answered = AS_USUAL,
+    go: Go = None,
 ) -> Smoked:
     """Boot, allocate, free, collect and audit.
 
@@ -253,9 +253,10 @@ def command(
     if "all" in names:
         names = list(programs.WORKLOADS)
     given = settings(sets)
-    chosen = selected(platforms, profiles)
+    release = generation(go)
+    chosen = selected(platforms, profiles, go=release)
     tell_without_effect(chosen, machine)
-    targets = [figures.compute(profile, given) for profile in chosen]
+    targets = [figures.compute(profile, given, release) for profile in chosen]
     if record is not None:
         if len(targets) * len(names) != 1:
             raise UsageFault(Fault("--record writes one run", "one platform and one workload"))
@@ -265,8 +266,8 @@ def command(
     with session.progress("smoke", len(targets) * len(names)) as progress:
         for target in targets:
             for name in names:
-                system = system_of(target, machine)
-                counted = answers.install(system, dice)
+                system = machines.system_of(target, machine)
+                counted = answers.install_on(system, dice)
                 rt = machines.prepare(target, machine, system, seed=dice, record=record is not None)
                 runs.append(
                     running.boot_and_run(

@@ -61,6 +61,11 @@ def config_of(figures: Figures, options: MachineOptions | None = None) -> Any:
     return era(figures.generation).config(figures, int(page_size), int(data_end))
 
 
+def system_of(figures: Figures, options: MachineOptions | None = None) -> Any:
+    """What a machine of the figures asks for memory, as `prepare` takes it."""
+    return era(figures.generation).system(figures, options)
+
+
 def prepare(
     figures: Figures,
     options: MachineOptions | None = None,
@@ -77,7 +82,7 @@ def prepare(
     """
     return machine_class(figures.generation).prepared(
         config or config_of(figures, options),
-        system or era(figures.generation).system(figures, options),
+        system or system_of(figures, options),
         seed=seed,
         mem_profile_rate=mem_profile_rate,
         record=record,

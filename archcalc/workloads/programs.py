@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 from archcalc.workloads.driver import Driver
 
+ENOUGH = 1 << 40  # bytes
+
 
 def mixed(d: Driver) -> None:
     """Objects of all sizes and types, a third dying between collections."""
@@ -139,9 +141,14 @@ def churn(d: Driver) -> None:
 
 
 def exhaust(d: Driver) -> None:
-    """Allocates until the runtime dies of it. Ends with a Death, or when n allocations did not do it."""
+    """Allocates until the runtime dies of it. Ends with a Death, or when n allocations did not do it.
+
+    A terabyte is enough: no computer has it, and only the address space could end more.
+    """
     huge = 8 << 30 if d.rt.config.is_64bit else 24 << 20
     for _ in range(d.n):
+        if d.asked > ENOUGH:
+            return
         for _ in range(3):
             d.malloc(d.rng.randrange(16, 2048))
         d.malloc(d.rng.randrange(huge // 2, huge))

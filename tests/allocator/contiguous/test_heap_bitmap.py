@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_bitmap import NaiveBitmap, unroll
 
+from allocator.common.gcprog import run_gc_prog
 from allocator.common.sizeclasses import compute
 from allocator.common.throw import Throw
 from allocator.common.types import BadType, Type
@@ -17,7 +18,6 @@ from allocator.contiguous.heap_bitmap import (
     pointer_words,
     press,
     press_noscan,
-    run_gc_prog,
     span_bytes,
     stamp,
 )

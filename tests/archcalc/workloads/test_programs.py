@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from allocator.common.gcprog import run_gc_prog
 from allocator.contiguous.audit import INVARIANTS
-from allocator.contiguous.heap_bitmap import run_gc_prog
 from archcalc import machines
 from archcalc.calculator import figures
 from archcalc.machines.options import MachineOptions
