@@ -1,0 +1,89 @@
+"""What machines ask for is what real programs asked for, and what becomes of a change in their files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archcalc.questions.calls import compare
+from archcalc.reading import callsfile
+
+FILES = sorted((Path(__file__).parents[2] / "data" / "oscalls").glob("*.json"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_call_is_as_recorded(file: Path) -> None:
+    compared = compare(callsfile.load(file))
+    assert compared.differences == 0, compared.first
+    assert len(compared.made) == len(compared.program.calls)
+
+
+def test_there_are_files_of_all_kinds() -> None:
+    programs = [callsfile.load(file) for file in FILES]
+    assert {"linux/386", "linux/amd64", "linux/arm", "linux/s390x"} <= {one.platform for one in programs}
+    assert {"1.19", "1.21", "1.24", "1.27"} <= {".".join(one.release[2:].split(".")[:2]) for one in programs}
+
+
+def changed(tmp_path: Path, change: Any) -> Path:
+    document = json.loads(next(file for file in FILES if "1.27-linux-amd64" in file.name).read_text())
+    change(document["calls"])
+    file = tmp_path / "calls.json"
+    file.write_text(json.dumps(document))
+    return file
+
+
+def test_one_changed_size_is_one_difference(tmp_path: Path) -> None:
+    def change(calls: list[list[Any]]) -> None:
+        calls[8][2] += 4096
+
+    compared = compare(callsfile.load(changed(tmp_path, change)))
+    assert compared.differences == 1
+    assert compared.first is not None
+    assert compared.first.place == 8
+
+
+def test_a_call_that_nobody_makes_is_a_difference(tmp_path: Path) -> None:
+    def change(calls: list[list[Any]]) -> None:
+        calls.append(["map", "0x0", 8192, "rw", "-", "0x7f0a00000000"])
+
+    assert compare(callsfile.load(changed(tmp_path, change))).differences
+
+
+def test_a_missing_call_is_a_difference(tmp_path: Path) -> None:
+    def change(calls: list[list[Any]]) -> None:
+        del calls[3]
+
+    assert compare(callsfile.load(changed(tmp_path, change))).differences
+
+
+def test_a_refused_summary_is_its_last_words(tmp_path: Path) -> None:
+    def change(calls: list[list[Any]]) -> None:
+        calls[5][5] = "ENOMEM"
+        del calls[6:]
+
+    compared = compare(callsfile.load(changed(tmp_path, change)))
+    assert compared.death == "failed to reserve page summary memory"
+
+
+@pytest.mark.parametrize(
+    ("call", "place"),
+    [
+        (["map", "0x0", "many", "rw", "-", "0x1000"], "calls[0]"),
+        (["map", "0x0", 4096, "rwx", "-", "0x1000"], "calls[0]"),
+        (["unmap", "0x0", 4096], "calls[0]"),
+        (["flush", "0x0"], "calls[0]"),
+    ],
+)
+def test_a_wrong_call_is_a_located_fault(tmp_path: Path, call: list[Any], place: str) -> None:
+    def change(calls: list[list[Any]]) -> None:
+        calls[0] = call
+
+    with pytest.raises(callsfile.CallsFault) as caught:
+        callsfile.load(changed(tmp_path, change))
+    fault = caught.value.faults[0]
+    assert fault.line
+    assert fault.column
+    assert place in str(fault)
