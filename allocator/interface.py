@@ -53,6 +53,18 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Unnoticed:
+    """A reservation of `size` bytes for some purpose that failed without anybody looking.
+
+    `mapped` are the pieces (address, bytes) that were mapped where it would have been without a base.
+    """
+
+    what: str
+    size: int
+    mapped: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Region:
     """`size` bytes of address space from `base` on that the machine counts on, for one purpose.
 
@@ -172,6 +184,8 @@ class Allocator(ABC):
 
     HEAP_FIGURES: ClassVar[tuple[NamedFigure, ...]] = ()  # what `heap_figures` tells
     EXTENT: ClassVar[tuple[str, str]]  # the two of them between which the heap has been used
+    USUAL_PROCS: ClassVar[int] = 1  # GOMAXPROCS of a boot that says nothing of it
+    LANDMARKS: ClassVar[str] = "heap"  # the key under which a boot tells them in JSON
     BOOT_COLUMNS: ClassVar[tuple[tuple[str, str], ...]]  # what a table of boots shows: titles and landmarks
 
     config: Any  # Facts, and what the generation has besides
@@ -357,7 +371,8 @@ class Allocator(ABC):
     def landmarks(self) -> dict[str, int | bool]:
         """Of these, the addresses that everybody names: what a boot tells."""
         found = self.heap_figures()
-        return {named.name: found[named.name] for named in self.HEAP_FIGURES if named.landmark}
+        marks = (named.name for named in self.HEAP_FIGURES if named.landmark)
+        return {name: found[name] for name in marks if name in found}
 
     @abstractmethod
     def counters(self) -> Mapping[str, Any]:
@@ -380,6 +395,14 @@ class Allocator(ABC):
     @abstractmethod
     def watch(self) -> None:
         """Notes every object from now on, so that `audit` can check more. Costs time."""
+
+    def refused(self) -> list[Attempt]:
+        """What the system refused so far, in order."""
+        return [attempt for attempt in self.attempts if not attempt.answer]
+
+    def unnoticed(self) -> list[Unnoticed]:
+        """Refusals that nobody looked at, and what came of them."""
+        return []
 
     def system_calls(self) -> list[list[Any]] | None:
         """What the machine asked its system for, as the files of system calls have it; None: not noted."""

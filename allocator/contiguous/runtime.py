@@ -44,6 +44,7 @@ class Runtime(Malloc, Allocator):
 
     HEAP_FIGURES = vocabulary.HEAP
     EXTENT = vocabulary.EXTENT
+    LANDMARKS = "arena"
     BOOT_COLUMNS = vocabulary.BOOT_COLUMNS
 
     def __init__(

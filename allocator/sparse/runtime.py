@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from allocator.common.throw import Death, Throw
-from allocator.interface import Allocator, Attempt, BootCheck, Region
+from allocator.interface import Allocator, Attempt, BootCheck, Region, Unnoticed
 from allocator.kernels.machine import Machine
+from allocator.kernels.system import Errno
 from allocator.sparse import boot_checks, regions, vocabulary
 from allocator.sparse.arena_hints import usual_seed
 from allocator.sparse.config import Config
@@ -21,6 +22,7 @@ class Runtime(Heap, Allocator):
 
     HEAP_FIGURES = vocabulary.HEAP
     EXTENT = vocabulary.EXTENT
+    USUAL_PROCS = 2  # computers with one processor are rare
     BOOT_COLUMNS = vocabulary.BOOT_COLUMNS
 
     def __init__(
@@ -139,6 +141,20 @@ class Runtime(Heap, Allocator):
 
     def boot_checks(self) -> Iterable[BootCheck]:
         return boot_checks.boot_checks(self)
+
+    def refused(self) -> list[Attempt]:
+        return [
+            Attempt(call.address, call.size, 0, False)
+            for call in self.kernel.log
+            if isinstance(call.answer, Errno) and call.name in ("map", "protect", "VirtualAlloc")
+        ]
+
+    def unnoticed(self) -> list[Unnoticed]:
+        tables = getattr(self, "tables", None)
+        if tables is None or not tables.index_failed:
+            return []
+        mapped = tuple((v, n) for v, n, what in tables.mapped if what == "scavenge index")
+        return [Unnoticed("the scavenge index", tables.index_bytes, mapped)]
 
     def system_calls(self) -> list[list[Any]]:
         return [call.row() for call in self.kernel.log]

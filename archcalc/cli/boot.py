@@ -89,6 +89,14 @@ class Answered(Judged):
             "file": one.program.file,
             "outcome": "booted" if one.death is None else "throw",
             "throw": one.death,
+            "printed": list(one.printed),
+            "arena": None,
+            "heap": dict(one.landmarks),
+            "attempts": [
+                {"hint": a.hint, "size": a.size, "answer": a.answer, "reserved": a.reserved}
+                for a in one.attempts
+            ],
+            "checks": [],
             "calls": [call.row() for call in one.made],
             "recorded": len(one.program.calls),
             "differences": one.differences,
@@ -187,7 +195,8 @@ class Booted(Judged):
             "outcome": b.outcome,
             "throw": None if b.death is None else b.death["throw"],
             "printed": [] if b.death is None else b.death["printed"],
-            "arena": b.arena,
+            "arena": None,
+            machine_class(b.figures.generation).LANDMARKS: b.arena,
             "attempts": [
                 {"hint": a.hint, "size": a.size, "answer": a.answer, "reserved": a.reserved}
                 for a in b.attempts

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import Any, Protocol, cast
 
 from allocator.interface import Allocator, Facts
-from allocator.kernels.system import System
+from allocator.kernels.machine import Machine
 from archcalc.calculator.figures import Figures
 from archcalc.generations import Generation
 from archcalc.machines.options import MachineOptions
@@ -28,8 +28,8 @@ class MachineKind(Protocol):
     def config(self, figures: Figures, phys_page_size: int, data_end: int) -> Any:
         """The machine's Config of a platform's figures. Both in bytes."""
 
-    def system(self, figures: Figures, options: MachineOptions | None) -> Any:
-        """What its machines are prepared on: a computer of the profile or as the options say."""
+    def system(self, figures: Figures, options: MachineOptions | None, machine: Machine | None = None) -> Any:
+        """What its machines are prepared on: a computer of the profile or as the options say, or that one."""
 
 
 def era_of(generation: Generation) -> str:
@@ -69,7 +69,7 @@ def system_of(figures: Figures, options: MachineOptions | None = None) -> Any:
 def prepare(
     figures: Figures,
     options: MachineOptions | None = None,
-    system: System | None = None,
+    system: Any = None,
     *,
     config: Facts | None = None,
     seed: int = 1,
@@ -92,7 +92,7 @@ def prepare(
 def boot(
     figures: Figures,
     options: MachineOptions | None = None,
-    system: System | None = None,
+    system: Any = None,
     *,
     config: Facts | None = None,
     gogc: int = -1,

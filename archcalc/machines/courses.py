@@ -7,11 +7,12 @@ whether an early object was sampled for the heap profile, or which P a goroutine
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 
 from allocator.common.throw import Death
 from allocator.kernels.answers import Answers, EndOfAnswers
+from allocator.kernels.calls import Call
 from allocator.kernels.system import Errno
 from allocator.sparse.arena_hints import seed_for
 from allocator.sparse.config import Config
@@ -29,14 +30,6 @@ PAGE = 4096
 HUGE_PAGE = 2 << 20  # what a linux of 4 KB pages tells; an emulator hands on what its host tells
 # GOMAXPROCS, and the Ps on which the main goroutine and the scavenger come to run: the usual first.
 COURSES = ((2, 1, 0), (2, 0, 0), (2, 1, 1), (1, 0, 0), (3, 1, 2), (4, 1, 2), (3, 2, 1), (4, 2, 3))
-
-
-@dataclass(frozen=True, slots=True)
-class Lots:
-    """What falls by lot: pages left out at the heap's base, and the course of the start."""
-
-    padding: int
-    around: Surroundings
 
 
 def config_of(program: Program, release: str, options: MachineOptions | None) -> Config:
@@ -83,40 +76,44 @@ def heap_base(config: Config, program: Program) -> tuple[int, int] | None:
     return None
 
 
-def courses(config: Config, program: Program, base: tuple[int, int] | None) -> Iterator[Lots]:
-    """The usual course first; others as far as the calls give reason for them."""
+def courses(config: Config, program: Program) -> Iterator[Surroundings]:
+    """The usual course first; that of an early sample only where the calls give reason for it."""
     buckets = config.buck_hash_size * config.ptr_size
     sampled = (False, True) if any(call.size == buckets for call in program.calls) else (False,)
-    arounds = [
-        Surroundings(procs=procs, main_on=main, scavenger_on=scavenger, sampled=early)
-        for early, (procs, main, scavenger) in product(sampled, COURSES)
-    ]
-    for around in arounds:
-        yield Lots(0, around)
-    if base is not None and _grows_again(config, program):
-        # The more pages are left out, the sooner the heap grows again.
-        for around in arounds:
-            for padding in range(1, config.palloc_chunk_pages):
-                yield Lots(padding, around)
+    for early, (procs, main, scavenger) in product(sampled, COURSES):
+        yield Surroundings(procs=procs, main_on=main, scavenger_on=scavenger, sampled=early)
 
 
-def _grows_again(config: Config, program: Program) -> bool:
-    chunk = config.palloc_chunk_bytes
-    grown = [call for call in program.calls if call.name == "map" and call.fixed and call.size >= chunk]
-    return len(grown) > 1
+def grows_again(config: Config, program: Program) -> bool:
+    """Whether the heap grew more than once, so that pages may have been left out at its base."""
+    return sum(_is_growth(config, call) for call in program.calls) > 1
+
+
+def grew_too_soon(config: Config, answers: Answers) -> bool:
+    """Whether the machine's heap grew where the program's did something else first."""
+    asked = answers.differences[0].asked if answers.differences else None
+    return asked is not None and _is_growth(config, asked)
+
+
+def _is_growth(config: Config, call: Call) -> bool:
+    return call.name == "map" and call.fixed and call.size >= config.palloc_chunk_bytes
 
 
 def start(
-    config: Config, program: Program, base: tuple[int, int] | None, lots: Lots
-) -> tuple[Answers, str | None]:
+    config: Config, program: Program, base: tuple[int, int] | None, padding: int, around: Surroundings
+) -> tuple[Answers, Runtime, str | None]:
+    """The machine's start with the program's answers; the last words where it dies of them.
+
+    `padding` pages are left out at the heap's base, where a lot decides on that.
+    """
     answers = Answers(list(program.calls))
-    seed = None if base is None else seed_for(config, *base, lots.padding)
+    seed = None if base is None else seed_for(config, *base, padding)
     rt = Runtime.__new__(Runtime)
     rt.prepare(config, answers, heap_seed=seed)
     try:
-        rt.start_in(lots.around)
+        rt.start_in(around)
     except EndOfAnswers:
-        return answers, None
+        return answers, rt, None
     except Death as death:
-        return answers, death.words
-    return answers, None
+        return answers, rt, death.words
+    return answers, rt, None

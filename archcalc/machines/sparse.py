@@ -64,9 +64,9 @@ SIZED = (
 )  # fmt: skip
 
 
-def system(figures: Figures, options: MachineOptions | None) -> Machine:
+def system(figures: Figures, options: MachineOptions | None, machine: Machine | None = None) -> Machine:
     """The computer that a machine is prepared on."""
-    return machine_of(figures.profile, options)
+    return machine or machine_of(figures.profile, options)
 
 
 @lru_cache(maxsize=256)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from allocator.common.throw import Death
-from allocator.interface import Allocator, Attempt, BootCheck, Region
-from allocator.kernels.system import System
+from allocator.interface import Allocator, Attempt, BootCheck, Region, Unnoticed
 from archcalc import machines
 from archcalc.calculator.figures import Figures
 from archcalc.machines.options import MachineOptions
@@ -25,6 +24,8 @@ class Boot:
     death: dict[str, Any] | None
     checks: tuple[BootCheck, ...]
     calls: list[list[Any]] | None = None
+    refused: tuple[Attempt, ...] = ()
+    unnoticed: tuple[Unnoticed, ...] = ()
 
     @property
     def outcome(self) -> str:
@@ -55,12 +56,12 @@ class Boot:
         return None if self.runtime is None else self.runtime.landmarks()
 
 
-def try_boot(figures: Figures, options: MachineOptions | None = None, system: System | None = None) -> Boot:
+def try_boot(figures: Figures, options: MachineOptions | None = None, system: Any = None) -> Boot:
     """Boots and judges; a death is a result."""
     rt = machines.prepare(figures, options, system)
     death = None
     try:
-        rt.start()
+        rt.start(procs=rt.USUAL_PROCS)
     except Death as dead:
         death = rt.last_words(dead)
     return Boot(
@@ -72,4 +73,6 @@ def try_boot(figures: Figures, options: MachineOptions | None = None, system: Sy
         death,
         tuple(rt.boot_checks()) if death is None else (),
         rt.system_calls(),
+        tuple(rt.refused()),
+        tuple(rt.unnoticed()),
     )

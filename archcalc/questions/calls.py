@@ -8,8 +8,11 @@ differ with the usual course, other courses are tried, and the one that differs 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from allocator.interface import Allocator, Attempt
 from allocator.kernels.answers import Answers, Difference
 from allocator.kernels.calls import Call
 from archcalc.machines import courses
@@ -20,7 +23,8 @@ from archcalc.reading.callsfile import Program
 @dataclass(frozen=True, slots=True)
 class Compared:
     """One program against the machine. `made` are the calls that were made, `differences` how many of the
-    recorded ones were not made as they are recorded; `death` the last words where the machine died.
+    recorded ones were not made as they are recorded; `death` the last words where the machine died,
+    `printed` the lines before. Where the list ends before main, so does the machine.
     """
 
     program: Program
@@ -30,6 +34,9 @@ class Compared:
     differences: int
     first: Difference | None
     death: str | None
+    printed: tuple[str, ...]
+    landmarks: Mapping[str, int | bool]
+    attempts: tuple[Attempt, ...]
 
 
 def compare(program: Program, go: str | None = None, options: MachineOptions | None = None) -> Compared:
@@ -37,20 +44,65 @@ def compare(program: Program, go: str | None = None, options: MachineOptions | N
     release = _release(program, go)
     config = courses.config_of(program, release, options)
     base = courses.heap_base(config, program)
-    best: tuple[int, Answers, str | None] | None = None
-    for lots in courses.courses(config, program, base):
-        answers, death = courses.start(config, program, base, lots)
+    best: tuple[int, Answers, Allocator, str | None] | None = None
+    for padding, around in _tried(config, program, base):
+        answers, rt, death = courses.start(config, program, base, padding.now, around)
+        padding.learn(courses.grew_too_soon(config, answers))
         count = _count(answers)
         if best is None or count < best[0]:
-            best = count, answers, death
+            best = count, answers, rt, death
         if not count:
             break
     assert best is not None
-    count, answers, death = best
+    count, answers, rt, death = best
     first = answers.differences[0] if answers.differences else None
     if count and first is None:
         first = Difference(answers.place, answers.peek(), None)
-    return Compared(program, program.platform, release, tuple(answers.log), count, first, death)
+    return Compared(
+        program,
+        program.platform,
+        release,
+        tuple(answers.log),
+        count,
+        first,
+        death,
+        tuple(rt.printed),
+        rt.landmarks(),
+        tuple(rt.attempts),
+    )
+
+
+class _Padding:
+    """The pages left out at the heap's base, sought by halving: the more, the sooner the heap grows again."""
+
+    def __init__(self, most: int) -> None:
+        self.low, self.high = 0, most
+        self.now = most // 2
+
+    def learn(self, too_soon: bool) -> None:
+        if too_soon:
+            self.high = self.now - 1
+        else:
+            self.low = self.now + 1
+        self.now = (self.low + self.high) // 2
+
+    @property
+    def left(self) -> bool:
+        return self.low <= self.high
+
+
+def _tried(
+    config: Any, program: Program, base: tuple[int, int] | None
+) -> Iterator[tuple[_Padding, courses.Surroundings]]:
+    """Paddings and courses: none left out first, then as many as the second growth tells."""
+    for around in courses.courses(config, program):
+        yield _Padding(0), around
+    if base is None or not courses.grows_again(config, program):
+        return
+    for around in courses.courses(config, program):
+        padding = _Padding(config.palloc_chunk_pages - 1)
+        while padding.left:
+            yield padding, around
 
 
 def _release(program: Program, go: str | None) -> str:

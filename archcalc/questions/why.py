@@ -12,16 +12,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import combinations, groupby
+from typing import Any
 
-from allocator.interface import Attempt
+from allocator.interface import Attempt, Unnoticed
 from allocator.kernels.address_space import Range
 from allocator.kernels.machine import Machine
 from allocator.kernels.system import System
+from archcalc import machines
 from archcalc.calculator import figures as figures_of
 from archcalc.calculator.figures import Figures
-from archcalc.machines.computer import machine_of, system_of
+from archcalc.machines.computer import machine_of
 from archcalc.machines.options import MachineOptions
-from archcalc.questions.boot import try_boot
+from archcalc.questions.boot import Boot, try_boot
 from archcalc.reading.errors import UsageFault
 from archcalc.results.tables import human
 
@@ -70,16 +72,24 @@ class Why:
     """
 
     platform: str
-    throw: str
+    throw: str | None
     granted: int
     refusals: tuple[Refusal, ...]
     changes: tuple[Mend, ...]
     together: tuple[Mend, ...]
+    unnoticed: tuple[Unnoticed, ...] = ()
 
     def lines(self) -> list[str]:
         """For people."""
-        found = [f"It dies with: {self.throw}"]
+        found = [
+            f"It dies with: {self.throw}" if self.throw is not None else "It boots, but not as it should:"
+        ]
         found += [f"  {refusal}" for refusal in self.refusals]
+        for one in self.unnoticed:
+            found.append(f"  The reservation of {_size(one.size)} for {one.what} failed unnoticed.")
+            found += [f"  Mapped instead, from address 0 on: {_size(n)} at {v:#x}" for v, n in one.mapped]
+        if self.throw is None:
+            return found
         if self.granted:
             found.append(f"  {_size(self.granted)} were granted; what the runtime asked for next was refused")
         if self.changes:
@@ -95,7 +105,7 @@ class Why:
     def document(self) -> dict[str, object]:
         """As JSON has it."""
         return {
-            "throw": self.throw,
+            "throw": self.throw or "",
             "granted": self.granted,
             "refusals": [
                 {
@@ -106,6 +116,14 @@ class Why:
                     "rules": list(r.rules),
                 }
                 for r in self.refusals
+            ],
+            "unnoticed": [
+                {
+                    "what": one.what,
+                    "size": one.size,
+                    "mapped": [{"address": v, "size": n} for v, n in one.mapped],
+                }
+                for one in self.unnoticed
             ],
             "changes": [_change(change) for change in self.changes],
             "together": [_change(change) for change in self.together],
@@ -129,9 +147,9 @@ class _World:
     options: MachineOptions
     machine: Machine
 
-    def system(self) -> System:
-        """A fresh operating system."""
-        return system_of(self.figures, self.options, self.machine)
+    def system(self) -> Any:
+        """A fresh operating system, or the computer for one."""
+        return machines.era(self.figures.generation).system(self.figures, self.options, self.machine)
 
     def boots(self) -> bool:
         """Whether mallocinit comes to its end."""
@@ -140,23 +158,34 @@ class _World:
         except UsageFault:
             return False  # a what-if that only made sense with another one
 
+    def grants(self, attempt: Attempt, refused: int) -> bool:
+        """Whether it grants what another one refused, `refused` times in the same size."""
+        system = self.system()
+        if isinstance(system, System):
+            return system.sys_reserve(attempt.hint, attempt.size)[0] != 0
+        boot = try_boot(self.figures, self.options, system)
+        return sum(one.size == attempt.size for one in boot.refused) < refused
+
     def having(self, **changes: object) -> _World:
         """With another machine."""
         return replace(self, machine=replace(self.machine, **changes))  # type: ignore[arg-type]
 
 
 def explain_failure(figures: Figures, options: MachineOptions | None = None) -> Why | None:
-    """Why this machine does not boot; None where it does."""
+    """Why this machine does not boot, or boots on something that nobody noticed; None where all is well."""
     options = options or MachineOptions()
     world = _World(figures, options, machine_of(figures.profile, options))
     boot = try_boot(figures, options, world.system())
-    if boot.death is None:
+    if boot.death is None and not boot.unnoticed:
         return None
-    refusals = tuple(_refusals(world, boot.attempts))
-    changes = tuple(_changes(world))
+    refusals = tuple(_refusals(world, boot.refused))
+    if boot.death is None:
+        return Why(figures.platform, None, 0, refusals, (), (), boot.unnoticed)
+    changes = (*_changes(world), *_less(world, boot))
     together = () if changes else tuple(_together(world))
     granted = boot.attempts[-1].size if boot.attempts and boot.attempts[-1].answer else 0
-    return Why(figures.platform, str(boot.death["throw"]), granted, refusals, changes, together)
+    throw = str(boot.death["throw"])
+    return Why(figures.platform, throw, granted, refusals, changes, together, boot.unnoticed)
 
 
 # Which rule refused.
@@ -180,7 +209,7 @@ def _rules(world: _World) -> dict[str, dict[str, object]]:
     }
     if machine.taken:
         found["what is mapped there already"] = {"taken": ()}
-    wide = 1 << 8 * int(world.figures.sys["PtrSize"])
+    wide = 1 << 8 * int(world.figures.profile.facts["ptr_size"])
     if machine.end < wide:
         found[f"the end of the user's addresses ({machine.end:#x})"] = _wider(machine, wide)
     if not machine.hints_honoured:
@@ -196,23 +225,25 @@ def _wider(machine: Machine, end: int) -> dict[str, object]:
     return {"high": end, "va_bits": None, "mmap_base": base}
 
 
-def _refusals(world: _World, attempts: Sequence[Attempt]) -> Iterator[Refusal]:
-    refused = [attempt for attempt in attempts if not attempt.answer]
-    judged = [(attempt, _why_refused(world, attempt)) for attempt in refused]
+def _refusals(world: _World, refused: Sequence[Attempt]) -> Iterator[Refusal]:
+    judged = [
+        (attempt, _why_refused(world, attempt, sum(one.size == attempt.size for one in refused)))
+        for attempt in refused
+    ]
     for (size, rules), group in groupby(judged, lambda pair: (pair[0].size, pair[1])):
         same = [attempt for attempt, _ in group]
         yield Refusal(len(same), same[0].hint, same[-1].hint, size, rules)
 
 
-def _why_refused(world: _World, attempt: Attempt) -> tuple[str, ...]:
-    """The rules without which this one reservation would be granted, on a system that is still fresh."""
+def _why_refused(world: _World, attempt: Attempt, refused: int) -> tuple[str, ...]:
+    """The rules without which this one reservation would be granted; it was refused so often."""
     rules = _rules(world)
 
     def granted(lifted: Iterable[str]) -> bool:
         changes: dict[str, object] = {}
         for name in lifted:
             changes |= rules[name]
-        return world.having(**changes).system().sys_reserve(attempt.hint, attempt.size)[0] != 0
+        return world.having(**changes).grants(attempt, refused)
 
     alone = tuple(name for name in rules if granted((name,)))
     if alone:
@@ -282,6 +313,32 @@ def _limits(world: _World) -> Iterator[Mend]:
             yield Mend(name, least, more, f"{words} raised to {least}: {amount}{option}")
 
 
+def _less(world: _World, boot: Boot) -> Iterator[Mend]:
+    """A lower limit of the address space with which it boots: a reservation then fails that nobody looks at.
+
+    The limit is sought below each reservation that was granted.
+    """
+    limit = world.machine.ulimit_v
+    if limit is None or boot.calls is None:
+        return
+    held = getattr(world.system(), "image_bytes", 0)
+    for call in boot.calls:
+        if call[0] != "map" or not str(call[-1]).startswith("0x") or "fixed" in call:
+            continue
+        size = int(call[2])
+        lower = (held + size - 1) // 4096 * 4096
+        held += -(-size // 4096) * 4096
+        if call[3] != "-" or lower >= limit:
+            continue
+        other = try_boot(world.figures, world.options, world.having(ulimit_v=lower).system())
+        if other.death is None and other.unnoticed:
+            text = (
+                f"{_LIMITS['ulimit_v']} lowered to {lower}: {_size(limit - lower)} less; "
+                f"the reservation for {other.unnoticed[0].what} then fails unnoticed (--ulimit-v {lower})"
+            )
+            yield Mend("ulimit_v", lower, lower - limit, text)
+
+
 def _least(now: int, step: int, boots: Callable[[int], bool]) -> int | None:
     """The least value above `now`, to within `step`, that boots; None where none does."""
     low, more = now, step
@@ -322,7 +379,7 @@ def _smaller_program(world: _World) -> Iterator[Mend]:
 def _address_bits(world: _World) -> Iterator[Mend]:
     machine = world.machine
     now = (machine.end - 1).bit_length()
-    for bits in range(now, 8 * int(world.figures.sys["PtrSize"]) + 1):
+    for bits in range(now, 8 * int(world.figures.profile.facts["ptr_size"]) + 1):
         end = 1 << bits
         if end > machine.end and world.having(**_wider(machine, end)).boots():
             text = f"a kernel that gives {bits} bits of address, {bits - now} more (--va-bits {bits})"

@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
+from archcalc import generations
+from archcalc.calculator import figures
+from archcalc.machines.options import MachineOptions
+from archcalc.profiles import platforms
+from archcalc.questions.boot import try_boot
 from archcalc.questions.calls import compare
+from archcalc.questions.why import Why, explain_failure
 from archcalc.reading import callsfile
 
 FILES = sorted((Path(__file__).parents[2] / "data" / "oscalls").glob("*.json"))
@@ -87,3 +93,52 @@ def test_a_wrong_call_is_a_located_fault(tmp_path: Path, call: list[Any], place:
     assert fault.line
     assert fault.column
     assert place in str(fault)
+
+
+# Borders: the same programs under RLIMIT_AS, from the model alone.
+
+BORDERED = [file for file in FILES if callsfile.load(file).borders]
+NEAR = 310  # KB on either side of a border, 3100 where it is one to "up"
+
+
+def outcome(file: Path, limit_kb: int) -> str:
+    program = callsfile.load(file)
+    go = generations.named(program.release)
+    options = MachineOptions(ulimit_v=limit_kb * 1024, image_size=program.image)
+    booted = try_boot(figures.compute(platforms.of(program.platform, go), {}, go), options)
+    if booted.death is None:
+        return "up"
+    return "\n".join([*booted.death["printed"], f"fatal error: {booted.death['throw']}"])
+
+
+@pytest.mark.parametrize("file", BORDERED, ids=lambda file: file.stem)
+def test_the_outcome_under_a_limit_is_that_of_the_program(file: Path) -> None:
+    borders = callsfile.load(file).borders
+    for row, following in zip(borders, (*borders[1:], None), strict=True):
+        near = 3100 if row["outcome"] == "up" else NEAR
+        least = row["from_kb"] + near
+        most = following["from_kb"] - NEAR if following else least + 100_000
+        if following and following["outcome"] == "up":
+            most = following["from_kb"] - 400
+        for limit in {least, (least + most) // 2, most} if least <= most else ():
+            assert outcome(file, limit) == row["outcome"], limit
+
+
+def test_there_is_an_island_where_a_reservation_fails_unnoticed() -> None:
+    figures_of = figures.compute(platforms.of("linux/amd64", "1.27"), {}, "1.27")
+
+    def why(megabytes: int) -> Why | None:
+        return explain_failure(figures_of, MachineOptions(ulimit_v=megabytes << 20, image_size=1568 << 10))
+
+    within = why(900)
+    assert within is not None
+    assert within.throw is None
+    (lost,) = within.unnoticed
+    assert lost.size == 512 << 20
+    assert lost.mapped == ((0x10180000, 4096),)
+    above = why(1150)
+    assert above is not None
+    assert above.throw == "out of memory"
+    assert not above.unnoticed
+    assert {change.more > 0 for change in above.changes if change.what == "ulimit_v"} == {True, False}
+    assert why(1400) is None
