@@ -11,10 +11,10 @@ import typer
 from archcalc.calculator import figures
 from archcalc.cli import session
 from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
-from archcalc.cli.options import Profiles, Sets, complete_platforms
+from archcalc.cli.options import Go, Profiles, Sets, complete_platforms
 from archcalc.cli.picture import After, Count, ForceFiles, HtmlFile, Seed, SvgFile, write_files
 from archcalc.cli.replay import config_for
-from archcalc.cli.targets import selected, settings
+from archcalc.cli.targets import generation, selected, settings
 from archcalc.host import output
 from archcalc.pictures import film as camera
 from archcalc.pictures import heap_svg, heap_text, plots
@@ -265,6 +265,7 @@ def command(
     plot: PlotFile = None,
     force_files: ForceFiles = False,
     machine: Described = PROFILES_OWN,
+    go: Go = None,
 ) -> Heaps:
     """Draw a heap: spans, occupancy, fragmentation.
 
@@ -286,6 +287,8 @@ def command(
     names = [word for word in words if not is_trace(word)]
     if traces and after is not None:
         raise UsageFault(Fault("--after: a recording has its own workload", "a platform"))
+    if traces and go is not None:
+        raise UsageFault(Fault("--go: a recording says of which Go it is", "a platform"))
     if traces and machine != PROFILES_OWN:
         raise UsageFault(Fault(f"{traces[0]}: a recording has its own machine", "a platform"))
     moving = html is not None or plot is not None
@@ -293,10 +296,11 @@ def command(
     films: list[Film] = []
     if names or not traces:
         given = settings(sets)
-        chosen = selected(names or None, profiles)
+        release = generation(go)
+        chosen = selected(names or None, profiles, go=release)
         tell_without_effect(chosen, machine)
         for profile in chosen:
-            found = figures.compute(profile, given)
+            found = figures.compute(profile, given, release)
             films.append(
                 camera.of_workload(
                     found,

@@ -8,15 +8,15 @@ from typing import Any
 from archcalc.calculator import figures
 from archcalc.cli import session
 from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
-from archcalc.cli.options import Platforms, Profiles, Sets
+from archcalc.cli.options import Go, Platforms, Profiles, Sets
 from archcalc.cli.picture import After, Count, ForceFiles, HtmlFile, Seed, SvgFile, write_files
-from archcalc.cli.targets import selected, settings
+from archcalc.cli.targets import generation, selected, settings
 from archcalc.host import output
 from archcalc.machines import computer
 from archcalc.machines.options import MachineOptions
 from archcalc.pictures import map_svg, map_text
 from archcalc.pictures.atlas import Atlas, survey
-from archcalc.pictures.palette import REGIONS
+from archcalc.pictures.palette import LOOKS
 from archcalc.questions import boot
 from archcalc.results.result import Pictured
 from archcalc.results.tables import Block, Bytes, Column, Drawing, Hex, Section, Table
@@ -96,7 +96,7 @@ class Mapped(Pictured):
     @staticmethod
     def _tables(atlas: Atlas) -> Iterator[Block]:
         columns = (Column(""), Column("from", Hex), Column("to", Hex), Column("size", Bytes), Column("what"))
-        rows = [(REGIONS[r.kind].letter, r.start, r.end, r.size, r.what) for r in atlas.regions]
+        rows = [(LOOKS[r.kind].letter, r.start, r.end, r.size, r.what) for r in atlas.regions]
         yield Table(columns, rows, "Regions", keys=0)
         tried = [a for a in atlas.asked if a.state in ("had", "moved", "refused")]
         shown = tried if len(tried) <= SHOWN else [*tried[: SHOWN - 2], *tried[-2:]]
@@ -136,6 +136,7 @@ def command(
     html: HtmlFile = None,
     force_files: ForceFiles = False,
     machine: Described = PROFILES_OWN,
+    go: Go = None,
 ) -> Mapped:
     """Draw the address space of a booted machine.
 
@@ -150,12 +151,13 @@ def command(
         if file is not None:
             output.check_writable(file, force_files)
     given = settings(sets)
-    chosen = selected(platforms, profiles)
+    release = generation(go)
+    chosen = selected(platforms, profiles, go=release)
     tell_without_effect(chosen, machine)
     atlases: list[Atlas] = []
     with session.progress("map", len(chosen)) as progress:
         for done, profile in enumerate(chosen):
-            found = figures.compute(profile, given)
+            found = figures.compute(profile, given, release)
             atlases += atlases_of(
                 found, machine, after, 5000 if n is None else n, 1 if seed is None else seed
             )
@@ -169,12 +171,11 @@ def atlases_of(
     found: figures.Figures, options: MachineOptions, after: str | None = None, n: int = 5000, seed: int = 1
 ) -> Iterator[Atlas]:
     """The machine after boot and, where a workload is named, after that."""
-    system = computer.system_of(found, options)
     machine: Any = computer.machine_of(found.profile, options)
-    booted = boot.try_boot(found, options, system)
+    booted = boot.try_boot(found, options)
     words = f": {booted.death['throw']}" if booted.death else ""
-    yield survey(booted, system, machine.low, machine.end, "after boot", booted.outcome + words)
+    yield survey(booted, machine.low, machine.end, "after boot", booted.outcome + words)
     if after is not None and booted.runtime is not None:
         run = running.run(booted.runtime, found.platform, after, n, seed)
         outcome = f"died: {run.death['throw']}" if run.death else "alive"
-        yield survey(booted, system, machine.low, machine.end, f"after smoke:{after}", outcome)
+        yield survey(booted, machine.low, machine.end, f"after smoke:{after}", outcome)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 import archcalc
@@ -25,7 +25,7 @@ from archcalc.machines import computer
 from archcalc.pictures import map_svg, svg
 from archcalc.pictures.atlas import survey
 from archcalc.pictures.film import Film
-from archcalc.pictures.palette import REGIONS, SPANS
+from archcalc.pictures.palette import SPANS, looks_of
 from archcalc.questions import boot
 from archcalc.questions.boot import Boot
 from archcalc.reading.errors import UsageFault
@@ -53,16 +53,17 @@ def page(
     """
     boots: list[Boot | None] = []
     maps = []
+    kinds: set[str] = set()
     for figures in platforms:
         if not _can(figures, "boot", "map"):
             boots.append(None)
             maps.append("")
             continue
-        system = computer.system_of(figures)
         machine = computer.machine_of(figures.profile)
-        booted = boot.try_boot(figures, None, system)
+        booted = boot.try_boot(figures)
         boots.append(booted)
-        atlas = survey(booted, system, machine.low, machine.end, "after boot")
+        atlas = survey(booted, machine.low, machine.end, "after boot")
+        kinds |= {region.kind for region in atlas.regions}
         maps.append(map_svg.draw([atlas], bare=True, keyed=False).strip())
     more = {
         "generation": ", ".join(dict.fromkeys(figures.generation.label for figures in platforms)),
@@ -77,7 +78,7 @@ def page(
         "boots": [_boot(b) for b in boots],
         "findings": findings([figures for figures in platforms if _can(figures, "check")]),
         "maps": maps,
-        "legend": legend(platforms),
+        "legend": legend(platforms, kinds),
     }
     absent = {
         *(() if any(boots) else ("maps", "boots")),
@@ -91,7 +92,7 @@ def page(
     if film is not None:
         heap = f'<template id="heap">{section(film, bare=True)}</template><script>{asset("film.js")}</script>'
     static = overview(platforms, boots)
-    patterns = svg.patterns({**REGIONS, **SPANS})
+    patterns = svg.patterns({**looks_of(kinds), **SPANS})
     about = f"Go runtime at {more['generation']}, archcalc {archcalc.__version__}, {len(platforms)} platform"
     about += "" if len(platforms) == 1 else "s"
     if sets:
@@ -227,9 +228,9 @@ def findings(platforms: Sequence[Figures]) -> list[dict[str, object]]:
     ]
 
 
-def legend(platforms: Sequence[Figures]) -> list[tuple[str, str]]:
-    """The patterns of the maps with their words."""
-    return [(svg.ident(kind), look.words) for kind, look in REGIONS.items()] if platforms else []
+def legend(platforms: Sequence[Figures], kinds: Iterable[str] = ()) -> list[tuple[str, str]]:
+    """The patterns of the maps with their words; `kinds` are those that occur."""
+    return [(svg.ident(kind), look.words) for kind, look in looks_of(kinds).items()] if platforms else []
 
 
 def _boot(b: Boot | None) -> dict[str, object]:

@@ -31,6 +31,9 @@ class MachineKind(Protocol):
     def system(self, figures: Figures, options: MachineOptions | None, machine: Machine | None = None) -> Any:
         """What its machines are prepared on: a computer of the profile or as the options say, or that one."""
 
+    def hints(self, figures: Figures) -> list[tuple[int, int]]:
+        """Where its machines ask for their heap's reservations, in order: addresses, and bytes asked for."""
+
 
 def era_of(generation: Generation) -> str:
     """The family of machines that a generation belongs to."""
@@ -64,6 +67,11 @@ def config_of(figures: Figures, options: MachineOptions | None = None) -> Any:
 def system_of(figures: Figures, options: MachineOptions | None = None) -> Any:
     """What a machine of the figures asks for memory, as `prepare` takes it."""
     return era(figures.generation).system(figures, options)
+
+
+def hints_of(figures: Figures) -> list[tuple[int, int]]:
+    """Where the heap's reservations are asked for, in order: addresses, and bytes asked for."""
+    return era(figures.generation).hints(figures)
 
 
 def prepare(

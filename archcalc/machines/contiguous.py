@@ -74,3 +74,9 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
         min_defer_args=number("minDeferArgs"),
         size_classes=figures.size_classes,
     )
+
+
+def hints(figures: Figures) -> list[tuple[int, int]]:
+    """The hints of the one reservation; none where a ladder of smaller ones comes first."""
+    layout = figures.layout
+    return [(hint.address, layout.reservation_size) for hint in layout.hints] if layout.contiguous else []

@@ -168,3 +168,9 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
         randomized_heap_base=bool(number("randomizeHeapBase", default=0)),
         **switches,
     )
+
+
+def hints(figures: Figures) -> list[tuple[int, int]]:
+    """The hints of arenas; none where the heap's base is drawn, which no figure can tell."""
+    size = int(figures.constants["heapArenaBytes"])
+    return [(int(address), size) for address in figures.family("hint")]

@@ -10,17 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from allocator.interface import RESERVED, USED, Allocator, Attempt
 from allocator.kernels.address_space import TAKEN
-from allocator.kernels.system import System
+from archcalc import machines
 from archcalc.calculator.figures import Figures
 from archcalc.questions.boot import Boot
 
 
 @dataclass(frozen=True, slots=True)
 class AtlasRegion:
-    """The addresses from `start` up to, not including, `end`; `kind` is a key of palette.REGIONS."""
+    """The addresses from `start` up to, not including, `end`; `kind` is a key of palette.LOOKS."""
 
     start: int
     end: int
@@ -82,9 +83,9 @@ KNOWN = (
 )
 
 
-def survey(boot: Boot, system: System, low: int, high: int, moment: str, outcome: str = "") -> Atlas:
+def survey(boot: Boot, low: int, high: int, moment: str, outcome: str = "") -> Atlas:
     """The address space of a machine that was booted, or that died of it."""
-    rt = boot.runtime
+    rt, system = boot.runtime, boot.system
     parts = list(_heap(rt)) if rt is not None else []
     asked = tuple(_asked(boot.attempts, boot.figures, system, low, high))
     taken = [
@@ -111,16 +112,17 @@ def survey(boot: Boot, system: System, low: int, high: int, moment: str, outcome
     return Atlas(boot.platform, moment, outcome, low, high, regions, marks, asked)
 
 
-def _pieces(system: System, low: int, high: int) -> list[tuple[int, int, int]]:
+def _pieces(system: Any, low: int, high: int) -> list[tuple[int, int, int]]:
     """What the system has given out or found taken, clipped to the user's addresses."""
-    space = getattr(system, "space", None)
+    space = getattr(system, "space", None) or getattr(getattr(system, "system", None), "space", None)
     return [] if space is None else space.pieces(low, high)
 
 
 def _heap(rt: Allocator) -> Iterator[AtlasRegion]:
     """What the machine counts on; `kind` is a region's name, with its state where it is not just reserved."""
     for r in rt.regions():
-        kind = r.name if r.state == RESERVED else f"{r.name}-{r.state}"
+        name = r.name.replace(" ", "-")
+        kind = name if r.state == RESERVED else f"{name}-{r.state}"
         yield AtlasRegion(r.base, r.end, kind, f"{r.name}, {r.state}")
 
 
@@ -153,7 +155,9 @@ def tiled(layers: Sequence[Sequence[AtlasRegion]], low: int, high: int) -> Itera
 
 
 def _marks(boot: Boot, low: int, high: int) -> tuple[Mark, ...]:
-    marks = {mark.address: mark.what for mark in KNOWN if boot.config.is_64bit and low <= mark.address < high}
+    marks = {
+        mark.address: mark.what for mark in KNOWN if boot.config.ptr_size == 8 and low <= mark.address < high
+    }
     attempt = next((a for a in reversed(boot.attempts) if a.answer), None)
     if attempt is not None and low <= attempt.answer < high:
         marks.setdefault(attempt.answer, "where the reservation was had")
@@ -166,7 +170,7 @@ def _marks(boot: Boot, low: int, high: int) -> tuple[Mark, ...]:
 
 
 def _asked(
-    attempts: Sequence[Attempt], figures: Figures, system: System, low: int, high: int
+    attempts: Sequence[Attempt], figures: Figures, system: Any, low: int, high: int
 ) -> Iterator[Asked]:
     """What was asked for, in order, and the hints that were left."""
     tried = set()
@@ -181,13 +185,12 @@ def _asked(
             state = "refused"
         obstacle = "" if state == "had" else _obstacle(system, attempt.hint, end, low, high)
         yield Asked(attempt.hint, attempt.size, state, attempt.answer, obstacle)
-    size = figures.layout.reservation_size
-    for hint in figures.layout.hints if figures.layout.contiguous else ():
-        if (hint.address, size) not in tried:
-            yield Asked(hint.address, size, "beyond" if hint.address >= high else "untried")
+    for address, size in machines.hints_of(figures):
+        if (address, size) not in tried:
+            yield Asked(address, size, "beyond" if address >= high else "untried")
 
 
-def _obstacle(system: System, start: int, end: int, low: int, high: int) -> str:
+def _obstacle(system: Any, start: int, end: int, low: int, high: int) -> str:
     """What of others lies in [start, end), or that it reaches beyond the user's addresses."""
     if start >= high or end > high:
         return f"user addresses end at {high:#x}"
@@ -196,7 +199,7 @@ def _obstacle(system: System, start: int, end: int, low: int, high: int) -> str:
     for a, b, kind in _pieces(system, start, end):
         if kind == TAKEN:
             return f"{a:#x}-{b:#x} is taken"
-    machine = getattr(system, "machine", None)
+    machine = getattr(system, "machine", None) or getattr(getattr(system, "system", None), "machine", None)
     limit = getattr(machine, "ulimit_v", None)
     if limit is not None and end - start + getattr(machine, "image_bytes", 0) > limit:
         return f"with the image it is more than the {limit} bytes of ulimit -v"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from archcalc.pictures import svg
 from archcalc.pictures.atlas import Asked, Atlas
 from archcalc.pictures.map_text import short, ticks
-from archcalc.pictures.palette import REGIONS
+from archcalc.pictures.palette import LOOKS, looks_of
 from archcalc.pictures.zoom import Level, levels
 
 WIDTH = 610  # of one map, in px
@@ -32,12 +32,13 @@ def draw(atlases: Sequence[Atlas], *, columns: int = 2, bare: bool = False, keye
         top += tallest + LINE
     width = WIDTH * columns
     if keyed:
-        kinds = [kind for kind in REGIONS if any(r.kind == kind for a in atlases for r in a.regions)]
+        kinds = [kind for kind in LOOKS if any(r.kind == kind for a in atlases for r in a.regions)]
         width = max(width, KEY)
         body += legend(kinds, atlases, top, columns)
         top += LINE * (-(-len(kinds) // columns) + len(_marks(atlases)) + 2)
     title = "Address space of " + ", ".join(dict.fromkeys(atlas.platform for atlas in atlases))
-    return svg.document(width, top, title, REGIONS, body, bare=bare)
+    looks = looks_of(r.kind for a in atlases for r in a.regions)
+    return svg.document(width, top, title, looks, body, bare=bare)
 
 
 class Picture:
@@ -149,7 +150,7 @@ def legend(kinds: Sequence[str], atlases: Sequence[Atlas], top: float, columns: 
         y = top + (at // columns) * LINE
         yield svg.rect(x, y, 16, 10, **svg.fill(kind))
         yield svg.rect(x, y, 16, 10, class_="edge")
-        yield svg.text(x + 22, y + 9, REGIONS[kind].words)
+        yield svg.text(x + 22, y + 9, LOOKS[kind].words)
     if any(len(atlas.asked) > 1 for atlas in atlases):
         y += LINE
         words = "over the bar, hints: disc had, cross refused, diamond moved, dot not tried"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from archcalc.pictures.atlas import Asked, Atlas
-from archcalc.pictures.palette import REGIONS, painted
+from archcalc.pictures.palette import LOOKS, painted
 from archcalc.pictures.zoom import Level, levels
 
 NARROWEST = 44  # columns of a map that stands beside another
@@ -107,7 +107,7 @@ def bar(level: Level, cells: int, charset: Charset, color: bool) -> str:
         end = at
         while end < cells and kinds[end] == kinds[at]:
             end += 1
-        look = REGIONS[kinds[at]]
+        look = LOOKS[kinds[at]]
         run = (charset.free if kinds[at] == "free" else look.letter) * (end - at)
         text += painted(run, look, color)
         at = end
@@ -190,7 +190,7 @@ def legend(atlases: Sequence[Atlas], width: int, charset: Charset, color: bool) 
     kinds = {region.kind for atlas in atlases for region in atlas.regions}
     lines = [
         f"{painted(charset.free if kind == 'free' else look.letter, look, color)}  {look.words}"
-        for kind, look in REGIONS.items()
+        for kind, look in LOOKS.items()
         if kind in kinds
     ]
     states = {one.state for atlas in atlases for one in atlas.asked if len(atlas.asked) > 1}

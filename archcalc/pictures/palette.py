@@ -6,7 +6,7 @@ blindness tell apart; every kind has a letter and a pattern besides.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 
@@ -35,6 +35,29 @@ REGIONS: Mapping[str, Look] = {
     "arena-used": Look("A", "#0072b2", 25, "arena, used"),
     "own": Look("o", "#cc79a7", 175, "the runtime's own memory beside the heap", "flat"),
 }
+
+# Of heaps in arenas.
+ARENAS: Mapping[str, Look] = {
+    "heap-used": Look("A", "#0072b2", 25, "heap, used"),
+    "arenas": Look("r", "#d6eaf8", 153, "reserved for further arenas", "fall"),
+    "summaries": Look("m", "#e8d5ee", 183, "summaries of the page allocator, reserved", "rise"),
+    "summaries-mapped": Look("M", "#7b4397", 97, "summaries of the page allocator, mapped"),
+    "scavenge-index": Look("i", "#fbd5c4", 216, "scavenge index, reserved", "dots"),
+    "scavenge-index-mapped": Look("I", "#d55e00", 166, "scavenge index, mapped"),
+    "chunks-mapped": Look("C", "#009e73", 36, "page bits of chunks", "flat"),
+    "arena-map-mapped": Look("P", "#8c510a", 94, "where each arena's record is", "fall"),
+    "arena-records": Look("t", "#f0e2b6", 187, "room for records of arenas", "rise"),
+    "arena-records-mapped": Look("T", "#e69f00", 172, "records of arenas", "cross"),
+    "persistent-mapped": Look("p", "#56b4e9", 75, "records that are never given back", "dots"),
+}
+LOOKS: Mapping[str, Look] = {**REGIONS, **ARENAS}
+
+
+def looks_of(kinds: Iterable[str]) -> Mapping[str, Look]:
+    """What a picture of such regions needs: looks of one arena always, the others where they occur."""
+    present = set(kinds)
+    return {kind: look for kind, look in LOOKS.items() if kind in REGIONS or kind in present}
+
 
 # Objects by size, with the largest size of each band; letters of the heap's strip.
 BANDS = ((32, "a"), (128, "b"), (512, "c"), (2048, "d"), (8192, "e"), (1 << 62, "f"))

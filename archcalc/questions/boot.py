@@ -26,6 +26,7 @@ class Boot:
     calls: list[list[Any]] | None = None
     refused: tuple[Attempt, ...] = ()
     unnoticed: tuple[Unnoticed, ...] = ()
+    system: Any = None  # what it was booted on, as the machine left it
 
     @property
     def outcome(self) -> str:
@@ -75,4 +76,5 @@ def try_boot(figures: Figures, options: MachineOptions | None = None, system: An
         rt.system_calls(),
         tuple(rt.refused()),
         tuple(rt.unnoticed()),
+        rt.system,
     )

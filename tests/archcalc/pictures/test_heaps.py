@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from archcalc import generations
 from archcalc.calculator.figures import compute
 from archcalc.cli.heap import Heaps
 from archcalc.cli.replay import config_for
@@ -219,3 +220,19 @@ def test_without_matplotlib_the_page_is_there_and_says_what_is_missing(
 def test_every_look_has_words_and_a_letter_of_its_own() -> None:
     assert len({look.letter for look in SPANS.values()}) == len(SPANS)
     assert all(look.words for look in SPANS.values())
+
+
+@pytest.mark.parametrize(
+    "go", [name for name in generations.known() if generations.said(name, "era") == "sparse"]
+)
+@pytest.mark.parametrize("platform", ["linux/amd64", "linux/386"])
+def test_heaps_of_any_release_are_drawn(platform: str, go: str) -> None:
+    found = film.of_workload(compute(platforms.load(platform, go), None, go), "mixed", 600, 1, frames=2)
+    heap = found.last
+    assert sum(run.npages for run in heap.runs) == heap.pages
+    totals = heap.totals
+    size = heap.page_size
+    held = sum(run.npages for run in heap.runs if run.look not in "._x") * size
+    assert held == totals.in_use + totals.stacks and totals.live > 0
+    assert sum(c.objects * c.size for c in heap.classes() if c.sizeclass) <= totals.live
+    ET.fromstring(Heaps([found]).svg())

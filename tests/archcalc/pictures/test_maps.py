@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archcalc import generations
 from archcalc.calculator.figures import compute
 from archcalc.cli.map import Mapped, atlases_of
 from archcalc.machines.options import MachineOptions
@@ -35,7 +36,7 @@ def test_regions_tile_the_user_addresses_everywhere(everywhere: list[Atlas]) -> 
     for atlas in everywhere:
         assert atlas.regions[0].start == atlas.low and atlas.regions[-1].end == atlas.high
         assert all(a.end == b.start for a, b in pairwise(atlas.regions))
-        assert all(r.start < r.end and r.kind in palette.REGIONS for r in atlas.regions)
+        assert all(r.start < r.end and r.kind in palette.LOOKS for r in atlas.regions)
 
 
 def test_the_known_addresses_are_where_people_meet_them() -> None:
@@ -158,7 +159,8 @@ def test_colour_only_adds_to_what_letters_say() -> None:
 
 
 def test_kinds_differ_by_letter_and_by_pattern_or_lightness() -> None:
-    for looks in (palette.REGIONS, palette.SPANS):
+    one_arena, arenas = palette.REGIONS, {**palette.ARENAS, **{k: palette.REGIONS[k] for k in SHARED}}
+    for looks in (one_arena, arenas, palette.SPANS):
         assert len({look.letter for look in looks.values()}) == len(looks)
         for one, other in combinations(looks.values(), 2):
             different = abs(lightness(one.color) - lightness(other.color)) > 0.03
@@ -232,3 +234,27 @@ def test_the_locale_says_whether_there_is_more_than_ascii(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert beyond_ascii() is beyond
+
+
+SHARED = ("free", "foreign", "own", "arena")  # kinds that heaps in arenas have too
+RELEASES = [name for name in generations.known() if generations.said(name, "era") == "sparse"]
+
+
+@pytest.mark.parametrize("go", RELEASES)
+@pytest.mark.parametrize("platform", ["linux/amd64", "linux/386", "windows/amd64", "openbsd/arm64"])
+def test_heaps_in_arenas_are_drawn_whole(platform: str, go: str) -> None:
+    figures = compute(platforms.load(platform, go), None, go)
+    for atlas in atlases_of(figures, MachineOptions()):
+        assert atlas.outcome == "booted"
+        assert {r.kind for r in atlas.regions} <= set(palette.LOOKS)
+        assert {"heap-used", "foreign", "free"} <= {r.kind for r in atlas.regions}
+        assert [r.end for r in atlas.regions[:-1]] == [r.start for r in atlas.regions[1:]]
+        ET.fromstring(map_svg.draw([atlas]))
+
+
+def test_a_heap_in_arenas_says_where_it_asked_and_where_it_would_have() -> None:
+    figures = compute(platforms.load("linux/amd64", "1.25"), None, "1.25")
+    (atlas,) = atlases_of(figures, MachineOptions(taken=((0xC000000000, 0xC000001000),)))
+    states = {one.address: one.state for one in atlas.asked}
+    assert (states[0xC000000000], states[0x1C000000000]) == ("moved", "had")
+    assert states[0x2C000000000] == "untried"
