@@ -82,6 +82,7 @@ class Constants:
         self.facts = {**facts, "goos": goos, "goarch": goarch}
         self.sets = dict(sets or {})
         self._values: dict[str, Value] = {**_literals(generation), **self.sets}
+        self._open: set[str] = set()
         self._structs: dict[str, StructLayout] = {}
         self._rows: dict[str, Row | None] = {}
         self._standing: dict[tuple[str, str], bool] = {}
@@ -96,10 +97,15 @@ class Constants:
         """The value of a qualified name. Raises Absent, or UsageFault where a formula has none."""
         value = self._values.get(name)
         if value is None:
+            if name in self._open:
+                raise UsageFault(Fault(f"{_own(name)} follows from itself", id="constant-invalid"))
+            self._open.add(name)
             try:
                 value = self._compute(name)
             except Absent:
                 raise Absent(name) from None
+            finally:
+                self._open.discard(name)
             self._values[name] = value
         return value
 
@@ -146,7 +152,11 @@ class Constants:
         row = next(filter(self._stands, self.generation.families[family]), None)
         if row is None:
             return 0
-        number = self._evaluate(row, row.members, None).value
+        try:
+            number = self._evaluate(row, row.members, None).value
+        except Absent as absent:
+            found = f"{family} has {row.members} members; undefined: {absent.args[0]}"
+            raise UsageFault(Fault(found, id="constant-invalid")) from None
         if not isinstance(number, int) or number > MAX_MEMBERS:
             raise UsageFault(
                 Fault(f"{family} has {number} members", f"at most {MAX_MEMBERS}", id="constant-invalid")
@@ -335,7 +345,13 @@ class Constants:
         """The layout of a declared struct. Raises UsageFault where a what-if leaves it without one."""
         layout = self._structs.get(name)
         if layout is None:
-            layout = self._structs[name] = self._lay_out(name)
+            if f"struct.{name}" in self._open:
+                raise UsageFault(Fault(f"invalid recursive type {name}", id="struct-invalid"))
+            self._open.add(f"struct.{name}")
+            try:
+                layout = self._structs[name] = self._lay_out(name)
+            finally:
+                self._open.discard(f"struct.{name}")
         return layout
 
     def _needs(self, name: str, fields: int | None = None) -> structs.Needs:
@@ -348,8 +364,12 @@ class Constants:
 
     def _lay_out(self, name: str) -> StructLayout:
         needs = self._needs(name)
-        values = (self.value(_known(self.generation, needed)) for needed in needs.names)
         declaration = self.declarations[name]
+        try:
+            values = [self.value(_known(self.generation, needed)) for needed in needs.names]
+        except Absent as absent:
+            found = f"{name} ({declaration.file}:{declaration.line}): undefined: {absent.args[0]}"
+            raise UsageFault(Fault(found, id="struct-invalid")) from None
         key = (id(self.declarations), name, self.words, *values, *map(self.struct, needs.types))
         layout = _LAYOUTS.get(key)
         if layout is None:
@@ -366,7 +386,11 @@ class Constants:
 
     def size_classes(self) -> sizeclasses.SizeClasses:
         """The size classes that this platform's constants give (mksizeclasses.go)."""
-        parameters = [int(self.value(name).value) for name in self.generation.size_classes]
+        try:
+            parameters = [int(self.value(name).value) for name in self.generation.size_classes]
+        except Absent as absent:
+            found = f"no size classes: undefined: {absent.args[0] or 'a limit of theirs'}"
+            raise UsageFault(Fault(found, id="sizeclasses-invalid")) from None
         # Heap bitmaps of later releases want objects of 32 bytes and more at multiples of 16, and those
         # below at multiples of 8: there is a class of 24 bytes.
         sixteen_from = 16 if self.generation.era == "contiguous" else 32
@@ -389,6 +413,11 @@ def _fault(row: Row, name: str, error: ExprError) -> UsageFault:
     return UsageFault(
         Fault(f"{where}: column {error.column} of {error.text}: {error.message}", id="constant-invalid")
     )
+
+
+def _own(name: str) -> str:
+    """A qualified name without its package."""
+    return name.partition(".")[2]
 
 
 class _View(Scope):
@@ -491,7 +520,11 @@ def _literals(generation: Generation) -> dict[str, Value]:
     found = {}
     for name, formula in _plain_formulas(generation).items():
         if not (formula.mentions or formula.calls or formula.types or formula.row.type_name):
-            found[name] = goexpr.evaluate(formula.row.formula, Scope(), formula.row.iota)
+            try:
+                found[name] = goexpr.evaluate(formula.row.formula, Scope(), formula.row.iota)
+            except ExprError:
+                # A tree's own mistake, which is told when somebody asks for the constant.
+                continue
     return found
 
 

@@ -70,7 +70,17 @@ class Generation:
     @cached_property
     def _reported_types(self) -> frozenset[str]:
         below = self.base._reported_types - self.gone_types if self.base else frozenset()
-        return below | {name for section in self.reported_sections for name in _names_in(section)}
+        return below | {name for section in self.reported_sections for name in tables.names_in(section)}
+
+    def declares(self, package: str, name: str) -> bool:
+        """Whether a formula of a package finds a constant or a figure by that name."""
+        if "." in name:
+            candidates: tuple[str, ...] = (name,)
+        else:
+            candidates = (f"{package}.{name}", *((f"runtime.{name}",) if package == "layout" else ()))
+        member = name.rstrip("0123456789")
+        families = (f"{package}.{member}", member) if member != name else ()
+        return any(one in self.rows for one in candidates) or any(one in self.families for one in families)
 
     def names(self, package: str, reported: bool = True) -> tuple[str, ...]:
         """The qualified names of a package's rows, in alphabetical order; all, or those that reports show."""
@@ -142,12 +152,6 @@ def _holds(condition: str, port: Scope) -> bool:
     )
     scope = Scope(8, {**port.names, **off})
     return not condition or goexpr.evaluate(condition, scope).value is True
-
-
-def _names_in(section: Section) -> Iterator[str]:
-    for line in section.text.splitlines():
-        if line.startswith("type "):
-            yield line.split(" ", 2)[1]
 
 
 def _about(folder: Path) -> dict[str, str]:

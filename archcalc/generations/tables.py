@@ -162,6 +162,13 @@ def sections(text: str) -> Iterator[Section]:
                 yield Section(file, package, constraint, piece)
 
 
+def names_in(section: Section) -> Iterator[str]:
+    """The names of the types that a section declares; those of other packages than runtime are qualified."""
+    for line in section.text.splitlines():
+        if line.startswith("type "):
+            yield line.split(" ", 2)[1]
+
+
 def file_lines(text: str) -> Iterator[FileLines]:
     """Where the declarations of a generation stand (lines.txt).
 

@@ -5,12 +5,16 @@ The nearest generation lends units and words, and the formulas of the layout. No
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from archcalc import generations
-from archcalc.generations import FileLines, Generation, Row, tables
+from archcalc.calculator import goexpr
+from archcalc.calculator.constants import Constants
+from archcalc.calculator.goexpr import ExprError
+from archcalc.generations import FileLines, Generation, Row, Section, tables
 from archcalc.goverify import shapes, writing
 from archcalc.goverify.shapes import Unknown
 from archcalc.reading.errors import Fault, UsageFault
@@ -79,7 +83,68 @@ def read(root: Path) -> AnyTree:
         folder=base.folder,
         tree=str(root),
     )
-    return AnyTree(generation, near, followed.unknown)
+    sound, missing = without_dangling(generation)
+    sound, broken = without_broken(sound)
+    return AnyTree(sound, near, (*followed.unknown, *missing, *broken))
+
+
+def without_broken(generation: Generation) -> tuple[Generation, list[Unknown]]:
+    """The generation without those types in reports that cannot be laid out on linux/amd64, and these."""
+    engine = Constants(generation, "linux", "amd64", {"ptr_size": 8, "reg_size": 8})
+    broken: dict[str, Unknown] = {}
+    for name in generation.reported_types:
+        try:
+            if engine.is_struct(name):
+                engine.struct(name)
+        except UsageFault as fault:
+            broken[name] = Unknown(engine.declarations[name].file, 0, str(fault), "", (name,))
+    if not broken:
+        return generation, []
+    parts: tuple[list[Section], list[Section]] = ([], [])
+    for section in generation.reported_sections:
+        for text in re.split(r"^(?=type )", section.text, flags=re.MULTILINE):
+            if text.strip():
+                parts[text.split(" ", 2)[1] in broken].append(section._replace(text=text))
+    others = (*generation.other_sections, *parts[1])
+    known = replace(generation, reported_sections=tuple(parts[0]), other_sections=others)
+    return known, list(broken.values())
+
+
+def without_dangling(generation: Generation) -> tuple[Generation, list[Unknown]]:
+    """The generation without constants and figures that mention what the tree does not declare, and these."""
+    rows, families = dict(generation.rows), dict(generation.families)
+    declared = {name for section in generation.type_sections for name in tables.names_in(section)}
+    gone: list[Unknown] = []
+    while True:
+        known = replace(generation, rows=rows, families=families)
+        dangling = {}
+        for name, of in (*rows.items(), *families.items()):
+            lost = next((one for row in of for one in _undeclared(known, declared, row)), "")
+            if lost:
+                dangling[name] = lost
+        if not dangling:
+            return known, gone
+        for name, lost in dangling.items():
+            row = (rows.pop(name, None) or families.pop(name))[0]
+            own, _, anchor = row.source.file.partition("#")
+            what = f"{anchor or row.name} mentions {lost}, which is not declared"
+            gone.append(Unknown(own, 0, what, "", (name.removeprefix("runtime.").removeprefix("layout."),)))
+
+
+def _undeclared(generation: Generation, declared: set[str], row: Row) -> Iterator[str]:
+    """What a row mentions that is neither a constant, nor a fact, nor a type."""
+    for text in filter(None, (row.formula.replace("{i}", "0"), row.members, generation.condition(row.when))):
+        try:
+            mentioned, shown = goexpr.names(text), goexpr.composites(text)
+        except ExprError as error:
+            yield error.message
+            continue
+        for name in mentioned:
+            if name in ("iota", "i", "true", "false") or name.startswith("fact.") or name.count(".") > 1:
+                continue
+            if not generation.declares(row.package, name) and name not in declared:
+                yield name
+        yield from (name for name in shown if name not in declared)
 
 
 def nearest(src: Path) -> str:

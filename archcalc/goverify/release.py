@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -168,6 +168,7 @@ class Reader:
         wanted: Iterable[str],
         wanted_types: Iterable[str],
         needed: Iterable[str] = (),
+        experiments: Mapping[str, str] | None = None,
     ) -> None:
         self.tree = tree
         self.paths = {path.rpartition("/")[2]: path for path in MAIN if tree.has(path)}
@@ -175,6 +176,7 @@ class Reader:
         self.wanted = set(wanted)
         self.wanted_types = list(wanted_types)
         self.needed = tuple(needed)
+        self.experiments = experiments or {}
         self._declared: dict[str, dict[str, list[tuple[File, Const]]]] = {}
         self._types: dict[str, dict[str, list[tuple[File, TypeText]]]] = {}
         self._waiting: list[str] = []
@@ -312,11 +314,14 @@ class Reader:
             )
         return None
 
-    @property
+    @cached_property
     def _baseline(self) -> Mapping[str, str]:
-        if not hasattr(self, "_known_baseline"):
-            self._known_baseline = baseline((self.tree.src / "internal/buildcfg/exp.go").read_text())
-        return self._known_baseline
+        file = "internal/buildcfg/exp.go"
+        try:
+            return baseline((self.tree.src / file).read_text("utf-8", "replace"))
+        except (OSError, ValueError):
+            self.draft.undecided.append(f"{file}: the experiments that are on are those of the base")
+            return self.experiments
 
     # ---- types ----
 
@@ -349,10 +354,10 @@ class Reader:
         for file, text in self._type_texts(package)[own]:
             try:
                 declared = parse(text)
-            except StructError as error:
+                self._follow_kind(file, package, declared.type)
+            except (StructError, ExprError) as error:
                 self.draft.undecided.append(f"{text.file}:{text.line}: type {own}: {error}")
                 continue
-            self._follow_kind(file, package, declared.type)
             shown = written(declared, name, partial(self._shown, file, package))
             kind = declared.type
             members = tuple(one.line for one in kind.members) if isinstance(kind, Struct) else ()
@@ -395,9 +400,10 @@ def parse(text: TypeText) -> Declaration:
         own = own[own.index("]") + 1 :]
     plain = f"type {text.name} " + own.lstrip(" \t=")
     shift = text.line - 1
-    return structs.parse_declarations(plain, text.file, lambda t, at: structs.source_line(t, at) + shift)[
-        text.name
-    ]
+    found = structs.parse_declarations(plain, text.file, lambda t, at: structs.source_line(t, at) + shift)
+    if text.name not in found:
+        raise StructError(f"no declaration of {text.name}")
+    return found[text.name]
 
 
 def written(declared: Declaration, name: str, shown: Callable[[str], str]) -> str:
@@ -457,7 +463,10 @@ def ports_constraint(ports: frozenset[Port], every: tuple[Port, ...]) -> str:
 
 
 def baseline(text: str) -> dict[str, str]:
-    """The experiments that are on without being asked for, each with its formula (ParseGOEXPERIMENT)."""
+    """The experiments that are on without being asked for, each with its formula (ParseGOEXPERIMENT).
+
+    Raises ValueError where they do not stand as they do in the releases that are known.
+    """
     body = text[text.index("func ParseGOEXPERIMENT") :]
     known: dict[str, str] = {}
     for arches, names in re.findall(r"case ((?:\"\w+\"(?:, )?)+):\n((?:\s+\w+ = true\n)+)", body):

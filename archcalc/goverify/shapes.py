@@ -43,7 +43,8 @@ class Unknown:
 
     def __str__(self) -> str:
         left_out = f"; left out: {', '.join(self.figures)}" if self.figures else ""
-        return f"{self.file}:{self.line}: {self.function} {self.why}{left_out}"
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {f'{self.function} {self.why}'.strip()}{left_out}"
 
 
 def tokens(text: str) -> list[str]:

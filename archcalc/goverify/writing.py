@@ -22,12 +22,18 @@ ORDER = ("goos", "goarch", "goexperiment", "gc", "sys", "runtime")
 Words = Mapping[str, tuple[str, str]]
 
 
-def ports_of(src: Path) -> tuple[Port, ...]:
-    """What `go tool dist list` lists: the ports of cmd/dist/build.go that are not broken or incomplete."""
+def ports_of(src: Path, otherwise: Iterable[str] = ()) -> tuple[Port, ...]:
+    """What `go tool dist list` lists: the ports of cmd/dist/build.go that are not broken or incomplete.
+
+    A tree without that file has the ports `otherwise`. Raises UsageFault where there are none.
+    """
     path = src / "cmd/dist/build.go"
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8", "replace")
     except OSError as error:
+        known = tuple(Port(*one.split("/")) for one in otherwise)
+        if known:
+            return known
         raise UsageFault(
             Fault(f"{path}: {error.strerror or error}", "the source of a whole Go distribution")
         ) from None
@@ -37,7 +43,8 @@ def ports_of(src: Path) -> tuple[Port, ...]:
     ):
         found[name] = re.findall(r"^\t\"(\w+/\w+)\":", body, re.MULTILINE)
     left_out = {*found.get("broken", ()), *found.get("incomplete", ())}
-    return tuple(Port(*one.split("/")) for one in sorted(found.get("cgoEnabled", ())) if one not in left_out)
+    listed = [one for one in sorted(found.get("cgoEnabled", ())) if one not in left_out]
+    return tuple(Port(*one.split("/")) for one in listed or otherwise)
 
 
 def read(
@@ -53,8 +60,14 @@ def read(
     own = {name.partition(".")[2] for name in base.names("runtime")} if base else set()
     shown = base.reported_types if base else ()
     needed = sorted(needs_of(base)) if base else ()
-    tree = Tree(src, ports_of(src))
-    reader = Reader(tree, version_of(src), {*own, *names}, sorted({*shown, *types}), needed)
+    tree = Tree(src, ports_of(src, base.ports if base else ()))
+    experiments = {
+        name.partition(".")[2]: of[0].formula
+        for name, of in (base.rows if base else {}).items()
+        if name.startswith("goexperiment.")
+    }
+    wanted, wanted_types = {*own, *names}, sorted({*shown, *types})
+    reader = Reader(tree, version_of(src), wanted, wanted_types, needed, experiments)
     found = reader.read()
     found.packages = dict(reader.paths)
     return found, tree
@@ -258,7 +271,7 @@ def anchors(generation: Generation, tree: Tree) -> Iterator[tuple[str, str, str,
         form = _DECLARED.format(re.escape(anchor), re.escape(receiver or "?"), re.escape(method))
         pattern = re.compile(form, re.MULTILINE)
         for one in tree.package(file.rpartition("/")[0]):
-            text = (tree.src / one.read.file).read_text("utf-8")
+            text = (tree.src / one.read.file).read_text("utf-8", "replace")
             match = pattern.search(text)
             if match is not None:
                 yield one.read.file, one.constraint, f"{anchor}()", text.count("\n", 0, match.start()) + 1

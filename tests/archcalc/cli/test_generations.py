@@ -230,6 +230,16 @@ def test_a_function_of_another_shape_is_told_and_the_rest_is_given(
     assert "start_reserved" not in figures.areas and figures.areas["summary_size4"] == 512 << 20
 
 
+def test_what_mentions_something_that_is_gone_is_told_and_the_rest_is_given(
+    tree: tuple[Path, str], tmp_path: Path
+) -> None:
+    found = changed(tree, tmp_path, "runtime/mpagealloc.go", "\tpallocSumBytes = ", "\tpallocSumSize = ")
+    assert any("pallocSumBytes" in str(one) for one in found.unknown)
+    figures = compute(platforms.load("linux/amd64", tree[1]), go=found.generation)
+    assert "start_reserved" not in figures.areas and figures.constants["heapAddrBits"] == 48
+    assert "pallocSumBytes" not in figures.constants and "mspan" in figures.structs
+
+
 def test_go_takes_the_folder_of_a_tree(cli: Cli, tree: tuple[Path, str]) -> None:
     run = cli("report", "linux/amd64", "--go", str(tree[0]), "--format", "json")
     assert run.code == 0 and run.json["generation"] == writing.version_of(tree[0] / "src")
