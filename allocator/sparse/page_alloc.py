@@ -141,8 +141,7 @@ class PageAlloc:
             first >>= bits
             last >>= bits
             for i in range(first, last + 1):
-                children = [below(j, ALLOCATED) for j in range(i << bits, i + 1 << bits)]
-                new = merge(children, pages)
+                new = merge(map(below, range(i << bits, (i + 1) << bits)), pages)
                 if here.get(i, ALLOCATED) != new:
                     here[i] = new
                     changed = True

@@ -7,7 +7,7 @@ its end.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 Summary = tuple[int, int, int]
 
@@ -62,19 +62,27 @@ def summarize(bits: int, pages: int) -> Summary:
     return trailing_zeros(bits), longest_run(free), pages - bits.bit_length()
 
 
-def merge(children: Sequence[Summary], pages: int) -> Summary:
-    """The summary of several parts side by side, each of so many pages (mergeSummaries)."""
-    start, most, end = children[0]
-    before = pages  # pages of the parts gone by
-    for first, longest, last in children[1:]:
-        if start == before:
+def merge(children: Iterable[Summary | None], pages: int) -> Summary:
+    """The summary of several parts side by side, each of so many pages (mergeSummaries).
+
+    None stands for a part that is allocated: most parts of an address space are.
+    """
+    start = most = end = 0
+    whole = True  # all parts so far are free as a whole
+    for child in children:
+        if child is None:
+            whole = False
+            end = 0
+            continue
+        first, longest, last = child
+        if whole:
             start += first
+            whole = first == pages
         if end + first > most:
             most = end + first
         if longest > most:
             most = longest
         end = end + pages if last == pages else last
-        before += pages
     return start, most, end
 
 
