@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from allocator.common.throw import Death, Throw
-from allocator.interface import Allocator, Attempt, BootCheck, Region, Unnoticed
+from allocator.interface import Allocator, Attempt, BootCheck, Cannot, Region, Unnoticed
 from allocator.kernels.machine import Machine
 from allocator.kernels.system import Errno
 from allocator.sparse import boot_checks, regions, vocabulary
@@ -15,6 +15,8 @@ from allocator.sparse.config import Config
 from allocator.sparse.heap import Heap
 from allocator.sparse.startup import BUCKET_FRAMES, StartUp, Surroundings
 from allocator.sparse.systems import kernel_of, memory_of
+
+NO_RECORDING = "a machine of today writes no recording of what it does; `archcalc record` records a program"
 
 
 class Runtime(Heap, Allocator):
@@ -55,6 +57,8 @@ class Runtime(Heap, Allocator):
         heap_seed is the lot that the heap's base is drawn from, where it is drawn; None puts the heap
         where releases without a lot have it.
         """
+        if record:
+            raise Cannot(NO_RECORDING)
         self.kernel = kernel_of(config, system) if isinstance(system, Machine) else system
         self.system = self.kernel
         if heap_seed is None:
@@ -67,7 +71,7 @@ class Runtime(Heap, Allocator):
             sample_seed=seed,
             mem_profile_rate=mem_profile_rate,
         )
-        self.log: list[str] | None = [] if record else None
+        self.log: list[str] | None = None
         self.type_ids = {}
         self._booted = False
 
@@ -160,7 +164,7 @@ class Runtime(Heap, Allocator):
         return [call.row() for call in self.kernel.log]
 
     def end_state(self, whole: bool = True) -> Iterator[str]:
-        raise NotImplementedError
+        raise Cannot(NO_RECORDING)
 
     def last_words(self, death: Death) -> dict[str, Any]:
         return {"kind": death.kind, "throw": death.words, "printed": [*self.printed, *death.before]}

@@ -10,7 +10,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol, cast
 
-from allocator.interface import Allocator, Facts
+from allocator.interface import Allocator, Cannot, Facts
 from allocator.kernels.machine import Machine
 from archcalc.calculator.figures import Figures
 from archcalc.generations import Generation
@@ -88,13 +88,16 @@ def prepare(
 
     `system` and `config` stand in place of those that the figures and the options make.
     """
-    return machine_class(figures.generation).prepared(
-        config or config_of(figures, options),
-        system or system_of(figures, options),
-        seed=seed,
-        mem_profile_rate=mem_profile_rate,
-        record=record,
-    )
+    try:
+        return machine_class(figures.generation).prepared(
+            config or config_of(figures, options),
+            system or system_of(figures, options),
+            seed=seed,
+            mem_profile_rate=mem_profile_rate,
+            record=record,
+        )
+    except Cannot as cannot:
+        raise UsageFault(Fault(str(cannot), "another generation's machine")) from None
 
 
 def boot(

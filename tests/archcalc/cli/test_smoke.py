@@ -20,6 +20,29 @@ def test_all_38_pass_with_audits_in_between(cli: Any) -> None:
     assert all(r["allocations"] == 300 for r in run.json["runs"])
 
 
+def test_all_47_of_a_later_release_pass(cli: Any) -> None:
+    run = cli("smoke", "all", "--go", "1.27", "-n", "200", "--audit-every", "100", "--format", "json")
+    assert run.code == 0
+    assert [r["platform"] for r in run.json["runs"]] == platforms.names("1.27")
+    assert all(r["violations"] == [] and r["death"] is None for r in run.json["runs"])
+
+
+@pytest.mark.parametrize("go", ["1.22", "1.27"])
+def test_all_workloads_on_a_later_release(go: str, cli: Any) -> None:
+    workloads = [word for name in WORKLOADS if name != "exhaust" for word in ("-w", name)]
+    run = cli("smoke", "linux/amd64", "linux/386", "--go", go, *workloads, "-n", "300", "--format", "json")
+    assert run.code == 0
+    assert all(r["violations"] == [] and r["death"] is None for r in run.json["runs"])
+    assert all(r["finalizers_run"] > 0 for r in run.json["runs"] if r["workload"] == "finalizers")
+
+
+def test_a_later_release_runs_out_of_a_small_address_space(cli: Any) -> None:
+    words = ("smoke", "linux/386", "--go", "1.27", "-w", "exhaust", "-n", "300", "--format", "json")
+    run = cli(*words)
+    assert run.code == 0
+    assert run.json["runs"][0]["death"]["throw"] == "out of memory"
+
+
 def test_all_workloads_on_one_platform(cli: Any) -> None:
     run = cli("smoke", "linux/amd64", "-w", "all", "-n", "300", "--format", "json")
     assert run.code == 0
@@ -91,6 +114,9 @@ def test_a_recording_is_not_overwritten_unasked(cli: Any, tmp_path: Path) -> Non
         ("smoke", "all", "--record", "x.gz"),
         ("smoke", "linux/amd64", "-n", "lots"),
         ("smoke", "linux/amd64", "--record", "no/such/folder/x.gz"),
+        ("smoke", "linux/amd64", "--go", "1.27", "--record", "x.gz"),
+        ("smoke", "linux/amd64", "--go", "1.27", "--refuse-after", "1m"),
+        ("smoke", "linux/amd64", "--go", "1.99"),
     ],
 )
 def test_mistakes_are_exit_code_2(words: tuple[str, ...], cli: Any) -> None:
