@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -28,3 +29,33 @@ def installed(**more: str) -> Toolchain:
         return find_go(None, environment(**more))
     except UsageFault as fault:
         pytest.skip(f"no Go that can be recorded: {fault}")
+
+
+SOURCE = 'package main\n\nfunc main() { print("up\\n") }\n'
+PROGRAMS = CACHE.with_name(CACHE.name.replace("gocache", "programs"))
+
+
+def program(platform: str, *ldflags: str, tool: Toolchain | None = None) -> Path:
+    """The smallest program, built for a platform with flags of the linker; each once for all tests and runs.
+
+    Not to be changed. Skips where there is no Go, or none that builds for the platform.
+    """
+    tool = tool or installed()
+    folder = PROGRAMS / tool.release
+    folder.mkdir(parents=True, exist_ok=True)
+    built = folder / "-".join((platform.replace("/", "-"), *(flag.strip("-") for flag in ldflags)))
+    if built.exists():
+        return built
+    goos, goarch = platform.split("/")
+    with tempfile.TemporaryDirectory(dir=folder) as work:
+        (Path(work) / "main.go").write_text(SOURCE)
+        (Path(work) / "go.mod").write_text("module up\n\ngo 1.21\n")
+        command = [str(tool.command), "build", "-ldflags", " ".join(ldflags), "-o", "up", "."]
+        run = subprocess.run(
+            command, cwd=work, env=environment(GOOS=goos, GOARCH=goarch), capture_output=True, text=True
+        )
+        if run.returncode:
+            pytest.skip(f"{tool.release} does not build for {platform}: {run.stderr.strip()[:200]}")
+        # Another worker may have built the same meanwhile: either will do.
+        os.replace(Path(work) / "up", built)
+    return built

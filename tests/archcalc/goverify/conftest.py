@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import lzma
 import os
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-
-PROGRAMS = Path(__file__).parents[2] / "data" / "programs"
 
 
 @pytest.fixture(scope="session")
@@ -48,18 +44,3 @@ def real_tree() -> Path:
     if not named:
         pytest.skip("$ARCHCALC_GOROOT names no Go tree of commit 7aefdfded")
     return Path(named)
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> Callable[..., Path]:
-    """A program of tests/data, unpacked, with bytes of it replaced."""
-
-    def unpack(name: str, changes: dict[int, bytes] | None = None) -> Path:
-        data = bytearray(lzma.decompress((PROGRAMS / f"{name}.xz").read_bytes()))
-        for at, new in (changes or {}).items():
-            data[at : at + len(new)] = new
-        path = tmp_path / name
-        path.write_bytes(data)
-        return path
-
-    return unpack

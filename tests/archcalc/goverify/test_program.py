@@ -1,37 +1,69 @@
-"""Built programs against the calculator: real ones of five kinds, and those made by hand of others."""
+"""Built programs against the calculator: those that an installed Go builds, and those made by hand."""
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
-import lzma
 import random
 import struct
 import sys
 import tracemalloc
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from archcalc import generations
 from archcalc.calculator import figures
-from archcalc.goverify import dwarf, formats, program
+from archcalc.goverify import classtables, dwarf, formats, program
 from archcalc.goverify.comparison import Difference
 from archcalc.goverify.formats import parts
 from archcalc.goverify.image import Image, Segment, Unreadable
 from archcalc.goverify.verdict import Verdict
 from archcalc.profiles import platforms
 from archcalc.reading.errors import UsageFault
+from archcalc.recorder.run import find_go
+from tests.support import golang
 
-PROGRAMS = Path(__file__).parents[2] / "data" / "programs"
 VERSION = "devel +7aefdfded0 Fri Jan 6 2017"
-SYMBOLS = ["prog-linux-amd64", "prog-darwin-amd64", "prog-windows-386", "prog-plan9-386"]
-STRIPPED = "prog-linux-arm64-stripped"
-CLASS_TO_SIZE = struct.pack("<8H", 0, 8, 16, 32, 48, 64, 80, 96)
+PORTS = [
+    "linux/amd64", "linux/386", "linux/arm64", "linux/mips", "linux/ppc64le", "linux/riscv64", "linux/s390x",
+    "linux/loong64", "darwin/arm64", "windows/amd64", "windows/386", "openbsd/arm", "plan9/386", "aix/ppc64",
+    "js/wasm",
+]  # fmt: skip
+FORMATS = ["linux/amd64", "darwin/arm64", "windows/386", "plan9/386", "aix/ppc64", "js/wasm"]
+STRIP = ("-s", "-w")
+PLAIN = ("-compressdwarf=false",)
+"""Without DWARF and symbols; with DWARF as it is."""
 
-Program = Callable[..., Path]
+
+def known(platform: str = "linux/amd64", *flags: str) -> Path:
+    """A program of the installed Go. Skips where there are no figures of its release."""
+    path = golang.program(platform, *flags)
+    if program.identify(path).generation == generations.CURRENT:
+        pytest.skip("there are no figures of the release of the installed Go")
+    return path
+
+
+def class_to_size(path: Path) -> tuple[bytes, str]:
+    """How the table of sizes begins in a program, and what its release calls it."""
+    own = program.identify(path)
+    order = "<" if own.image.little_endian else ">"
+    packages = tuple(generations.load(own.generation).packages.values())
+    name = classtables.named(classtables.TABLES[0], packages)[1]
+    return struct.pack(f"{order}8H", 0, 8, 16, 24, 32, 48, 64, 80), name
+
+
+def patched(path: Path, folder: Path, changes: dict[int, bytes]) -> Path:
+    """A copy of a program with some bytes replaced."""
+    data = bytearray(path.read_bytes())
+    for at, new in changes.items():
+        data[at : at + len(new)] = new
+    copy = folder / path.name
+    copy.write_bytes(data)
+    return copy
 
 
 @pytest.fixture(scope="module")
@@ -52,54 +84,77 @@ def names(verdict: Verdict) -> list[str]:
     return [one.name for one in verdict.differences]
 
 
-@pytest.mark.parametrize("name", [*SYMBOLS, STRIPPED])
-def test_a_real_program_is_known_and_has_no_difference(program: Program, name: str) -> None:
-    verdict = verify(program(name))
-    system, arch = name.removesuffix("-stripped").split("-")[1:]
-    assert verdict.subject.version == VERSION
-    assert verdict.subject.extra["platform"] == f"{system}/{arch}"
-    assert verdict.subject.extra["stripped"] is (name == STRIPPED)
+@pytest.mark.parametrize("platform", PORTS)
+def test_a_real_program_is_known_and_has_no_difference(platform: str) -> None:
+    path = known(platform)
+    verdict = verify(path)
+    assert verdict.subject.version == verdict.subject.extra["go"] == golang.installed().release
+    assert verdict.subject.extra["platform"] == platform
     assert verdict.ok and verdict.differences == [] and verdict.subject.era.current
-    assert verdict.compared > (1800 if verdict.subject.extra["dwarf"] else 1300)
+    has_dwarf = not platform.startswith(("plan9/", "js/"))
+    assert verdict.subject.extra["dwarf"] is has_dwarf
+    assert verdict.compared > (2000 if has_dwarf else 1000)
 
 
-@pytest.mark.parametrize("name", [*SYMBOLS, STRIPPED])
-def test_a_changed_entry_is_found_with_its_address(program: Program, name: str) -> None:
-    path = program(name)
-    at = path.read_bytes().index(CLASS_TO_SIZE)
-    image = formats.read(path)
-    address = image.address(at)
+@pytest.mark.parametrize("release", [name for name in generations.known() if name.startswith("1.")])
+def test_a_program_of_any_release_that_is_installed(release: str) -> None:
+    try:
+        tool = find_go(release, golang.environment())
+    except UsageFault as fault:
+        pytest.skip(str(fault))
+    verdict = verify(golang.program("linux/amd64", tool=tool))
+    assert verdict.subject.version == tool.release and verdict.ok and verdict.compared > 2000
+
+
+@pytest.mark.parametrize("platform", FORMATS)
+def test_a_stripped_program_has_its_tables_and_the_types_it_needs(platform: str) -> None:
+    verdict = verify(known(platform, *STRIP))
+    assert verdict.subject.extra["platform"] == platform and not verdict.subject.extra["dwarf"]
+    assert verdict.ok and verdict.differences == [] and verdict.compared > 1000
+
+
+@pytest.mark.parametrize("platform", [one for one in FORMATS if one != "js/wasm"])
+def test_a_changed_entry_is_found_with_its_address(tmp_path: Path, platform: str) -> None:
+    path = known(platform, *STRIP)
+    content, name = class_to_size(path)
+    at = path.read_bytes().index(content)
+    address = formats.read(path).address(at)
     assert address is not None
-    (one,) = verify(program(name, {at + 2 * 4: struct.pack("<H", 56)})).differences
-    assert (one.name, one.computed, one.found) == ("class_to_size[4]", 48, 56)
-    assert one.where == f"{address + 8:#x}"
+    order = ">" if content[2] == 0 else "<"
+    changed = patched(path, tmp_path, {at + 2 * 5: struct.pack(f"{order}H", 56)})
+    (one,) = verify(changed).differences
+    assert (one.name, one.computed, one.found) == (f"{name}[5]", 48, 56)
+    assert one.where == f"{address + 10:#x}"
 
 
-def test_a_changed_type_is_found_in_dwarf_and_in_the_descriptors(program: Program) -> None:
-    path = program("prog-linux-amd64")
-    data = path.read_bytes()
-    # The name of the type, its size as a ULEB128 of 152, and Go's own attribute.
-    at = data.index(b"runtime.mspan\0\x98\x01\x19") + len(b"runtime.mspan\0")
-    found = verify(program("prog-linux-amd64", {at: b"\x99"})).differences
-    assert [(one.name, one.computed, one.found) for one in found] == [("mspan", 152, 153)]
+def test_a_changed_type_is_found_in_dwarf(tmp_path: Path) -> None:
+    path = known("linux/amd64", *PLAIN)
+    own = program.identify(path)
+    size = figures.compute(platforms.load("linux/amd64", own.generation)).structs["mspan"].size
+    # The name of the type, then its size as a ULEB128 of two bytes.
+    name = b"runtime.mspan\0"
+    at = path.read_bytes().index(name + bytes([size & 0x7F | 0x80, size >> 7])) + len(name)
+    found = verify(patched(path, tmp_path, {at: bytes([(size & 0x7F | 0x80) + 1])})).differences
+    assert [(one.name, one.computed, one.found) for one in found] == [("mspan", size, size + 1)]
     assert found[0].where.startswith(".debug_info+0x")
 
 
-def test_a_what_if_differs_from_the_program(program: Program) -> None:
-    found = names(verify(program("prog-plan9-386"), _MaxMHeapList=256))
-    assert "_MaxMHeapList" in found and "mheap" in found and "mspan" not in found
+def test_a_what_if_differs_from_the_program() -> None:
+    found = names(verify(known(), _NumStackOrders=5))
+    assert "mcache" in found and "mspan" not in found
 
 
-def test_a_program_of_another_platform_than_the_one_named(program: Program) -> None:
-    other = figures.compute(platforms.load("linux/386"))
-    verdict = program_verify(program("prog-linux-amd64"), other)
-    assert {"sys.GOARCH", "sys.PtrSize", "mspan"} <= set(names(verdict)) and not verdict.ok
+def test_an_experiment_that_is_off_is_read_off_the_program(tmp_path: Path) -> None:
+    own = program.identify(known("linux/amd64", *STRIP))
+    told = program._experiments(dataclasses.replace(own, version=own.version + "-X:nogreenteagc,arenas"))
+    assert told == ({"GreenTeaGC": False, "Arenas": True} if own.generation >= "1.25" else {"Arenas": True})
 
 
-def program_verify(path: Path, target: Any) -> Verdict:
-    from archcalc.goverify.program import verify as verify_program
-
-    return verify_program(path, [target], {})
+def test_a_program_of_another_platform_than_the_one_named() -> None:
+    path = known()
+    other = figures.compute(platforms.load("linux/386", program.identify(path).generation))
+    verdict = program.verify(path, [other], {})
+    assert {"goarch.GOARCH", "goarch.PtrSize", "mspan"} <= set(names(verdict)) and not verdict.ok
 
 
 # ---- kinds that were built by hand ----
@@ -178,40 +233,18 @@ def test_a_section_that_does_not_unpack_is_noted(content: bytes, words: str) -> 
     assert not found and words in image.notes[0]
 
 
-def compressed(data: bytes, name: str) -> bytes:
-    """An ELF64 program with one debug section compressed where it stands (SHF_COMPRESSED)."""
-    out = bytearray(data)
-    start, size, count, names = struct.unpack_from("<Q", data, 40) + struct.unpack_from("<HHH", data, 58)
-    at_names = struct.unpack_from("<Q", data, start + names * size + 24)[0]
-    for number in range(count):
-        head = start + number * size
-        own = at_names + struct.unpack_from("<I", data, head)[0]
-        if data[own : data.index(b"\0", own)].decode() == name:
-            flags, _, offset, length = struct.unpack_from("<QQQQ", data, head + 8)
-            packed = struct.pack("<IIQQ", 1, 0, length, 1) + zlib.compress(data[offset : offset + length], 9)
-            out[offset : offset + length] = packed + bytes(length - len(packed))
-            struct.pack_into("<QQQQ", out, head + 8, flags | 0x800, 0, offset, len(packed))
-            return bytes(out)
-    raise AssertionError(name)
+def test_a_program_with_compressed_dwarf_has_as_many_values() -> None:
+    path, plain = known(), known("linux/amd64", *PLAIN)
+    assert path.stat().st_size < plain.stat().st_size
+    assert verify(path).compared == verify(plain).compared
 
 
-def test_a_program_with_compressed_dwarf_has_as_many_values(program: Program) -> None:
-    path = program("prog-linux-amd64")
-    plain = verify(path)
-    data = path.read_bytes()
-    for name in (".debug_info", ".debug_abbrev", ".debug_pubtypes"):
-        data = compressed(data, name)
-    path.write_bytes(data)
-    verdict = verify(path)
-    assert verdict.ok and verdict.compared == plain.compared
-
-
-def test_broken_dwarf_leaves_the_rest(program: Program) -> None:
-    path = program("prog-linux-amd64")
+def test_broken_dwarf_leaves_the_rest(tmp_path: Path) -> None:
+    path = known("linux/amd64", *PLAIN)
     image = formats.read(path)
     at = image.data.index(image.debug[".debug_abbrev"])
-    verdict = verify(program("prog-linux-amd64", {at: b"\xff" * 200}))
-    assert verdict.ok and verdict.compared > 1200
+    verdict = verify(patched(path, tmp_path, {at: b"\xff" * 200}))
+    assert verdict.ok and verdict.compared > 1000
     assert any("DWARF" in one.name for port in verdict.ports for one in port.skipped)
 
 
@@ -295,12 +328,12 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path, what: str) -> None:
         verify(path)
 
 
-@pytest.mark.parametrize("name", [*SYMBOLS, STRIPPED])
-def test_a_file_cut_short_anywhere_is_refused(program: Program, name: str) -> None:
-    path = program(name)
-    data = path.read_bytes()
-    generator = random.Random(name)
-    for length in [len(data) - 1, len(data) - 4096, *(generator.randrange(4, len(data)) for _ in range(12))]:
+@pytest.mark.parametrize("platform", FORMATS)
+def test_a_file_cut_short_anywhere_is_refused(tmp_path: Path, platform: str) -> None:
+    data = known(platform, *STRIP).read_bytes()
+    path = tmp_path / "program"
+    generator = random.Random(platform)
+    for length in [len(data) // 2, *(generator.randrange(4, len(data) * 3 // 4) for _ in range(6))]:
         path.write_bytes(data[:length])
         with pytest.raises(UsageFault):
             verify(path)
@@ -328,12 +361,12 @@ def mutated(data: bytes, generator: random.Random) -> bytes:
     return bytes(out)
 
 
-@pytest.mark.parametrize("name", [*SYMBOLS, STRIPPED])
-def test_damaged_programs_are_judged_or_refused_and_nothing_else(tmp_path: Path, name: str) -> None:
-    data = lzma.decompress((PROGRAMS / f"{name}.xz").read_bytes())
+@pytest.mark.parametrize("platform", FORMATS)
+def test_damaged_programs_are_judged_or_refused_and_nothing_else(tmp_path: Path, platform: str) -> None:
+    data = known(platform, *STRIP).read_bytes()
     generator = random.Random(2017)
     path = tmp_path / "program"
-    for _ in range(25):
+    for _ in range(12):
         path.write_bytes(mutated(data, generator))
         try:
             verify(path).document()
@@ -358,23 +391,25 @@ def test_damaged_headers_of_small_programs(images: Any, tmp_path: Path, platform
             assert fault.faults[0].file == str(path)
 
 
-def test_huge_counts_take_no_memory(program: Program) -> None:
-    path = program("prog-plan9-386")
-    data = bytearray(path.read_bytes())
-    image = formats.read(path)
+def test_huge_counts_take_no_memory(tmp_path: Path) -> None:
+    path = known("plan9/386")
+    own = program.identify(path)
+    image = own.image
+    fields = figures.compute(platforms.load("plan9/386", own.generation)).engine.struct("moduledata").fields
+    at = {field.name: field.offset for field in fields}
     table = image.offset(image.symbols["runtime.pclntab"].address)
     module = image.offset(image.symbols["runtime.firstmoduledata"].address)
     assert table is not None and module is not None
-    struct.pack_into("<I", data, table + 8, 0x7FFFFFFF)
-    struct.pack_into("<I", data, module + 31 * 4, 0x7FFFFFFF)
-    path.write_bytes(data)
+    length = module + (at["typedesclen"] if "typedesclen" in at else at["typelinks"] + 4)
+    huge = struct.pack("<I", 0x7FFFFFFF)
+    changed = patched(path, tmp_path, {table + 8: huge, length: huge})
     tracemalloc.start()
     try:
-        verdict = verify(path)
+        verdict = verify(changed)
         assert tracemalloc.get_traced_memory()[1] < 64 << 20
     finally:
         tracemalloc.stop()
-    assert verdict.compared > 700
+    assert verdict.compared > 500
 
 
 def test_an_image_reads_only_what_the_file_has() -> None:
@@ -386,10 +421,11 @@ def test_an_image_reads_only_what_the_file_has() -> None:
             image.read(address, size)
 
 
-def test_differences_say_where_in_the_program(program: Program) -> None:
-    path = program("prog-linux-amd64")
-    at = path.read_bytes().index(CLASS_TO_SIZE)
-    verdict = verify(program("prog-linux-amd64", {at + 4: struct.pack("<H", 24)}))
+def test_differences_say_where_in_the_program(tmp_path: Path) -> None:
+    whole = known("linux/amd64", *STRIP)
+    content, _ = class_to_size(whole)
+    path = patched(whole, tmp_path, {whole.read_bytes().index(content) + 4: struct.pack("<H", 20)})
+    verdict = verify(path)
     (one,) = verdict.differences
     assert isinstance(one, Difference)
     (finding,) = [f for case in verdict.cases() for f in case.findings]
