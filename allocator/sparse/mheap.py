@@ -343,7 +343,8 @@ class MHeap:
         config = self.core.config
         steps = self.core.steps
         if steps is not None:
-            while (told := steps.reclaim_from()) is not None:
+            while (told := steps.reclaim_from(self.reclaim_index)) is not None:
+                self.reclaim_index = max(self.reclaim_index, told + config.pages_per_reclaimer_chunk)
                 if told // config.pages_per_arena < len(self.sweep_arenas):
                     self._reclaim_chunk(told, config.pages_per_reclaimer_chunk)
             return

@@ -56,8 +56,10 @@ class Steps(Protocol):
     def zeroed(self, base: int, needzero: int) -> int:
         """Whether a span's memory may be dirty, as far as the machine can tell; what is so."""
 
-    def reclaim_from(self) -> int | None:
-        """The page, over all arenas, from which on to look next for what can be reclaimed; None: enough."""
+    def reclaim_from(self, at: int) -> int | None:
+        """The page, over all arenas, from which on to look next for what can be reclaimed; None: enough.
+
+        `at` is the page as far as the machine knows."""
 
     def freed(self, npages: int, kind: int, base: int) -> None:
         """A span's pages were freed."""

@@ -9,6 +9,7 @@ variable of the program.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from allocator.common.throw import Throw
@@ -41,6 +42,8 @@ class InUse(Protocol):
 
     bases: list[int]
     limits: list[int]
+    capacity: int
+    reserve: Callable[[int], None]
 
     def succ(self, addr: int) -> int:
         """The place of the first range that begins above addr."""
@@ -256,6 +259,7 @@ class SummaryMemory:
         if self.huge_pages:
             return
         self.huge_pages = True
+        in_use.reserve(in_use.capacity)  # Go copies the ranges, and never gives the copy back
         config = self.core.config
         shift = config.log_palloc_chunk_bytes + config.palloc_chunks_l2_bits
         for base, limit in zip(in_use.bases, in_use.limits, strict=True):

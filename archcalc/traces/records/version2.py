@@ -80,6 +80,7 @@ RECORDS = (
     Record("( sweep p preserve base", "brackets", "a span is swept, by whatever; `) sweep freed base`. Outside of all others it is ensureSwept"),
     Record("( hugepages p", "brackets", "enableMetadataHugePages"),
     Record("( readmemstats p", "brackets", "runtime.ReadMemStats flushes all caches; what it found is the `=` behind the bracket"),
+    Record(") what …", "brackets", "closes the bracket that was opened last, with what came of it"),
     Record("q p size align stat ret", "own", "persistentalloc by the allocator itself: for fixallocs, arenas, span sets, ranges"),
     Record("F which ret", "own", "a record from the fixalloc of spans, mcaches or arena hints"),
     Record("X which ptr", "own", "such a record given back"),

@@ -155,12 +155,17 @@ class Companion:
         self.expect(f"Q {needzero} {base:x}")
         return needzero
 
-    def reclaim_from(self) -> int | None:
+    def reclaim_from(self, at: int) -> int | None:
         words = self.next().split(" ")
         if words[0] != "R":
             return None
-        self.now.take()
-        return decimal(words[1])
+        told = decimal(words[1])
+        if told != at and self.threads():
+            # Others draw their pages at the same time.
+            self.unordered += 1
+            at = told
+        self.expect(f"R {at}")
+        return at
 
     def freed(self, npages: int, kind: int, base: int) -> None:
         self.expect(f"D {self._who()} {npages} {KINDS[kind]} {base:x}")
@@ -325,6 +330,8 @@ class Companion:
     def madvise(self, v: int, n: int, advice: str) -> Answer:
         """What madvise answered."""
         answer = self._answer(f"A {v:x} {n} {ADVISED.get(advice, advice)}", "A ")
+        if answer != "0" and answer not in ERRNO_OF:
+            raise ValueError(f"madvise answered {answer}; expected 0 or an error's name")
         return Errno(ERRNO_OF[answer]) if answer in ERRNO_OF else 0
 
     def mprotect(self, v: int, n: int, access: bool) -> Answer:

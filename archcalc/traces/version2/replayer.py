@@ -698,7 +698,8 @@ class SparseReplayer:
         assert core is not None
         self._run_on(words[2])
         s = core.heap.span_of(address(words[4]))
-        assert s is not None
+        if s is None or s.base != address(words[4]):
+            raise ValueError("no span begins there")
         core.heap.free_manual(s, WORK_BUF)
         self._close("freemanual")
 

@@ -1,0 +1,147 @@
+"""Recordings of real programs come out without a difference, and what is changed in them is found."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+
+from archcalc.cli.replay import config_for
+from archcalc.reading.errors import UsageFault
+from archcalc.traces import columnar
+from archcalc.traces.outcome import Replay
+from archcalc.traces.records import version2
+from archcalc.traces.replay import replay
+from archcalc.traces.version2.replayer import SparseReplayer
+
+RECORDINGS = sorted((Path(__file__).parents[3] / "data" / "version2").glob("*.trace.gz"))
+ONE = next(path for path in RECORDINGS if path.name == "go1.27-linux-amd64.trace.gz")
+DEATH = next(path for path in RECORDINGS if "death" in path.name)
+# What is given to the machine and leaves no mark where nothing depends on it.
+GIVEN = {
+    "T", "@", "N", "P", "e", "n", "I", "r", "l", "w", "J", "K", "S", "x", "y", "f", "Y",
+    "( scavenge", "( readmemstats",
+}  # fmt: skip
+FIRST = ("=", "Z", "g")  # of these it is the first number that is reproduced
+
+
+def run(path: Path, keep_going: bool = False) -> Replay:
+    return replay(path, lambda header: config_for(header, {}), keep_going=keep_going)
+
+
+@lru_cache(maxsize=4)
+def lines_of(path: Path) -> tuple[str, ...]:
+    return tuple(gzip.decompress(path.read_bytes()).decode().splitlines())
+
+
+def of_lines(lines: list[str]) -> Replay:
+    return SparseReplayer(
+        Path("changed"), lambda header: config_for(header, {}), source=lambda _: iter([lines])
+    ).run()
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.name)
+def test_a_recording_replays_without_a_difference(path: Path) -> None:
+    result = run(path)
+    assert (result.mismatches, result.first) == (0, None)
+    assert result.events == json.loads(lines_of(path)[0])["events"]
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.name)
+def test_what_the_program_read_of_itself_is_what_the_machine_counts(path: Path) -> None:
+    told = [json.loads(line[2:]) for line in lines_of(path) if line[:2] == "= "]
+    found = run(path).memstats
+    assert found is None if not told else {key: found[key] for key in told[-1]} == told[-1]
+
+
+def test_it_dies_at_the_recorded_event_with_the_recorded_words() -> None:
+    result = run(DEATH)
+    assert result.death == {"throw": "out of memory"}
+    lines = list(lines_of(DEATH))
+    lines[-1] = lines[-1].replace("out of memory", "something else")
+    changed = of_lines(lines)
+    assert changed.first is not None and changed.first.record == "!"
+    # A death that the machine does not die, and one that the recording does not have.
+    assert of_lines([*lines[:-3], '! {"throw": "out of memory"}']).mismatches
+
+
+def changes() -> Iterator[tuple[str, int]]:
+    """For every kind of record that is reproduced, one of its lines, drawn by lot."""
+    by_kind: dict[str, list[int]] = defaultdict(list)
+    for i, line in enumerate(lines_of(ONE)):
+        words = line.split(" ")
+        kind = " ".join(words[:2]) if words[0] in "()" else words[0]
+        by_kind[kind].append(i)
+    draw = random.Random(5)
+    for kind, at in sorted(by_kind.items()):
+        if kind[0] == "{" or kind in GIVEN:
+            continue
+        yield kind, draw.choice(at)
+
+
+def other(line: str) -> str | None:
+    """The line with another last digit; None where it has none to change."""
+    found = list(re.finditer(r"(?<= )[0-9a-f]*[0-9](?=\b)|[0-9a-f]+(?=$)", line))
+    if not found:
+        return None
+    at = found[-1].end() - 1
+    if line.partition(" ")[0] in FIRST:
+        at = next(re.finditer(r"[0-9](?=[,} ])", line)).start()
+    digit = "1" if line[at] != "1" else "2"
+    return line[:at] + digit + line[at + 1 :]
+
+
+@pytest.mark.parametrize(("kind", "at"), list(changes()), ids=lambda value: str(value))
+def test_a_changed_digit_is_found(kind: str, at: int) -> None:
+    lines = list(lines_of(ONE))
+    changed = other(lines[at])
+    if changed is None:
+        pytest.skip("no digit to change")
+    lines[at] = changed
+    try:
+        result = of_lines(lines)
+    except UsageFault:
+        return
+    assert result.mismatches and result.first is not None
+
+
+def test_the_first_difference_is_told_with_what_led_to_it() -> None:
+    lines = list(lines_of(ONE))
+    at = max(i for i, line in enumerate(lines) if line[:2] == "m ")
+    lines[at] = other(lines[at]) or ""
+    first = of_lines(lines).first
+    assert first is not None
+    assert (first.record, first.line, first.expected) == ("m", at + 1, lines[at])
+    assert first.found != lines[at] and first.around == tuple(lines[at - 12 : at])
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.6, 0.999])
+def test_a_recording_that_is_cut_short_is_a_fault_or_a_difference(kept: float) -> None:
+    lines = list(lines_of(ONE))
+    try:
+        result = of_lines(lines[: int(len(lines) * kept)])
+    except UsageFault:
+        return
+    assert result.mismatches
+
+
+def test_records_are_those_that_are_described() -> None:
+    described = {record.letters for record in version2.RECORDS}
+    for path in RECORDINGS:
+        for line in lines_of(path)[1:]:
+            assert line.partition(" ")[0] in described
+
+
+def test_columns_keep_every_line_and_replay_alike(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    target = tmp_path / "x.trace.parquet"
+    columnar.convert(ONE, target)
+    assert [line for piece in columnar.lines(target) for line in piece] == list(lines_of(ONE))
+    assert run(target).mismatches == 0
