@@ -314,3 +314,11 @@ def test_figures_of_a_chosen_release_have_its_packages(window: Any, releases: Pa
     window.run("document.dispatchEvent(new Event('x'))")
     rows = {row[0]: row[1] for row in window.run(TABLE % "figures")}
     assert rows["GreenTeaGC"] == "true" and number(rows["start_reserved"]) == 1252130816
+
+
+@pytest.mark.parametrize("view", ["overview", "figures", "maps", "classes", "diff", "checks", "boots"])
+def test_every_view_of_a_page_of_releases_shows(window: Any, releases: Path, view: str) -> None:
+    window.open(releases)
+    window.run(f"location.hash = '#{view}'; dispatchEvent(new Event('hashchange'))")
+    assert window.run("return document.querySelector('#view h2').textContent")
+    assert window.run("return document.querySelector('nav a[aria-current]').hash") == f"#{view}"
