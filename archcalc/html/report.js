@@ -286,12 +286,13 @@
             event.currentTarget.setAttribute("aria-expanded", String(!open));
             if (open) return line.nextElementSibling.remove();
             line.after(el("tr", { class: "derivation" }, el("td", { colspan: line.children.length },
-              el("pre", {}, b.attempts.map(([hint, size, answer]) => `asked for ${hex(hint)}, ${size} bytes: ${answer ? `got ${hex(answer)}` : "refused"}`).join("\n")),
+              el("pre", {}, b.attempts.map(([hint, size, answer]) => `asked for ${hint === null ? "anywhere" : hex(hint)}, ${size} bytes: ${answer ? `got ${hex(answer)}` : "refused"}`).join("\n")),
               el("pre", {}, b.checks.map(([id, ok, seen]) => `${ok ? "held  " : "FAILED"} ${id}: ${seen}`).join("\n")))));
           } }, String(b.attempts.length)) },
-        { title: "hint", n: true, get: (b) => last(b)?.[0], show: (b) => (last(b) ? hex(last(b)[0]) : "") },
-        ...[["spans", "spans_start"], ["bitmap ends", "bitmap"], ["arena used", "arena_used"], ["arena ends", "arena_end"]].map(([title, key]) =>
-          ({ title, n: true, get: (b) => b.arena?.[key], show: (b) => (b.arena ? hex(b.arena[key]) : "") })),
+        { title: "hint", n: true, get: (b) => last(b)?.[0], show: (b) => (last(b) && last(b)[0] !== null ? hex(last(b)[0]) : "") },
+        ...[["spans", "spans_start"], ["bitmap ends", "bitmap"], ["arena used", "arena_used"], ["arena ends", "arena_end"],
+          ["heap starts", "heap_start"], ["heap ends", "heap_end"]].filter(([, key]) => rows.some((b) => b.arena?.[key] !== undefined)).map(([title, key]) =>
+          ({ title, n: true, get: (b) => b.arena?.[key], show: (b) => (b.arena?.[key] !== undefined ? hex(b.arena[key]) : "") })),
         { title: "invariants", get: (b) => `${b.checks.filter((c) => c[1]).length} of ${b.checks.length} held` },
       ];
       return [el("h2", {}, "Boots"), el("p", { class: "dim" }, "A click on the tries shows each reservation that was asked for, and each invariant."), ...grid(columns, rows, { id: "boots" })];
