@@ -41,5 +41,11 @@ class Exit(Death):
     kind = "exit"
 
 
+class Killed(Death):
+    """A signal ends the process where the runtime has no words left: its own code is gone."""
+
+    kind = "signal"
+
+
 class BadRequest(ValueError):
     """The driver asked for what no program can ask: a stack that is not one, a size below zero."""

@@ -84,10 +84,11 @@ class OpenBSD(Bsd):
     name = "openbsd"
     advise_failure_crashes = frozenset({"386", "arm"})
     limits = frozenset({"ulimit_v", "rlimit_data"})
+    reservations_count = True  # whether a request without access counts; no longer since 6.x
 
     def _refusal(self, at: int, size: int, kind: int) -> int:
-        limit = self.machine.rlimit_data
-        # The request counts whatever its protection; what is held counts where it is accessible.
+        limit = self.machine.rlimit_data if kind & MAPPED or self.reservations_count else None
+        # What is held counts where it is accessible.
         if limit is not None and self.machine.image_data + self.space.total(MAPPED) + size > limit:
             return ENOMEM
         return super()._refusal(at, size, kind)

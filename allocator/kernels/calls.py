@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from allocator.kernels.address_space import MAPPED, RESERVED, AddressSpace, Range
 from allocator.kernels.machine import Machine
 from allocator.kernels.posix import EINVAL, Posix
-from allocator.kernels.system import Answer, Errno
+from allocator.kernels.system import Answer, Errno, Plan
 
 if TYPE_CHECKING:
     from allocator.kernels.windows import Windows
 
 ENOMEM = Errno(12)
+COMMITMENT_LIMIT = Errno(1455)
 NAMES = {1: "EPERM", 11: "EAGAIN", 12: "ENOMEM", 13: "EACCES", 17: "EEXIST", 22: "EINVAL", 38: "ENOSYS"}
 
 # Advice, under the names that tracers print.
@@ -90,22 +91,37 @@ class Kernel(Protocol):
 class Unix:
     """A simulated system behind its plain calls."""
 
+    refusal = ENOMEM
+
     def __init__(self, system: Posix) -> None:
         self.system = system
+        self.plan: Plan | None = None  # what it answers in place of what it would
         self.log: list[Call] = []
-        self.foreign: list[Range] = []  # mappings of the program's own that a fixed mapping replaced
+        self.overwritten: list[Range] = []  # mappings of the program's own that a fixed mapping replaced
 
     @property
     def space(self) -> AddressSpace:
         """The process's address space."""
         return self.system.space
 
+    @property
+    def program_bytes(self) -> int:
+        """What the program itself takes of the address space."""
+        return self.system.program_bytes
+
+    @property
+    def map_count(self) -> int:
+        """How many mappings the process has."""
+        return len(self.space) + self.system.machine.image_maps
+
     def mmap(self, v: int, n: int, access: bool, fixed: bool = False) -> Answer:
         kind = MAPPED if access else RESERVED
         system = self.system
         before = len(system.overwritten)
-        p = system._mmap(v, n, kind, fixed)
-        self.foreign += system.overwritten[before:]
+        helper = "sysMap" if fixed else "sysAlloc" if access else "sysReserve"
+        forced = None if self.plan is None else self.plan(helper, v, n)
+        p = system._mmap(v, n, kind, fixed, forced)
+        self.overwritten += system.overwritten[before:]
         answer: Answer = p if p >= 4096 or (fixed and p == v) else Errno(p)
         self.log.append(Call("map", v, n, "rw" if access else "-", fixed, answer))
         return answer
@@ -161,14 +177,34 @@ class Unix:
 class Nt:
     """Windows behind VirtualAlloc and VirtualFree."""
 
+    refusal = COMMITMENT_LIMIT
+
     def __init__(self, system: Windows) -> None:
         self.system = system
+        self.plan: Plan | None = None
         self.log: list[Call] = []
+
+    @property
+    def space(self) -> AddressSpace:
+        """The process's address space."""
+        return self.system.space
+
+    @property
+    def committed(self) -> AddressSpace:
+        """What is committed of it."""
+        return self.system.committed
+
+    @property
+    def commit_charge(self) -> int:
+        """Bytes that the process has of the machine's commit limit."""
+        return self.system.commit_charge
 
     def virtual_alloc(self, v: int, n: int, *, reserve: bool, commit: bool) -> Answer:
         """VirtualAlloc of n bytes at v (0: anywhere): the address, or an error."""
         system = self.system
-        answer = system._reserve(v, n, commit) if reserve else system._commit(v, n)
+        helper = "sysUsed" if not reserve else "sysAlloc" if commit else "sysReserve"
+        forced = None if self.plan is None else self.plan(helper, v, n)
+        answer = system._reserve(v, n, commit, forced) if reserve else system._commit(v, n, forced)
         what = "reserve,commit" if reserve and commit else "reserve" if reserve else "commit"
         self.log.append(Call("VirtualAlloc", v, n, what, False, answer))
         return answer
@@ -186,6 +222,9 @@ class Break:
 
     `limit` is the highest break, None where only the end of the address space bounds it.
     """
+
+    refusal = ENOMEM
+    plan: Plan | None = None
 
     def __init__(self, machine: Machine, start: int, limit: int | None = None) -> None:
         self.machine = machine

@@ -22,7 +22,7 @@ def boot_checks(core: HeapCore) -> Iterator[BootCheck]:
     )
     seen = "reserved" if not tables.index_failed else "the reservation failed, and nobody noticed"
     yield BootCheck("boot-index-reserved", not tables.index_failed, seen)
-    foreign = getattr(getattr(core, "kernel", None), "foreign", ())
+    foreign = getattr(getattr(core, "kernel", None), "overwritten", ())
     shown = ", ".join(f"{start:#x}-{end:#x}" for start, end in foreign)
     yield BootCheck("boot-nothing-overwritten", not foreign, shown or "nothing was replaced")
     ranges = [(config.address(base), config.address(limit)) for base, limit in core.pages.in_use]

@@ -17,6 +17,11 @@ class MemoryOfSystem:
     def __init__(self) -> None:
         self.printed: list[str] = []
 
+    @property
+    def overwrote_program(self) -> bool:
+        """Whether a fixed mapping replaced what is the program's own: its code or data read as zeros now."""
+        return bool(getattr(getattr(self, "kernel", None), "overwritten", ()))
+
     def alloc(self, n: int, name: str) -> int:
         """Zeroed readable and writable memory (sysAllocOS)."""
         raise NotImplementedError

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from allocator.common.throw import Death, Throw
 from allocator.interface import Allocator, Attempt, BootCheck, Cannot, Region, Unnoticed
+from allocator.kernels.counts import Calls
 from allocator.kernels.machine import Machine
 from allocator.kernels.system import Errno
 from allocator.sparse import boot_checks, regions, vocabulary
@@ -17,6 +18,16 @@ from allocator.sparse.startup import BUCKET_FRAMES, StartUp, Surroundings
 from allocator.sparse.systems import kernel_of, memory_of
 
 NO_RECORDING = "a machine of today writes no recording of what it does; `archcalc record` records a program"
+# The helpers that `observe` counts, by their methods.
+OBSERVED = {
+    "alloc": "sysAlloc",
+    "free": "sysFree",
+    "unused": "sysUnused",
+    "used": "sysUsed",
+    "fault": "sysFault",
+    "reserve": "sysReserve",
+    "map": "sysMap",
+}
 
 
 class Runtime(Heap, Allocator):
@@ -160,6 +171,13 @@ class Runtime(Heap, Allocator):
         mapped = tuple((v, n) for v, n, what in tables.mapped if what == "scavenge index")
         return [Unnoticed("the scavenge index", tables.index_bytes, mapped)]
 
+    def observe(self) -> Calls:
+        calls = Calls()
+        os = self.mem.os
+        for name, helper in OBSERVED.items():
+            setattr(os, name, _counted(getattr(os, name), helper, calls))
+        return calls
+
     def system_calls(self) -> list[list[Any]]:
         return [call.row() for call in self.kernel.log]
 
@@ -168,3 +186,21 @@ class Runtime(Heap, Allocator):
 
     def last_words(self, death: Death) -> dict[str, Any]:
         return {"kind": death.kind, "throw": death.words, "printed": [*self.printed, *death.before]}
+
+
+def _counted(act: Callable[..., Any], helper: str, calls: Calls) -> Callable[..., Any]:
+    """A helper that is counted: reserve has an address first, alloc has none, all others have both."""
+
+    def counted(*args: Any) -> Any:
+        v, n = (0, args[0]) if helper == "sysAlloc" else (args[0], args[1])
+        calls.note(helper, v, n)
+        try:
+            answer = act(*args)
+        except Death:
+            calls.refuse(helper, Errno(0))
+            raise
+        if helper in ("sysAlloc", "sysReserve"):
+            calls.answered(answer)
+        return answer
+
+    return counted

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from allocator.common.throw import Throw
+from allocator.common.throw import Killed, Throw
 
 if TYPE_CHECKING:
     from allocator.sparse.core import Core
@@ -221,6 +221,8 @@ class SummaryMemory:
         if not size:
             return
         self._map(need[0], size, "scavenge index")
+        if self.core.mem.os.overwrote_program:
+            raise Killed("SIGSEGV")
         unset = not (have_min if config.scav_index_zero_is_unset else have_max)
         if unset or need_min < have_min:
             self.index_min = need_min

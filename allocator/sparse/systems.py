@@ -40,6 +40,8 @@ def kernel_of(config: Config, machine: Machine) -> Any:
         page = config.phys_page_size
         return Break(machine, (config.data_end + page - 1) // page * page)
     system = new_system(goos, machine, ptr_size=config.ptr_size, goarch=config.goarch)
+    if hasattr(system, "reservations_count"):
+        system.reservations_count = False
     return (Nt if family == "nt" else Unix)(cast(Any, system))
 
 

@@ -17,7 +17,7 @@ from allocator.kernels.system import Errno
 from allocator.sparse.arena_hints import seed_for
 from allocator.sparse.config import Config
 from allocator.sparse.runtime import Runtime
-from allocator.sparse.startup import Surroundings
+from allocator.sparse.startup import Surroundings as Surroundings
 from archcalc import machines
 from archcalc.calculator import figures as figures_of
 from archcalc.machines.options import MachineOptions

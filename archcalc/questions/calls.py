@@ -16,6 +16,7 @@ from allocator.interface import Allocator, Attempt
 from allocator.kernels.answers import Answers, Difference
 from allocator.kernels.calls import Call
 from archcalc.machines import courses
+from archcalc.machines.courses import Surroundings
 from archcalc.machines.options import MachineOptions
 from archcalc.reading.callsfile import Program
 
@@ -46,11 +47,11 @@ def compare(program: Program, go: str | None = None, options: MachineOptions | N
     base = courses.heap_base(config, program)
     best: tuple[int, Answers, Allocator, str | None] | None = None
     for padding, around in _tried(config, program, base):
-        answers, rt, death = courses.start(config, program, base, padding.now, around)
+        answers, made, death = courses.start(config, program, base, padding.now, around)
         padding.learn(courses.grew_too_soon(config, answers))
         count = _count(answers)
         if best is None or count < best[0]:
-            best = count, answers, rt, death
+            best = count, answers, made, death
         if not count:
             break
     assert best is not None
@@ -93,7 +94,7 @@ class _Padding:
 
 def _tried(
     config: Any, program: Program, base: tuple[int, int] | None
-) -> Iterator[tuple[_Padding, courses.Surroundings]]:
+) -> Iterator[tuple[_Padding, Surroundings]]:
     """Paddings and courses: none left out first, then as many as the second growth tells."""
     for around in courses.courses(config, program):
         yield _Padding(0), around

@@ -295,8 +295,8 @@ CALL_COUNTS = MapOf(Int(), "|".join(CALLS), f"an OS helper: {', '.join(CALLS)}")
 EXPECT = Section(
     {
         "outcome": Field(
-            Choice(("booted", "throw", "exit", "panic", "refused")),
-            "how it ends: booted and alive, the runtime's death by throw, exit or panic, "
+            Choice(("booted", "throw", "exit", "panic", "signal", "refused")),
+            "how it ends: booted and alive, the runtime's death by throw, exit, panic or signal, "
             "or the profile refused before anything ran",
         ),
         "throw": Field(Text(), "the words of the throw, exit or panic"),
@@ -407,6 +407,9 @@ RUNTIME = Section(
 )
 
 COMMON = {
+    "go": Field(
+        Text(r"[0-9a-z.]+", "a release such as 1.27, in quotes", 40), "which Go; 7aefdfded without it"
+    ),
     "platform": Field(
         Text(profile_fields.PLATFORM_PATTERN, "goos/goarch, such as linux/amd64"), "GOOS/GOARCH"
     ),

@@ -10,7 +10,7 @@ from typing import Any
 from archcalc.profiles import profile as profiles
 from archcalc.profiles import profile_fields
 from archcalc.profiles.profile import Profile
-from archcalc.reading.errors import Fault, ProfileFault, ScenarioFault
+from archcalc.reading.errors import Fault, ProfileFault, ScenarioFault, UsageFault
 from archcalc.reading.fields import Group, nearest, read_file
 from archcalc.reading.strictyaml import Document, in_order, read_bytes
 from archcalc.scenarios.fields import COMMON, FILE, OPTIONS
@@ -49,6 +49,7 @@ class Scenario:
     source: str
     advice: str
     platform: str
+    go: str
     profile: Profile | None
     refused: tuple[Fault, ...]
     said: Group
@@ -196,6 +197,7 @@ def _scenario(
         source=group.get("source", "").strip(),
         advice=group.get("advice", "").strip(),
         platform=platform,
+        go=release_of(said, document) or "",
         profile=profile,
         refused=refused,
         said=said,
@@ -230,12 +232,28 @@ def _check_script(script: Group, document: Document) -> None:
         document.fault(script.at["times"], "answer", "times without nth", "nth beside it")
 
 
+def release_of(said: Group, document: Document) -> str | None:
+    """The generation that a scenario is about; None where there is no such, which is noted."""
+    from archcalc import generations
+
+    if "go" not in said:
+        return generations.CURRENT
+    try:
+        return generations.named(said["go"])
+    except UsageFault as fault:
+        document.fault(said.at["go"], "go", fault.faults[0].found, fault.faults[0].expected)
+        return None
+
+
 def _profile(said: Group, document: Document) -> tuple[Profile | None, tuple[Fault, ...]]:
     """The profile that a scenario runs on; the faults, as a result, where its facts contradict each other."""
     from archcalc.profiles import platforms
 
     given = said.get("profile")
     name = said.get("platform")
+    go = release_of(said, document)
+    if go is None:
+        return None, ()
     machine = said.get("machine", {})
     facts = {key: machine[key] for key in machine if key in profile_fields.MACHINE.fields}
     if not set(facts) - set(OPTIONS):
@@ -248,7 +266,7 @@ def _profile(said: Group, document: Document) -> tuple[Profile | None, tuple[Fau
             return None, ()
         path = str(Path(document.file).parent / given)
         try:
-            loaded = profiles.load_file(path)
+            loaded = profiles.load_file(path, go)
         except ProfileFault as fault:
             return None, _result_or_fault(fault.faults, document)
         if not facts:
@@ -261,18 +279,18 @@ def _profile(said: Group, document: Document) -> tuple[Profile | None, tuple[Fau
             (said.line, said.column), "missing-key", "no platform", "platform: goos/goarch, or profile: FILE"
         )
         return None, ()
-    elif name not in platforms.names() and not (given and "inherit" in given):
-        near = nearest(name, platforms.names())
+    elif name not in platforms.names(go) and not (given and "inherit" in given):
+        near = nearest(name, platforms.names(go))
         document.fault(
             said.at["platform"],
             "platform",
             f"there is no platform {name}",
-            "one of the 38, or a profile",
+            f"one of the {len(platforms.names(go))}, or a profile",
             near,
         )
         return None, ()
     elif given is None and not facts:
-        return platforms.load(name), ()
+        return platforms.load(name, go), ()
     whole = Group(*said.at.get("profile", said.at.get("machine", (said.line, said.column))))
     if given is not None:
         whole.update(given)
@@ -291,7 +309,7 @@ def _profile(said: Group, document: Document) -> tuple[Profile | None, tuple[Fau
         own.at.update({key: machine.at[key] for key in facts})
         whole["machine"] = own
     inner = Document(document.file, "profile", [], ProfileFault)
-    profile = profiles.of_group(whole, inner, document.file)
+    profile = profiles.of_group(whole, inner, document.file, go)
     return profile, _result_or_fault(inner.faults, document)
 
 

@@ -136,7 +136,7 @@ class ScenarioRun:
         if scenario.profile is None:
             return outcome
         try:
-            figures = figures_of.compute(scenario.profile, dict(scenario.section("set")))
+            figures = figures_of.compute(scenario.profile, dict(scenario.section("set")), scenario.go)
             options = options_of(scenario)
             runtime = scenario.section("runtime")
             rt = machines.prepare(
