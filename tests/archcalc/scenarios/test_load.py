@@ -26,7 +26,8 @@ def write(folder: Path, text: str) -> Path:
         ("platform: linux/amd46\nexpect: {outcome: booted}\n", ":3:11: there is no platform linux/amd46"),
         (
             "platform: linux/amd64\nexpect: {outcome: died}\n",
-            ':4:19: expect.outcome is the text "died"; expected booted, throw, exit, panic or refused',
+            ':4:19: expect.outcome is the text "died"; expected booted, throw, exit, panic, signal '
+            "or refused",
         ),
         (
             "platform: linux/amd64\nsteps: [malloc, boot]\nexpect: {outcome: booted}\n",
