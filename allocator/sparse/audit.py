@@ -183,7 +183,8 @@ def _page_bits(core: HeapCore) -> Iterator[Seen]:
             {s.base >> shift for s in spans if core.layout[s.spanclass].inline_marks},
         ),
     ):
-        for page in have ^ want:
+        chunks = {s.base >> shift for s in core.heap.allspans if s.is_user_arena_chunk}
+        for page in (have ^ want) - chunks:
             yield f"{name} of {page << shift:#x} is {page in have}", page << shift
     if sum(s.npages for s in spans) != core.heap.pages_in_use:
         yield f"pagesInUse is {core.heap.pages_in_use}", NOWHERE
@@ -226,6 +227,7 @@ def _span_records(core: HeapCore) -> Iterator[Seen]:
     if core.heap.spanalloc.inuse != inuse:
         yield f"span records take {core.heap.spanalloc.inuse} bytes, counted are {inuse}", NOWHERE
     held = {id(s) for s in cached} | {id(core.heap.by_record[a]) for a in free}
+    held |= {id(s) for s in core.user_arenas.ready}
     for s in core.heap.allspans:
         if (s.state == DEAD) != (id(s) in held):
             yield (
@@ -250,7 +252,7 @@ def _span_sets(core: HeapCore) -> Iterator[Seen]:
                     if _stale(core, s, swept):
                         continue
                     places.setdefault(id(s), []).append(name)
-                    if s.spanclass != central.spanclass:
+                    if s.spanclass != central.spanclass and not s.is_user_arena_chunk:
                         yield f"a span of class {s.spanclass} stands in class {central.spanclass}", s.base
                     if swept and (s.alloc_count < s.nelems) != (name == "partial"):
                         yield f"a span with {s.alloc_count} of {s.nelems} objects is {name}", s.base
@@ -373,7 +375,9 @@ def _counters(core: HeapCore) -> Iterator[Seen]:
         if one != other:
             yield f"{what}: {one} and {other}", NOWHERE
     page = core.config.page_size
-    in_use = sum(s.npages * page for s in core.heap.allspans if s.state == IN_USE)
+    gone = {id(s) for s in core.user_arenas.quarantine}
+    spans = [s for s in core.heap.allspans if s.state == IN_USE and id(s) not in gone]
+    in_use = sum(s.npages * page for s in spans)
     if in_use != stats["heap_in_use"]:
         yield f"heapInUse is {stats['heap_in_use']}, spans come to {in_use}", NOWHERE
     manual = sum(s.npages * page for s in core.heap.allspans if s.state == MANUAL)
@@ -387,7 +391,7 @@ def _counters(core: HeapCore) -> Iterator[Seen]:
 
 
 def _grown(core: HeapCore) -> int:
-    return core.pages.in_use.total_bytes
+    return core.pages.in_use.total_bytes + len(core.user_arenas.chunks) * core.user_arenas.bytes
 
 
 @invariant("zeroed arenas")

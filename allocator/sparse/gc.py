@@ -100,6 +100,7 @@ class Collector:
             if p is not core.p:
                 # It is idle: nothing else runs here.
                 p.page_cache.flush(core.pages)
+        core.user_arenas.fault_all()
         if core.pacer.heap_goal > core.config.min_heap_for_metadata_huge_pages:
             core.enable_metadata_huge_pages()
 
@@ -146,6 +147,8 @@ class Collector:
             self._mark_told(self.live)
         for p in core.specials.finalizer_queue:
             self.mark(p)
+        for s in core.user_arenas.chunks:
+            self.mark(s.base)  # their arenas hold them
         if self.roots is not None:
             self._mark_for_finalizers()
             while self.grey:

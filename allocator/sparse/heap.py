@@ -20,6 +20,7 @@ from allocator.sparse.malloc import Malloc
 from allocator.sparse.mallocinit import mallocinit
 from allocator.sparse.mstats import memstats
 from allocator.sparse.specials import CLEANUP, FINALIZER
+from allocator.sparse.user_arena import UserArena
 from allocator.sparse.watch import Watch
 
 MODES = {"background": BACKGROUND, "force": FORCE, "block": BLOCK}
@@ -129,6 +130,12 @@ class Heap(Malloc):
         from allocator.sparse.many import malloc_many
 
         return malloc_many(self, sizes, noscan, typ, types, needzero, p)
+
+    def new_user_arena(self) -> UserArena:
+        """arena.NewArena: an arena that a program allocates from and frees as a whole."""
+        if not self.config.user_arenas:
+            raise BadRequest("this release has no user arenas")
+        return UserArena(self)
 
     # Stacks.
 

@@ -35,6 +35,7 @@ from allocator.sparse.span_set import BlockPool
 from allocator.sparse.specials import PROFILE, Specials
 from allocator.sparse.stack import StackHeap
 from allocator.sparse.sweep import Sweeper
+from allocator.sparse.user_arena import UserArenas
 from allocator.sparse.watch import Watch
 
 MAX_PROCS = 1024
@@ -105,6 +106,7 @@ class HeapCore(Core):
         self.central = [MCentral(self, spanclass) for spanclass in range(len(self.layout))]
         super().init_heap()
         self.stack_heap = StackHeap(self)
+        self.user_arenas = UserArenas(self)
         self.gc = Collector(self)
 
     # Ps.
@@ -210,6 +212,15 @@ class HeapCore(Core):
 
     def profile_freed(self, size: int) -> None:
         """A sampled object was freed (mProf_Free). For those who listen."""
+
+    def may_collect(self) -> None:
+        """Begins a cycle where the heap has reached its trigger."""
+        if self.pacer.should_start():
+            self.start_collection()
+
+    def start_collection(self) -> None:
+        """The heap has reached its trigger (gcStart), and a cycle runs; what lives is `liveness`."""
+        raise NotImplementedError
 
     def phase_changed(self) -> None:
         """Decides anew whether allocations may take the short way."""

@@ -117,8 +117,8 @@ class Malloc(HeapCore):
             v, slot, fetched = self._with_pointers(cache, size, typ)
         if self.unusual or self.marking or self.mem_profile_rate:
             self._look_at(cache, v, slot, None if noscan else typ, size, needzero or not noscan)
-        if fetched and self.pacer.should_start():
-            self.start_collection()
+        if fetched:
+            self.may_collect()
         return v
 
     def _look_at(self, cache: MCache, v: int, slot: int, typ: Type | None, size: int, needzero: bool) -> None:
@@ -218,10 +218,6 @@ class Malloc(HeapCore):
         if found is None:
             found = self.plans[typ, size] = plan(self.config, typ, size)
         return found
-
-    def start_collection(self) -> None:
-        """The heap has reached its trigger (gcStart), and a cycle runs; what lives is `liveness`."""
-        raise NotImplementedError
 
     # The compiler's and reflect's ways in.
 

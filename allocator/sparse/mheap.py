@@ -79,7 +79,7 @@ class MHeap:
         self.allspans.append(s)
         self.by_record[address] = s
 
-    def _new_mspan(self) -> MSpan:
+    def new_mspan(self) -> MSpan:
         """A record from the P's cache, which is filled to half when empty (allocMSpanLocked)."""
         p = self.core.p
         if p is None:
@@ -161,11 +161,11 @@ class MHeap:
                 base, scav = core.pages.alloc(npages)
                 if not base:
                     raise Throw("grew heap, but no adequate free space found")
-        s = self._new_mspan()
+        s = self.new_mspan()
         if steps is not None:
             steps.span(npages, kind, spanclass, from_cache, base, scav, s)
         self._scavenge_for(scav, growth)
-        self._init_span(s, kind, spanclass, base, npages, scav)
+        self.init_span(s, kind, spanclass, base, npages, scav)
         nbytes = npages << self.page_shift
         stats = core.stats.bytes
         heap_stats = core.heap_stats
@@ -228,7 +228,7 @@ class MHeap:
         if core.p is not None and wanted:
             core.scavenger.scavenge(wanted, force)
 
-    def _init_span(self, s: MSpan, kind: int, spanclass: int, base: int, npages: int, scav: int) -> None:
+    def init_span(self, s: MSpan, kind: int, spanclass: int, base: int, npages: int, scav: int) -> None:
         """Makes a span of pages (initSpan)."""
         self._make(s, kind, spanclass, base, npages, scav)
         if self.core.steps is not None:

@@ -31,10 +31,30 @@ class MSpan:
     """
 
     __slots__ = (
-        "alloc_bits", "alloc_count", "alloc_count_before_cache", "base", "elemsize", "free_index",
-        "large_type", "limit", "list", "manual_free_list", "mark_bits", "needzero",
-        "nelems", "next", "npages", "prev", "self_addr", "spanclass", "specials", "state",
-        "sweepgen", "types",
+        "alloc_bits",
+        "alloc_count",
+        "alloc_count_before_cache",
+        "base",
+        "elemsize",
+        "free_index",
+        "is_user_arena_chunk",
+        "large_type",
+        "limit",
+        "list",
+        "manual_free_list",
+        "mark_bits",
+        "needzero",
+        "nelems",
+        "next",
+        "npages",
+        "prev",
+        "self_addr",
+        "spanclass",
+        "specials",
+        "state",
+        "sweepgen",
+        "types",
+        "user_arena_free",
     )  # fmt: skip
 
     def __init__(self, self_addr: int) -> None:
@@ -44,6 +64,8 @@ class MSpan:
         self.alloc_count_before_cache = 0
         self.manual_free_list: list[int] = []
         self.large_type: ObjectType | None = None
+        self.is_user_arena_chunk = False
+        self.user_arena_free = (0, 0)  # what of a chunk is left: from, to
         self.init(0, 0, 0)
 
     def init(self, base: int, npages: int, page_size: int) -> None:
@@ -132,6 +154,18 @@ class SpanList:
         else:
             self.last = s
         self.first = s
+        s.list = self
+
+    def insert_back(self, s: MSpan) -> None:
+        """Puts s at the end."""
+        if s.next is not None or s.prev is not None or s.list is not None:
+            raise Throw("mSpanList.insertBack", f"runtime: failed mSpanList.insertBack {s.self_addr:#x}")
+        s.prev = self.last
+        if self.last is not None:
+            self.last.next = s
+        else:
+            self.first = s
+        self.last = s
         s.list = self
 
     def remove(self, s: MSpan) -> None:

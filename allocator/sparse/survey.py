@@ -26,10 +26,19 @@ def grown(core: HeapCore) -> list[tuple[int, int]]:
 
 
 def runs(core: HeapCore) -> Iterator[PageRun]:
-    """Every span and every run of free pages, in address order."""
+    """Every span and every run of free pages, in address order; user arenas' chunks among them."""
+    chunks = [_span_run(core, s) for s in core.user_arenas.chunks]
+    if chunks:
+        yield from sorted([*page_runs(core), *chunks], key=lambda run: core.config.offset(run.base))
+    else:
+        yield from page_runs(core)
+
+
+def page_runs(core: HeapCore) -> Iterator[PageRun]:
+    """Every span and every run of free pages of the page allocator, in address order."""
     core.sync_caches()
     page = core.config.page_size
-    held = [*spans(core)]
+    held = [s for s in spans(core) if not s.is_user_arena_chunk]
     at = 0
     for base, limit in grown(core):
         end = base

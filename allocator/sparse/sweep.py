@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from allocator.common.throw import Throw
-from allocator.sparse.mspan import IN_USE, MSpan
+from allocator.sparse.mspan import DEAD, IN_USE, MSpan
 
 if TYPE_CHECKING:
     from allocator.sparse.heap_core import HeapCore
@@ -166,6 +166,8 @@ class Sweeper:
         s.mark_bits = 0
         core.gc_bits.new_bits(s.nelems)
         s.sweepgen = sweepgen
+        if s.is_user_arena_chunk:
+            return self._swept_user_arena(s, preserve, nalloc)
         if s.spanclass > 1:
             return self._swept_small(s, preserve, nalloc, nfreed)
         return self._swept_large(s, preserve, nfreed)
@@ -196,6 +198,19 @@ class Sweeper:
             core.heap.free_span(s)
             return True
         core.central[s.spanclass].full_swept().push(s)
+        return False
+
+    def _swept_user_arena(self, s: MSpan, preserve: bool, nalloc: int) -> bool:
+        """A chunk of a user arena leaves its quarantine once nothing points into it."""
+        core = self.core
+        if preserve:
+            raise Throw("sweep: tried to preserve a user arena span")
+        if nalloc:
+            core.central[s.spanclass].full_swept().push(s)
+            return False
+        core.heap.pages_in_use -= s.npages
+        s.state = DEAD
+        core.user_arenas.swept(s)
         return False
 
     def _bad_state(self, s: MSpan, words: str) -> None:
