@@ -102,6 +102,32 @@ def test_an_experiment_is_a_what_if_that_everything_follows() -> None:
     assert without.structs["spanInlineMarkBits"].size == 0 < usual.structs["spanInlineMarkBits"].size
 
 
+def experimental() -> list[dict[str, Any]]:
+    """What the type checker says of some ports with another GOEXPERIMENT than a release's own."""
+    with lzma.open(DATA / "experiments.jsonl.xz", "rt") as lines:
+        return [json.loads(line) for line in lines]
+
+
+@pytest.mark.parametrize(
+    "port", experimental(), ids=lambda port: f"{port['release']} {port['platform']} {port['experiments']}"
+)
+def test_experiments_as_what_ifs_give_what_a_build_with_them_has(port: dict[str, Any]) -> None:
+    generation = generations.load(port["release"])
+    names = {name.partition(".")[2].lower(): name for name in generation.names("goexperiment")}
+    sets = {
+        names[word.removeprefix("no")]: str(word[:2] != "no").lower()
+        for word in port["experiments"].split(",")
+    }
+    found = compute(platforms.load(port["platform"], port["release"]), sets)
+    assert {"runtime": found.constants, **found.packages} == port["constants"]
+    for name, struct in found.structs.items():
+        expected = port["structs"][name]
+        assert [(f.name, f.offset, f.size) for f in struct.fields] == [
+            (f["name"], f["offset"], f["size"]) for f in expected["fields"]
+        ]
+        assert (struct.size, struct.align) == (expected["size"], expected["align"])
+
+
 def test_a_layout_in_one_piece_is_not_that_of_a_later_release() -> None:
     with pytest.raises(UsageFault, match="does not lie in one piece"):
         _ = compute(platforms.load("linux/amd64", "1.27")).layout
