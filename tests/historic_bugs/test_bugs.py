@@ -501,7 +501,7 @@ BUGS = (
         "bitmap-of-long-tails",
         "commit a8ae93fd26: repeating a type with a long tail without pointers lost the bits behind it",
         heap_bitmap,
-        "_repeat",
+        "repeat",
         (
             (
                 "out |= (out & ((1 << (period * step)) - 1)) << (period * have)",

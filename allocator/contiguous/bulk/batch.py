@@ -10,9 +10,10 @@ import numpy as np
 from allocator.contiguous.bulk.bitmaps import Bitmaps
 from allocator.contiguous.bulk.codes import BLOCK
 from allocator.contiguous.bulk.engine import lay_out
-from allocator.contiguous.bulk.growth import BulkGrowth, only_grows, spent
+from allocator.contiguous.bulk.growth import BulkGrowth, only_grows
 from allocator.contiguous.bulk.places import BulkPlace
 from allocator.contiguous.bulk.profile import SampleProfile
+from allocator.contiguous.bulk.settlement import spent
 from allocator.contiguous.mspan import NIL
 
 if TYPE_CHECKING:

@@ -284,8 +284,8 @@ def test_an_interrupt_leaves_no_part_of_a_file(
 
 
 def test_an_interrupt_of_several_leaves_a_summary_of_all_that_were_begun(long_recording: Path) -> None:
-    several = [str(TRACES / "linux-amd64.conflict.off.trace.gz"), *[str(long_recording)] * 3]
-    code, out, _ = interrupted(["replay", "--jobs", "2", *several], r"4 recordings \[#+ *\]")
+    several = [str(TRACES / "linux-amd64.conflict.off.trace.gz"), *[str(long_recording)] * 7]
+    code, out, _ = interrupted(["replay", "--jobs", "2", *several], r"8 recordings \[#+ *\]")
     out = " ".join(out.split())
     assert code == 130
     assert "interrupted: " in out and "was as recorded up to event" in out
