@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allocator.common.throw import Death
-from allocator.contiguous.bulk.row import Row, only_free_span
+from allocator.contiguous.bulk.row import SpanRow, only_free_span
 from allocator.contiguous.bulk.settlement import as_array
 from allocator.contiguous.bulk.snapshot import Snapshot
 from allocator.contiguous.gc import OFF
@@ -81,11 +81,11 @@ class BulkGrowth:
             return False
         before = Snapshot(self.batch)
         try:
-            n = Row(self, first, end).play()
+            n = SpanRow(self, first, end).play()
         except Death:
             # Up to the span that cannot be had once more, and that one by itself.
             before.restore()
-            n = Row(self, first, self.dying).play() if self.dying > first else 0
+            n = SpanRow(self, first, self.dying).play() if self.dying > first else 0
         self.at += n
         return n > 0
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from allocator.contiguous.core import Core
 
 
-class Row:
+class SpanRow:
     """One uninterrupted row of spans, the moments from `first` up to `end`."""
 
     batch: Batch

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from allocator.contiguous.bulk.places import BulkPlace
-    from allocator.contiguous.bulk.row import Row
+    from allocator.contiguous.bulk.row import SpanRow
     from allocator.contiguous.core import Core
     from allocator.contiguous.mcache import CachedSpan
 
@@ -26,7 +26,7 @@ class Settlement:
     ids: array[int]
     base: Ints
 
-    def __init__(self, row: Row, n: int) -> None:
+    def __init__(self, row: SpanRow, n: int) -> None:
         self.row = row
         self.n = n
         self.rt = row.rt

@@ -17,7 +17,7 @@ from machine_state import differences, state_of
 from allocator.common.throw import BadRequest, Death
 from allocator.common.types import BadType, Type
 from allocator.contiguous import gc
-from allocator.contiguous.bulk import batch, codes, layout, many, row, use_compiled
+from allocator.contiguous.bulk import batch, codes, growth, layout, many, row, use_compiled
 from allocator.contiguous.bulk.engine import has_numba
 from allocator.contiguous.runtime import Runtime
 from archcalc.boot import boot
@@ -308,7 +308,7 @@ def test_interrupted(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C, wherever it comes, is what the caller gets, and no thread is left behind."""
     before = threading.active_count()
     steps = 0
-    kept = row.Row._step
+    kept = row.SpanRow._step
 
     def step(self: Any, i: int, depth: int) -> bool:
         nonlocal steps
@@ -317,7 +317,7 @@ def test_interrupted(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
             raise KeyboardInterrupt
         return kept(self, i, depth)
 
-    monkeypatch.setattr(row.Row, "_step", step)
+    monkeypatch.setattr(row.SpanRow, "_step", step)
     rt = boot("linux/amd64")
     with pytest.raises(KeyboardInterrupt):
         rt.malloc_many(mixed(np.random.default_rng(2), 90_000), noscan=True)
