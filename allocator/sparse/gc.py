@@ -28,14 +28,15 @@ BACKGROUND, FORCE, BLOCK = range(3)  # gcMode
 class Collector:
     """work and the phase. `bytes_marked` is of the cycle that runs, or ran last."""
 
-    __slots__ = ("bytes_marked", "core", "grey", "live", "phase", "roots")
+    __slots__ = ("bytes_marked", "core", "everything", "grey", "phase", "roots", "told")
 
     def __init__(self, core: HeapCore) -> None:
         self.core = core
         self.phase = OFF
         self.bytes_marked = 0
         self.grey: list[int] = []
-        self.live: Live | None = None
+        self.everything = False
+        self.told: list[tuple[MSpan, int]] | None = None  # what is alive, as bits
         self.roots: list[int] | None = None
 
     def set_phase(self, phase: int) -> None:
@@ -51,6 +52,8 @@ class Collector:
         core = self.core
         while core.sweeper.sweepone() != DONE:
             pass
+        core.sync_caches()
+        told = None if live is None or isinstance(live, bool) else self._told(live)
         for p in core.ps:
             if p.mcache.flush_gen != core.heap.sweepgen:
                 line = f"runtime: p {p.number} flushGen {p.mcache.flush_gen} != sweepgen {core.heap.sweepgen}"
@@ -59,10 +62,10 @@ class Collector:
         self.bytes_marked = 0
         core.sweeper.finish()
         core.pacer.start_cycle()
-        self.live = live if live is None or isinstance(live, bool) else [int(p) for p in live]
+        self.everything = live is True
+        self.told = told
         self.roots = None if roots is None else [int(p) for p in roots]
         self.set_phase(MARK)
-        core.sync_caches()
         for p in core.ps:
             if p.mcache.tiny:
                 self.mark(p.mcache.tiny)
@@ -136,15 +139,18 @@ class Collector:
         if self.roots is not None:
             for p in self.roots:
                 self.mark(p)
-        elif self.live is True:
+        elif self.everything:
             for s in core.in_use():
                 new = s.allocated() & ~s.mark_bits
                 if new:
                     self.set_mark(s, new)
                     self.bytes_marked += new.bit_count() * s.elemsize
                     self._count_scan(s, new.bit_count())
-        elif self.live:
-            self._mark_told(self.live)
+        for s, mask in self.told or ():
+            new = mask & ~s.mark_bits
+            self.set_mark(s, new)
+            self.bytes_marked += new.bit_count() * s.elemsize
+            self._count_scan(s, new.bit_count())
         for p in core.specials.finalizer_queue:
             self.mark(p)
         for s in core.user_arenas.chunks:
@@ -154,30 +160,32 @@ class Collector:
             while self.grey:
                 self._scan(self.grey.pop())
         self.grey.clear()
-        self.live = self.roots = None
+        self.told = self.roots = None
 
-    def _mark_told(self, live: Iterable[int]) -> None:
+    def _told(self, live: Iterable[int]) -> list[tuple[MSpan, int]]:
+        """Spans and objects of theirs, as bits. BadRequest where one is no object, or free."""
         core = self.core
         masks: dict[int, int] = {}
         spans: dict[int, MSpan] = {}
-        for p in live:
+        for p in map(int, live):
             s = core.heap.span_of_heap(p)
             if s is None:
                 if p == core.zerobase:
                     continue
                 raise BadRequest(f"{p:#x} is no object of this heap")
-            spans[s.base] = s
-            masks[s.base] = masks.get(s.base, 0) | 1 << s.index_of(p)
+            base = s.base
+            bit = 1 << (p - base) // s.elemsize
+            if base in masks:
+                masks[base] |= bit
+            else:
+                spans[base] = s
+                masks[base] = bit
         for base, mask in masks.items():
-            s = spans[base]
-            free = mask & ~s.allocated()
+            free = mask & ~spans[base].allocated()
             if free:
                 index = (free & -free).bit_length() - 1
-                raise BadRequest(f"{base + index * s.elemsize:#x} is free, so it cannot be alive")
-            new = mask & ~s.mark_bits
-            self.set_mark(s, new)
-            self.bytes_marked += new.bit_count() * s.elemsize
-            self._count_scan(s, new.bit_count())
+                raise BadRequest(f"{base + index * spans[base].elemsize:#x} is free, so it cannot be alive")
+        return [(spans[base], mask) for base, mask in masks.items()]
 
     def _count_scan(self, s: MSpan, objects: int) -> None:
         if not s.spanclass & 1:

@@ -90,11 +90,6 @@ class Heap(Malloc):
             raise BadRequest("a collection wants either live objects or roots")
         if self.gc.phase != OFF:
             raise BadRequest("a collection is under way already")
-        if live is not None and not isinstance(live, bool):
-            live = [int(p) for p in live]
-            for p in live:
-                if self.heap.span_of_heap(p) is None and p != self.zerobase:
-                    raise BadRequest(f"{p:#x} is no object of this heap")
         self.gc.start(live, roots)
 
     def start_collection(self) -> None:

@@ -249,6 +249,17 @@ def test_what_no_program_can_ask_for_is_refused() -> None:
         rt.stack_free(v, 2048)
 
 
+def test_what_is_free_cannot_be_alive_and_nothing_has_begun() -> None:
+    rt = heap()
+    dead, kept = rt.malloc(64), rt.malloc(64)
+    rt.collect([kept], mode="force")  # the dead one is not swept yet
+    with pytest.raises(BadRequest, match="is free"):
+        rt.collect([dead])
+    rt.collect([kept])
+    assert rt.totals().objects == 1
+    sound(rt)
+
+
 def test_sampled_objects_carry_a_record() -> None:
     rt = heap(mem_profile_rate=1024)
     for _ in range(1000):
