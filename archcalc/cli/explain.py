@@ -258,10 +258,10 @@ def command(
     known = explain_id(name)
     if known is not None:
         return known
-    words = topics.about_words(name)
+    given, releases = settings(sets), several(go)
+    words = topics.about_words(name, topics.eras(releases) if go else topics.ALL_ERAS)
     if words is not None:
         return words
-    given, releases = settings(sets), several(go)
     chosen = across(platforms, profiles, releases)
     targets = [calculator.compute(profile, given, release) for profile, release in chosen]
     if name in topics.VSZ:

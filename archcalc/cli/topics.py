@@ -13,6 +13,7 @@ from archcalc.questions.vsz import Footprint
 from archcalc.results.result import Result
 from archcalc.results.tables import Block, Bytes, Column, Prose, Section, Table
 
+ALL_ERAS = tuple(throws.FILES)
 VSZ = ("vsz", "virt", "VSZ", "VIRT")
 
 
@@ -135,7 +136,17 @@ def about_vsz(targets: Sequence[Figures]) -> FootprintExplained:
     return FootprintExplained(found)
 
 
-def about_words(words: str) -> WordsExplained | None:
-    """The places in the source that these words come from; None where they come from nowhere."""
-    rows = throws.find(words)
+def eras(releases: Iterable[str]) -> list[str]:
+    """The families of machines that releases have, each once."""
+    from archcalc import generations
+
+    return list(dict.fromkeys(generations.load(release).era for release in releases))
+
+
+def about_words(words: str, eras: Sequence[str] = ALL_ERAS) -> WordsExplained | None:
+    """The places in the source that these words come from; None where they come from nowhere.
+
+    They are looked for in the first of the families of machines that says something like it.
+    """
+    rows = next((found for era in eras if (found := throws.find(words, era))), [])
     return WordsExplained(words, rows) if rows else None

@@ -17,7 +17,12 @@ from archcalc.reading import strictyaml
 from archcalc.reading.errors import UsageFault
 from archcalc.reading.fields import Choice, Field, Group, ListOf, Section, Text, read_file
 
-FILE = Path(__file__).with_name("throws.yaml")
+# The table of each family of machines.
+FILES = {
+    "contiguous": Path(__file__).with_name("throws.yaml"),
+    "sparse": Path(__file__).with_name("throws_sparse.yaml"),
+}
+OLDEST = "contiguous"
 
 KINDS = ("throw", "panic", "exit", "print")
 
@@ -76,10 +81,11 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 
 @cache
-def table() -> tuple[LastWords, ...]:
-    """Every row, in the order of the source files."""
-    document = strictyaml.Document("throws.yaml", "throws", [])
-    data = strictyaml.read_bytes(FILE, document)
+def table(era: str = OLDEST) -> tuple[LastWords, ...]:
+    """Every row of a family of machines, in the order of the source files."""
+    file = FILES[era]
+    document = strictyaml.Document(file.name, "throws", [])
+    data = strictyaml.read_bytes(file, document)
     group = read_file(data, _FILE, document) if data is not None else None
     if group is None or document.faults:
         raise UsageFault(*document.faults)
@@ -105,14 +111,14 @@ def _throw(row: Group) -> LastWords:
     )
 
 
-def by_site(site: str) -> LastWords:
+def by_site(site: str, era: str = OLDEST) -> LastWords:
     """The row of a place in the source; KeyError where there is none."""
-    return next(row for row in table() if row.site == site) if site in _sites() else _missing(site)
+    return next(row for row in table(era) if row.site == site) if site in _sites(era) else _missing(site)
 
 
 @cache
-def _sites() -> frozenset[str]:
-    return frozenset(row.site for row in table())
+def _sites(era: str = OLDEST) -> frozenset[str]:
+    return frozenset(row.site for row in table(era))
 
 
 def _missing(site: str) -> LastWords:
@@ -125,20 +131,20 @@ _PREFIXES = ("fatal error: ", "panic: ", "runtime error: ")
 _LIKE = 0.72  # how alike a word must be that is perhaps misspelt
 
 
-def find(words: str) -> list[LastWords]:
+def find(words: str, era: str = OLDEST) -> list[LastWords]:
     """The rows that are perhaps meant by these words, the likeliest first; those of a site, FILE:LINE, too.
 
     A whole line that a process printed finds its row; a part of one, or with a letter wrong, does too.
     """
     asked = " ".join(words.split())
-    if asked in _sites():
-        return [by_site(asked)]
+    if asked in _sites(era):
+        return [by_site(asked, era)]
     for prefix in _PREFIXES:
         asked = asked.removeprefix(prefix)
-    exact = [row for row in table() if any(_says(text, asked) for text in (row.words, *row.printed))]
+    exact = [row for row in table(era) if any(_says(text, asked) for text in (row.words, *row.printed))]
     if exact or len(asked.split()) < 2:
         return exact  # one word alone is more likely the name of something
-    scored = [(score, row) for row in table() if (score := _score(asked, row)) >= _LIKE]
+    scored = [(score, row) for row in table(era) if (score := _score(asked, row)) >= _LIKE]
     best = max((score for score, _ in scored), default=0.0)
     return [row for score, row in sorted(scored, key=lambda pair: -pair[0]) if score >= best - 0.05]
 
