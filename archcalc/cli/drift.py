@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from archcalc import config
+from archcalc import config, generations
 from archcalc.cli import session
 from archcalc.cli.check import Baseline, WriteBaseline
-from archcalc.cli.options import Platforms, Profiles, Sets
-from archcalc.cli.targets import selected, settings
+from archcalc.cli.options import Go, Platforms, Profiles, Sets
+from archcalc.cli.targets import generation, selected, settings
 from archcalc.host import output
 from archcalc.questions import drift
 from archcalc.questions.drift import Claim, Comments, Drift
@@ -66,6 +66,7 @@ class Drifted(Judged):
         sets: Mapping[str, int | str],
         known: frozenset[str] = frozenset(),
         verbose: bool = False,
+        go: str = generations.CURRENT,
     ) -> None:
         self.found = found
         self.gone = gone
@@ -74,6 +75,7 @@ class Drifted(Judged):
         self.sets = sets
         self.known = known
         self.verbose = verbose
+        self.go = go
 
     def cases(self) -> Sequence[Case]:
         contradicted = [Case(one.claim.id, one.place.file, (self.finding(one),)) for one in self.found]
@@ -105,6 +107,7 @@ class Drifted(Judged):
     def document(self) -> Mapping[str, object]:
         return {
             "ok": self.ok,
+            "generation": generations.label(self.go),
             "claims": self.claims,
             "set": dict(self.sets),
             "findings": [self._record(one) for one in self.found],
@@ -190,6 +193,7 @@ def command(
     profiles: Profiles = None,
     sets: Sets = None,
     goroot: Goroot = None,
+    go: Go = None,
     baseline: Baseline = None,
     write_baseline: WriteBaseline = None,
 ) -> Drifted:
@@ -197,16 +201,24 @@ def command(
 
     Every claim is judged on the figures of each PLATFORM (all, where none is named): --set makes
     findings come and go. --verbose shows how the figures come about. With --goroot the comments are
-    looked for in that tree, and followed where they have moved.
+    looked for in that tree, and followed where they have moved; without --go, it is the claims of the
+    release that the tree says it is that are looked for, where there are any.
     """
     project = config.current()
     known_file: Path | None = baseline or project.baseline
     known = findings.read_baseline(known_file) if known_file and not write_baseline else frozenset()
     given = settings(sets)
-    targets = selected(platforms, profiles, otherwise=["all"])
+    release = generation(go)
+    if goroot and not go:
+        from archcalc.goverify.tree import SourceTree
+
+        release = SourceTree(goroot).generation
+    targets = selected(platforms, profiles, otherwise=["all"], go=release)
     find = Comments(goroot).find if goroot else None
     found, gone = drift.compute(targets, given, find)
-    result = Drifted(found, gone, drift.count(targets), len(targets), given, known, session.current.verbose)
+    result = Drifted(
+        found, gone, drift.count(targets), len(targets), given, known, session.current.verbose, release
+    )
     if write_baseline:
         all_findings = (finding for case in result.cases() for finding in case.findings)
         output.write(write_baseline, [findings.baseline_text(all_findings)], force=True)

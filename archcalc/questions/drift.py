@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from itertools import pairwise
@@ -28,7 +28,7 @@ from archcalc.calculator.constants import Absent
 from archcalc.calculator.figures import Explanation, Figures
 from archcalc.calculator.goexpr import ExprError, Function, Scalar, Scope, Value
 from archcalc.calculator.structs import StructLayout
-from archcalc.generations import Generation
+from archcalc.generations import Generation, tables
 from archcalc.machines.options import MachineOptions
 from archcalc.profiles.profile import Profile
 from archcalc.questions.boot import try_boot
@@ -95,10 +95,18 @@ class Drift:
 
 @cache
 def load(generation: Generation) -> tuple[Mapping[str, int], tuple[Claim, ...]]:
-    """The numbers and the claims of a generation."""
-    document = yaml.safe_load((generation.folder / "claims.yaml").read_text("utf-8"))
-    claims = (Claim(**{**one, "explain": tuple(one["explain"])}) for one in document["claims"])
-    return {**document["numbers"], **NUMBERS}, tuple(claims)
+    """The numbers and the claims of a generation: those of its base, unless it says otherwise, and its own.
+
+    A folder with a base says in `lines` where the words of its base's claims stand, and in `gone` which
+    of them its source does not have.
+    """
+    below, claims = load(generation.base) if generation.base is not None else (NUMBERS, ())
+    text = tables.read(generation.folder, "claims.yaml")
+    document = yaml.safe_load(text) if text else {}
+    lines, gone = document.get("lines", {}), document.get("gone", ())
+    kept = [replace(one, line=lines.get(one.id, one.line)) for one in claims if one.id not in gone]
+    own = [Claim(**{**one, "explain": tuple(one["explain"])}) for one in document.get("claims", ())]
+    return {**below, **document.get("numbers", {})}, (*kept, *own)
 
 
 def compute(
