@@ -1,4 +1,4 @@
-"""Claims of later releases: each is judged on every port, and stands where the source of the release has it."""
+"""Claims of later releases: each is judged on every port, and stands where its release has the words."""
 
 from __future__ import annotations
 
