@@ -40,17 +40,23 @@ class GcBitsArenas:
         need = (nelems + 63 >> 6) << 3
         steps = self.core.steps
         if steps is not None:
-            if steps.bits_arena():
-                self._new_arena()
-                steps.new_bits_arena(self.next[-1])
+            how = steps.bits_arena()
+            if how is not None:
+                self._new_arena(how == "new")
+                told = steps.new_bits_arena(self.next[-1])
+                if told != self.next[-1]:
+                    self.free.append(self.next.pop())
+                    if told in self.free:
+                        self.free.remove(told)
+                    self.next.append(told)
         elif not self.next or self.next_free + need > self.capacity:
             self._new_arena()
             if self.next_free + need > self.capacity:
                 raise Throw("markBits overflow")
         self.next_free += need
 
-    def _new_arena(self) -> None:
-        if self.free:
+    def _new_arena(self, new: bool = False) -> None:
+        if self.free and not new:
             arena = self.free.pop()
         else:
             arena = self.core.mem.sys_alloc(self.chunk, STAT, NAME)

@@ -68,6 +68,8 @@ class SpanSet:
             steps.turn()
         if not self.tail & 511:
             self._new_block()
+            if steps is not None:
+                steps.turn()
         self.tail += 1
         self.spans.append(s)
         if steps is not None:

@@ -47,11 +47,11 @@ class Steps(Protocol):
     def pool_takes(self, order: int | None, ptr: int) -> None:
         """A stack is about to go there."""
 
-    def bits_arena(self) -> bool:
-        """Whether the next mark bits are in another arena."""
+    def bits_arena(self) -> str | None:
+        """Whether the next mark bits are in another arena: a `new` one, or one that is `free`."""
 
-    def new_bits_arena(self, address: int) -> None:
-        """An arena for mark bits begins."""
+    def new_bits_arena(self, at: int) -> int:
+        """An arena for mark bits begins, as far as the machine knows at that address; where it does."""
 
     def zeroed(self, base: int, needzero: int) -> int:
         """Whether a span's memory may be dirty, as far as the machine can tell; what is so."""

@@ -6,6 +6,7 @@ many more can be had. An event of a workload is an allocation.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,9 @@ from archcalc.pictures.heap import HeapView, Sample, look_at, sample
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.traces import columnar
 from archcalc.traces.outcome import Stop
-from archcalc.traces.reader import Header, pieces
+from archcalc.traces.reader import VERSIONS, Header, parse_header, pieces
 from archcalc.traces.replayer import Replayer
+from archcalc.traces.version2.replayer import SparseReplayer
 from archcalc.workloads import programs
 from archcalc.workloads.driver import Driver
 
@@ -140,14 +142,23 @@ def of_workload(
     return Film(subject, tuple(camera.frames), tuple(camera.samples), note)
 
 
-class FilmedReplayer(Replayer):
+class Filmed:
     """A replay with a camera beside it; it ends at the event that is asked for, else with the recording."""
 
     frames = 1
     at_event: int | None = None
     camera: Camera | None = None
+    header: Header
+    event: int
+    rt: Any
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a heap to look at."""
+        raise NotImplementedError
 
     def feed(self, lines: list[str]) -> None:
+        """Lines of the recording, in pieces between what is due."""
         if self.camera is None:
             end = min(self.at_event or self.header.events, self.header.events)
             self.camera = Camera(self.header.platform, end, self.frames)
@@ -155,7 +166,7 @@ class FilmedReplayer(Replayer):
             left = self.camera.next - self.event
             if left <= 0:
                 # A heap that is not there yet cannot be taken; the first that is, will.
-                if not self.booted:
+                if not self.is_there:
                     left = 1
                 else:
                     self.camera.take(self.rt, self.event)
@@ -163,7 +174,28 @@ class FilmedReplayer(Replayer):
                         raise Stop
                     continue
             part, lines = lines[:left], lines[left:]
-            super().feed(part)
+            super().feed(part)  # type: ignore[misc]
+
+
+class FilmedReplayer(Filmed, Replayer):
+    """The same of a recording of version 1."""
+
+    @property
+    def is_there(self) -> bool:
+        return self.booted
+
+
+class FilmedSteps(Filmed, SparseReplayer):
+    """The same of a recording of version 2."""
+
+    @property
+    def is_there(self) -> bool:
+        return self.core is not None and bool(self.core.ps)
+
+    @property
+    def rt(self) -> Any:
+        """The machine."""
+        return self.core
 
 
 def of_recording(
@@ -176,10 +208,14 @@ def of_recording(
 ) -> Film:
     """A film of a recording, up to an event. Raises TraceFault for a damaged file, UsageFault for no heap."""
     source = columnar.lines if columnar.is_columnar(path) else pieces
-    replayer = FilmedReplayer(path, config_for, source=source)
+    stream = source(path)
+    first = list(itertools.islice(stream, 1))
+    version = parse_header(str(path), first[0][0], VERSIONS).version if first else 1
+    made: Any = FilmedSteps if version == 2 else FilmedReplayer
+    replayer = made(path, config_for, source=lambda _: itertools.chain(first, stream))
     replayer.frames, replayer.at_event = frames, at_event
     replay = replayer.run(progress)
-    if not replayer.booted:
+    if not replayer.is_there:
         raise UsageFault(
             Fault(f"at event {at_event} there is no heap yet", "an event behind the boot", file=str(path))
         )
@@ -191,7 +227,7 @@ def of_recording(
     if at_event is not None and at_event > replayer.header.events:
         notes.append(f"the recording has {replayer.header.events} events")
     if replay.death is not None:
-        notes.append(f"died: {replay.death['throw']}")
+        notes.append(f"died: {replay.death.get('throw', 'a panic or a signal')}")
     camera.done(replayer.rt, replay.events, replay.events >= replayer.header.events)
     subject = f"{path.name} ({replayer.header.platform})"
     return Film(subject, tuple(camera.frames), tuple(camera.samples), "; ".join(notes))

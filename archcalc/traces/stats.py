@@ -8,6 +8,7 @@ known from the `H` records. What is alive at the end has no lifetime.
 from __future__ import annotations
 
 import itertools
+import json
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from allocator.contiguous.config import Config
 from archcalc.host.extras import needed
 from archcalc.traces.columnar import CODE, WHAT, ColumnarFile, is_columnar, lines
 from archcalc.traces.columns import Columns
 from archcalc.traces.reader import (
+    VERSIONS,
     Header,
     TraceFault,
     address,
@@ -112,13 +113,13 @@ class _Request:
 
 def stats(
     path: Path,
-    config_for: Callable[[Header], Config],
+    config_for: Callable[[Header], Any],
     progress: Callable[[int, int], None] | None = None,
 ) -> Stats:
     """Reads a recording of either form. Raises TraceFault where it cannot be read."""
     if is_columnar(path):
         file = ColumnarFile(path)
-        count = _Count(str(path), file.header(), config_for)
+        count = _of(str(path), file.header(), config_for)
         np = needed("numpy", WHAT)
         groups: Iterator[Columns | list[str]] = (Columns(batch, np) for batch in file.batches())
     else:
@@ -126,7 +127,7 @@ def stats(
         first = next(stream, None)
         if first is None:
             raise fault(str(path), 1, "an empty file", "a recording")
-        count = _Count(str(path), parse_header(str(path), first[0]), config_for)
+        count = _of(str(path), parse_header(str(path), first[0], VERSIONS), config_for)
         groups = itertools.chain([first[1:]], stream)
     for group in groups:
         count.take(group)
@@ -135,10 +136,15 @@ def stats(
     return count.result()
 
 
+def _of(path: str, header: Header, config_for: Callable[[Header], Any]) -> _Count:
+    """What counts a recording of that version."""
+    return (_SparseCount if header.version == 2 else _Count)(path, header, config_for)
+
+
 class _Count:
     """A recording on its way through."""
 
-    def __init__(self, path: str, header: Header, config_for: Callable[[Header], Config]) -> None:
+    def __init__(self, path: str, header: Header, config_for: Callable[[Header], Any]) -> None:
         self.found = found = Stats(path, header)
         self.config = config = config_for(header)
         self.classes = config.size_classes
@@ -337,6 +343,49 @@ class _Count:
                 found.rounded_by_class[request.sizeclass] += request.rounded * n
         found.class_sizes = dict(enumerate(self.classes.class_to_size))
         return found
+
+
+class _SparseCount(_Count):
+    """A recording of version 2 on its way through."""
+
+    def _other(self, kind: str, rest: str, line: str) -> None:
+        found = self.found
+        found.records[kind] += 1
+        if kind == "T":
+            number, _, ptrdata, *_, name = rest.split(" ", 6)
+            self.noscan[number] = ptrdata == "0"
+            found.type_names[number] = json.loads(name)
+            return
+        if kind[0] in "Z@":
+            return
+        found.events += 1
+        if kind == "H":
+            _, npages, what, spanclass, _, base, _, _ = rest.split(" ")
+            if what == "heap":
+                self._span(f"{npages} {decimal(spanclass) >> 1} {base} 0")
+        elif kind == "b":
+            base, *_, words = rest.split(" ")
+            self._sweep(f"{base} 0 0 0 {words}")
+        elif kind == "g":
+            found.collections += 1
+            self._sample()
+        if found.events >= self.next_sample:
+            self._sample_in_turn()
+
+    def _understood(self, key: str) -> _Request:
+        _, text, number, flags = key.split(" ")
+        size = decimal(text)
+        if number not in self.noscan:
+            raise ValueError(f"type {number} was never declared")
+        config, noscan = self.config, self.noscan[number]
+        if "l" in flags:
+            return _Request(size, (size + config.page_size - 1) & -config.page_size, 0, number)
+        if noscan and size < config.tiny_size:
+            return _Request(size, size, config.tiny_size_class, number)
+        # An object with pointers that is too large for bits in the span has a header before it.
+        header = 0 if noscan or size <= config.min_size_for_malloc_header else config.malloc_header_size
+        sizeclass = self.classes.size_to_class(size + header)
+        return _Request(size, self.classes.class_to_size[sizeclass], sizeclass, number)
 
 
 def document(found: Stats) -> dict[str, Any]:

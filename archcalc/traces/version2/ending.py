@@ -12,7 +12,7 @@ from allocator.sparse.mspan import IN_USE, MSpan
 from archcalc.traces.reader import fault, shorten
 
 if TYPE_CHECKING:
-    from allocator.sparse.heap import Heap
+    from allocator.sparse.runtime import Runtime
     from archcalc.traces.version2.turns import Placed
 
 END = ("Za", "Zh", "Zc", "Zs", "Zv", "Zb", "Zt", "Z")
@@ -23,7 +23,7 @@ class Replaying(Protocol):
 
     name: str
     line: int
-    core: Heap | None
+    core: Runtime | None
     types: dict[str, Type]
 
     def differs(self, placed: Placed | None, found: str) -> None:

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING
 from allocator.kernels.calls import Call
 from allocator.kernels.system import Answer, Errno
 from allocator.sparse.mheap import HEAP
+from allocator.sparse.mspan import DEAD
 from archcalc.traces.reader import address, decimal
 from archcalc.traces.records.version2 import ADVICE, ERRNO, KINDS
 from archcalc.traces.version2.turns import Placed, Turn
 
 if TYPE_CHECKING:
     from allocator.sparse.fixalloc import FixAlloc
-    from allocator.sparse.heap import Heap
     from allocator.sparse.mspan import MSpan
     from allocator.sparse.page_cache import PageCache
+    from allocator.sparse.runtime import Runtime
     from allocator.sparse.span_set import SpanSet
 
 ERRNO_OF = {name: number for number, name in ERRNO.items()}
@@ -48,7 +49,7 @@ class Companion:
         self._popped_at = 0
         self.unordered = 0
         self._sets: dict[int, str] = {}
-        self.core: Heap | None = None
+        self.core: Runtime | None = None
 
     # Records.
 
@@ -65,7 +66,7 @@ class Companion:
             line = placed[1]
             if line[0] == "N":  # what a mapping is called is nothing that a machine knows
                 self.now.take()
-            elif line[0] in "sS" or line[:7] == "( stack":
+            elif line[0] in "sS" or (line[:7] == "( stack" and line[7:12] != "clear"):
                 # Any function of the runtime may find its own stack too small.
                 self.now.take()
                 self.nested(placed)
@@ -138,12 +139,22 @@ class Companion:
     def pool_takes(self, order: int | None, ptr: int) -> None:
         self.expect(f"> {'large' if order is None else order} {ptr:x}")
 
-    def bits_arena(self) -> bool:
+    def bits_arena(self) -> str | None:
         line = self.next()
-        return line[:2] == "* " or (line[:4] == "M 0 " and line.split(" ")[2] == str(BITS_BYTES))
+        if line[:2] == "* ":
+            return "free"
+        return "new" if line[:4] == "M 0 " and line.split(" ")[2] == str(BITS_BYTES) else None
 
-    def new_bits_arena(self, address: int) -> None:
-        self.expect(f"* {address:x}")
+    def new_bits_arena(self, at: int) -> int:
+        line = self.next()
+        if line[:2] == "* " and self.threads() and line != f"* {at:x}":
+            # Who asks for one at the same time as others may put it back unused.
+            told, bits = address(line[2:]), self.core.gc_bits if self.core is not None else None
+            if bits is not None and told in (*bits.free, *bits.next, *bits.current, *bits.previous):
+                self.unordered += 1
+                at = told
+        self.expect(f"* {at:x}")
+        return at
 
     def zeroed(self, base: int, needzero: int) -> int:
         line = self.next()
@@ -171,9 +182,9 @@ class Companion:
         self.expect(f"D {self._who()} {npages} {KINDS[kind]} {base:x}")
 
     def pushed(self, to: SpanSet, s: MSpan) -> None:
+        words = self.next().split(" ")
         places = self._places.setdefault(id(to), deque())
         last = places[-1] if places else to.head - 1
-        words = self.next().split(" ")
         place = last + 1
         if words[0] == "+" and len(words) == 5 and words[3] != str(place):
             # Others pushed at the same time: the place that each drew is what counts.
@@ -186,12 +197,18 @@ class Companion:
         if s is None:
             self.expect(f"- {self._set(source)} -")
             return
-        self.expect(f"- {self._set(source)} {self._popped_at} {s.base:x}")
+        found = f"- {self._set(source)} {self._popped_at} {s.base:x}"
+        line = self.next()
+        if s.state == DEAD and self.threads() and line.rpartition(" ")[0] == found.rpartition(" ")[0]:
+            # A span that was freed meanwhile; another thread may be making a new one of its record.
+            self.unordered += line != found
+            found = line
+        self.expect(found)
 
     def place_of_next(self, source: SpanSet) -> int | None:
         """Which of a set's spans is popped: the first, but that several threads may pop at once."""
-        places = self._places.setdefault(id(source), deque())
         words = self.next().split(" ")
+        places = self._places.setdefault(id(source), deque())
         at = 0
         if words[0] == "-" and len(words) == 5 and places and words[3] != str(places[0]):
             drawn = decimal(words[3])

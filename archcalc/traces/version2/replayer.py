@@ -17,11 +17,10 @@ from allocator.common.throw import BadRequest, Death, Throw
 from allocator.common.types import KIND_NO_POINTERS, BadType, Type
 from allocator.sparse.config import Config
 from allocator.sparse.fixalloc import FixAlloc
-from allocator.sparse.heap import Heap
 from allocator.sparse.mallocinit import mallocinit
-from allocator.sparse.mem_linux import MemLinux
 from allocator.sparse.mheap import WORK_BUF
 from allocator.sparse.procs import P
+from allocator.sparse.runtime import Runtime
 from archcalc.traces import columnar
 from archcalc.traces.outcome import Parting, Replay, Stop
 from archcalc.traces.reader import Header, address, decimal, fault, parse_header, shorten
@@ -67,10 +66,11 @@ class SparseReplayer:
         self.source = source
         self.line = 0
         self.event = 0
-        self.core: Heap | None = None
+        self.core: Runtime | None = None
         self.types: dict[str, Type] = {}
         self.contexts: dict[str, Context] = {}
         self.thread = "0"
+        self.gone: set[int] = set()
         self.stacks_given: dict[str, str] = {}
         # The lines being fed, the number of the first, and the last of those before.
         self.lines: list[str] = []
@@ -110,9 +110,9 @@ class SparseReplayer:
         self.line = 1
         started = time.perf_counter()
         try:
-            self._feed(first[1:])
+            self.feed(first[1:])
             for lines in stream:
-                self._feed(lines)
+                self.feed(lines)
                 if progress is not None:
                     progress(self.event, self.header.events)
             self._finish()
@@ -128,7 +128,7 @@ class SparseReplayer:
         self.result.seconds = time.perf_counter() - started
         return self.result
 
-    def _feed(self, lines: list[str]) -> None:
+    def feed(self, lines: list[str]) -> None:
         self.before = [*self.before, *self.lines][-KEPT:]
         self.lines, self.first = lines, self.line + 1
         for line in lines:
@@ -475,7 +475,7 @@ class SparseReplayer:
     def _flush(self, words: list[str], line: str) -> None:
         core = self.core
         assert core is not None
-        caches = [p.page_cache for p in core.ps if p is not None and f"{p.page_cache.base:x}" == words[1]]
+        caches = [p.page_cache for p in core.ps if f"{p.page_cache.base:x}" == words[1]]
         found = [f"E {cache.base:x} {cache.cache:x} {cache.scav:x}" for cache in caches]
         if line not in found:
             self.differs((self.line, line), found[0] if found else "no page cache there")
@@ -559,11 +559,9 @@ class SparseReplayer:
         kept = [placed for placed in turn.records if placed[1][:2] != "J "]
         turn.records.clear()
         turn.records.extend(kept)
-        self.core = core = self.follower.core = Heap(
-            self.config,
-            MemLinux(self.config, self.follower),
-            seed=seed,
-        )
+        core = Runtime.__new__(Runtime)
+        core.prepare(self.config, self.follower, heap_seed=seed)
+        self.core = self.follower.core = core
         core.steps = self.follower
         core.zerobase = self.header.extra.get("zerobase", 0)
         mallocinit(core)
@@ -574,11 +572,15 @@ class SparseReplayer:
         assert core is not None
         self._run_on(words[2])
         number = decimal(words[3])
-        while len(core.ps) <= number:
-            core.ps.append(None)  # type: ignore[arg-type]
-        if core.ps[number] is None:
-            cache = core.mcache0 if number == 0 else core.new_mcache()
-            core.ps[number] = P(number, cache)
+        if number < len(core.ps):
+            # It was there before: gone Ps stay in the list, with nothing in them.
+            if number in self.gone:
+                core.ps[number].mcache = core.new_mcache()
+                self.gone.discard(number)
+        elif number == len(core.ps):
+            core.ps.append(P(number, core.mcache0 if number == 0 else core.new_mcache()))
+        else:
+            raise ValueError(f"P {number} comes before P {len(core.ps)}")
         self._close(f"pinit {number} {core.ps[number].mcache.address:x}")
 
     def _p_destroy(self, words: list[str]) -> None:
@@ -588,6 +590,7 @@ class SparseReplayer:
         who, number = words[2], decimal(words[3])
         p = core.ps[number]
         expect = self.follower.expect
+        self._others()  # the collector's queues of this P
         for s in p.mspan_cache:
             core.heap.spanalloc.free(s.self_addr)
         p.mspan_cache.clear()
@@ -601,8 +604,16 @@ class SparseReplayer:
         core.stack_heap.clear_cache(p.mcache)
         expect(") stackclear")
         core.cachealloc.free(p.mcache.address)
-        core.ps[number] = None  # type: ignore[call-overload]
+        self.gone.add(number)
+        self._others()
         self._close("pdestroy")
+
+    def _others(self) -> None:
+        """What other parts of the runtime ask for in between."""
+        while (line := self.follower.next()) and line[0] in "OyxpYfM":
+            placed = self.follower.now.take()
+            assert placed is not None
+            self.outside(placed)
 
     def _refill(self, words: list[str]) -> None:
         cache = self._run_on(words[2])

@@ -145,3 +145,22 @@ def test_columns_keep_every_line_and_replay_alike(tmp_path: Path) -> None:
     columnar.convert(ONE, target)
     assert [line for piece in columnar.lines(target) for line in piece] == list(lines_of(ONE))
     assert run(target).mismatches == 0
+
+
+def test_stats_count_what_the_program_read_of_itself() -> None:
+    from archcalc.traces.stats import stats
+
+    found = stats(ONE, lambda header: config_for(header, {}))
+    told = next(json.loads(line[2:]) for line in reversed(lines_of(ONE)) if line[:2] == "= ")
+    assert found.allocations == told["Mallocs"]
+    assert found.collections == told["NumGC"]
+
+
+def test_a_heap_can_be_drawn_of_it() -> None:
+    from archcalc.pictures.film import of_recording
+
+    film = of_recording(ONE, lambda header: config_for(header, {}), frames=3)
+    told = next(json.loads(line[2:]) for line in reversed(lines_of(ONE)) if line[:2] == "= ")
+    assert film.note == "" and len(film.frames) == 3
+    assert film.last.totals.in_use == told["HeapInuse"]
+    assert film.last.totals.stacks == told["StackInuse"]
