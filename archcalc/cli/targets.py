@@ -63,9 +63,12 @@ def generation(go: str | None) -> str:
         return CURRENT
     from archcalc import generations
 
-    if os.sep in text and os.path.isdir(text):
-        return _tree(text)
-    return generations.named(text)
+    try:
+        return generations.named(text)
+    except UsageFault:
+        if os.path.isdir(text):
+            return _tree(text)
+        raise
 
 
 def _tree(folder: str) -> str:
