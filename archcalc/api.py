@@ -18,7 +18,8 @@ from typing import Any
 from archcalc.html import notebook
 from archcalc.machines.options import MachineOptions, machine_options
 from archcalc.questions.boot import try_boot
-from archcalc.results.result import Judged, Pictured, Result
+from archcalc.results.judged import Judged
+from archcalc.results.result import Pictured, Result
 
 Sets = Mapping[str, int | str]
 

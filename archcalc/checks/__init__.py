@@ -21,8 +21,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from archcalc.questions.origins import places
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.names import closest
 from archcalc.results.findings import Case, Finding, Rule, Severity
@@ -67,8 +68,13 @@ def number(figures: Figures, name: str) -> int:
     return int(value)
 
 
+# The facts that the running check has looked at: its findings point at their lines.
+_looked_at: dict[str, None] = {}
+
+
 def fact(figures: Figures, name: str) -> int:
     """A fact of the profile that is a number, or what a what-if has made of it."""
+    _looked_at[name] = None
     value = figures.profile.facts[name]
     assert not isinstance(value, str), name
     return int(value)
@@ -91,6 +97,12 @@ def figure(figures: Figures, *names: str) -> int:
 def has(figures: Figures, name: str) -> bool:
     """Whether the generation has a figure on this platform, by its qualified name."""
     return figures.engine.has(name)
+
+
+def of_machine(figures: Figures, name: str) -> Any:
+    """What the profile's machine section says under a name, or None."""
+    _looked_at[name] = None
+    return figures.profile.machine.get(name)
 
 
 def differs(figures: Figures, name: str, expected: int, because: str) -> Problems:
@@ -120,6 +132,7 @@ class Check:
     def run(self, figures: Figures, severity: Severity | None = None) -> Case:
         """The check on one platform's figures; `severity` overrides the check's own."""
         rule = self.rule
+        _looked_at.clear()
         findings = tuple(
             Finding(
                 id=rule.id,
@@ -130,6 +143,7 @@ class Check:
                 subject=problem.subject,
                 help=problem.help,
                 data=problem.data,
+                places=places(figures, (problem.subject,), tuple(_looked_at)),
             )
             for problem in self.function(figures)
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archcalc.calculator.figures import Figures
-from archcalc.checks import Problem, Problems, check, fact, number
+from archcalc.checks import Problem, Problems, check, fact, number, of_machine
 from archcalc.results.findings import Severity
 from archcalc.results.tables import human
 
@@ -107,7 +107,7 @@ def parts_physical(figures: Figures) -> Problems:
     the neighbouring table.
     """
     layout = figures.layout
-    for size in figures.profile.machine["phys_page_sizes"]:
+    for size in of_machine(figures, "phys_page_sizes"):
         for what, part in (("bitmap_size", layout.bitmap_size), ("spans_size", layout.spans_size)):
             if part % size:
                 yield Problem(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archcalc.calculator.figures import Figures
-from archcalc.checks import Problem, Problems, check, fact, number
+from archcalc.checks import Problem, Problems, check, fact, number, of_machine
 from archcalc.results.findings import Severity
 
 
@@ -13,7 +13,7 @@ def phys_page_too_small(figures: Figures) -> Problems:
     minPhysPageSize, so every page size that the port's kernels can have must reach it.
     """
     least = number(figures, "minPhysPageSize")
-    for size in figures.profile.machine["phys_page_sizes"]:
+    for size in of_machine(figures, "phys_page_sizes"):
         if size < least:
             yield Problem(
                 f"kernels may have physical pages of {size} bytes; mallocinit wants at least {least}",
@@ -32,7 +32,7 @@ def default_phys_page(figures: Figures) -> Problems:
     the auxiliary vector): mips64 has 16384, though its kernels may have pages of 65536.
     """
     default = number(figures, "sys.DefaultPhysPageSize")
-    for size in figures.profile.machine["phys_page_sizes"]:
+    for size in of_machine(figures, "phys_page_sizes"):
         if default % size:
             yield Problem(
                 f"DefaultPhysPageSize is {default} and no multiple of {size}, which a kernel may have",
@@ -48,7 +48,7 @@ def segments_below_phys_page(figures: Figures) -> Problems:
     instruction.
     """
     aligned = fact(figures, "segment_alignment")
-    for size in figures.profile.machine["phys_page_sizes"]:
+    for size in of_machine(figures, "phys_page_sizes"):
         if size > aligned:
             yield Problem(
                 f"segments are aligned to {aligned} bytes; a kernel with pages of {size} cannot load them",
@@ -83,7 +83,7 @@ def hint_taken(figures: Figures) -> Problems:
     """
     size = figures.layout.reservation_size
     for hint in figures.layout.hints[:1]:
-        for taken in figures.profile.machine.get("taken", ()):
+        for taken in of_machine(figures, "taken") or ():
             if taken["from"] < hint.address + size and hint.address < taken["to"]:
                 yield Problem(
                     f"{taken['from']:#x}-{taken['to']:#x} is taken; the first reservation wants"

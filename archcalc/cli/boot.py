@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from archcalc.calculator import figures
+from archcalc.cli.judging import Baseline, FailOn, WriteBaseline, judge
 from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
 from archcalc.cli.options import Go, Platforms, Profiles, Sets
 from archcalc.cli.targets import generation, selected, settings
@@ -18,9 +19,10 @@ from archcalc.machines.options import MachineOptions
 from archcalc.questions import boot
 from archcalc.questions import why as why_of
 from archcalc.questions.boot import Boot
+from archcalc.questions.origins import places
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.results.findings import Case, Finding, Rule, Severity
-from archcalc.results.result import Judged
+from archcalc.results.judged import Judged
 from archcalc.results.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value
 
 if TYPE_CHECKING:
@@ -167,15 +169,19 @@ class Booted(Judged):
                 message = f"{b.outcome}: {b.death['throw']}"
                 if b.death["printed"]:
                     message += f" (printed before: {' / '.join(b.death['printed'])})"
-                finding = Finding("boot-outcome", b.platform, Severity.ERROR, message, FAMILY, "mallocinit")
+                finding = self._finding("boot-outcome", b, message)
                 yield Case("boot-outcome", b.platform, (finding,))
                 continue
             yield Case("boot-outcome", b.platform, ())
             for check in b.checks:
                 found: tuple[Finding, ...] = ()
                 if not check.ok:
-                    found = (Finding(check.id, b.platform, Severity.ERROR, check.seen, FAMILY, "mallocinit"),)
+                    found = (self._finding(check.id, b, check.seen),)
                 yield Case(check.id, b.platform, found)
+
+    def _finding(self, id: str, b: Boot, message: str) -> Finding:
+        where = places(b.figures, (), ("user_address_bits", "address_high"))
+        return Finding(id, b.platform, Severity.ERROR, message, FAMILY, "mallocinit", places=where)
 
     def rules(self) -> Sequence[Rule]:
         return RULES
@@ -187,7 +193,8 @@ class Booted(Judged):
 
     def document(self) -> Mapping[str, object]:
         told = {"generation": self.generation} if self.generation else {}
-        return {"ok": self.ok, **told, "boots": [self._boot(b) for b in self.boots]}
+        boots = [self._boot(b) for b in self.boots]
+        return {"ok": self.ok, **told, **self.about_baseline(), "boots": boots}
 
     def _boot(self, b: Boot) -> dict[str, object]:
         document: dict[str, object] = {
@@ -248,7 +255,8 @@ class Booted(Judged):
                 lines = self.whys[b.platform].lines()
                 yield Section(f"{b.platform}: why", (Prose("\n".join(lines), verbatim=True),))
         booted = sum(b.death is None for b in self.boots)
-        yield Prose(f"{'ok' if self.ok else 'FAILED'}: {booted} of {len(self.boots)} booted")
+        parts = [f"{booted} of {len(self.boots)} booted", *self.told_of_baseline()]
+        yield Prose(f"{'ok' if self.ok else 'FAILED'}: {', '.join(parts)}")
 
 
 def command(
@@ -259,6 +267,9 @@ def command(
     why: Why = False,
     go: Go = None,
     calls: CallsFiles = None,
+    baseline: Baseline = None,
+    write_baseline: WriteBaseline = None,
+    fail_on: FailOn = None,
 ) -> Judged:
     """Run the start of a platform's runtime in a simulated address space.
 
@@ -270,7 +281,7 @@ def command(
     """
     given = settings(sets)
     if calls:
-        return answered(platforms, calls, go, machine)
+        return judge(answered(platforms, calls, go, machine), baseline, write_baseline, fail_on)
     release = generation(go)
     chosen = selected(platforms, profiles, go=release)
     tell_without_effect(chosen, machine)
@@ -280,7 +291,8 @@ def command(
         found = why_of.explain_failure(b.figures, machine)
         if found is not None:
             whys[b.platform] = found
-    return Booted(boots, whys, "" if release == CURRENT else boots[0].figures.generation.label)
+    booted = Booted(boots, whys, "" if release == CURRENT else boots[0].figures.generation.label)
+    return judge(booted, baseline, write_baseline, fail_on)
 
 
 def answered(

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from archcalc import checks, config, generations
 from archcalc.calculator import figures
 from archcalc.cli import session
+from archcalc.cli.judging import Baseline, FailOn, WriteBaseline, judge
 from archcalc.cli.options import Go, Platforms, Profiles, Sets, complete_checks
 from archcalc.cli.targets import generation, selected, settings
-from archcalc.host import output
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.results import findings
 from archcalc.results.findings import Case, Finding, Rule, Severity
-from archcalc.results.result import Judged
+from archcalc.results.judged import Judged
 from archcalc.results.tables import Block, Column, Prose, Section, Table
 
 Select = Annotated[
@@ -36,17 +35,6 @@ Ignore = Annotated[
         "--ignore", metavar="CHECK", help="Not these checks (repeatable).", autocompletion=complete_checks
     ),
 ]
-Baseline = Annotated[
-    Any,
-    typer.Option("--baseline", metavar="FILE", help="Let findings that FILE knows not fail.", parser=Path),
-]
-WriteBaseline = Annotated[
-    Any,
-    typer.Option(
-        "--write-baseline", metavar="FILE", help="Write what is found to FILE, as a baseline.", parser=Path
-    ),
-]
-
 COLUMNS = (
     Column("severity"),
     Column("id"),
@@ -65,14 +53,12 @@ class CheckReport(Judged):
         cases: Sequence[Case],
         rules: Sequence[Rule],
         sets: Mapping[str, int | str] = MappingProxyType({}),
-        baseline: str = "",
         all: bool = False,
         go: str = generations.CURRENT,
     ) -> None:
         self._cases = cases
         self._rules = rules
         self.sets = sets
-        self.baseline = baseline
         self.all = all
         self.go = go
 
@@ -80,7 +66,7 @@ class CheckReport(Judged):
     def findings(self) -> list[Finding]:
         """All of them, the known ones too, errors first."""
         order = list(Severity)
-        found = [finding for case in self._cases for finding in case.findings]
+        found = [finding for case in self.judged() for finding in case.findings]
         return sorted(found, key=lambda finding: order.index(finding.severity))
 
     def cases(self) -> Sequence[Case]:
@@ -97,7 +83,7 @@ class CheckReport(Judged):
             "platforms": platforms,
             "checks": [rule.id for rule in self._rules],
             "set": dict(self.sets),
-            "baseline": self.baseline or None,
+            **self.about_baseline(),
             "findings": [finding.document() for finding in self.findings],
         }
 
@@ -125,12 +111,10 @@ class CheckReport(Judged):
         """One line: what was run, what was found, whether it holds."""
         platforms = len({case.group for case in self._cases})
         number = findings.counts(self.findings)
-        known = sum(finding.known for finding in self.findings)
         parts = [counted(number[Severity.ERROR], "error"), counted(number[Severity.WARNING], "warning")]
         hidden = "" if self.all or not number[Severity.INFO] else " (--verbose shows them)"
         parts.append(f"{number[Severity.INFO]} info{hidden}")
-        if known:
-            parts.append(f"{known} known to the baseline")
+        parts += self.told_of_baseline()
         ran = f"{counted(len(self._rules), 'check')} on {counted(platforms, 'platform')}"
         return f"{'ok' if self.ok else 'FAILED'}: {ran}: {', '.join(parts)}"
 
@@ -154,6 +138,7 @@ def command(
     ignore: Ignore = None,
     baseline: Baseline = None,
     write_baseline: WriteBaseline = None,
+    fail_on: FailOn = None,
 ) -> CheckReport:
     """Run every check; exit 1 when one fails.
 
@@ -171,12 +156,6 @@ def command(
     if not wanted:
         raise UsageFault(Fault("--select and --ignore leave no check", "at least one"))
     cases = checks.run(wanted, targets, project.severity)
-    known_file: Path | None = write_baseline or baseline or project.baseline
-    if write_baseline:
-        text = findings.baseline_text(finding for case in cases for finding in case.findings)
-        output.write(write_baseline, [text], force=True)
-        session.note(f"wrote {write_baseline}")
-    known = findings.read_baseline(known_file) if known_file else frozenset()
-    cases = [Case(case.id, case.group, tuple(findings.mark_known(case.findings, known))) for case in cases]
     rules = [entry.rule for entry in wanted]
-    return CheckReport(cases, rules, given, str(known_file or ""), session.current.verbose, release)
+    report = CheckReport(cases, rules, given, session.current.verbose, release)
+    return judge(report, baseline, write_baseline, fail_on)

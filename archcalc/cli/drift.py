@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from archcalc import config, generations
+from archcalc import generations
 from archcalc.cli import session
-from archcalc.cli.check import Baseline, WriteBaseline
+from archcalc.cli.judging import Baseline, FailOn, WriteBaseline, judge
 from archcalc.cli.options import Go, Platforms, Profiles, Sets
 from archcalc.cli.targets import generation, selected, settings
-from archcalc.host import output
 from archcalc.questions import drift
 from archcalc.questions.drift import Claim, Comments, Drift
-from archcalc.results import findings
 from archcalc.results.findings import Case, Finding, Rule, Severity
-from archcalc.results.result import Judged
+from archcalc.results.judged import Judged
 from archcalc.results.tables import Block, Column, Prose, Section, Table
 
 Goroot = Annotated[
@@ -64,7 +61,6 @@ class Drifted(Judged):
         claims: int,
         platforms: int,
         sets: Mapping[str, int | str],
-        known: frozenset[str] = frozenset(),
         verbose: bool = False,
         go: str = generations.CURRENT,
     ) -> None:
@@ -73,7 +69,6 @@ class Drifted(Judged):
         self.claims = claims
         self.platforms = platforms
         self.sets = sets
-        self.known = known
         self.verbose = verbose
         self.go = go
 
@@ -95,8 +90,7 @@ class Drifted(Judged):
 
     def _made(self, rule: Rule, claim: Claim, message: str, line: int | None) -> Finding:
         file = f"src/{claim.file}"
-        made = Finding(rule.id, "", rule.severity, message, rule.family, claim.id, file, line)
-        return replace(made, known=made.fingerprint in self.known)
+        return Finding(rule.id, "", rule.severity, message, rule.family, claim.id, file, line)
 
     def _on(self, one: Drift) -> str:
         count = len(one.platforms)
@@ -109,6 +103,7 @@ class Drifted(Judged):
             "ok": self.ok,
             "generation": generations.label(self.go),
             "claims": self.claims,
+            **self.about_baseline(),
             "set": dict(self.sets),
             "findings": [self._record(one) for one in self.found],
             "gone": [
@@ -138,7 +133,7 @@ class Drifted(Judged):
                 }
                 for step in one.derivation
             ],
-            "known": finding.known,
+            "known": self.baseline.knows(finding),
             "fingerprint": finding.fingerprint,
         }
 
@@ -155,7 +150,7 @@ class Drifted(Judged):
         if self.sets:
             yield Prose("What if " + ", ".join(f"{name}={value}" for name, value in self.sets.items()))
         for one in self.found:
-            if not self.finding(one).known:
+            if not self.baseline.knows(self.finding(one)):
                 yield Section(f"{one.place.file}:{one.place.line}: {one.claim.id}", self._told(one))
         for claim in self.gone:
             yield Prose(f"gone: {claim.file}:{claim.line}: {claim.words}")
@@ -178,11 +173,9 @@ class Drifted(Judged):
 
     def summary(self) -> str:
         """One line: how many claims, and how many do not hold."""
-        known = sum(self.finding(one).known for one in self.found)
         on = f"{self.platforms} platform{'' if self.platforms == 1 else 's'}"
         parts = [f"{len(self.found)} of {self.claims} claims contradicted on {on}"]
-        if known:
-            parts.append(f"{known} known to the baseline")
+        parts += self.told_of_baseline()
         if self.gone:
             parts.append(f"{len(self.gone)} gone")
         return f"{'ok' if self.ok else 'FAILED'}: {', '.join(parts)}"
@@ -196,6 +189,7 @@ def command(
     go: Go = None,
     baseline: Baseline = None,
     write_baseline: WriteBaseline = None,
+    fail_on: FailOn = None,
 ) -> Drifted:
     """Show where comments of Go's source and the figures disagree.
 
@@ -204,9 +198,6 @@ def command(
     looked for in that tree, and followed where they have moved; without --go, it is the claims of the
     release that the tree says it is that are looked for, where there are any.
     """
-    project = config.current()
-    known_file: Path | None = baseline or project.baseline
-    known = findings.read_baseline(known_file) if known_file and not write_baseline else frozenset()
     given = settings(sets)
     release = generation(go)
     if goroot and not go:
@@ -216,11 +207,6 @@ def command(
     targets = selected(platforms, profiles, otherwise=["all"], go=release)
     find = Comments(goroot).find if goroot else None
     found, gone = drift.compute(targets, given, find)
-    result = Drifted(
-        found, gone, drift.count(targets), len(targets), given, known, session.current.verbose, release
-    )
-    if write_baseline:
-        all_findings = (finding for case in result.cases() for finding in case.findings)
-        output.write(write_baseline, [findings.baseline_text(all_findings)], force=True)
-        session.note(f"wrote {write_baseline}")
-    return result
+    claims, verbose = drift.count(targets), session.current.verbose
+    result = Drifted(found, gone, claims, len(targets), given, verbose, release)
+    return judge(result, baseline, write_baseline, fail_on)

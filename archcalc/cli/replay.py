@@ -24,7 +24,8 @@ from archcalc.profiles import platforms
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.quantities import parse_count
 from archcalc.results.findings import Case, Finding, Rule, Severity
-from archcalc.results.result import INTERRUPTED, Judged
+from archcalc.results.judged import Judged
+from archcalc.results.result import INTERRUPTED
 from archcalc.results.tables import Block, Column, Prose, Section, Table, Value
 from archcalc.traces.columnar import NAMES, recordings_in
 from archcalc.traces.many import Progress, replay_many

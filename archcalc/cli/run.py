@@ -9,7 +9,7 @@ import typer
 
 from archcalc.cli import session
 from archcalc.results.findings import Case, Finding, Rule, Severity
-from archcalc.results.result import Judged
+from archcalc.results.judged import Judged
 from archcalc.results.tables import Block, Column, Prose, Section, Table
 from archcalc.scenarios import judge, load
 from archcalc.scenarios.judge import Expectation, ScenarioVerdict

@@ -20,7 +20,7 @@ from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.names import closest
 from archcalc.reading.quantities import parse_count
 from archcalc.results.findings import Case, Finding, Rule, Severity
-from archcalc.results.result import Judged
+from archcalc.results.judged import Judged
 from archcalc.results.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value
 from archcalc.workloads import programs
 from archcalc.workloads import run as running

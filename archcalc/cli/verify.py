@@ -9,18 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from archcalc import config
 from archcalc.calculator import figures
 from archcalc.calculator.figures import Figures
 from archcalc.cli import session
-from archcalc.cli.check import Baseline, WriteBaseline
+from archcalc.cli.judging import Baseline, FailOn, WriteBaseline, judge
 from archcalc.cli.options import Go, Platforms, Profiles, Sets
 from archcalc.cli.targets import generation, selected, settings
 from archcalc.goverify.verdict import RULES as RULES
 from archcalc.goverify.verdict import Subject, Verdict
-from archcalc.host import output
 from archcalc.reading.errors import Fault, UsageFault
-from archcalc.results import findings
 
 Goroot = Annotated[
     Any,
@@ -47,6 +44,7 @@ def command(
     go: Go = None,
     baseline: Baseline = None,
     write_baseline: WriteBaseline = None,
+    fail_on: FailOn = None,
 ) -> Verdict:
     """Compare the figures with a Go source tree or a built program.
 
@@ -63,8 +61,6 @@ def command(
     if len(given) != 1:
         found = f"{' and '.join(given)} together" if given else "nothing to verify"
         raise UsageFault(Fault(found, "one of --goroot DIR, --binary FILE, --what-changed OLD NEW"))
-    known_file: Path | None = baseline or config.current().baseline
-    known = findings.read_baseline(known_file) if known_file and not write_baseline else frozenset()
     release = generation(go)
     if goroot:
         verdict = _source(goroot, platforms, profiles, sets, release if go else None)
@@ -79,13 +75,8 @@ def command(
                 Fault("--what-changed without two trees", "--what-changed OLD NEW [PLATFORM]...")
             )
         verdict = _changes(Path(words[0]), Path(words[1]), words[2:], profiles, sets, release if go else None)
-    verdict.known = known
     verdict.verbose = session.current.verbose
-    if write_baseline:
-        found_all = (finding for case in verdict.cases() for finding in case.findings)
-        output.write(write_baseline, [findings.baseline_text(found_all)], force=True)
-        session.note(f"wrote {write_baseline}")
-    return verdict
+    return judge(verdict, baseline, write_baseline, fail_on)
 
 
 def _figures(

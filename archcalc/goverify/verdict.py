@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 
 from archcalc.goverify.comparison import Change, Comparison, Difference
 from archcalc.goverify.era import Era
 from archcalc.results.findings import Case, Finding, Rule, Severity
-from archcalc.results.result import Judged
+from archcalc.results.judged import Judged
 from archcalc.results.tables import Block, Column, Hex, NotApplicable, Prose, Section, Table, Value
 
 RULES = (
@@ -76,14 +76,12 @@ class Verdict(Judged):
         subject: Subject,
         ports: Sequence[Comparison],
         unreadable: Sequence[tuple[str, int, str]] = (),
-        known: frozenset[str] = frozenset(),
         prefix: str = "",
         verbose: bool = False,
     ) -> None:
         self.subject = subject
         self.ports = ports
         self.unreadable = unreadable
-        self.known = known
         self.prefix = prefix
         self.verbose = verbose
 
@@ -154,10 +152,9 @@ class Verdict(Judged):
         data: Mapping[str, int | str | bool] | None = None,
     ) -> Finding:
         file, line = self._place(where)
-        made = Finding(
+        return Finding(
             id, platform, _RULE[id].severity, message, "verify", subject, file, line, data=data or {}
         )
-        return replace(made, known=made.fingerprint in self.known)
 
     def _place(self, where: str) -> tuple[str | None, int | None]:
         """File and line of a place; for an address in a program, the program."""
@@ -179,6 +176,7 @@ class Verdict(Judged):
             "generation": {"name": era.name, "go": era.go, "current": era.current, "why": era.why},
             **self.subject.extra,
             "compared": self.compared,
+            **self.about_baseline(),
             "platforms": [
                 {"platform": p.platform, "compared": p.compared, "differences": len(p.differences)}
                 for p in self.ports
@@ -283,6 +281,7 @@ class Verdict(Judged):
         return (
             f"{'ok' if self.ok else 'FAILED'}: {self.subject.path}{version}: {self.compared} values compared"
             f" on {ports}, {count} difference{'' if count == 1 else 's'}"
+            + "".join(f", {part}" for part in self.told_of_baseline())
         )
 
 

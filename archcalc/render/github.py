@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from archcalc.render import Page
-from archcalc.results.findings import Finding, Severity
-from archcalc.results.result import Judged, Result
+from archcalc.results.findings import Finding, Place, Severity
+from archcalc.results.judged import Judged
+from archcalc.results.result import Result
 
 _COMMAND = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 
@@ -14,7 +15,7 @@ _COMMAND = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO:
 def render(result: Result, page: Page) -> Iterator[str]:
     """One `::error …::` line a finding that no baseline knows."""
     assert isinstance(result, Judged)
-    for case in result.cases():
+    for case in result.judged():
         for finding in case.findings:
             if not finding.known:
                 yield annotation(finding) + "\n"
@@ -22,7 +23,13 @@ def render(result: Result, page: Page) -> Iterator[str]:
 
 def annotation(finding: Finding) -> str:
     """A workflow command; its properties and its message are escaped differently."""
-    properties = {"file": finding.file, "line": finding.line, "col": finding.column, "title": finding.id}
+    place = finding.place or Place("")
+    properties = {
+        "file": place.file or None,
+        "line": place.line or None,
+        "col": place.column or None,
+        "title": finding.id,
+    }
     listed = ",".join(
         f"{name}={_property(str(value))}" for name, value in properties.items() if value is not None
     )

@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 
 from archcalc.render import Page
 from archcalc.results.findings import Case, Severity
-from archcalc.results.result import Judged, Result
+from archcalc.results.judged import Judged
+from archcalc.results.result import Result
 
 # XML 1.0 has no way to write these characters, not even escaped.
 _UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -22,17 +23,17 @@ def render(result: Result, page: Page) -> Iterator[str]:
     """The document: errors that no baseline knows are failures, the rest stands in the case's output."""
     assert isinstance(result, Judged)
     suites: dict[str, list[Case]] = {}
-    for case in result.cases():
+    for case in result.judged():
         suites.setdefault(case.group, []).append(case)
     root = ElementTree.Element("testsuites")
     for number, (group, cases) in enumerate(suites.items()):
-        root.append(suite(number, group, cases))
+        root.append(suite(result, number, group, cases))
     ElementTree.indent(root, " ")
     yield '<?xml version="1.0" encoding="UTF-8"?>\n'
     yield ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def suite(number: int, group: str, cases: list[Case]) -> ElementTree.Element:
+def suite(result: Judged, number: int, group: str, cases: list[Case]) -> ElementTree.Element:
     """One platform's checks."""
     element = ElementTree.Element(
         "testsuite",
@@ -41,7 +42,7 @@ def suite(number: int, group: str, cases: list[Case]) -> ElementTree.Element:
             "name": _text(group or "archcalc"),
             "package": "archcalc",
             "tests": str(len(cases)),
-            "failures": str(sum(case.failed for case in cases)),
+            "failures": str(sum(any(map(result.fails, case.findings)) for case in cases)),
             "errors": "0",
             "skipped": str(sum(bool(case.skipped) for case in cases)),
             "time": f"{sum(case.seconds or 0 for case in cases):.3f}",
@@ -61,11 +62,11 @@ def suite(number: int, group: str, cases: list[Case]) -> ElementTree.Element:
                 "time": f"{case.seconds or 0:.3f}",
             },
         )
-        failing = [finding for finding in case.findings if finding.failing]
+        failing = [finding for finding in case.findings if result.fails(finding)]
         output += [
             f"{f.severity.value}: {f.id}: {f.platform}: {f.message}"
             for f in case.findings
-            if not f.failing and f.severity is not Severity.ERROR
+            if not result.fails(f) and f.severity is not Severity.ERROR
         ]
         if failing:
             text = "\n".join(finding.message for finding in failing)

@@ -8,8 +8,9 @@ from urllib.parse import quote
 from archcalc import __version__
 from archcalc.render import Page
 from archcalc.render.json import lay_out
-from archcalc.results.findings import Finding, Rule, Severity
-from archcalc.results.result import Judged, Result
+from archcalc.results.findings import Finding, Place, Rule, Severity
+from archcalc.results.judged import Judged
+from archcalc.results.result import Result
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
@@ -18,7 +19,7 @@ _LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "
 def render(result: Result, page: Page) -> Iterator[str]:
     """The log: one run, all findings; those of the baseline are `unchanged`, the others `new`."""
     assert isinstance(result, Judged)
-    findings = [finding for case in result.cases() for finding in case.findings]
+    findings = [finding for case in result.judged() for finding in case.findings]
     rules = {rule.id: rule for rule in result.rules()}
     for finding in findings:
         rules.setdefault(
@@ -56,16 +57,10 @@ def entry(finding: Finding, rule_index: int) -> dict[str, object]:
     """A finding as a result; its place is a file where there is one, and the figure always."""
     logical = "/".join(part for part in (finding.platform, finding.subject) if part) or finding.id
     location: dict[str, object] = {"logicalLocations": [{"fullyQualifiedName": logical}]}
-    if finding.file is not None:
-        physical: dict[str, object] = {"artifactLocation": {"uri": quote(finding.file.replace("\\", "/"))}}
-        if finding.line is not None:
-            region = {"startLine": finding.line}
-            if finding.column is not None:
-                region["startColumn"] = finding.column
-            physical["region"] = region
-        location["physicalLocation"] = physical
+    if finding.place is not None:
+        location |= physical(finding.place)
     message = f"{finding.platform}: {finding.message}" if finding.platform else finding.message
-    return {
+    result: dict[str, object] = {
         "ruleId": finding.id,
         "ruleIndex": rule_index,
         "level": _LEVEL[finding.severity],
@@ -74,3 +69,25 @@ def entry(finding: Finding, rule_index: int) -> dict[str, object]:
         "partialFingerprints": {"archcalcFinding/v1": finding.fingerprint},
         "baselineState": "unchanged" if finding.known else "new",
     }
+    if finding.related:
+        result["relatedLocations"] = [
+            {"id": number, "message": {"text": place.message}} | physical(place)
+            for number, place in enumerate(finding.related)
+        ]
+    if finding.known:
+        # Without this a code host shows what the project has accepted as an open alert.
+        result["suppressions"] = [{"kind": "external", "justification": "known to the baseline"}]
+    return result
+
+
+def physical(place: Place) -> dict[str, object]:
+    """A line of a file as a location; a step of the derivation that stands in Go's source as its name."""
+    if not place.file:
+        return {"logicalLocations": [{"fullyQualifiedName": place.message}]}
+    found: dict[str, object] = {"artifactLocation": {"uri": quote(place.file.replace("\\", "/"))}}
+    if place.line:
+        region = {"startLine": place.line}
+        if place.column:
+            region["startColumn"] = place.column
+        found["region"] = region
+    return {"physicalLocation": found}

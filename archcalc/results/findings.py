@@ -7,19 +7,14 @@ after either has been changed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
-
-from archcalc.reading.errors import Fault, UsageFault
-
-BASELINE_VERSION = 1
+from typing import NamedTuple
 
 
 class Severity(StrEnum):
-    """How bad a finding is; only errors make a command fail."""
+    """How bad a finding is; errors make a command fail, unless --fail-on says otherwise."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -37,9 +32,22 @@ class Rule:
     explanation: str
 
 
+class Place(NamedTuple):
+    """A line of a file, counted from 1 (0: none), and what it has to do with a finding."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+    message: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that a check found; `subject` is the figure, field or event that it is about."""
+    """One thing that a check found; `subject` is the figure, field or event that it is about.
+
+    `file` is part of what it is about. `places` are not: the lines of a profile that the value comes
+    from, the one to look at first.
+    """
 
     id: str
     platform: str
@@ -53,6 +61,19 @@ class Finding:
     help: str = ""
     data: Mapping[str, int | str | bool] = field(default_factory=dict)
     known: bool = False
+    places: tuple[Place, ...] = ()
+
+    @property
+    def place(self) -> Place | None:
+        """The line to look at: of the file that the finding is about, else where its value comes from."""
+        if self.file is not None:
+            return Place(self.file, self.line or 0, self.column or 0)
+        return self.places[0] if self.places else None
+
+    @property
+    def related(self) -> tuple[Place, ...]:
+        """The other lines that have to do with it."""
+        return self.places if self.file is not None else self.places[1:]
 
     @property
     def fingerprint(self) -> str:
@@ -62,13 +83,9 @@ class Finding:
         about = (self.id, self.platform, self.subject, self.file or "")
         return hashlib.sha256("\0".join(about).encode()).hexdigest()[:32]
 
-    @property
-    def failing(self) -> bool:
-        """Whether it makes the command fail: an error that no baseline knows."""
-        return self.severity is Severity.ERROR and not self.known
-
     def document(self) -> dict[str, object]:
         """The finding as JSON has it."""
+        place = self.place or Place("")
         return {
             "id": self.id,
             "platform": self.platform,
@@ -76,9 +93,13 @@ class Finding:
             "message": self.message,
             "family": self.family,
             "subject": self.subject,
-            "file": self.file,
-            "line": self.line,
-            "column": self.column,
+            "file": place.file or None,
+            "line": place.line or None,
+            "column": place.column or None,
+            "related": [
+                {"file": one.file or None, "line": one.line or None, "message": one.message}
+                for one in self.related
+            ],
             "help": self.help,
             "data": dict(self.data),
             "known": self.known,
@@ -99,11 +120,6 @@ class Case:
     skipped: str = ""
     seconds: float | None = None
 
-    @property
-    def failed(self) -> bool:
-        """Whether one of its findings makes the command fail."""
-        return any(finding.failing for finding in self.findings)
-
 
 def counts(findings: Iterable[Finding]) -> dict[Severity, int]:
     """How many findings of each severity are new (not known to a baseline)."""
@@ -112,49 +128,3 @@ def counts(findings: Iterable[Finding]) -> dict[Severity, int]:
         if not finding.known:
             total[finding.severity] += 1
     return total
-
-
-def baseline_text(findings: Iterable[Finding]) -> str:
-    """A baseline file that knows these findings; sorted, so that it reads well in a diff."""
-    known = [
-        {"fingerprint": f.fingerprint, "id": f.id, "platform": f.platform, "subject": f.subject}
-        for f in findings
-    ]
-    known.sort(key=lambda item: (item["id"], item["platform"], item["subject"]))
-    return json.dumps({"version": BASELINE_VERSION, "findings": known}, indent=1) + "\n"
-
-
-def read_baseline(path: Path) -> frozenset[str]:
-    """The fingerprints in a baseline file. Raises UsageFault, located, when it is not one."""
-    expected = "a baseline file, as --write-baseline writes it"
-
-    def fault(found: str, line: int = 1, column: int = 1) -> UsageFault:
-        return UsageFault(Fault(found, expected, id="baseline", file=str(path), line=line, column=column))
-
-    try:
-        document = json.loads(path.read_bytes().decode("utf-8"))
-    except OSError as error:
-        raise fault(error.strerror or str(error), line=0, column=0) from error
-    except UnicodeDecodeError as error:
-        raise fault("not UTF-8 text") from error
-    except json.JSONDecodeError as error:
-        raise fault(error.msg, error.lineno, error.colno) from error
-    except (RecursionError, ValueError) as error:
-        raise fault("nested too deeply, or a number of absurd length") from error
-    if not isinstance(document, dict) or document.get("version") != BASELINE_VERSION:
-        raise fault(f'no "version": {BASELINE_VERSION}')
-    entries = document.get("findings")
-    if not isinstance(entries, list):
-        raise fault('"findings" is no list')
-    known = set()
-    for number, entry in enumerate(entries):
-        fingerprint = entry.get("fingerprint") if isinstance(entry, dict) else None
-        if not isinstance(fingerprint, str):
-            raise fault(f'findings[{number}] has no "fingerprint" string')
-        known.add(fingerprint)
-    return frozenset(known)
-
-
-def mark_known(findings: Iterable[Finding], known: frozenset[str]) -> list[Finding]:
-    """The findings, those of the baseline marked as known."""
-    return [replace(f, known=True) if f.fingerprint in known else f for f in findings]

@@ -8,18 +8,15 @@ into text. A result says the same thing four ways, and each format takes the one
 - `sheet()`: one table, a row a fact (csv);
 - `view()`: sections, tables and prose for people (table, markdown).
 
-`Judged` adds findings, for results that hold or fail, and with them the formats of CI systems.
+`judged.Judged` adds findings, for results that hold or fail, and with them the formats of CI systems.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from archcalc.results.tables import Block, Column, Prose, Section, Table, Value, plain
-
-if TYPE_CHECKING:
-    from archcalc.results.findings import Case, Rule
 
 FORMATS = ("table", "json", "jsonl", "csv", "markdown", "yaml")
 CI_FORMATS = ("github", "junit", "sarif")
@@ -75,29 +72,6 @@ class Result:
     def _repr_html_(self) -> str | None:
         """What notebooks show; without a renderer that is the object's name."""
         return None if Result.as_html is None else Result.as_html(self)
-
-
-class Judged(Result):
-    """A result that holds or fails, case by case."""
-
-    formats: ClassVar[tuple[str, ...]] = FORMATS + CI_FORMATS
-
-    def cases(self) -> Iterable[Case]:
-        """Everything that was judged, held or not, in the order in which to show it."""
-        raise NotImplementedError
-
-    def rules(self) -> Iterable[Rule]:
-        """What the ids of the findings mean."""
-        return ()
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing failed."""
-        return not any(case.failed for case in self.cases())
-
-    @property
-    def exit_code(self) -> int:
-        return OK if self.ok else FAILED
 
 
 class Pictured(Result):

@@ -56,6 +56,8 @@ def doctored(
         size_classes=replace(whole.size_classes, **(size_classes or {})),
         sets=whole.sets,
         generation=whole.generation,
+        engine=whole.engine,
+        origin=whole.origin,
     )
 
 

@@ -69,7 +69,8 @@ def test_severities_are_overridden_by_the_last_word_that_matches() -> None:
 def test_an_override_makes_an_oddity_fail_and_names_are_checked() -> None:
     darwin = [figures.compute(platforms.load("darwin/arm"))]
     wanted = checks.chosen(["stacks.dead-order"])
-    assert not checks.run(wanted, darwin)[0].failed
-    assert checks.run(wanted, darwin, {"stacks.dead-order": "error"})[0].failed
+    (before,) = checks.run(wanted, darwin)[0].findings
+    (after,) = checks.run(wanted, darwin, {"stacks.dead-order": "error"})[0].findings
+    assert (before.severity, after.severity) == (Severity.WARNING, Severity.ERROR)
     with pytest.raises(UsageFault):
         checks.run(wanted, darwin, {"stacks.deadorder": "error"})

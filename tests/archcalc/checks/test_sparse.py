@@ -91,6 +91,7 @@ def doctored(
         platform=platform,
         engine=whole.engine,
         generation=whole.generation,
+        origin=whole.origin,
         structs=own,
         size_classes=replace(whole.size_classes, **(size_classes or {})) if size_classes else CLASSES,
     )

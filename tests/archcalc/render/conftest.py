@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import pytest
 
 from archcalc.results.findings import Case, Finding, Rule, Severity
-from archcalc.results.result import Judged, Result
+from archcalc.results.judged import Judged
+from archcalc.results.result import Result
 from archcalc.results.tables import Block, Bytes, Column, Hex, NotApplicable, Prose, Section, Table
 
 BIG = 0xFFFF_FFFF_FFFF_FFFF

@@ -14,7 +14,7 @@ from jsonschema import Draft4Validator
 from archcalc.render import Page, render
 from archcalc.render.github import annotation
 from archcalc.results.findings import Finding, Severity
-from archcalc.results.result import Judged
+from archcalc.results.judged import Judged
 
 SCHEMA = Path(__file__).parents[2] / "data/schemas/sarif-2.1.0.json"
 
