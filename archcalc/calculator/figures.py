@@ -162,7 +162,7 @@ class Figures:
         for family in self.generation.families:
             found += [_shown(name) for name in self.engine.family(family)]
         found += [f"fact.{name}" for name in self.engine.facts]
-        return tuple(found) + self.generation.reported_types
+        return (*found, *filter(self.engine.is_struct, self.generation.reported_types))
 
     def _rows(self) -> Iterator[str]:
         """The qualified names of all constants and single layout figures."""
@@ -408,7 +408,7 @@ def compute(
     return figures
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=512)
 def _without_sets(profile: Profile, generation: Generation) -> Figures:
     return _figures(profile, {}, generation)
 

@@ -239,6 +239,19 @@ def test_a_heap_that_grows_at_the_break_has_no_hints() -> None:
     assert "hint0" not in layout("plan9/amd64", "1.24")
 
 
+@pytest.mark.parametrize(
+    ("platform", "go"), [("linux/386", "1.19"), ("windows/arm64", "1.24"), ("js/wasm", "1.27")]
+)
+def test_every_figure_can_be_explained_up_to_its_value(platform: str, go: str) -> None:
+    figures = compute(platforms.load(platform, go))
+    for name in figures.names():
+        told = figures.explain(name)
+        if told.kind in ("constant", "layout"):
+            assert ":" in told.source and "#" not in told.source, name
+            if told.steps and told.type not in ("string", "untyped string"):
+                assert told.steps[-1] == str(told.value).lower(), name
+
+
 def test_every_step_of_a_layout_figure_is_explained() -> None:
     figures = compute(platforms.load("linux/amd64", "1.27"))
     told = figures.explain("start_reserved")
