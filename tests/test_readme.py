@@ -30,7 +30,7 @@ def test_there_are_two_command_lines_of_one_line_each_before_anything_else() -> 
     for line in (run, test):
         assert "\n" not in line and "python3 -m venv" in line and "pip install" in line
     assert run.endswith("archcalc boot all") and "archcalc report all" in run
-    assert test.endswith("pytest")
+    assert test.endswith("pytest -n auto")
 
 
 @pytest.mark.parametrize(("shown", "same"), [("38\n", True), ("39\n", False)])
