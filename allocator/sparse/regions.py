@@ -24,7 +24,13 @@ def regions(core: Core) -> list[Region]:
 def _tables(core: Core) -> list[Region]:
     config, tables = core.config, core.tables
     found: list[Region] = []
-    for level, base in enumerate(tables.summary):
+    if tables.is_32bit:
+        found += [
+            Region("summaries", base, size, MAPPED, "all levels of the summaries")
+            for base, size, what in tables.mapped
+            if what == "page summary"
+        ]
+    for level, base in enumerate(() if tables.is_32bit else tables.summary):
         size = tables.reservation(level)
         found += _split("summaries", base, size, tables.mapped, f"level {level} of the summaries")
     if config.summary_levels == 5:
