@@ -47,6 +47,15 @@ class Change(NamedTuple):
     where: str
 
 
+class Unlisted(NamedTuple):
+    """A constant of a tree, in a file that the tables cover, which they have on no port."""
+
+    platform: str
+    name: str
+    theirs: str
+    where: str
+
+
 class Skipped(NamedTuple):
     """A value that could not be compared, and why."""
 
@@ -64,6 +73,7 @@ class Comparison:
     differences: list[Difference] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    unlisted: list[Unlisted] = field(default_factory=list)
     recording: bool = False
     recorded: dict[str, tuple[Scalar | None, str, str]] = field(default_factory=dict, repr=False)
 

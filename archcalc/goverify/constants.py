@@ -9,7 +9,7 @@ from functools import cache
 from archcalc.calculator.goexpr import ExprError, Value
 from archcalc.calculator.structs import StructError
 from archcalc.generations import Generation, tables
-from archcalc.goverify.comparison import Change, Scalar
+from archcalc.goverify.comparison import Change, Scalar, Unlisted
 from archcalc.goverify.gofile import Const
 from archcalc.goverify.port import Port, plain, words_of
 from archcalc.goverify.tree import Missing, PackageScope
@@ -50,6 +50,40 @@ def constants(port: Port) -> None:
                 _missing(port, name, computed, engine.source(known))
             else:
                 _constant(port, name, own, known, computed, scope)
+    if port.era.current and generation.era == "contiguous":
+        _unlisted(port)
+
+
+def _unlisted(port: Port) -> None:
+    """Constants of the tree that the tables have on no port at all.
+
+    One that is called as one of the tables but for case and underscores is the same idea in a
+    system's own file, and a difference. Of the files that the tables cover the rest is noted: those
+    of whose constants they have half or more.
+    """
+    generation, facts = port.figures.generation, port.figures.profile.constants
+    for package, path in generation.packages.items():
+        listed = {name.partition(".")[2] for name in generation.names(package, reported=False)}
+        alike = {_folded(name): name for name in listed}
+        scope = port.port.package(path)
+        of_file: dict[str, list[str]] = {}
+        for own, const in scope.consts.items():
+            if own != "_":
+                of_file.setdefault(const.file, []).append(own)
+        for owns in of_file.values():
+            unlisted = [own for own in owns if own not in listed and own not in facts]
+            covered = 2 * len(unlisted) <= len(owns)
+            for own in unlisted:
+                if (sister := alike.get(_folded(own))) is not None:
+                    _unexpected(port, package, own, scope, f"the tables know {sister} only")
+                elif covered:
+                    const = scope.consts[own]
+                    where = f"{const.file}:{const.line}"
+                    port.found.unlisted.append(Unlisted(port.found.platform, own, const.formula, where))
+
+
+def _folded(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 def _home(port: Port, package: str, own: str) -> PackageScope | None:
@@ -95,7 +129,13 @@ def _formula(port: Port, name: str, known: str, const: Const) -> None:
         port.found.changes.append(Change(port.found.platform, name, ours, const.formula, where))
 
 
-def _unexpected(port: Port, package: str, own: str, scope: PackageScope) -> None:
+def _unexpected(
+    port: Port,
+    package: str,
+    own: str,
+    scope: PackageScope,
+    why: str = "not declared on this port, says the calculator",
+) -> None:
     """A constant that the tree declares on a port on which the calculator has none."""
     const = scope.consts[own]
     try:
@@ -104,9 +144,7 @@ def _unexpected(port: Port, package: str, own: str, scope: PackageScope) -> None
         value = None
     name = own if package == "runtime" else f"{package}.{own}"
     where = f"{const.file}:{const.line}"
-    port.found.value(
-        name, None, value, where, const.formula, "not declared on this port, says the calculator"
-    )
+    port.found.value(name, None, value, where, const.formula, why)
 
 
 def _missing(port: Port, name: str, computed: Value, source: object) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from archcalc.goverify.comparison import Change, Comparison, Difference
+from archcalc.goverify.comparison import Change, Comparison, Difference, Unlisted
 from archcalc.goverify.era import Era
 from archcalc.results.findings import Case, Finding, Rule, Severity
 from archcalc.results.judged import Judged
@@ -28,6 +28,15 @@ RULES = (
         Severity.INFO,
         "A formula is the calculator's",
         "A tree gives the same value by another formula: the two may part when something else changes.",
+    ),
+    Rule(
+        "verify-unlisted",
+        "verify",
+        Severity.INFO,
+        "A constant of the tree is in the tables",
+        "A file whose constants the tables mostly have declares one that they lack on every port. It is not"
+        " compared, and nobody who reads a report sees it. One that is called as a constant of the tables but"
+        " for case and underscores is a difference.",
     ),
     Rule(
         "verify-readable",
@@ -103,6 +112,7 @@ class Verdict(Judged):
         for port in self.ports:
             found.append(Case("verify-value", port.platform, tuple(map(self._finding, port.differences))))
             found.append(Case("verify-formula", port.platform, tuple(map(self._changed, port.changes))))
+            found.append(Case("verify-unlisted", port.platform, tuple(map(self._lacking, port.unlisted))))
         return found
 
     def rules(self) -> Sequence[Rule]:
@@ -141,6 +151,10 @@ class Verdict(Judged):
         ours, theirs = _one_line(change.formula), _one_line(change.theirs)
         message = f"{change.name} is {theirs} here, with the same value as {ours}"
         return self._made("verify-formula", change.platform, message, change.name, change.where)
+
+    def _lacking(self, one: Unlisted) -> Finding:
+        message = f"{one.name} = {_one_line(one.theirs)} stands in the tree, and in no table"
+        return self._made("verify-unlisted", one.platform, message, one.name, one.where)
 
     def _made(
         self,
@@ -183,6 +197,10 @@ class Verdict(Judged):
             ],
             "differences": [one.document() for one in self.differences],
             "changed_formulas": [change._asdict() for port in self.ports for change in port.changes],
+            "unlisted": [
+                {"name": name, "theirs": theirs, "where": where, "platforms": platforms}
+                for (name, theirs, where), platforms in self._unlisted().items()
+            ],
             "not_comparable": [
                 {"name": name, "why": why, "platforms": platforms} for name, why, platforms in self._skipped()
             ],
@@ -196,6 +214,12 @@ class Verdict(Judged):
         for one in (one for port in self.ports for one in port.skipped):
             found.setdefault((one.name, one.why), []).append(one.platform)
         return [(name, why, platforms) for (name, why), platforms in found.items()]
+
+    def _unlisted(self) -> dict[tuple[str, str, str], list[str]]:
+        found: dict[tuple[str, str, str], list[str]] = {}
+        for one in (one for port in self.ports for one in port.unlisted):
+            found.setdefault((one.name, _one_line(one.theirs), one.where), []).append(one.platform)
+        return found
 
     def records(self) -> Iterable[Mapping[str, object]]:
         return [one.document() for one in self.differences]
@@ -218,6 +242,18 @@ class Verdict(Judged):
         if self.unreadable:
             rows = [(f"{file}:{line}" if line else file, why) for file, line, why in self.unreadable]
             yield Section("Not to be read", (Table((Column("where"), Column("why", wrap=True)), rows),))
+        if unlisted := self._unlisted():
+            columns = (
+                Column("name"),
+                Column("where"),
+                Column("is", wrap=True),
+                Column("platforms", wrap=True),
+            )
+            rows = [
+                (name, where, theirs, self._platforms(platforms))
+                for (name, theirs, where), platforms in unlisted.items()
+            ]
+            yield Section("In the tree, and in no table", (Table(columns, rows),))
         skipped = self._skipped()
         if skipped:
             yield Section("Not comparable", (self._reasons(skipped),))

@@ -150,7 +150,7 @@
     overview() {
       const pick = [["word", "sys", "PtrSize"], ["arena", "layout", "arena_size"], ["bitmap", "layout", "bitmap_size"],
         ["spans", "layout", "spans_size"], ["reservation", "layout", "reservation_size"], ["first hint", "layout", "hint0"],
-        ["address bits", "constants", "_MHeapMap_TotalBits"], ["smallest stack", "constants", "_FixedStack"],
+        ["arena bits", "constants", "_MHeapMap_TotalBits"], ["smallest stack", "constants", "_FixedStack"],
         ["heap address bits", "constants", "heapAddrBits"], ["an arena", "constants", "heapArenaBytes"], ["its record", "layout", "heap_arena_size"],
         ["arena map", "layout", "arena_map_l2_size"], ["summaries", "layout", "summary_reserved"], ["a start takes", "layout", "start_reserved"],
         ["drawn by lot", "layout", "random_bits"], ["stack", "constants", "fixedStack"]];

@@ -388,3 +388,21 @@ def test_comparing_elements_one_by_one_counts_them_as_at_once() -> None:
 def test_a_copy_of_the_tree_is_as_good(whole_tree: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(whole_tree, tmp_path / "a b ü")
     assert all_of(verify(copy, "nacl/amd64p32")) == []
+
+
+def test_a_constant_that_the_tables_lack_is_told(tree: Path, gotree: Any) -> None:
+    # As dragonfly has it in its own file: an idea of the tables under a name of its own.
+    more = "const stackMin = 0\n\nconst quiteNew = 1 << 4\n\nconst _StackMin"
+    gotree.edit(tree, "runtime/stack.go", "const _StackMin", more)
+    (port,) = verify(tree, "linux/amd64").ports
+    (difference,) = port.differences
+    assert (difference.name, difference.computed, difference.found) == ("stackMin", None, 0)
+    assert difference.why == "the tables know _StackMin only"
+    (unlisted,) = port.unlisted
+    assert (unlisted.name, unlisted.theirs) == ("quiteNew", "1 << 4")
+
+
+def test_stack_system_of_dragonfly_is_the_system_own_and_zero() -> None:
+    dragonfly, freebsd = targets("dragonfly/amd64", "freebsd/amd64")
+    assert dragonfly.constants["stackSystem"] == 0
+    assert "stackSystem" not in freebsd.constants
