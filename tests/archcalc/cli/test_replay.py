@@ -87,7 +87,9 @@ def test_a_damaged_recording_is_exit_code_2_with_its_line(tmp_path: Path, cli: A
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"text", gzip.compress(b"{}\n"), gzip.compress(bytes(1000)), b"\x1f\x8b" + bytes(50)]
+    "data",
+    [b"", b"text", gzip.compress(b"{}\n"), gzip.compress(bytes(1000)), b"\x1f\x8b" + bytes(50)],
+    ids=["empty", "text", "no header", "zeros", "no gzip"],
 )
 def test_what_is_no_recording_is_exit_code_2(data: bytes, tmp_path: Path, cli: Any) -> None:
     path = tmp_path / "x.trace.gz"
