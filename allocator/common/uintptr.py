@@ -36,3 +36,12 @@ class Word:
     def signed(self, a: int) -> int:
         """a read as Go's int of the same size."""
         return a - (1 << self.bits) if a >> (self.bits - 1) else a
+
+
+def printint(n: int) -> int:
+    """An unsigned number as Go's print shows it where its type is no uint64: as an int64 (walkprint).
+
+    A uintptr of 64 bits has a minus sign from 1 << 63 on; narrower ones never have. Compilers of today print
+    every unsigned type without a sign.
+    """
+    return n - (1 << 64) if n >> 63 else n

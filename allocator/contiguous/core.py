@@ -13,6 +13,7 @@ from allocator.common.sampling import FastRand, next_sample, next_sample_no_fp
 from allocator.common.sizeclasses import SizeClasses
 from allocator.common.throw import BadRequest, Exit, Throw
 from allocator.common.types import Type
+from allocator.common.uintptr import printint
 from allocator.contiguous.config import Config
 from allocator.contiguous.contents import Contents
 from allocator.contiguous.fixalloc import FixAlloc, SpanAlloc
@@ -201,7 +202,7 @@ class Core:
         stats = self.stats
         value = getattr(stats, stat) + n
         if self.config.ptr_size == 4 and not self.config.big_endian and (value & self.word) < n:
-            self.printed.append(f"runtime: stat overflow: val {value & self.word}, n {n}")
+            self.printed.append(f"runtime: stat overflow: val {printint(value & self.word)}, n {printint(n)}")
             raise Exit("stat overflow")
         setattr(stats, stat, value)
 
@@ -210,7 +211,9 @@ class Core:
         stats = self.stats
         value = getattr(stats, stat) - n
         if value < 0 and not self.config.big_endian:
-            self.printed.append(f"runtime: stat underflow: val {value & self.word}, n {n}")
+            self.printed.append(
+                f"runtime: stat underflow: val {printint(value & self.word)}, n {printint(n)}"
+            )
             raise Exit("stat underflow")
         setattr(stats, stat, value)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from allocator.common.throw import Throw
-from allocator.common.uintptr import Word
+from allocator.common.uintptr import Word, printint
 from allocator.contiguous.mheap import MHeap
 from allocator.interface import Attempt
 
@@ -119,8 +119,8 @@ def _check_page_size(rt: Core) -> None:
     if phys == 0:
         raise Throw("failed to get system page size")
     if phys < least:
-        rt.printed.append(f"system page size ({phys}) is smaller than minimum page size ({least})")
+        rt.printed.append(f"system page size ({printint(phys)}) is smaller than minimum page size ({least})")
         raise Throw("bad system page size")
     if phys & (phys - 1):
-        rt.printed.append(f"system page size ({phys}) must be a power of 2")
+        rt.printed.append(f"system page size ({printint(phys)}) must be a power of 2")
         raise Throw("bad system page size")

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from allocator.common.throw import Throw
+from allocator.common.uintptr import printint
 from allocator.contiguous.mspan import DEAD, FREE, IN_USE, NIL, STACK, PageTable, SpanList
 from allocator.contiguous.sweep import EVERYTHING
 
@@ -246,7 +247,8 @@ class MHeap:
                 v = self.sys_alloc(ask)
             if not v:
                 rt.printed.append(
-                    f"runtime: out of memory: cannot allocate {ask}-byte block ({rt.stats.heap_sys} in use)"
+                    f"runtime: out of memory: cannot allocate {printint(ask)}-byte block "
+                    f"({rt.stats.heap_sys} in use)"
                 )
                 return False
         spans = rt.spans

@@ -20,6 +20,7 @@ from archcalc.profiles.platforms import load
 from archcalc.profiles.platforms import names as list_platforms
 from archcalc.profiles.profile import Profile
 from archcalc.profiles.profile_fields import MACHINE
+from archcalc.questions import throws
 from archcalc.reading import faults
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.fields import Address
@@ -262,6 +263,10 @@ def command(
     words = topics.about_words(name, topics.eras(releases) if go else topics.ALL_ERAS)
     if words is not None:
         return words
+    if throws.is_a_line(name):
+        raise UsageFault(
+            Fault(f"no last words of the allocator: {name}", "a line that it prints (docs/throws.md has all)")
+        )
     chosen = across(platforms, profiles, releases)
     targets = [calculator.compute(profile, given, release) for profile, release in chosen]
     if name in topics.VSZ:

@@ -131,6 +131,11 @@ _PREFIXES = ("fatal error: ", "panic: ", "runtime error: ")
 _LIKE = 0.72  # how alike a word must be that is perhaps misspelt
 
 
+def is_a_line(words: str) -> bool:
+    """Whether words are a line that somebody pasted, and no name of anything."""
+    return words.startswith(_PREFIXES) or len(words.split()) > 2
+
+
 def find(words: str, era: str = OLDEST) -> list[LastWords]:
     """The rows that are perhaps meant by these words, the likeliest first; those of a site, FILE:LINE, too.
 
@@ -139,12 +144,17 @@ def find(words: str, era: str = OLDEST) -> list[LastWords]:
     asked = " ".join(words.split())
     if asked in _sites(era):
         return [by_site(asked, era)]
+    pasted = asked.startswith(_PREFIXES)
     for prefix in _PREFIXES:
         asked = asked.removeprefix(prefix)
     exact = [row for row in table(era) if any(_says(text, asked) for text in (row.words, *row.printed))]
     if exact or len(asked.split()) < 2:
         return exact  # one word alone is more likely the name of something
-    scored = [(score, row) for row in table(era) if (score := _score(asked, row)) >= _LIKE]
+    scored = [
+        (score, row)
+        for row in table(era)
+        if (score := _score(asked, row)) >= _LIKE and (not pasted or _begins(asked, row))
+    ]
     best = max((score for score, _ in scored), default=0.0)
     return [row for score, row in sorted(scored, key=lambda pair: -pair[0]) if score >= best - 0.05]
 
@@ -157,6 +167,14 @@ def matches(template: str, line: str) -> bool:
 def _says(template: str, line: str) -> bool:
     """Whether the line is what the template prints; one of values alone says nothing."""
     return len(template.replace("{}", "").strip()) > 3 and matches(template, line)
+
+
+def _begins(asked: str, row: LastWords) -> bool:
+    """Whether words begin as a row's do: a line that was pasted has its beginning, and no other's middle."""
+    first = next(iter(_words(asked.removeprefix("runtime: "))), "")
+    return any(
+        _best(first, _words(text.removeprefix("runtime: "))[:1]) > 0 for text in (row.words, *row.printed)
+    )
 
 
 def _score(asked: str, row: LastWords) -> float:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allocator.common.uintptr import Word, round_up
+from allocator.common.uintptr import Word, printint, round_up
 
 SIZES = pytest.mark.parametrize("ptr_size", [4, 8])
 
@@ -43,3 +43,19 @@ def test_arithmetic_is_modulo_the_word(ptr_size: int, a: int, b: int) -> None:
 def test_round_up_is_the_least_multiple(n: int, shift: int) -> None:
     a = 1 << shift
     assert round_up(n, a) % a == 0 and n <= round_up(n, a) < n + a
+
+
+@pytest.mark.parametrize(
+    ("n", "shown"),
+    [
+        (0, "0"),
+        (1 << 32, "4294967296"),
+        ((1 << 63) - 1, "9223372036854775807"),
+        (1 << 63, "-9223372036854775808"),
+        ((1 << 64) - 1, "-1"),
+        # golang/go#11789: cannot allocate -8410442019078995968-byte block
+        ((1 << 64) - 8410442019078995968, "-8410442019078995968"),
+    ],
+)
+def test_print_shows_a_uintptr_as_an_int64(n: int, shown: str) -> None:
+    assert str(printint(n)) == shown
