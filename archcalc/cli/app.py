@@ -73,6 +73,9 @@ COMMANDS: tuple[CommandEntry, ...] = (
     CommandEntry("list-checks", "List the checks: id, severity and what each is about.", JUDGE),
     CommandEntry("verify", "Compare the figures with a Go source tree or a built program.", JUDGE),
     CommandEntry("drift", "Show where comments of Go's source and the figures disagree.", JUDGE),
+    CommandEntry(
+        "prove", "Prove what holds for every answer of the system; exit 1 when something does not.", JUDGE
+    ),
     CommandEntry("run", "Run scenario files; exit 1 when an expectation does not hold.", JUDGE),
     CommandEntry(
         "profile",

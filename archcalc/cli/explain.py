@@ -29,7 +29,7 @@ from archcalc.results.findings import Rule, Severity
 from archcalc.results.result import Listing, Result
 from archcalc.results.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value, human, show
 
-JUDGING = ("boot", "smoke", "replay", "run", "verify", "drift")
+JUDGING = ("boot", "smoke", "replay", "run", "verify", "drift", "prove")
 
 
 def complete(incomplete: str) -> list[str]:

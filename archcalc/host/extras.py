@@ -17,6 +17,7 @@ EXTRAS = {
     "tree_sitter": "verify",
     "tree_sitter_go": "verify",
     "matplotlib": "html",
+    "z3": "prove",
 }
 
 

@@ -1,0 +1,142 @@
+"""Whether the concrete machine does what a counterexample says, and the scenario file that shows it.
+
+The draft of a scenario is run, every call noted; the calls of the proof must come in their order.
+What the machine then shows is written down as what is expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from allocator.kernels.faults import Plans
+from allocator.kernels.system import Answer
+from archcalc.calculator.figures import Figures
+from archcalc.scenarios.load import load
+from archcalc.scenarios.run import Outcome, Run
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A scenario without its expectations, and what a run of it must do to confirm the proof.
+
+    `calls` are helper, address and size of what is asked of the system; `death` the last words,
+    empty where the process need not die; `overwrites`: somebody else's memory is lost.
+    """
+
+    name: str
+    about: str
+    figures: Figures
+    machine: dict[str, Any]
+    answers: Sequence[str]
+    steps: Sequence[str]
+    calls: Sequence[tuple[str, int, int]]
+    death: str = ""
+    overwrites: bool = False
+
+    def text(self, expect: Sequence[str]) -> str:
+        """The file."""
+        profile = self.figures.profile
+        own = profile.file and Path(profile.file).is_file() and profile.name != profile.platform
+        lines = [
+            "schema: 1",
+            f"name: {self.name}",
+            "about: |",
+            *(f"  {line}" for line in _wrapped(self.about)),
+            f"profile: {Path(profile.file).resolve()}" if own else f"platform: {profile.platform}",
+        ]
+        if self.figures.sets:
+            lines += ["set:", *(f"  {name}: {value}" for name, value in self.figures.sets.items())]
+        if self.machine:
+            lines.append("machine:")
+            for name, value in self.machine.items():
+                if name == "taken":
+                    lines.append("  taken:")
+                    lines += [f"    - {{from: {start:#x}, to: {end:#x}}}" for start, end in value]
+                else:
+                    lines.append(f"  {name}: {str(value).lower() if isinstance(value, bool) else value}")
+        if self.answers:
+            lines += ["os:", *(f"  - {{{answer}}}" for answer in self.answers)]
+        if self.steps:
+            lines += ["steps:", *(f"  - {step}" for step in self.steps)]
+        return "\n".join([*lines, "expect:", *(f"  {line}" for line in expect)]) + "\n"
+
+
+class _Noted(Run):
+    """A run that notes every call of the system."""
+
+    def install(self, scripts: Any) -> None:
+        super().install(scripts)
+        self.noted: list[tuple[str, int, int]] = []
+        assert self.outcome.runtime is not None
+        self.outcome.runtime.system.plan = Plans([self._note, *self.plans])
+
+    def _note(self, call: str, v: int, n: int) -> Answer | None:
+        self.noted.append((call, v, n))
+        return None
+
+
+def confirmed(draft: Draft) -> str:
+    """The scenario with what comes of it; empty where that does not confirm the proof."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "draft.yaml"
+        path.write_text(draft.text(["outcome: booted"]), encoding="utf-8")
+        (scenario,) = load(path)
+        run = _Noted(scenario, lambda *_: None)
+        outcome = run.run()
+    noted = iter(run.noted)
+    if not all(call in noted for call in draft.calls):
+        return ""
+    if draft.death and (outcome.death is None or outcome.death["throw"] != draft.death):
+        return ""
+    if draft.overwrites and not getattr(outcome.runtime.system, "overwritten", ()):  # type: ignore[union-attr]
+        return ""
+    return draft.text(list(_expected(outcome)))
+
+
+def _expected(outcome: Outcome) -> list[str]:
+    """What came of the run, as expectations."""
+    rt = outcome.runtime
+    assert rt is not None
+    lines = [f"outcome: {outcome.kind}"]
+    if outcome.death is not None:
+        lines.append(f"throw: {_quoted(outcome.death['throw'])}")
+        if outcome.death["printed"]:
+            lines += ["printed:", *(f"  - {_quoted(line)}" for line in outcome.death["printed"])]
+        lines.append(f"during: {_quoted(outcome.during)}")
+    elif outcome.booted:
+        lines.append(f"audit: {len(rt.audit())}")
+    if outcome.attempts:
+        last = outcome.attempts[-1]
+        lines += [
+            "attempts:",
+            f"  count: {len(outcome.attempts)}",
+            f"  last_hint: {last.hint:#x}",
+            f"  last_size: {last.size}",
+            f"  last_answer: {last.answer:#x}",
+        ]
+    figures = rt.heap_figures()
+    if figures:
+        lines.append("arena:")
+        for named in rt.HEAP_FIGURES:
+            if named.name in figures:
+                value = figures[named.name]
+                lines.append(f"  {named.name}: {str(value).lower() if isinstance(value, bool) else value}")
+    overwritten = getattr(rt.system, "overwritten", ())
+    if overwritten:
+        lines += ["os:", "  overwritten:"]
+        lines += [f"    - {{from: {start:#x}, to: {end:#x}}}" for start, end in overwritten]
+    return lines
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _wrapped(text: str) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, 100)

@@ -1,0 +1,220 @@
+"""Proofs about the machine of 7aefdfded: mallocinit on every answer, growth by induction.
+
+What a step of the induction refutes is looked for from the beginning before it counts: mallocinit
+and one to three growths, whose requests and answers are unknown. Only what happens there is told
+as a counterexample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+
+from archcalc import machines
+from archcalc.calculator.figures import Figures
+from archcalc.machines.computer import machine_of, system_of
+from archcalc.machines.options import MachineOptions
+from archcalc.proofs import properties
+from archcalc.proofs.answering import Call
+from archcalc.proofs.contiguous import heap_growth
+from archcalc.proofs.contiguous.arena import Arena, Layout, Subject
+from archcalc.proofs.contiguous.scenario import contract_of, scenario
+from archcalc.proofs.explored import explore
+from archcalc.proofs.judge import Judge, Refutation
+from archcalc.proofs.paths import Explorer
+from archcalc.proofs.proof import Proof, Refuted, Tally
+from archcalc.proofs.properties import HINTS, LADDER
+
+__all__ = ["IDS", "prove", "scenario"]
+
+IDS: tuple[str, ...] = (*properties.IDS, *properties.BOOT)
+
+LARGE_ENOUGH = 1 << 20  # a request that mheap.grow makes no larger
+MOST_GROWTHS = 3  # of a run that looks for a counterexample
+
+
+def prove(figures: Figures, options: MachineOptions, wanted: frozenset[str]) -> list[Proof]:
+    """Every wanted property of one platform."""
+    return _Platform(figures, options, wanted).proofs()
+
+
+class _Platform:
+    """The proofs of one platform, as far as they have come."""
+
+    def __init__(self, figures: Figures, options: MachineOptions, wanted: frozenset[str]) -> None:
+        self.figures = figures
+        self.wanted = wanted
+        config = machines.config_of(figures, options)
+        machine = machine_of(figures.profile, options)
+        system = system_of(figures, options, machine)
+        self.subject = Subject(config, contract_of(figures), machine, system)
+        self.bits = 8 * config.ptr_size
+        self.tally = Tally()
+        self.refuted: Refuted = {}
+        self.undecided: dict[str, str] = {}
+
+    def proofs(self) -> list[Proof]:
+        """What is known of each wanted property."""
+        self._figures()
+        layouts = self._start()
+        steps: dict[str, tuple[Refutation, list[Layout]]] = {}
+        for alike in self._alike(layouts):
+            for id, step in self._steps(alike, frozenset(steps)).items():
+                steps[id] = step, alike
+            for id, step in self._heap_growth(alike, frozenset(steps)).items():
+                steps[id] = step, alike
+        for id, (step, alike) in steps.items():
+            self._look_for(id, step, {layout: layouts[layout] for layout in alike})
+        return [self._proof(id) for id in IDS if id in self.wanted]
+
+    # What needs no answers.
+
+    def _figures(self) -> None:
+        """Hints and rungs, which are figures of the platform."""
+        config, machine = self.subject.config, self.subject.machine
+        end = min(machine.end, 1 << self.bits)
+        layout = self.figures.layout
+        if HINTS in self.wanted:
+            for i, hint in enumerate(config.hints):
+                if hint < machine.low or hint + layout.reservation_size > end:
+                    what = (
+                        f"hint {i}, {hint:#x}, is for {layout.reservation_size} bytes, and the user's "
+                        f"addresses are {machine.low:#x} to {end:#x}"
+                    )
+                    calls = tuple(
+                        Call("sysReserve", before, layout.reservation_size, 0) for before in config.hints[:i]
+                    )
+                    self.refuted[HINTS] = Refutation(HINTS, what, calls, {"hint": hint})
+                    break
+            self.tally.asked[HINTS] = len(config.hints)
+        if LADDER in self.wanted:
+            for rung in layout.rungs:
+                if rung.reservation_size > end - machine.low:
+                    what = (
+                        f"a rung of {rung.reservation_size} bytes is larger than all of the user's "
+                        f"addresses, {machine.low:#x} to {end:#x}"
+                    )
+                    self.refuted[LADDER] = Refutation(LADDER, what, (), {"rung": rung.reservation_size})
+                    break
+            self.tally.asked[LADDER] = len(layout.rungs)
+
+    # The beginning.
+
+    def _start(self) -> dict[Layout, int]:
+        """How mallocinit can leave the heap, and after how many refusals each first does."""
+        found: dict[Layout, int] = {}
+
+        def run(engine: Explorer, judge: Judge) -> None:
+            arena = Arena(engine, judge, self.subject)
+            layout = arena.start()
+            if layout is not None:
+                found.setdefault(layout, len(arena.rt.attempts) - 1)
+                arena.check_boot()
+
+        _, refuted, tally = explore(self.bits, self.wanted, run)
+        self.refuted |= refuted
+        self._take(tally, self.wanted)
+        return found
+
+    def _alike(self, layouts: Iterable[Layout]) -> list[list[Layout]]:
+        """Layouts together from which the heap grows alike, since it can ask for more than they have."""
+        found: dict[Layout, list[Layout]] = {}
+        for layout in layouts:
+            large = layout.arena > self.subject.config.max_arena32
+            found.setdefault(layout if large else replace(layout, arena=0, slack=0), []).append(layout)
+        return list(found.values())
+
+    # Growth.
+
+    def _steps(self, alike: list[Layout], known: frozenset[str]) -> Refuted:
+        """What the first growth from each layout refutes, and any later one."""
+        found: Refuted = {}
+
+        def grow(engine: Explorer, judge: Judge, layout: Layout, first: bool) -> None:
+            arena = Arena(engine, judge, self.subject)
+            if first:
+                arena.fresh_state(layout)
+                arena.first_growth(layout)
+            else:
+                arena.any_state(layout)
+                arena.grow(layout, arena.request())
+
+        least = min(alike, key=lambda layout: layout.arena)
+        for layout, first in (*((layout, True) for layout in alike), (least, False)):
+            wanted = self.wanted - self.refuted.keys() - found.keys() - known
+            if not wanted:
+                break
+            _, refuted, tally = explore(self.bits, wanted, partial(grow, layout=layout, first=first))
+            found |= refuted
+            self._take(tally, wanted)
+        return found
+
+    def _heap_growth(self, alike: list[Layout], known: frozenset[str]) -> Refuted:
+        """What mheap.grow refutes over an arena that grows as it should."""
+        wanted = (self.wanted & heap_growth.PROPERTIES) - self.refuted.keys() - known
+        if not wanted:
+            return {}
+        least = min(alike, key=lambda layout: layout.arena)
+
+        def run(engine: Explorer, judge: Judge) -> None:
+            heap_growth.from_any_state(Arena(engine, judge, self.subject), least)
+
+        _, refuted, tally = explore(self.bits, wanted, run)
+        self._take(tally, wanted)
+        return refuted
+
+    def _look_for(self, id: str, step: Refutation, layouts: dict[Layout, int]) -> None:
+        """A run from the beginning in which the property does not hold."""
+        ways: list[Callable[[Arena, Layout], object]] = [
+            partial(_grow, times=times) for times in range(MOST_GROWTHS)
+        ]
+        if id in heap_growth.PROPERTIES:
+            ways += [partial(heap_growth.from_the_beginning, first=first) for first in (True, False)]
+        for way in ways:
+            for layout, refusals in layouts.items():
+                run = partial(self._from_the_beginning, layout=layout, refusals=refusals, way=way)
+                _, refuted, tally = explore(self.bits, frozenset({id}), run, until_refuted=True)
+                self.tally.seconds += tally.seconds
+                if id in refuted:
+                    self.refuted[id] = refuted[id]
+                    return
+        self.undecided[id] = (
+            f"the invariant does not bear it ({step.what}), but no run of three growths shows it"
+        )
+
+    def _from_the_beginning(
+        self,
+        engine: Explorer,
+        judge: Judge,
+        layout: Layout,
+        refusals: int,
+        way: Callable[[Arena, Layout], object],
+    ) -> None:
+        arena = Arena(engine, judge, self.subject)
+        arena.system.script = [True] * refusals + [False]
+        if arena.start() is not None:
+            way(arena, layout)
+
+    def _take(self, tally: Tally, wanted: frozenset[str]) -> None:
+        self.tally.add(tally)
+        if tally.given_up:
+            for id in wanted:
+                self.undecided.setdefault(id, tally.given_up)
+
+    def _proof(self, id: str) -> Proof:
+        refutation = self.refuted.get(id)
+        reason = "" if refutation else self.undecided.get(id, "")
+        holds = False if refutation else None if reason else True
+        shared = (self.tally.seconds - sum(self.tally.own.values())) / max(len(self.wanted), 1)
+        seconds = shared + self.tally.own.get(id, 0.0)
+        return Proof(id, self.figures.platform, holds, self.tally.paths, seconds, reason, refutation)
+
+
+def _grow(arena: Arena, layout: Layout, times: int) -> None:
+    """The first growth of a heap, and so many more of any size."""
+    v = arena.first_growth(layout)
+    for _ in range(times):
+        if v is None:
+            return
+        v = arena.grow(layout, arena.request(LARGE_ENOUGH))

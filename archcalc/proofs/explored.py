@@ -1,0 +1,42 @@
+"""One exploration from its beginning to its end: a piece of code, the properties asked on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+
+from archcalc.proofs.judge import Judge
+from archcalc.proofs.paths import Explorer
+from archcalc.proofs.proof import Refuted, Tally
+from archcalc.proofs.words import Undecided
+
+
+def explore(
+    bits: int,
+    wanted: frozenset[str],
+    run: Callable[[Explorer, Judge], object],
+    until_refuted: bool = False,
+) -> tuple[list[object], Refuted, Tally]:
+    """Runs code on all its paths: what they come to, what was refuted, and what that took.
+
+    `until_refuted` ends it with the first refutation. A bound that is reached stands in the tally.
+    """
+    engine = Explorer(bits)
+    judge = Judge(engine, wanted)
+
+    def one() -> object:
+        judge.begin()
+        return run(engine, judge)
+
+    start = perf_counter()
+    results: list[object] = []
+    given_up = ""
+    try:
+        for result in engine.explore(one):
+            results.append(result)
+            if until_refuted and judge.refuted:
+                break
+    except Undecided as reason:
+        given_up = str(reason)
+    tally = Tally(engine.paths, perf_counter() - start, dict(judge.asked), dict(judge.seconds), given_up)
+    return results, judge.refuted, tally

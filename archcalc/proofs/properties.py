@@ -1,0 +1,148 @@
+"""What is proved: every property under an id that never changes, with what `explain` tells of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.names import closest
+from archcalc.results.findings import Rule, Severity
+
+FAMILY = "prove"
+
+FIXED = "prove-fixed-is-reserved"
+WRAP = "prove-no-silent-wrap"
+SPAN = "prove-span-in-arena"
+BITMAP = "prove-bitmap-mapped"
+TABLE = "prove-spans-mapped"
+ACCEPTED = "prove-accepted-in-map"
+REFUSED = "prove-refused-changes-nothing"
+ENDS = "prove-known-end"
+HINTS = "prove-hints-in-user-space"
+LADDER = "prove-ladder-fits"
+TWICE = "prove-nothing-twice"
+COUNTERS = "prove-counters-kept"
+REACH = "prove-asks-within-space"
+PAGES = "prove-maps-whole-pages"
+ANSWERED = "prove-maps-what-was-answered"
+
+
+def _rule(id: str, title: str, text: str) -> Rule:
+    return Rule(id, FAMILY, Severity.ERROR, title, text)
+
+
+RULES: tuple[Rule, ...] = (
+    _rule(
+        FIXED,
+        "nothing is mapped at a fixed address that was not reserved",
+        "Where sysMap insists on its address (MAP_FIXED), the kernel replaces whatever stands there "
+        "without a word: every byte of such a mapping must lie in what the program itself has reserved "
+        "and still holds.",
+    ),
+    _rule(
+        WRAP,
+        "no arithmetic wraps unnoticed",
+        "An address or a size that is cut to a machine word, and loses something by it, must never be "
+        "stored, passed to the system or given to a caller; a test may look at it.",
+    ),
+    _rule(
+        SPAN,
+        "every span lies in the arena",
+        "Each run of pages that the heap has ever been given lies between arena_start and arena_used, also "
+        "after the arena has moved on: else heapBitsForSpan says `base out of range`.",
+    ),
+    _rule(
+        BITMAP,
+        "the bitmap of every span is mapped",
+        "The bytes of the heap bitmap that describe a span's words are mapped before the span is used, and "
+        "they lie in what was reserved for the bitmap.",
+    ),
+    _rule(
+        TABLE,
+        "the table of spans reaches over every span",
+        "The entries of h.spans for all pages of a span are mapped before they are written, and they lie in "
+        "what was reserved for the table.",
+    ),
+    _rule(
+        ACCEPTED,
+        "what is accepted is aligned and inside the map",
+        "A run of pages begins at a multiple of _PageSize, ends before the address space does, and bitmap "
+        "and table of spans have room for it.",
+    ),
+    _rule(
+        REFUSED,
+        "a refused request changes nothing",
+        "Growth that gives no memory leaves the arena's bounds, what is mapped, what is reserved and the "
+        "counters as they were.",
+    ),
+    _rule(
+        ENDS,
+        "every path ends in success, nil or last words that are known",
+        "Memory can run out in words that say so; an index out of range, a misrounded address or a crash are "
+        "bugs whatever the system answers.",
+    ),
+    _rule(
+        HINTS,
+        "no hint leaves the user's addresses",
+        "Every reservation that mallocinit asks for at an address lies wholly in what a process can have.",
+    ),
+    _rule(
+        LADDER,
+        "the ladder's rungs fit the address space",
+        "Each of the smaller reservations that the 32-bit way tries is no larger than all that a process can "
+        "have.",
+    ),
+    _rule(
+        REACH,
+        "nothing is asked for that ends beyond the address space",
+        "A reservation that is asked for at an address ends before addresses begin anew at 0: such memory "
+        "cannot be, and the system will answer somewhere else.",
+    ),
+    _rule(
+        PAGES,
+        "mappings begin at whole pages of the kernel",
+        "sysMap is asked for addresses that are multiples of the physical page: the kernel rounds or refuses "
+        "any other.",
+    ),
+    _rule(
+        ANSWERED,
+        "memory is mapped only where a reservation was answered",
+        "Every byte of a sysMap lies in what some sysReserve has said yes to, whether that reserved it or "
+        "only looked: a refusal is no address.",
+    ),
+    _rule(
+        COUNTERS,
+        "growth keeps the counters",
+        "A run of pages that the heap has grown by is free: pages_in_use and heap_inuse stay, and heap_idle "
+        "rises by what was asked for.",
+    ),
+    _rule(
+        TWICE,
+        "no memory is given twice",
+        "What the heap gets next, and what is mapped for its tables, overlaps no span and no table that is "
+        "already there.",
+    ),
+)  # fmt: skip
+
+# What `archcalc boot` checks of one boot, here of all.
+BOOT: tuple[str, ...] = (
+    "boot-page-rounding", "boot-region-order", "boot-bitmap-covers-arena", "boot-spans-cover-arena",
+    "boot-reservation-holds-parts", "boot-used-within-reserved", "boot-hint-answered",
+    "boot-within-address-bits", "boot-class-table", "boot-first-mcache",
+)  # fmt: skip
+
+IDS: tuple[str, ...] = tuple(rule.id for rule in RULES)
+
+
+def chosen(words: Sequence[str] | None, known: Sequence[str]) -> frozenset[str]:
+    """The ids that words name, each an id or a glob; all where there is none. Raises UsageFault."""
+    found: set[str] = set()
+    for word in words or ("*",):
+        matching = {id for id in known if word == id or fnmatchcase(id, word)}
+        if not matching:
+            raise UsageFault(
+                Fault(f"--property: nothing that is proved is called {word!r}", "an id", closest(word, known))
+            )
+        found |= matching
+    return frozenset(found)

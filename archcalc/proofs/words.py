@@ -1,0 +1,311 @@
+"""Symbolic words: numbers that a program computes with before anybody knows them.
+
+A `Word` stands where the machine has a plain int, and is as exact: it does not wrap. Where the
+machine's code cuts a number to a word (`& mask`), that is cut here too, and the result remembers
+where it was cut and under which condition that lost something; whether anybody noticed can be
+asked of it later. Addresses are mostly multiples of pages, so a word is kept as a number of units
+of a power of two, which keeps rounding and the questions about it simple. Shifts, masks and
+remainders become a whole quotient that is defined by two inequalities; what else bits can do,
+allocators do not do with addresses, and it is refused.
+
+A comparison gives a `Truth`. Asking that for its truth value is a fork: the `Explorer` decides
+which way this run goes, and comes back for the other.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import z3
+
+
+class Undecided(Exception):
+    """The engine cannot tell: a bound was reached, or the code did what symbolic words cannot do."""
+
+
+class Cut(NamedTuple):
+    """A place of the machine's code that cuts a number to a word, and when that loses something."""
+
+    place: str
+    loses: Any
+
+
+NO_CUTS: frozenset[Cut] = frozenset()
+
+
+class Truth:
+    """A condition on symbolic words; `decide` tells which way a run goes that asks for its value."""
+
+    __slots__ = ("decide", "term")
+
+    def __init__(self, term: Any, decide: Callable[[Any], bool]) -> None:
+        self.term = term
+        self.decide = decide
+
+    def __bool__(self) -> bool:
+        return self.decide(self.term)
+
+    def __and__(self, other: Truth | bool) -> Truth | bool:
+        if isinstance(other, Truth):
+            return Truth(z3.And(self.term, other.term), self.decide)
+        return self if other else False
+
+    def __or__(self, other: Truth | bool) -> Truth | bool:
+        if isinstance(other, Truth):
+            return Truth(z3.Or(self.term, other.term), self.decide)
+        return True if other else self
+
+    __rand__ = __and__
+    __ror__ = __or__
+
+    def __invert__(self) -> Truth:
+        return Truth(z3.Not(self.term), self.decide)
+
+
+def negated(truth: Truth | bool) -> Truth | bool:
+    """Not so, for what may be a plain bool."""
+    return ~truth if isinstance(truth, Truth) else not truth
+
+
+class Room:
+    """What the words of one exploration share: the size of a word, who decides forks, who keeps quotients.
+
+    `define` is told of every new number and what defines it; `only` gives the one value that a word
+    can have, None where there are several.
+    """
+
+    __slots__ = ("bits", "decide", "define", "mask", "only", "quotients")
+
+    def __init__(
+        self,
+        bits: int,
+        decide: Callable[[Any], bool],
+        define: Callable[[Any], object],
+        only: Callable[[Word], int | None],
+    ) -> None:
+        self.only = only
+        self.bits = bits
+        self.mask = (1 << bits) - 1
+        self.decide = decide
+        self.define = define
+        self.quotients: dict[tuple[int, int], Any] = {}
+
+    def quotient(self, term: Any, divisor: int) -> Any:
+        """The whole number of times that divisor goes into a term, rounded down."""
+        key = (term.get_id(), divisor)
+        found = self.quotients.get(key)
+        if found is None:
+            whole = z3.Int(f"quotient.{len(self.quotients)}")
+            self.define(z3.And(divisor * whole <= term, term < divisor * whole + divisor))
+            found = self.quotients[key] = (whole, term)
+        return found[0]
+
+
+class Word:
+    """`term` units of `unit` each, a power of two; the whole lies in [low, high], both included."""
+
+    __slots__ = ("cuts", "high", "low", "room", "term", "unit")
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(
+        self, room: Room, term: Any, unit: int, low: int, high: int, cuts: frozenset[Cut] = NO_CUTS
+    ) -> None:
+        self.room = room
+        self.term = term
+        self.unit = unit
+        self.low = low
+        self.high = high
+        self.cuts = cuts
+
+    def _in(self, unit: int) -> Any:
+        """The term in smaller units."""
+        return self.term if unit == self.unit else self.term * (self.unit // unit)
+
+    @property
+    def whole(self) -> Any:
+        """The number itself."""
+        return self._in(1)
+
+    # Arithmetic.
+
+    def __add__(self, other: Word | int) -> Word:
+        if isinstance(other, int):
+            if not other:
+                return self
+            unit = min(self.unit, other & -other)
+            return Word(
+                self.room,
+                self._in(unit) + other // unit,
+                unit,
+                self.low + other,
+                self.high + other,
+                self.cuts,
+            )
+        unit = min(self.unit, other.unit)
+        return Word(
+            self.room, self._in(unit) + other._in(unit), unit, self.low + other.low, self.high + other.high,
+            self.cuts | other.cuts,
+        )  # fmt: skip
+
+    __radd__ = __add__
+
+    def __neg__(self) -> Word:
+        return Word(self.room, -self.term, self.unit, -self.high, -self.low, self.cuts)
+
+    def __sub__(self, other: Word | int) -> Word:
+        return self + -other
+
+    def __rsub__(self, other: int) -> Word:
+        return -self + other
+
+    def __mul__(self, other: int) -> Word | int:
+        if not isinstance(other, int):
+            raise Undecided(f"a product of two numbers that are not known, at {_place()}")
+        if not other:
+            return 0
+        two = other & -other
+        ends = (self.low * other, self.high * other)
+        term = self.term if other == two else self.term * (other // two)
+        return Word(self.room, term, self.unit * two, min(ends), max(ends), self.cuts)
+
+    __rmul__ = __mul__
+
+    def __lshift__(self, other: int) -> Word:
+        return self * (1 << other)  # type: ignore[return-value]
+
+    def __rshift__(self, other: int) -> Word:
+        return self // (1 << other)
+
+    def __floordiv__(self, other: int) -> Word:
+        if not isinstance(other, int) or other <= 0:
+            raise Undecided(f"division by what is not known, at {_place()}")
+        two = min(self.unit, other & -other)
+        low, high = self.low // other, self.high // other
+        if two == other:
+            return Word(self.room, self.term, self.unit // other, low, high, self.cuts)
+        whole = self.room.quotient(self._in(two), other // two)
+        return Word(self.room, whole, 1, low, high, self.cuts)
+
+    def __mod__(self, other: int) -> Word | int:
+        if self.unit % other == 0:
+            return 0
+        rest = self - self // other * other
+        high = min(other - 1, self.high) if self.low >= 0 else other - 1
+        return Word(self.room, rest.term, rest.unit, 0, high, self.cuts)
+
+    # Bits.
+
+    def __and__(self, other: Word | int) -> Word | int:
+        if not isinstance(other, int):
+            raise Undecided(f"the common bits of two numbers that are not known, at {_place()}")
+        if not other:
+            return 0
+        if other < 0:
+            if -other & (-other - 1):
+                raise Undecided(f"the mask {other:#x} rounds to nothing, at {_place()}")
+            return self if self.unit % -other == 0 else self // -other * -other
+        if other & (other + 1):
+            # A mask of a word that rounds down: & mask & -page in one.
+            step = other & -other
+            if other + step == self.room.mask + 1 or (other + step) & (other + step - 1) == 0:
+                return (self & -step) & (other | (step - 1))
+            raise Undecided(f"the mask {other:#x} is neither low bits nor high ones, at {_place()}")
+        if self.low >= 0 and self.high <= other:
+            return self
+        rest = self % (other + 1)
+        if other == self.room.mask and isinstance(rest, Word):
+            loses = z3.Or(self.whole < 0, self.whole > other)
+            rest.cuts = rest.cuts | {Cut(_place(), loses)}
+        return rest
+
+    __rand__ = __and__
+
+    def __or__(self, other: Word | int) -> Word | int:
+        if isinstance(other, int):
+            if not other:
+                return self
+            if 0 < other < self.unit and self.low >= 0:
+                return self + other
+        raise Undecided(f"bits that are put together and not known, at {_place()}")
+
+    __ror__ = __or__
+
+    # Comparisons. What the bounds tell needs no solver.
+
+    def _sides(self, other: Word | int) -> tuple[Any, Any, bool]:
+        """Both sides in the same units; whether a plain one had to be rounded down for it."""
+        if isinstance(other, Word):
+            unit = min(self.unit, other.unit)
+            return self._in(unit), other._in(unit), False
+        return self.term, other // self.unit, other % self.unit != 0
+
+    def _truth(self, term: Any) -> Truth:
+        return Truth(term, self.room.decide)
+
+    def __le__(self, other: Word | int) -> Truth | bool:
+        low, high = (other.low, other.high) if isinstance(other, Word) else (other, other)
+        if self.high <= low:
+            return True
+        if self.low > high:
+            return False
+        mine, its, _ = self._sides(other)
+        return self._truth(mine <= its)
+
+    def __lt__(self, other: Word | int) -> Truth | bool:
+        low, high = (other.low, other.high) if isinstance(other, Word) else (other, other)
+        if self.high < low:
+            return True
+        if self.low >= high:
+            return False
+        mine, its, rounded = self._sides(other)
+        return self._truth(mine <= its if rounded else mine < its)
+
+    def __gt__(self, other: Word | int) -> Truth | bool:
+        return negated(self <= other)
+
+    def __ge__(self, other: Word | int) -> Truth | bool:
+        return negated(self < other)
+
+    def __eq__(self, other: object) -> Any:
+        if not isinstance(other, (int, Word)):
+            return False
+        low, high = (other.low, other.high) if isinstance(other, Word) else (other, other)
+        if self.high < low or self.low > high:
+            return False
+        mine, its, rounded = self._sides(other)
+        return False if rounded else self._truth(mine == its)
+
+    def __ne__(self, other: object) -> Any:
+        return negated(self == other)
+
+    def __bool__(self) -> bool:
+        return bool(self != 0)
+
+    # What only a known number can do.
+
+    def __index__(self) -> int:
+        only = self.room.only(self)
+        if only is None:
+            raise Undecided(f"a number is needed that is not known, at {_place()}")
+        return only
+
+    __int__ = __index__
+
+    def __rlshift__(self, other: int) -> int:
+        return other << int(self)
+
+    def __format__(self, spec: str) -> str:
+        return "?"
+
+    __str__ = __repr__ = lambda self: "?"
+
+
+def _place() -> str:
+    """The line of the machine's code that does this, as folder/file.py:line in function."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.endswith(("/words.py", "/uintptr.py")):
+        frame = frame.f_back
+    file = "/".join(frame.f_code.co_filename.split("/")[-2:])
+    return f"{file}:{frame.f_lineno} in {frame.f_code.co_name}"
