@@ -17,12 +17,12 @@ from archcalc.reading.errors import Fault, UsageFault
 if TYPE_CHECKING:
     from archcalc.calculator.figures import Figures
     from archcalc.machines.options import MachineOptions
-    from archcalc.proofs.proof import Era, Proof
+    from archcalc.proofs.proof import Proof, ProofsOfEra
 
 WHAT = "proving"
 
 
-def era_of(figures: Figures) -> Era:
+def era_of(figures: Figures) -> ProofsOfEra:
     """The proofs of a generation's machines. Raises UsageFault where there are none, or no solver."""
     from archcalc.host.extras import needed
 
@@ -32,7 +32,7 @@ def era_of(figures: Figures) -> Era:
         raise UsageFault(
             Fault(f"nothing can be proved of {figures.generation.name}", "a generation with `prove`")
         )
-    return cast("Era", import_module(name))
+    return cast("ProofsOfEra", import_module(name))
 
 
 def prove(figures: Figures, options: MachineOptions, wanted: frozenset[str]) -> list[Proof]:

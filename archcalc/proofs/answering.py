@@ -11,13 +11,13 @@ from allocator.kernels.machine import Machine
 from allocator.kernels.system import Answer, Errno, System
 from archcalc.proofs.paths import Explorer
 from archcalc.proofs.properties import ANSWERED, FIXED, PAGES, REACH, TWICE, WRAP
-from archcalc.proofs.words import Truth, Word
+from archcalc.proofs.words import SymbolicWord, Truth
 
-Number = Any  # an int, or a Word in its place
+Number = Any  # an int, or a SymbolicWord in its place
 
 
 @dataclass(slots=True)
-class Call:
+class SystemCall:
     """One call of a helper, and the answer: 0 or an Errno for a refusal."""
 
     call: str
@@ -32,7 +32,7 @@ class Call:
 
 
 @dataclass(slots=True)
-class Region:
+class HeldMemory:
     """Memory that the program has: `held` when the kernel gives it to nobody else."""
 
     start: Number
@@ -67,15 +67,15 @@ class Answering(System):
         self.name = policy.name
         self.counts_failed_alloc = policy.counts_failed_alloc
         self.refusal = policy.refusal
-        self.calls: list[Call] = []
-        self.regions: list[Region] = []
+        self.calls: list[SystemCall] = []
+        self.regions: list[HeldMemory] = []
         self.script: list[bool] = []  # which of the next reservations are refused, where that is told
-        self.reservation: Region | None = None  # the first that was not refused
-        self.spans: list[Region] = []  # what nothing else may be mapped over
+        self.reservation: HeldMemory | None = None  # the first that was not refused
+        self.spans: list[HeldMemory] = []  # what nothing else may be mapped over
 
     # What the kernel may say.
 
-    def _given(self, size: Number) -> Word:
+    def _given(self, size: Number) -> SymbolicWord:
         """Some address with so much memory that nobody has."""
         engine, contract, machine = self.engine, self.contract, self.machine
         end = min(machine.end, 1 << 8 * self.ptr_size)
@@ -93,7 +93,7 @@ class Answering(System):
         return self.engine.choose(2) == 1
 
     def _has(self, start: Number, size: Number, held: bool = True) -> None:
-        region = Region(start, size, held)
+        region = HeldMemory(start, size, held)
         self.regions.append(region)
         self.reservation = self.reservation or region
 
@@ -108,7 +108,7 @@ class Answering(System):
         engine, contract = self.engine, self.contract
         self._check("sysReserve", v, n)
         self.require(REACH, v + n <= self.engine.room.mask + 1, "a reservation is asked for up to its end")
-        call = Call("sysReserve", v, n, 0)
+        call = SystemCall("sysReserve", v, n, 0)
         self.calls.append(call)
         worth = contract.believes(n, self.ptr_size)
         if worth == "believed":
@@ -128,16 +128,16 @@ class Answering(System):
 
     def sys_alloc(self, n: Number, stat: str) -> Number:
         self._check("sysAlloc", 0, n)
-        call = Call("sysAlloc", 0, n, 0)
+        call = SystemCall("sysAlloc", 0, n, 0)
         self.calls.append(call)
         if not self._refuses(n):
             call.answer = self._given(n)
-            self.regions.append(Region(call.answer, self.contract.rounded(self.machine, n)))
+            self.regions.append(HeldMemory(call.answer, self.contract.rounded(self.machine, n)))
         return call.answer
 
     def sys_free(self, v: Number, n: Number) -> None:
         self._check("sysFree", v, n)
-        self.calls.append(Call("sysFree", v, n, v))
+        self.calls.append(SystemCall("sysFree", v, n, v))
         for held in reversed(self.regions):
             if self.engine.holds((held.start == v) & (held.size == self.contract.rounded(self.machine, n))):
                 self.regions.remove(held)
@@ -147,7 +147,7 @@ class Answering(System):
     def map_at(self, v: Number, n: Number, reserved: bool) -> Answer:
         engine, contract = self.engine, self.contract
         self._check("sysMap", v, n)
-        call = Call("sysMap", v, n, v)
+        call = SystemCall("sysMap", v, n, v)
         self.calls.append(call)
         if not contract.map_asks:
             return v  # type: ignore[no-any-return]
@@ -177,7 +177,7 @@ class Answering(System):
         """Whether [v, v+n) is what the kernel gives to nobody else."""
         return self._ours(v, n, [region for region in self.regions if region.held])
 
-    def _ours(self, v: Number, n: Number, pieces: list[Region]) -> Truth | bool:
+    def _ours(self, v: Number, n: Number, pieces: list[HeldMemory]) -> Truth | bool:
         """Whether [v, v+n) lies in one of some pieces, or in two that touch."""
         whole: Truth | bool = False
         for first in pieces:
@@ -206,7 +206,7 @@ class Answering(System):
 
 def fits(require: Callable[[str, Truth | bool, str], None], value: Number, mask: int, what: str) -> None:
     """Requires that a number is a machine word, and that no cut on its way has lost anything."""
-    if not isinstance(value, Word):
+    if not isinstance(value, SymbolicWord):
         if not isinstance(value, bool):
             require(WRAP, 0 <= value <= mask, f"{what} is {value:#x}, which is no machine word")
         return

@@ -16,11 +16,11 @@ from allocator.kernels.faults import Plans
 from allocator.kernels.system import Answer
 from archcalc.calculator.figures import Figures
 from archcalc.scenarios.load import load
-from archcalc.scenarios.run import Outcome, Run
+from archcalc.scenarios.run import ScenarioOutcome, ScenarioRun
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class ScenarioDraft:
     """A scenario without its expectations, and what a run of it must do to confirm the proof.
 
     `calls` are helper, address and size of what is asked of the system; `death` the last words,
@@ -65,7 +65,7 @@ class Draft:
         return "\n".join([*lines, "expect:", *(f"  {line}" for line in expect)]) + "\n"
 
 
-class _Noted(Run):
+class _Noted(ScenarioRun):
     """A run that notes every call of the system."""
 
     def install(self, scripts: Any) -> None:
@@ -79,7 +79,7 @@ class _Noted(Run):
         return None
 
 
-def confirmed(draft: Draft) -> str:
+def confirmed(draft: ScenarioDraft) -> str:
     """The scenario with what comes of it; empty where that does not confirm the proof."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "draft.yaml"
@@ -97,7 +97,7 @@ def confirmed(draft: Draft) -> str:
     return draft.text(list(_expected(outcome)))
 
 
-def _expected(outcome: Outcome) -> list[str]:
+def _expected(outcome: ScenarioOutcome) -> list[str]:
     """What came of the run, as expectations."""
     rt = outcome.runtime
     assert rt is not None

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any
 
 from allocator.kernels.system import Errno
-from archcalc.proofs.answering import Call
+from archcalc.proofs.answering import SystemCall
 from archcalc.proofs.paths import Explorer
 from archcalc.proofs.words import Truth
 
@@ -20,7 +20,7 @@ class Refutation:
 
     property: str
     what: str
-    calls: tuple[Call, ...] = ()
+    calls: tuple[SystemCall, ...] = ()
     figures: Mapping[str, int] = field(default_factory=dict)  # of the machine, before and after
     requests: tuple[int, ...] = ()
     death: str = ""
@@ -39,7 +39,7 @@ class Judge:
         self.refuted: dict[str, Refutation] = {}
         self.asked: Counter[str] = Counter()
         self.seconds: dict[str, float] = defaultdict(float)
-        self.calls: Callable[[], list[Call]] = list
+        self.calls: Callable[[], list[SystemCall]] = list
         self.figures: Callable[[], Mapping[str, Any]] = dict
         self.requests: tuple[Any, ...] = ()
         self._pending: list[tuple[str, Truth | bool, str]] = []
@@ -103,7 +103,7 @@ class Judge:
             return number(value, model)
 
         calls = tuple(
-            Call(
+            SystemCall(
                 c.call,
                 plain(c.address),
                 plain(c.size),

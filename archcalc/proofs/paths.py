@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import z3
 
-from archcalc.proofs.words import Room, Truth, Undecided, Word
+from archcalc.proofs.words import Room, SymbolicWord, Truth, Undecided
 
 T = TypeVar("T")
 
@@ -202,15 +202,15 @@ class Explorer:
             self._push(entry, term)
         return False
 
-    def fresh(self, name: str, low: int, high: int, unit: int = 1) -> Word:
+    def fresh(self, name: str, low: int, high: int, unit: int = 1) -> SymbolicWord:
         """A multiple of `unit` that nobody knows, in [low, high]; runs that come here alike get the same."""
         self._names += 1
         term = z3.Int(f"{name}.{self._names}")
         first, last = -(-low // unit), high // unit
         self._state(z3.And(term >= first, term <= last))
-        return Word(self.room, term, unit, first * unit, last * unit)
+        return SymbolicWord(self.room, term, unit, first * unit, last * unit)
 
-    def _only(self, word: Word) -> int | None:
+    def _only(self, word: SymbolicWord) -> int | None:
         """The value that a word must have on this path; None where it can have others."""
         kept = self.model
         self._possible(keep=True)
@@ -252,9 +252,9 @@ class Explorer:
             raise Undecided(f"the solver gave up: {reason}")
         return bool(answer == z3.sat)
 
-    def number(self, value: Word | int, model: Any = None) -> int:
+    def number(self, value: SymbolicWord | int, model: Any = None) -> int:
         """What a number is in the model that `holds` left."""
-        if not isinstance(value, Word):
+        if not isinstance(value, SymbolicWord):
             return int(value)
         found = (model or self.model).eval(value.whole, model_completion=True)
         return int(found.as_long())

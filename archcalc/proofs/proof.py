@@ -42,7 +42,7 @@ class Proof:
         }
 
 
-class Era(Protocol):
+class ProofsOfEra(Protocol):
     """What the proofs of one family of machines offer, each a folder of this room."""
 
     IDS: Sequence[str]

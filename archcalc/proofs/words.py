@@ -1,6 +1,6 @@
 """Symbolic words: numbers that a program computes with before anybody knows them.
 
-A `Word` stands where the machine has a plain int, and is as exact: it does not wrap. Where the
+A `SymbolicWord` stands where the machine has a plain int, and is as exact: it does not wrap. Where the
 machine's code cuts a number to a word (`& mask`), that is cut here too, and the result remembers
 where it was cut and under which condition that lost something; whether anybody noticed can be
 asked of it later. Addresses are mostly multiples of pages, so a word is kept as a number of units
@@ -83,7 +83,7 @@ class Room:
         bits: int,
         decide: Callable[[Any], bool],
         define: Callable[[Any], object],
-        only: Callable[[Word], int | None],
+        only: Callable[[SymbolicWord], int | None],
     ) -> None:
         self.only = only
         self.bits = bits
@@ -103,7 +103,7 @@ class Room:
         return found[0]
 
 
-class Word:
+class SymbolicWord:
     """`term` units of `unit` each, a power of two; the whole lies in [low, high], both included."""
 
     __slots__ = ("cuts", "high", "low", "room", "term", "unit")
@@ -130,12 +130,12 @@ class Word:
 
     # Arithmetic.
 
-    def __add__(self, other: Word | int) -> Word:
+    def __add__(self, other: SymbolicWord | int) -> SymbolicWord:
         if isinstance(other, int):
             if not other:
                 return self
             unit = min(self.unit, other & -other)
-            return Word(
+            return SymbolicWord(
                 self.room,
                 self._in(unit) + other // unit,
                 unit,
@@ -144,23 +144,23 @@ class Word:
                 self.cuts,
             )
         unit = min(self.unit, other.unit)
-        return Word(
+        return SymbolicWord(
             self.room, self._in(unit) + other._in(unit), unit, self.low + other.low, self.high + other.high,
             self.cuts | other.cuts,
         )  # fmt: skip
 
     __radd__ = __add__
 
-    def __neg__(self) -> Word:
-        return Word(self.room, -self.term, self.unit, -self.high, -self.low, self.cuts)
+    def __neg__(self) -> SymbolicWord:
+        return SymbolicWord(self.room, -self.term, self.unit, -self.high, -self.low, self.cuts)
 
-    def __sub__(self, other: Word | int) -> Word:
+    def __sub__(self, other: SymbolicWord | int) -> SymbolicWord:
         return self + -other
 
-    def __rsub__(self, other: int) -> Word:
+    def __rsub__(self, other: int) -> SymbolicWord:
         return -self + other
 
-    def __mul__(self, other: int) -> Word | int:
+    def __mul__(self, other: int) -> SymbolicWord | int:
         if not isinstance(other, int):
             raise Undecided(f"a product of two numbers that are not known, at {_place()}")
         if not other:
@@ -168,36 +168,36 @@ class Word:
         two = other & -other
         ends = (self.low * other, self.high * other)
         term = self.term if other == two else self.term * (other // two)
-        return Word(self.room, term, self.unit * two, min(ends), max(ends), self.cuts)
+        return SymbolicWord(self.room, term, self.unit * two, min(ends), max(ends), self.cuts)
 
     __rmul__ = __mul__
 
-    def __lshift__(self, other: int) -> Word:
+    def __lshift__(self, other: int) -> SymbolicWord:
         return self * (1 << other)  # type: ignore[return-value]
 
-    def __rshift__(self, other: int) -> Word:
+    def __rshift__(self, other: int) -> SymbolicWord:
         return self // (1 << other)
 
-    def __floordiv__(self, other: int) -> Word:
+    def __floordiv__(self, other: int) -> SymbolicWord:
         if not isinstance(other, int) or other <= 0:
             raise Undecided(f"division by what is not known, at {_place()}")
         two = min(self.unit, other & -other)
         low, high = self.low // other, self.high // other
         if two == other:
-            return Word(self.room, self.term, self.unit // other, low, high, self.cuts)
+            return SymbolicWord(self.room, self.term, self.unit // other, low, high, self.cuts)
         whole = self.room.quotient(self._in(two), other // two)
-        return Word(self.room, whole, 1, low, high, self.cuts)
+        return SymbolicWord(self.room, whole, 1, low, high, self.cuts)
 
-    def __mod__(self, other: int) -> Word | int:
+    def __mod__(self, other: int) -> SymbolicWord | int:
         if self.unit % other == 0:
             return 0
         rest = self - self // other * other
         high = min(other - 1, self.high) if self.low >= 0 else other - 1
-        return Word(self.room, rest.term, rest.unit, 0, high, self.cuts)
+        return SymbolicWord(self.room, rest.term, rest.unit, 0, high, self.cuts)
 
     # Bits.
 
-    def __and__(self, other: Word | int) -> Word | int:
+    def __and__(self, other: SymbolicWord | int) -> SymbolicWord | int:
         if not isinstance(other, int):
             raise Undecided(f"the common bits of two numbers that are not known, at {_place()}")
         if not other:
@@ -215,14 +215,14 @@ class Word:
         if self.low >= 0 and self.high <= other:
             return self
         rest = self % (other + 1)
-        if other == self.room.mask and isinstance(rest, Word):
+        if other == self.room.mask and isinstance(rest, SymbolicWord):
             loses = z3.Or(self.whole < 0, self.whole > other)
             rest.cuts = rest.cuts | {Cut(_place(), loses)}
         return rest
 
     __rand__ = __and__
 
-    def __or__(self, other: Word | int) -> Word | int:
+    def __or__(self, other: SymbolicWord | int) -> SymbolicWord | int:
         if isinstance(other, int):
             if not other:
                 return self
@@ -234,9 +234,9 @@ class Word:
 
     # Comparisons. What the bounds tell needs no solver.
 
-    def _sides(self, other: Word | int) -> tuple[Any, Any, bool]:
+    def _sides(self, other: SymbolicWord | int) -> tuple[Any, Any, bool]:
         """Both sides in the same units; whether a plain one had to be rounded down for it."""
-        if isinstance(other, Word):
+        if isinstance(other, SymbolicWord):
             unit = min(self.unit, other.unit)
             return self._in(unit), other._in(unit), False
         return self.term, other // self.unit, other % self.unit != 0
@@ -244,8 +244,8 @@ class Word:
     def _truth(self, term: Any) -> Truth:
         return Truth(term, self.room.decide)
 
-    def __le__(self, other: Word | int) -> Truth | bool:
-        low, high = (other.low, other.high) if isinstance(other, Word) else (other, other)
+    def __le__(self, other: SymbolicWord | int) -> Truth | bool:
+        low, high = (other.low, other.high) if isinstance(other, SymbolicWord) else (other, other)
         if self.high <= low:
             return True
         if self.low > high:
@@ -253,8 +253,8 @@ class Word:
         mine, its, _ = self._sides(other)
         return self._truth(mine <= its)
 
-    def __lt__(self, other: Word | int) -> Truth | bool:
-        low, high = (other.low, other.high) if isinstance(other, Word) else (other, other)
+    def __lt__(self, other: SymbolicWord | int) -> Truth | bool:
+        low, high = (other.low, other.high) if isinstance(other, SymbolicWord) else (other, other)
         if self.high < low:
             return True
         if self.low >= high:
@@ -262,16 +262,16 @@ class Word:
         mine, its, rounded = self._sides(other)
         return self._truth(mine <= its if rounded else mine < its)
 
-    def __gt__(self, other: Word | int) -> Truth | bool:
+    def __gt__(self, other: SymbolicWord | int) -> Truth | bool:
         return negated(self <= other)
 
-    def __ge__(self, other: Word | int) -> Truth | bool:
+    def __ge__(self, other: SymbolicWord | int) -> Truth | bool:
         return negated(self < other)
 
     def __eq__(self, other: object) -> Any:
-        if not isinstance(other, (int, Word)):
+        if not isinstance(other, (int, SymbolicWord)):
             return False
-        low, high = (other.low, other.high) if isinstance(other, Word) else (other, other)
+        low, high = (other.low, other.high) if isinstance(other, SymbolicWord) else (other, other)
         if self.high < low or self.low > high:
             return False
         mine, its, rounded = self._sides(other)

@@ -33,16 +33,13 @@ COMMANDS = [
     ("explain", ["explain", "vsz", "linux/amd64"]),
     ("explain", ["explain", "mspan.sweepgen", "linux/386"]),
     ("diff", ["diff", "linux/386", "linux/arm"]),
-<<<<<<< HEAD
     ("diff", ["diff", "linux/amd64", "--go", "1.21", "--go", "1.27"]),
     ("report", ["report", "linux/386", "js/wasm", "--go", "1.27"]),
     ("report", ["report", "linux/386", "--go", "all", "--only", "layout,mspan"]),
     ("explain", ["explain", "hint3", "linux/amd64", "--go", "1.21", "--go", "1.24"]),
     ("sizeclass", ["sizeclass", "513", "--platform", "linux/amd64", "--go", "1.27"]),
     ("generations", ["generations"]),
-=======
     ("prove", ["prove", "linux/mips", "--property", "prove-ladder-fits", "--property", "prove-known-end"]),
->>>>>>> ecec041 (Prove what holds of mallocinit and growth for every answer of the system)
     ("check", ["check", "all"]),
     ("check", ["check", "linux/386", "--set", "_PageShift=14"]),
     ("list-checks", ["list-checks"]),

@@ -38,8 +38,12 @@ FLOORS = (
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 # Files at archcalc's root, each a door to what is behind it.
 DOORS = {"__init__", "__main__", "api", "boot", "config", "schema", "sparse_config"}
-# Rooms that belong to one generation: records of its recordings, and what compares its figures or sources.
-OF_A_GENERATION = ("archcalc/traces/", "archcalc/checks/", "archcalc/goverify/", "archcalc/generations/")
+# Rooms that belong to one generation: records of its recordings, what compares its figures or sources, and
+# proofs of what is inside one machine.
+OF_A_GENERATION = (
+    "archcalc/traces/", "archcalc/checks/", "archcalc/goverify/", "archcalc/generations/",
+    "archcalc/proofs/contiguous/", "archcalc/proofs/sparse/",
+)  # fmt: skip
 # Where layout figures of that generation are calculated and reported, under these names.
 FIGURES_NAMED_SO = ("archcalc/calculator/",)
 FIELDS = re.compile(
@@ -166,8 +170,12 @@ def test_no_driver_names_a_field_of_one_generation() -> None:
 
 
 def test_only_one_room_chooses_machines() -> None:
-    # Recordings and claims are of one generation; what compares them knows its machine.
-    allowed = ("archcalc.machines", "archcalc.traces", "archcalc.questions.drift", "archcalc.sparse_config")
+    # Recordings and claims are of one generation; what compares them knows its machine. A proof knows the
+    # inside of its own.
+    allowed = (
+        "archcalc.machines", "archcalc.traces", "archcalc.questions.drift", "archcalc.sparse_config",
+        "archcalc.proofs.contiguous", "archcalc.proofs.sparse",
+    )  # fmt: skip
     wrong = {
         (one.importer, one.imported)
         for one in imports()

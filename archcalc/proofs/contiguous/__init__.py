@@ -16,21 +16,23 @@ from archcalc.calculator.figures import Figures
 from archcalc.machines.computer import machine_of, system_of
 from archcalc.machines.options import MachineOptions
 from archcalc.proofs import properties
-from archcalc.proofs.answering import Call
+from archcalc.proofs.answering import SystemCall
 from archcalc.proofs.contiguous import heap_growth
-from archcalc.proofs.contiguous.arena import Arena, Layout, Subject
+from archcalc.proofs.contiguous.arena import Arena, ArenaLayout, Proven
 from archcalc.proofs.contiguous.scenario import contract_of, scenario
 from archcalc.proofs.explored import explore
 from archcalc.proofs.judge import Judge, Refutation
 from archcalc.proofs.paths import Explorer
 from archcalc.proofs.proof import Proof, Refuted, Tally
-from archcalc.proofs.properties import HINTS, LADDER
+from archcalc.proofs.properties import COUNTERS, HINTS, LADDER
 
 __all__ = ["IDS", "prove", "scenario"]
 
 IDS: tuple[str, ...] = (*properties.IDS, *properties.BOOT)
 
 LARGE_ENOUGH = 1 << 20  # a request that mheap.grow makes no larger
+# What the growth of the arena says nothing about.
+NOT_OF_GROWTH = frozenset({COUNTERS, HINTS, LADDER, *properties.BOOT})
 MOST_GROWTHS = 3  # of a run that looks for a counterexample
 
 
@@ -48,7 +50,7 @@ class _Platform:
         config = machines.config_of(figures, options)
         machine = machine_of(figures.profile, options)
         system = system_of(figures, options, machine)
-        self.subject = Subject(config, contract_of(figures), machine, system)
+        self.subject = Proven(config, contract_of(figures), machine, system)
         self.bits = 8 * config.ptr_size
         self.tally = Tally()
         self.refuted: Refuted = {}
@@ -58,7 +60,7 @@ class _Platform:
         """What is known of each wanted property."""
         self._figures()
         layouts = self._start()
-        steps: dict[str, tuple[Refutation, list[Layout]]] = {}
+        steps: dict[str, tuple[Refutation, list[ArenaLayout]]] = {}
         for alike in self._alike(layouts):
             for id, step in self._steps(alike, frozenset(steps)).items():
                 steps[id] = step, alike
@@ -83,7 +85,8 @@ class _Platform:
                         f"addresses are {machine.low:#x} to {end:#x}"
                     )
                     calls = tuple(
-                        Call("sysReserve", before, layout.reservation_size, 0) for before in config.hints[:i]
+                        SystemCall("sysReserve", before, layout.reservation_size, 0)
+                        for before in config.hints[:i]
                     )
                     self.refuted[HINTS] = Refutation(HINTS, what, calls, {"hint": hint})
                     break
@@ -101,9 +104,9 @@ class _Platform:
 
     # The beginning.
 
-    def _start(self) -> dict[Layout, int]:
+    def _start(self) -> dict[ArenaLayout, int]:
         """How mallocinit can leave the heap, and after how many refusals each first does."""
-        found: dict[Layout, int] = {}
+        found: dict[ArenaLayout, int] = {}
 
         def run(engine: Explorer, judge: Judge) -> None:
             arena = Arena(engine, judge, self.subject)
@@ -117,9 +120,9 @@ class _Platform:
         self._take(tally, self.wanted)
         return found
 
-    def _alike(self, layouts: Iterable[Layout]) -> list[list[Layout]]:
+    def _alike(self, layouts: Iterable[ArenaLayout]) -> list[list[ArenaLayout]]:
         """Layouts together from which the heap grows alike, since it can ask for more than they have."""
-        found: dict[Layout, list[Layout]] = {}
+        found: dict[ArenaLayout, list[ArenaLayout]] = {}
         for layout in layouts:
             large = layout.arena > self.subject.config.max_arena32
             found.setdefault(layout if large else replace(layout, arena=0, slack=0), []).append(layout)
@@ -127,11 +130,11 @@ class _Platform:
 
     # Growth.
 
-    def _steps(self, alike: list[Layout], known: frozenset[str]) -> Refuted:
+    def _steps(self, alike: list[ArenaLayout], known: frozenset[str]) -> Refuted:
         """What the first growth from each layout refutes, and any later one."""
         found: Refuted = {}
 
-        def grow(engine: Explorer, judge: Judge, layout: Layout, first: bool) -> None:
+        def grow(engine: Explorer, judge: Judge, layout: ArenaLayout, first: bool) -> None:
             arena = Arena(engine, judge, self.subject)
             if first:
                 arena.fresh_state(layout)
@@ -142,7 +145,7 @@ class _Platform:
 
         least = min(alike, key=lambda layout: layout.arena)
         for layout, first in (*((layout, True) for layout in alike), (least, False)):
-            wanted = self.wanted - self.refuted.keys() - found.keys() - known
+            wanted = self.wanted - self.refuted.keys() - found.keys() - known - NOT_OF_GROWTH
             if not wanted:
                 break
             _, refuted, tally = explore(self.bits, wanted, partial(grow, layout=layout, first=first))
@@ -150,7 +153,7 @@ class _Platform:
             self._take(tally, wanted)
         return found
 
-    def _heap_growth(self, alike: list[Layout], known: frozenset[str]) -> Refuted:
+    def _heap_growth(self, alike: list[ArenaLayout], known: frozenset[str]) -> Refuted:
         """What mheap.grow refutes over an arena that grows as it should."""
         wanted = (self.wanted & heap_growth.PROPERTIES) - self.refuted.keys() - known
         if not wanted:
@@ -164,10 +167,10 @@ class _Platform:
         self._take(tally, wanted)
         return refuted
 
-    def _look_for(self, id: str, step: Refutation, layouts: dict[Layout, int]) -> None:
+    def _look_for(self, id: str, step: Refutation, layouts: dict[ArenaLayout, int]) -> None:
         """A run from the beginning in which the property does not hold."""
-        ways: list[Callable[[Arena, Layout], object]] = [
-            partial(_grow, times=times) for times in range(MOST_GROWTHS)
+        ways: list[Callable[[Arena, ArenaLayout], object]] = [
+            partial(_grow, times=times) for times in range(MOST_GROWTHS) if id not in NOT_OF_GROWTH
         ]
         if id in heap_growth.PROPERTIES:
             ways += [partial(heap_growth.from_the_beginning, first=first) for first in (True, False)]
@@ -187,9 +190,9 @@ class _Platform:
         self,
         engine: Explorer,
         judge: Judge,
-        layout: Layout,
+        layout: ArenaLayout,
         refusals: int,
-        way: Callable[[Arena, Layout], object],
+        way: Callable[[Arena, ArenaLayout], object],
     ) -> None:
         arena = Arena(engine, judge, self.subject)
         arena.system.script = [True] * refusals + [False]
@@ -211,7 +214,7 @@ class _Platform:
         return Proof(id, self.figures.platform, holds, self.tally.paths, seconds, reason, refutation)
 
 
-def _grow(arena: Arena, layout: Layout, times: int) -> None:
+def _grow(arena: Arena, layout: ArenaLayout, times: int) -> None:
     """The first growth of a heap, and so many more of any size."""
     v = arena.first_growth(layout)
     for _ in range(times):

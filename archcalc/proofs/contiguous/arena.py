@@ -20,13 +20,13 @@ from allocator.contiguous.runtime import Runtime
 from allocator.kernels.contracts import Contract, apart
 from allocator.kernels.machine import Machine
 from allocator.kernels.system import System
-from archcalc.proofs.answering import Answering, Region, fits
+from archcalc.proofs.answering import Answering, HeldMemory, fits
 from archcalc.proofs.judge import Judge
 from archcalc.proofs.paths import Explorer
 from archcalc.proofs.properties import ACCEPTED, BITMAP, ENDS, FIXED, REFUSED, SPAN, TABLE, TWICE
-from archcalc.proofs.words import Truth, Word
+from archcalc.proofs.words import SymbolicWord, Truth
 
-Number = Any  # an int, or a Word in its place
+Number = Any  # an int, or a SymbolicWord in its place
 
 START_WORDS = frozenset(
     {"runtime: cannot reserve arena virtual address space", "runtime: cannot allocate memory"}
@@ -39,7 +39,7 @@ FIGURES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class Proven:
     """What is proved something about: a machine's figures, and the system that answers it."""
 
     config: Config
@@ -49,7 +49,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ArenaLayout:
     """How mallocinit can leave the heap, all answers being alike but for their addresses.
 
     `slack` are bytes of the reservation beyond the parts, `arena` those of the arena that was asked
@@ -68,7 +68,7 @@ class Layout:
 class Arena:
     """One machine in the middle of a proof."""
 
-    def __init__(self, engine: Explorer, judge: Judge, subject: Subject) -> None:
+    def __init__(self, engine: Explorer, judge: Judge, subject: Proven) -> None:
         self.engine = engine
         self.judge = judge
         config = subject.config
@@ -94,7 +94,7 @@ class Arena:
 
     # The beginning.
 
-    def start(self) -> Layout | None:
+    def start(self) -> ArenaLayout | None:
         """From the first instruction on, on any answers. Returns how the heap is left; None where it dies."""
         try:
             self.rt.start()
@@ -109,7 +109,7 @@ class Arena:
         bitmap = _known(heap.bitmap - heap.spans_start - spans, self.engine)
         whole = self.rt.attempts[-1].size
         arena = self._arena_of(len(self.rt.attempts))
-        return Layout(
+        return ArenaLayout(
             spans=spans,
             bitmap=bitmap,
             arena=arena,
@@ -132,14 +132,14 @@ class Arena:
 
     # Any state.
 
-    def fresh_state(self, layout: Layout) -> None:
+    def fresh_state(self, layout: ArenaLayout) -> None:
         """The heap as mallocinit leaves it, wherever that is."""
         self._install(layout)
         heap = self.heap
         heap.arena_used = heap.bitmap
-        self.system.regions.append(Region(heap.bitmap, heap.arena_end - heap.bitmap, layout.held))
+        self.system.regions.append(HeldMemory(heap.bitmap, heap.arena_end - heap.bitmap, layout.held))
 
-    def any_state(self, layout: Layout) -> None:
+    def any_state(self, layout: ArenaLayout) -> None:
         """A heap that has grown somehow: all that is known is the invariant."""
         engine, config = self.engine, self.config
         self._install(layout)
@@ -154,10 +154,10 @@ class Arena:
             heap.arena_end = engine.fresh("arena_end", 0, mask)
             low = engine.fresh("window", 0, mask)
         engine.assume(low <= heap.arena_used)
-        self.system.regions.append(Region(low, heap.arena_end - low, layout.held))
+        self.system.regions.append(HeldMemory(low, heap.arena_end - low, layout.held))
         if layout.arena:
             # Nothing of the first reservation was ever given back, wherever the arena has gone since.
-            self.system.regions.append(Region(heap.bitmap, layout.arena, layout.held))
+            self.system.regions.append(HeldMemory(heap.bitmap, layout.arena, layout.held))
         engine.assume(apart(heap.spans_start, heap.bitmap - heap.spans_start, low, heap.arena_end - low))
         heap.bitmap_mapped = engine.fresh("bitmap_mapped", 0, layout.bitmap, config.phys_page_size)
         entries = config.phys_page_size // config.ptr_size
@@ -165,14 +165,14 @@ class Arena:
         if not layout.held:
             self.system.regions += self._tables(layout)
         base, size = engine.fresh("span", 0, mask, page), engine.fresh("span_size", page, mask, page)
-        self.system.spans.append(Region(base, size))
+        self.system.spans.append(HeldMemory(base, size))
         engine.assume(
             *(truth for _, truth, _ in self.invariant(layout)),
             apart(base, size, heap.spans_start, heap.bitmap - heap.spans_start),
             apart(base, size, heap.arena_used, heap.arena_end - heap.arena_used),
         )
 
-    def _install(self, layout: Layout) -> None:
+    def _install(self, layout: ArenaLayout) -> None:
         engine, config = self.engine, self.config
         machine = self.system.machine
         end = min(machine.end, engine.room.mask + 1)
@@ -191,7 +191,7 @@ class Arena:
         heap.arena_start = 0 if layout.flat else heap.bitmap
         heap.arena_end = p + whole
         heap.arena_reserved = layout.reserved
-        self.system.regions.append(Region(start, layout.spans + layout.bitmap, layout.held))
+        self.system.regions.append(HeldMemory(start, layout.spans + layout.bitmap, layout.held))
 
     def _hint_unit(self) -> int:
         """The largest power of two of which every hint is a multiple."""
@@ -200,23 +200,23 @@ class Arena:
             bits |= hint
         return bits & -bits
 
-    def _keeps_its_end(self, layout: Layout) -> bool:
+    def _keeps_its_end(self, layout: ArenaLayout) -> bool:
         """Whether sysAlloc never asks for more than the first reservation (64-bit, past max_arena32)."""
         return not layout.flat and layout.arena > self.config.max_arena32
 
-    def _tables(self, layout: Layout) -> list[Region]:
+    def _tables(self, layout: ArenaLayout) -> list[HeldMemory]:
         """Bitmap and table of spans: all that is reserved for them, or else what is mapped."""
         heap = self.heap
         if layout.held:
-            return [Region(heap.spans_start, heap.bitmap - heap.spans_start)]
+            return [HeldMemory(heap.spans_start, heap.bitmap - heap.spans_start)]
         return [
-            Region(heap.spans_start, heap.spans_len * self.config.ptr_size),
-            Region(heap.bitmap - heap.bitmap_mapped, heap.bitmap_mapped),
+            HeldMemory(heap.spans_start, heap.spans_len * self.config.ptr_size),
+            HeldMemory(heap.bitmap - heap.bitmap_mapped, heap.bitmap_mapped),
         ]
 
     # What must be so.
 
-    def invariant(self, layout: Layout) -> Iterator[tuple[str, Truth | bool, str]]:
+    def invariant(self, layout: ArenaLayout) -> Iterator[tuple[str, Truth | bool, str]]:
         """What growth relies on and must leave so, each with the property that it belongs to."""
         heap, config = self.heap, self.config
         used = heap.arena_used - heap.arena_start
@@ -245,7 +245,7 @@ class Arena:
 
     # A step.
 
-    def grow(self, layout: Layout, n: Number) -> Number:
+    def grow(self, layout: ArenaLayout, n: Number) -> Number:
         """mheap.sysAlloc of n bytes; judges what it does.
 
         Returns the address, 0 without memory, None where the process dies.
@@ -253,7 +253,7 @@ class Arena:
         self.judge.requests = (*self.judge.requests, n)
         return self._grow(layout, n)
 
-    def _grow(self, layout: Layout, n: Number) -> Number:
+    def _grow(self, layout: ArenaLayout, n: Number) -> Number:
         heap, judge, config = self.heap, self.judge, self.config
         before = {name: getattr(heap, name) for name in FIGURES}
         stats = self._counters()
@@ -283,7 +283,7 @@ class Arena:
                 BITMAP, heap.bitmap_mapped * config.heap_bitmap_scale >= offset + n, "its bitmap is mapped"
             )
             judge.require(TABLE, heap.spans_len << config.page_shift >= offset + n, "its entries are mapped")
-            self.system.spans.append(Region(v, n))
+            self.system.spans.append(HeldMemory(v, n))
         for id, truth, what in self.invariant(layout) if self.system.spans else ():
             judge.require(id, truth, what)
         judge.require(FIXED, heap.arena_reserved is layout.reserved, "the flag says what the reservation is")
@@ -297,12 +297,12 @@ class Arena:
         stats = self.rt.stats
         return [getattr(stats, name) for name in ("heap_sys", "gc_sys", "other_sys", "buckhash_sys")]
 
-    def request(self, least: int = GROW_UNIT) -> Word:
+    def request(self, least: int = GROW_UNIT) -> SymbolicWord:
         """A number of bytes that mheap.grow may ask for: whole units of 64 KB, up to the largest object."""
         most = min(self.config.max_mem + GROW_UNIT, self.engine.room.mask)
         return self.engine.fresh("request", least, most, GROW_UNIT)
 
-    def first_growth(self, layout: Layout) -> Number:
+    def first_growth(self, layout: ArenaLayout) -> Number:
         """The growth for the first small object: a megabyte, or what it needs at least (mheap.grow)."""
         v = self.grow(layout, self.config.heap_alloc_chunk)
         return self._grow(layout, GROW_UNIT) if type(v) is int and v == 0 else v
@@ -310,7 +310,7 @@ class Arena:
 
 def _known(value: Number, engine: Explorer) -> int:
     """A difference of addresses that is the same for all of them."""
-    if not isinstance(value, Word):
+    if not isinstance(value, SymbolicWord):
         return int(value)
     engine.holds(False)
     found = engine.number(value)

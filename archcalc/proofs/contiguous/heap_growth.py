@@ -14,10 +14,10 @@ from allocator.common.throw import Death
 from allocator.contiguous.mheap import GROW_UNIT, MHeap
 from allocator.contiguous.mspan import NIL
 from archcalc.proofs.answering import fits
-from archcalc.proofs.contiguous.arena import GROWTH_WORDS, Arena, Layout
+from archcalc.proofs.contiguous.arena import GROWTH_WORDS, Arena, ArenaLayout
 from archcalc.proofs.properties import ACCEPTED, COUNTERS, ENDS, TABLE, WRAP
 
-Number = Any  # an int, or a Word in its place
+Number = Any  # an int, or a SymbolicWord in its place
 
 PROPERTIES = frozenset({WRAP, COUNTERS, TABLE, ENDS, ACCEPTED})  # what is asked here
 RECORD_WORDS = frozenset({"runtime: cannot allocate memory"})  # no memory for a span's record
@@ -55,14 +55,14 @@ class _Heap(MHeap):
         return system.grown(n)
 
 
-def from_any_state(arena: Arena, layout: Layout) -> None:
+def from_any_state(arena: Arena, layout: ArenaLayout) -> None:
     """mheap.grow by any number of pages, in any state, over an arena that gives what it may."""
     arena.any_state(layout)
     units = arena.engine.choose(arena.config.max_mheap_list * arena.config.page_size // GROW_UNIT)
     _grow(arena, units * (GROW_UNIT >> arena.config.page_shift) or _many_pages(arena), False)
 
 
-def from_the_beginning(arena: Arena, layout: Layout, first: bool) -> None:
+def from_the_beginning(arena: Arena, layout: ArenaLayout, first: bool) -> None:
     """The first growth of a heap, for few pages, or the second, for many; the arena's own code runs."""
     config = arena.config
     if first:

@@ -12,8 +12,8 @@ from allocator.kernels.system import Errno
 from archcalc.calculator.figures import Figures
 from archcalc.machines.computer import GOOS_OF
 from archcalc.machines.options import MachineOptions
-from archcalc.proofs.answering import Call
-from archcalc.proofs.confirmation import Draft, confirmed
+from archcalc.proofs.answering import SystemCall
+from archcalc.proofs.confirmation import ScenarioDraft, confirmed
 from archcalc.proofs.judge import Refutation
 from archcalc.proofs.properties import FIXED, SPAN
 
@@ -27,7 +27,7 @@ def contract_of(figures: Figures) -> Contract:
     return CONTRACTS[goos if goos in CONTRACTS else GOOS_OF[str(figures.profile.facts["mem"])]]
 
 
-def draft(figures: Figures, options: MachineOptions, found: Refutation) -> Draft:
+def draft(figures: Figures, options: MachineOptions, found: Refutation) -> ScenarioDraft:
     """The scenario of a refutation, still without what is to be expected."""
     steps = []
     if found.requests:
@@ -42,7 +42,7 @@ def draft(figures: Figures, options: MachineOptions, found: Refutation) -> Draft
     if found.property == FIXED and found.calls:
         last = found.calls[-1]
         machine["taken"] = [*options.taken, (last.address, last.address + last.size)]
-    return Draft(
+    return ScenarioDraft(
         name=f"{found.property}-{figures.profile.name}".replace("/", "-"),
         about=f"What archcalc prove has found against {found.property}: {found.what}.",
         figures=figures,
@@ -65,11 +65,11 @@ def scenario(figures: Figures, options: MachineOptions, found: Refutation) -> st
     return confirmed(draft(figures, options, found))
 
 
-def _believed(call: Call, contract: Contract, figures: Figures) -> bool:
+def _believed(call: SystemCall, contract: Contract, figures: Figures) -> bool:
     return contract.believes(call.size, int(figures.sys["PtrSize"])) == "believed"
 
 
-def _answers(calls: tuple[Call, ...], contract: Contract, figures: Figures) -> Iterator[str]:
+def _answers(calls: tuple[SystemCall, ...], contract: Contract, figures: Figures) -> Iterator[str]:
     """The answers that the system gives, each to its call."""
     reserves = maps = refused_in_a_row = 0
     sizes: Counter[int] = Counter()
@@ -95,7 +95,7 @@ def _answers(calls: tuple[Call, ...], contract: Contract, figures: Figures) -> I
                 yield f"call: sysMap, nth: {maps}, answer: {answer}"
 
 
-def _reserves_from(calls: tuple[Call, ...], first: Call) -> Iterator[Call]:
+def _reserves_from(calls: tuple[SystemCall, ...], first: SystemCall) -> Iterator[SystemCall]:
     """The reservations from one on."""
     later = dropwhile(lambda call: call is not first, calls)
     return (call for call in later if call.call == "sysReserve")

@@ -87,8 +87,6 @@ def put_back(monkeypatch: pytest.MonkeyPatch, owner: Any, function: str, old: st
 
 
 HISTORIC = [
-    ("overflow-of-arena-end", "sys_alloc", "self.arena_end <= new_end and ", "", "linux/386", {},
-     properties.REACH),
     (
         "refused-reservation", "sys_alloc",
         "if not p:\n                return 0\n            if p == self.arena_end:",
