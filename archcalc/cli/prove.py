@@ -8,19 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-from archcalc import config, proofs
+from archcalc import proofs
 from archcalc.calculator import figures as calculator
 from archcalc.cli import session
-from archcalc.cli.check import Baseline, WriteBaseline
+from archcalc.cli.judging import Baseline, FailOn, WriteBaseline, judge
 from archcalc.cli.machine import PROFILES_OWN, Described
 from archcalc.cli.options import Go, Platforms, Profiles, Sets
 from archcalc.cli.targets import generation, selected, settings
 from archcalc.host import output, processes
 from archcalc.proofs import properties
 from archcalc.reading.errors import Fault, UsageFault
-from archcalc.results import findings
 from archcalc.results.findings import Case, Finding, Severity
-from archcalc.results.result import Judged
+from archcalc.results.judged import Judged
 from archcalc.results.tables import Block, Column, Prose, Section, Table
 
 # What the ids of proofs mean; `explain` finds them here. Those of boot's checks stand with boot.
@@ -57,20 +56,17 @@ WORDS = {True: "proved", False: "does not hold", None: "not decided"}
 class Proved(Judged):
     """What is known of every property on every platform."""
 
-    def __init__(
-        self, proved: Sequence[Any], release: str, sets: Mapping[str, int | str], known: frozenset[str]
-    ) -> None:
+    def __init__(self, proved: Sequence[Any], release: str, sets: Mapping[str, int | str]) -> None:
         self.proved = proved
         self.release = release
         self.sets = sets
-        self.known = known
 
     def cases(self) -> Iterable[Case]:
         for proof in self.proved:
             found: tuple[Finding, ...] = ()
             skipped = ""
             if proof.holds is False:
-                found = tuple(findings.mark_known([self._finding(proof)], self.known))
+                found = (self._finding(proof),)
             elif proof.holds is None:
                 skipped = proof.reason
             yield Case(proof.id, proof.platform, found, skipped, proof.seconds)
@@ -165,6 +161,7 @@ def command(
     scenarios: Scenarios = None,
     baseline: Baseline = None,
     write_baseline: WriteBaseline = None,
+    fail_on: FailOn = None,
     machine: Described = PROFILES_OWN,
 ) -> Proved:
     """Prove what holds for every answer of the system; exit 1 when something does not.
@@ -190,11 +187,4 @@ def command(
         if scenarios is not None and proof.text:
             proof.scenario = scenarios / f"{proof.id}-{proof.platform.replace('/', '-')}.yaml"
             output.write(proof.scenario, [proof.text], force=True)
-    known_file: Path | None = baseline or config.current().baseline
-    known = findings.read_baseline(known_file) if known_file and not write_baseline else frozenset()
-    result = Proved(proved, release, given, known)
-    if write_baseline:
-        text = findings.baseline_text(finding for case in result.cases() for finding in case.findings)
-        output.write(write_baseline, [text], force=True)
-        session.note(f"wrote {write_baseline}")
-    return result
+    return judge(Proved(proved, release, given), baseline, write_baseline, fail_on)
