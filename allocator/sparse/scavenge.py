@@ -90,6 +90,12 @@ class Scavenger:
             first, n = candidate(
                 chunk, page, least, most_pages, huge_pages(core), config.max_pages_per_phys_page
             )
+            if (
+                n
+                and steps is not None
+                and not steps.finds(config.address(ci << config.log_palloc_chunk_bytes))
+            ):
+                n = 0
             if n:
                 off = (ci << config.log_palloc_chunk_bytes) + (first << shift)
                 self._release(chunk, off, first, n)

@@ -121,5 +121,8 @@ class Steps(Protocol):
     def released(self, npages: int, base: int) -> None:
         """And has released them."""
 
+    def finds(self, chunk: int) -> bool:
+        """Whether pages are found in the chunk at that address where the machine has some."""
+
     def nothing_in(self, chunk: int) -> None:
         """It found nothing in the chunk at that address."""

@@ -315,6 +315,13 @@ class Companion:
     def released(self, npages: int, base: int) -> None:
         self.expect(f"v {npages} {base:x}")
 
+    def finds(self, chunk: int) -> bool:
+        if self.threads() and self.next() == f"u {chunk:x}":
+            # From where a chunk is looked at is kept without a lock, and others move it at the same time.
+            self.unordered += 1
+            return False
+        return True
+
     def nothing_in(self, chunk: int) -> None:
         self.expect(f"u {chunk:x}")
 
