@@ -16,7 +16,7 @@ from archcalc.cli.command import Options
 from archcalc.machines.computer import LIMITS, without_effect
 from archcalc.machines.options import MachineOptions
 from archcalc.profiles.profile import Profile
-from archcalc.reading.quantities import parse_address, parse_count, parse_range, parse_size
+from archcalc.reading.quantities import parse_address, parse_count, parse_limit, parse_range, parse_size
 
 PANEL = "The machine"
 
@@ -25,11 +25,16 @@ def _size(name: str, help: str) -> Any:
     return typer.Option(name, metavar="SIZE", help=help, parser=parse_size, rich_help_panel=PANEL)
 
 
+def _limit(name: str, help: str) -> Any:
+    help += " In bytes, or with a unit (200000k), or unlimited."
+    return typer.Option(name, metavar="SIZE", help=help, parser=parse_limit, rich_help_panel=PANEL)
+
+
 def _count(name: str, help: str) -> Any:
     return typer.Option(name, metavar="N", help=help, parser=parse_count, rich_help_panel=PANEL)
 
 
-UlimitV = Annotated[Any, _size("--ulimit-v", "Limit of its address space, as ulimit -v sets it (in bytes).")]
+UlimitV = Annotated[Any, _limit("--ulimit-v", "Limit of its address space (ulimit -v, in units of 1k).")]
 ImageSize = Annotated[Any, _size("--image-size", "What the program itself takes of that limit.")]
 VaBits = Annotated[Any, _count("--va-bits", "Bits of a user address.")]
 Taken = Annotated[
@@ -74,7 +79,7 @@ IgnoreHints = Annotated[
         "--ignore-hints", help="The kernel puts nothing where it was asked to.", rich_help_panel=PANEL
     ),
 ]
-RlimitData = Annotated[Any, _size("--rlimit-data", "Limit of its data segment (RLIMIT_DATA).")]
+RlimitData = Annotated[Any, _limit("--rlimit-data", "Limit of its data segment (ulimit -d).")]
 Overcommit = Annotated[Any, _count("--overcommit", "vm.overcommit_memory: 0, 1 or 2.")]
 
 

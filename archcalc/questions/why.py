@@ -9,7 +9,7 @@ lifted and as much as possible put back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import combinations, groupby
 from typing import Any
@@ -201,6 +201,19 @@ _LIMITS = {
 }
 
 
+def _no_line(limit: int) -> str:
+    return ""
+
+
+# The line that sets a limit where the user is: the shell counts these in units of 1024 bytes.
+_SHELL: Mapping[str, Callable[[int], str]] = {
+    "ulimit_v": lambda limit: f"ulimit -v {-(-limit // 1024)}",
+    "rlimit_data": lambda limit: f"ulimit -d {-(-limit // 1024)}",
+    "memlock_limit": lambda limit: f"ulimit -l {-(-limit // 1024)}",
+    "max_map_count": lambda limit: f"sysctl -w vm.max_map_count={limit}",
+}
+
+
 def _rules(world: _World) -> dict[str, dict[str, object]]:
     """The machine's rules by name, and how to lift each."""
     machine = world.machine
@@ -309,8 +322,10 @@ def _limits(world: _World) -> Iterator[Mend]:
         if least is not None:
             more = least - now
             amount = f"{more} more" if step == 1 else f"{_size(more)} more"
-            option = f" (--{name.replace('_', '-')} {least})" if name in OPTIONS else ""
-            yield Mend(name, least, more, f"{words} raised to {least}: {amount}{option}")
+            option = f"--{name.replace('_', '-')} {least}" if name in OPTIONS else ""
+            ways = "; ".join(filter(None, (_SHELL.get(name, _no_line)(least), option)))
+            told = f" ({ways})" if ways else ""
+            yield Mend(name, least, more, f"{words} raised to {least}: {amount}{told}")
 
 
 def _less(world: _World, boot: Boot) -> Iterator[Mend]:
@@ -334,7 +349,8 @@ def _less(world: _World, boot: Boot) -> Iterator[Mend]:
         if other.death is None and other.unnoticed:
             text = (
                 f"{_LIMITS['ulimit_v']} lowered to {lower}: {_size(limit - lower)} less; "
-                f"the reservation for {other.unnoticed[0].what} then fails unnoticed (--ulimit-v {lower})"
+                f"the reservation for {other.unnoticed[0].what} then fails unnoticed "
+                f"({_SHELL['ulimit_v'](lower)}; --ulimit-v {lower})"
             )
             yield Mend("ulimit_v", lower, lower - limit, text)
 

@@ -22,6 +22,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]]*", re.ASCII)
 # Longer than any 64-bit number in any base; keeps absurd input from becoming absurd arithmetic.
 _LONGEST = 80
 
+RLIM_INFINITY = (1 << 64) - 1
+
 SIZE_EXPECTED = "a size such as 64k, 1.5g, 0x10000 or plain bytes"
 ADDRESS_EXPECTED = "an address such as 0xc420000000"
 
@@ -42,6 +44,11 @@ def parse_size(text: str) -> int:
                 return size
             raise QuantityFault(Fault(f"{text!r} is not a whole number of bytes", SIZE_EXPECTED))
     raise QuantityFault(Fault(f"{_shortened(text)} is not a size", SIZE_EXPECTED))
+
+
+def parse_limit(text: str) -> int:
+    """A resource limit in bytes, as a size, or `unlimited` as the shell shows RLIM_INFINITY."""
+    return RLIM_INFINITY if text.strip().lower() == "unlimited" else parse_size(text)
 
 
 def parse_address(text: str) -> int:

@@ -12,6 +12,7 @@ from archcalc.reading.errors import UsageFault
 from archcalc.reading.quantities import (
     parse_address,
     parse_count,
+    parse_limit,
     parse_range,
     parse_setting,
     parse_share,
@@ -118,3 +119,11 @@ def test_any_text_is_read_or_refused(text: str, parse: Callable[[str], object]) 
     except UsageFault as fault:
         assert fault.faults[0].expected
         assert len(str(fault)) < 400
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [("unlimited", (1 << 64) - 1), ("200000k", 204800000), ("4096", 4096), (" Unlimited ", (1 << 64) - 1)],
+)
+def test_a_limit_is_a_size_or_what_the_shell_shows(text: str, limit: int) -> None:
+    assert parse_limit(text) == limit
