@@ -14,6 +14,23 @@ from archcalc.machines.computer import machine_of
 from archcalc.machines.options import MachineOptions
 from archcalc.questions.boot import try_boot
 
+_RESERVED_IS_FREE = (
+    ": it costs no memory and no swap, and is only felt by limits on the address space (ulimit -v)."
+)
+_RESERVED_COSTS = {
+    # golang/go#5402: why the arena is 32 GB there, and not 512 GB.
+    "windows": (
+        ", but it is not free: Windows charges the page tables for it to the process, 8 bytes for each "
+        "4 KB page, against the limit of committed memory."
+    ),
+}
+"""What a system takes for addresses that are reserved only, where it takes anything."""
+
+_BESIDE = {
+    "darwin": " On macOS VIRT also counts a shared region of 2.3 to 2.4 GB, which every process has.",
+}
+"""What VIRT has on a system beside the parts of the table."""
+
 
 @dataclass(frozen=True, slots=True)
 class VirtPart:
@@ -145,9 +162,9 @@ def story(found: Footprint) -> str:
     if arena.held > 2 * arena.mapped:
         words += (
             f"This system really reserves that range, so VIRT counts it: {ratio} times what is mapped. "
-            "A reservation is a promise of addresses, not of memory: it costs no memory and no swap, and is "
-            "only felt by limits on the address space (ulimit -v)."
+            "A reservation is a promise of addresses, not of memory"
         )
+        words += _RESERVED_COSTS.get(found.platform.partition("/")[0], _RESERVED_IS_FREE)
     elif arena.mapped == arena.planned:
         words += (
             "This system knows no reservations: the process's segment ends behind the whole range at once. "
@@ -158,6 +175,7 @@ def story(found: Footprint) -> str:
             "This system is not asked to reserve it: the range is only kept in mind, and VIRT grows with "
             "what is mapped. Tools that show far more count threads' stacks, libraries and files too."
         )
+    words += _BESIDE.get(found.platform.partition("/")[0], "")
     if 16 << 20 < bitmap.mapped < bitmap.planned:
         words += (
             f" Of the bitmap {bitmap.mapped >> 20} MB are mapped at once, since on 32-bit it describes all "

@@ -57,3 +57,17 @@ def test_what_dies_has_none() -> None:
     found = footprint("linux/386", ulimit_v=1 << 20)
     assert found.death == "runtime: cannot reserve arena virtual address space"
     assert found.virt == 0
+
+
+def test_a_reservation_is_not_free_on_windows_and_is_on_linux() -> None:
+    told = {name: vsz.story(vsz.footprint(figures.compute(platforms.load(name)))) for name in NAMES}
+    assert "charges the page tables" in told["windows/amd64"]
+    assert "costs no memory" not in told["windows/amd64"]
+    assert "costs no memory" in told["linux/386"]
+
+
+def test_virt_of_a_mac_has_a_region_that_every_process_has() -> None:
+    assert "2.3 to 2.4 GB" in vsz.story(vsz.footprint(figures.compute(platforms.load("darwin/amd64"))))
+
+
+NAMES = ("windows/amd64", "linux/386")
