@@ -249,11 +249,11 @@ class Verdict(Judged):
                 Column("is", wrap=True),
                 Column("platforms", wrap=True),
             )
-            rows = [
+            lacking = [
                 (name, where, theirs, self._platforms(platforms))
                 for (name, theirs, where), platforms in unlisted.items()
             ]
-            yield Section("In the tree, and in no table", (Table(columns, rows),))
+            yield Section("In the tree, and in no table", (Table(columns, lacking),))
         skipped = self._skipped()
         if skipped:
             yield Section("Not comparable", (self._reasons(skipped),))
