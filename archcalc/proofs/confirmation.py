@@ -15,6 +15,7 @@ from typing import Any
 from allocator.kernels.faults import Plans
 from allocator.kernels.system import Answer
 from archcalc.calculator.figures import Figures
+from archcalc.profiles.files import file_of
 from archcalc.scenarios.load import load
 from archcalc.scenarios.run import ScenarioOutcome, ScenarioRun
 
@@ -40,13 +41,14 @@ class ScenarioDraft:
     def text(self, expect: Sequence[str]) -> str:
         """The file."""
         profile = self.figures.profile
-        own = profile.file and Path(profile.file).is_file() and profile.name != profile.platform
+        ours, file = file_of(profile.platform), Path(profile.file)
+        own = file.is_file() and (ours is None or not ours.samefile(file))
         lines = [
             "schema: 1",
             f"name: {self.name}",
             "about: |",
             *(f"  {line}" for line in _wrapped(self.about)),
-            f"profile: {Path(profile.file).resolve()}" if own else f"platform: {profile.platform}",
+            f"profile: {file.resolve()}" if own else f"platform: {profile.platform}",
         ]
         if self.figures.sets:
             lines += ["set:", *(f"  {name}: {value}" for name, value in self.figures.sets.items())]
