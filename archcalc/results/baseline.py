@@ -36,7 +36,7 @@ class Baseline:
 
     def knows(self, finding: Finding) -> bool:
         """Whether the file has the finding."""
-        return finding.fingerprint in self.entries
+        return bool(self.entries) and finding.fingerprint in self.entries
 
     def stale(self, cases: Iterable[Case], ids: Iterable[str]) -> list[Mapping[str, str]]:
         """The entries of rules in `ids`, on what was judged, whose finding is not there any more.

@@ -38,10 +38,11 @@ class Judged(Result):
 
     def fails(self, finding: Finding) -> bool:
         """Whether a finding makes the command fail."""
-        if finding.known or self.baseline.knows(finding) or self.fail_on == NEVER:
+        if self.fail_on == NEVER or finding.known:
             return False
         order = list(Severity)
-        return order.index(finding.severity) <= order.index(Severity(self.fail_on))
+        severe = order.index(finding.severity) <= order.index(Severity(self.fail_on))
+        return severe and not self.baseline.knows(finding)
 
     @property
     def ok(self) -> bool:
@@ -54,6 +55,8 @@ class Judged(Result):
 
     def about_baseline(self) -> dict[str, object]:
         """What JSON tells of the baseline: its file, how many findings it knew, which entries are stale."""
+        if not self.baseline.entries:
+            return {"baseline": self.baseline.file or None, "known": 0, "stale": []}
         cases = list(self.cases())
         found = [finding for case in cases for finding in case.findings]
         return {
