@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from archcalc.traces.reader import Header
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +63,40 @@ class Replay:
 
 class Stop(Exception):
     """The first difference was found, and that is enough."""
+
+
+class Fed(Protocol):
+    """A replayer of either version of the format, as far as it is given lines."""
+
+    header: Header
+    result: Replay
+
+    @property
+    def event(self) -> int:
+        """How many events have been carried out."""
+
+    def feed(self, lines: list[str]) -> None:
+        """Carries out some lines, the next ones of the file."""
+
+    def finish(self) -> None:
+        """Judges the end; the file has no more lines."""
+
+
+def carry_out(
+    replayer: Fed,
+    first: list[str],
+    rest: Iterable[list[str]],
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    """Feeds a recording until it ends, parts from the machine, or is interrupted; the result says which."""
+    try:
+        replayer.feed(first)
+        for lines in rest:
+            replayer.feed(lines)
+            if progress is not None:
+                progress(replayer.event, replayer.header.events)
+        replayer.finish()
+    except Stop:
+        pass
+    except KeyboardInterrupt:
+        replayer.result.interrupted = True

@@ -22,7 +22,7 @@ from archcalc.traces import columnar
 from archcalc.traces.ending import Ending
 from archcalc.traces.judgement import KEPT, WRONG
 from archcalc.traces.machine import ReplayedRuntime, ReplayedSystem
-from archcalc.traces.outcome import Replay, Stop
+from archcalc.traces.outcome import Replay, carry_out
 from archcalc.traces.reader import Header, fault, parse_header, shorten
 from archcalc.traces.requests import (
     EMPTY,
@@ -64,17 +64,7 @@ class Replayer(Ending):
             raise fault(self.name, 1, "an empty file", "a recording") from None
         self.begin(lines[0])
         started = time.perf_counter()
-        try:
-            self.feed(lines[1:])
-            for lines in stream:
-                self.feed(lines)
-                if progress is not None:
-                    progress(self.event, self.header.events)
-            self.finish()
-        except Stop:
-            pass
-        except KeyboardInterrupt:
-            self.result.interrupted = True
+        carry_out(self, lines[1:], stream, progress)
         return self.sum_up(started)
 
     def begin(self, header_line: str) -> None:

@@ -22,7 +22,7 @@ from allocator.sparse.mheap import WORK_BUF
 from allocator.sparse.procs import P
 from allocator.sparse.runtime import Runtime
 from archcalc.traces import columnar
-from archcalc.traces.outcome import Parting, Replay, Stop
+from archcalc.traces.outcome import Parting, Replay, Stop, carry_out
 from archcalc.traces.reader import Header, address, decimal, fault, parse_header, shorten
 from archcalc.traces.version2.ending import EndOfHeap
 from archcalc.traces.version2.follow import Companion
@@ -109,17 +109,7 @@ class SparseReplayer:
         self.config = self.config_for(self.header)
         self.line = 1
         started = time.perf_counter()
-        try:
-            self.feed(first[1:])
-            for lines in stream:
-                self.feed(lines)
-                if progress is not None:
-                    progress(self.event, self.header.events)
-            self._finish()
-        except Stop:
-            pass
-        except KeyboardInterrupt:
-            self.result.interrupted = True
+        carry_out(self, first[1:], stream, progress)
         for context in self.contexts.values():
             if context.waiting is not None:
                 context.waiting.end()
@@ -330,7 +320,7 @@ class SparseReplayer:
             tuple(known[-KEPT:]) if end >= 0 else tuple(self.before[end - KEPT : end] or self.before[-KEPT:])
         )
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
         if self.result.death is None:
             for context in self.contexts.values():
                 for placed in context.records:
