@@ -36,6 +36,33 @@ STATE = {
 }  # fmt: skip
 GO_EXIT = 101
 
+# By what begins, or ends: the fields that the words of a raw record make, behind who did it.
+OPENED: dict[str, Callable[[int, int, int], str]] = {
+    "refill": lambda a, b, c: f"{a}",
+    "large": lambda a, b, c: f"{a} {b}",
+    "pinit": lambda a, b, c: f"{a}",
+    "pdestroy": lambda a, b, c: f"{a}",
+    "stackrefill": lambda a, b, c: f"{b}",
+    "stackrelease": lambda a, b, c: f"{b}",
+    "stackalloc": lambda a, b, c: f"{a} {WAYS[b]}",
+    "stackfree": lambda a, b, c: f"{a} {WAYS[b]} {c:x}",
+    "scavenge": lambda a, b, c: f"{a} {b}",
+    "allocmanual": lambda a, b, c: f"{a} {KINDS[b]}",
+    "freemanual": lambda a, b, c: f"{KINDS[b]} {a:x}",
+    "reclaim": lambda a, b, c: f"{a}",
+    "sweep": lambda a, b, c: f"{b} {a:x}",
+}
+CLOSED: dict[str, Callable[[int, int, int], str]] = {
+    "pinit": lambda a, b, c: f"{a} {b:x}",
+    "refill": lambda a, b, c: f"{a:x} {b} {c}",
+    "large": lambda a, b, c: f"{a:x} {b} {c}",
+    "stackalloc": lambda a, b, c: f"{a:x}",
+    "allocmanual": lambda a, b, c: f"{a:x}",
+    "sweepone": lambda a, b, c: f"{a if a < 1 << 31 else 'done'}",
+    "scavenge": lambda a, b, c: f"{a}",
+    "sweep": lambda a, b, c: f"{b} {a:x}",
+}
+
 
 def errno_name(number: int) -> str:
     """An error's name, as recordings have it."""
@@ -321,53 +348,18 @@ class Texts:
         what, a, b, c = w
         name = BRACKETS[what]
         mine = p if p >= 0 else "-"
-        if name == "refill":
-            return f"( refill {mine} {a}"
-        if name == "large":
-            return f"( large {mine} {a} {b}"
-        if name == "pinit":
-            return f"( pinit {mine} {a}"
-        if name == "pdestroy":
-            return f"( pdestroy {mine} {a}"
         if name in ("release", "stackclear"):
             return f"( {name} {mine} {self._cache(a)}"
-        if name in ("stackrefill", "stackrelease"):
-            return f"( {name} {mine} {b}"
-        if name == "stackalloc":
-            return f"( stackalloc {mine} {a} {WAYS[b]}"
-        if name == "stackfree":
-            return f"( stackfree {mine} {a} {WAYS[b]} {c:x}"
-        if name == "scavenge":
-            return f"( scavenge {mine} {a} {b}"
-        if name == "allocmanual":
-            return f"( allocmanual {mine} {a} {KINDS[b]}"
-        if name == "freemanual":
-            return f"( freemanual {mine} {KINDS[b]} {a:x}"
-        if name == "reclaim":
-            return f"( reclaim {mine} {a}"
-        if name == "sweep":
-            return f"( sweep {mine} {b} {a:x}"
-        return f"( {name} {mine}"
+        told = OPENED.get(name)
+        return f"( {name} {mine}" if told is None else f"( {name} {mine} {told(a, b, c)}"
 
     def _close(self, p: int, w: tuple[int, ...]) -> str:
         what, a, b, c = w
         name = BRACKETS[what]
         if name == "pinit":
             self.caches[b] = a
-            return f") pinit {a} {b:x}"
-        if name == "refill":
-            return f") refill {a:x} {b} {c}"
-        if name == "large":
-            return f") large {a:x} {b} {c}"
-        if name in ("stackalloc", "allocmanual"):
-            return f") {name} {a:x}"
-        if name == "sweepone":
-            return f") sweepone {a if a < 1 << 31 else 'done'}"
-        if name == "scavenge":
-            return f") scavenge {a}"
-        if name == "sweep":
-            return f") sweep {b} {a:x}"
-        return f") {name}"
+        told = CLOSED.get(name)
+        return f") {name}" if told is None else f") {name} {told(a, b, c)}"
 
     def _stats(self, p: int, w: tuple[int, ...]) -> str | None:
         for index, value in enumerate(self._64(w)):
