@@ -13,7 +13,6 @@ from archcalc.cli.judging import Baseline, FailOn, WriteBaseline, judge
 from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
 from archcalc.cli.options import Go, Platforms, Profiles, Sets
 from archcalc.cli.targets import generation, selected, settings
-from archcalc.generations import CURRENT
 from archcalc.machines import machine_class, vocabulary
 from archcalc.machines.options import MachineOptions
 from archcalc.questions import boot
@@ -81,7 +80,8 @@ class Answered(Judged):
         return (CALLS,)
 
     def document(self) -> Mapping[str, object]:
-        return {"ok": self.ok, "boots": [self._boot(one) for one in self.compared]}
+        labels = " ".join(dict.fromkeys(f"go{one.generation}" for one in self.compared))
+        return {"ok": self.ok, "generation": labels, "boots": [self._boot(one) for one in self.compared]}
 
     def _boot(self, one: Compared) -> dict[str, object]:
         first = one.first
@@ -158,10 +158,9 @@ def _row(row: Sequence[str | int]) -> str:
 class Booted(Judged):
     """The outcome of every boot."""
 
-    def __init__(self, boots: Sequence[Boot], whys: Mapping[str, why_of.Why], generation: str = "") -> None:
+    def __init__(self, boots: Sequence[Boot], whys: Mapping[str, why_of.Why]) -> None:
         self.boots = boots
         self.whys = whys
-        self.generation = generation
 
     def cases(self) -> Iterable[Case]:
         for b in self.boots:
@@ -192,9 +191,8 @@ class Booted(Judged):
         return machine_class(self.boots[0].figures.generation).BOOT_COLUMNS if self.boots else ()
 
     def document(self) -> Mapping[str, object]:
-        told = {"generation": self.generation} if self.generation else {}
         boots = [self._boot(b) for b in self.boots]
-        return {"ok": self.ok, **told, **self.about_baseline(), "boots": boots}
+        return {"ok": self.ok, **self.about_baseline(), "boots": boots}
 
     def _boot(self, b: Boot) -> dict[str, object]:
         document: dict[str, object] = {
@@ -291,7 +289,7 @@ def command(
         found = why_of.explain_failure(b.figures, machine)
         if found is not None:
             whys[b.platform] = found
-    booted = Booted(boots, whys, "" if release == CURRENT else boots[0].figures.generation.label)
+    booted = Booted(boots, whys)
     return judge(booted, baseline, write_baseline, fail_on)
 
 

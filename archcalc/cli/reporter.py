@@ -15,6 +15,10 @@ from archcalc.render import DEFAULT_WIDTH, Page, render
 def report(outcome: Outcome) -> int:
     """Writes the result; returns the exit code that it stands for."""
     result = outcome.result
+    if session.current.generations:
+        from archcalc import generations
+
+        result.generation = " ".join(map(generations.label, session.current.generations))
     if outcome.output is not None:
         page = Page(width(), unicode=beyond_ascii())
         output.write(outcome.output, render(result, outcome.format, page), outcome.force)

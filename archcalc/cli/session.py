@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import TextIO
 
@@ -27,6 +27,8 @@ class Session:
     verbose: bool = False
     debug: bool = False
     color: str = "auto"
+    generations: dict[str, None] = field(default_factory=dict)
+    """The generations that the command was asked of, in order."""
 
     def colorful(self, stream: TextIO) -> bool:
         """Whether text on this stream shows colours: on a terminal, unless NO_COLOR or --color says else."""

@@ -57,7 +57,16 @@ def selected(
 
 
 def generation(go: str | None) -> str:
-    """The generation that is asked for: by --go, $ARCHCALC_GO, the configuration. Raises UsageFault."""
+    """The generation that is asked for: by --go, $ARCHCALC_GO, the configuration. Raises UsageFault.
+
+    The session keeps it, for outputs to name.
+    """
+    name = _generation(go)
+    session.current.generations[name] = None
+    return name
+
+
+def _generation(go: str | None) -> str:
     text = go or os.environ.get("ARCHCALC_GO") or config.current().go
     if not text or text == CURRENT:
         return CURRENT
@@ -90,7 +99,8 @@ def several(gos: Sequence[str] | None) -> list[str]:
 
     found: dict[str, None] = {}
     for text in gos:
-        found |= dict.fromkeys(generations.known() if text == "all" else [generation(text)])
+        found |= dict.fromkeys(generations.known() if text == "all" else [_generation(text)])
+    session.current.generations |= found
     return list(found)
 
 

@@ -101,7 +101,7 @@ def _source(
     targets = _figures(platforms, profiles, sets, go or tree.generation)
     with session.progress("verify", len(targets)) as bar:
         found = source.verify(tree, targets, bar.update)
-    subject = Subject("goroot", str(goroot), found.version, found.era, {})
+    subject = Subject("goroot", str(goroot), found.version, _label(targets), found.era, {})
     return Verdict(subject, found.ports, found.broken, prefix=_prefix(tree.src, goroot))
 
 
@@ -122,8 +122,14 @@ def _changes(
         found = changes.compare(before, after, targets, bar.update)
     extra = {"old": str(old), "new": str(new)}
     what = f"{old} to {new}"
-    subject = Subject("what-changed", what, found.version, found.era, extra, old="old", new="new")
+    subject = Subject(
+        "what-changed", what, found.version, _label(targets), found.era, extra, old="old", new="new"
+    )
     return Verdict(subject, found.ports, found.broken, prefix=_prefix(after.src, new))
+
+
+def _label(targets: Sequence[Figures]) -> str:
+    return " ".join(dict.fromkeys(target.generation.label for target in targets))
 
 
 def _prefix(src: Path, root: Path) -> str:

@@ -210,7 +210,9 @@ def said(name: str, key: str) -> str:
 
 
 def label(name: str) -> str:
-    """What outputs call a generation: a commit's short name, or go1.27."""
+    """What outputs call a generation: 7aefdfded, or go1.27; a tree is called what it says of itself."""
+    if name in _ADOPTED:
+        return _ADOPTED[name].version
     return f"go{name}" if name.startswith("1.") else name
 
 

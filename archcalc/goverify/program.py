@@ -94,7 +94,9 @@ def verify(path: Path, targets: Sequence[Figures] | None, sets: Mapping[str, int
         "stripped": program.stripped,
         "dwarf": ".debug_info" in image.debug,
     }
-    subject = Subject("binary", str(path), program.version, comparison.era, extra)
+    subject = Subject(
+        "binary", str(path), program.version, targets[0].generation.label, comparison.era, extra
+    )
     unreadable = [(str(path), 0, note) for note in image.notes]
     return Verdict(subject, [comparison.found], unreadable)
 

@@ -65,12 +65,14 @@ MOST = 12
 class Subject:
     """What was verified: `kind` is goroot, binary or what-changed, `path` what the user called it.
 
-    `old` and `new` head the columns of the two sides; `extra` goes into the document.
+    `generation` is what outputs call the one that the figures are of. `old` and `new` head the columns of
+    the two sides; `extra` goes into the document.
     """
 
     kind: str
     path: str
     version: str
+    generation: str
     era: Era
     extra: Mapping[str, object]
     old: str = "computed"
@@ -187,7 +189,8 @@ class Verdict(Judged):
             "ok": self.ok,
             self.subject.kind.replace("-", "_"): self.subject.path,
             "version": self.subject.version,
-            "generation": {"name": era.name, "go": era.go, "current": era.current, "why": era.why},
+            "generation": self.subject.generation,
+            "era": {"name": era.name, "go": era.go, "current": era.current, "why": era.why},
             **self.subject.extra,
             "compared": self.compared,
             **self.about_baseline(),

@@ -22,7 +22,7 @@ encode = JSONEncoder(default=plain, ensure_ascii=True, allow_nan=False).encode
 
 def render(result: Result, page: Page) -> Iterator[str]:
     """The result's document and a newline."""
-    yield from lay_out(result.document(), "")
+    yield from lay_out(result.whole(), "")
     yield "\n"
 
 

@@ -20,7 +20,7 @@ class _Dumper(Dumper):  # type: ignore[misc]  # chosen at run time: libyaml's wh
 
 def render(result: Result, page: Page) -> Iterator[str]:
     """The result's document."""
-    yield yaml.dump(plain(result.document()), Dumper=_Dumper, sort_keys=False, width=LINE)
+    yield yaml.dump(plain(result.whole()), Dumper=_Dumper, sort_keys=False, width=LINE)
 
 
 LINE = 100

@@ -29,6 +29,8 @@ class Result:
     """The base of all results; `exit_code` is what the process ends with."""
 
     formats: ClassVar[tuple[str, ...]] = FORMATS
+    generation: str = ""
+    """What outputs call the Go that was asked for, where a command takes one: 7aefdfded, go1.27."""
 
     @property
     def exit_code(self) -> int:
@@ -38,6 +40,14 @@ class Result:
     def document(self) -> Mapping[str, object]:
         """The JSON document, with exact ints; keys stay as they are published."""
         raise NotImplementedError
+
+    def whole(self) -> Mapping[str, object]:
+        """The document with the generation that it is of, as json and yaml print it."""
+        document = self.document()
+        if not self.generation or "generation" in document:
+            return document
+        first = {"ok": document["ok"]} if "ok" in document else {}
+        return {**first, "generation": self.generation, **document}
 
     def view(self) -> Iterable[Section | Block]:
         """What a person reads."""

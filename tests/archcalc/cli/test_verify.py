@@ -67,7 +67,7 @@ def program(folder: Path, platform: str, *flags: str) -> Path:
 def test_a_tree_as_json(cli: Cli, whole: Path) -> None:
     run = cli("verify", "--goroot", whole, "linux/*", "--format", "json")
     assert run.code == 0 and run.json["ok"] is True and run.json["differences"] == []
-    assert run.json["compared"] > 15_000 and run.json["generation"]["current"] is True
+    assert run.json["compared"] > 15_000 and run.json["era"]["current"] is True
     assert {p["platform"] for p in run.json["platforms"]} >= {"linux/amd64", "linux/mips64le"}
 
 
