@@ -15,6 +15,7 @@ from archcalc.cli.judging import Baseline, FailOn, WriteBaseline, judge
 from archcalc.cli.options import Go, Platforms, Profiles, Sets, complete_checks
 from archcalc.cli.targets import generation, selected, settings
 from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.words import counted
 from archcalc.results import findings
 from archcalc.results.findings import Case, Finding, Rule, Severity
 from archcalc.results.judged import Judged
@@ -117,11 +118,6 @@ class CheckReport(Judged):
         parts += self.told_of_baseline()
         ran = f"{counted(len(self._rules), 'check')} on {counted(platforms, 'platform')}"
         return f"{'ok' if self.ok else 'FAILED'}: {ran}: {', '.join(parts)}"
-
-
-def counted(count: int, noun: str) -> str:
-    """`1 error`, `2 errors`."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def row(finding: Finding) -> tuple[str, ...]:

@@ -10,15 +10,29 @@ import typer
 
 from archcalc.calculator import figures as calculator
 from archcalc.calculator.figures import Figures
-from archcalc.calculator.inventory import Inventory, Key, Selection, entries, labels
+from archcalc.calculator.inventory import Entry, Inventory, Key, Selection, entries, labels
 from archcalc.calculator.layout import Layout
+from archcalc.calculator.portable import OfThePort, names_the_port
 from archcalc.cli.options import Gos, Platforms, Profiles, Sets, complete_names
 from archcalc.cli.picture import ForceFiles, HtmlFile, complete_after, parse_after
 from archcalc.cli.targets import across, settings, several
 from archcalc.host import output
+from archcalc.questions.side_by_side import Row, by_platform, together
 from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.words import counted
 from archcalc.results.result import Result
-from archcalc.results.tables import Block, Bytes, Column, Pages, Prose, Section, Table, Value, human
+from archcalc.results.tables import (
+    Block,
+    Bytes,
+    Column,
+    NotApplicable,
+    Pages,
+    Prose,
+    Section,
+    Table,
+    Value,
+    human,
+)
 
 Only = Annotated[
     list[str] | None,
@@ -30,6 +44,7 @@ Only = Annotated[
     ),
 ]
 Differs = Annotated[bool, typer.Option("--differs", help="Only figures in which the platforms differ.")]
+Full = Annotated[bool, typer.Option("--full", help="In text, every figure; data formats always have all.")]
 
 Plots = Annotated[
     Any,
@@ -45,6 +60,14 @@ ALLOCATIONS, FRAMES = 5000, 16  # of the workload that --plots shows
 
 # So many figures at most are shown a column each.
 FEW = 5
+
+# What of a layout is told first, of whatever is there; the rest is details of these.
+FIRST = frozenset((
+    "arena_size", "bitmap_size", "spans_size", "reservation_size", "hint0",
+    "heap_arena_size", "arena_map_reach", "arena_map_l1_size", "arena_map_l2_size", "summary_reserved",
+    "scavenge_index_reserved", "start_reserved", "highest_address",
+    "ladder0", "ladder1", "ladder2", "ladder3",
+))  # fmt: skip
 
 CLASS_COLUMNS = (
     Column("class", int),
@@ -64,8 +87,10 @@ class Report(Result):
         only: Selection | None = None,
         differs: bool = False,
         sets: Mapping[str, int | str] | None = None,
+        full: bool = False,
     ) -> None:
         self.platforms = platforms
+        self.full = full
         self.only = only or Selection((), platforms)
         self.differs = differs and len(platforms) > 1
         self.sets = sets or {}
@@ -177,70 +202,133 @@ class Report(Result):
             yield from self._side_by_side()
 
     def _one(self, figures: Figures) -> Iterator[Section]:
-        keys = set(self.keys())
-        blocks: list[Block] = []
-        columns = (Column("name"), Column("value"), Column("reads as"), Column("what it is", wrap=True))
-        sections: dict[str, list[Sequence[Value]]] = {}
-        for entry in entries(figures):
-            if entry.key in keys:
-                row = (entry.name, entry.value, reads_as(entry.value, entry.unit), entry.what)
-                sections.setdefault(entry.section, []).append(row)
-        for section, rows in sections.items():
-            blocks.append(Table(columns, rows, self.inventory.sections[section]))
-            if section == "layout" and figures.generation.era == "contiguous":
-                blocks.append(Prose(hints(figures.layout)))
+        shown = Brief(figures, self.keys(), everything=self.full or bool(self.only))
+        title = f"{figures.platform} at {figures.generation.label}"
+        blocks: list[Block] = [*shown.blocks(self.inventory.sections)]
         if self.only.extra:
-            rows = [(name, values[0], "", "") for name, values in self.only.extra.items()]
-            blocks.append(Table(columns, rows, "Other figures"))
-        if self.only.wants_section("size_classes"):
+            rows = [(name, values[0]) for name, values in self.only.extra.items()]
+            blocks.append(Table((Column("name"), Column("value")), rows, "Other figures"))
+        if self.only.wants_section("size_classes") and shown.everything:
+            blocks.append(self._size_classes(figures))
+        if shown.left_out:
             blocks.append(
-                Table(CLASS_COLUMNS, list(size_classes(figures)), self.inventory.sections["size_classes"])
+                Prose(f"{shown.left_out} and the size classes are the same on every port: --full shows all.")
             )
-        yield Section(f"{figures.platform} at {figures.generation.label}", blocks)
+        yield Section(title, blocks)
 
-    def _side_by_side(self) -> Iterator[Section]:
-        inventory, keys = self.inventory, self.keys()
-        differing = [key for key in keys if not inventory.same(key)]
-        same = [key for key in keys if inventory.same(key)]
+    def _size_classes(self, figures: Figures) -> Table:
+        return Table(CLASS_COLUMNS, list(size_classes(figures)), self.inventory.sections["size_classes"])
+
+    def _side_by_side(self) -> Iterator[Section | Block]:
+        inventory = self.inventory
         names = labels(self.platforms)
-        rows = [(qualified(key), *inventory.values[key]) for key in differing]
-        rows += [(name, *values) for name, values in self.only.extra.items()]
-        if rows:
-            yield Section("Where they differ", (comparison(names, rows),))
-        if not same:
+        keys = self.keys()
+        extra = [(name, values) for name, values in self.only.extra.items()]
+        if self.only and len(keys) + len(extra) <= FEW:
+            # These figures are asked for by name, equal or not.
+            yield by_platform(names, [*self._rows(keys), *extra])
             return
-        entry = inventory.entries
-        blocks: list[Block] = []
-        columns = (Column("name"), Column("value"), Column("reads as"), Column("what it is", wrap=True))
-        for section in self.inventory.sections:
-            part = [
-                (key[1], entry[key].value, reads_as(entry[key].value, entry[key].unit), entry[key].what)
-                for key in same
-                if key[0] == section
+        known = keys if self.full or self.only else [key for key in keys if not self._says_the_port(key)]
+        if not self.differs:
+            layout = [
+                key for key in known if key[0] == "layout" and (self.full or self.only or key[1] in FIRST)
             ]
+            blocks = list(together(names, self._rows(layout), reads=True))
+            if blocks:
+                yield Section("Layout", blocks)
+            known = [key for key in known if key not in set(layout)]
+        differing = [key for key in known if not inventory.same(key)]
+        blocks = list(together(names, [*self._rows(differing), *extra]))
+        if blocks:
+            yield Section("Where they differ", blocks)
+        same = [key for key in known if inventory.same(key)]
+        if self.full or self.only:
+            yield from self._same(same)
+        elif not self.differs:
+            text = f"{counted(len(same), 'figure')} more and the size classes are the same on all"
+            tables = {tuple(size_classes(figures)) for figures in self.platforms}
+            if len(tables) > 1:
+                text = f"{counted(len(same), 'figure')} more are the same on all"
+            yield Prose(f"{text}: --full shows everything.")
+
+    def _rows(self, keys: Iterable[Key]) -> list[Row]:
+        return [(qualified(key), self.inventory.values[key]) for key in keys]
+
+    def _says_the_port(self, key: Key) -> bool:
+        """Whether a figure says nothing but which port it is of, wherever it is declared."""
+        values = self.inventory.values[key]
+        at = next(at for at, value in enumerate(values) if not isinstance(value, NotApplicable))
+        return names_the_port(self.platforms[at], key)
+
+    def _same(self, same: Sequence[Key]) -> Iterator[Section]:
+        entry = self.inventory.entries
+        blocks: list[Block] = []
+        for section, title in self.inventory.sections.items():
+            part = [described(entry[key]) for key in same if key[0] == section]
             if part:
-                blocks.append(Table(columns, part, self.inventory.sections[section]))
+                blocks.append(Table(DESCRIBED, part, title))
         tables = {tuple(size_classes(figures)): figures for figures in self.platforms}
         if self.only.wants_section("size_classes") and len(tables) == 1:
-            blocks.append(Table(CLASS_COLUMNS, next(iter(tables)), self.inventory.sections["size_classes"]))
-        yield Section(f"The same on all {len(names)} platforms", blocks)
+            blocks.append(self._size_classes(self.platforms[0]))
+        if blocks:
+            yield Section(f"The same on all {len(self.platforms)} platforms", blocks)
+
+
+DESCRIBED = (
+    Column("name"),
+    Column("value"),
+    Column("reads as", wrap=True),
+    Column("what it is", wrap=True),
+)
+
+
+def described(entry: Entry) -> Sequence[Value]:
+    """A row of a table that says of each figure what it is."""
+    return entry.name, entry.value, reads_as(entry.value, entry.unit), entry.what
+
+
+class Brief:
+    """One platform's figures for people: the layout first, then what the port decides, or everything.
+
+    `left_out` says how many figures are not shown, "" where all are.
+    """
+
+    def __init__(self, figures: Figures, keys: Sequence[Key], everything: bool) -> None:
+        self.figures = figures
+        self.everything = everything
+        decided = OfThePort(figures)
+        wanted = set(keys)
+        self.entries: list[Entry] = []
+        hidden = 0
+        for entry in entries(figures):
+            if entry.key not in wanted:
+                continue
+            if everything or (
+                entry.name in FIRST
+                if entry.section == "layout"
+                else decided(entry.key) and not names_the_port(figures, entry.key)
+            ):
+                self.entries.append(entry)
+            else:
+                hidden += not decided(entry.key)
+        self.left_out = f"{counted(hidden, 'figure')} more" if hidden else ""
+
+    def blocks(self, sections: Mapping[str, str]) -> Iterator[Block]:
+        """The tables, the layout's first."""
+        parts: dict[str, list[Sequence[Value]]] = {"layout": []}
+        for entry in self.entries:
+            parts.setdefault(entry.section, []).append(described(entry))
+        for section, rows in parts.items():
+            if rows:
+                yield Table(DESCRIBED, rows, sections[section])
+            if section == "layout" and rows and self.figures.generation.era == "contiguous":
+                yield Prose(hints(self.figures.layout))
 
 
 def qualified(key: Key) -> str:
     """A figure's name as Go code of package runtime has it."""
     section, name = key
     return name if section in ("constants", "structs", "layout", "size_classes") else f"{section}.{name}"
-
-
-def comparison(names: Sequence[str], rows: Sequence[Sequence[Value]]) -> Table:
-    """Figures by platform. A few figures are turned, and platforms with equal values share a row."""
-    if len(rows) > FEW:
-        return Table((Column("figure"), *(Column(name) for name in names)), rows)
-    groups: dict[tuple[Value, ...], list[str]] = {}
-    for at, name in enumerate(names, start=1):
-        groups.setdefault(tuple(row[at] for row in rows), []).append(name)
-    columns = (*(Column(str(row[0])) for row in rows), Column("platforms", wrap=True))
-    return Table(columns, [(*values, ", ".join(who)) for values, who in groups.items()], keys=0)
 
 
 CLASS_KEYS = tuple(column.name for column in CLASS_COLUMNS)
@@ -336,10 +424,11 @@ def hints(found: Layout) -> str:
         return f"One hint, {addresses[0]:#x}, where the reservation {fits}."
     step = addresses[1] - addresses[0]
     counts = {fits: sum(hint.fits == fits for hint in found.hints) for fits in ("wholly", "partly", "no")}
+    how = {"wholly": "wholly at", "partly": "partly at", "no": "not at all at"}
+    told = [f"{how[fits]} {count}" for fits, count in counts.items() if count]
     return (
         f"{len(addresses)} hints from {addresses[0]:#x} to {addresses[-1]:#x}, {human(step) or step} apart:"
-        f" the reservation fits wholly at {counts['wholly']}, partly at {counts['partly']},"
-        f" not at all at {counts['no']}."
+        f" the reservation fits {', '.join(told)}."
     )
 
 
@@ -380,6 +469,7 @@ def command(
     sets: Sets = None,
     only: Only = None,
     differs: Differs = False,
+    full: Full = False,
     html: HtmlFile = None,
     plots: Plots = None,
     force_files: ForceFiles = False,
@@ -387,11 +477,12 @@ def command(
 ) -> Report:
     """Report constants, struct sizes, layout and size classes.
 
-    One platform in full; several side by side, first what they differ in. --html writes one page
-    with everything about them (all platforms, where none is named): to filter, sort and compare,
-    each figure with its derivation, maps, size classes, what the checks find, how each boots; with
-    several releases (--go), a choice between them. --plots
-    adds the heap of the first platform while a workload runs, with curves.
+    The layout first, then what the port decides, or in what several platforms differ; --full shows
+    every figure, and data formats have all of them. --html writes one page with everything about
+    them (all platforms, where none is named): to filter, sort and compare, each figure with its
+    derivation, maps, size classes, what the checks find, how each boots; with several releases
+    (--go), a choice between them. --plots adds the heap of the first platform while a workload
+    runs, with curves.
     """
     given, releases = settings(sets), several(go)
     if html is not None:
@@ -410,4 +501,4 @@ def command(
         raise UsageFault(Fault("--plots without a page", "--html FILE too"))
     chosen = across(platforms, profiles, releases)
     found = [calculator.compute(profile, given, release) for profile, release in chosen]
-    return Report(found, Selection(only or (), found), differs, given)
+    return Report(found, Selection(only or (), found), differs, given, full)

@@ -1,8 +1,9 @@
 """Text for people: aligned columns that fit the page, prose wrapped to it.
 
-A table that is too wide first has its wrapping columns narrowed, is then turned (rows for
-columns) if it says that it may be and that fits, and is else split into blocks of columns that
-each repeat the key columns. Laid out here rather than by a library because of that fitting.
+A table that is too wide is turned (rows for columns) if it says that it may be and that fits, else
+its wrapping columns are narrowed. Where its last column is prose and the others leave it no room,
+the prose stands below each row. What is still too wide is split into blocks of columns that each
+repeat the key columns. Laid out here rather than by a library because of that fitting.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from archcalc.results.tables import (
 
 GAP = "  "
 NARROWEST = 16
+PROSE = 18  # what prose is narrowed to beside other columns, if there is a place below them
+BELOW = "    "  # before prose that stands below its row
+MAX_WIDTH = 1 << 30
 
 
 def render(result: Result, page: Page) -> Iterator[str]:
@@ -109,13 +113,20 @@ class Grid:
             for at, column in enumerate(table.columns)
         ]
         self.widths = [
-            max(len(column.title), *(widest(row[at]) for row in self.cells))
+            max(widest(column.title), *(widest(row[at]) for row in self.cells))
             for at, column in enumerate(table.columns)
         ]
 
     @property
     def width(self) -> int:
         return sum(self.widths) + len(GAP) * (len(self.widths) - 1)
+
+    @property
+    def without_prose(self) -> int:
+        """The width without the last column, if that is prose and others stand before it."""
+        if len(self.widths) < 2 or not self.columns[-1].wrap:
+            return MAX_WIDTH
+        return self.width - self.widths[-1] - len(GAP)
 
     def narrowed(self, width: int) -> Grid:
         """The wrapping columns share what the others leave, none below NARROWEST."""
@@ -146,15 +157,19 @@ class Grid:
 
 
 class TablePart:
-    """Some columns of a grid, laid out."""
+    """Some columns of a grid, laid out; with `prose`, a width, the last column stands below each row."""
 
-    def __init__(self, grid: Grid, columns: Sequence[int]) -> None:
+    def __init__(self, grid: Grid, columns: Sequence[int], prose: int = 0) -> None:
         self.grid = grid
         self.columns = columns
+        self.prose = prose
 
     def lines(self, page: Page) -> Iterator[str]:
         grid, columns = self.grid, self.columns
-        yield styled(self._line([grid.columns[at].title for at in columns]), "faint", page.color)
+        titles = [grid.columns[at].title.split("\n") for at in columns]
+        for line in range(max(map(len, titles))):
+            heading = self._line([title[line] if line < len(title) else "" for title in titles])
+            yield styled(heading, "faint", page.color)
         yield styled(GAP.join("-" * grid.widths[at] for at in columns), "faint", page.color)
         wrapping = any(
             len(row[at]) > grid.widths[at] or "\n" in row[at] for row in grid.cells for at in columns
@@ -163,10 +178,12 @@ class TablePart:
             texts = [row[at] for at in columns]
             if not wrapping:
                 yield self._line(texts)
-                continue
-            folded = [fold(text, grid.widths[at]) for text, at in zip(texts, columns, strict=True)]
-            for line in range(max(map(len, folded))):
-                yield self._line([cell[line] if line < len(cell) else "" for cell in folded])
+            else:
+                folded = [fold(text, grid.widths[at]) for text, at in zip(texts, columns, strict=True)]
+                for line in range(max(map(len, folded))):
+                    yield self._line([cell[line] if line < len(cell) else "" for cell in folded])
+            if self.prose and row[-1]:
+                yield from (BELOW + line for line in fold(row[-1], self.prose - len(BELOW)))
 
     def _line(self, texts: Sequence[str]) -> str:
         grid = self.grid
@@ -183,9 +200,14 @@ def fitted(table: Table, width: int) -> list[TablePart]:
         turned = Grid(table.turned())
         if turned.width <= width:
             grid = turned
+    prose = grid.widths[-1]
     grid.narrowed(width)
-    if grid.width <= width:
+    # Below the rows, prose has the whole width; beside them it needs some.
+    squeezed = grid.widths[-1] < min(prose, PROSE) and grid.without_prose <= width
+    if grid.width <= width and not squeezed:
         return [TablePart(grid, range(len(grid.widths)))]
+    if grid.without_prose <= width:
+        return [TablePart(grid, range(len(grid.widths) - 1), width)]
     return [TablePart(grid, columns) for columns in grid.blocks(width)]
 
 

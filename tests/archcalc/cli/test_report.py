@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from archcalc.calculator import figures
+from archcalc.cli.report import Report
 from archcalc.profiles import platforms
+from archcalc.results.tables import Section, Table
 
 Cli = Callable[..., Any]
 EVERY = platforms.names()
@@ -128,7 +130,46 @@ def test_text_fits_the_terminal(
     assert max(map(len, run.out.splitlines())) <= width
 
 
-def test_text_shows_every_platform_and_every_figure(cli: Cli) -> None:
-    words = set(cli("report", "all").out.split())
+def test_full_text_shows_every_figure(cli: Cli) -> None:
+    words = set(cli("report", "all", "--full").out.split())
     own = figures.compute(platforms.load("linux/amd64"))
-    assert {*EVERY, *own.constants, *own.structs, *(f"sys.{name}" for name in ("GOOS", "PtrSize"))} <= words
+    assert {*own.constants, *own.structs, *(f"sys.{name}" for name in ("GOOS", "PtrSize"))} <= words
+
+
+SIZES = {"arena_size", "bitmap_size", "spans_size", "reservation_size", "hint0", "ladder3"}
+SAYS_THE_PORT = {"GOOS", "GOARCH", "GoosLinux", "GoarchAmd64", "GoarchSparc64", "IsLinux", "IsRiscv64"}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_platform_s_first_screen_is_its_layout(
+    name: str, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = cli("report", name).out.splitlines()
+    screen = {word for line in lines[:24] for word in line.split()}
+    found = figures.compute(platforms.load(name)).layout
+    assert {*SIZES, str(found.arena_size), f"{found.hints[0].address:#x}", str(found.ladder[-1])} <= screen
+
+
+@pytest.mark.parametrize("words", [["linux/amd64"], ["all"], ["linux/386", "windows/amd64"]])
+@pytest.mark.parametrize("go", ["7aefdfded", "1.27"])
+def test_no_screen_of_flags_that_say_which_port_it_is(words: list[str], go: str, cli: Cli) -> None:
+    shown = cli("report", *words, "--go", go).out.split()
+    assert SAYS_THE_PORT.isdisjoint(word.rpartition(".")[2] for word in shown)
+    full = {word.rpartition(".")[2] for word in cli("report", *words, "--go", go, "--full").out.split()}
+    assert {"GOOS", "GOARCH"} <= full
+
+
+def test_data_formats_have_everything_without_full(cli: Cli) -> None:
+    for format in ("json", "csv", "jsonl"):
+        words = ("report", "linux/amd64", "linux/386", "--format", format)
+        assert cli(*words).out == cli(*words, "--full").out
+
+
+def test_platforms_with_equal_columns_share_one() -> None:
+    found = [figures.compute(platforms.load(name)) for name in EVERY]
+    for item in Report(found).view():
+        for block in item.blocks if isinstance(item, Section) else (item,):
+            if isinstance(block, Table):
+                columns = list(zip(*block.rows, strict=True))[1:]
+                assert len(set(columns)) == len(columns)

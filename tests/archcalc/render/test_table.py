@@ -153,3 +153,20 @@ def test_what_is_said_of_a_size_adds_up(size: int) -> None:
     if words:
         parts = [part.split() for part in words.split(" + ")]
         assert sum(int(count) * 1024 ** unit[name] for count, name in parts) == size
+
+
+def test_prose_without_room_beside_its_row_stands_below() -> None:
+    columns = (Column("name"), Column("value", int), Column("reads as"), Column("what", wrap=True))
+    table = Table(columns, [("arena_size", 549755813888, "512 GB", "one two three four five")])
+    assert lines(table, 42) == [
+        "name               value  reads as",
+        "----------  ------------  --------",
+        "arena_size  549755813888  512 GB",
+        "    one two three four five",
+    ]
+    assert lines(table, 80)[2].endswith("one two three four five")
+
+
+def test_a_heading_of_several_lines_stands_above_its_column() -> None:
+    table = Table((Column("figure"), Column("a,\nb"), Column("c")), [("x", "1", "2")])
+    assert lines(table, 80)[:3] == ["figure  a,  c", "        b", "------  --  -"]
