@@ -454,11 +454,12 @@ def paged(
     """Writes the report's page, with a film of a workload on the first platform where one is named."""
     from archcalc.html import report as html
     from archcalc.pictures import film
+    from archcalc.pictures.everything import everything
     from archcalc.render import Page, json
 
     taken = None if plots is None else film.of_workload(found[0], plots, ALLOCATIONS, 1, frames=FRAMES)
     report = Report(found, sets=sets)
-    page = html.page(found, "".join(json.render(report, Page())), sets, taken)
+    page = html.page(everything(found, sets), "".join(json.render(report, Page())), taken)
     output.write(path, [page], force)
     return Paged(found, sets, path, len(page.encode()))
 

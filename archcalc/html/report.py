@@ -11,24 +11,18 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
+from collections.abc import Iterable, Mapping
 
 import archcalc
-from archcalc import checks, generations
-from archcalc.calculator.figures import Explanation, Figures, Scalar
-from archcalc.calculator.inventory import Inventory, labels, shown_areas
 from archcalc.html.film import section
 from archcalc.html.fragments import table
-from archcalc.html.page import asset
-from archcalc.machines import computer
+from archcalc.html.templates import fill, markup
 from archcalc.pictures import map_svg, svg
-from archcalc.pictures.atlas import survey
+from archcalc.pictures.atlas import Atlas
+from archcalc.pictures.everything import Everything
 from archcalc.pictures.film import Film
 from archcalc.pictures.palette import SPANS, looks_of
-from archcalc.questions import boot
 from archcalc.questions.boot import Boot
-from archcalc.reading.errors import UsageFault
 from archcalc.results.tables import Bytes, Column, Hex, Table
 
 PLAIN = 100_000  # characters of JSON that are put into the page as they are
@@ -41,113 +35,79 @@ VIEWS = (
     ("diff", "Diff"),
     ("checks", "Checks"),
     ("boots", "Boots"),
+    ("heap", "Heap"),
 )
 
 
-def page(
-    platforms: Sequence[Figures], document: str, sets: Mapping[str, Scalar], film: Film | None = None
-) -> str:
+def page(found: Everything, document: str, film: Film | None = None) -> str:
     """The page. `document` is the JSON text of `report --format json` for the same platforms.
 
     A `film` of a heap adds a view with its frames and its curves.
     """
-    boots: list[Boot | None] = []
-    maps = []
-    kinds: set[str] = set()
-    for figures in platforms:
-        if not _can(figures, "boot", "map"):
-            boots.append(None)
-            maps.append("")
-            continue
-        machine = computer.machine_of(figures.profile)
-        booted = boot.try_boot(figures)
-        boots.append(booted)
-        atlas = survey(booted, machine.low, machine.end, "after boot")
-        kinds |= {region.kind for region in atlas.regions}
-        maps.append(map_svg.draw([atlas], bare=True, keyed=False).strip())
+    kinds = {region.kind for atlas in found.atlases if atlas is not None for region in atlas.regions}
     more = {
-        "generation": ", ".join(dict.fromkeys(figures.generation.label for figures in platforms)),
-        "names": labels(platforms),
-        "releases": [figures.generation.label for figures in platforms],
-        "packages": {own: path for figures in platforms for own, path in figures.generation.packages.items()},
-        "areas": [
-            None if figures.generation.era == "contiguous" else shown_areas(figures) for figures in platforms
-        ],
-        "set": dict(sets),
-        "inventory": inventory(platforms),
-        "boots": [_boot(b) for b in boots],
-        "findings": findings([figures for figures in platforms if _can(figures, "check")]),
-        "maps": maps,
-        "legend": legend(platforms, kinds),
+        "generation": ", ".join(dict.fromkeys(found.releases)),
+        "names": found.names,
+        "releases": found.releases,
+        "address_bits": found.address_bits,
+        "packages": found.packages,
+        "areas": found.areas,
+        "set": found.sets,
+        "inventory": found.figures,
+        "boots": [_boot(boot) for boot in found.boots],
+        "findings": found.findings,
+        "maps": [_map(atlas) for atlas in found.atlases],
+        "legend": legend(kinds),
     }
     absent = {
-        *(() if any(boots) else ("maps", "boots")),
-        *(() if any(_can(figures, "check") for figures in platforms) else ("checks",)),
+        *(() if any(found.boots) else ("maps", "boots")),
+        *(() if found.checked else ("checks",)),
+        *(() if film is not None else ("heap",)),
     }
-    views = [view for view in (*VIEWS, ("heap", "Heap")) if view[0] not in absent]
-    if film is None:
-        views.remove(("heap", "Heap"))
-    nav = "".join(f'<a href="#{name}">{words}</a>' for name, words in views)
-    heap = ""
-    if film is not None:
-        heap = f'<template id="heap">{section(film, bare=True)}</template><script>{asset("film.js")}</script>'
-    static = overview(platforms, boots)
-    patterns = svg.patterns({**looks_of(kinds), **SPANS})
-    about = f"Go runtime at {more['generation']}, archcalc {archcalc.__version__}, {len(platforms)} platform"
-    about += "" if len(platforms) == 1 else "s"
-    if sets:
-        about += ". What if " + ", ".join(f"{name}={value}" for name, value in sets.items())
-    chooser = release_choice(platforms)
-    body = f"""<header><h1>{escape(TITLE)}</h1>
-<p class="dim">{escape(about)}</p>
-{chooser}<button id="theme" type="button" aria-label="Colours: as the system has them">Colours: auto</button>
-<nav aria-label="Views">{nav}</nav></header>
-<main id="view" tabindex="-1"><noscript><p>This page filters, sorts and explains with JavaScript, which is
-switched off. Without it there is this overview.</p>{table(static)}</noscript></main>
-<footer class="dim"><p>Keys: <kbd>/</kbd> goes to the filter, <kbd>1</kbd> to <kbd>{len(views)}</kbd> to the
-views. Numbers are exact; sizes in powers of 1024.</p></footer>
-<svg width="0" height="0" style="position:absolute" aria-hidden="true">{patterns}</svg>{heap}"""
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f'<meta name="generator" content="archcalc {archcalc.__version__}">'
-        f'<link rel="icon" href="data:,"><title>{escape(TITLE)}</title>'
-        f"<style>{asset('page.css')}{asset('report.css')}{svg.style()}</style></head><body>"
-        f"{body}{embedded('report', document)}{embedded('more', json.dumps(more, separators=(',', ':')))}"
-        f"<script>{asset('report.js')}</script></body></html>\n"
+    releases = list(dict.fromkeys(found.releases))
+    return fill(
+        "report.html",
+        title=TITLE,
+        about=_about(found),
+        releases=releases if len(releases) > 1 else [],
+        views=[view for view in VIEWS if view[0] not in absent],
+        overview=table(overview(found)),
+        patterns=markup(svg.patterns({**looks_of(kinds), **SPANS})),
+        pictures=markup(svg.style()),
+        film=None if film is None else section(film, bare=True),
+        data=[embedded("report", document), embedded("more", json.dumps(more, separators=(",", ":")))],
     )
 
 
-def _can(figures: Figures, *commands: str) -> bool:
-    """Whether these commands know the generation of some figures."""
-    known = generations.said(figures.generation.name, "can").split()
-    return all(command in known for command in commands)
+def _about(found: Everything) -> str:
+    """What the page is of."""
+    count = len(found.platforms)
+    platforms = f"{count} platform{'' if count == 1 else 's'}"
+    releases = ", ".join(dict.fromkeys(found.releases))
+    about = f"Go runtime at {releases}, archcalc {archcalc.__version__}, {platforms}"
+    if found.sets:
+        about += ". What if " + ", ".join(f"{name}={value}" for name, value in found.sets.items())
+    return about
 
 
-def release_choice(platforms: Sequence[Figures]) -> str:
-    """What chooses among releases, where the page shows several."""
-    releases = list(dict.fromkeys(figures.generation.label for figures in platforms))
-    if len(releases) < 2:
-        return ""
-    options = "".join(f"<option>{escape(release)}</option>" for release in releases)
-    return f'<label>Go <select id="release"><option value="">all</option>{options}</select></label>\n'
+def _map(atlas: Atlas | None) -> str:
+    return "" if atlas is None else map_svg.draw([atlas], bare=True, keyed=False).strip()
 
 
-def embedded(name: str, text: str) -> str:
-    """A script element with JSON text, `NAME-json`; longer texts stand in `NAME-gz`, gzip in base64."""
+def embedded(name: str, text: str) -> Mapping[str, object]:
+    """JSON text for an element `NAME-json`; longer texts stand in `NAME-gz`, gzip in base64."""
     if len(text) <= PLAIN:
-        # The only text that would end the element early; JSON reads the escape as the same.
-        plain = text.replace("</", "<\\/")
-        return f'<script type="application/json" id="{name}-json">{plain}</script>\n'
+        # JSON has a < only inside of texts, where the escape reads as the same; HTML would take it for a tag.
+        plain = text.replace("<", "\\u003c")
+        return {"id": f"{name}-json", "type": "application/json", "text": markup(plain)}
     packed = base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
-    return f'<script type="application/gzip;base64" id="{name}-gz">{packed}</script>\n'
+    return {"id": f"{name}-gz", "type": "application/gzip;base64", "text": markup(packed)}
 
 
-def overview(platforms: Sequence[Figures], boots: Sequence[Boot | None]) -> Table:
+def overview(found: Everything) -> Table:
     """The table for browsers without script."""
-    if any(figures.generation.era != "contiguous" for figures in platforms):
-        return sparse_overview(platforms)
+    if any(areas is not None for areas in found.areas):
+        return sparse_overview(found)
     columns = (
         Column("platform"),
         Column("word", Bytes),
@@ -165,12 +125,12 @@ def overview(platforms: Sequence[Figures], boots: Sequence[Boot | None]) -> Tabl
             figures.layout.hints[0].address if figures.layout.hints else None,
             booted.outcome if booted is not None else None,
         )
-        for figures, booted in zip(platforms, boots, strict=True)
+        for figures, booted in zip(found.platforms, found.boots, strict=True)
     ]
     return Table(columns, rows)
 
 
-def sparse_overview(platforms: Sequence[Figures]) -> Table:
+def sparse_overview(found: Everything) -> Table:
     """The same where heaps lie in arenas."""
     columns = (
         Column("platform"),
@@ -183,54 +143,16 @@ def sparse_overview(platforms: Sequence[Figures]) -> Table:
             name,
             figures.constants.get("heapArenaBytes"),
             figures.structs["heapArena"].size if "heapArena" in figures.structs else None,
-            figures.areas.get("start_reserved") if figures.generation.era != "contiguous" else None,
+            None if areas is None else areas.get("start_reserved"),
         )
-        for name, figures in zip(labels(platforms), platforms, strict=True)
+        for name, figures, areas in zip(found.names, found.platforms, found.areas, strict=True)
     ]
     return Table(columns, rows)
 
 
-def inventory(platforms: Sequence[Figures]) -> list[dict[str, object]]:
-    """What each figure is, and how it comes about: derivations that platforms share are there once."""
-    found: list[dict[str, object]] = []
-    for key, entry in Inventory(platforms).entries.items():
-        section, name = key
-        qualified = f"runtime.{name}" if section == "constants" else f"{section}.{name}"
-        variants: dict[tuple[object, ...], list[int]] = {}
-        for at, figures in enumerate(platforms):
-            try:
-                one = figures.explain(name if section == "structs" else qualified)
-            except UsageFault:
-                continue
-            given = one.name in figures.sets
-            variants.setdefault(_variant(one, given), []).append(at)
-        how = [[who, *variant] for variant, who in variants.items()]
-        found.append({"s": section, "n": name, "u": entry.unit, "w": entry.what, "how": how})
-    return found
-
-
-def _variant(one: Explanation, given: bool) -> tuple[object, ...]:
-    """What of a derivation is shown, in the order in which the page reads it; what --set gave has none."""
-    if given:
-        formula = f"{one.value}, by --set" + (f" instead of {one.formula}" if one.formula else "")
-        return formula, (), (), one.source, one.type, one.dependents
-    mentions = tuple((m.name, m.value, m.origin) for m in one.mentions)
-    return one.formula, one.steps, mentions, one.source, one.type, one.dependents
-
-
-def findings(platforms: Sequence[Figures]) -> list[dict[str, object]]:
-    """What the checks find."""
-    cases = checks.run(list(checks.registry().values()), platforms)
-    return [
-        {"id": f.id, "platform": f.platform, "severity": f.severity.value, "message": f.message}
-        for case in cases
-        for f in case.findings
-    ]
-
-
-def legend(platforms: Sequence[Figures], kinds: Iterable[str] = ()) -> list[tuple[str, str]]:
+def legend(kinds: Iterable[str]) -> list[tuple[str, str]]:
     """The patterns of the maps with their words; `kinds` are those that occur."""
-    return [(svg.ident(kind), look.words) for kind, look in looks_of(kinds).items()] if platforms else []
+    return [(svg.ident(kind), look.words) for kind, look in looks_of(kinds).items()]
 
 
 def _boot(b: Boot | None) -> dict[str, object]:

@@ -17,20 +17,23 @@ GAP = 3
 ROWS = 40
 LINE = 14
 SECONDS = 0.5  # of one frame
+STILL = ".fr{visibility:hidden}.fr.now{visibility:visible}"
 
 
-def draw(frames: Sequence[HeapView], subject: str, *, bare: bool = False) -> str:
+def draw(frames: Sequence[HeapView], subject: str, *, bare: bool = False, turned: bool = False) -> str:
     """One heap, or a film that shows one frame after the other for ever.
 
     Where motion is not wanted (prefers-reduced-motion), and where styles are ignored, the last frame shows.
+    A film that is `turned` is still: a script moves the class `now` from the last frame to another.
     """
     grid = PageGrid(max(frame.pages for frame in frames))
     top = MARGIN + 2 * LINE
     body: list[str] = [svg.text(MARGIN, MARGIN + 8, subject, class_="b")]
     if len(frames) > 1:
-        body.append(f"<style>{motion(len(frames))}</style>")
+        body.append(f"<style>{STILL if turned else motion(len(frames))}</style>")
     for at, frame in enumerate(frames):
-        attributes = {"class_": f"fr fr{at}"} if len(frames) > 1 else {}
+        now = " now" if turned and at == len(frames) - 1 else ""
+        attributes = {"class_": f"fr fr{at}{now}"} if len(frames) > 1 else {}
         # Words for a pointer only in the frame that stays.
         drawn = grid.frame(frame, top, told=at == len(frames) - 1)
         body.append(svg.tag("g", "".join(drawn), **attributes))

@@ -1,18 +1,15 @@
-"""A headless Chromium through its WebDriver, with nothing but the standard library.
+"""A headless Chromium, driven by selenium.
 
-Wants `chromedriver` and a Chromium or Chrome on the PATH (Debian: chromium and chromium-driver).
+Wants `chromedriver` and a Chromium or Chrome on the PATH (Debian: chromium and chromium-driver); nothing is
+downloaded where they are missing.
 """
 
 from __future__ import annotations
 
-import base64
-import json
+import importlib.util
+import os
 import shutil
-import subprocess
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,92 +17,92 @@ from typing import Any
 
 DRIVER = shutil.which("chromedriver")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-MISSING = "" if DRIVER and CHROMIUM else "no browser: chromium and chromedriver (Debian: chromium-driver)"
+MISSING = ""
+if importlib.util.find_spec("selenium") is None:
+    MISSING = "no selenium: pip install '.[test]'"
+elif not (DRIVER and CHROMIUM):
+    MISSING = "no browser: chromium and chromedriver (Debian: chromium-driver)"
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
     "--disable-dev-shm-usage",
 )  # fmt: skip
+SECONDS = 20  # that a page may take until it is ready
 
 
 class Browser:
-    """One session of a browser."""
+    """One session of a browser; `driver` is selenium's."""
 
-    def __init__(self, base: str) -> None:
-        self.base = base
-        profile = {"goog:loggingPrefs": {"browser": "ALL"}}
-        self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        flags = [*FLAGS, f"--user-data-dir={self.folder.name}"]
-        options = {"binary": CHROMIUM, "args": flags}
-        capabilities = {"alwaysMatch": {"goog:chromeOptions": options, **profile}}
-        self.session = ""
-        self.session = self._call("POST", "/session", {"capabilities": capabilities})["sessionId"]
+    def __init__(self, profile: str) -> None:
+        from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
-    def _call(self, method: str, path: str, body: Any = None) -> Any:
-        where = f"{self.base}{path}" if not self.session else f"{self.base}/session/{self.session}{path}"
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(where, data, {"Content-Type": "application/json"}, method=method)
-        try:
-            # Whatever proxy there is, it is not for our own machine.
-            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-            with opener.open(request, timeout=60) as answer:
-                return json.load(answer)["value"]
-        except urllib.error.HTTPError as error:
-            raise AssertionError(error.read().decode()) from None
+        options = ChromeOptions()
+        options.binary_location = str(CHROMIUM)
+        for flag in (*FLAGS, f"--user-data-dir={profile}"):
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        self.driver = Chrome(options, ChromeService(DRIVER))
 
     def open(self, page: Path, hash: str = "") -> None:
-        """Opens a file, and waits until its script says that it is ready."""
-        self._call("POST", "/url", {"url": "about:blank"})
-        self._call("POST", "/url", {"url": page.as_uri() + (f"#{hash}" if hash else "")})
-        deadline = time.monotonic() + 20
-        while self.run("return document.documentElement.dataset.ready") != "yes":
-            assert time.monotonic() < deadline, "the page does not become ready"
-            time.sleep(0.05)
+        """Opens a file, and waits until its script says that it is ready, if it has one that does."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        self.driver.get("about:blank")
+        self.driver.get(page.as_uri() + (f"#{hash}" if hash else ""))
+        if 'dataset.ready = "yes"' in page.read_text(encoding="utf-8"):
+            ready = "return document.documentElement.dataset.ready === 'yes'"
+            WebDriverWait(self.driver, SECONDS, 0.05).until(lambda driver: driver.execute_script(ready))
+
+    def wait(self, condition: str) -> None:
+        """Until an expression of JavaScript is true; a TimeoutException where it stays false."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        WebDriverWait(self.driver, SECONDS, 0.05).until(lambda _: self.run(f"return {condition}"), condition)
 
     def run(self, script: str, *arguments: Any) -> Any:
         """The value of a script's return."""
-        return self._call("POST", "/execute/sync", {"script": script, "args": arguments})
+        return self.driver.execute_script(script, *arguments)
 
-    def resize(self, width: int, height: int) -> None:
-        """The size of what is seen, as a phone's would be."""
-        metrics = {"width": width, "height": height, "deviceScaleFactor": 2, "mobile": True}
-        self._call(
-            "POST", "/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics}
-        )
+    def click(self, selector: str) -> None:
+        """A click where a reader would click: the element has to be seen, and nothing may lie over it."""
+        self.driver.find_element("css selector", selector).click()
 
-    def press(self, key: str) -> None:
-        """A key, where the focus is."""
-        actions = [{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]
-        self._call("POST", "/actions", {"actions": [{"type": "key", "id": "keys", "actions": actions}]})
+    def resize(self, width: int, height: int, *, scheme: str = "") -> None:
+        """The size of what is seen, as a phone's would be; `scheme`: dark or light, the system's."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 2, "mobile": width < 700}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    def press(self, *keys: str) -> None:
+        """Keys, where the focus is."""
+        from selenium.webdriver import ActionChains
+
+        ActionChains(self.driver).send_keys(*keys).perform()
 
     def complaints(self) -> list[str]:
         """What the console got since the last time, errors and warnings."""
-        return [entry["message"] for entry in self._call("POST", "/se/log", {"type": "browser"})]
+        return [entry["message"] for entry in self.driver.get_log("browser")]
 
-    def picture(self) -> bytes:
-        """What is seen, as PNG."""
-        return base64.b64decode(self._call("GET", "/screenshot"))
+    def picture(self, *, whole: bool = False) -> bytes:
+        """What is seen, as PNG; or the `whole` page."""
+        if not whole:
+            return bytes(self.driver.get_screenshot_as_png())
+        import base64
 
-    def close(self) -> None:
-        """Ends the browser."""
-        self._call("DELETE", "")
-        self.folder.cleanup()
+        options = {"captureBeyondViewport": True, "format": "png"}
+        return base64.b64decode(self.driver.execute_cdp_cmd("Page.captureScreenshot", options)["data"])
 
 
 @contextmanager
 def browser() -> Iterator[Browser]:
     """A browser for a while."""
-    assert DRIVER is not None
-    command = [DRIVER, "--port=0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as driver:
+    # Whatever proxy there is, it is not for our own machine.
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, (os.environ.get(name), "localhost,127.0.0.1")))
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        session = Browser(profile)
         try:
-            assert driver.stdout is not None
-            line = next(line for line in driver.stdout if "successfully on port" in line)
-            port = int(line.rpartition("on port ")[2].strip(" .\n"))
-            session = Browser(f"http://127.0.0.1:{port}")
-            try:
-                yield session
-            finally:
-                session.close()
+            yield session
         finally:
-            driver.terminate()
+            session.driver.quit()

@@ -8,11 +8,9 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import browser as browsing
 import pytest
 
 ROOT = Path(__file__).parents[3]
@@ -80,14 +78,6 @@ def test_data_formats_are_not_changed_by_a_page(tmp_path: Path) -> None:
 
 
 # ---- in a browser ----
-
-
-@pytest.fixture(scope="module")
-def window() -> Iterator[Any]:
-    if browsing.MISSING:
-        pytest.skip(browsing.MISSING)
-    with browsing.browser() as session:
-        yield session
 
 
 TABLE = """return [...document.querySelectorAll('#%s tbody tr:not(.derivation)')].map(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import sys
 import xml.etree.ElementTree as ET
@@ -211,7 +212,7 @@ def test_without_matplotlib_the_page_is_there_and_says_what_is_missing(
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     taken = of("linux/386", frames=3)
-    page = Heaps([taken]).html()
+    page = html.unescape(Heaps([taken]).html())
     assert "pip install 'archcalc[html]'" in page and 'type="range"' in page
     with pytest.raises(UsageFault, match=r"the extra `html`: pip install 'archcalc\[html\]'"):
         plots.to_bytes(taken, Path("p.svg"))

@@ -1,0 +1,118 @@
+"""Everything that the tool can say of platforms, side by side: what the one-page report shows.
+
+A port, or a release, that cannot be booted or checked has none of that; its figures are all there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from archcalc import checks, generations
+from archcalc.calculator.figures import Explanation, Figures, Scalar
+from archcalc.calculator.inventory import Inventory, labels, shown_areas
+from archcalc.machines import computer
+from archcalc.pictures.atlas import Atlas, survey
+from archcalc.questions import boot
+from archcalc.questions.boot import Boot
+from archcalc.reading.errors import UsageFault
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """One item a platform in most lists, None for what cannot be booted.
+
+    `findings` are of all platforms that can be checked, `checked` says whether any can. `figures` has
+    each figure once, with the platforms that share a derivation.
+    """
+
+    platforms: Sequence[Figures]
+    names: Sequence[str]
+    boots: Sequence[Boot | None]
+    atlases: Sequence[Atlas | None]
+    checked: bool
+    findings: Sequence[Mapping[str, object]]
+    figures: Sequence[Mapping[str, object]]
+    areas: Sequence[Mapping[str, Scalar] | None]
+    sets: Mapping[str, Scalar]
+
+    @property
+    def releases(self) -> list[str]:
+        """The release of each platform."""
+        return [figures.generation.label for figures in self.platforms]
+
+    @property
+    def address_bits(self) -> list[int]:
+        """The bits of an address that a process can have: a fact of the machine, not of the arena."""
+        return [int(figures.profile.machine["user_address_bits"]) for figures in self.platforms]
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """The packages whose constants are there, by the name of their section."""
+        return {own: path for figures in self.platforms for own, path in figures.generation.packages.items()}
+
+
+def everything(platforms: Sequence[Figures], sets: Mapping[str, Scalar]) -> Everything:
+    """Boots and checks what can be, and explains every figure."""
+    boots = [boot.try_boot(figures) if _can(figures, "boot", "map") else None for figures in platforms]
+    checkable = [figures for figures in platforms if _can(figures, "check")]
+    return Everything(
+        platforms,
+        labels(platforms),
+        boots,
+        [None if booted is None else _atlas(booted) for booted in boots],
+        bool(checkable),
+        _findings(checkable),
+        _explained(platforms),
+        [None if figures.generation.era == "contiguous" else shown_areas(figures) for figures in platforms],
+        dict(sets),
+    )
+
+
+def _can(figures: Figures, *commands: str) -> bool:
+    """Whether these commands know the generation of some figures."""
+    known = generations.said(figures.generation.name, "can").split()
+    return all(command in known for command in commands)
+
+
+def _atlas(booted: Boot) -> Atlas:
+    machine = computer.machine_of(booted.figures.profile)
+    return survey(booted, machine.low, machine.end, "after boot")
+
+
+def _findings(platforms: Sequence[Figures]) -> list[Mapping[str, object]]:
+    """What the checks find."""
+    cases = checks.run(list(checks.registry().values()), platforms)
+    return [
+        {"id": f.id, "platform": f.platform, "severity": f.severity.value, "message": f.message}
+        for case in cases
+        for f in case.findings
+    ]
+
+
+def _explained(platforms: Sequence[Figures]) -> list[Mapping[str, object]]:
+    """What each figure is, and how it comes about: derivations that platforms share are there once."""
+    found: list[Mapping[str, object]] = []
+    for key, entry in Inventory(platforms).entries.items():
+        section, name = key
+        qualified = f"runtime.{name}" if section == "constants" else f"{section}.{name}"
+        variants: dict[tuple[object, ...], list[int]] = {}
+        for at, figures in enumerate(platforms):
+            try:
+                one = figures.explain(name if section == "structs" else qualified)
+            except UsageFault:
+                continue
+            given = one.name in figures.sets
+            variants.setdefault(_variant(one, given), []).append(at)
+        how = [[who, *variant] for variant, who in variants.items()]
+        found.append({"s": section, "n": name, "u": entry.unit, "w": entry.what, "how": how})
+    return found
+
+
+def _variant(one: Explanation, given: bool) -> tuple[object, ...]:
+    """What of a derivation is shown, in the order in which the page reads it; what --set gave has none."""
+    if given:
+        formula = f"{one.value}, by --set" + (f" instead of {one.formula}" if one.formula else "")
+        return formula, (), (), one.source, one.type, one.dependents
+    mentions = tuple((m.name, m.value, m.origin) for m in one.mentions)
+    return one.formula, one.steps, mentions, one.source, one.type, one.dependents
