@@ -65,7 +65,6 @@ class Generations(Result):
             Column("era"),
             Column("ports", int),
             Column("says what differs from"),
-            Column("can", wrap=True),
         )
         rows = [
             (
@@ -74,7 +73,6 @@ class Generations(Result):
                 generations.said(name, "era"),
                 len(generations.ports(name)),
                 generations.about(name).get("base", ""),
-                generations.said(name, "can"),
             )
             for name in self.names
         ]
@@ -82,7 +80,20 @@ class Generations(Result):
             "contiguous: the heap is reserved in one piece, with its tables before it. sparse: the heap takes"
             " arenas wherever they fall, and finds their records by a map."
         )
-        return (Table(columns, rows), Prose(eras))
+        return (Table(columns, rows), Prose(eras), self._can())
+
+    def _can(self) -> Table:
+        """Each command with the generations that it knows; those of the same generations in one row."""
+        able: dict[str, list[str]] = {}
+        for name in self.names:
+            for word in generations.said(name, "can").split():
+                able.setdefault(word, []).append(generations.label(name))
+        rows: dict[str, list[str]] = {}
+        for word, labels in able.items():
+            of = "all" if len(labels) == len(self.names) else ", ".join(labels)
+            rows.setdefault(of, []).append(word)
+        columns = (Column("commands", wrap=True), Column("know", wrap=True))
+        return Table(columns, [(" ".join(words), of) for of, words in rows.items()])
 
 
 class Begun(Result):

@@ -35,6 +35,43 @@ def test_generations_are_listed_from_the_oldest_with_ports_and_what_can_be_done(
     assert all("report" in one["can"] for one in known.values())
 
 
+TRIED = {
+    "list": ("list", "linux/amd64", "--go", "{go}"),
+    "report": ("report", "linux/amd64", "--go", "{go}"),
+    "explain": ("explain", "_PageSize", "linux/386", "--go", "{go}"),
+    "diff": ("diff", "linux/amd64", "linux/386", "--go", "{go}"),
+    "sizeclass": ("sizeclass", "100", "--go", "{go}"),
+    "map": ("map", "linux/amd64", "--go", "{go}"),
+    "heap": ("heap", "linux/amd64", "--go", "{go}"),
+    "boot": ("boot", "linux/amd64", "--go", "{go}"),
+    "smoke": ("smoke", "linux/amd64", "--go", "{go}"),
+    "run": ("run", "{scenario}"),
+    "check": ("check", "linux/amd64", "--go", "{go}"),
+    "drift": ("drift", "--go", "{go}"),
+    "replay": ("replay", "{recording}"),
+    "trace": ("trace", "stats", "{recording}"),
+}
+"""A command line for each command that needs no Go, no solver and no source tree."""
+RECORDINGS = {"7aefdfded": "traces/linux-386.mixed.stw.trace.gz"}
+
+
+@pytest.mark.parametrize("name", generations.known())
+@pytest.mark.parametrize("command", TRIED)
+def test_what_is_said_to_be_possible_is(cli: Cli, tmp_path: Path, name: str, command: str) -> None:
+    if command not in generations.said(name, "can").split():
+        pytest.skip(f"{command} does not know {name}, and says so in `generations`")
+    scenario = tmp_path / "boots.yaml"
+    scenario.write_text(
+        f'schema: 1\nabout: it boots\nplatform: linux/amd64\ngo: "{name}"\nexpect: {{outcome: booted}}\n'
+    )
+    data = Path(__file__).parents[2] / "data"
+    recording = data / RECORDINGS.get(name, f"version2/go{name}-linux-amd64.trace.gz")
+    words = [word.format(go=name, scenario=scenario, recording=recording) for word in TRIED[command]]
+    run = cli(*words, "--format", "json")
+    assert run.code == 0 or (command == "drift" and run.code == 1)
+    assert run.json.get("generation", generations.label(name)) == generations.label(name)
+
+
 def test_a_report_of_a_release_has_the_constants_of_all_packages(cli: Cli) -> None:
     document = cli("report", "linux/amd64", "--go", "1.27", "--format", "json").json
     jsonschema.validate(document, json.loads((SCHEMAS / "report.json").read_text()))
