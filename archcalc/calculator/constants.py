@@ -599,6 +599,7 @@ def _types(generation: Generation, ptr_size: int, reg_size: int) -> Mapping[str,
     # Each arch_*.go declares its own Uintreg, an unsigned integer of a register's size.
     found = {**basic, "Uintreg": goexpr.Type("Uintreg", "uint", 8 * reg_size)}
     for name, (declaration, *_) in _declarations(generation).items():
-        if isinstance(declaration.type, structs.Named) and declaration.type.name in basic:
-            found[name] = basic[declaration.type.name]._replace(name=name.rpartition(".")[2])
+        kind, own = declaration.type, name.rpartition(".")[2]
+        if isinstance(kind, structs.Named) and kind.name in basic and own not in found:
+            found[name] = basic[kind.name]._replace(name=own)
     return found

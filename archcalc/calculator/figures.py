@@ -120,11 +120,25 @@ class Figures:
 
     @cached_property
     def layout(self) -> Layout:
-        """The heap's place in the address space, where that is one piece. Raises UsageFault where not."""
+        """The heap's place in the address space, where that is one piece.
+
+        Raises UsageFault where it is not, and for a tree whose mallocinit could not be followed.
+        """
         if self.generation.era != "contiguous":
             found = f"the heap of Go {self.generation.name} does not lie in one piece"
             raise UsageFault(Fault(found, f"Go {generations.CURRENT}", id="era"))
-        return layouts.compute(self.engine)
+        try:
+            return layouts.compute(self.engine)
+        except Absent as gone:
+            own, of = str(gone).removeprefix("layout."), self.generation.label
+            found = f"{of} has no {own}: the function that it stands in could not be followed"
+            expected = "a tree that reckons it as a release does"
+            raise UsageFault(Fault(found, expected, id="left-out")) from None
+
+    @property
+    def has_layout(self) -> bool:
+        """Whether there is a `layout`."""
+        return self.generation.era == "contiguous" and self.engine.has("layout.reservation_size")
 
     @cached_property
     def areas(self) -> Mapping[str, Scalar]:

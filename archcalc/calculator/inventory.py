@@ -82,7 +82,7 @@ def values(figures: Figures) -> Iterator[tuple[str, str, int | bool | str]]:
                 yield own, name, value
     for name, struct in figures.structs.items():
         yield "structs", name, struct.size
-    if figures.generation.era != "contiguous":
+    if not figures.has_layout:
         yield from _areas(figures)
         return
     layout = figures.layout

@@ -321,7 +321,7 @@ class Brief:
         for section, rows in parts.items():
             if rows:
                 yield Table(DESCRIBED, rows, sections[section])
-            if section == "layout" and rows and self.figures.generation.era == "contiguous":
+            if section == "layout" and rows and self.figures.has_layout:
                 yield Prose(hints(self.figures.layout))
 
 
@@ -348,7 +348,7 @@ def structs(figures: Figures) -> dict[str, object]:
 
 def layout_of(figures: Figures) -> dict[str, object]:
     """The layout of any generation as the JSON document has it."""
-    return layout(figures.layout) if figures.generation.era == "contiguous" else sparse_layout(figures)
+    return layout(figures.layout) if figures.has_layout else sparse_layout(figures)
 
 
 def sparse_layout(figures: Figures) -> dict[str, object]:

@@ -88,7 +88,10 @@ def _tree(folder: str) -> str:
     found = anytree.read(Path(folder))
     for one in found.unknown:
         session.note(str(one))
-    return generations.adopt(found.generation)
+    name = generations.adopt(found.generation)
+    for port in platforms.without_profile(name):
+        session.note(f"{port} is a port of the tree, and there is no profile of it; `all` leaves it out")
+    return name
 
 
 def several(gos: Sequence[str] | None) -> list[str]:

@@ -30,16 +30,16 @@ class AnyTree:
 
 
 def read(root: Path) -> AnyTree:
-    """A tree as a generation. Raises UsageFault for what is no tree, or none of a heap in arenas."""
+    """A tree as a generation. Raises UsageFault for what is no tree, and for one of an era without tables."""
     src = next((path for path in (root / "src", root) if (path / "runtime").is_dir()), None)
     if src is None:
         raise UsageFault(
             Fault(f"--go: {root} has no src/runtime", "a Go source tree (a GOROOT)", id="no-tree")
         )
-    if not (src / "runtime/mpagealloc.go").is_file():
-        expected = "one of a heap in arenas; `verify --goroot` compares others"
-        raise UsageFault(Fault(f"--go: {root} is a tree of another era", expected, id="no-tree"))
     near = nearest(src)
+    if not near:
+        expected = "a heap in one piece (Go 1.5 to 1.10) or a page allocator (Go 1.14 and later)"
+        raise UsageFault(Fault(f"--go: {root} is a tree of another era", expected, id="no-tree"))
     base = generations.load(near)
     found, tree = writing.read(root, base)
     followed = shapes.follow(base, src)
@@ -47,6 +47,7 @@ def read(root: Path) -> AnyTree:
     for row in writing.rows(found, writing.words_of(base)):
         key = f"{row.package}.{row.name}"
         rows[key] = (*rows.get(key, ()), row)
+    rows |= _built(base, src, rows)
     left_out = {name for one in followed.unknown for name in one.figures}
     lines: dict[str, tuple[FileLines, ...]] = {}
     for one in writing.places(found, tree, base):
@@ -147,23 +148,50 @@ def _undeclared(generation: Generation, declared: set[str], row: Row) -> Iterato
         yield from (name for name in shown if name not in declared)
 
 
+def _built(base: Generation, src: Path, read: Mapping[str, object]) -> dict[str, tuple[Row, ...]]:
+    """Constants of the base in files that building Go writes: a tree has what writes them, not their text."""
+    found = {}
+    for name, of in base.rows.items():
+        file = of[0].source.file
+        outside = file.rpartition("/")[0] != base.packages.get(of[0].package)
+        if of[0].package != "layout" and outside and name not in read and (src / file).is_file():
+            found[name] = of
+    return found
+
+
+_MARKS = (
+    ("sparse", "runtime/mpagealloc.go", "pageAlloc"),
+    ("contiguous", "runtime/malloc.go", "_MHeapMap_TotalBits"),
+)
+"""What the trees of an era declare, and those of the others do not."""
+
+
 def nearest(src: Path) -> str:
-    """The generation that a tree is nearest to: that of its version, else the one most like it."""
+    """The generation that a tree is nearest to: that of its version, else the one of its era most like it.
+
+    Empty for a tree of an era that no generation is of.
+    """
     version = writing.version_of(src).removeprefix("go")
     release = ".".join(version.split(".")[:2])
-    known = [name for name in generations.known() if name.startswith("1.")]
-    if release in known:
-        return release
+    era = next((era for era, file, name in _MARKS if declares(src / file, name)), "")
+    known = [name for name in generations.known() if generations.said(name, "era") == era]
+    if release in known or not known:
+        return release if known else ""
 
     def alike(name: str) -> int:
         generation = generations.load(name)
         found = 0
-        for own, shape in shapes.noted(generation).items():
+        for own, (shape, _) in shapes.noted(generation).items():
             file, _, anchor = own.partition("#")
             found += any(shapes.shape_of(place.text) == shape for place in shapes.find(src, file, anchor))
         return found
 
     return max(known, key=lambda name: (alike(name), known.index(name)))
+
+
+def declares(file: Path, name: str) -> bool:
+    """Whether a file is there and mentions a name."""
+    return file.is_file() and re.search(rf"\b{name}\b", file.read_text("utf-8", "replace")) is not None
 
 
 def _layout(

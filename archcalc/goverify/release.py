@@ -125,10 +125,24 @@ def constraint_of(name: str, data: bytes) -> str:
         own = parts[-1:]
     header = data[: data.find(b"\npackage ")]
     match = re.search(rb"^//go:build (.*)$", header, re.MULTILINE)
-    said = match[1].decode().partition("//")[0].strip() if match else ""
+    if match:
+        said = match[1].decode().partition("//")[0].strip()
+    else:
+        older = re.findall(rb"^// ?\+build (.*)$", header, re.MULTILINE)
+        said = " && ".join(_as_expression(line.decode(), alone=len(older) == 1) for line in older)
     if own and said:
         return " && ".join((*own, f"({said})" if "||" in said else said))
     return said or " && ".join(own)
+
+
+def _as_expression(line: str, alone: bool) -> str:
+    """What a `// +build` line says, as `//go:build` says it: `a,!b c` is `(a && !b) || c`."""
+    options = line.split()
+    terms = [" && ".join(option.split(",")) for option in options]
+    if len(terms) == 1:
+        return terms[0]
+    said = " || ".join(f"({term})" if "&&" in term else term for term in terms)
+    return said if alone else f"({said})"
 
 
 @lru_cache(maxsize=4096)

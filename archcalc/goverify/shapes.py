@@ -1,9 +1,10 @@
 """Whether the functions that a layout's formulas follow are what they were when the formulas were written.
 
 A generation notes the shape of each such function: a digest of its tokens without the numbers, and the
-numbers. A tree's function of the same shape and with the same numbers gives the same figures. With other
-numbers, formulas that stand in the function as they are get the tree's; a figure that cannot be followed is
-told, with its function, and left out.
+numbers. A layout that names lines of the source and no functions has its functions' lines noted, too. A
+tree's function of the same shape and with the same numbers gives the same figures. With other numbers,
+formulas that stand in the function as they are get the tree's; a figure that cannot be followed is told,
+with its function, and left out.
 """
 
 from __future__ import annotations
@@ -94,34 +95,80 @@ def find(src: Path, file: str, anchor: str) -> list[Place]:
 
 
 def anchors(generation: Generation) -> Mapping[str, list[Row]]:
-    """The rows of a layout by the place that they are named for, as PATH#NAME."""
+    """The rows of a layout by the place that they are named for, as PATH#NAME.
+
+    A row that names a line belongs to the function that is noted to have stood around that line.
+    """
+    spans = {own: one.lines for own, one in noted(generation).items() if one.lines}
     found: dict[str, list[Row]] = {}
     for of in (*generation.rows.values(), *generation.families.values()):
         for row in of:
-            if "#" in row.source.file:
-                found.setdefault(row.source.file, []).append(row)
+            file, line = row.source
+            if "#" in file:
+                found.setdefault(file, []).append(row)
+            elif row.package == "layout":
+                own = next(
+                    (own for own, lines in spans.items() if file == own.partition("#")[0] and line in lines),
+                    "",
+                )
+                found.setdefault(own, []).append(row)
+    found.pop("", None)
     return found
+
+
+def around(src: Path, file: str, line: int) -> tuple[str, range]:
+    """The function around a line of a tree's file, and its lines; Raises ValueError where there is none."""
+    text = (src / file).read_text("utf-8", "replace")
+    for match in re.finditer(r"^func (?:\(\w+ \*?(\w+)\) )?(\w+)\(", text, re.MULTILINE):
+        first = text.count("\n", 0, match.start()) + 1
+        last = text.count("\n", 0, text.find("\n}", match.start())) + 2
+        if first <= line <= last:
+            return ".".join(filter(None, match.groups())), range(first, last + 1)
+    raise ValueError(f"{file}:{line} stands in no function")
 
 
 def table(generation: Generation, src: Path) -> str:
     """The shapes of a tree's functions that a layout follows, as the text of shapes.txt."""
-    lines = []
-    for own in sorted(anchors(generation)):
+    wanted: dict[str, range | None] = {}
+    for row in (row for of in (*generation.rows.values(), *generation.families.values()) for row in of):
+        file, line = row.source
+        if "#" in file:
+            wanted[file] = None
+        elif row.package == "layout":
+            anchor, lines = around(src, file, line)
+            wanted[f"{file}#{anchor}"] = lines
+    written = []
+    for own in sorted(wanted):
         file, _, anchor = own.partition("#")
+        around_it = wanted[own]
         for place in find(src, file, anchor):
             shape = shape_of(place.text)
-            lines.append(" ".join((f"{place.file}#{anchor}", shape.digest, *shape.numbers)))
-    return "".join(f"{line}\n" for line in lines)
+            stood = [f"{around_it.start}-{around_it.stop - 1}"] if around_it else []
+            written.append(" ".join((f"{place.file}#{anchor}", *stood, shape.digest, *shape.numbers)))
+    return "".join(f"{line}\n" for line in written)
 
 
-def noted(generation: Generation) -> Mapping[str, Shape]:
+class Noted(NamedTuple):
+    """A line of shapes.txt: a function's shape, and the lines that it stood on where these are needed."""
+
+    shape: Shape
+    lines: range | None
+
+
+_LINES = re.compile(r"(\d+)-(\d+)")
+
+
+def noted(generation: Generation) -> Mapping[str, Noted]:
     """The shapes that a generation notes, by file and anchor."""
     path = generation.folder / "shapes.txt"
     found = {}
     for line in path.read_text("utf-8").splitlines() if path.is_file() else ():
         if line and not line.startswith("#"):
-            own, digest, *numbers = line.split()
-            found[own] = Shape(digest, tuple(numbers))
+            own, *rest = line.split()
+            stood = _LINES.fullmatch(rest[0])
+            digest, *numbers = rest[1:] if stood else rest
+            lines = range(int(stood[1]), int(stood[2]) + 1) if stood else None
+            found[own] = Noted(Shape(digest, tuple(numbers)), lines)
     return found
 
 
@@ -139,7 +186,7 @@ def follow(generation: Generation, src: Path) -> Followed:
     unknown: list[Unknown] = []
     for own, rows in anchors(generation).items():
         file, _, anchor = own.partition("#")
-        mine = {place: shape for place, shape in known.items() if place.endswith(f"#{anchor}")}
+        mine = {place: one.shape for place, one in known.items() if place.endswith(f"#{anchor}")}
         places = find(src, file, anchor)
         if mine and not places:
             names = tuple(dict.fromkeys(row.name for row in rows))

@@ -50,12 +50,17 @@ def has_own_facts(go: str) -> bool:
 
 @cache
 def _names(go: str) -> tuple[str, ...]:
-    return tuple(sorted(generations.ports(go)))
+    return tuple(sorted(name for name in generations.ports(go) if name in all_files()))
 
 
 def names(go: str = CURRENT) -> list[str]:
-    """All platforms of a generation as goos/goarch, in order."""
+    """All platforms of a generation as goos/goarch, in order: its ports that there are profiles of."""
     return list(_names(go))
+
+
+def without_profile(go: str) -> list[str]:
+    """The ports of a generation that there are no profiles of: a fork's own."""
+    return sorted(set(generations.ports(go)) - set(_names(go)))
 
 
 def every() -> list[str]:

@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from archcalc.generations import CURRENT
+from archcalc.generations import CURRENT, label
 from archcalc.profiles import profile
 from archcalc.profiles.files import every as every
 from archcalc.profiles.files import names as names
+from archcalc.profiles.files import without_profile as without_profile
 from archcalc.profiles.profile import Profile
 from archcalc.reading import fields
 from archcalc.reading.errors import Fault, ProfileFault
@@ -32,7 +33,10 @@ def load_file(path: str | Path, go: str = CURRENT) -> Profile:
 
 def _unknown(name: str, go: str) -> Fault:
     known = names(go)
-    of = "" if go == CURRENT else f" of {go}"
+    if name in without_profile(go):
+        expected = f"a profile of your own, with --profile; `archcalc profile new {name}` begins one"
+        return Fault(f"there is no profile of {name}", expected, id="platform-unknown")
+    of = "" if go == CURRENT else f" of {label(go)}"
     expected = f"one of the {len(known)} platforms{of}, a glob such as linux/*, or all"
     return Fault(f"there is no platform {name}", expected, fields.nearest(name, known), "platform-unknown")
 
