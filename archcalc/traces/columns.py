@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archcalc.traces.columnar import CODE, RECORDS, line_of
+from archcalc.host.extras import needed
+from archcalc.traces.columnar import CODE, RECORDS, WHAT, ColumnarFile, is_columnar, line_of
+from archcalc.traces.reader import VERSIONS, Header, TraceFault, parse_header
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from archcalc.traces.text_columns import TextColumns, TextFile
+
     Array = np.ndarray[Any, np.dtype[Any]]
 
 UNREADABLE = CODE["?"]
 STARTS = [f"{record} " for record in RECORDS]
+
+# Text of fewer bytes is read line by line sooner than NumPy is imported, or than arrays pay.
+LARGE_TEXT, LARGE_WHERE_NUMPY_IS = 1 << 18, 1 << 15
+
+
+class GaveUp(Exception):
+    """Something is not as it should be, or unusual; who goes line by line says what."""
 
 
 class Columns:
@@ -49,3 +65,48 @@ class Columns:
         return line_of(
             RECORDS[self.code[row]], self.words[self.request[row]], address, self.text[row].as_py()
         )
+
+
+class InColumns:
+    """A recording in groups of rows, of either form."""
+
+    def __init__(self, path: Path, file: ColumnarFile | TextFile) -> None:
+        self.path = path
+        self.file = file
+
+    def header(self) -> Header:
+        """The header, or TraceFault."""
+        return parse_header(str(self.path), self.file.header_line, VERSIONS)
+
+    def batches(self) -> Iterator[Columns | TextColumns]:
+        """The rows behind the header, so many at a time. Raises GaveUp for a file that is damaged."""
+        try:
+            if isinstance(self.file, ColumnarFile):
+                np = needed("numpy", WHAT)
+                for batch in self.file.batches():
+                    yield Columns(batch, np)
+            else:
+                yield from self.file.batches()
+        except TraceFault as damaged:
+            raise GaveUp from damaged
+
+
+def in_columns(path: Path) -> InColumns | None:
+    """A recording's rows as arrays; None where that does not pay, or cannot be.
+
+    Raises TraceFault for a columnar file that is none, UsageFault where what it needs is not installed.
+    """
+    if is_columnar(path):
+        return InColumns(path, ColumnarFile(path))
+    try:
+        # What is read of a pipe is gone; and who gives up needs it again.
+        large = path.is_file() and path.stat().st_size
+    except OSError:
+        return None
+    if large < (LARGE_WHERE_NUMPY_IS if "numpy" in sys.modules else LARGE_TEXT) or find_spec("numpy") is None:
+        return None
+    from archcalc.traces.text_columns import TextFile
+
+    with contextlib.suppress(TraceFault):
+        return InColumns(path, TextFile(path))
+    return None

@@ -31,10 +31,6 @@ KINDS = {
 }
 
 
-class GaveUp(Exception):
-    """Something is not as it should be; the text replay says what."""
-
-
 class CachePlace:
     """A size class of an mcache, with the stamps that its objects leave in the bitmap (`_tables`).
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from allocator.contiguous.gc import MARK_TERMINATION
 from allocator.contiguous.heap_bitmap import NOTHING, press
 from archcalc.traces.columnar import CODE, RECORDS
-from archcalc.traces.columns import Columns
+from archcalc.traces.columns import Columns, GaveUp
 from archcalc.traces.keys import (
     NOSCAN,
     OTHER,
@@ -16,7 +16,6 @@ from archcalc.traces.keys import (
     TINY_NEW,
     UNKNOWN,
     CachePlace,
-    GaveUp,
     Key,
     Keys,
     KeyTable,

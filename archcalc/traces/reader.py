@@ -95,6 +95,12 @@ def address(text: str) -> int:
 
 def pieces(path: Path) -> Iterator[list[str]]:
     """The lines of a text file, gzip'd or plain, at most a megabyte's worth at a time. Opened once."""
+    for line_number, data in blocks(path):
+        yield _decode(str(path), line_number, data).split("\n")
+
+
+def blocks(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The same before it is decoded: the number of the first line, and lines without the end of the last."""
     name = str(path)
     line_number = 1
     rest = b""
@@ -107,9 +113,8 @@ def pieces(path: Path) -> Iterator[list[str]]:
                 if len(rest) > MAX_LINE:
                     raise fault(name, line_number, f"a line of more than {MAX_LINE} bytes", "a recording")
                 if newline:
-                    lines = _decode(name, line_number, whole).split("\n")
-                    line_number += len(lines)
-                    yield lines
+                    yield line_number, whole
+                    line_number += whole.count(b"\n") + 1
             if rest:
                 raise fault(name, line_number, "a last line without its end", "a recording that is whole")
     except (EOFError, zlib.error, gzip.BadGzipFile) as broken:
@@ -118,6 +123,12 @@ def pieces(path: Path) -> Iterator[list[str]]:
         raise TraceFault(
             Fault(f"cannot be read: {broken.strerror or broken}", id="trace", file=name)
         ) from None
+
+
+def check_text(path: str, first: int, data: bytes) -> None:
+    """TraceFault where lines, the first of that number, are no UTF-8."""
+    if not data.isascii():
+        _decode(path, first, data)
 
 
 def _unpacked(name: str, raw: io.BufferedReader) -> gzip.GzipFile | io.BufferedReader:

@@ -31,7 +31,7 @@ def replay(
             file = columnar.ColumnarFile(path)
             if file.header().version == 2:
                 return _version2(path, config_for, keep_going, lambda _: file.lines(), progress)
-            from archcalc.traces.keys import GaveUp
+            from archcalc.traces.columns import GaveUp
             from archcalc.traces.runs import ColumnarReplayer
 
             with contextlib.suppress(GaveUp):

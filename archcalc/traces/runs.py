@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 from archcalc.host.extras import needed
 from archcalc.reading.errors import UsageFault
 from archcalc.traces.columnar import WHAT, ColumnarFile, lines_of
-from archcalc.traces.columns import Columns
+from archcalc.traces.columns import Columns, GaveUp
 from archcalc.traces.judgement import WRONG
-from archcalc.traces.keys import GaveUp, Keys
+from archcalc.traces.keys import Keys
 from archcalc.traces.outcome import Replay, Stop
 from archcalc.traces.parts import BatchPart, F, M
 from archcalc.traces.reader import Header

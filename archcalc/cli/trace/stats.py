@@ -12,7 +12,7 @@ from archcalc.profiles import platforms
 from archcalc.results.result import Result
 from archcalc.results.tables import Block, Bytes, Column, Prose, Table
 from archcalc.traces import stats
-from archcalc.traces.stats import Stats
+from archcalc.traces.counting import Stats
 
 SHOWN = 20  # types, to people; data formats have all
 

@@ -19,7 +19,7 @@ from archcalc.calculator import figures
 from archcalc.cli.replay import config_for
 from archcalc.profiles import platforms
 from archcalc.traces import columnar, runs
-from archcalc.traces.keys import GaveUp
+from archcalc.traces.columns import GaveUp
 from archcalc.traces.reader import TraceFault
 from archcalc.traces.replayer import Replayer
 from archcalc.traces.runs import ColumnarReplayer

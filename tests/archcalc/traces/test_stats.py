@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import random
 import re
 import tracemalloc
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from effort import examples, phases
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from recordings import NAMES, TRACES, lines_of, write
 
 from allocator.common.types import Type
 from archcalc.boot import boot
 from archcalc.cli.replay import config_for
 from archcalc.traces import columnar, reader
+from archcalc.traces.columnar import ColumnarFile
+from archcalc.traces.columns import InColumns
+from archcalc.traces.counting import Stats
 from archcalc.traces.reader import TraceFault
-from archcalc.traces.stats import Stats, document, head, stats
+from archcalc.traces.stats import document, head, line_by_line, stats
 from archcalc.traces.writer import Recorder
 
 
@@ -48,6 +55,58 @@ def test_both_forms_have_the_same_figures(name: str, tmp_path: Path) -> None:
     found = counted(tmp_path / "x.parquet")
     found.path = str(source)
     assert document(found) == document(counted(source))
+
+
+def in_groups(path: Path) -> Stats:
+    """Counted in groups of rows, whatever the file's size; it must not need to give up."""
+    from archcalc.traces.stats_in_columns import at_once
+    from archcalc.traces.text_columns import TextFile
+
+    file = ColumnarFile(path) if path.suffix == ".parquet" else TextFile(path)
+    return at_once(InColumns(path, file), lambda header: config_for(header, {}))
+
+
+VERSION2 = TRACES.parent / "version2"
+ALL = [TRACES / f"{name}.trace.gz" for name in NAMES] + sorted(VERSION2.glob("*.trace.gz"))
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.name.removesuffix(".trace.gz"))
+def test_in_groups_and_line_by_line_are_the_same(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one_by_one = line_by_line(path, lambda header: config_for(header, {}))
+    assert document(in_groups(path)) == document(one_by_one)
+    monkeypatch.setattr("archcalc.traces.text_columns.PART", 20_000)
+    monkeypatch.setattr("archcalc.traces.text_columns.PARTS", 1)
+    monkeypatch.setattr("archcalc.traces.reader.PIECE", 5000)
+    assert document(in_groups(path)) == document(one_by_one)
+
+
+@settings(max_examples=examples(25), phases=phases())
+@given(st.integers(0, 1 << 32), st.sampled_from(["linux/amd64", "linux/386"]), st.integers(1, 40))
+def test_machines_are_counted_alike_however_their_recordings_are_cut(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, platform: str, part: int
+) -> None:
+    """Spans that are swept several times in a group, go, and come again as others."""
+    rng = random.Random(seed)
+    rt = boot(platform, record=True, procs=2)
+    recorder = Recorder(rt)
+    live: list[int] = []
+    pointer = Type.of_words("node", "p.p", rt.config.ptr_size)
+    for _ in range(rng.randrange(1, 12)):
+        for _ in range(rng.randrange(1, 120)):
+            size = rng.choice([1, 5, 8, 16, 24, 100, 3000, 9000, 40_000])
+            typ = pointer if size == pointer.size else None
+            live.append(rt.malloc(size, typ, p=rng.randrange(2)))
+        if rng.random() < 0.6:
+            live = rng.sample(live, rng.randrange(len(live)))
+            rt.collect(live, mode=rng.choice(["block", "force"]))
+    path = tmp_path_factory.mktemp("counted") / "x.trace.gz"
+    recorder.save(path, False, workload="test", gc="stw", gomaxprocs=2)
+    one_by_one = line_by_line(path, lambda header: config_for(header, {}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("archcalc.traces.text_columns.PART", part * 100)
+        patch.setattr("archcalc.traces.text_columns.PARTS", 1)
+        patch.setattr("archcalc.traces.reader.PIECE", 1 << 10)
+        assert document(in_groups(path)) == document(one_by_one)
 
 
 def test_frees_and_lifetimes_are_those_of_the_machine(tmp_path: Path) -> None:
@@ -132,7 +191,10 @@ def test_what_no_span_can_have_is_told(tmp_path: Path) -> None:
 def test_memory_is_that_of_the_places_in_spans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A recording without a collection, all of whose objects stay alive: bytes by place, none by object."""
 
+    # In columns a group's lines are held, however few objects there are.
     monkeypatch.setattr(reader, "PIECE", 1 << 12)
+    monkeypatch.setattr("archcalc.traces.text_columns.PART", 1 << 14)
+    monkeypatch.setattr("archcalc.traces.text_columns.PARTS", 1)
     pointer = Type.of_words("p", "p", 8)
 
     def peak(n: int) -> int:
