@@ -185,6 +185,26 @@ def random_base_in_reach(figures: Figures) -> Problems:
         )
 
 
+@check("arenas.random-base-in-map", "A base drawn by lot lies in the arena map", Severity.WARNING, SPARSE)
+def random_base_in_map(figures: Figures) -> Problems:
+    """The draw is of addresses below random_base_limit and does not know arenaBaseOffset, from which the map
+    counts. sysAlloc passes over a hint that is outside the map. Where all draws are, no hint is ever used,
+    and the heap begins wherever the system likes: so on aix from Go 1.26 on.
+    """
+    if not has(figures, "layout.random_base_limit"):
+        return
+    space, arena = 1 << figure(figures, "heapAddrBits"), figure(figures, "heapArenaBytes")
+    limit = figure(figures, "layout.random_base_limit")
+    outside = [at for at in (0, limit - arena) if number_of(figures, at) + arena > space]
+    if outside:
+        yield Problem(
+            f"a base of {outside[0]:#x} can be drawn, and the map begins at"
+            f" {figure(figures, 'arenaBaseOffset'):#x}",
+            "random_base_limit",
+            data={"drawn": outside[0], "arenaBaseOffset": figure(figures, "arenaBaseOffset")},
+        )
+
+
 @check(
     "arenas.metadata-fits",
     "What a 32-bit port reserves at the start leaves room for a heap",
