@@ -32,9 +32,9 @@ from archcalc.results.tables import Block, Bytes, Column, Hex, Prose, Section, T
 JUDGING = ("boot", "smoke", "replay", "run", "verify", "drift", "prove")
 
 
-def complete(incomplete: str) -> list[str]:
+def complete(ctx: typer.Context, incomplete: str) -> list[str]:
     """Everything that can be explained."""
-    return complete_names(incomplete) + complete_checks(incomplete)
+    return complete_names(ctx, incomplete) + complete_checks(incomplete)
 
 
 Name = Annotated[

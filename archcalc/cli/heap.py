@@ -29,11 +29,11 @@ from archcalc.traces.columnar import recordings_in
 HTML_FRAMES = 24
 
 
-def complete_targets(incomplete: str) -> list[str]:
+def complete_targets(ctx: typer.Context, incomplete: str) -> list[str]:
     """Platforms, and recordings in the folder that is being typed."""
     folder = Path(incomplete).parent if "/" in incomplete and Path(incomplete).parent.is_dir() else Path()
     files = [str(path) for path in recordings_in(folder)]
-    return complete_platforms(incomplete) + [name for name in files if name.startswith(incomplete)]
+    return complete_platforms(ctx, incomplete) + [name for name in files if name.startswith(incomplete)]
 
 
 Targets = Annotated[

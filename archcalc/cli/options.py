@@ -6,19 +6,34 @@ All are None (or empty) where nothing was said; `targets.py` turns them into pro
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from archcalc import config
+from archcalc.reading.errors import UsageFault
 from archcalc.reading.quantities import parse_setting
 
 
-def complete_platforms(incomplete: str) -> list[str]:
+def asked_of(ctx: typer.Context) -> str:
+    """The generation that --go names on a line that is still written, else the default."""
+    from archcalc import generations
+
+    given = ctx.params.get("go") or os.environ.get("ARCHCALC_GO") or config.current().go
+    last = given[-1] if isinstance(given, list | tuple) else given
+    try:
+        return generations.named(last) if last else generations.CURRENT
+    except UsageFault:  # a source tree, or a word that is not whole yet
+        return generations.CURRENT
+
+
+def complete_platforms(ctx: typer.Context, incomplete: str) -> list[str]:
     """Platforms, and globs over an operating system or an architecture."""
     from archcalc.profiles import platforms
 
-    known = platforms.names()
+    known = platforms.names(asked_of(ctx))
     systems = sorted({name.partition("/")[0] for name in known})
     return [word for word in ("all", *known, *(f"{s}/*" for s in systems)) if word.startswith(incomplete)]
 
@@ -89,10 +104,10 @@ def complete_checks(incomplete: str) -> list[str]:
     return [word for word in (*checks.FAMILIES, *checks.every()) if word.startswith(incomplete)]
 
 
-def complete_names(incomplete: str) -> list[str]:
+def complete_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """What `explain` and `--only` know: constants, structs, layout figures, facts."""
     from archcalc.calculator import figures
     from archcalc.profiles import platforms
 
-    known = figures.compute(platforms.load("linux/amd64")).names()
+    known = figures.compute(platforms.load("linux/amd64", asked_of(ctx))).names()
     return [word for word in known if word.startswith(incomplete)]

@@ -86,7 +86,7 @@ def _tree(folder: str) -> str:
     from archcalc.goverify import anytree
 
     found = anytree.read(Path(folder))
-    for one in found.unknown:
+    for one in (*found.unknown, *found.unread):
         session.note(str(one))
     name = generations.adopt(found.generation)
     for port in platforms.without_profile(name):

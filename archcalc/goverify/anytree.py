@@ -22,11 +22,16 @@ from archcalc.reading.errors import Fault, UsageFault
 
 @dataclass(frozen=True)
 class AnyTree:
-    """A tree's generation, the one that is nearest to it, and the functions that have an unknown shape."""
+    """A tree's generation, the one that is nearest to it, and what could not be followed.
+
+    `unknown` are functions of an unknown shape; `unread` says of other declarations why they are not as
+    the tree has them.
+    """
 
     generation: Generation
     nearest: str
     unknown: tuple[Unknown, ...]
+    unread: tuple[str, ...]
 
 
 def read(root: Path) -> AnyTree:
@@ -86,7 +91,7 @@ def read(root: Path) -> AnyTree:
     )
     sound, missing = without_dangling(generation)
     sound, broken = without_broken(sound)
-    return AnyTree(sound, near, (*followed.unknown, *missing, *broken))
+    return AnyTree(sound, near, (*followed.unknown, *missing, *broken), tuple(found.unread))
 
 
 def without_broken(generation: Generation) -> tuple[Generation, list[Unknown]]:

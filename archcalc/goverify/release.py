@@ -75,6 +75,7 @@ class Draft:
     types: dict[str, tuple[Alternative, ...]] = field(default_factory=dict)
     reported: set[str] = field(default_factory=set)
     undecided: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
 
 
 MAIN = ("internal/goarch", "internal/goos", "internal/goexperiment", "internal/runtime/gc",
@@ -279,7 +280,7 @@ class Reader:
                     f(formula) for f in (goexpr.names, goexpr.functions, goexpr.composites)
                 )
             except ExprError as error:
-                self.draft.undecided.append(f"{const.file}:{const.line}: {own} = {formula}: {error.message}")
+                self.draft.unread.append(f"{const.file}:{const.line}: {own} = {formula}: {error.message}")
                 continue
             for one in mentioned:
                 qualified = self._qualified(file, package, one)
@@ -334,7 +335,7 @@ class Reader:
         try:
             return baseline((self.tree.src / file).read_text("utf-8", "replace"))
         except (OSError, ValueError):
-            self.draft.undecided.append(f"{file}: the experiments that are on are those of the base")
+            self.draft.unread.append(f"{file}: the experiments that are on are those of the base")
             return self.experiments
 
     # ---- types ----
@@ -370,7 +371,7 @@ class Reader:
                 declared = parse(text)
                 self._follow_kind(file, package, declared.type)
             except (StructError, ExprError) as error:
-                self.draft.undecided.append(f"{text.file}:{text.line}: type {own}: {error}")
+                self.draft.unread.append(f"{text.file}:{text.line}: type {own}: {error}")
                 continue
             shown = written(declared, name, partial(self._shown, file, package))
             kind = declared.type

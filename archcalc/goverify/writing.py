@@ -371,7 +371,7 @@ def write(
         for name, of in fresh.items()
         if of[0].unit == UNKNOWN[0] and of[0].reported
     ]
-    return [*found.undecided, *decide]
+    return [*found.unread, *found.undecided, *decide]
 
 
 def _packages(found: Draft) -> str:
