@@ -41,6 +41,12 @@ def test_notebook_runs_from_top_to_bottom() -> None:
     assert isinstance(shown[-1], int) and shown[-1] > 0
 
 
+def test_a_picture_is_drawn_once_as_svg() -> None:
+    shown = api.map("linux/386")._repr_html_()
+    assert shown is not None and shown.count("<svg") == 1 and "<pre>" not in shown
+    assert "<table>" in shown and not hasattr(api.map("linux/386"), "_repr_svg_")
+
+
 def test_tables_go_to_pandas() -> None:
     pandas = pytest.importorskip("pandas")
     frame = api.report("linux/386", "linux/amd64", only=["_PageSize", "arena_size"]).to_pandas()

@@ -66,3 +66,19 @@ def _inline_marks(figures: Figures, element: int) -> int:
     return (
         int(areas["inline_marks_size"]) if element >= int(areas.get("inline_marks_from", element + 1)) else 0
     )
+
+
+def steps(figures: Figures, pointers: bool) -> list[tuple[int, Span]]:
+    """The spans of all small objects: for each the largest size, in bytes, that comes to stand in it."""
+    limit, header = small_limit(figures), header_size(figures)
+    ends = {int(figures.constants.get("minSizeForMallocHeader", limit)), limit}
+    for size in figures.size_classes.class_to_size:
+        ends |= {size, size - header}
+    found: list[tuple[int, Span]] = []
+    for size in sorted(end for end in ends if 0 < end <= limit):
+        span = of_object(figures, size, pointers)
+        assert span is not None
+        if found and found[-1][1] == span:
+            found.pop()
+        found.append((size, span))
+    return found

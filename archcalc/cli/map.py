@@ -120,9 +120,9 @@ class Mapped(Pictured):
         return map_svg.draw(self.atlases)
 
     def html(self) -> str:
-        from archcalc.html.page import page
+        from archcalc.html.map import page
 
-        return page(self)
+        return page(self, self.atlases)
 
 
 def command(

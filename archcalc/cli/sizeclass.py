@@ -89,8 +89,9 @@ def fate(figures: Figures, size: int) -> Fate:
     classes = figures.size_classes
     page = classes.page_size
     if size > spans.small_limit(figures):
-        rounded = classes.round_up_size(size, int(figures.constants["uintptrMask"]))
-        if rounded < size or rounded % page:
+        largest = int(figures.constants["uintptrMask"])
+        rounded = classes.round_up_size(size, largest)
+        if size > largest or rounded < size or rounded % page:
             raise UsageFault(
                 Fault(f"{size} bytes wrap at the word size of {figures.platform}", "a smaller size")
             )

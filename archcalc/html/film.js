@@ -3,15 +3,19 @@
 function film(root) {
   const range = root.querySelector("#frame");
   if (!range) return;
-  const events = range.dataset.events.split(",");
+  const events = JSON.parse(range.dataset.events);
+  const words = JSON.parse(range.dataset.words);
   const play = root.querySelector("#play");
   const shown = root.querySelector("#event");
+  const moment = root.querySelector("#moment");
   const frames = [...root.querySelectorAll(".fr")];
   let timer = 0;
   const show = (at) => {
     range.value = at;
     frames.forEach((frame, number) => frame.classList.toggle("now", number === at));
     shown.textContent = `event ${events[at]}`;
+    moment.textContent = words[at];
+    range.setAttribute("aria-valuetext", words[at]);
   };
   const stop = () => {
     clearInterval(timer);

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from archcalc.html.templates import fill
+from archcalc.html.templates import fill, markup
+from archcalc.pictures import svg
+from archcalc.pictures.palette import Look
 from archcalc.results.result import Result
 from archcalc.results.tables import Block, Drawing, Prose, Section, Table, reasons, show, stands_right
 
@@ -48,3 +50,8 @@ def table(one: Table) -> Mapping[str, Any]:
     head = [column.title for column in one.columns]
     notes = [*(f"n/a: {reason}" for reason in reasons(one.rows)), *one.notes]
     return {"kind": "table", "title": one.title, "head": head, "rows": rows, "notes": notes}
+
+
+def swatches(looks: Iterable[tuple[str, Look]]) -> list[Mapping[str, Any]]:
+    """A legend for the template: of each kind its pattern and its words."""
+    return [{"picture": markup(svg.swatch(kind)), "words": look.words} for kind, look in looks]

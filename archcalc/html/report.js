@@ -28,9 +28,10 @@
     return;
   }
   const platforms = report.platforms;
-  platforms.forEach((p, i) => { p.name = more.names[i]; p.release = more.releases[i]; p.areas = more.areas[i]; });
+  platforms.forEach((p, i) => { p.name = more.names[i]; p.release = more.releases[i]; p.areas = more.areas[i]; p.bits = more.address_bits[i]; p.sizes = more.sizes[i]; });
   const names = platforms.map((p) => p.name);
   const selector = document.getElementById("release");
+  const narrow = matchMedia("(max-width: 640px)");
   const chosenRelease = () => (selector && selector.value) || "";
   const inRelease = (p) => !chosenRelease() || p.release === chosenRelease();
   const here = () => platforms.filter(inRelease);
@@ -57,6 +58,18 @@
     }
     return parts.length <= 3 ? parts.join(" + ") : "";
   };
+  // What stands beside an exact number of bytes, and what a pointer that rests on it is told.
+  const rough = (size) => {
+    let left = Number(size), power = 0;
+    while (left >= 1024 && power < UNITS.length - 1) { left /= 1024; power += 1; }
+    return Number.isInteger(left) ? `${left}${UNITS[power]}` : `≈ ${Number(left.toPrecision(3))}${UNITS[power]}`;
+  };
+  const measured = (cell, value, unit, beside) => {
+    if (unit !== "bytes" || !["number", "bigint"].includes(typeof value)) return;
+    const words = human(value);
+    cell.title = words ? `${value} bytes = ${words}` : `${value} bytes`;
+    if (words && beside) cell.dataset.reads = rough(value);
+  };
   const hex = (value) => (value < 0 ? "-0x" + (-value).toString(16) : "0x" + value.toString(16));
   const shown = (value, unit) => {
     if (value === undefined) return "not declared";
@@ -80,15 +93,20 @@
   const compare = (a, b) => (a === b ? 0 : a === undefined ? 1 : b === undefined ? -1 : a < b ? -1 : 1);
 
   // A table whose rows can be filtered and sorted. Columns: {title, get, show, n, cell}.
+  // What a reader has typed and sorted by stays while the page is open.
+  const kept = new Map();
   const grid = (columns, rows, { id, cards = true, placeholder = "part of a name", sorted = -1 } = {}) => {
-    let by = sorted, down = false, words = [];
+    if (!kept.has(id)) kept.set(id, { by: sorted, down: false, typed: "" });
+    const state = kept.get(id);
+    if (state.by >= columns.length) state.by = -1;
     const body = el("tbody");
     const count = el("output", { "aria-live": "polite", id: `${id}-count` });
     const heads = columns.map((column, at) =>
       el("th", { scope: "col", class: column.n ? "n" : undefined },
-        el("button", { type: "button", onclick: () => { down = by === at && !down; by = at; draw(); } }, column.title)));
+        el("button", { type: "button", id: `${id}-sort-${at}`, onclick: () => { state.down = state.by === at && !state.down; state.by = at; draw(); } }, column.title)));
     const cellText = (column, row) => (column.show ? column.show(row) : String(column.get(row) ?? ""));
     const draw = () => {
+      const { by, down } = state, words = state.typed.toLowerCase().split(/\s+/).filter(Boolean);
       let left = rows.filter((row) => {
         const all = columns.map((column) => cellText(column, row)).join(" ").toLowerCase();
         return words.every((word) => all.includes(word));
@@ -98,12 +116,13 @@
       body.replaceChildren(...left.map((row) => el("tr", {}, ...columns.map((column) => {
         const cell = el("td", { class: column.n ? "n" : column.class, "data-label": column.title });
         cell.append(column.cell ? column.cell(row, cell) : cellText(column, row));
+        if (column.unit) measured(cell, column.get(row), column.unit(row), column.beside !== false);
         return cell;
       }))));
       count.textContent = left.length === rows.length ? `${rows.length} rows` : `${left.length} of ${rows.length} rows`;
     };
-    const input = el("input", { type: "search", id: `${id}-filter`, class: "filter", placeholder, oninput: () => {
-      words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const input = el("input", { type: "search", id: `${id}-filter`, class: "filter", placeholder, value: state.typed, oninput: () => {
+      state.typed = input.value;
       draw();
     } });
     draw();
@@ -121,6 +140,58 @@
   const at = (name) => {
     const found = names.indexOf(name);
     return found >= 0 && inRelease(platforms[found]) ? found : names.indexOf(first());
+  };
+
+  // What becomes of an object of some size, as the command sizeclass says it.
+  const POWERS = " kmgtpe";
+  const sizeOf = (word) => {
+    const expected = "a size such as 64k, 1.5g, 0x10000 or plain bytes";
+    const found = /^(?:0x([0-9a-f]+)|(\d(?:_?\d)*)(?:\.(\d+))?\s*([kmgtpe]?)(?:i?b)?)$/i.exec(word.trim());
+    if (!found || word.length > 80) throw new Error(`'${word}' is not a size; expected ${expected}`);
+    const [, digits, whole, part = "", unit] = found;
+    if (digits) return BigInt(`0x${digits}`);
+    const scale = 10n ** BigInt(part.length);
+    const scaled = BigInt(whole.replaceAll("_", "") + part) * 1024n ** BigInt(unit ? POWERS.indexOf(unit.toLowerCase()) : 0);
+    if (scaled % scale) throw new Error(`'${word}' is not a whole number of bytes; expected ${expected}`);
+    return scaled / scale;
+  };
+  const share = (part, all) => `${(all ? (100 * Number(part)) / Number(all) : 0).toFixed(1)}%`;
+  const bytes = (size) => `${size} bytes`;
+  const fate = (platform, word) => {
+    const known = platform.sizes, page = BigInt(known.page);
+    let size;
+    try {
+      size = sizeOf(word);
+      if (size > BigInt(known.small) && ((size + page - 1n) / page) * page > BigInt(known.mask)) throw new Error(`${size} bytes wrap at the word size of ${platform.name}; expected a smaller size`);
+    } catch (error) {
+      return [el("p", { class: "fault" }, error.message)];
+    }
+    if (!size) return [described({ kind: "zerobase: an object of no bytes takes no memory" })];
+    const large = size > BigInt(known.small);
+    const rounded = large ? ((size + page - 1n) / page) * page : 0n;
+    const row = large ? [0, "none: a large object with a span of its own", rounded, rounded / page, 1, 0] : known.plain.find(([most]) => size <= BigInt(most));
+    const [, index, element, pages, objects, tail] = row;
+    const span = BigInt(pages) * page, inside = BigInt(element) - size;
+    const tiny = size < BigInt(known.tiny);
+    const pairs = { class: index, kind: large ? "large" : tiny ? `tiny without pointers: shares a block of ${known.tiny} bytes with others` : "small",
+      "rounded to": bytes(element), "lost inside": `${bytes(inside)}, ${share(inside, element)}`,
+      span: `${pages} page${pages > 1 ? "s" : ""}, ${bytes(span)}`, "objects a span": objects, "lost at its tail": bytes(tail),
+      "lost in all": share(span - BigInt(objects) * size, span) };
+    if (!large && known.pointers) {
+      const [, ownClass, ownElement, , ownObjects, ownTail, header, bits] = known.pointers.find(([most]) => size <= BigInt(most));
+      pairs["with pointers"] = `class ${ownClass}, ${bytes(ownElement)}, ${header} of them a header; ${ownObjects} objects a span, ${bits} bytes of heap bits and ${ownTail} bytes of tail`;
+    }
+    return [described(pairs), ...(large ? [] : slots(size, element, objects, tail))];
+  };
+  const described = (pairs) => el("dl", {}, ...Object.entries(pairs).flatMap(([key, worth]) => [el("dt", {}, key), el("dd", { "data-key": key }, String(worth))]));
+  // A span, each of its objects a box of the same width, and its tail to the same scale.
+  const slots = (size, element, objects, tail) => {
+    const across = Math.min(objects, narrow.matches ? 32 : 64), used = share(size, element);
+    const boxes = [];
+    for (let i = 0; i < objects; i++) boxes.push(el("span", { class: "object", title: `object ${i + 1} of ${objects}: bytes ${i * element} to ${(i + 1) * element - 1} of the span, ${used} asked for`, style: `--used:${used}` }));
+    if (tail) boxes.push(el("span", { class: "tail", title: `tail: ${tail} bytes`, style: `width:${(100 * tail) / element}%` }));
+    return [el("div", { class: "slots", role: "img", "aria-label": `a span of ${objects} objects`, style: `--across:${across}` }, ...boxes),
+      el("p", { class: "dim" }, `A span and its ${objects} object${objects > 1 ? "s" : ""}: solid what was asked for, hatched what is lost.`)];
   };
 
   // How a figure comes about.
@@ -148,33 +219,37 @@
   const byName = (section, name) => more.inventory.find((item) => item.s === section && item.n === name);
   const views = {
     overview() {
-      const pick = [["word", "sys", "PtrSize"], ["arena", "layout", "arena_size"], ["bitmap", "layout", "bitmap_size"],
-        ["spans", "layout", "spans_size"], ["reservation", "layout", "reservation_size"], ["first hint", "layout", "hint0"],
-        ["arena bits", "constants", "_MHeapMap_TotalBits"], ["smallest stack", "constants", "_FixedStack"],
-        ["heap address bits", "constants", "heapAddrBits"], ["an arena", "constants", "heapArenaBytes"], ["its record", "layout", "heap_arena_size"],
-        ["arena map", "layout", "arena_map_l2_size"], ["summaries", "layout", "summary_reserved"], ["a start takes", "layout", "start_reserved"],
-        ["drawn by lot", "layout", "random_bits"], ["stack", "constants", "fixedStack"]];
+      // A figure has had more than one name and place: the first that a platform has is shown.
+      const pick = [["word", ["sys", "PtrSize"], ["goarch", "PtrSize"]], ["arena", ["layout", "arena_size"]], ["bitmap", ["layout", "bitmap_size"]],
+        ["spans", ["layout", "spans_size"]], ["reservation", ["layout", "reservation_size"]], ["first hint", ["layout", "hint0"]],
+        ["arena bits", ["constants", "_MHeapMap_TotalBits"]], ["smallest stack", ["constants", "_FixedStack"], ["constants", "fixedStack"]],
+        ["heap address bits", ["constants", "heapAddrBits"]], ["an arena", ["constants", "heapArenaBytes"]], ["its record", ["layout", "heap_arena_size"]],
+        ["arena map", ["layout", "arena_map_l2_size"]], ["summaries", ["layout", "summary_reserved"]], ["a start takes", ["layout", "start_reserved"]],
+        ["drawn by lot", ["layout", "random_bits"]]];
       const rows = here();
-      const known = pick.filter(([, section, name]) => rows.some((p) => value(p, { s: section, n: name }) !== undefined));
+      const found = (p, places) => places.map(([section, name]) => byName(section, name) ?? { s: section, n: name, u: "" }).find((item) => value(p, item) !== undefined);
       const columns = [
         { title: "platform", get: (p) => p.name, cell: (p) => el("a", { href: `#figures:${encodeURIComponent(p.name)}` }, p.name) },
-        ...known.map(([title, section, name]) => {
-          const item = byName(section, name) ?? { s: section, n: name, u: "" };
-          return { title, n: true, get: (p) => value(p, item), show: (p) => shown(value(p, item), item.u) };
+        ...pick.filter(([, ...places]) => rows.some((p) => found(p, places))).map(([title, ...places]) => {
+          const get = (p) => { const item = found(p, places); return item && value(p, item); };
+          return { title, n: true, get, show: (p) => (found(p, places) ? shown(get(p), found(p, places).u) : ""), unit: (p) => found(p, places)?.u };
         }),
         ...(rows.some((p) => more.boots[at(p.name)].outcome !== "not booted") ? [
           { title: "boots", get: (p) => more.boots[at(p.name)].outcome },
           { title: "findings", n: true, get: (p) => more.findings.filter((f) => f.platform === p.name && f.severity !== "info").length },
         ] : []),
+        { title: "address bits", n: true, get: (p) => p.bits },
       ];
-      return [el("h2", {}, "Overview"), ...grid(columns, rows, { id: "overview", placeholder: "linux 64 …" })];
+      return [el("h2", {}, "Overview"),
+        el("p", { class: "dim" }, "Address bits are those of the addresses that a process can have; arena bits those of a place in the arena."),
+        ...grid(columns, rows, { id: "overview", placeholder: "linux 64 …" })];
     },
     figures(name = first()) {
       const index = at(name), platform = platforms[index];
       const rows = more.inventory.filter((item) => value(platform, item) !== undefined);
       const columns = [
         { title: "name", get: (i) => i.n },
-        { title: "value", n: true, get: (i) => value(platform, i), show: (i) => shown(value(platform, i), i.u),
+        { title: "value", n: true, get: (i) => value(platform, i), beside: false, unit: (i) => i.u, show: (i) => shown(value(platform, i), i.u),
           cell: (i, cell) => openable(i, index, shown(value(platform, i), i.u))(i, cell) },
         { title: "reads as", get: (i) => reads(value(platform, i), i.u) },
         { title: "section", get: (i) => i.s },
@@ -192,57 +267,23 @@
       ];
     },
     maps(a = first(), b = "") {
-      const holder = (name) => { const box = el("div"); box.innerHTML = more.maps[at(name)]; return box; };
-      const swatch = ([kind, words]) => {
-        const item = el("li");
-        item.innerHTML = `<svg class="pic" width="18" height="12"><rect width="18" height="12" ${kind === "free" ? 'class="free"' : `fill="url(#k-${kind})"`}/><rect width="18" height="12" class="edge"/></svg>`;
-        item.append(words);
-        return item;
-      };
+      const holder = (name) => { const box = el("div"); box.innerHTML = more.maps[at(name)][narrow.matches ? 1 : 0] ?? ""; return box; };
       return [el("h2", {}, "Address space after boot"),
         el("p", { class: "controls" }, choice("map-a", "Platform", a, (name) => go("maps", name, b)), choice("map-b", "beside", b, (name) => go("maps", a, name), "none")),
         el("div", { class: "maps" }, holder(a), ...(b ? [holder(b)] : [])),
-        el("ul", { class: "swatches" }, ...more.legend.map(swatch)),
+        document.getElementById("map-legend").content.cloneNode(true),
         el("p", { class: "dim" }, "To scale; each bar enlarges a part of one above it. Over the first bar the hints: disc had, cross refused, diamond moved, dot not tried.")];
     },
     classes(name = first(), typed = "100") {
-      const platform = platforms[at(name)], classes = platform.size_classes;
-      const page = Number(platform.constants._PageSize), small = Number(platform.constants._MaxSmallSize ?? platform.constants.maxSmallSize);
+      const platform = platforms[at(name)];
       const answer = el("div", { id: "class-answer", "aria-live": "polite" });
-      const parse = (word) => {
-        const found = /^\s*(0x[0-9a-f]+|\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*$/i.exec(word);
-        if (!found || (found[1].startsWith("0x") && found[2])) return NaN;
-        const size = Number(found[1]) * 1024 ** " kmgt".indexOf(found[2].toLowerCase() || " ");
-        return Number.isInteger(size) ? size : NaN;
-      };
-      const show = (word) => {
-        const size = parse(word);
-        if (!(size > 0)) return answer.replaceChildren(el("p", {}, "A size such as 100, 4k or 0x1000."));
-        const found = size <= small ? classes.find((c) => c.size >= size) : undefined;
-        const rounded = found ? found.size : Math.ceil(size / page) * page;
-        const pages = found ? found.pages : rounded / page;
-        const objects = found ? found.objects : 1, tail = found ? found.tail_waste : 0;
-        const span = pages * page, inside = rounded - size;
-        const pairs = { class: found ? found.class : "none: a large object with a span of its own", "rounded to": `${rounded} bytes`,
-          "lost inside": `${inside} bytes, ${(100 * inside / rounded).toFixed(1)}%`, span: `${pages} page${pages > 1 ? "s" : ""}, ${span} bytes`,
-          "objects a span": objects, "lost at its tail": `${tail} bytes`, "lost in all": `${(100 * (inside * objects + tail) / span).toFixed(1)}%` };
-        const drawn = Math.min(objects, 64), cells = [];
-        for (let i = 0; i < drawn; i++) {
-          cells.push(el("span", { style: `width:${100 * size / span * objects / drawn}%` }));
-          cells.push(el("span", { class: "waste", style: `width:${100 * inside / span * objects / drawn}%` }));
-        }
-        answer.replaceChildren(
-          el("dl", {}, ...Object.entries(pairs).flatMap(([key, worth]) => [el("dt", {}, key), el("dd", { "data-key": key }, String(worth))])),
-          el("div", { class: "slots", role: "img", "aria-label": `a span of ${objects} objects` }, ...cells, el("span", { class: "waste", style: `width:${100 * tail / span}%` })),
-          el("p", { class: "dim" }, `A span${objects > drawn ? `, its ${objects} objects drawn as ${drawn}` : ""}: solid what was asked for, hatched what is lost.`));
-      };
-      const input = el("input", { id: "size", value: typed, inputmode: "text", oninput: () => show(input.value) });
-      show(typed);
+      const input = el("input", { id: "size", value: typed, inputmode: "text", oninput: () => answer.replaceChildren(...fate(platform, input.value)) });
+      answer.append(...fate(platform, typed));
       const columns = [["class"], ["size"], ["pages"], ["objects"], ["tail waste", "tail_waste"]].map(([title, key = title]) =>
-        ({ title, n: true, get: (row) => row[key] }));
+        ({ title, n: true, get: (row) => row[key], beside: false, unit: () => (["size", "tail_waste"].includes(key) ? "bytes" : "") }));
       return [el("h2", {}, "Size classes"),
         el("p", { class: "controls" }, el("label", {}, "Size", input), choice("class-platform", "on", platform.name, (chosen) => go("classes", chosen, input.value))),
-        answer, ...grid(columns, classes, { id: "size-classes", cards: false })];
+        answer, ...grid(columns, platform.size_classes, { id: "size-classes", cards: false })];
     },
     diff(a = first(), b = (here()[1] ?? here()[0] ?? platforms[0]).name) {
       const left = platforms[at(a)], right = platforms[at(b)];
@@ -253,8 +294,8 @@
       };
       const columns = [
         { title: "name", get: (i) => i.n },
-        { title: left.name, n: true, get: (i) => value(left, i), show: (i) => shown(value(left, i), i.u), cell: (i, cell) => openable(i, at(a), shown(value(left, i), i.u))(i, cell) },
-        { title: right.name === left.name ? `${right.name} too` : right.name, n: true, get: (i) => value(right, i), show: (i) => shown(value(right, i), i.u), cell: (i, cell) => openable(i, at(b), shown(value(right, i), i.u))(i, cell) },
+        { title: left.name, n: true, get: (i) => value(left, i), unit: (i) => i.u, show: (i) => shown(value(left, i), i.u), cell: (i, cell) => openable(i, at(a), shown(value(left, i), i.u))(i, cell) },
+        { title: right.name === left.name ? `${right.name} too` : right.name, n: true, get: (i) => value(right, i), unit: (i) => i.u, show: (i) => shown(value(right, i), i.u), cell: (i, cell) => openable(i, at(b), shown(value(right, i), i.u))(i, cell) },
         { title: "difference", n: true, get: delta, show: (i) => delta(i)?.toString() ?? "" },
         { title: "section", get: (i) => i.s },
         { title: "what it is", class: "what", get: (i) => i.w },
@@ -309,14 +350,17 @@
 
   // Going from view to view; the address says which, so that back, forward and bookmarks work.
   const links = [...document.querySelectorAll("nav a")];
-  const show = (focus) => {
+  const show = () => {
     const [name, ...rest] = decodeURIComponent(location.hash.slice(1)).split(":");
     const chosen = views[name] ? name : "overview";
+    // Who chose something in the view goes on there: what has its name takes its place.
+    const focused = view.contains(document.activeElement) ? document.activeElement.id : null;
     view.replaceChildren(...views[chosen](...rest.map((word) => word || undefined)));
     links.forEach((link) => link.hash === `#${chosen}` ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current"));
-    if (focus) view.focus({ preventScroll: true });
+    if (focused !== null) ((focused && document.getElementById(focused)) || view).focus({ preventScroll: true });
   };
-  addEventListener("hashchange", () => show(true));
+  addEventListener("hashchange", show);
+  narrow.addEventListener("change", show);
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || /^(input|select|textarea)$/i.test(event.target.tagName)) return;
     if (event.key === "/") {
@@ -325,7 +369,7 @@
     } else if (event.key >= "1" && event.key <= String(links.length)) location.hash = links[event.key - 1].hash;
   });
 
-  if (selector) selector.addEventListener("change", () => show(false));
+  if (selector) selector.addEventListener("change", show);
 
   // Colours: as the system has them, until somebody chooses.
   const theme = document.getElementById("theme"), THEMES = ["auto", "light", "dark"];
@@ -342,8 +386,8 @@
     paint(next);
     remember((storage) => storage.setItem("archcalc-theme", next));
   });
-  const kept = remember((storage) => storage.getItem("archcalc-theme"));
-  paint(THEMES.includes(kept) ? kept : "auto");
-  show(false);
+  const last = remember((storage) => storage.getItem("archcalc-theme"));
+  paint(THEMES.includes(last) ? last : "auto");
+  show();
   document.documentElement.dataset.ready = "yes";
 })();

@@ -11,17 +11,18 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import archcalc
 from archcalc.html.film import section
-from archcalc.html.fragments import table
+from archcalc.html.fragments import swatches, table
+from archcalc.html.map import drawn
 from archcalc.html.templates import fill, markup
-from archcalc.pictures import map_svg, svg
+from archcalc.pictures import svg
 from archcalc.pictures.atlas import Atlas
 from archcalc.pictures.everything import Everything
 from archcalc.pictures.film import Film
-from archcalc.pictures.palette import SPANS, looks_of
+from archcalc.pictures.palette import LOOKS, SPANS, looks_of
 from archcalc.questions.boot import Boot
 from archcalc.results.tables import Bytes, Column, Hex, Table
 
@@ -50,14 +51,14 @@ def page(found: Everything, document: str, film: Film | None = None) -> str:
         "names": found.names,
         "releases": found.releases,
         "address_bits": found.address_bits,
+        "sizes": found.sizes,
         "packages": found.packages,
         "areas": found.areas,
         "set": found.sets,
         "inventory": found.figures,
         "boots": [_boot(boot) for boot in found.boots],
         "findings": found.findings,
-        "maps": [_map(atlas) for atlas in found.atlases],
-        "legend": legend(kinds),
+        "maps": [_maps(atlas) for atlas in found.atlases],
     }
     absent = {
         *(() if any(found.boots) else ("maps", "boots")),
@@ -74,7 +75,8 @@ def page(found: Everything, document: str, film: Film | None = None) -> str:
         overview=table(overview(found)),
         patterns=markup(svg.patterns({**looks_of(kinds), **SPANS})),
         pictures=markup(svg.style()),
-        film=None if film is None else section(film, bare=True),
+        legend=swatches((kind, LOOKS[kind]) for kind in LOOKS if kind in kinds),
+        film=None if film is None else section(film),
         data=[embedded("report", document), embedded("more", json.dumps(more, separators=(",", ":")))],
     )
 
@@ -90,8 +92,9 @@ def _about(found: Everything) -> str:
     return about
 
 
-def _map(atlas: Atlas | None) -> str:
-    return "" if atlas is None else map_svg.draw([atlas], bare=True, keyed=False).strip()
+def _maps(atlas: Atlas | None) -> list[str]:
+    """The map for a window and that for a phone."""
+    return [] if atlas is None else [str(drawn(atlas)), str(drawn(atlas, narrow=True))]
 
 
 def embedded(name: str, text: str) -> Mapping[str, object]:
@@ -148,11 +151,6 @@ def sparse_overview(found: Everything) -> Table:
         for name, figures, areas in zip(found.names, found.platforms, found.areas, strict=True)
     ]
     return Table(columns, rows)
-
-
-def legend(kinds: Iterable[str]) -> list[tuple[str, str]]:
-    """The patterns of the maps with their words; `kinds` are those that occur."""
-    return [(svg.ident(kind), look.words) for kind, look in looks_of(kinds).items()]
 
 
 def _boot(b: Boot | None) -> dict[str, object]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from archcalc import checks, generations
+from archcalc.calculator import spans
 from archcalc.calculator.figures import Explanation, Figures, Scalar
 from archcalc.calculator.inventory import Inventory, labels, shown_areas
 from archcalc.machines import computer
@@ -45,6 +46,11 @@ class Everything:
     def address_bits(self) -> list[int]:
         """The bits of an address that a process can have: a fact of the machine, not of the arena."""
         return [int(figures.profile.machine["user_address_bits"]) for figures in self.platforms]
+
+    @property
+    def sizes(self) -> list[Mapping[str, object]]:
+        """What becomes of an object of any size, platform by platform: see `_sizes`."""
+        return [_sizes(figures) for figures in self.platforms]
 
     @property
     def packages(self) -> dict[str, str]:
@@ -88,6 +94,32 @@ def _findings(platforms: Sequence[Figures]) -> list[Mapping[str, object]]:
         for case in cases
         for f in case.findings
     ]
+
+
+def _sizes(figures: Figures) -> Mapping[str, object]:
+    """Limits in bytes, and of each span the largest size that comes to stand in it.
+
+    `plain` and `pointers` have rows of (that size, class, element, pages, objects, tail, header, heap bits);
+    marks at the end of a span are part of its tail. `pointers` is None where they make no difference.
+    """
+    plain, pointed = (
+        [
+            (
+                *(size, one.size_class, one.element, one.pages, one.objects),
+                *(one.tail + one.inline_marks, one.header, one.heap_bits),
+            )
+            for size, one in spans.steps(figures, pointers)
+        ]
+        for pointers in (False, True)
+    )
+    return {
+        "small": spans.small_limit(figures),
+        "tiny": int(figures.constants["_TinySize"]),
+        "page": figures.size_classes.page_size,
+        "mask": int(figures.constants["uintptrMask"]),
+        "plain": plain,
+        "pointers": pointed if figures.generation.era != "contiguous" else None,
+    }
 
 
 def _explained(platforms: Sequence[Figures]) -> list[Mapping[str, object]]:

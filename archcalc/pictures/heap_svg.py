@@ -24,24 +24,33 @@ def draw(frames: Sequence[HeapView], subject: str, *, bare: bool = False, turned
     """One heap, or a film that shows one frame after the other for ever.
 
     Where motion is not wanted (prefers-reduced-motion), and where styles are ignored, the last frame shows.
-    A film that is `turned` is still: a script moves the class `now` from the last frame to another.
+    A film that is `turned` stands on a page that has its heading, its legend and the moment's words. It is
+    still, and a script moves the class `now` from the last frame to another.
     """
     grid = PageGrid(max(frame.pages for frame in frames))
-    top = MARGIN + 2 * LINE
-    body: list[str] = [svg.text(MARGIN, MARGIN + 8, subject, class_="b")]
+    top = MARGIN if turned else MARGIN + 2 * LINE
+    body: list[str] = [] if turned else [svg.text(MARGIN, MARGIN + 8, subject, class_="b")]
     if len(frames) > 1:
         body.append(f"<style>{STILL if turned else motion(len(frames))}</style>")
     for at, frame in enumerate(frames):
-        now = " now" if turned and at == len(frames) - 1 else ""
+        last = at == len(frames) - 1
+        drawn = list(grid.frame(frame, top, told=turned or last))
+        if not turned:
+            drawn.insert(0, svg.text(MARGIN, top - 6, grid.words(frame), class_="dim"))
+        now = " now" if turned and last else ""
         attributes = {"class_": f"fr fr{at}{now}"} if len(frames) > 1 else {}
-        # Words for a pointer only in the frame that stays.
-        drawn = grid.frame(frame, top, told=at == len(frames) - 1)
         body.append(svg.tag("g", "".join(drawn), **attributes))
-    bottom = top + grid.rows * (ROW + GAP) + LINE
-    looks = [key for key in SPANS if any(run.look == key for frame in frames for run in frame.runs)]
-    body += legend(looks, bottom)
-    height = bottom + LINE * (len(looks) // 2 + 2)
+    height = top + grid.rows * (ROW + GAP) + LINE
+    if not turned:
+        looks = looks_of(frames)
+        body += legend(looks, height)
+        height += LINE * (len(looks) // 2 + 2)
     return svg.document(WIDTH, height, subject, SPANS, body, bare=bare)
+
+
+def looks_of(frames: Sequence[HeapView]) -> list[str]:
+    """What runs of these heaps look like, in the legend's order."""
+    return [key for key in SPANS if any(run.look == key for frame in frames for run in frame.runs)]
 
 
 def motion(count: int) -> str:
@@ -69,14 +78,16 @@ class PageGrid:
         self.rows = max(-(-pages // self.per_row), 1)
         self.scale = (WIDTH - 2 * MARGIN - ADDRESS) / self.per_row
 
-    def frame(self, heap: HeapView, top: float, told: bool) -> Iterator[str]:
-        """One heap's rows under its heading."""
+    def words(self, heap: HeapView) -> str:
+        """One heap's heading."""
         t = heap.totals
-        words = (
+        return (
             f"{heap.moment}: {short(t.live)} in objects, {short(t.in_use)} in spans, {short(t.idle)} free"
             f" ({short(t.released)} given back); a row is {short(self.per_row * heap.page_size)}"
         )
-        yield svg.text(MARGIN, top - 6, words, class_="dim")
+
+    def frame(self, heap: HeapView, top: float, told: bool) -> Iterator[str]:
+        """One heap's rows; each run says what it is where words are `told`."""
         for row in range(max(-(-heap.pages // self.per_row), 1)):
             y = top + row * (ROW + GAP)
             address = heap.base + row * self.per_row * heap.page_size
@@ -98,7 +109,7 @@ class PageGrid:
                 continue
             if found is not None:
                 yield found
-            found = (look, fill, start, end, described(run))
+            found = (look, fill, start, end, described(run, heap))
         if found is not None:
             yield found
 
@@ -116,17 +127,20 @@ class PageGrid:
             y = top + row * (ROW + GAP)
             if look in "abcdef":
                 height = ROW * fill / 8
-                yield svg.rect(x, y, width, ROW, words, fill=SPANS[look].color, fill_opacity=".25")
+                parts = [svg.rect(x, y, width, ROW, fill=SPANS[look].color, fill_opacity=".25")]
                 if fill:
-                    yield svg.rect(x, y + ROW - height, width, height, **svg.fill(look))
+                    parts.append(svg.rect(x, y + ROW - height, width, height, **svg.fill(look)))
+                yield svg.group(parts, words)
             else:
                 yield svg.rect(x, y, width, ROW, words, **svg.fill(look))
             start = stop
 
 
-def described(run: ViewedRun) -> str:
+def described(run: ViewedRun, heap: HeapView) -> str:
     """A run for whoever points at it."""
-    words = f"{run.npages} page{'s' * (run.npages > 1)}, {SPANS[run.look].words}"
+    size = run.npages * heap.page_size
+    words = f"{heap.base + run.page * heap.page_size:#x}: {run.npages} page{'s' * (run.npages > 1)}"
+    words += f" ({short(size)}, {size} bytes), {SPANS[run.look].words}"
     if run.sizeclass:
         words += f": class {run.sizeclass}, {run.objects} of {run.slots} objects of {run.size} bytes"
     return words

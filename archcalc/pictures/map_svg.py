@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
+from html import escape
 
 from archcalc.pictures import svg
 from archcalc.pictures.atlas import Asked, Atlas
@@ -11,6 +13,7 @@ from archcalc.pictures.palette import LOOKS, looks_of
 from archcalc.pictures.zoom import Level, levels
 
 WIDTH = 610  # of one map, in px
+NARROW = 330  # of one on a phone
 MARGIN = 12
 KEY = 690  # of the legend, at least
 BAR = 26
@@ -18,21 +21,23 @@ CELLS = 150  # what is narrower than a 150th is enlarged
 LINE = 14
 
 
-def draw(atlases: Sequence[Atlas], *, columns: int = 2, bare: bool = False, keyed: bool = True) -> str:
-    """The maps side by side, `columns` in a row, over one legend."""
+def draw(
+    atlases: Sequence[Atlas], *, columns: int = 2, bare: bool = False, keyed: bool = True, room: int = WIDTH
+) -> str:
+    """The maps side by side, `columns` in a row, each `room` px wide, over one legend if they are `keyed`."""
     columns = max(1, min(columns, len(atlases)))
     body: list[str] = []
     top = 0.0
     for at in range(0, len(atlases), columns):
         tallest = 0.0
         for number, atlas in enumerate(atlases[at : at + columns]):
-            picture = Picture(atlas, number * WIDTH, top)
+            picture = Picture(atlas, number * room, top, room)
             body += picture.draw()
             tallest = max(tallest, picture.y - top)
         top += tallest + LINE
-    width = WIDTH * columns
+    width = room * columns
     if keyed:
-        kinds = [kind for kind in LOOKS if any(r.kind == kind for a in atlases for r in a.regions)]
+        kinds = kinds_of(atlases)
         width = max(width, KEY)
         body += legend(kinds, atlases, top, columns)
         top += LINE * (-(-len(kinds) // columns) + len(_marks(atlases)) + 2)
@@ -44,20 +49,23 @@ def draw(atlases: Sequence[Atlas], *, columns: int = 2, bare: bool = False, keye
 class Picture:
     """One map; `y` grows as it is drawn."""
 
-    def __init__(self, atlas: Atlas, left: float, top: float) -> None:
+    def __init__(self, atlas: Atlas, left: float, top: float, width: int = WIDTH) -> None:
         self.atlas = atlas
         self.left = left + MARGIN
-        self.room = WIDTH - 2 * MARGIN
+        self.room = width - 2 * MARGIN
+        self.cells = CELLS * width // WIDTH
         self.y = top + MARGIN
 
     def draw(self) -> Iterator[str]:
         """The heading, the whole, and each enlargement under its lens."""
         atlas = self.atlas
-        self.y += LINE
-        yield svg.text(self.left, self.y, f"{atlas.platform}, {atlas.moment}: {atlas.outcome}", class_="b")
+        heading = f"{atlas.platform}, {atlas.moment}: {atlas.outcome}"
+        for line in textwrap.wrap(heading, int(self.room / svg.CHAR)):
+            self.y += LINE
+            yield svg.text(self.left, self.y, line, class_="b")
         self.y += 6
         bars: dict[int, float] = {}
-        every = levels(atlas, CELLS)
+        every = levels(atlas, self.cells)
         parents = {group.number: level for level in every for group in level.groups}
         for level in every:
             parent = parents.get(level.number)
@@ -98,7 +106,8 @@ class Picture:
         for region in level.regions:
             x, end = self._x(level, region.start), self._x(level, region.end)
             width = max(end - x, 1.5) if region.kind != "free" else end - x
-            words = f"{region.start:#x}–{region.end:#x}: {region.what}, {short(region.size)}"
+            exact = f"{short(region.size)}, {region.size} bytes"
+            words = f"{region.start:#x}–{region.end:#x}: {region.what}, {exact}"
             yield svg.rect(x, self.y, width, BAR, words, **svg.fill(region.kind))
             label = f"{region.what}, {short(region.size)}"
             if region.kind != "free" and len(label) * svg.CHAR + 8 < width:
@@ -111,8 +120,8 @@ class Picture:
         """Labels under the bar, on as few lines as they fit."""
         rows: list[float] = []  # how far to the left each line is taken
         # From right to left, so that no tick runs through a label.
-        for cell, words in sorted(ticks(self.atlas, level, CELLS).items(), reverse=True):
-            x = self.left + (cell + 0.5) * self.room / CELLS
+        for cell, words in sorted(ticks(self.atlas, level, self.cells).items(), reverse=True):
+            x = self.left + (cell + 0.5) * self.room / self.cells
             label = ", ".join(dict.fromkeys(words))
             width = len(label) * svg.CHAR
             right = x + 6 + width > self.left + self.room
@@ -129,13 +138,28 @@ class Picture:
 
 def _hint(one: Asked, x: float, y: float) -> str:
     """A hint's sign: a disc had, a cross refused, a diamond moved."""
-    words = svg.tag("title", f"{one.address:#x} {one.state}")
+    told = f"{one.address:#x}, {short(one.size)} asked for: {one.state}"
+    words = svg.tag("title", escape(told + (f"; {one.obstacle}" if one.obstacle else "")))
     if one.state == "refused":
         d = f"M{svg.number(x - 3)} {svg.number(y - 3)}l6 6m0-6l-6 6"
         return svg.tag("path", words, class_="no", d=d)
     if one.state == "moved":
         return svg.tag("path", words, class_="hint", d=f"M{svg.number(x)} {svg.number(y - 4)}l4 4-4 4-4-4z")
     return svg.tag("circle", words, class_="hint", cx=x, cy=y, r=3)
+
+
+def kinds_of(atlases: Sequence[Atlas]) -> list[str]:
+    """What regions of these maps are, in the legend's order."""
+    return [kind for kind in LOOKS if any(r.kind == kind for a in atlases for r in a.regions)]
+
+
+HINTS = "over the bar, hints: disc had, cross refused, diamond moved, dot not tried"
+
+
+def notes(atlases: Sequence[Atlas]) -> list[str]:
+    """What the legend says besides: of hints, where there are any, and of named addresses."""
+    hints = [HINTS] if any(len(atlas.asked) > 1 for atlas in atlases) else []
+    return [*hints, *(f"{address:#x}  {what}" for address, what in sorted(_marks(atlases).items()))]
 
 
 def _marks(atlases: Sequence[Atlas]) -> dict[int, str]:
@@ -151,10 +175,6 @@ def legend(kinds: Sequence[str], atlases: Sequence[Atlas], top: float, columns: 
         yield svg.rect(x, y, 16, 10, **svg.fill(kind))
         yield svg.rect(x, y, 16, 10, class_="edge")
         yield svg.text(x + 22, y + 9, LOOKS[kind].words)
-    if any(len(atlas.asked) > 1 for atlas in atlases):
+    for note in notes(atlases):
         y += LINE
-        words = "over the bar, hints: disc had, cross refused, diamond moved, dot not tried"
-        yield svg.text(MARGIN, y + 9, words, class_="dim")
-    for address, what in sorted(_marks(atlases).items()):
-        y += LINE
-        yield svg.text(MARGIN, y + 9, f"{address:#x}  {what}", class_="dim")
+        yield svg.text(MARGIN, y + 9, note, class_="dim")

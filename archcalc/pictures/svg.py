@@ -6,7 +6,7 @@ code host and inside the HTML page, which says with data-theme what its reader c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from archcalc.pictures.palette import Look
@@ -19,7 +19,7 @@ _STYLE = """
 .pic .on{paint-order:stroke;stroke:#fff;stroke-width:3px;stroke-linejoin:round}
 .pic .edge{fill:none;stroke:#595959}.pic .tick{stroke:#1a1a1a}.pic .lens{fill:#8881;stroke:#8888}
 .pic .free{fill:#8882}.pic .hint{fill:#1a1a1a}.pic .no{stroke:#d55e00;stroke-width:2;fill:none}
-.pic .un{fill:none;stroke:#767676;stroke-width:2.5;stroke-linecap:round}
+.pic text{pointer-events:none}.pic .un{fill:none;stroke:#767676;stroke-width:2.5;stroke-linecap:round}
 """
 _DARK = """
 .pic .bg{fill:#16181c}.pic text{fill:#e8e8e8}.pic .dim{fill:#a8a8a8}.pic .on{fill:#111;stroke:#fff}
@@ -56,6 +56,12 @@ def rect(x: float, y: float, width: float, height: float, title: str = "", **att
     return tag("rect", content, **place, **attributes)
 
 
+def group(parts: Sequence[str], title: str) -> str:
+    """Elements that are one for a pointer, which is told `title`; without words, just the elements."""
+    inner = "".join(parts)
+    return tag("g", tag("title", escape(title)) + inner) if title else inner
+
+
 def text(x: float, y: float, words: str, **attributes: object) -> str:
     """A line of text."""
     return tag("text", escape(words), x=float(x), y=float(y), **attributes)
@@ -81,6 +87,13 @@ def patterns(looks: Mapping[str, Look]) -> str:
         units = {"width": 6, "height": 6, "patternUnits": "userSpaceOnUse"}
         parts.append(tag("pattern", body, id=f"k-{ident(kind)}", **units))
     return tag("defs", "".join(parts))
+
+
+def swatch(kind: str) -> str:
+    """A small picture of a kind's pattern, for legends in HTML; the page around it has the patterns."""
+    sides = {"width": 18, "height": 12}
+    inner = tag("rect", **sides, **fill(kind)) + tag("rect", **sides, class_="edge")
+    return f'<svg class="pic swatch" width="18" height="12" aria-hidden="true">{inner}</svg>'
 
 
 def style() -> str:

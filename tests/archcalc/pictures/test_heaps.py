@@ -201,7 +201,7 @@ def test_curves_are_the_same_for_the_same_film() -> None:
     taken = of("linux/386", "trees", frames=2)
     one, other = plots.to_svg(taken), plots.to_svg(taken)
     assert one == other and one.startswith("<svg ")
-    for words in ("Memory", "Waste in spans", "Spans", "in objects", "event"):
+    for words in ("Memory, MB", "Waste in spans, MB", "Spans", "in objects", "event"):
         assert f">{words}<" in one
     assert plots.to_bytes(taken, Path("p.png")).startswith(b"\x89PNG")
 
