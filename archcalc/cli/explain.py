@@ -13,7 +13,7 @@ from archcalc import checks
 from archcalc.calculator import figures as calculator
 from archcalc.calculator.figures import Explanation, Figures
 from archcalc.calculator.inventory import labels, typed
-from archcalc.cli import topics
+from archcalc.cli import families, topics
 from archcalc.cli.options import Gos, Platforms, Profiles, Sets, complete_checks, complete_names
 from archcalc.cli.targets import across, settings, several
 from archcalc.profiles.platforms import load
@@ -41,7 +41,7 @@ Name = Annotated[
     str,
     typer.Argument(
         metavar="NAME",
-        help="A constant, a struct or field (mspan.sweepgen), a layout figure (hint0), a fact, or an id.",
+        help="A constant, a struct or field (mspan.sweepgen), a layout figure (hint0, hints), a fact, an id.",
         autocompletion=complete,
     ),
 ]
@@ -271,6 +271,9 @@ def command(
     targets = [calculator.compute(profile, given, release) for profile, release in chosen]
     if name in topics.VSZ:
         return topics.about_vsz(targets)
+    family = families.named(name, targets)
+    if family is not None:
+        return families.FamilyExplained(family, targets, given)
     explained = explain_figure(name, targets)
     return FigureExplained(explained, everywhere(name, chosen, releases, given), given)
 

@@ -345,3 +345,20 @@ def test_the_library_takes_releases_too() -> None:
     assert api.report("linux/amd64", only=["mspan"], go="1.27").document()["generation"] == "go1.27"
     assert api.diff("linux/amd64", go=["1.26", "1.27"]).document()["b"] == "go1.27"
     assert api.explain("heapAddrBits", "linux/amd64", go="1.21").document()["explanations"][0]["value"] == 48
+
+
+# ---- families of figures ----
+
+
+@pytest.mark.parametrize("name", ["hint", "hints"])
+def test_a_family_is_explained_with_its_formula_and_all_members(cli: Cli, name: str) -> None:
+    document = cli("explain", name, "linux/amd64", "linux/arm64", "--go", "1.25", "--format", "json").json
+    jsonschema.validate(document, json.loads((SCHEMAS / "explain.json").read_text()))
+    assert [one["platform"] for one in document["members"]] == ["linux/amd64", "linux/arm64"]
+    for one, low in zip(document["members"], (0x00C0, 0x0040), strict=True):
+        assert one["values"] == [i << 40 | low << 32 for i in range(64)] and "(i)<<40" in one["formula"]
+
+
+def test_where_the_base_is_drawn_hints_are_none_and_the_lot_is_named(cli: Cli) -> None:
+    run = cli("explain", "hints", "linux/amd64", "--go", "1.27")
+    assert run.code == 2 and "drawn by lot" in run.err and "random_bits" in run.err
