@@ -20,7 +20,7 @@ CASES = [
     ("archcalc check --select layout.hint", {"layout.hints-in-reach"}),
     ("archcalc report --format j", {"json", "jsonl"}),
     ("archcalc map --format s", {"svg"}),
-    ("archcalc map --after smoke:t", {"smoke:tiny", "smoke:trees"}),
+    ("archcalc map --after t", {"tiny", "trees"}),
     ("archcalc heap --after smoke:c", {"smoke:churn"}),
     ("archcalc heap plan9/a", {"plan9/amd64", "plan9/arm"}),
     ("archcalc heap one", {"one.trace.gz"}),

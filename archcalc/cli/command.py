@@ -80,14 +80,15 @@ def wrapped(function: Callable[..., Any]) -> Callable[..., Outcome | None]:
         else:
             joined[parameter.name] = options
             parameters += [keyword(name, *option) for name, option in options.each.items()]
-    # A command whose files are its result says itself what --output and --force mean.
+    # A command whose files are its result says itself what --output and --force mean; one that writes files
+    # beside its result is told of --force, too.
     common = [option for option in common_options(formats) if option.name not in hints]
 
     def run(**arguments: Any) -> Outcome | None:
         given = {parameter.name: arguments.pop(parameter.name) for parameter in common}
         configure_session(given)
         target: Path | None = given.get("output")
-        force: bool = given.get("force", False)
+        force: bool = given.get("force", arguments.get("force", False))
         format = given.get("format") or (config.current().format if len(formats) > 1 else "table")
         if target is not None:
             output.check_writable(target, force)

@@ -12,7 +12,7 @@ from archcalc.calculator import figures
 from archcalc.cli import session
 from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
 from archcalc.cli.options import Go, Profiles, Sets, complete_platforms
-from archcalc.cli.picture import After, Count, ForceFiles, HtmlFile, Seed, SvgFile, write_files
+from archcalc.cli.picture import After, Count, Force, HtmlFile, Seed, SvgFile, write_files
 from archcalc.cli.replay import config_for
 from archcalc.cli.targets import generation, selected, settings
 from archcalc.host import output
@@ -263,7 +263,7 @@ def command(
     svg: SvgFile = None,
     html: HtmlFile = None,
     plot: PlotFile = None,
-    force_files: ForceFiles = False,
+    force: Force = False,
     machine: Described = PROFILES_OWN,
     go: Go = None,
 ) -> Heaps:
@@ -277,7 +277,7 @@ def command(
     files = {"svg": svg, "html": html}
     for file in (*files.values(), plot):
         if file is not None:
-            output.check_writable(file, force_files)
+            output.check_writable(file, force)
     if plot is not None and plot.suffix not in plots.SUFFIXES:
         raise UsageFault(
             Fault(f"--plot: {plot.name!r} says no format", "one of " + ", ".join(plots.SUFFIXES))
@@ -325,10 +325,10 @@ def command(
                 )
             )
     heaps = Heaps(films)
-    write_files(heaps, files, force_files)
+    write_files(heaps, files, force)
     if plot is not None:
         heaps._one("plot")
-        output.write_bytes(plot, plots.to_bytes(films[0], plot), force_files)
+        output.write_bytes(plot, plots.to_bytes(films[0], plot), force)
         session.note(f"wrote {plot}")
     if moving and frames is None:
         # The page and the plot want many moments; whoever reads the text asked for none.

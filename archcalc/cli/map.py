@@ -9,7 +9,7 @@ from archcalc.calculator import figures
 from archcalc.cli import session
 from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
 from archcalc.cli.options import Go, Platforms, Profiles, Sets
-from archcalc.cli.picture import After, Count, ForceFiles, HtmlFile, Seed, SvgFile, write_files
+from archcalc.cli.picture import After, Count, Force, HtmlFile, Seed, SvgFile, write_files
 from archcalc.cli.targets import generation, selected, settings
 from archcalc.host import output
 from archcalc.machines import computer
@@ -134,7 +134,7 @@ def command(
     seed: Seed = None,
     svg: SvgFile = None,
     html: HtmlFile = None,
-    force_files: ForceFiles = False,
+    force: Force = False,
     machine: Described = PROFILES_OWN,
     go: Go = None,
 ) -> Mapped:
@@ -149,7 +149,7 @@ def command(
     files = {"svg": svg, "html": html}
     for file in files.values():
         if file is not None:
-            output.check_writable(file, force_files)
+            output.check_writable(file, force)
     given = settings(sets)
     release = generation(go)
     chosen = selected(platforms, profiles, go=release)
@@ -163,7 +163,7 @@ def command(
             )
             progress.update(done + 1)
     mapped = Mapped(atlases)
-    write_files(mapped, files, force_files)
+    write_files(mapped, files, force)
     return mapped
 
 

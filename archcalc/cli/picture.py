@@ -15,24 +15,25 @@ from archcalc.reading.names import closest
 from archcalc.reading.quantities import parse_count
 from archcalc.results.result import Pictured
 
-PREFIX = "smoke:"
+PREFIX = "smoke:"  # may stand before a workload, as titles of pictures have it
 
 
-def complete_after(incomplete: str) -> list[str]:
-    """Workloads as --after takes them."""
+def complete_workload(incomplete: str) -> list[str]:
+    """Workloads as --workload, --after and --plots take them."""
     from archcalc.workloads import programs  # brings in the machine, which a mere report does without
 
-    return [f"{PREFIX}{name}" for name in programs.WORKLOADS if f"{PREFIX}{name}".startswith(incomplete)]
+    prefix = PREFIX if incomplete.startswith(PREFIX) else ""
+    return [f"{prefix}{name}" for name in programs.WORKLOADS if f"{prefix}{name}".startswith(incomplete)]
 
 
-def parse_after(text: str) -> str:
-    """`smoke:WORKLOAD`, as the workload's name."""
+def parse_workload(text: str) -> str:
+    """A workload's name; `smoke:NAME` is the same."""
     from archcalc.workloads import programs  # brings in the machine, which a mere report does without
 
     name = text.removeprefix(PREFIX)
-    if not text.startswith(PREFIX) or name not in programs.WORKLOADS:
-        known = [f"{PREFIX}{name}" for name in programs.WORKLOADS]
-        raise UsageFault(Fault(f"no workload {text!r}", "one of " + ", ".join(known), closest(text, known)))
+    if name not in programs.WORKLOADS:
+        known = list(programs.WORKLOADS)
+        raise UsageFault(Fault(f"no workload {text!r}", "one of " + ", ".join(known), closest(name, known)))
     return name
 
 
@@ -40,10 +41,10 @@ After = Annotated[
     Any,
     typer.Option(
         "--after",
-        metavar="smoke:WORKLOAD",
+        metavar="WORKLOAD",
         help="Run a workload of `smoke` first, and show what is there then.",
-        parser=parse_after,
-        autocompletion=complete_after,
+        parser=parse_workload,
+        autocompletion=complete_workload,
     ),
 ]
 Count = Annotated[
@@ -60,9 +61,7 @@ SvgFile = Annotated[
 HtmlFile = Annotated[
     Any, typer.Option("--html", metavar="FILE", help="Write a page with it too.", parser=Path)
 ]
-ForceFiles = Annotated[
-    bool, typer.Option("--force-files", help="Let --svg, --html and the like replace existing files.")
-]
+Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]
 
 
 def write_files(result: Pictured, files: Mapping[str, Path | None], force: bool) -> None:

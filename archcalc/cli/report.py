@@ -13,8 +13,9 @@ from archcalc.calculator.figures import Figures
 from archcalc.calculator.inventory import Entry, Inventory, Key, Selection, entries, labels
 from archcalc.calculator.layout import Layout
 from archcalc.calculator.portable import OfThePort, names_the_port
+from archcalc.cli import session
 from archcalc.cli.options import Gos, Platforms, Profiles, Sets, complete_names
-from archcalc.cli.picture import ForceFiles, HtmlFile, complete_after, parse_after
+from archcalc.cli.picture import Force, HtmlFile, complete_workload, parse_workload
 from archcalc.cli.targets import across, settings, several
 from archcalc.host import output
 from archcalc.questions.side_by_side import Row, by_platform, together
@@ -50,10 +51,10 @@ Plots = Annotated[
     Any,
     typer.Option(
         "--plots",
-        metavar="smoke:WORKLOAD",
+        metavar="WORKLOAD",
         help="Add the heap while a workload runs to the page, frame by frame and as curves.",
-        parser=parse_after,
-        autocompletion=complete_after,
+        parser=parse_workload,
+        autocompletion=complete_workload,
     ),
 ]
 ALLOCATIONS, FRAMES = 5000, 16  # of the workload that --plots shows
@@ -432,36 +433,18 @@ def hints(found: Layout) -> str:
     )
 
 
-class Paged(Report):
-    """A report that was written as a page; people are told where, data formats have it all."""
-
-    def __init__(
-        self, platforms: Sequence[Figures], sets: Mapping[str, int | str], path: Path, size: int
-    ) -> None:
-        super().__init__(platforms, sets=sets)
-        self.path = path
-        self.size = size
-
-    def view(self) -> Iterable[Section | Block]:
-        count = len(self.platforms)
-        platforms = f"{count} platform{'' if count == 1 else 's'}"
-        yield Prose(f"wrote {self.path}: {platforms}, {-(-self.size // 1024)} KB")
-
-
-def paged(
-    found: Sequence[Figures], sets: Mapping[str, int | str], path: Path, force: bool, plots: str | None
-) -> Paged:
+def write_page(report: Report, path: Path, force: bool, plots: str | None) -> None:
     """Writes the report's page, with a film of a workload on the first platform where one is named."""
     from archcalc.html import report as html
     from archcalc.pictures import film
     from archcalc.pictures.everything import everything
     from archcalc.render import Page, json
 
+    found = report.platforms
     taken = None if plots is None else film.of_workload(found[0], plots, ALLOCATIONS, 1, frames=FRAMES)
-    report = Report(found, sets=sets)
-    page = html.page(everything(found, sets), "".join(json.render(report, Page())), taken)
+    page = html.page(everything(found, report.sets), "".join(json.render(report, Page())), taken)
     output.write(path, [page], force)
-    return Paged(found, sets, path, len(page.encode()))
+    session.note(f"wrote {path}: {counted(len(found), 'platform')}, {-(-len(page.encode()) // 1024)} KB")
 
 
 def command(
@@ -473,7 +456,7 @@ def command(
     full: Full = False,
     html: HtmlFile = None,
     plots: Plots = None,
-    force_files: ForceFiles = False,
+    force: Force = False,
     go: Gos = None,
 ) -> Report:
     """Report constants, struct sizes, layout and size classes.
@@ -486,20 +469,16 @@ def command(
     runs, with curves.
     """
     given, releases = settings(sets), several(go)
-    if html is not None:
+    if html is None:
+        if plots is not None:
+            raise UsageFault(Fault("--plots without a page", "--html FILE too"))
+    else:
         if only or differs:
             raise UsageFault(Fault("--html shows everything", "it without --only and --differs"))
-        output.check_writable(html, force_files)
-        chosen = across(platforms, profiles, releases, otherwise=["all"])
-        return paged(
-            [calculator.compute(profile, given, release) for profile, release in chosen],
-            given,
-            html,
-            force_files,
-            plots,
-        )
-    if plots is not None:
-        raise UsageFault(Fault("--plots without a page", "--html FILE too"))
-    chosen = across(platforms, profiles, releases)
+        output.check_writable(html, force)
+    chosen = across(platforms, profiles, releases, otherwise=() if html is None else ["all"])
     found = [calculator.compute(profile, given, release) for profile, release in chosen]
-    return Report(found, Selection(only or (), found), differs, given, full)
+    report = Report(found, Selection(only or (), found), differs, given, full)
+    if html is not None:
+        write_page(report, html, force, plots)
+    return report

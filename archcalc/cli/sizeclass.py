@@ -17,13 +17,17 @@ from archcalc.cli.report import CLASS_COLUMNS, size_classes
 from archcalc.cli.targets import generation, selected, settings
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.quantities import parse_share, parse_size
+from archcalc.reading.words import counted
 from archcalc.results.result import Result
 from archcalc.results.tables import Block, Bytes, Column, NotApplicable, Pages, Prose, Table, Value
 
-Sizes = Annotated[
-    list[Any] | None,
+Words = Annotated[
+    list[str] | None,
     typer.Argument(
-        metavar="SIZE", help="Sizes: 100, 4k, 1.5m; without any, the whole table.", parser=parse_size
+        metavar="[SIZE|PLATFORM]...",
+        help="Sizes: 100, 4k, 1.5m; without any, the whole table. A platform, too: linux/386.",
+        autocompletion=complete_platforms,
+        show_default=False,
     ),
 ]
 Platform = Annotated[
@@ -31,7 +35,7 @@ Platform = Annotated[
     typer.Option(
         "--platform",
         metavar="PLATFORM",
-        help="The platform (default: $GOOS/$GOARCH, else the host's).",
+        help="The platform, if none stands beside the sizes (default: $GOOS/$GOARCH, else the host's).",
         autocompletion=complete_platforms,
         show_default=False,
     ),
@@ -270,7 +274,7 @@ def best_near(figures: Figures, size: int) -> list[Fate]:
 
 
 def command(
-    sizes: Sizes = None,
+    words: Words = None,
     platform: Platform = "",
     waste: Waste = None,
     near: Near = None,
@@ -285,11 +289,14 @@ def command(
     For releases from 1.22 on (--go), what a header, heap bits and marks take of objects with pointers, too.
     """
     release = generation(go)
-    found = selected([platform] if platform else None, profiles, go=release)
+    named = [word for word in words or () if "/" in word]
+    sizes = [parse_size(word) for word in words or () if "/" not in word]
+    if named and platform:
+        raise UsageFault(Fault(f"--platform {platform}, and {named[0]} beside the sizes", "one of them"))
+    found = selected(named or ([platform] if platform else None), profiles, go=release)
     if len(found) != 1:
-        raise UsageFault(
-            Fault(f"--platform: {platform or 'the default'} names {len(found)} platforms", "one")
-        )
+        what = ", ".join(named) or platform or "the default"
+        raise UsageFault(Fault(f"{what}: {counted(len(found), 'platform')}", "one"))
     figures = calculator.compute(found[0], settings(sets), release)
     if sum(bool(given) for given in (sizes, waste is not None, near)) > 1:
         raise UsageFault(Fault("sizes, --waste and --near are given together", "one of them"))

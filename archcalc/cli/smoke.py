@@ -14,10 +14,10 @@ from archcalc.cli import session
 from archcalc.cli.answers import AS_USUAL, Answered, without_effect
 from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
 from archcalc.cli.options import Go, Platforms, Profiles, Sets
+from archcalc.cli.picture import Force, complete_workload, parse_workload
 from archcalc.cli.targets import generation, selected, settings
 from archcalc.host import output
 from archcalc.reading.errors import Fault, UsageFault
-from archcalc.reading.names import closest
 from archcalc.reading.quantities import parse_count
 from archcalc.results.findings import Case, Finding, Rule, Severity
 from archcalc.results.judged import Judged
@@ -173,22 +173,9 @@ class Smoked(Judged):
         return Table(columns, rows, title="where the memory goes, by size class (large objects first)")
 
 
-def complete_workloads(incomplete: str) -> list[str]:
-    """Workloads that begin so."""
-    return [name for name in programs.WORKLOADS if name.startswith(incomplete)]
-
-
-def parse_workload(text: str) -> str:
-    """A workload's name."""
-    if text not in programs.WORKLOADS and text != "all":
-        raise UsageFault(
-            Fault(
-                f"there is no workload {text!r}",
-                f"all or one of {', '.join(programs.WORKLOADS)}",
-                closest(text, programs.WORKLOADS),
-            )
-        )
-    return text
+def parse_workloads(text: str) -> str:
+    """A workload's name, or all."""
+    return text if text == "all" else parse_workload(text)
 
 
 def command(
@@ -200,10 +187,10 @@ def command(
         typer.Option(
             "--workload",
             "-w",
-            metavar="NAME",
+            metavar="WORKLOAD",
             help="Which workload, or all (repeatable); default mixed.",
-            parser=parse_workload,
-            autocompletion=complete_workloads,
+            parser=parse_workloads,
+            autocompletion=complete_workload,
         ),
     ] = None,
     n: Annotated[
@@ -233,9 +220,7 @@ def command(
         Any,
         typer.Option("--record", metavar="FILE", help="Write what happened as a recording.", parser=Path),
     ] = None,
-    force_record: Annotated[
-        bool, typer.Option("--force-record", help="Replace an existing recording.")
-    ] = False,
+    force: Force = False,
     machine: Described = PROFILES_OWN,
     answers: Answered = AS_USUAL,
     go: Go = None,
@@ -260,7 +245,7 @@ def command(
     if record is not None:
         if len(targets) * len(names) != 1:
             raise UsageFault(Fault("--record writes one run", "one platform and one workload"))
-        output.check_writable(record, force_record)
+        output.check_writable(record, force)
     runs = []
     dice = 1 if seed is None else seed
     with session.progress("smoke", len(targets) * len(names)) as progress:

@@ -51,7 +51,9 @@ ARCH = Section(
             PowerOfTwo(0, 1 << 34), "bytes of a huge page that sysUnused minds, or 0 (sys.HugePageSize)", True
         ),
         "min_frame_size": Field(
-            Int(0, 4096), "bytes at the bottom of each frame that the callee may use (sys.MinFrameSize)", True
+            Size(0, 4096),
+            "bytes at the bottom of each frame that the callee may use (sys.MinFrameSize)",
+            True,
         ),
         "stack_guard_multiplier": Field(
             Int(1, 16),

@@ -159,24 +159,6 @@ def _number(value: int) -> str:
     return hex(value) if value > 0xFFFFFF else str(value)
 
 
-class PowerOfTwo(Int):
-    """A power of two; 0 where low is 0."""
-
-    what = "a power of two"
-
-    def checked(self, value: int, node: Node, document: Document, path: str) -> Any:
-        if value & (value - 1):
-            below = 1 << (value.bit_length() - 1)
-            near = below if value - below <= 2 * below - value else 2 * below
-            document.fault(node, "not-power-of-two", f"{path} is {value}", self.words(), str(near))
-            return INVALID
-        return value
-
-    def schema(self) -> dict[str, Any]:
-        powers = [1 << bit for bit in range(64) if self.low <= 1 << bit <= self.high]
-        return {"type": "integer", "enum": [0, *powers] if self.low == 0 else powers}
-
-
 class Size(Int):
     """Bytes, as an integer or as text such as 64k or 1.5g."""
 
@@ -201,6 +183,28 @@ class Size(Int):
                 {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*[kmgtpKMGTP]?([iI]?[bB])?$"},
             ]
         }
+
+
+class PowerOfTwo(Size):
+    """Bytes, a power of two; 0 where low is 0."""
+
+    what = "a power of two"
+
+    def checked(self, value: int, node: Node, document: Document, path: str) -> Any:
+        if value & (value - 1):
+            below = 1 << (value.bit_length() - 1)
+            near = below if value - below <= 2 * below - value else 2 * below
+            document.fault(node, "not-power-of-two", f"{path} is {value}", self.words(), str(near))
+            return INVALID
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        powers = [1 << bit for bit in range(64) if self.low <= 1 << bit <= self.high]
+        numbers = {"type": "integer", "enum": [0, *powers] if self.low == 0 else powers}
+        # A size in text is a power of two where its number is one; editors learn no more than that.
+        spelt = "|".join(str(1 << bit) for bit in range(21))
+        pattern = rf"^({spelt})\s*[kmgtpKMGTP]?([iI]?[bB])?$"
+        return {"anyOf": [numbers, {"type": "string", "pattern": pattern}]}
 
 
 class Address(Int):

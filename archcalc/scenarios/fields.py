@@ -147,7 +147,7 @@ OPTIONS = {
     ),
     "page_size": Field(PAGE, "bytes of the kernel's page, a power of two"),
     "believed_page_size": Field(
-        Int(0, 1 << 30), "what the runtime is told that a page is; the kernel's own without"
+        Size(0, 1 << 30), "what the runtime is told that a page is; the kernel's own without"
     ),
     "data_end": Field(Address(), "end of the program's data segment (firstmoduledata.end)"),
     "commit_limit": Field(AMOUNT, "bytes that can be committed on the whole machine"),
@@ -402,7 +402,7 @@ RUNTIME = Section(
         "gogc": Field(Int(-1, 1 << 31), "GOGC; -1, which is off, without it"),
         "procs": Field(Int(1, 256), "GOMAXPROCS; 1 without it"),
         "seed": Field(Int(1), "of the heap profile's sampling"),
-        "mem_profile_rate": Field(Int(0, 1 << 40), "mean bytes between samples; 0, none, without it"),
+        "mem_profile_rate": Field(Size(0, 1 << 40), "mean bytes between samples; 0, none, without it"),
     }
 )
 

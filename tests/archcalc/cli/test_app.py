@@ -8,11 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from typing import Any
 
 import pytest
+from typer import Context
 
 import archcalc
 from archcalc.cli import app
+from archcalc.cli.command import build
 from archcalc.results.result import Result
 
 
@@ -69,3 +72,17 @@ def test_nothing_is_imported_that_is_not_needed(words: list[str]) -> None:
         unwanted |= {"yaml", "archcalc.cli.report"}
         unwanted |= {"archcalc.calculator.figures", "archcalc.profiles.profile"}
     assert unwanted.isdisjoint(modules)
+
+
+def options(group: str, entry: app.CommandEntry) -> Iterator[Any]:
+    """The options of a command as typer has them."""
+    built = build(entry.name, entry.module(group))
+    yield from (param for param in built.get_params(Context(built)) if param.param_type_name == "option")
+
+
+@pytest.mark.parametrize(("group", "entry"), list(entries()))
+def test_one_thing_has_one_name(group: str, entry: app.CommandEntry) -> None:
+    found = {name: param for param in options(group, entry) for name in param.opts}
+    assert {name for name in found if "force" in name} <= {"--force"}
+    for name in {"--workload", "--after", "--plots"} & found.keys():
+        assert found[name].metavar == "WORKLOAD" and "smoke:" not in (found[name].help or "")

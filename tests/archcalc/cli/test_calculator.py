@@ -104,6 +104,14 @@ def test_the_best_sizes_near_one_waste_nothing_by_rounding(size: int) -> None:
     assert all(one.inside == 0 for one in near if one.size != size)
 
 
+def test_sizeclass_takes_its_platform_beside_the_sizes_or_by_name_but_not_both(cli: Cli) -> None:
+    beside = cli("sizeclass", "100", "linux/386", "--format", "json")
+    assert beside.out == cli("sizeclass", "100", "--platform", "linux/386", "--format", "json").out
+    assert beside.json["platform"] == "linux/386"
+    assert cli("sizeclass", "100", "linux/386", "--platform", "linux/arm").code == 2
+    assert cli("sizeclass", "100", "linux/386", "linux/arm").code == 2
+
+
 def test_sizeclass_as_json(cli: Cli) -> None:
     document = cli("sizeclass", "100", "40k", "--platform", "linux/386", "--format", "json").json
     small, large = document["sizes"]

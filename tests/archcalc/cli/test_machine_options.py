@@ -197,7 +197,7 @@ def test_a_chance_is_the_same_for_the_same_seed(cli: Any) -> None:
 def test_a_refusal_is_recorded_and_reproduced(cli: Any, tmp_path: Path) -> None:
     path = tmp_path / "x.trace.gz"
     for answer in ("sysMap:7", "sysAlloc:5", "sysReserve:1=0x7f0000000000"):
-        run = cli("smoke", "linux/amd64", "--answer", answer, "--record", path, "--force-record")
+        run = cli("smoke", "linux/amd64", "--answer", answer, "--record", path, "--force")
         assert run.code in (0, 1) and "changed nothing" not in run.err
         assert cli("replay", path).code == 0
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -173,3 +174,12 @@ def test_platforms_with_equal_columns_share_one() -> None:
             if isinstance(block, Table):
                 columns = list(zip(*block.rows, strict=True))[1:]
                 assert len(set(columns)) == len(columns)
+
+
+def test_a_page_is_written_beside_the_report_that_is_printed(cli: Cli, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    plain = cli("report", "linux/386")
+    run = cli("report", "linux/386", "--html", str(page))
+    assert run.out == plain.out and page.read_text().lower().startswith("<!doctype html>")
+    assert cli("report", "linux/386", "--html", str(page)).code == 2
+    assert cli("report", "linux/386", "--html", str(page), "--force").code == 0

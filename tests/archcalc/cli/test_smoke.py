@@ -103,7 +103,7 @@ def test_a_recording_is_not_overwritten_unasked(cli: Any, tmp_path: Path) -> Non
     assert again.code == 2
     assert str(file) in again.err
     assert file.read_bytes() == before
-    assert cli(*words, "--seed", "2", "--force-record").code == 0
+    assert cli(*words, "--seed", "2", "--force").code == 0
     assert file.read_bytes() != before
 
 

@@ -244,7 +244,7 @@ def test_keys_and_colours(window: Any, page: Path) -> None:
 def test_plots_add_a_film_that_can_be_stepped_through(window: Any, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     file = tmp_path / "plots.html"
-    archcalc("report", "linux/386", "--html", str(file), "--plots", "smoke:trees")
+    archcalc("report", "linux/386", "--html", str(file), "--plots", "trees")
     window.open(file, "heap")
     seen = (
         "return [...document.querySelectorAll('.fr')].filter((f) => "

@@ -202,13 +202,13 @@ def test_every_format_has_the_same_regions() -> None:
 
 
 def test_an_unknown_workload_is_told_with_what_was_meant() -> None:
-    from archcalc.cli.picture import parse_after
+    from archcalc.cli.picture import parse_workload
 
-    assert parse_after("smoke:mixed") == "mixed"
-    with pytest.raises(UsageFault, match="did you mean 'smoke:mixed'"):
-        parse_after("smoke:mixd")
+    assert parse_workload("smoke:mixed") == parse_workload("mixed") == "mixed"
+    with pytest.raises(UsageFault, match="did you mean 'mixed'"):
+        parse_workload("mixd")
     with pytest.raises(UsageFault):
-        parse_after("mixed")
+        parse_workload("")
 
 
 @pytest.mark.parametrize(
