@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -16,9 +17,10 @@ from archcalc import config
 from archcalc.cli import session
 from archcalc.cli.params import spare
 from archcalc.host import output
+from archcalc.host.repository import within_repository
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.names import closest
-from archcalc.results.result import Result
+from archcalc.results.result import CI_FORMATS, Result
 
 COLORS = ("auto", "always", "never")
 
@@ -94,7 +96,10 @@ def wrapped(function: Callable[..., Any]) -> Callable[..., Outcome | None]:
             output.check_writable(target, force)
         for name, options in joined.items():
             arguments[name] = options.make(**{each: arguments.pop(each) for each in options.each})
-        result = function(**arguments)
+        try:
+            result = function(**arguments)
+        except UsageFault as fault:
+            result = refused(fault, format if format in formats else "table")
         if result is None:
             return None
         return Outcome(result, format if format in formats else "table", target, force)
@@ -104,6 +109,18 @@ def wrapped(function: Callable[..., Any]) -> Callable[..., Outcome | None]:
     run.__signature__ = inspect.Signature([*parameters, *common])  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in (*parameters, *common)}
     return run
+
+
+def refused(fault: UsageFault, format: str) -> Result:
+    """The faults of files as a result where a CI system asked for one; said on stderr all the same."""
+    if format not in CI_FORMATS:
+        raise fault
+    from archcalc.results.refused import Refused, stands_in_a_file
+
+    if not stands_in_a_file(fault):
+        raise fault
+    print("\n".join(fault.located), file=sys.stderr)
+    return Refused(fault, within_repository)
 
 
 def configure_session(given: dict[str, Any]) -> None:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
 
 from archcalc import proofs
 from archcalc.calculator import figures as calculator
+from archcalc.calculator.figures import Figures
 from archcalc.cli import session
 from archcalc.cli.judging import Baseline, FailOn, WriteBaseline, judge
 from archcalc.cli.machine import PROFILES_OWN, Described
 from archcalc.cli.options import Go, Platforms, Profiles, Sets
 from archcalc.cli.targets import generation, selected, settings
 from archcalc.host import output, processes
+from archcalc.host.repository import within_repository
 from archcalc.proofs import properties
+from archcalc.questions.origins import places
 from archcalc.reading.errors import Fault, UsageFault
-from archcalc.results.findings import Case, Finding, Severity
+from archcalc.results.findings import Case, Finding, Place, Severity
 from archcalc.results.judged import Judged
 from archcalc.results.tables import Block, Column, Prose, Section, Table
 
@@ -56,8 +60,15 @@ WORDS = {True: "proved", False: "does not hold", None: "not decided"}
 class Proved(Judged):
     """What is known of every property on every platform."""
 
-    def __init__(self, proved: Sequence[Any], release: str, sets: Mapping[str, int | str]) -> None:
+    def __init__(
+        self,
+        proved: Sequence[Any],
+        release: str,
+        sets: Mapping[str, int | str],
+        figures: Mapping[str, Figures] = MappingProxyType({}),
+    ) -> None:
         self.proved = proved
+        self.figures = figures
         self.release = release
         self.sets = sets
 
@@ -72,11 +83,18 @@ class Proved(Judged):
             yield Case(proof.id, proof.platform, found, skipped, proof.seconds)
 
     def _finding(self, proof: Any) -> Finding:
-        help = f"archcalc run {proof.scenario}" if proof.scenario else ""
+        help = ""
+        where: tuple[Place, ...] = ()
+        if proof.platform in self.figures:
+            where = places(self.figures[proof.platform], (), ("user_address_bits", "address_high"))
+        if proof.scenario:
+            help = f"archcalc run {proof.scenario}"
+            file = within_repository(str(proof.scenario))
+            where = (*where, Place(file, 1, 1, "the counterexample, as a scenario"))
+        what = proof.refutation.what
         return Finding(
-            proof.id, proof.platform, Severity.ERROR, proof.refutation.what, properties.FAMILY,
-            file=str(proof.scenario) if proof.scenario else None, help=help,
-        )  # fmt: skip
+            proof.id, proof.platform, Severity.ERROR, what, properties.FAMILY, help=help, places=where
+        )
 
     def rules(self) -> Iterable[Any]:
         from archcalc.cli import boot
@@ -187,4 +205,5 @@ def command(
         if scenarios is not None and proof.text:
             proof.scenario = scenarios / f"{proof.id}-{proof.platform.replace('/', '-')}.yaml"
             output.write(proof.scenario, [proof.text], force=True)
-    return judge(Proved(proved, release, given), baseline, write_baseline, fail_on)
+    result = Proved(proved, release, given, {one.platform: one for one in chosen})
+    return judge(result, baseline, write_baseline, fail_on)

@@ -10,6 +10,7 @@ import typer
 
 from archcalc import machines
 from archcalc.calculator import figures
+from archcalc.calculator.figures import Figures
 from archcalc.cli import session
 from archcalc.cli.answers import AS_USUAL, Answered, without_effect
 from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
@@ -17,9 +18,10 @@ from archcalc.cli.options import Go, Platforms, Profiles, Sets
 from archcalc.cli.picture import Force, complete_workload, parse_workload
 from archcalc.cli.targets import generation, selected, settings
 from archcalc.host import output
+from archcalc.questions.origins import places
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.quantities import parse_count
-from archcalc.results.findings import Case, Finding, Rule, Severity
+from archcalc.results.findings import Case, Finding, Place, Rule, Severity
 from archcalc.results.judged import Judged
 from archcalc.results.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value
 from archcalc.workloads import programs
@@ -41,8 +43,15 @@ AUDIT = Rule(
 class Smoked(Judged):
     """What came of every workload on every platform."""
 
-    def __init__(self, runs: Sequence[WorkloadRun]) -> None:
+    def __init__(self, runs: Sequence[WorkloadRun], targets: Sequence[Figures] = ()) -> None:
         self.runs = runs
+        self.figures = {target.platform: target for target in targets}
+
+    def _where(self, run: WorkloadRun) -> tuple[Place, ...]:
+        """The lines of the profile that its machine comes from."""
+        if run.platform not in self.figures:
+            return ()
+        return places(self.figures[run.platform], (), ("user_address_bits", "address_high"))
 
     def cases(self) -> Iterable[Case]:
         for run in self.runs:
@@ -50,7 +59,17 @@ class Smoked(Judged):
             died: tuple[Finding, ...] = ()
             if run.death is not None and run.workload not in programs.FATAL:
                 message = "; ".join((*run.death["printed"], f"fatal error: {run.death['throw']}"))
-                died = (Finding(DEATH.id, run.platform, Severity.ERROR, message, FAMILY, subject),)
+                died = (
+                    Finding(
+                        DEATH.id,
+                        run.platform,
+                        Severity.ERROR,
+                        message,
+                        FAMILY,
+                        subject,
+                        places=self._where(run),
+                    ),
+                )
             yield Case(DEATH.id, run.platform, died)
             yield Case(
                 AUDIT.id,
@@ -58,7 +77,7 @@ class Smoked(Judged):
                 tuple(
                     Finding(
                         AUDIT.id, run.platform, Severity.ERROR, f"{v.name}: {v.message}", FAMILY,
-                        f"{subject}, {v.name}",
+                        f"{subject}, {v.name}", places=self._where(run),
                     )
                     for v in run.violations
                 ),
@@ -270,4 +289,4 @@ def command(
                 for words in without_effect(counted):
                     session.note(f"{target.platform}, {name}: {words}")
                 progress.update(len(runs))
-    return Smoked(runs)
+    return Smoked(runs, targets)

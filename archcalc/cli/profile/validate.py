@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
+from archcalc.host.repository import within_repository
 from archcalc.profiles import profile
 from archcalc.reading.errors import ProfileFault
-from archcalc.results.result import Listing
-from archcalc.results.tables import Column
+from archcalc.results.findings import Case
+from archcalc.results.judged import Judged
+from archcalc.results.tables import Block, Column, Table, Value
 
 Files = Annotated[list[Any], typer.Argument(metavar="FILE", help="Profile files.", parser=str)]
+COLUMNS = (Column("file"), Column("platform"), Column("name"), Column("facts", int))
 
 
-def command(files: Files) -> Listing:
+class Validated(Judged):
+    """Profiles that can be used, each with how many facts it has."""
+
+    def __init__(self, rows: Sequence[Sequence[Value]]) -> None:
+        self.rows = rows
+
+    def cases(self) -> Iterable[Case]:
+        return [Case("readable", within_repository(str(file))) for file, *_ in self.rows]
+
+    def document(self) -> Mapping[str, object]:
+        names = [column.name for column in COLUMNS]
+        return {"profiles": [dict(zip(names, row, strict=True)) for row in self.rows]}
+
+    def view(self) -> Iterable[Block]:
+        return (Table(COLUMNS, self.rows),)
+
+
+def command(files: Files) -> Validated:
     """Check profile files; exit 2 when one cannot be used.
 
-    Every fault of every file is shown at once, as FILE:LINE:COLUMN. Whether a port with such
-    facts would run is what `archcalc check --profile FILE` says.
+    Every fault of every file is shown at once, as FILE:LINE:COLUMN, and at its line where a CI
+    system reads the result. Whether a port with such facts would run is what
+    `archcalc check --profile FILE` says.
     """
     rows = []
     faults = []
@@ -29,5 +51,4 @@ def command(files: Files) -> Listing:
             rows.append((file, found.platform, found.name, len(found.facts)))
     if faults:
         raise ProfileFault(*faults)
-    columns = (Column("file"), Column("platform"), Column("name"), Column("facts", int))
-    return Listing("profiles", columns, rows)
+    return Validated(rows)
