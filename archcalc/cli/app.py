@@ -64,7 +64,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
             CommandEntry(
                 "info", "Show a recording's header, its form and how many records of each kind it has."
             ),
-            CommandEntry("head", "Show the first records."),
+            CommandEntry("head", "Show the first events."),
             CommandEntry("stats", "Count allocations, frees, sizes, types, classes and lifetimes."),
         ),
     ),

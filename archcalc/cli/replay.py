@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,9 +24,10 @@ from archcalc.machines.options import MachineOptions
 from archcalc.profiles import platforms
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.quantities import parse_count
+from archcalc.reading.words import counted
 from archcalc.results.findings import Case, Finding, Rule, Severity
 from archcalc.results.judged import Judged
-from archcalc.results.result import INTERRUPTED
+from archcalc.results.result import INTERRUPTED, USAGE
 from archcalc.results.tables import Block, Column, Prose, Section, Table, Value
 from archcalc.traces.columnar import NAMES, recordings_in
 from archcalc.traces.many import Progress, replay_many
@@ -56,12 +58,36 @@ MODEL_RULE = Rule(
 )
 
 
+UNREADABLE = Rule(
+    "replay-unreadable",
+    FAMILY,
+    Severity.ERROR,
+    "the recording can be read",
+    "A recording that is cut off or damaged says nothing about the machine. The others are replayed all the "
+    "same; the command ends with 2.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """A recording that cannot be read, with what is wrong with it."""
+
+    path: str
+    faults: tuple[Fault, ...]
+    interrupted: bool = False
+
+
 class Replays(Judged):
     """What came of every recording; `answers` by path, where the simulated system was asked."""
 
     def __init__(
-        self, replays: Sequence[Replay], answers: Mapping[str, Agreement] | None = None, left: int = 0
+        self,
+        replays: Sequence[Replay],
+        answers: Mapping[str, Agreement] | None = None,
+        left: int = 0,
+        damaged: Sequence[Damaged] = (),
     ) -> None:
+        self.damaged = damaged
         self.replays = replays
         self.answers = answers or {}
         self.left = left  # recordings that an interrupt kept from beginning
@@ -93,18 +119,33 @@ class Replays(Judged):
                     ),
                 )
 
+        for one in self.damaged:
+            yield Case(
+                UNREADABLE.id,
+                one.path,
+                tuple(
+                    Finding(
+                        UNREADABLE.id, "", Severity.ERROR, fault.message, FAMILY, fault.id, one.path,
+                        fault.line or None, fault.column or None,
+                    )
+                    for fault in one.faults
+                ),
+            )  # fmt: skip
+
     def rules(self) -> Sequence[Rule]:
-        return (RULE, MODEL_RULE)
+        return (RULE, MODEL_RULE, UNREADABLE)
 
     @property
     def ok(self) -> bool:
         held = all(r.ok for r in self.replays) and all(answers.ok for answers in self.answers.values())
-        return held and not self.left
+        return held and not self.left and not self.damaged
 
     @property
     def exit_code(self) -> int:
         interrupted = self.left or any(r.interrupted for r in self.replays)
-        return INTERRUPTED if interrupted else super().exit_code
+        if interrupted:
+            return INTERRUPTED
+        return USAGE if self.damaged else super().exit_code
 
     def document(self) -> Mapping[str, object]:
         return {
@@ -127,7 +168,13 @@ class Replays(Judged):
                 }
                 for r in self.replays
             ],
+            "unreadable": [
+                {"path": one.path, "faults": [fault.message for fault in one.faults]} for one in self.damaged
+            ],
         }
+
+    def records(self) -> Iterable[Mapping[str, object]]:
+        return self.document()["traces"]  # type: ignore[return-value]  # made just above
 
     def view(self) -> Iterable[Section | Block]:
         columns = (
@@ -156,12 +203,16 @@ class Replays(Judged):
         if self.answers:
             yield self._answers()
         held = sum(r.ok for r in self.replays)
-        yield Prose(f"{'ok' if self.ok else 'FAILED'}: {held} of {len(self.replays)} recordings reproduced")
+        count = len(self.replays) + len(self.damaged)
+        yield Prose(f"{'ok' if self.ok else 'FAILED'}: {held} of {count} recordings reproduced")
+        for one in self.damaged:
+            yield Prose(f"not read: {one.path}")
         for r in self.replays:
             if r.interrupted and r.first is None:
                 yield Prose(f"interrupted: {r.path} was as recorded up to event {r.events}")
         if self.left:
-            yield Prose(f"interrupted: {self.left} recordings were not begun")
+            were = "was" if self.left == 1 else "were"
+            yield Prose(f"interrupted: {counted(self.left, 'recording')} {were} not begun")
 
     def _answers(self) -> Section:
         """How the simulated system's answers compare."""
@@ -259,19 +310,28 @@ def command(
         raise UsageFault(Fault("--taken, --maps and --image-size describe a simulated system", "--os model"))
     paths = [path for trace in traces for path in _files(trace)]
     by_name = {profile.platform: profile for profile in map(platforms.load_file, profiles or ())}
-    work = partial(_replay_one, keep_going, by_name)
+    work = partial(_replay_one, keep_going, by_name, len(paths) > 1)
     count = min(cores() if jobs is None else max(jobs, 1), len(paths))
     if count > 1:
         with session.progress(f"{len(paths)} recordings") as progress:
-            replays = replay_many(paths, work, count, partial(_tell, progress))
+            found = replay_many(paths, work, count, partial(_tell, progress))
     else:
-        replays = []
+        found = []
         for path in paths:
             with session.progress(path.name) as progress:
-                replays.append(work(path, partial(_tell, progress)))
-            if replays[-1].interrupted:
+                found.append(work(path, partial(_tell, progress)))
+            if found[-1].interrupted:
                 break
-    return Replays(replays, left=len(paths) - len(replays))
+    replays = [one for one in found if isinstance(one, Replay)]
+    damaged = [one for one in found if isinstance(one, Damaged)]
+    tell_damage(damaged)
+    return Replays(replays, left=len(paths) - len(found), damaged=damaged)
+
+
+def tell_damage(damaged: Sequence[Damaged]) -> None:
+    """Says on stderr what is wrong with recordings, as a mistake that ends a command is said."""
+    for one in damaged:
+        print("\n".join(map(str, one.faults)), file=sys.stderr)
 
 
 def _on_model(
@@ -279,21 +339,29 @@ def _on_model(
 ) -> Replays:
     """Every recording on a simulated system."""
     own = {profile.platform: profile for profile in map(platforms.load_file, profiles or ())}
-    replays, answers = [], {}
+    replays, answers, damaged = [], {}, []
     for path in paths:
-        with session.progress(path.name) as progress:
-            result, compared = replay_on_model(
-                path,
-                lambda header: config_for(header, own),
-                lambda header: system_for(header, own, machine),
-                keep_going=keep_going,
-                progress=lambda done, total: _tell(progress, done, total),
-            )
+        try:
+            with session.progress(path.name) as progress:
+                result, compared = replay_on_model(
+                    path,
+                    lambda header: config_for(header, own),
+                    lambda header: system_for(header, own, machine),
+                    keep_going=keep_going,
+                    progress=lambda done, total: _tell(progress, done, total),
+                )
+        except UsageFault as fault:
+            if len(paths) == 1:
+                raise
+            damaged.append(Damaged(str(path), fault.faults))
+            continue
         replays.append(result)
         answers[result.path] = compared
         if result.interrupted:
             break
-    return Replays(replays, answers, left=len(paths) - len(replays))
+    tell_damage(damaged)
+    left = len(paths) - len(replays) - len(damaged)
+    return Replays(replays, answers, left, damaged)
 
 
 def system_for(header: Header, own: Mapping[str, Any], machine: MachineOptions) -> System:
@@ -314,9 +382,16 @@ def _tell(progress: session.Progress, done: int, total: int) -> None:
     progress.update(done)
 
 
-def _replay_one(keep_going: bool, own: Mapping[str, Any], path: Path, progress: Progress) -> Replay:
-    """One recording, here or in a process of its own."""
-    return replay(path, lambda header: config_for(header, own), keep_going=keep_going, progress=progress)
+def _replay_one(
+    keep_going: bool, own: Mapping[str, Any], beside_others: bool, path: Path, progress: Progress
+) -> Replay | Damaged:
+    """One recording, here or in a process of its own; one that cannot be read keeps no other from it."""
+    try:
+        return replay(path, lambda header: config_for(header, own), keep_going=keep_going, progress=progress)
+    except UsageFault as fault:
+        if not beside_others:
+            raise
+        return Damaged(str(path), fault.faults)
 
 
 def config_for(header: Header, own: Mapping[str, Any]) -> Any:

@@ -10,14 +10,14 @@ import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from archcalc.host import processes
-from archcalc.traces.outcome import Replay
 
 EVERY = 0.1  # seconds between two looks at how far everybody is
 Progress = Callable[[int, int], None]
-Work = Callable[[Path, Progress], Replay]
+R = TypeVar("R")
+Work = Callable[[Path, Progress], R]
 
 # In a worker: whether to stop, and for each recording the events done and in all.
 _stop: Any = None
@@ -25,17 +25,16 @@ _done: Any = None
 _totals: Any = None
 
 
-def replay_many(paths: Sequence[Path], work: Work, jobs: int, tell: Progress) -> list[Replay]:
+def replay_many(paths: Sequence[Path], work: Work[R], jobs: int, tell: Progress) -> list[R]:
     """Replays so many recordings at a time; one for each path that was begun, in the paths' order.
 
-    `work` replays one and must be picklable. Raises TraceFault for the first recording, in order,
-    that cannot be read.
+    `work` replays one and must be picklable; what it raises for the first recording, in order, is raised.
     """
     stop = multiprocessing.Event()
     done = multiprocessing.Array("q", len(paths), lock=False)
     totals = multiprocessing.Array("q", len(paths), lock=False)
     pool = processes.pool(jobs, _begin, stop, done, totals)
-    futures: list[Future[Replay | None]] = []
+    futures: list[Future[R | None]] = []
     try:
         futures += [pool.submit(_one, work, i, path) for i, path in enumerate(paths)]
         waiting = set(futures)
@@ -58,7 +57,7 @@ def _begin(stop: Any, done: Any, totals: Any) -> None:
     _stop, _done, _totals = stop, done, totals
 
 
-def _one(work: Work, i: int, path: Path) -> Replay | None:
+def _one(work: Work[R], i: int, path: Path) -> R | None:
     """One recording, in a worker; None where it is too late to begin."""
     if _stop.is_set():
         return None

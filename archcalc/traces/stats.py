@@ -10,7 +10,7 @@ from typing import Any
 
 from archcalc.traces.columnar import lines
 from archcalc.traces.columns import GaveUp, in_columns
-from archcalc.traces.counting import Count, SparseCount, Stats
+from archcalc.traces.counting import Count, Share, SparseCount, Stats
 from archcalc.traces.reader import VERSIONS, Header, fault, parse_header
 
 
@@ -70,7 +70,7 @@ def document(found: Stats) -> dict[str, Any]:
                 "allocations": share.allocations,
                 "bytes": share.bytes,
             }
-            for number, share in sorted(found.by_type.items(), key=lambda item: (-item[1].bytes, item[0]))
+            for number, share in by_name(found)
         ],
         "by_class": [
             {
@@ -91,16 +91,40 @@ def document(found: Stats) -> dict[str, Any]:
     }
 
 
-def head(path: Path, n: int) -> tuple[Header, list[tuple[int, str]]]:
-    """A recording's header and its first n records, with their line numbers. Opens it once."""
+def by_name(found: Stats) -> list[tuple[str, Share]]:
+    """What each type takes, the most bytes first, under the number that names it first in the recording.
+
+    Programs have a type several times (int as such, and once more for each way that the compiler came to it);
+    to whoever reads, those of one name are one.
+    """
+    numbers: dict[str, str] = {}
+    shares: dict[str, Share] = {}
+    for number in sorted(found.by_type, key=lambda number: (number == "-", number != "-" and int(number))):
+        one = found.by_type[number]
+        name = found.type_names.get(number, "")
+        first = numbers.setdefault(name, number) if name else number
+        whole = shares.setdefault(first, Share())
+        whole.add(one.allocations, one.bytes)
+    return sorted(shares.items(), key=lambda item: (-item[1].bytes, item[0]))
+
+
+def head(path: Path, n: int, types: bool = False) -> tuple[Header, list[tuple[int, str]]]:
+    """A recording's header and its first n records, with their line numbers. Opens it once.
+
+    Types are declared before what is allocated of them; they are told too if `types` says so.
+    """
     header: Header | None = None
     first: list[tuple[int, str]] = []
+    line = 2
     for piece in lines(path):
         if header is None:
-            header = parse_header(str(path), piece[0])
+            header = parse_header(str(path), piece[0], VERSIONS)
             piece = piece[1:]
-        first += enumerate(piece[: n - len(first)], start=2 + len(first))
-        if len(first) == n:
+        for text in piece:
+            if len(first) < n and (types or not text.startswith("T ")):
+                first.append((line, text))
+            line += 1
+        if len(first) >= n:
             break
     if header is None:
         raise fault(str(path), 1, "an empty file", "a recording")

@@ -1,4 +1,4 @@
-"""`archcalc trace head`: the first records of a recording."""
+"""`archcalc trace head`: the first events of a recording."""
 
 from __future__ import annotations
 
@@ -45,6 +45,9 @@ def command(
     n: Annotated[
         Any, typer.Option("-n", metavar="N", help="So many records; default 10.", parser=parse_count)
     ] = None,
+    types: Annotated[
+        bool, typer.Option("--types", help="The declarations of types too, which mostly come first.")
+    ] = False,
 ) -> Head:
-    """Show the first records."""
-    return Head(trace, *stats.head(trace, 10 if n is None else n))
+    """Show the first events."""
+    return Head(trace, *stats.head(trace, 10 if n is None else n, types))

@@ -116,3 +116,34 @@ def test_a_profile_of_ones_own_stands_for_its_platform(tmp_path: Path, cli: Any)
     profile = tmp_path / "mine.yaml"
     assert cli("profile", "new", "linux/amd64", "--output", profile).code == 0
     assert cli("replay", TRACES / f"{CONFLICT}.trace.gz", "--profile", profile).code == 0
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("os", ["recorded", "model"])
+def test_a_damaged_recording_keeps_no_other_from_being_replayed(
+    jobs: str, os: str, cli: Any, tmp_path: Path
+) -> None:
+    folder = tmp_path / "some"
+    folder.mkdir()
+    for name in ("linux-386.ulimit-1g.off", CONFLICT):
+        write(folder / f"{name}.trace.gz", list(lines_of(name)))
+    whole = (folder / f"{CONFLICT}.trace.gz").read_bytes()
+    cut = folder / "cut.trace.gz"
+    cut.write_bytes(whole[: len(whole) // 2])
+    run = cli("replay", folder, "--jobs", jobs, "--os", os, "--format", "json")
+    assert run.code == 2 and str(cut) in run.err and "Traceback" not in run.err
+    assert run.json["ok"] is False and [Path(t["path"]).name for t in run.json["traces"]] == [
+        "linux-386.ulimit-1g.off.trace.gz",
+        f"{CONFLICT}.trace.gz",
+    ]
+    assert os == "model" or all(trace["mismatches"] == 0 for trace in run.json["traces"])
+    assert [Path(one["path"]).name for one in run.json["unreadable"]] == ["cut.trace.gz"]
+    alone = cli("replay", cut)
+    assert (alone.code, alone.out) == (2, "") and str(cut) in alone.err
+
+
+def test_a_damaged_recording_is_a_failure_to_ci(cli: Any, tmp_path: Path) -> None:
+    (tmp_path / "x.trace.gz").write_bytes(b"no gzip")
+    write(tmp_path / "y.trace.gz", list(lines_of("linux-386.ulimit-1g.off")))
+    run = cli("replay", tmp_path / "x.trace.gz", tmp_path / "y.trace.gz", "--format", "github")
+    assert run.code == 2 and run.out.startswith(f"::error file={tmp_path}/x.trace.gz")

@@ -28,6 +28,7 @@ DATA = Path(__file__).parents[2] / "data"
 TRACES = DATA / "traces"
 LOG = DATA / "allocfreetrace" / "linux-amd64.log.xz"
 MIXED = TRACES / "linux-386.mixed.stw.trace.gz"
+VERSION2 = TRACES.parent / "version2"
 Cli = Callable[..., Any]
 
 
@@ -61,13 +62,26 @@ def test_info_of_both_forms(cli: Cli) -> None:
     assert "linux/386" in cli("trace", "info", MIXED).out
 
 
-def test_head_shows_the_first_records(cli: Cli) -> None:
+def test_head_shows_the_first_events_and_types_when_asked(cli: Cli) -> None:
     lines = gzip.decompress(MIXED.read_bytes()).decode().split("\n")
-    assert cli("trace", "head", MIXED, "-n", "4").out.split("\n")[:4] == lines[1:5]
-    found = cli("trace", "head", MIXED, "--format", "json").json
+    assert cli("trace", "head", MIXED, "-n", "4", "--types").out.split("\n")[:4] == lines[1:5]
+    found = cli("trace", "head", MIXED, "--format", "json", "--types").json
     assert [(r["line"], r["text"]) for r in found["records"]] == list(
         zip(range(2, 12), lines[1:11], strict=True)
     )
+    events = [(at, line) for at, line in enumerate(lines, start=1) if at > 1 and not line.startswith("T ")]
+    found = cli("trace", "head", MIXED, "--format", "json").json
+    assert [(r["line"], r["text"]) for r in found["records"]] == events[:10]
+
+
+@pytest.mark.parametrize("path", [*TRACES.glob("*.gz"), *VERSION2.glob("*.gz")], ids=lambda path: path.name)
+def test_head_and_stats_of_every_recording(path: Path, cli: Cli) -> None:
+    first = cli("trace", "head", path, "--format", "json").json["records"]
+    assert len(first) == 10 and all(record["record"] != "T" for record in first)
+    by_type = cli("trace", "stats", path, "--format", "json").json["by_type"]
+    names = [one["name"] for one in by_type if one["name"]]
+    assert len(set(names)) == len(names)
+    assert [one["bytes"] for one in by_type] == sorted((one["bytes"] for one in by_type), reverse=True)
 
 
 def test_stats_have_the_promised_keys(cli: Cli) -> None:

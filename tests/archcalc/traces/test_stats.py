@@ -216,11 +216,11 @@ def test_memory_is_that_of_the_places_in_spans(tmp_path: Path, monkeypatch: pyte
 
 
 def test_head_has_the_first_records_with_their_lines() -> None:
-    header, found = head(TRACES / "linux-386.mixed.stw.trace.gz", 3)
+    header, found = head(TRACES / "linux-386.mixed.stw.trace.gz", 3, types=True)
     assert header.platform == "linux/386"
     assert found == list(zip((2, 3, 4), lines_of("linux-386.mixed.stw")[1:4], strict=True))
-    _, found = head(TRACES / "windows-386.std.conc.trace.gz", 200_000)
+    _, found = head(TRACES / "windows-386.std.conc.trace.gz", 200_000, types=True)
     assert found == list(enumerate(lines_of("windows-386.std.conc")[1:200_001], start=2))
-    _, found = head(TRACES / "linux-amd64.conflict.off.trace.gz", 10**6)
+    _, found = head(TRACES / "linux-amd64.conflict.off.trace.gz", 10**6, types=True)
     assert len(found) == len(lines_of("linux-amd64.conflict.off")) - 1
     assert head(TRACES / "linux-amd64.conflict.off.trace.gz", 0)[1] == []
