@@ -93,11 +93,6 @@ def _regions(rt: Core) -> tuple[int, int, int]:
     hinted = len(config.hints) if config.is_64bit else 0
     tries = len(rt.attempts)
     if config.is_64bit and tries <= hinted:
-        arena = (config.max_mem + page - 1) & -page & config.uintptr_mask
-        described = arena
-    else:
-        arena = config.ladder[tries - hinted - 1]
-        described = config.max_arena32 + 1
-    bitmap = described // (config.ptr_size * 4)
-    spans = (described // page * config.ptr_size + page - 1) & -page
-    return bitmap, spans, arena
+        return config.bitmap_size, config.spans_size, config.arena_size
+    arena = config.ladder[tries - hinted - 1]
+    return config.ladder_bitmap_size, config.ladder_spans_size, arena

@@ -28,6 +28,7 @@ class Config:
     heap_map_bits: int
     max_mem: int
     max_arena32: int
+    heap_bitmap_scale: int  # bytes of heap that one byte of the heap bitmap describes
     min_phys_page_size: int
     fix_alloc_chunk: int
     max_mheap_list: int
@@ -37,6 +38,7 @@ class Config:
     max_small_size: int
     stack_cache_size: int
     num_stack_orders: int
+    stack_cache: bool  # whether small stacks are kept for reuse
     fixed_stack: int
     fin_block_size: int
     gc_bits_chunk: int
@@ -48,8 +50,18 @@ class Config:
     sweep_min_heap_distance: int
     buck_hash_size: int
 
-    hints: tuple[int, ...]  # what mallocinit asks sysReserve for, in order, on 64-bit
-    ladder: tuple[int, ...]  # the arena sizes that the 32-bit path tries, in order
+    # What mallocinit reckons before it asks. First the one reservation of 64-bit machines, and where it is
+    # asked for, in order; then the ladder of 32-bit ones, with the tables that stand before each arena.
+    hints: tuple[int, ...]
+    arena_size: int
+    bitmap_size: int
+    spans_size: int
+    reservation_size: int
+    ladder: tuple[int, ...]
+    ladder_reservations: tuple[int, ...]
+    ladder_bitmap_size: int
+    ladder_spans_size: int
+    ladder_hint: int
 
     sizeof_mspan: int
     sizeof_mcache: int
@@ -74,11 +86,6 @@ class Config:
     def uintptr_mask(self) -> int:
         """The largest uintptr."""
         return (1 << (8 * self.ptr_size)) - 1
-
-    @cached_property
-    def heap_bitmap_scale(self) -> int:
-        """Bytes of heap that one byte of the heap bitmap describes: four words."""
-        return 4 * self.ptr_size
 
     @cached_property
     def is_64bit(self) -> bool:

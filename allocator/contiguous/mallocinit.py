@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from allocator.contiguous.core import Core
 
 DEFER_POOLS = 5  # len(p{}.deferpool)
-AWAY_FROM_IMAGE = 1 << 18
-HINT_ALIGN = 1 << 20
 
 
 def mallocinit(rt: Core) -> None:
@@ -36,22 +34,16 @@ def mallocinit(rt: Core) -> None:
     reserved = False
 
     if config.is_64bit:
-        arena_size = word.round(config.max_mem, page_size)
-        bitmap_size = arena_size // (config.ptr_size * 8 // 2)
-        spans_size = word.round(arena_size // page_size * config.ptr_size, page_size)
-        size = word.add(bitmap_size + spans_size, arena_size + page_size)
+        bitmap_size, spans_size, size = config.bitmap_size, config.spans_size, config.reservation_size
         for hint in config.hints:
             p, reserved = _reserve(rt, hint, size, reserved)
             if p:
                 break
 
     if not p:
-        for arena_size in config.ladder:
-            bitmap_size = (config.max_arena32 + 1) // (config.ptr_size * 8 // 2)
-            spans_size = word.round((config.max_arena32 + 1) // page_size * config.ptr_size, page_size)
-            hint = word.round(word.add(config.data_end, AWAY_FROM_IMAGE), HINT_ALIGN)
-            size = word.add(bitmap_size + spans_size, arena_size + page_size)
-            p, reserved = _reserve(rt, hint, size, reserved)
+        bitmap_size, spans_size = config.ladder_bitmap_size, config.ladder_spans_size
+        for size in config.ladder_reservations:
+            p, reserved = _reserve(rt, config.ladder_hint, size, reserved)
             if p:
                 break
         if not p:

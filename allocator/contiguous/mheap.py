@@ -205,6 +205,8 @@ class MHeap:
             spans.init(t, base + (npages << shift), have - npages)
             spans.npages[s] = npages
             page += npages
+            if not npages and page:
+                pages.set(page - 1, s)  # the last page of s, were it to have one
             pages.set(page, t)
             if have - npages > 1:
                 pages.set(page + have - npages - 1, t)

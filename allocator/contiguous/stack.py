@@ -30,7 +30,9 @@ class Stacks:
         self.cache_size = config.stack_cache_size
         self.fixed = config.fixed_stack
         # Smaller stacks come from the pool. An order at or above the cache's size is never asked for.
-        self.large_from = min(self.fixed << config.num_stack_orders, self.cache_size)
+        # Without stackCache none is small: the pages that such a stack needs are then less than one.
+        small = min(self.fixed << config.num_stack_orders, self.cache_size)
+        self.large_from = small if config.stack_cache else 0
         self.pool = [SpanList(rt.spans, f"stackpool[{i}]") for i in range(config.num_stack_orders)]
         self.large = [SpanList(rt.spans, f"stackLarge[{i}]") for i in range(config.heap_map_bits)]
 

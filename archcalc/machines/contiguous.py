@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from allocator.contiguous.config import Config
 from allocator.contiguous.runtime import Runtime
-from archcalc.calculator.figures import Figures
+from archcalc.calculator.figures import Figures, compute
 from archcalc.machines.computer import system_of
 
 MACHINE = Runtime
@@ -16,6 +16,9 @@ system = system_of
 @lru_cache(maxsize=256)
 def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
     """The Config of a platform's figures."""
+    if data_end != figures.profile.machine["data_end"]:
+        # The ladder is asked for above the data segment: let it follow.
+        figures = compute(figures.base, {**figures.sets, "fact.data_end": data_end}, figures.generation)
     constants = figures.constants
     sys = figures.sys
     engine = figures.engine
@@ -41,6 +44,7 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
         heap_map_bits=number("_MHeapMap_Bits"),
         max_mem=number("_MaxMem"),
         max_arena32=number("_MaxArena32"),
+        heap_bitmap_scale=number("heapBitmapScale"),
         min_phys_page_size=number("minPhysPageSize"),
         fix_alloc_chunk=number("_FixAllocChunk"),
         max_mheap_list=number("_MaxMHeapList"),
@@ -50,6 +54,7 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
         max_small_size=number("_MaxSmallSize"),
         stack_cache_size=number("_StackCacheSize"),
         num_stack_orders=number("_NumStackOrders"),
+        stack_cache=number("stackCache") != 0,
         fixed_stack=number("_FixedStack"),
         fin_block_size=number("_FinBlockSize"),
         gc_bits_chunk=number("gcBitsChunkBytes"),
@@ -60,7 +65,15 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
         sweep_min_heap_distance=number("sweepMinHeapDistance"),
         buck_hash_size=number("buckHashSize"),
         hints=tuple(hint.address for hint in layout.hints) if is_64bit else (),
+        arena_size=layout.arena_size,
+        bitmap_size=layout.bitmap_size,
+        spans_size=layout.spans_size,
+        reservation_size=layout.reservation_size,
         ladder=tuple(rung.arena_size for rung in layout.rungs),
+        ladder_reservations=layout.ladder,
+        ladder_bitmap_size=layout.rungs[0].bitmap_size,
+        ladder_spans_size=layout.rungs[0].spans_size,
+        ladder_hint=layout.rungs[0].hint.address,
         sizeof_mspan=size_of("mspan"),
         sizeof_mcache=size_of("mcache"),
         sizeof_specialfinalizer=size_of("specialfinalizer"),

@@ -43,8 +43,14 @@ class Unborn(Runtime):
 
     __slots__ = ()
 
-    def __init__(self, platform: str, options: MachineOptions | None = None, **changes: Any) -> None:
-        computed = figures.compute(platforms.load(platform))
+    def __init__(
+        self,
+        platform: str,
+        options: MachineOptions | None = None,
+        sets: dict[str, int] | None = None,
+        **changes: Any,
+    ) -> None:
+        computed = figures.compute(platforms.load(platform), sets)
         config = replace(config_of(computed, options), **changes)
         self.prepare(config, system_of(computed, options))
 
@@ -110,7 +116,7 @@ def test_no_reservation_at_all(reaches: Reaches) -> None:
 
 def test_an_arena_that_would_not_begin_on_a_page(reaches: Reaches) -> None:
     # One page more of arena is 256 bytes more of bitmap.
-    rt = Unborn("linux/amd64", max_mem=(1 << 39) + 8191)
+    rt = Unborn("linux/amd64", sets={"_MaxMem": (1 << 39) + 8191})
     with reaches("malloc.go:376", rt):
         rt.live()
 

@@ -14,7 +14,6 @@ from typing import Any
 
 from allocator.common.throw import Death
 from allocator.contiguous.config import Config
-from allocator.contiguous.mallocinit import HINT_ALIGN
 from allocator.contiguous.mheap import GROW_UNIT, MHeap
 from allocator.contiguous.runtime import Runtime
 from allocator.kernels.contracts import Contract, apart
@@ -127,7 +126,7 @@ class Arena:
     def _arena_of(self, attempts: int) -> int:
         config = self.config
         if attempts <= len(config.hints):
-            return config.max_mem + config.page_size - 1 & -config.page_size & config.uintptr_mask
+            return config.arena_size
         return config.ladder[attempts - len(config.hints) - 1]
 
     # Any state.
@@ -195,7 +194,7 @@ class Arena:
 
     def _hint_unit(self) -> int:
         """The largest power of two of which every hint is a multiple."""
-        bits = HINT_ALIGN
+        bits = self.config.ladder_hint
         for hint in self.config.hints:
             bits |= hint
         return bits & -bits
