@@ -89,7 +89,6 @@ def boot_checks(rt: Core) -> Iterator[BootCheck]:
 def _regions(rt: Core) -> tuple[int, int, int]:
     """Bitmap, spans and arena of the reservation that mallocinit got, in bytes."""
     config = rt.config
-    page = config.page_size
     hinted = len(config.hints) if config.is_64bit else 0
     tries = len(rt.attempts)
     if config.is_64bit and tries <= hinted:

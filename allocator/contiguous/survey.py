@@ -20,7 +20,10 @@ ARENA = "where objects and stacks are"
 
 
 def regions(rt: Core) -> Iterator[Region]:
-    """Spans, bitmap and arena as the heap counts on them, each in its mapped and its reserved part."""
+    """Spans, bitmap and arena as the heap counts on them, each in its mapped and its reserved part.
+
+    Where a what-if leaves less room than is used, nothing is left of the reserved part.
+    """
     heap, config = rt.heap, rt.config
     page = config.phys_page_size
     begin = heap.bitmap
@@ -30,10 +33,10 @@ def regions(rt: Core) -> Iterator[Region]:
     bitmap_mapped = begin - heap.bitmap_mapped
     yield Region("spans", heap.spans_start, mapped - heap.spans_start, MAPPED, SPANS)
     yield Region("spans", mapped, spans_end - mapped, RESERVED, SPANS)
-    yield Region("bitmap", spans_end, bitmap_mapped - spans_end, RESERVED, BITMAP)
+    yield Region("bitmap", spans_end, max(bitmap_mapped - spans_end, 0), RESERVED, BITMAP)
     yield Region("bitmap", bitmap_mapped, begin - bitmap_mapped, MAPPED, BITMAP)
     yield Region("arena", begin, heap.arena_used - begin, USED, ARENA)
-    yield Region("arena", heap.arena_used, heap.arena_end - heap.arena_used, RESERVED, ARENA)
+    yield Region("arena", heap.arena_used, max(heap.arena_end - heap.arena_used, 0), RESERVED, ARENA)
 
 
 def runs(rt: Core) -> Iterator[PageRun]:

@@ -22,7 +22,6 @@ class Config:
     goos: str
     goarch: str
     ptr_size: int
-    big_endian: bool
 
     # What the machine below tells the runtime (osinit, the linker).
     phys_page_size: int  # physPageSize: what the auxiliary vector or its like says
@@ -40,7 +39,6 @@ class Config:
     arena_l2_bits: int
     arena_base_offset: int
     max_alloc: int
-    min_legal_pointer: int
     pages_per_span_root: int
     pages_per_reclaimer_chunk: int
     user_arena_chunk_bytes: int
@@ -49,7 +47,6 @@ class Config:
     min_heap_for_metadata_huge_pages: int
     tag_bits: int  # tagptr: bits for the count of a lock-free list's head
     min_tag_bits: int
-    addr_bits: int  # tagptr: bits of an address that a packed head keeps (0: all 32)
     tag_align_bits: int  # tagptr: low bits of a node's address that are not kept
 
     # The page allocator (mpagealloc.go, mpallocbits.go, mpagecache.go, mgcscavenge.go).
@@ -58,10 +55,8 @@ class Config:
     palloc_chunks_l1_bits: int
     summary_levels: int
     summary_level_bits: int
-    page_cache_pages: int
     max_pages_per_phys_page: int
     scav_chunk_hi_occ_pages: int
-    scavenge_percent: int
 
     # Objects (malloc.go, mbitmap.go).
     size_classes: SizeClasses
@@ -70,7 +65,6 @@ class Config:
     max_small_size: int
     min_size_for_malloc_header: int
     malloc_header_size: int
-    max_oblet_bytes: int
 
     # Span sets, mark bits, pacing (mspanset.go, mheap.go, mgcpacer.go).
     cache_line_size: int  # internal/cpu's CacheLinePadSize: what spines and blocks are aligned to
@@ -81,8 +75,6 @@ class Config:
     default_heap_minimum: int
     sweep_min_heap_distance: int
     buck_hash_size: int
-    workbuf_alloc: int  # bytes of spans that getempty takes at once
-    workbuf_size: int
 
     # Stacks (stack.go, malloc.go).
     stack_cache_size: int
@@ -107,12 +99,9 @@ class Config:
     span_queue_mask: bool  # a third mask of Ps: those with queues of spans
 
     # Switches: what changed from release to release, of the heap.
-    heap_bits_in_arena: bool  # a bitmap for the whole arena beside it; else in the span or a header
     headers: bool  # objects above min_size_for_malloc_header keep their type in a header
     inline_mark_bits: bool  # small spans with pointers carry mark bits and owner in their last 128 bytes
-    span_spmc: bool  # queues of spans for marking stand in the heap's own fixalloc
     randomized_heap_base: bool  # hints and the first growth begin at an address drawn by lot
-    names_mappings: bool  # prctl(PR_SET_VMA_ANON_NAME) after each mapping
     scav_index_of_bits: bool  # the scavenge index has a bit a chunk; else a record of 8 bytes
     scav_index_from_zero: bool  # its first growth maps all from the index's beginning
     scav_index_zero_is_unset: bool  # a lower bound of 0 counts as one that was never set

@@ -187,6 +187,17 @@ class Figures:
         """The value of anything that `explain` knows; of a struct its size, of a field its offset."""
         return self.explain(name).value
 
+    def current(self, name: str) -> Scalar | None:
+        """The value of a constant, a layout figure or a fact; None where this platform has none so called."""
+        known = _find(self.engine, name)
+        return None if known is None else _plain(self.engine.value(known))
+
+    def follows_from(self, name: str) -> tuple[str, ...]:
+        """The constants, layout figures and facts that the formula of one mentions, as people write them."""
+        known = _find(self.engine, name)
+        found = () if known is None else self.engine.follows_from(known)
+        return tuple(_shown(one) for one in found if not one.startswith("struct."))
+
     def explain(self, name: str) -> Explanation:
         """How a figure comes about. Raises UsageFault for a name that means nothing on this platform."""
         known = _find(self.engine, name)

@@ -95,8 +95,6 @@ class CheckReport(Judged):
         return Table(COLUMNS, [row(finding) for finding in self.findings])
 
     def view(self) -> Iterable[Section | Block]:
-        if self.sets:
-            yield Prose("What if " + ", ".join(f"{name}={value}" for name, value in self.sets.items()))
         titles = {rule.id: rule.title for rule in self._rules}
         groups: dict[tuple[Severity, str], dict[str, list[str]]] = {}
         for finding in self.findings:

@@ -97,7 +97,7 @@ def wrapped(function: Callable[..., Any]) -> Callable[..., Outcome | None]:
         for name, options in joined.items():
             arguments[name] = options.make(**{each: arguments.pop(each) for each in options.each})
         try:
-            result = function(**arguments)
+            result = carried_out(function, arguments)
         except UsageFault as fault:
             result = refused(fault, format if format in formats else "table")
         if result is None:
@@ -121,6 +121,32 @@ def refused(fault: UsageFault, format: str) -> Result:
         raise fault
     print("\n".join(fault.located), file=sys.stderr)
     return Refused(fault, within_repository)
+
+
+def carried_out(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    """What a command's function returns.
+
+    Some what-ifs make a runtime that Go could not compile, or that runs into its own arithmetic at
+    once: a size of 0 that something is divided by. That is the user's, unlike any other such fault.
+    """
+    try:
+        return function(**arguments)
+    except (ArithmeticError, LookupError, ValueError, NotImplementedError) as fault:
+        given = ", ".join(f"{name}={value}" for name, value in session.current.sets.items())
+        if not given or isinstance(fault, UsageFault) or session.current.debug or not _of_machine(fault):
+            raise
+        found = f"what if {given}: the machine cannot go on ({str(fault) or type(fault).__name__})"
+        raise UsageFault(Fault(found, "a value that a runtime can be built with", id="set-invalid")) from None
+
+
+def _of_machine(fault: Exception) -> bool:
+    """Whether a fault came up in a machine."""
+    at = fault.__traceback__
+    names = []
+    while at is not None:
+        names.append(str(at.tb_frame.f_globals.get("__name__", "")))
+        at = at.tb_next
+    return bool(names) and (names[-1].startswith("allocator.") or names[-1].startswith("archcalc.machines"))
 
 
 def configure_session(given: dict[str, Any]) -> None:

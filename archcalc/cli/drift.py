@@ -147,8 +147,6 @@ class Drifted(Judged):
         return (one.place.file, one.place.line, one.claim.says, one.told, " ".join(one.platforms))
 
     def view(self) -> Iterable[Section | Block]:
-        if self.sets:
-            yield Prose("What if " + ", ".join(f"{name}={value}" for name, value in self.sets.items()))
         for one in self.found:
             if not self.baseline.knows(self.finding(one)):
                 yield Section(f"{one.place.file}:{one.place.line}: {one.claim.id}", self._told(one))

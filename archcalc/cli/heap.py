@@ -291,6 +291,8 @@ def command(
         raise UsageFault(Fault("--go: a recording says of which Go it is", "a platform"))
     if traces and machine != PROFILES_OWN:
         raise UsageFault(Fault(f"{traces[0]}: a recording has its own machine", "a platform"))
+    if traces and sets:
+        raise UsageFault(Fault("--set: a recording has its own constants", "a platform"))
     moving = html is not None or plot is not None
     count = int(frames or (HTML_FRAMES if moving else 1))
     films: list[Film] = []

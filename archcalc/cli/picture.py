@@ -13,6 +13,7 @@ from archcalc.host import output
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.names import closest
 from archcalc.reading.quantities import parse_count
+from archcalc.render import Page, render
 from archcalc.results.result import Pictured
 
 PREFIX = "smoke:"  # may stand before a workload, as titles of pictures have it
@@ -68,5 +69,6 @@ def write_files(result: Pictured, files: Mapping[str, Path | None], force: bool)
     """Writes what was asked for under the formats svg and html."""
     for format, path in files.items():
         if path is not None:
-            output.write(path, [result.svg() if format == "svg" else result.html()], force)
+            result.what_ifs = session.current.sets
+            output.write(path, render(result, format, Page()), force)
             session.note(f"wrote {path}")

@@ -195,8 +195,6 @@ class Report(Result):
     # ---- text ----
 
     def view(self) -> Iterable[Section | Block]:
-        if self.sets:
-            yield Prose("What if " + ", ".join(f"{name}={value}" for name, value in self.sets.items()))
         if len(self.platforms) == 1:
             yield from self._one(self.platforms[0])
         else:

@@ -19,6 +19,7 @@ def report(outcome: Outcome) -> int:
         from archcalc import generations
 
         result.generation = " ".join(map(generations.label, session.current.generations))
+    result.what_ifs = session.current.sets
     if outcome.output is not None:
         page = Page(width(), unicode=beyond_ascii())
         output.write(outcome.output, render(result, outcome.format, page), outcome.force)

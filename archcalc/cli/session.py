@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
@@ -29,6 +29,8 @@ class Session:
     color: str = "auto"
     generations: dict[str, None] = field(default_factory=dict)
     """The generations that the command was asked of, in order."""
+    sets: Mapping[str, int | str] = field(default_factory=dict)
+    """What --set and the configuration have set for the command."""
 
     def colorful(self, stream: TextIO) -> bool:
         """Whether text on this stream shows colours: on a terminal, unless NO_COLOR or --color says else."""

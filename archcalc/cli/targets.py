@@ -163,4 +163,5 @@ def settings(sets: Sequence[tuple[str, int | str]] | None) -> Mapping[str, int |
         if given.get(name, value) != value:
             raise UsageFault(Fault(f"--set: {name} is set to {given[name]} and to {value}", "one value"))
         given[name] = value
-    return {**config.current().sets, **given}
+    session.current.sets = {**config.current().sets, **given}
+    return session.current.sets

@@ -8,6 +8,7 @@ from typing import Any
 from archcalc.html.templates import fill, markup
 from archcalc.pictures import svg
 from archcalc.pictures.palette import Look
+from archcalc.results import what_ifs
 from archcalc.results.result import Result
 from archcalc.results.tables import Block, Drawing, Prose, Section, Table, reasons, show, stands_right
 
@@ -21,7 +22,7 @@ def view(result: Result, *, drawn: bool = True) -> str:
 
 def parts(result: Result, *, drawn: bool = True) -> Iterator[Mapping[str, Any]]:
     """The view's headings and blocks as the templates take them."""
-    for item in result.view():
+    for item in what_ifs.view(result):
         if isinstance(item, Section):
             yield {"kind": "section", "title": item.title}
         for one in item.blocks if isinstance(item, Section) else (item,):

@@ -6,14 +6,18 @@ machines, and `config`, which makes their Config of the calculator's figures.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol, cast
 
 from allocator.interface import Allocator, Cannot, Facts
 from allocator.kernels.machine import Machine
-from archcalc.calculator.figures import Figures
+from archcalc.calculator.figures import Figures, Scalar, compute
 from archcalc.generations import Generation
+from archcalc.machines.computer import machine_of
 from archcalc.machines.options import MachineOptions
 from archcalc.reading.errors import Fault, UsageFault
 
@@ -74,6 +78,65 @@ def hints_of(figures: Figures) -> list[tuple[int, int]]:
     return era(figures.generation).hints(figures)
 
 
+def basis(figures: Figures, options: MachineOptions | None = None) -> tuple[object, ...]:
+    """All that a machine of the figures is made of: what moves nothing in it changes no machine."""
+    config = config_of(figures, options)
+    # Not by ==: a Config may be compared by which it is rather than by what it says.
+    parts = (getattr(config, field.name) for field in fields(config))
+    return (*parts, machine_of(figures.profile, options), figures.current("sys.HugePageSize"))
+
+
+@lru_cache(maxsize=256)
+def unread(figures: Figures, options: MachineOptions | None = None) -> tuple[Fault, ...]:
+    """The what-ifs among some figures that no machine follows, each with the reason."""
+    faults = (_unread(figures, options, name, value) for name, value in figures.sets.items())
+    return tuple(fault for fault in faults if fault is not None)
+
+
+def _unread(figures: Figures, options: MachineOptions | None, name: str, value: Scalar) -> Fault | None:
+    profile = figures.profile
+    named = {"goos": profile.goos, "goarch": profile.goarch}.get(name.rpartition(".")[2].lower())
+    if named is not None:
+        found = f"--set {name}={value}: the machine is {figures.platform}'s and stays so"
+        return None if value == named else Fault(found, "another platform by its name", id="set-unread")
+
+    def having(sets: Mapping[str, Scalar]) -> Figures:
+        return compute(figures.base, sets, figures.generation)
+
+    plain = having({})
+    without = having({other: given for other, given in figures.sets.items() if other != name})
+    if without.current(name) == value or basis(without, options) != basis(figures, options):
+        return None
+    if len(figures.sets) > 1 and basis(having({name: value}), options) != basis(plain, options):
+        return None  # others among the what-ifs say the same
+    return Fault(
+        f"--set {name}={value}: no machine of Go {figures.generation.name} reads it; it moves only what"
+        " report, explain, check and diff show",
+        " or ".join(_heard(plain, name, options)) or "a figure that the machine reads",
+        id="set-unread",
+    )
+
+
+def _heard(figures: Figures, name: str, options: MachineOptions | None) -> Iterator[str]:
+    """What a figure follows from that a machine reads."""
+    for other in figures.follows_from(name):
+        value = figures.current(other)
+        if type(value) is not int:
+            continue
+        try:
+            moved = compute(figures.base, {other: 2 * value or 1}, figures.generation)
+            if basis(moved, options) != basis(figures, options):
+                yield other
+        except UsageFault:
+            continue
+
+
+def refuse_unread(figures: Figures, options: MachineOptions | None = None) -> None:
+    """Raises UsageFault for what-ifs that would change nothing in a machine without a word."""
+    if figures.sets and (faults := unread(figures, options)):
+        raise UsageFault(*faults)
+
+
 def prepare(
     figures: Figures,
     options: MachineOptions | None = None,
@@ -88,6 +151,7 @@ def prepare(
 
     `system` and `config` stand in place of those that the figures and the options make.
     """
+    refuse_unread(figures, options)
     try:
         return machine_class(figures.generation).prepared(
             config or config_of(figures, options),

@@ -27,7 +27,6 @@ SINCE: dict[str, tuple[int, int]] = {
     "padded_m": (1, 25),
     "weak_m": (1, 26),
     "span_queue_mask": (1, 26),
-    "names_mappings": (1, 25),
     "metadata_without_huge_pages": (1, 21),
     "unused_falls_back": (1, 21),
     "fault_by_mprotect": (1, 23),
@@ -39,15 +38,12 @@ SINCE: dict[str, tuple[int, int]] = {
 }
 # A switch of Config, and the release that made it false.
 UNTIL: dict[str, tuple[int, int]] = {
-    "heap_bits_in_arena": (1, 22),
     "scav_index_of_bits": (1, 21),
     "scav_index_from_zero": (1, 21),
     "scav_index_zero_is_unset": (1, 22),
     "used_advises_huge_pages": (1, 21),
 }
 # Constants inside functions, or written out in the code.
-MIN_LEGAL_POINTER = 4096
-WORKBUF_ALLOC = 32 << 10
 # tagptr: releases that have the constant differ from a port to another.
 FIXED_TAG_ALIGN_BITS = 3
 # Systems where the runtime finds GODEBUG in its arguments, before it has an environment; and since when.
@@ -57,10 +53,10 @@ EARLY_DEBUG = frozenset(
 EARLY_DEBUG_SINCE = (1, 25)
 # Types whose size the machine needs; a release has not all of them.
 SIZED = (
-    "arenaHint", "bucket", "g", "gcBitsArena", "heapArena", "hchan", "m", "mcache", "memRecord", "mspan", "p",
-    "pallocData", "spanInlineMarkBits", "spanSPMC", "spanSetBlock", "special", "specialBubble",
+    "arenaHint", "bucket", "g", "heapArena", "hchan", "m", "mcache", "memRecord", "mspan", "p",
+    "pallocData", "spanInlineMarkBits", "spanSetBlock", "special", "specialBubble",
     "specialCheckFinalizer", "specialCleanup", "specialPinCounter", "specialReachable", "specialSecret",
-    "specialTinyBlock", "specialWeakHandle", "specialfinalizer", "specialprofile", "workbuf",
+    "specialTinyBlock", "specialWeakHandle", "specialfinalizer", "specialprofile",
 )  # fmt: skip
 
 
@@ -93,6 +89,8 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
 
     switches = {name: at >= since for name, since in SINCE.items()}
     switches |= {name: at < until for name, until in UNTIL.items()}
+    if switches["padded_m"]:
+        sizeof.pop("m", None)  # allocm asks for as much as the padded one has, whatever is in it
     ptr_size = number("PtrSize")
     is_32bit = ptr_size == 4
     heap_addr_bits = number("heapAddrBits")
@@ -103,11 +101,11 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
         goos=goos,
         goarch=goarch,
         ptr_size=ptr_size,
-        big_endian=bool(number("BigEndian")),
         phys_page_size=phys_page_size,
         phys_huge_page_size=int(machine.get("phys_huge_page_size") or 0),
         data_end=data_end,
-        address_bits=int(machine.get("user_address_bits", 48)),
+        # Only there does the heap begin where the stack shows how many bits addresses have.
+        address_bits=int(machine.get("user_address_bits", 48)) if goarch == "riscv64" else 0,
         min_phys_page_size=number("minPhysPageSize"),
         max_phys_page_size=number("maxPhysPageSize"),
         max_phys_huge_page_size=number("maxPhysHugePageSize"),
@@ -117,7 +115,6 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
         arena_l2_bits=number("arenaL2Bits"),
         arena_base_offset=number("arenaBaseOffset"),
         max_alloc=number("maxAlloc"),
-        min_legal_pointer=MIN_LEGAL_POINTER,
         pages_per_span_root=number("pagesPerSpanRoot"),
         pages_per_reclaimer_chunk=number("pagesPerReclaimerChunk"),
         user_arena_chunk_bytes=number("userArenaChunkBytes", default=0),
@@ -126,25 +123,21 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
         min_heap_for_metadata_huge_pages=number("minHeapForMetadataHugePages", default=0),
         tag_bits=tag_bits,
         min_tag_bits=number("minTagBits", default=0),
-        addr_bits=addr_bits,
         tag_align_bits=number("tagAlignBits", default=0 if is_32bit else FIXED_TAG_ALIGN_BITS),
         page_shift=number("_PageShift", "PageShift"),
         log_palloc_chunk_pages=number("logPallocChunkPages"),
         palloc_chunks_l1_bits=number("pallocChunksL1Bits"),
         summary_levels=number("summaryLevels"),
         summary_level_bits=number("summaryLevelBits"),
-        page_cache_pages=number("pageCachePages"),
         max_pages_per_phys_page=number("maxPagesPerPhysPage"),
         scav_chunk_hi_occ_pages=number("scavChunkHiOccPages", default=0),
-        scavenge_percent=number("scavengePercent"),
         size_classes=figures.size_classes,
         tiny_size=number("_TinySize"),
         tiny_size_class=number("_TinySizeClass"),
         max_small_size=number("maxSmallSize"),
         min_size_for_malloc_header=number("minSizeForMallocHeader", "MinSizeForMallocHeader", default=0),
         malloc_header_size=number("mallocHeaderSize", "MallocHeaderSize", default=0),
-        max_oblet_bytes=number("maxObletBytes"),
-        cache_line_size=int(figures.value("cpu.CacheLinePadSize")),
+        cache_line_size=int(figures.current("cpu.CacheLinePadSize") or 0),
         span_set_block_entries=number("spanSetBlockEntries"),
         span_set_init_spine_cap=number("spanSetInitSpineCap"),
         gc_bits_chunk_bytes=number("gcBitsChunkBytes"),
@@ -152,8 +145,6 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
         default_heap_minimum=number("defaultHeapMinimum"),
         sweep_min_heap_distance=number("sweepMinHeapDistance"),
         buck_hash_size=number("buckHashSize"),
-        workbuf_alloc=number("workbufAlloc", default=WORKBUF_ALLOC),
-        workbuf_size=number("_WorkbufSize"),
         stack_cache_size=number("_StackCacheSize"),
         num_stack_orders=number("_NumStackOrders"),
         fixed_stack=number("fixedStack", "_FixedStack"),
@@ -164,7 +155,6 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
         phys_page_aligned_stacks=bool(number("physPageAlignedStacks")),
         inline_mark_bits=bool(experiment.get("GreenTeaGC", False)) and "spanInlineMarkBits" in sizeof,
         early_debug=at >= EARLY_DEBUG_SINCE and goos in EARLY_DEBUG,
-        span_spmc="spanSPMC" in sizeof,
         randomized_heap_base=bool(number("randomizeHeapBase", default=0)),
         **switches,
     )

@@ -6,11 +6,13 @@ code host and inside the HTML page, which says with data-theme what its reader c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from archcalc.pictures.palette import Look
 
+HEADING = 24  # height of a line above a picture, in px
 CHAR = 6.6  # width of a character of the 11 px monospace font, in px
 
 _STYLE = """
@@ -102,6 +104,19 @@ def style() -> str:
     chosen = dark.replace(".pic ", "[data-theme=dark] .pic ")
     system = dark.replace(".pic ", ":root:not([data-theme=light]) .pic ")
     return _STYLE.strip().replace("\n", "") + f"@media (prefers-color-scheme:dark){{{system}}}{chosen}"
+
+
+def headed(picture: str, words: str) -> str:
+    """A document with a line of words above it."""
+    size = re.search(r'viewBox="0 0 (\S+) (\S+)"', picture)
+    assert size is not None
+    width, height = float(size[1]), float(size[2]) + HEADING
+    head = tag("rect", class_="bg", width="100%", height="100%") + text(10, HEADING - 7, words, class_="b")
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="pic" viewBox="0 0 {number(width)} {number(height)}" '
+        f'width="{number(width)}" height="{number(height)}">{head}'
+        f"{picture.strip().replace('<svg ', f'<svg y={chr(34)}{HEADING}{chr(34)} ', 1)}</svg>\n"
+    )
 
 
 def document(

@@ -7,13 +7,14 @@ import io
 from collections.abc import Iterator
 
 from archcalc.render import Page
+from archcalc.results import what_ifs
 from archcalc.results.result import Result
 from archcalc.results.tables import NotApplicable, Value
 
 
 def render(result: Result, page: Page) -> Iterator[str]:
     """The result's sheet; a value that does not apply is an empty cell."""
-    sheet = result.sheet()
+    sheet = what_ifs.sheet(result)
     line = io.StringIO()
     writer = csv.writer(line)
     writer.writerow(column.name for column in sheet.columns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from archcalc.render import Page
+from archcalc.results import what_ifs
 from archcalc.results.findings import Finding, Place, Severity
 from archcalc.results.judged import Judged
 from archcalc.results.result import Result
@@ -15,6 +16,8 @@ _COMMAND = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO:
 def render(result: Result, page: Page) -> Iterator[str]:
     """One `::error …::` line a finding that no baseline knows."""
     assert isinstance(result, Judged)
+    if words := what_ifs.told(result):
+        yield f"::notice title=set::{_message(words)}\n"
     for case in result.judged():
         for finding in case.findings:
             if not finding.known:

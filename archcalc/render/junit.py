@@ -50,7 +50,9 @@ def suite(result: Judged, number: int, group: str, cases: list[Case]) -> Element
             "hostname": "localhost",
         },
     )
-    ElementTree.SubElement(element, "properties")
+    properties = ElementTree.SubElement(element, "properties")
+    for name, value in result.what_ifs.items():
+        ElementTree.SubElement(properties, "property", {"name": f"set {name}", "value": _text(str(value))})
     output = []
     for case in cases:
         item = ElementTree.SubElement(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from tabulate import tabulate
 
 from archcalc.render import Page
+from archcalc.results import what_ifs
 from archcalc.results.result import Result
 from archcalc.results.tables import Block, Drawing, Prose, Section, Table, Value, as_kind, reasons, show
 
@@ -14,7 +15,7 @@ from archcalc.results.tables import Block, Drawing, Prose, Section, Table, Value
 def render(result: Result, page: Page) -> Iterator[str]:
     """The result's view."""
     first = True
-    for item in result.view():
+    for item in what_ifs.view(result):
         blocks: list[str] = []
         if isinstance(item, Section):
             blocks.append(f"## {item.title}\n")

@@ -36,6 +36,7 @@ def render(result: Result, page: Page) -> Iterator[str]:
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
         "results": [entry(finding, index[finding.id]) for finding in findings],
+        **({"properties": {"set": dict(result.what_ifs)}} if result.what_ifs else {}),
     }
     yield from lay_out({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, "")
     yield "\n"

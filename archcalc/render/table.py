@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from archcalc.render import Page
 from archcalc.render.style import styled
+from archcalc.results import what_ifs
 from archcalc.results.result import Result
 from archcalc.results.tables import (
     Block,
@@ -35,7 +36,7 @@ MAX_WIDTH = 1 << 30
 def render(result: Result, page: Page) -> Iterator[str]:
     """The result's view as text; one blank line between blocks, none at the end."""
     gap = ""
-    for item in result.view():
+    for item in what_ifs.view(result):
         if isinstance(item, Section):
             yield gap + styled(item.title, "bold", page.color) + "\n"
             gap = ""

@@ -14,6 +14,7 @@ into text. A result says the same thing four ways, and each format takes the one
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from archcalc.results.tables import Block, Column, Prose, Section, Table, Value, plain
@@ -31,6 +32,8 @@ class Result:
     formats: ClassVar[tuple[str, ...]] = FORMATS
     generation: str = ""
     """What outputs call the Go that was asked for, where a command takes one: 7aefdfded, go1.27."""
+    what_ifs: Mapping[str, int | bool | str] = MappingProxyType({})
+    """What --set has set. Renderers say it, by `what_ifs.py`."""
 
     @property
     def exit_code(self) -> int:
@@ -42,12 +45,17 @@ class Result:
         raise NotImplementedError
 
     def whole(self) -> Mapping[str, object]:
-        """The document with the generation that it is of, as json and yaml print it."""
+        """The document with the generation that it is of and what was set, as json and yaml print it."""
         document = self.document()
-        if not self.generation or "generation" in document:
+        about: dict[str, object] = {}
+        if self.generation and "generation" not in document:
+            about["generation"] = self.generation
+        if self.what_ifs and "set" not in document:
+            about["set"] = dict(self.what_ifs)
+        if not about:
             return document
         first = {"ok": document["ok"]} if "ok" in document else {}
-        return {**first, "generation": self.generation, **document}
+        return {**first, **about, **document}
 
     def view(self) -> Iterable[Section | Block]:
         """What a person reads."""
