@@ -146,12 +146,15 @@ def prepare(
     seed: int = 1,
     mem_profile_rate: int = 0,
     record: bool = False,
+    beside_figures: bool = False,
 ) -> Allocator:
     """A machine before its first instruction; `start` boots it.
 
-    `system` and `config` stand in place of those that the figures and the options make.
+    `system` and `config` stand in place of those that the figures and the options make. What-ifs that
+    no machine reads are a UsageFault, unless the figures that they move are shown too (`beside_figures`).
     """
-    refuse_unread(figures, options)
+    if not beside_figures:
+        refuse_unread(figures, options)
     try:
         return machine_class(figures.generation).prepared(
             config or config_of(figures, options),

@@ -60,7 +60,10 @@ class Everything:
 
 def everything(platforms: Sequence[Figures], sets: Mapping[str, Scalar]) -> Everything:
     """Boots and checks what can be, and explains every figure."""
-    boots = [boot.try_boot(figures) if _can(figures, "boot", "map") else None for figures in platforms]
+    boots = [
+        boot.try_boot(figures, beside_figures=True) if _can(figures, "boot", "map") else None
+        for figures in platforms
+    ]
     checkable = [figures for figures in platforms if _can(figures, "check")]
     return Everything(
         platforms,

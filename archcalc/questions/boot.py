@@ -57,9 +57,15 @@ class Boot:
         return None if self.runtime is None else self.runtime.landmarks()
 
 
-def try_boot(figures: Figures, options: MachineOptions | None = None, system: Any = None) -> Boot:
-    """Boots and judges; a death is a result."""
-    rt = machines.prepare(figures, options, system)
+def try_boot(
+    figures: Figures,
+    options: MachineOptions | None = None,
+    system: Any = None,
+    *,
+    beside_figures: bool = False,
+) -> Boot:
+    """Boots and judges; a death is a result. What-ifs that no machine reads: see `machines.prepare`."""
+    rt = machines.prepare(figures, options, system, beside_figures=beside_figures)
     death = None
     try:
         rt.start(procs=rt.USUAL_PROCS)

@@ -260,7 +260,7 @@ def _bitmap_offset(figures: Figures, numbers: Mapping[str, int]) -> int:
 
     Which of bitmap and spans table comes first is seen in a machine that has booted.
     """
-    runtime = try_boot(figures).runtime
+    runtime = try_boot(figures, beside_figures=True).runtime
     starts = {region.name: region.base for region in reversed(runtime.regions())} if runtime else {}
     spans_first = not starts or starts["spans"] < starts["arena"] - figures.layout.bitmap_size
     return figures.layout.spans_size if spans_first else 0
@@ -271,7 +271,8 @@ def _conflict_unnoticed(figures: Figures, numbers: Mapping[str, int]) -> int:
     """Whether hint 0 is taken although a page in the middle of what it reserves is somebody else's."""
     hint, size = figures.layout.hints[0].address, figures.layout.reservation_size
     middle = hint + size // 2 & -(1 << 20)
-    boot = try_boot(figures, MachineOptions(taken=((middle, middle + (1 << 20)),)))
+    options = MachineOptions(taken=((middle, middle + (1 << 20)),))
+    boot = try_boot(figures, options, beside_figures=True)
     return int(bool(boot.attempts) and boot.attempts[0].hint == hint == boot.attempts[0].answer)
 
 
