@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from allocator.contiguous.mcache import CachedSpan
+    from archcalc.traces.text_columns import TextColumns
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -48,7 +49,9 @@ DENSE = 10  # of so many rows one is unusual where lists are quicker
 class BatchPart:
     """Rows of a batch during which no mcache is made."""
 
-    def __init__(self, replayer: Replayer, known: Keys, columns: Columns, start: int, end: int) -> None:
+    def __init__(
+        self, replayer: Replayer, known: Keys, columns: Columns | TextColumns, start: int, end: int
+    ) -> None:
         self.replayer = replayer
         self.rt = replayer.rt
         self.places = known.places

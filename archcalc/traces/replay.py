@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from archcalc.traces import columnar
+from archcalc.traces.columns import GaveUp, in_columns
 from archcalc.traces.outcome import Replay
 from archcalc.traces.reader import VERSIONS, Header, parse_header
 from archcalc.traces.replayer import Replayer
@@ -27,16 +28,12 @@ def replay(
     Either form of recording; the columnar one needs the extra `bulk`. What comes of it is the same.
     """
     with no_garbage_collection():
-        if columnar.is_columnar(path):
-            file = columnar.ColumnarFile(path)
-            if file.header().version == 2:
-                return _version2(path, config_for, keep_going, lambda _: file.lines(), progress)
-            from archcalc.traces.columns import GaveUp
+        file = in_columns(path)
+        if file is not None and file.header().version == 1:
             from archcalc.traces.runs import ColumnarReplayer
 
             with contextlib.suppress(GaveUp):
                 return ColumnarReplayer(file, config_for).run(progress)
-            return Replayer(path, config_for, keep_going).run(progress)
         # What is read of a pipe is gone: the first piece says which version it is, and is handed on.
         stream = columnar.lines(path)
         pieces = list(itertools.islice(stream, 1))

@@ -1,4 +1,4 @@
-"""Replaying the columnar form: runs of ordinary allocations are compared at once.
+"""Replaying a recording in columns, of either form: runs of ordinary allocations are compared at once.
 
 An allocation that fits into a span at hand touches little: its place (a size class of an
 mcache), the tiny block, and the heap bitmap of its object. So allocations of one place may wait,
@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from archcalc.host.extras import needed
 from archcalc.reading.errors import UsageFault
-from archcalc.traces.columnar import WHAT, ColumnarFile, lines_of
-from archcalc.traces.columns import Columns, GaveUp
+from archcalc.traces.columnar import WHAT
+from archcalc.traces.columns import Columns, GaveUp, InColumns
 from archcalc.traces.judgement import WRONG
 from archcalc.traces.keys import Keys
 from archcalc.traces.outcome import Replay, Stop
@@ -30,9 +30,8 @@ from archcalc.traces.reader import Header
 from archcalc.traces.replayer import Replayer
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from allocator.contiguous.config import Config
+    from archcalc.traces.text_columns import TextColumns
 
 FEW_ROWS = 1000  # so many are as quickly done line by line
 RARE = 8  # and rows of which fewer than one in so many is an allocation
@@ -41,21 +40,20 @@ RARE = 8  # and rows of which fewer than one in so many is an allocation
 class ColumnarReplayer(Replayer):
     """Carries out a columnar recording. Raises GaveUp where it is not reproduced, or cannot be read."""
 
-    def __init__(self, file: ColumnarFile, config_for: Callable[[Header], Config]) -> None:
+    def __init__(self, file: InColumns, config_for: Callable[[Header], Config]) -> None:
         super().__init__(file.path, config_for)
         self.np = needed("numpy", WHAT)
-        needed("pyarrow.compute", WHAT)
         self.file = file
         self.keys = Keys(self, self.np)
 
     def run(self, progress: Callable[[int, int], None] | None = None) -> Replay:
         """Replays the file."""
-        self.begin(self.file.header_line)
+        self.begin(self.file.file.header_line)
         started = time.perf_counter()
         done = 0
         try:
-            for batch in self.file.batches():
-                self._batch(batch)
+            for columns in self.file.batches():
+                self._group(columns)
                 done = self.event
                 if progress is not None:
                     progress(done, self.header.events)
@@ -70,14 +68,13 @@ class ColumnarReplayer(Replayer):
             raise GaveUp from end
         return self.sum_up(started)
 
-    def _batch(self, batch: pa.RecordBatch) -> None:
+    def _group(self, part: Columns | TextColumns) -> None:
         np = self.np
-        if batch.num_rows <= FEW_ROWS or self.ended:
-            # Where there is little to gain, line by line.
-            self.feed(lines_of(batch))
-            return
-        part = Columns(batch, np)
         n = len(part.code)
+        if n <= FEW_ROWS or self.ended:
+            # Where there is little to gain, line by line.
+            self.feed(part.lines(np.arange(n)))
+            return
         start = 0
         news: Any = ()
         if "mcache" in part.words:
@@ -93,7 +90,7 @@ class ColumnarReplayer(Replayer):
         if start < n:
             self._part(part, start, n)
 
-    def _part(self, columns: Columns, start: int, end: int) -> None:
+    def _part(self, columns: Columns | TextColumns, start: int, end: int) -> None:
         """Some rows of a batch, in runs of what is ordinary where that pays."""
         allocations = self.np.count_nonzero(columns.code[start:end] == M)
         if end - start > FEW_ROWS and allocations * RARE > end - start and not self.ended:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from archcalc.traces.columnar import CODE, OTHER, RECORDS
+from archcalc.traces.columns import GaveUp
 from archcalc.traces.reader import blocks, check_text, fault
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -28,6 +29,10 @@ LONGEST = 23  # bytes of a request that is looked up as numbers; there is room f
 ADDRESS_DIGITS = 16
 SLOTS = 16  # bits of a place in the table of what is known
 MAX_WORDS = 1 << 18
+# What is no recording, or an odd one, is left to who goes line by line: lines with so few bytes on average,
+# and so many records in a part whose letters have to be looked at.
+SHORTEST = 4
+ODD = 1 << 10
 PART = 1 << 19  # bytes that are taken apart at once: what comes of them fits into a processor's cache
 PARTS = 2  # that make a group of rows
 # Multipliers that spread the bits of a line's numbers; any odd ones do.
@@ -105,6 +110,8 @@ class _Part:
         separators = separators[BEFORE - 1 :]
         at = np.flatnonzero(raw.take(separators) == NEWLINE)
         newlines = separators.take(at)
+        if len(newlines) > ODD + len(text) // SHORTEST:
+            raise GaveUp
         self.starts = newlines[:-1] + 1
         self.ends = newlines[1:]
         self.last = separators.take(at[1:] - 1)  # the last separator of each line: a space, if it has one
@@ -119,15 +126,21 @@ class _Part:
             if len(letters) == 1 and letters != "?":
                 table[ord(letters)] = code
         self.code = table.take(self.bytes.take(self.starts))
-        short = self.bytes.take(self.starts + 1) <= SPACE
-        short &= self.ends > self.starts
-        for row in np.flatnonzero(~short).tolist():
+        second = self.bytes.take(self.starts + 1)
+        third = self.bytes.take(self.starts + 2)
+        long = self.ends - self.starts
+        ended = (self.code == CODE["Z"]) & (third <= SPACE) & (long > 1)
+        for letter in "sb":
+            self.code[ended & (second == ord(letter))] = CODE[f"Z{letter}"]
+        ended &= (second == ord("s")) | (second == ord("b"))
+        # All others that are no single letter with a space behind it, or with nothing.
+        odd = np.flatnonzero(~((long == 1) | (second == SPACE)) & ~(ended & ((long == 2) | (third == SPACE))))
+        if len(odd) > ODD:
+            raise GaveUp
+        for row in odd.tolist():
             start, end = int(self.starts[row]) - BEFORE, int(self.ends[row]) - BEFORE
             letters = text[start:end].partition(b" ")[0].decode()
             self.code[row] = OTHER if letters == "?" else CODE.get(letters, OTHER)
-        # One letter, and then something that is no space but comes before one in ASCII.
-        odd = short & (self.bytes.take(self.starts + 1) != SPACE) & (self.ends > self.starts + 1)
-        self.code[odd] = OTHER
 
     def _requests(self, words: Words) -> None:
         """The requests and addresses of m and f records."""

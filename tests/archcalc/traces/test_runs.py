@@ -18,11 +18,12 @@ from archcalc.boot import boot
 from archcalc.calculator import figures
 from archcalc.cli.replay import config_for
 from archcalc.profiles import platforms
-from archcalc.traces import columnar, runs
-from archcalc.traces.columns import GaveUp
+from archcalc.traces import columnar, columns, runs, text_columns
+from archcalc.traces.columns import GaveUp, InColumns
 from archcalc.traces.reader import TraceFault
 from archcalc.traces.replayer import Replayer
 from archcalc.traces.runs import ColumnarReplayer
+from archcalc.traces.text_columns import TextFile
 from archcalc.traces.writer import Recorder
 from archcalc.workloads import run as running
 
@@ -64,16 +65,33 @@ def machine(rt: Runtime) -> dict[str, Any]:
     return found
 
 
-def both(text: Path) -> tuple[Replayer, ColumnarReplayer]:
+@pytest.fixture(autouse=True)
+def text_goes_line_by_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However large; otherwise columns would be compared with themselves."""
+    monkeypatch.setattr(columns, "LARGE_TEXT", 1 << 60)
+    monkeypatch.setattr(columns, "LARGE_WHERE_NUMPY_IS", 1 << 60)
+
+
+def by_runs(path: Path) -> ColumnarReplayer:
+    """A replay in columns, of either form."""
+    file = TextFile(path) if path.suffix == ".gz" else columnar.ColumnarFile(path)
+    return ColumnarReplayer(InColumns(path, file), lambda header: config_for(header, {}))
+
+
+def both(text: Path, in_runs: Path) -> tuple[Replayer, ColumnarReplayer]:
     by_line = Replayer(text, lambda header: config_for(header, {}))
-    by_run = ColumnarReplayer(columnar.ColumnarFile(in_columns(text)), lambda header: config_for(header, {}))
+    by_run = by_runs(in_runs)
     assert by_line.run().ok
     assert by_run.run().ok
     return by_line, by_run
 
 
 def same(text: Path) -> None:
-    by_line, by_run = both(text)
+    same_machine(text, in_columns(text))
+
+
+def same_machine(text: Path, in_runs: Path) -> None:
+    by_line, by_run = both(text, in_runs)
     for key in ("events", "mismatches", "reported", "death", "by_record"):
         assert getattr(by_line.result, key) == getattr(by_run.result, key), key
     assert by_line.line == by_run.line
@@ -88,6 +106,14 @@ def test_the_real_runtimes_recordings_leave_the_same_machine(name: str, tmp_path
     path = tmp_path / f"{name}.trace.gz"
     path.write_bytes((TRACES / path.name).read_bytes())
     same(path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_text_in_columns_leaves_the_same_machine(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_columns, "PART", 30_000)
+    monkeypatch.setattr(text_columns, "PARTS", 5)
+    path = TRACES / f"{name}.trace.gz"
+    same_machine(path, path)
 
 
 def recorded(path: Path, platform: str, drive: Callable[[Runtime], None], **options: Any) -> Path:
@@ -204,7 +230,11 @@ def test_changed_recordings_are_told_in_the_same_words(
     for _ in range(examples(60)):
         path = write(tmp_path / "x.trace.gz", mutants(list(lines_of(name)), rng))
         keep_going = rng.random() < 0.3
-        assert told(in_columns(path), keep_going) == told(path, keep_going)
+        expected = told(path, keep_going)
+        assert told(in_columns(path), keep_going) == expected
+        with monkeypatch.context() as patch:
+            patch.setattr(columns, "LARGE_WHERE_NUMPY_IS", 0)
+            assert told(path, keep_going) == expected
 
 
 @pytest.mark.parametrize(
@@ -242,9 +272,10 @@ def test_what_differs_makes_the_runs_give_up(tmp_path: Path) -> None:
         fields = changed[at].split(" ")
         fields[5] = f"{int(fields[5], 16) + 8:x}"
         changed[at] = " ".join(fields)
-        file = columnar.ColumnarFile(in_columns(write(tmp_path / "x.trace.gz", changed)))
-        with pytest.raises(GaveUp):
-            ColumnarReplayer(file, lambda header: config_for(header, {})).run()
+        text = write(tmp_path / "x.trace.gz", changed)
+        for path in (text, in_columns(text)):
+            with pytest.raises(GaveUp):
+                by_runs(path).run()
 
 
 def test_a_wrong_bitmap_is_told(tmp_path: Path) -> None:
@@ -259,10 +290,9 @@ def test_a_wrong_bitmap_is_told(tmp_path: Path) -> None:
 def test_an_interrupt_leaves_what_was_sure(tmp_path: Path) -> None:
     path = tmp_path / "x.trace.gz"
     path.write_bytes((TRACES / "linux-386.mixed.stw.trace.gz").read_bytes())
-    file = columnar.ColumnarFile(in_columns(path))
 
     def stop(done: int, total: int) -> None:
         raise KeyboardInterrupt
 
-    result = ColumnarReplayer(file, lambda header: config_for(header, {})).run(stop)
+    result = by_runs(in_columns(path)).run(stop)
     assert result.interrupted and not result.ok and result.mismatches == 0

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from recordings import NAMES, TRACES, lines_of
 
 from archcalc.traces.columnar import CODE, Rows
+from archcalc.traces.columns import GaveUp
 from archcalc.traces.reader import TraceFault
 
 np = pytest.importorskip("numpy")
@@ -103,6 +104,13 @@ def test_words_are_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyP
     columns = list(TextFile(tmp_path / "x.trace").batches())
     assert [row for one in columns for row in rows_in(one)] == rows_of(lines)
     assert max(len(one.words) for one in columns) < 50
+
+
+def test_what_is_hardly_a_recording_is_given_up() -> None:
+    """Short lines, or letters that are no record's, in such numbers that arrays of them do not pay."""
+    for line in ("", "ab 1"):
+        with pytest.raises(GaveUp):
+            TextColumns([piece([line] * 5000)], Words())
 
 
 def test_what_is_no_text_is_a_fault(tmp_path: Path) -> None:
