@@ -27,7 +27,7 @@ from allocator.contiguous.mheap import MHeap
 from allocator.contiguous.mspan import Spans
 from allocator.contiguous.mstats import MStats
 from allocator.contiguous.persistent import GLOBAL, PersistentAlloc
-from allocator.contiguous.plan import Plan
+from allocator.contiguous.plan import Plan, QuickPlan
 from allocator.contiguous.specials import Specials
 from allocator.contiguous.stack import Stacks
 from allocator.contiguous.sweep import DONE, Sweeper
@@ -46,9 +46,9 @@ class Core:
         "class_to_size", "config", "debug_invalidptr", "debug_sbrk", "gc", "heap", "last_flags", "liveness",
         "log", "log_inputs", "mallocing", "mem_profile_rate", "memory", "nanotime", "on_note_stack",
         "on_signal_stack", "persistent", "plain", "plans", "pointer_type", "printed", "profile_depth",
-        "rand", "spanalloc", "spans", "specialfinalizeralloc", "specialprofilealloc", "specials", "stacks",
-        "stats", "sweep_spans", "sweeper", "system", "type_ids", "unseen", "watched", "word", "word_shift",
-        "zerobase",
+        "quick_plans", "rand", "spanalloc", "spans", "specialfinalizeralloc", "specialprofilealloc",
+        "specials", "stacks", "stats", "sweep_spans", "sweeper", "system", "type_ids", "unseen", "watched",
+        "word", "word_shift", "zerobase",
     )  # fmt: skip
 
     def prepare(
@@ -79,6 +79,7 @@ class Core:
         self.persistent = PersistentAlloc(self)
         self.caches: list[MCache] = []
         self.plans: dict[tuple[Type, int], Plan] = {}
+        self.quick_plans: dict[tuple[Type, int], QuickPlan] = {}
         self.pointer_type = Type(
             config.ptr_size, config.ptr_size, 22 | 1 << 5, config.ptr_size, b"\x01", "unsafe.Pointer"
         )

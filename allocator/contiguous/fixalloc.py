@@ -72,15 +72,29 @@ class SpanAlloc(FixAlloc):
 
     def alloc(self) -> int:
         """A span record, as its place in the columns."""
+        return self.alloc_for(0, 0)
+
+    def alloc_for(self, base: int, npages: int) -> int:
+        """A span record taken for a run of pages ((*mspan).init)."""
         rt = self.rt
         spans = rt.spans
         if self.free_list:
             self.inuse += self.size
             s = self.free_list.pop()
+            spans.init(s, base, npages)
         else:
-            v = self.provide(len(spans.base))
+            count = len(spans.base)
+            size = self.size
+            if self.nchunk < size or count >= self.allspans_cap:
+                self.provide(count)
+            v = self.chunk
             s = spans.record(v)
-            self._take()
+            self.chunk = v + size
+            self.nchunk -= size
+            self.inuse += size
+            # A zeroed record is as init leaves it.
+            spans.base[s] = base
+            spans.npages[s] = npages
         log = rt.log
         if log is not None:
             log.append(f"Q span {spans.self_addr[s]:x}")

@@ -18,8 +18,6 @@ from allocator.contiguous.gc import BACKGROUND, MARK_TERMINATION, OFF
 from allocator.contiguous.heap_bitmap import (
     HEAD_CLEAR,
     NOTHING,
-    PAIR,
-    WHOLE,
     LargeBits,
     Stamp,
     mask_of,
@@ -27,7 +25,15 @@ from allocator.contiguous.heap_bitmap import (
     press,
     stamp,
 )
-from allocator.contiguous.plan import Plan
+from allocator.contiguous.plan import (
+    BYTES,
+    HALF_ALONE,
+    HALF_AND_BYTE,
+    ONE_BYTE,
+    TWO_BYTES,
+    Plan,
+    quick_plan,
+)
 
 if TYPE_CHECKING:
     from allocator.contiguous.mcache import CachedSpan, MCache
@@ -87,34 +93,50 @@ class Malloc(Core):
                             bits[word >> 2] &= ~(0x11 << (word & 3))
                         return v
             elif typ is not None and not noscan:
-                plan = self.plans.get((typ, size))
-                if plan is not None and plan[0]:
-                    sizeclass, (how, body, tail, head, rest, clear), scan, _ = plan
+                quick = self.quick_plans.get((typ, size))
+                if quick is not None:
+                    sizeclass, scan, how, first, second = quick
                     cache = self.cache = self.caches[p]
                     cached = cache.alloc[sizeclass]
                     v = cached.next
                     if v != cached.end:
                         cached.next = v + cached.size
+                        cache.local_scan += scan
                         if how:
                             bits = cached.bits
                             if bits is None:
                                 bits = self.open_bits(cached)
                             word = (v - cached.base) >> self.word_shift
                             i = word >> 2
-                            if how == WHOLE:
-                                bits[i : i + len(body)] = body
-                            elif how == PAIR:
-                                shift = word & 3
-                                bits[i] = bits[i] & ~(clear << shift) | tail << shift
+                            if how == ONE_BYTE:
+                                bits[i] = first
+                            elif how == HALF_AND_BYTE:
+                                if word & 2:
+                                    head, rest = second
+                                    bits[i] = bits[i] & ~HEAD_CLEAR | head
+                                    bits[i + 1] = rest
+                                else:
+                                    bits[i], tail = first
+                                    i += 1
+                                    bits[i] = bits[i] & 0xCC | tail
+                            elif how == HALF_ALONE:
+                                keep, put = second if word & 2 else first
+                                bits[i] = bits[i] & keep | put
+                            elif how == TWO_BYTES:
+                                bits[i] = first
+                                bits[i + 1] = second
+                            elif how == BYTES:
+                                bits[i : i + second] = first
                             elif word & 2:
+                                head, rest = second
                                 bits[i] = bits[i] & ~HEAD_CLEAR | head
                                 i += 1
                                 bits[i : i + len(rest)] = rest
                             else:
+                                body, tail = first
                                 end = i + len(body)
                                 bits[i:end] = body
                                 bits[end] = bits[end] & 0xCC | tail
-                        cache.local_scan += scan
                         return v
         if typ is None and noscan is False and size >= self.config.ptr_size:
             # A block of words; what is left over at its end is no pointer.
@@ -295,6 +317,8 @@ class Malloc(Core):
             if pointer_words(typ, data_size, ptr) <= 0:
                 raise Throw("heapBitsSetType: called with non-pointer type")
         plan = self.plans[key] = Plan(sizeclass, mark, scan, data_size)
+        if sizeclass:
+            self.quick_plans[key] = quick_plan(plan)
         return plan
 
     # The compiler's and reflect's ways in.

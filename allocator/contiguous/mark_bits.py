@@ -36,10 +36,11 @@ class GcBitsArenas:
 
     def new_bits(self, nelems: int) -> None:
         """Takes bytes for nelems bits, in blocks of 64 (newMarkBits, newAllocBits)."""
-        need = (nelems + 63) // 64 * 8
-        if not self.next or self.next_free + need > self.capacity:
-            self._new_arena()
+        need = (nelems + 63 >> 6) << 3
         at = self.next_free
+        if at + need > self.capacity or not self.next:
+            self._new_arena()
+            at = self.next_free
         if at >= self.chunk:
             self.rt.printed.append(f"runtime: gcBitsArenas.next.free= {at} {self.chunk}")
             raise Throw("markBits overflow")

@@ -201,8 +201,7 @@ class MHeap:
         else:
             pages.set_range(page, npages, s)
         if have > npages:
-            t = rt.spanalloc.alloc()
-            spans.init(t, base + (npages << shift), have - npages)
+            t = rt.spanalloc.alloc_for(base + (npages << shift), have - npages)
             spans.npages[s] = npages
             page += npages
             if not npages and page:
@@ -254,8 +253,7 @@ class MHeap:
                 )
                 return False
         spans = rt.spans
-        s = rt.spanalloc.alloc()
-        spans.init(s, v, ask >> shift)
+        s = rt.spanalloc.alloc_for(v, ask >> shift)
         page = (v - self.arena_start) >> shift
         if page + (ask >> shift) > self.spans_len:
             raise Throw("index out of range")
