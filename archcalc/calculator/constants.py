@@ -90,6 +90,8 @@ class Constants:
         self._words: tuple[int, int] | None = None
         self._views = {package: _View(self, package) for package in (*generation.packages, "layout")}
         self._declarations: Mapping[str, Declaration] | None = None
+        self._families: dict[str, tuple[str, ...]] = {}
+        self._sources: dict[str, Source | None] = {}
 
     # ---- values ----
 
@@ -130,8 +132,11 @@ class Constants:
 
     def source(self, name: str) -> Source | None:
         """Where in Go's source the constant of that qualified name stands."""
-        row = self.row(name)
-        return None if row is None else self.generation.source(row, self.goos, self.goarch)
+        if name not in self._sources:
+            row = self.row(name)
+            source = None if row is None else self.generation.source(row, self.goos, self.goarch)
+            self._sources[name] = source
+        return self._sources[name]
 
     def package(self, package: str, reported: bool = True) -> dict[str, Value]:
         """The constants of a package, or the layout's single figures, that this platform has, in order.
@@ -165,7 +170,11 @@ class Constants:
 
     def family(self, family: str) -> tuple[str, ...]:
         """The qualified names of a family's members."""
-        return tuple(f"{family}{i}" for i in range(self.members(family)))
+        found = self._families.get(family)
+        if found is None:
+            members = range(self.members(family))
+            found = self._families[family] = tuple([f"{family}{i}" for i in members])
+        return found
 
     def family_values(self, family: str) -> tuple[Value, ...]:
         """The values of a family's members."""

@@ -198,11 +198,22 @@ class Figures:
         found = () if known is None else self.engine.follows_from(known)
         return tuple(_shown(one) for one in found if not one.startswith("struct."))
 
-    def explain(self, name: str) -> Explanation:
-        """How a figure comes about. Raises UsageFault for a name that means nothing on this platform."""
+    def knows(self, name: str) -> bool:
+        """Whether a name means a figure here, or something in a struct that is here."""
+        struct = name.removeprefix("runtime.").partition(".")[0]
+        declared = struct in self.engine.declarations and self.engine.is_struct(struct)
+        return declared or _find(self.engine, name) is not None
+
+    def explain(self, name: str, reaches: bool = True) -> Explanation:
+        """How a figure comes about. Raises UsageFault for a name that means nothing on this platform.
+
+        What it reaches is sought only where that is wanted.
+        """
         known = _find(self.engine, name)
         if known is not None:
-            return self._explain_row(known) if self.engine.row(known) else self._explain_fact(known)
+            if self.engine.row(known):
+                return self._explain_row(known, reaches)
+            return self._explain_fact(known)
         struct, _, field = name.removeprefix("runtime.").partition(".")
         declared = self.engine.declarations.get(struct)
         if declared is not None and self.engine.is_struct(struct):
@@ -213,7 +224,7 @@ class Figures:
     def _has_field(self, struct: str, name: str) -> bool:
         return any(field.name == name for field in self.engine.struct(struct).fields)
 
-    def _explain_row(self, name: str) -> Explanation:
+    def _explain_row(self, name: str, reaches: bool) -> Explanation:
         formula, source = self.engine.formula(name), self.engine.source(name)
         assert formula is not None and source is not None
         row = formula.row
@@ -234,7 +245,7 @@ class Figures:
             steps=steps,
             source=str(source),
             dependents=self._dependents(name),
-            reaches=self._reaches(name),
+            reaches=self._reaches(name) if reaches else (),
             was=self._was(name),
         )
 
@@ -390,7 +401,7 @@ class Figures:
         whole: list[str] = []
         for family in self.generation.families:
             members = self.engine.family(family)
-            if len(members) > 1 and all(member in left for member in members):
+            if 1 < len(members) <= len(left) and all(member in left for member in members):
                 whole.append(f"{_shown(family)}0..{len(members) - 1}")
                 for member in members:
                     del left[member]

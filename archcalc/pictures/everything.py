@@ -133,8 +133,11 @@ def _explained(platforms: Sequence[Figures]) -> list[Mapping[str, object]]:
         qualified = f"runtime.{name}" if section == "constants" else f"{section}.{name}"
         variants: dict[tuple[object, ...], list[int]] = {}
         for at, figures in enumerate(platforms):
+            asked = name if section == "structs" else qualified
+            if not figures.knows(asked):
+                continue
             try:
-                one = figures.explain(name if section == "structs" else qualified)
+                one = figures.explain(asked, reaches=False)
             except UsageFault:
                 continue
             given = one.name in figures.sets

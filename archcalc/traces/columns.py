@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from archcalc.host.extras import needed
 from archcalc.traces.columnar import CODE, RECORDS, WHAT, ColumnarFile, is_columnar, line_of
+from archcalc.traces.outcome import GaveUp
 from archcalc.traces.reader import VERSIONS, Header, TraceFault, parse_header
 
 if TYPE_CHECKING:
@@ -26,10 +27,6 @@ STARTS = [f"{record} " for record in RECORDS]
 
 # Text of fewer bytes is read line by line sooner than NumPy is imported, or than arrays pay.
 LARGE_TEXT, LARGE_WHERE_NUMPY_IS = 1 << 18, 1 << 15
-
-
-class GaveUp(Exception):
-    """Something is not as it should be, or unusual; who goes line by line says what."""
 
 
 class Columns:

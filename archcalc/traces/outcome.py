@@ -65,6 +65,10 @@ class Stop(Exception):
     """The first difference was found, and that is enough."""
 
 
+class GaveUp(Exception):
+    """In columns something is not as it should be, or unusual; who goes line by line says what."""
+
+
 class Fed(Protocol):
     """A replayer of either version of the format, as far as it is given lines."""
 

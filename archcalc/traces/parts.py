@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from allocator.contiguous.gc import MARK_TERMINATION
 from allocator.contiguous.heap_bitmap import NOTHING, press
 from archcalc.traces.columnar import CODE, RECORDS
-from archcalc.traces.columns import Columns, GaveUp
+from archcalc.traces.columns import Columns
 from archcalc.traces.keys import (
     NOSCAN,
     OTHER,
@@ -20,6 +20,7 @@ from archcalc.traces.keys import (
     Keys,
     KeyTable,
 )
+from archcalc.traces.outcome import GaveUp
 from archcalc.traces.replayer import MAX_PENDING, OWN, Replayer
 from archcalc.traces.requests import EMPTY
 from archcalc.traces.stamps import lay_down

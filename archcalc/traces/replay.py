@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from archcalc.traces import columnar
-from archcalc.traces.columns import GaveUp, in_columns
-from archcalc.traces.outcome import Replay
+from archcalc.traces.columns import in_columns
+from archcalc.traces.outcome import GaveUp, Replay
 from archcalc.traces.reader import VERSIONS, Header, parse_header
 from archcalc.traces.replayer import Replayer
 

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 from archcalc.host.extras import needed
 from archcalc.reading.errors import UsageFault
 from archcalc.traces.columnar import WHAT
-from archcalc.traces.columns import Columns, GaveUp, InColumns
+from archcalc.traces.columns import Columns, InColumns
 from archcalc.traces.judgement import WRONG
 from archcalc.traces.keys import Keys
-from archcalc.traces.outcome import Replay, Stop
+from archcalc.traces.outcome import GaveUp, Replay, Stop
 from archcalc.traces.parts import BatchPart, F, M
 from archcalc.traces.reader import Header
 from archcalc.traces.replayer import Replayer

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from archcalc.traces.columnar import lines
-from archcalc.traces.columns import GaveUp, in_columns
+from archcalc.traces.columns import in_columns
 from archcalc.traces.counting import Count, Share, SparseCount, Stats
+from archcalc.traces.outcome import GaveUp
 from archcalc.traces.reader import VERSIONS, Header, fault, parse_header
 
 

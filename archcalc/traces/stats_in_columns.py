@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from archcalc.traces.columnar import CODE, OTHER
-from archcalc.traces.columns import Columns, GaveUp, InColumns
+from archcalc.traces.columns import Columns, InColumns
 from archcalc.traces.counting import Count, SparseCount, Stats
+from archcalc.traces.outcome import GaveUp
 from archcalc.traces.reader import Header
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from archcalc.traces.columnar import CODE, OTHER, RECORDS
-from archcalc.traces.columns import GaveUp
+from archcalc.traces.outcome import GaveUp
 from archcalc.traces.reader import blocks, check_text, fault
 
 Array = np.ndarray[Any, np.dtype[Any]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from allocator.common.tiny import BLOCK, GRAINS
-from archcalc.traces.columns import GaveUp
+from archcalc.traces.outcome import GaveUp
 
 if TYPE_CHECKING:
     import numpy as np

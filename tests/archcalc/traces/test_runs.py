@@ -19,7 +19,8 @@ from archcalc.calculator import figures
 from archcalc.cli.replay import config_for
 from archcalc.profiles import platforms
 from archcalc.traces import columnar, columns, runs, text_columns
-from archcalc.traces.columns import GaveUp, InColumns
+from archcalc.traces.columns import InColumns
+from archcalc.traces.outcome import GaveUp
 from archcalc.traces.reader import TraceFault
 from archcalc.traces.replayer import Replayer
 from archcalc.traces.runs import ColumnarReplayer

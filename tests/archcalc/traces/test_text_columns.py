@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from recordings import NAMES, TRACES, lines_of
 
 from archcalc.traces.columnar import CODE, Rows
-from archcalc.traces.columns import GaveUp
+from archcalc.traces.outcome import GaveUp
 from archcalc.traces.reader import TraceFault
 
 np = pytest.importorskip("numpy")
