@@ -26,17 +26,19 @@ MACHINES = [
     ("1.27", "openbsd/arm64"),
 ]
 SIZES = st.one_of(
-    st.integers(1, 40), st.integers(1, 3000), st.sampled_from([32760, 32768, 32769, 100_000, 1 << 21])
+    st.integers(1, 40),
+    st.integers(1, 3000),
+    st.sampled_from([32760, 32768, 32769, 40_000, 100_000, 1 << 20, 1 << 21, 3 << 20]),
 )
 
 
 class AnyMachine(RuleBasedStateMachine):
     """Objects by address with the bytes asked for, stacks by address with their bytes."""
 
-    @initialize(which=st.sampled_from(MACHINES), procs=st.integers(1, 3))
-    def begin(self, which: tuple[str | None, str], procs: int) -> None:
+    @initialize(which=st.sampled_from(MACHINES), procs=st.integers(1, 3), gogc=st.sampled_from([-1, 20, 100]))
+    def begin(self, which: tuple[str | None, str], procs: int, gogc: int) -> None:
         go, platform = which
-        self.rt: Allocator = boot(platform, go=go, procs=procs)
+        self.rt: Allocator = boot(platform, go=go, procs=procs, gogc=gogc)
         self.rt.watch()
         self.procs = procs
         ptr = self.rt.config.ptr_size
@@ -82,8 +84,10 @@ class AnyMachine(RuleBasedStateMachine):
 
     # What the collector does.
 
-    @rule(every=st.integers(1, 5), mode=st.sampled_from(["block", "force"]))
+    @rule(every=st.integers(1, 5), mode=st.sampled_from(["block", "force", "background"]))
     def collect(self, every: int, mode: str) -> None:
+        if mode == "background" and self.rt.gogc < 0:
+            mode = "force"  # with GOGC off no concurrent cycle begins
         live = {v: n for i, (v, n) in enumerate(self.objects.items()) if i % every == 0}
         self.rt.collect(list(live), mode=mode)
         # What shares a tiny block with what lives lives, too.
@@ -130,9 +134,9 @@ class AnyMachine(RuleBasedStateMachine):
             end = run.base + run.pages * self.rt.config.page_size
             assert run.state != FREE or not run.objects
 
-    def teardown(self) -> None:
-        if hasattr(self, "rt"):
-            assert self.rt.audit() == []
+    @invariant()
+    def audit_is_clean(self) -> None:
+        assert self.rt.audit() == []
 
 
 TestAnyMachine = AnyMachine.TestCase

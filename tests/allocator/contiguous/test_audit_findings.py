@@ -440,14 +440,6 @@ def _(rt: Runtime) -> None:
     rt.heap.busy[9].remove(s)
 
 
-@breaks("busy-lists", r"is unswept behind a swept one on busy\[5\]")
-def _(rt: Runtime) -> None:
-    on_list = list(rt.heap.busy[5])
-    assert len(on_list) > 1
-    rt.spans.sweepgen[on_list[0]] = rt.heap.sweepgen
-    rt.spans.sweepgen[on_list[-1]] = rt.heap.sweepgen - 2
-
-
 @breaks("object-counts", r"has free_index \d+ of \d+ objects")
 def _(rt: Runtime) -> None:
     s = small(rt)
