@@ -13,12 +13,23 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from importlib import metadata
+from pathlib import Path
 
 BASE = "import typer, yaml, tabulate"
 # Command line, and how many times the base it may take.
-LIMITS = {"--version": 1.5, "--help": 1.5, "report all": 2.5}
+PAGE = Path(tempfile.gettempdir()) / f"archcalc-bench-{os.getpid()}.html"
+# A page explains each of two hundred figures on every platform, which no other command does.
+LIMITS = {
+    "--version": 1.5,
+    "--help": 1.5,
+    "report all": 3,
+    "check all": 3,
+    "boot all": 3,
+    f"report all --force --html {PAGE}": 10,
+}
 ROUNDS = 15
 
 
@@ -57,6 +68,7 @@ def main() -> int:
         f"Python {platform.python_version()} on {platform.machine()}, {os.cpu_count()} processors; {versions}"
     )
     medians = measure()
+    PAGE.unlink(missing_ok=True)
     base = medians[BASE]
     print(f"{base * 1000:8.1f} ms         {BASE}")
     held = True
