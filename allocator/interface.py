@@ -420,14 +420,35 @@ class Allocator(ABC):
         """
 
     def last_words(self, death: Death) -> dict[str, Any]:
-        """How the runtime ended: its kind, its words, and every line printed before."""
-        return last_words(self.system, death)
+        """How the runtime ended: its kind, its words, and every line printed before and behind them."""
+        return last_words(self.system, death, self.has_heap)
+
+    @property
+    @abstractmethod
+    def has_heap(self) -> bool:
+        """Whether mheap.init has begun, so that mheap_.cachealloc has its size."""
 
     def during_malloc(self) -> AbstractContextManager[None]:
         """Code run inside is code that malloc itself is running: allocating there is a deadlock."""
         raise Cannot("this machine does not tell who allocates")
 
 
-def last_words(system: System, death: Death) -> dict[str, Any]:
-    """How a runtime on that system ended: its kind, its words, and every line printed before."""
-    return {"kind": death.kind, "throw": death.words, "printed": [*system.printed, *death.before]}
+TOO_EARLY = "runtime: panic before malloc heap initialized"
+
+
+def last_words(system: System, death: Death, has_heap: bool = True) -> dict[str, Any]:
+    """How a runtime on that system ended: its kind, its words, every line before, and those `after` them.
+
+    startpanic_m (panic.go) tells behind the fatal error's words that there was no heap yet.
+    """
+    return {
+        "kind": death.kind,
+        "throw": death.words,
+        "printed": [*system.printed, *death.before],
+        "after": behind(death, has_heap),
+    }
+
+
+def behind(death: Death, has_heap: bool) -> list[str]:
+    """The lines that stand behind a fatal error's words, the stacks of goroutines aside."""
+    return [TOO_EARLY] if death.kind == "throw" and not has_heap else []

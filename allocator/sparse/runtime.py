@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from allocator.common.throw import Death, Throw
-from allocator.interface import Allocator, Attempt, BootCheck, Cannot, Region, Unnoticed
+from allocator.interface import Allocator, Attempt, BootCheck, Cannot, Region, Unnoticed, behind
 from allocator.kernels.counts import Calls
 from allocator.kernels.machine import Machine
 from allocator.kernels.system import Errno
@@ -185,7 +185,17 @@ class Runtime(Heap, Allocator):
         raise Cannot(NO_RECORDING)
 
     def last_words(self, death: Death) -> dict[str, Any]:
-        return {"kind": death.kind, "throw": death.words, "printed": [*self.printed, *death.before]}
+        return {
+            "kind": death.kind,
+            "throw": death.words,
+            "printed": [*self.printed, *death.before],
+            "after": behind(death, self.has_heap),
+        }
+
+    @property
+    def has_heap(self) -> bool:
+        """Whether mheap.init has begun."""
+        return hasattr(self, "cachealloc")
 
 
 def _counted(act: Callable[..., Any], helper: str, calls: Calls) -> Callable[..., Any]:

@@ -200,6 +200,7 @@ class Booted(Judged):
             "outcome": b.outcome,
             "throw": None if b.death is None else b.death["throw"],
             "printed": [] if b.death is None else b.death["printed"],
+            "after": [] if b.death is None else b.death["after"],
             "arena": None,
             machine_class(b.figures.generation).LANDMARKS: b.arena,
             "attempts": [
@@ -244,7 +245,7 @@ class Booted(Judged):
         yield Table(columns, rows)
         for b in self.boots:
             if b.death is not None:
-                lines = [*b.death["printed"], f"fatal error: {b.death['throw']}"]
+                lines = [*b.death["printed"], f"fatal error: {b.death['throw']}", *b.death["after"]]
                 yield Section(f"{b.platform}: {b.outcome}", (Prose("\n".join(lines), verbatim=True),))
             for check in b.checks:
                 if not check.ok:

@@ -170,7 +170,7 @@ class Smoked(Judged):
             for v in run.violations:
                 yield Prose(f"{run.platform}, {run.workload}: {v.name}: {v.message}")
             if run.death is not None and run.workload not in programs.FATAL:
-                lines = [*run.death["printed"], f"fatal error: {run.death['throw']}"]
+                lines = [*run.death["printed"], f"fatal error: {run.death['throw']}", *run.death["after"]]
                 yield Section(f"{run.platform}, {run.workload}", (Prose("\n".join(lines), verbatim=True),))
         held = sum(run.ok for run in self.runs)
         yield Prose(f"{'ok' if self.ok else 'FAILED'}: {held} of {len(self.runs)} runs held")

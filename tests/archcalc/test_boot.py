@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from allocator.common.throw import Throw
+from allocator.common.throw import Death, Throw
 from allocator.contiguous.runtime import Runtime
-from allocator.interface import Attempt, BootCheck
+from allocator.interface import TOO_EARLY, Attempt, BootCheck
 from archcalc.boot import boot
 from archcalc.calculator import figures
 from archcalc.calculator.figures import Figures
@@ -155,6 +155,7 @@ def test_below_the_last_rung_it_dies() -> None:
         "kind": "throw",
         "throw": "runtime: cannot reserve arena virtual address space",
         "printed": [],
+        "after": [TOO_EARLY],
     }
     assert found.outcome == "throw"
     assert not found.ok
@@ -200,7 +201,7 @@ def test_darwin_takes_what_it_gets() -> None:
 )
 def test_a_page_size_that_cannot_be_ends_it(believed: int, words: str, printed: list[str]) -> None:
     found = try_boot(figures_for("linux/amd64"), MachineOptions(believed_page_size=believed))
-    assert found.death == {"kind": "throw", "throw": words, "printed": printed}
+    assert found.death == {"kind": "throw", "throw": words, "printed": printed, "after": [TOO_EARLY]}
     assert found.attempts == ()
 
 
@@ -354,3 +355,16 @@ def test_a_full_arena_of_512_gb_stays_below_200_mb() -> None:
     assert rt.audit() == []
     with pytest.raises(Throw, match=r"^out of memory$"):
         rt.malloc(64 * MB)
+
+
+@pytest.mark.parametrize("platform", ["nacl/386", "nacl/arm"])
+def test_the_loaders_stack_ends_the_heap_of_native_client(platform: str) -> None:
+    # golang.org/issue/10555: the mapping that reaches the top 16 MB of the sandbox falls to 0xc410000.
+    rt = boot(platform)
+    with pytest.raises(Death) as caught:
+        for _ in range(1000):
+            rt.malloc(1 << 20, noscan=True)
+    words = rt.last_words(caught.value)
+    assert words["throw"] == "runtime: address space conflict"
+    assert words["printed"] == ["runtime: address space conflict: map(0x3ef00000) = 0xc410000"]
+    assert words["after"] == []

@@ -17,7 +17,12 @@ def test_each_end_has_its_kind(death: type[Death], kind: str) -> None:
 def test_the_last_words_come_with_every_line_printed(amd64: Runtime) -> None:
     amd64.printed.append("runtime: first")
     found = amd64.last_words(Throw("words", "runtime: second"))
-    assert found == {"kind": "throw", "throw": "words", "printed": ["runtime: first", "runtime: second"]}
+    assert found == {
+        "kind": "throw",
+        "throw": "words",
+        "printed": ["runtime: first", "runtime: second"],
+        "after": [],
+    }
     assert amd64.printed == ["runtime: first"]
 
 
