@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from allocator.contiguous.core import Core
+    from allocator.contiguous.heap_bitmap import LargeBits
 
 
 class Contents:
@@ -40,8 +41,15 @@ class Contents:
 
     def written(self, start: int, end: int) -> list[int]:
         """The addresses of words in [start, end) that are not zero, in order."""
-        shift = self.rt.config.page_shift
+        config = self.rt.config
+        shift = config.page_shift
         first, last = start >> shift, (end - 1) >> shift
+        if first == last:
+            words = self.pages.get(first, {})
+            step = config.ptr_size
+            if (end - start) // step < len(words):
+                # The words of a small object are looked up, rather than sought among all of its page.
+                return [addr for addr in range(-(-start // step) * step, end, step) if addr in words]
         if last - first < len(self.pages):
             pages = [page for page in range(first, last + 1) if page in self.pages]
         else:
@@ -71,20 +79,21 @@ class Contents:
         words = self.written(base, base + spans.nelems[s] * size)
         self.clear([addr for addr in words if not alive >> (addr - base) // size & 1])
 
-    def pointers(self, base: int) -> Iterator[int]:
-        """The pointers stored in the pointer words of the object at base."""
-        rt = self.rt
-        spans = rt.spans
-        s = rt.heap.lookup(base)
-        extent = rt.gc.scan_extent(s, (base - spans.base[s]) // spans.elemsize[s])
+    def pointers(self, s: int, base: int, extent: int) -> Iterator[int]:
+        """The pointers stored in pointer words of the object at base, in span s, up to so many bytes of it."""
         if not extent or not self.pages:
             return
+        rt = self.rt
+        spans = rt.spans
         words = self.written(base, base + extent)
         if not words:
             return
         shift = rt.word_shift
-        bits = rt.bitmap(s, ((words[-1] - spans.base[s]) >> shift) // 4 + 1)
+        start = spans.base[s]
+        bits: bytes | bytearray | int | LargeBits = spans.bits[s]
+        if not isinstance(bits, bytearray):
+            bits = rt.bitmap(s, ((words[-1] - start) >> shift) // 4 + 1)
         for addr in words:
-            word = (addr - spans.base[s]) >> shift
+            word = (addr - start) >> shift
             if bits[word >> 2] >> (word & 3) & 1:
-                yield self.load(addr)
+                yield self.pages[addr >> rt.config.page_shift][addr]

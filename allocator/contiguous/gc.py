@@ -436,21 +436,22 @@ class Collector:
 
     def _scan(self, base: int) -> None:
         """scanobject: greys what the object's pointers point to."""
-        size = self._count_scan(base)
-        for target in self.rt.memory.pointers(base):
+        s, size, extent = self._count_scan(base)
+        for target in self.rt.memory.pointers(s, base, extent):
             if not base <= target < base + size:
                 self._grey_object(target)
 
-    def _count_scan(self, base: int) -> int:
-        """What scanobject adds to the sums; the object's size."""
+    def _count_scan(self, base: int) -> tuple[int, int, int]:
+        """What scanobject adds to the sums; the object's span, its size, and how much of it is read."""
         rt = self.rt
         s = rt.heap.lookup(base)
         size = rt.spans.elemsize[s]
         if size == 0:
             raise Throw("scanobject n == 0")
         self.bytes_marked += size
-        self.scan_work += self.scan_extent(s, (base - rt.spans.base[s]) // size)
-        return size
+        extent = self.scan_extent(s, (base - rt.spans.base[s]) // size)
+        self.scan_work += extent
+        return s, size, extent
 
     def _mark_finalizer_roots(self) -> None:
         """What is queued lives, and what finalizers need, but not the finalized objects (markrootSpans)."""
