@@ -80,7 +80,7 @@ class Contents:
         self.clear([addr for addr in words if not alive >> (addr - base) // size & 1])
 
     def pointers(self, s: int, base: int, extent: int) -> Iterator[int]:
-        """The pointers stored in pointer words of the object at base, in span s, up to so many bytes of it."""
+        """The pointers stored in the pointer words of the object at base, in span s, within so many bytes."""
         if not extent or not self.pages:
             return
         rt = self.rt

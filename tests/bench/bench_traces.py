@@ -54,7 +54,7 @@ SHORT = 2000  # events of a recording that is mostly the making of a machine
 SHORT_COLUMNS = 1.35  # what such a one may cost in columns, where it costs 1 as text
 COUNTING = 8  # times reading alone, for counting what is in it
 ROUNDS = 9
-SCALE = 1.3  # what an event may cost at 10^7, where it costs 1 at 10^5
+SCALE = 1.6  # what an event may cost at 10^7, where collections sweep, if it costs 1 at 10^5 without one
 MEMORY = 1_500_000_000  # bytes
 
 
