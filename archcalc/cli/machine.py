@@ -88,7 +88,13 @@ def _described(taken: list[tuple[int, int]] | None, **options: Any) -> MachineOp
 
 
 def tell_without_effect(profiles: Iterable[Profile], machine: MachineOptions) -> None:
-    """Notes on stderr which limits mean nothing to which of the platforms' systems."""
+    """Notes on stderr which limits mean nothing to whose systems, and which maps are not foreign."""
+    if machine.maps is not None:
+        from archcalc.machines.computer import maps_lines
+        from archcalc.machines.neighbours import go_heaps
+
+        for heap in go_heaps(maps_lines(Path(machine.maps))):
+            session.note(f"{machine.maps}: {heap} that the maps are of, is not taken from the machine")
     systems = {profile.goos: int(profile.facts["ptr_size"]) for profile in profiles}
     for name in LIMITS:
         deaf = [goos for goos, size in systems.items() if name in without_effect(goos, machine, size)]

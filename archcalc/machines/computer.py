@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from allocator.kernels import GOOSES, new_system
 from allocator.kernels.address_space import Range
@@ -13,6 +13,9 @@ from archcalc.calculator.figures import Figures
 from archcalc.machines.options import MachineOptions
 from archcalc.profiles.profile import Profile
 from archcalc.reading.errors import Fault, UsageFault
+
+if TYPE_CHECKING:
+    from allocator.kernels.maps import MapsLine
 
 # By the mem_*.go that a profile names, the GOOS whose kernel stands for others with that file.
 GOOS_OF = {
@@ -85,8 +88,25 @@ def machine_of(profile: Profile, options: MachineOptions | None = None) -> Machi
 
 
 def read_maps(path: Path, end: int = 1 << 64) -> list[Range]:
-    """The addresses below `end` that a /proc/PID/maps file has taken. Raises UsageFault."""
-    from allocator.kernels.maps import MapsError, parse_maps, ranges
+    """The addresses below `end` that a /proc/PID/maps file has taken, a Go program's own heap aside.
+
+    Raises UsageFault, also for a 64-bit process where addresses end at 4 GB.
+    """
+    from allocator.kernels.maps import ranges
+    from archcalc.machines.neighbours import foreign
+
+    mappings = maps_lines(path)
+    if end <= 1 << 32:
+        for number, one in enumerate(mappings, 1):
+            if one.end > 1 << 32:
+                found = f"{one.start:#x}: the maps of a 64-bit process"
+                raise UsageFault(Fault(found, "those of a 32-bit process", file=str(path), line=number))
+    return list(ranges(foreign(mappings), end))
+
+
+def maps_lines(path: Path) -> tuple[MapsLine, ...]:
+    """The mappings in a /proc/PID/maps file. Raises UsageFault."""
+    from allocator.kernels.maps import MapsError, parse_maps
 
     try:
         text = path.read_text(encoding="utf-8")
@@ -95,7 +115,7 @@ def read_maps(path: Path, end: int = 1 << 64) -> list[Range]:
     except UnicodeDecodeError:
         raise UsageFault(Fault("is no text", "a /proc/PID/maps file", file=str(path))) from None
     try:
-        return list(ranges(parse_maps(text), end))
+        return parse_maps(text)
     except MapsError as error:
         raise UsageFault(
             Fault(error.found, error.expected, file=str(path), line=error.line, column=1)
