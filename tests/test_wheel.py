@@ -122,6 +122,8 @@ def test_wheel_has_all_and_nothing_compiled(wheel: Path) -> None:
     } <= names
     platforms = [n for n in names if n.startswith("archcalc/_platforms/") and n.count("/") == 2]
     assert len([n for n in platforms if n.endswith(".yaml")]) == 55
+    incidents = {path.name for path in (ROOT / "examples" / "incidents").glob("*.yaml")}
+    assert incidents == {n.rpartition("/")[2] for n in names if n.startswith("archcalc/_incidents/")}
     facts = "archcalc/generations/7aefdfded/facts/arch/amd64.yaml"
     assert {facts, "archcalc/generations/1.27/types.txt"} <= names
     assert any(n.endswith("share/man/man1/archcalc.1") for n in names)
@@ -147,6 +149,8 @@ def test_report_boot_map_and_pages_elsewhere(program: Path, tmp_path: Path) -> N
     assert len(report["platforms"]) == 38
     boots = json.loads(run(program, "boot", "all", "--format", "json", cwd=tmp_path))
     assert boots["ok"] and len(boots["boots"]) == 38
+    ran = run(program, "run", "incidents/windows-commit-limit", "--format", "json", cwd=tmp_path)
+    assert json.loads(ran)["ok"]
     run(program, "map", "linux/amd64", "--after", "smoke:tiny", "-n", "500", "--svg", "map.svg", cwd=tmp_path)
     assert (tmp_path / "map.svg").read_text().startswith("<svg ")
     run(program, "report", "--html", "report.html", cwd=tmp_path)

@@ -67,7 +67,7 @@ def words_blocks(row: LastWords) -> Iterable[Block]:
     if row.scope:
         yield Prose(row.scope, "not modelled")
     if row.incidents:
-        files = "\n".join(f"archcalc run examples/incidents/{name}.yaml --verbose" for name in row.incidents)
+        files = "\n".join(f"archcalc run incidents/{name} --verbose" for name in row.incidents)
         yield Prose(files, "shown by", verbatim=True)
 
 

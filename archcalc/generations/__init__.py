@@ -129,7 +129,18 @@ class Generation:
             if beside and platform in place.platforms and row.name in place.lines:
                 file, line = place.file, place.lines[row.name]
                 break
-        return Source(file.format(goos=goos, goarch=goarch), line)
+        named = file.format(goos=goos, goarch=goarch)
+        if named != file and not self._written(file, goos, goarch):
+            return Source(f"{named}, which a port to {platform} has to add", 0)
+        return Source(named, line)
+
+    def _written(self, file: str, goos: str, goarch: str) -> bool:
+        """Whether one of the release's ports has the file that is called after these."""
+        ports = [port.partition("/")[::2] for port in self.ports]
+        return any(
+            ("{goos}" not in file or goos == one) and ("{goarch}" not in file or goarch == other)
+            for one, other in ports
+        )
 
     def _noted(self, row: Row, goos: str, goarch: str) -> Source:
         """Where lines.txt says that a row's constant stands: in its file, or one beside that is built."""

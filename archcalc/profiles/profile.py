@@ -21,18 +21,20 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from archcalc import generations
 from archcalc.generations import CURRENT
 from archcalc.profiles import files
 from archcalc.profiles.profile_fields import FILE, FROM_GO, SECTIONS
 from archcalc.reading import strictyaml
 from archcalc.reading.errors import Fault, ProfileFault
-from archcalc.reading.fields import Group, read_file
+from archcalc.reading.fields import Group, nearest, read_file
 from archcalc.reading.strictyaml import Document
 
 # A chain of inheritance is two or three files long; the limit only keeps a mistake from going on and on.
 _LONGEST_CHAIN = 16
 
 # What an architecture is, whoever runs on it: a profile of a GOARCH that Go knows cannot say otherwise.
+LATEST = "1.27"
 _ARCH_IDENTITY = ("ptr_size", "reg_size", "big_endian", "arch_family", "pc_quantum", "min_frame_size")
 
 
@@ -332,6 +334,7 @@ class _Contradictions:
                 if right is not None and arch[key] != right:
                     expected = f"{_spelt(right)}, as {goarch} has it, or another GOARCH"
                     self.fault((key,), "arch-contradiction", f"{key} is {_spelt(arch[key])}", expected)
+        self.family(arch)
         ptr_size, bits = arch["ptr_size"], machine["user_address_bits"]
         if ptr_size > arch["reg_size"]:
             found = f"reg_size is {arch['reg_size']} where pointers have {ptr_size} bytes"
@@ -342,6 +345,20 @@ class _Contradictions:
         if bits > 8 * ptr_size:
             found = f"user_address_bits is {bits} where pointers have {ptr_size} bytes"
             self.fault(("user_address_bits", "ptr_size"), "address-bits", found, f"at most {8 * ptr_size}")
+
+    def family(self, arch: Mapping[str, Any]) -> None:
+        """The family must be one that some Go declares: a port may add what later releases have."""
+        named = arch.get("arch_family")
+        if named is None or named in families(self.go) or named in families(LATEST):
+            return
+        found = f"arch_family is {named}, which no release of Go declares"
+        known = families(LATEST)
+        self.faults.append(
+            Fault(
+                found, f"one of {', '.join(known)}", nearest(named, known), "profile-arch-family",
+                *self.origins["arch_family"],
+            )
+        )  # fmt: skip
 
     def pages(self, machine: Mapping[str, Any]) -> None:
         page, segment = machine["phys_page_size"], machine["segment_alignment"]
@@ -382,6 +399,13 @@ class _Contradictions:
             if taken["from"] >= taken["to"]:
                 found = f"a taken range from {taken['from']:#x} to {taken['to']:#x}"
                 self.fault(("taken",), "address-range", found, "an end after its start")
+
+
+def families(go: str) -> tuple[str, ...]:
+    """The families of architectures that a generation declares."""
+    rows = generations.load(go).rows
+    last = (own[-1] for own in rows.values())
+    return tuple(row.name for row in last if row.type_name == "ArchFamilyType" and row.iota is not None)
 
 
 def _spelt(value: object) -> str:

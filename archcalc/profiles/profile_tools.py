@@ -17,6 +17,10 @@ from archcalc.reading.strictyaml import Scalar
 # A system's numbers and habits are the same whoever begins a port of it; its architecture is what is new.
 _UNKNOWN_64_BIT = "arm64"
 _UNKNOWN_32_BIT = "arm"
+# Architectures that have no port here, and whose most significant byte comes first.
+_BIG_ENDIAN = {"armbe", "arm64be", "m68k", "mips64p32", "parisc", "ppc", "s390", "sparc", "sparc64"}
+_BIG_64_BIT, _BIG_32_BIT = ("mips64", "s390x", "ppc64"), ("mips",)
+CHECK_FIRST = ("ptr_size", "reg_size", "big_endian", "arch_family", "phys_page_size", "user_address_bits")
 
 
 class FactRow(NamedTuple):
@@ -65,8 +69,13 @@ def nearest_port(platform: str) -> str:
     """
     known = platforms.names()
     goos, _, goarch = platform.partition("/")
-    unknown = _UNKNOWN_64_BIT if "64" in goarch else _UNKNOWN_32_BIT
+    wide = "64" in goarch and "p32" not in goarch
+    unknown = _UNKNOWN_64_BIT if wide else _UNKNOWN_32_BIT
     wanted = [platform, f"linux/{goarch}", *(name for name in known if name.endswith(f"/{goarch}"))]
+    if goarch in _BIG_ENDIAN:
+        # The order of bytes and the word are the architecture's; what the system does is the lesser change.
+        alike = _BIG_64_BIT if wide else _BIG_32_BIT
+        wanted += [f"{system}/{one}" for system in (goos, "linux") for one in alike]
     wanted += [f"{goos}/{unknown}", f"{goos}/amd64" if "64" in goarch else f"{goos}/386"]
     wanted += [name for name in known if name.startswith(f"{goos}/")]
     return next((name for name in wanted if name in known), f"linux/{unknown}")
@@ -86,7 +95,9 @@ def new(platform: str, like: str | None = None) -> str:
     goos, _, goarch = platform.partition("/")
     own = {"arch": base.goarch != goarch, "os": base.goos != goos, "machine": True}
     lines = [
-        f"# {platform}, begun from {base.platform}. Put right what differs, take out what is the same,",
+        f"# {platform}, begun from {begun_from(base)}.",
+        f"# Look at these first: {', '.join(CHECK_FIRST)}.",
+        "# Put right what differs, take out what is the same,",
         "# and see whether it holds together: archcalc profile validate FILE",
         f"schema: {SCHEMA_VERSION}",
         f"platform: {platform}",
@@ -103,6 +114,12 @@ def new(platform: str, like: str | None = None) -> str:
     lines += ["", "# Constants of package runtime that differ from those inherited.", "# constants:"]
     lines += [f"#   {name}: {_text(value, CONSTANTS.value)}" for name, value in values["constants"].items()]
     return "\n".join(lines) + "\n"
+
+
+def begun_from(base: Profile) -> str:
+    """What a new profile starts from, with what an architecture differs in most."""
+    order = "big-endian" if base.facts["big_endian"] else "little-endian"
+    return f"{base.platform}, which is {order} with pointers of {base.facts['ptr_size']} bytes"
 
 
 def _section(

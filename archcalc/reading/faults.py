@@ -27,6 +27,7 @@ _ANY_FILE = {
     "1:30, which YAML 1.1 and 1.2 read differently, have none that is sure.",
 }
 _OTHERS = {
+    "profile-arch-family": "No release of Go declares the constant that sys.ArchFamily is to be.",
     "profile-address-bits": "More bits of user addresses than a pointer has.",
     "profile-address-range": "An address lies outside those that can be mapped, or a range has no addresses.",
     "profile-arch-contradiction": "The profile is of an architecture that Go knows, and says otherwise about "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from archcalc.reading.errors import Fault, ProfileFault, ScenarioFault, UsageFau
 from archcalc.reading.fields import Group, nearest, read_file
 from archcalc.reading.strictyaml import Document, in_order, read_bytes
 from archcalc.scenarios.fields import COMMON, FILE, OPTIONS
+
+INCIDENTS = "incidents"
 
 SUFFIXES = (".yaml", ".yml")
 # Laid over the file's own key by key; of all else a variant's takes the place of the file's.
@@ -79,7 +82,7 @@ def files(paths: Iterable[str | Path]) -> list[Path]:
     found: dict[Path, None] = {}
     faults: list[Fault] = []
     for given in paths:
-        path = Path(given)
+        path = located(given)
         try:
             is_folder = path.is_dir()
         except (OSError, ValueError):
@@ -95,6 +98,33 @@ def files(paths: Iterable[str | Path]) -> list[Path]:
     if faults:
         raise ScenarioFault(*faults)
     return list(found)
+
+
+def located(path: str | Path) -> Path:
+    """The path; incidents/NAME, where nothing is called so, is one of ours, and incidents all of them."""
+    given = Path(path)
+    first, *rest = given.parts or ("",)
+    if first != INCIDENTS or len(rest) > 1 or os.path.exists(given):
+        return given
+    ours = folder()
+    if not rest:
+        return ours
+    names = sorted(one.stem for one in ours.glob("*.yaml"))
+    name = rest[0].removesuffix(".yaml")
+    if name not in names:
+        found, near = f"no scenario {path}", nearest(name, names)
+        expected = f"a file, or one of the {len(names)} of `archcalc run {INCIDENTS}`"
+        raise ScenarioFault(
+            Fault(found, expected, f"{INCIDENTS}/{near}" if near else "", "scenario-unreadable")
+        )
+    return ours / f"{name}.yaml"
+
+
+def folder() -> Path:
+    """Where the scenarios of incidents are: inside the installed package, or among a checkout's examples."""
+    package = Path(__file__).parents[1]
+    installed = package / "_incidents"
+    return installed if installed.is_dir() else package.parent / "examples" / INCIDENTS
 
 
 def load(path: str | Path) -> list[Scenario]:

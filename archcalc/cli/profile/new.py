@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from archcalc.cli import session
 from archcalc.cli.options import complete_platforms
-from archcalc.profiles import profile_tools
+from archcalc.profiles import platforms, profile_tools
 from archcalc.results.result import TextResult
 
 Name = Annotated[
@@ -32,4 +33,9 @@ def command(platform: Name, like: Like = "") -> TextResult:
     All facts of the nearest existing port, each explained; put right what differs, then let
     `archcalc profile validate FILE` judge it.
     """
-    return TextResult(profile_tools.new(platform, like or None))
+    text = profile_tools.new(platform, like or None)
+    base = platforms.load(like or profile_tools.nearest_port(platform))
+    if base.platform != platform:
+        first = ", ".join(profile_tools.CHECK_FIRST)
+        session.note(f"begun from {profile_tools.begun_from(base)}; look at {first} first")
+    return TextResult(text)

@@ -7,6 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from archcalc.cli import session
+from archcalc.cli.options import Go
+from archcalc.cli.targets import generation
 from archcalc.host.repository import within_repository
 from archcalc.profiles import profile
 from archcalc.reading.errors import ProfileFault
@@ -35,7 +38,7 @@ class Validated(Judged):
         return (Table(COLUMNS, self.rows),)
 
 
-def command(files: Files) -> Validated:
+def command(files: Files, go: Go = None) -> Validated:
     """Check profile files; exit 2 when one cannot be used.
 
     Every fault of every file is shown at once, as FILE:LINE:COLUMN, and at its line where a CI
@@ -44,10 +47,17 @@ def command(files: Files) -> Validated:
     """
     rows = []
     faults = []
+    release = generation(go)
     for file in files:
-        found, wrong = profile.read(file)
+        found, wrong = profile.read(file, release)
         faults += [fault for fault in wrong if fault not in faults]
         if found is not None:
+            family = found.facts.get("arch_family")
+            if family is not None and family not in profile.families(release):
+                session.note(
+                    f"{file}: Go {release} does not declare {family}: a port has to add it to arch.go, and"
+                    f" until then ArchFamily has no value; Go {profile.LATEST} has it (--go {profile.LATEST})"
+                )
             rows.append((file, found.platform, found.name, len(found.facts)))
     if faults:
         raise ProfileFault(*faults)

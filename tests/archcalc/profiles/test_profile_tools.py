@@ -28,7 +28,9 @@ FILES = sorted([*(ROOT / "platforms").rglob("*.yaml"), *(ROOT / "examples" / "pr
         ("haiku/s390x", "linux/s390x"),
         ("haiku/riscv64", "linux/arm64"),
         ("wasi/amd64p32", "nacl/amd64p32"),
-        ("solaris/sparc", "solaris/amd64"),
+        ("solaris/sparc", "linux/mips"),
+        ("linux/sparc64", "linux/mips64"),
+        ("linux/ppc", "linux/mips"),
     ],
 )
 def test_a_profile_begins_from_the_nearest_port(platform: str, like: str, tmp_path: Path) -> None:
@@ -130,3 +132,21 @@ def test_the_schema_refuses_what_the_loader_refuses(text: str, tmp_path: Path) -
     path = tmp_path / "mine.yaml"
     path.write_text(text)
     assert profile.validate(path)
+
+
+@pytest.mark.parametrize(
+    ("platform", "big", "ptr_size"),
+    [
+        ("linux/sparc64", True, 8),
+        ("linux/sparc", True, 4),
+        ("netbsd/m68k", True, 4),
+        ("linux/riscv64", False, 8),
+    ],
+)
+def test_a_new_port_begins_from_its_own_order_of_bytes_and_says_so(
+    platform: str, big: bool, ptr_size: int
+) -> None:
+    base = platforms.load(profile_tools.nearest_port(platform))
+    assert (base.facts["big_endian"], base.facts["ptr_size"]) == (big, ptr_size)
+    first = profile_tools.new(platform).splitlines()[:2]
+    assert profile_tools.begun_from(base) in first[0] and "big_endian" in first[1]
