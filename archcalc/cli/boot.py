@@ -209,6 +209,7 @@ class Booted(Judged):
             ],
             "checks": [{"id": c.id, "ok": c.ok, "seen": c.seen} for c in b.checks],
             "set": dict(b.figures.sets),
+            "beyond": b.beyond or None,
         }
         if b.calls is not None:
             document["calls"] = b.calls
@@ -247,6 +248,8 @@ class Booted(Judged):
             if b.death is not None:
                 lines = [*b.death["printed"], f"fatal error: {b.death['throw']}", *b.death["after"]]
                 yield Section(f"{b.platform}: {b.outcome}", (Prose("\n".join(lines), verbatim=True),))
+            if b.limits:
+                yield Prose(f"{b.platform}: {b.limits}")
             for check in b.checks:
                 if not check.ok:
                     yield Section(f"{b.platform}: {check.id}", (Prose(check.seen),))

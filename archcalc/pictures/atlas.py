@@ -106,9 +106,8 @@ def survey(boot: Boot, low: int, high: int, moment: str, outcome: str = "") -> A
     regions = tuple(tiled((named, parts, own), low, high))
     marks = _marks(boot, low, high)
     outcome = outcome or boot.outcome
-    beyond = max((part.end for part in parts), default=0)
-    if beyond > high:
-        outcome += f"; the arena counts on addresses to {beyond:#x}"
+    if boot.limits:
+        outcome += f"; {boot.limits}"
     return Atlas(boot.platform, moment, outcome, low, high, regions, marks, asked)
 
 

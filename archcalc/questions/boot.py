@@ -9,6 +9,7 @@ from allocator.common.throw import Death
 from allocator.interface import Allocator, Attempt, BootCheck, Region, Unnoticed
 from archcalc import machines
 from archcalc.calculator.figures import Figures
+from archcalc.machines.computer import machine_of
 from archcalc.machines.options import MachineOptions
 
 
@@ -27,6 +28,26 @@ class Boot:
     refused: tuple[Attempt, ...] = ()
     unnoticed: tuple[Unnoticed, ...] = ()
     system: Any = None  # what it was booted on, as the machine left it
+    high: int = 0  # the first address that is not the user's
+
+    @property
+    def beyond(self) -> int:
+        """The end of what the heap counts on, where that is not the user's any more; 0 where all is."""
+        end = max((region.end for region in self.regions), default=0)
+        return end if self.high and end > self.high else 0
+
+    @property
+    def limits(self) -> str:
+        """What of the heap's addresses cannot exist, in words; nothing where all can."""
+        if not self.beyond:
+            return ""
+        arena = max(self.regions, key=lambda region: region.end)
+        start = self.start_of(arena.name) or 0
+        have, want = max(self.high - start, 0), self.beyond - start
+        return (
+            f"the {arena.name} counts on addresses to {self.beyond:#x}, and a process has them to"
+            f" {self.high:#x}: {have} of its {want} bytes can exist"
+        )
 
     @property
     def outcome(self) -> str:
@@ -83,4 +104,6 @@ def try_boot(
         tuple(rt.refused()),
         tuple(rt.unnoticed()),
         rt.system,
+        int(getattr(getattr(rt.system, "machine", None), "end", 0))
+        or machine_of(figures.profile, options).end,
     )
