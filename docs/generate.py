@@ -6,6 +6,7 @@ python docs/generate.py --check    exits 1 and names what is not current
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import sys
@@ -463,6 +464,66 @@ def releases(
     return write
 
 
+def python_api() -> str:
+    """The Python API: what programs and notebooks call, by signature and docstring."""
+    from allocator import interface
+    from allocator.common import types
+    from archcalc import api, boot
+
+    doors = [
+        ("archcalc.boot", "A machine in a program", [boot.boot]),
+        ("allocator.interface.Allocator", "What a booted machine can do", public(interface.Allocator)),
+        ("allocator.common.types.Type", "Types of objects", [types.Type, *public(types.Type)]),
+        ("archcalc.api", "The commands as functions", public(api)),
+    ]
+    parts = [
+        "# The Python API\n\nWritten by `python docs/generate.py`. Addresses and sizes are plain ints, in bytes."
+        " Mistakes raise\n`archcalc.reading.errors.UsageFault`; where the simulated runtime dies,"
+        " `allocator.common.throw.Death` has its words.\n"
+    ]
+    for module, title, members in doors:
+        parts.append(f"## {title}\n\n`{module}`\n")
+        for member in members:
+            parts.append(
+                f"### {member.__name__}\n\n```python\n{signature(member)}\n```\n\n{documentation(member)}\n"
+            )
+    return "\n".join(parts)
+
+
+def public(owner: Any) -> list[Any]:
+    """The functions that a module or a class defines itself for others, in the order of the source."""
+    name = owner.__module__ if inspect.isclass(owner) else owner.__name__
+    return [
+        member
+        for own, member in vars(owner).items()
+        if inspect.isfunction(member) and not own.startswith("_") and member.__module__ == name
+    ]
+
+
+def signature(member: Any) -> str:
+    """A call as Python code declares it, a parameter a line where it is long."""
+    found = inspect.signature(member)
+    kept = [one for one in found.parameters.values() if one.name != "self"]
+    parameters = str(found.replace(parameters=kept)).replace("'", "")
+    text = f"{member.__name__}{parameters}"
+    if len(text) <= 100:
+        return text
+    each = [str(one).replace("'", "") for one in kept]
+    star = next((at for at, one in enumerate(kept) if one.kind is one.KEYWORD_ONLY), None)
+    if star is not None and not any(one.kind is one.VAR_POSITIONAL for one in kept):
+        each.insert(star, "*")
+    returned = text.rpartition(" -> ")[2] if " -> " in text else ""
+    lines = "".join(f"    {one},\n" for one in each)
+    return f"{member.__name__}(\n{lines})" + (f" -> {returned}" if returned else "")
+
+
+def documentation(member: Any) -> str:
+    """The docstring, which every public member has."""
+    text = inspect.getdoc(member)
+    assert text, f"{member.__qualname__} has no docstring"
+    return text
+
+
 GENERATED: Mapping[str, Callable[[], str]] = {
     "reference/commands.md": commands,
     "reference/checks.md": check_list,
@@ -484,6 +545,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     ),
     "reference/traces.md": trace_format,
     "reference/json.md": outputs,
+    "reference/python.md": python_api,
     "archcalc.1": man_page,
     "pictures/linux-amd64.svg": address_maps("linux/amd64", after="mixed"),
     "pictures/linux-386.svg": address_maps("linux/386", after="mixed"),

@@ -31,6 +31,7 @@ from archcalc.profiles.profile_fields import SECTIONS
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.fields import Address, Int
 from archcalc.reading.names import closest
+from archcalc.reading.words import counted
 
 Scalar = int | bool | str
 
@@ -274,11 +275,13 @@ class Figures:
         end = 0
         for field in struct.fields:
             if field.offset > end:
-                steps.append(f"{end}: {field.offset - end} bytes of padding")
-            steps.append(f"{field.offset}: {field.name} {field.type}, {field.size} bytes")
+                steps.append(f"{end}: {counted(field.offset - end, 'byte')} of padding")
+            steps.append(f"{field.offset}: {field.name} {field.type}, {counted(field.size, 'byte')}")
             end = field.offset + field.size
         if struct.size > end:
-            steps.append(f"{end}: {struct.size - end} bytes of padding, to a multiple of {struct.align}")
+            steps.append(
+                f"{end}: {counted(struct.size - end, 'byte')} of padding, to a multiple of {struct.align}"
+            )
         steps.append(str(struct.size))
         formula = f"unsafe.Sizeof({name}{{}})"
         return self._of_struct(name, name, "struct", struct.size, formula, struct.line, steps)
@@ -305,7 +308,9 @@ class Figures:
             before = struct.fields[index - 1]
             end = before.offset + before.size
             steps.append(f"{before.name} ends at {before.offset} + {before.size} = {end}")
-        steps.append(f"{own} {field.type}, {field.size} bytes, is aligned to {field.align}: {field.offset}")
+        steps.append(
+            f"{own} {field.type}, {counted(field.size, 'byte')}, is aligned to {field.align}: {field.offset}"
+        )
         if rest:
             steps.append(f"{rest} stands {offset - field.offset} further")
         steps.append(str(offset))
@@ -354,7 +359,7 @@ class Figures:
             if needed.startswith("struct."):
                 own = needed.removeprefix("struct.")
                 declared = self.engine.declarations[own]
-                size = f"{self.engine.struct(own).size} bytes"
+                size = counted(self.engine.struct(own).size, "byte")
                 yield Mention(f"unsafe.Sizeof({own}{{}})", size, f"{declared.file}:{declared.line}")
             elif self.engine.has(needed):
                 yield Mention(_shown(needed), str(self.engine.value(needed)), self.origin(needed))

@@ -15,6 +15,7 @@ from archcalc.cli.options import Go, Platforms, Profiles, Sets
 from archcalc.cli.targets import generation, selected, settings
 from archcalc.questions import drift
 from archcalc.questions.drift import Claim, Comments, Drift
+from archcalc.reading.words import counted
 from archcalc.results.findings import Case, Finding, Rule, Severity
 from archcalc.results.judged import Judged
 from archcalc.results.tables import Block, Column, Prose, Section, Table
@@ -171,7 +172,7 @@ class Drifted(Judged):
 
     def summary(self) -> str:
         """One line: how many claims, and how many do not hold."""
-        on = f"{self.platforms} platform{'' if self.platforms == 1 else 's'}"
+        on = counted(self.platforms, "platform")
         parts = [f"{len(self.found)} of {self.claims} claims contradicted on {on}"]
         parts += self.told_of_baseline()
         if self.gone:

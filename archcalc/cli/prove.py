@@ -22,6 +22,7 @@ from archcalc.host.repository import within_repository
 from archcalc.proofs import properties
 from archcalc.questions.origins import places
 from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.words import counted
 from archcalc.results.findings import Case, Finding, Place, Severity
 from archcalc.results.judged import Judged
 from archcalc.results.tables import Block, Column, Prose, Section, Table
@@ -142,7 +143,7 @@ class Proved(Judged):
         platforms = len({proof.platform for proof in self.proved})
         yield Prose(
             f"{'ok' if self.ok else 'FAILED'}: {number[True]} proved, {number[False]} do not hold, "
-            f"{number[None]} not decided, on {platforms} platform{'' if platforms == 1 else 's'}"
+            f"{number[None]} not decided, on {counted(platforms, 'platform')}"
         )
 
 

@@ -300,7 +300,7 @@ def command(
     the span and the records around it.
 
     With --os model the simulated system answers instead, on a machine as the header describes it
-    (and --taken, --maps, --image-size complete it). Told is which answers are as recorded, which
+    (and --taken, --maps, --image-size complete it). It says which answers are as recorded, which
     differ only in an address that the kernel is free to choose, and whether the run ends alike.
     """
     if os == "model":

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from archcalc.cli import session
+from archcalc.reading.words import counted
 from archcalc.results.findings import Case, Finding, Rule, Severity
 from archcalc.results.judged import Judged
 from archcalc.results.tables import Block, Column, Prose, Section, Table
@@ -129,7 +130,10 @@ class RanScenarios(Judged):
         expectations = [e for verdict in self.verdicts for e in verdict.expectations]
         failed = sum(not e.ok for e in expectations)
         verdict = "ok" if self.ok else "FAILED"
-        return f"{verdict}: {len(self.verdicts)} scenarios, {len(expectations)} expectations, {failed} failed"
+        return (
+            f"{verdict}: {counted(len(self.verdicts), 'scenario')},"
+            f" {counted(len(expectations), 'expectation')}, {failed} failed"
+        )
 
 
 def faults_of(verdict: ScenarioVerdict) -> list[str]:

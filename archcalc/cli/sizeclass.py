@@ -302,7 +302,8 @@ def command(
         raise UsageFault(Fault("sizes, --waste and --near are given together", "one of them"))
     if waste is not None:
         fates = wasteful(figures, waste)
-        notes = (f"{len(fates)} sizes of 1 to {spans.small_limit(figures)} bytes waste more by rounding.",)
+        some, limit = counted(len(fates), "size"), spans.small_limit(figures)
+        notes = (f"{some} of 1 to {limit} bytes waste more by rounding.",)
         return SizesFound(figures, fates, f"Sizes that waste more than {100 * waste:g}%", notes)
     if near:
         fates = [one for size in near for one in best_near(figures, size)]

@@ -8,6 +8,7 @@ from itertools import groupby
 
 from archcalc.goverify.comparison import Change, Comparison, Difference, Unlisted
 from archcalc.goverify.era import Era
+from archcalc.reading.words import counted
 from archcalc.results.findings import Case, Finding, Rule, Severity
 from archcalc.results.judged import Judged
 from archcalc.results.tables import Block, Column, Hex, NotApplicable, Prose, Section, Table, Value
@@ -315,11 +316,11 @@ class Verdict(Judged):
     def summary(self) -> str:
         """One line: what was compared with what, and whether it holds."""
         count = len(self.differences)
-        ports = f"{len(self.ports)} platform{'' if len(self.ports) == 1 else 's'}"
+        ports = counted(len(self.ports), "platform")
         version = f" ({self.subject.version})" if self.subject.version else ""
         return (
             f"{'ok' if self.ok else 'FAILED'}: {self.subject.path}{version}: {self.compared} values compared"
-            f" on {ports}, {count} difference{'' if count == 1 else 's'}"
+            f" on {ports}, {counted(count, 'difference')}"
             + "".join(f", {part}" for part in self.told_of_baseline())
         )
 

@@ -24,6 +24,7 @@ from archcalc.pictures.everything import Everything
 from archcalc.pictures.film import Film
 from archcalc.pictures.palette import LOOKS, SPANS, looks_of
 from archcalc.questions.boot import Boot
+from archcalc.reading.words import counted
 from archcalc.results.tables import Bytes, Column, Hex, Table
 
 PLAIN = 100_000  # characters of JSON that are put into the page as they are
@@ -84,7 +85,7 @@ def page(found: Everything, document: str, film: Film | None = None) -> str:
 def _about(found: Everything) -> str:
     """What the page is of."""
     count = len(found.platforms)
-    platforms = f"{count} platform{'' if count == 1 else 's'}"
+    platforms = counted(count, "platform")
     releases = ", ".join(dict.fromkeys(found.releases))
     about = f"Go runtime at {releases}, archcalc {archcalc.__version__}, {platforms}"
     if found.sets:

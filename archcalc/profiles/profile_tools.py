@@ -89,7 +89,7 @@ def new(platform: str, like: str | None = None) -> str:
     `platform` is not goos/goarch or `like` is not one of ours.
     """
     if not re.fullmatch(PLATFORM_PATTERN, platform):
-        found = f"{platform!r} is no name of a platform"
+        found = f"{platform!r} is not the name of a platform"
         raise ProfileFault(Fault(found, "goos/goarch in small letters and digits, such as linux/riscv64"))
     base = platforms.load(like or nearest_port(platform))
     goos, _, goarch = platform.partition("/")

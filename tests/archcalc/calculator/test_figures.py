@@ -213,7 +213,7 @@ def test_a_size_is_explained_field_by_field() -> None:
     e = of("linux/386").explain("fixalloc")
     assert (e.kind, e.value, e.unit, e.source) == ("struct", 36, "bytes", "runtime/mfixalloc.go:27")
     assert e.steps[0] == "0: size uintptr, 4 bytes"
-    assert e.steps[-3:] == ("32: zero bool, 1 bytes", "33: 3 bytes of padding, to a multiple of 4", "36")
+    assert e.steps[-3:] == ("32: zero bool, 1 byte", "33: 3 bytes of padding, to a multiple of 4", "36")
     assert AMD64.explain("hchan").steps[4] == "26: 2 bytes of padding"
     assert e.dependents == ("mheap",)
 

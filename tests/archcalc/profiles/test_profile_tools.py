@@ -78,7 +78,7 @@ def test_what_is_no_platform_is_refused(name: str) -> None:
     with pytest.raises(ProfileFault) as caught:
         profile_tools.new(name)
     assert caught.value.located == [
-        f"{name!r} is no name of a platform; "
+        f"{name!r} is not the name of a platform; "
         "expected goos/goarch in small letters and digits, such as linux/riscv64"
     ]
 
