@@ -145,8 +145,8 @@ class RuleExplained(Result):
 
 def blocks(one: Explanation) -> Iterator[Block]:
     """How one figure comes about, from what it is to what follows from it."""
-    unit = f", in {one.unit}" if one.unit in ("bytes", "bits", "pages") else ""
-    yield Prose(f"{one.what[:1].upper()}{one.what[1:]}{unit}. Stands at {one.source}.")
+    unit = f" Unit: {one.unit}." if one.unit in ("bytes", "bits", "pages") else ""
+    yield Prose(f"{one.what[:1].upper()}{one.what[1:]}.{unit} Stands at {one.source}.")
     if one.was is not None:
         yield Prose(f"Without --set: {show(value_of(replace(one, value=one.was)))}.")
     if one.steps:
@@ -157,7 +157,7 @@ def blocks(one: Explanation) -> Iterator[Block]:
     if one.dependents:
         further = [name for name in one.reaches if name not in one.dependents]
         more = f" Through these: {', '.join(further)}." if further else ""
-        yield Prose(f"Directly follow: {', '.join(one.dependents)}.{more}")
+        yield Prose(f"What follows from it directly: {', '.join(one.dependents)}.{more}")
 
 
 def value_of(one: Explanation) -> Value:

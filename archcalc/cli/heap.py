@@ -165,7 +165,7 @@ class Heaps(Pictured):
         ]
         note = (
             f"{t.spans} spans in use, {t.occupancy:.1%} of their bytes in allocated objects;"
-            f" {t.fragmentation:.1%} of the free bytes are not in the longest free run"
+            f" {t.fragmentation:.1%} of the free bytes lie outside the longest free run"
         )
         yield Table(columns, [(what, size, human(size)) for what, size in rows], keys=0, notes=[note])
         yield Table(

@@ -159,7 +159,7 @@ def _marks(boot: Boot, low: int, high: int) -> tuple[Mark, ...]:
     }
     attempt = next((a for a in reversed(boot.attempts) if a.answer), None)
     if attempt is not None and low <= attempt.answer < high:
-        marks.setdefault(attempt.answer, "where the reservation was had")
+        marks.setdefault(attempt.answer, "the reservation came here")
     rt = boot.runtime
     if rt is not None:
         first = next((r.base for r in rt.regions() if r.state == USED), None)
