@@ -14,11 +14,14 @@ from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
 from archcalc.cli.options import Go, Platforms, Profiles, Sets
 from archcalc.cli.targets import generation, selected, settings
 from archcalc.machines import machine_class, vocabulary
+from archcalc.machines.computer import LIMITS
 from archcalc.machines.options import MachineOptions
 from archcalc.questions import boot
 from archcalc.questions import why as why_of
 from archcalc.questions.boot import Boot
 from archcalc.questions.origins import places
+from archcalc.questions.room import HeapRoom
+from archcalc.questions.room import room as room_of
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.results.findings import Case, Finding, Rule, Severity
 from archcalc.results.judged import Judged
@@ -158,9 +161,15 @@ def _row(row: Sequence[str | int]) -> str:
 class Booted(Judged):
     """The outcome of every boot."""
 
-    def __init__(self, boots: Sequence[Boot], whys: Mapping[str, why_of.Why]) -> None:
+    def __init__(
+        self,
+        boots: Sequence[Boot],
+        whys: Mapping[str, why_of.Why],
+        rooms: Mapping[str, HeapRoom] | None = None,
+    ) -> None:
         self.boots = boots
         self.whys = whys
+        self.rooms = rooms or {}
 
     def cases(self) -> Iterable[Case]:
         for b in self.boots:
@@ -213,6 +222,9 @@ class Booted(Judged):
         }
         if b.calls is not None:
             document["calls"] = b.calls
+        if b.platform in self.rooms:
+            room = self.rooms[b.platform]
+            document["room"] = {"fits": room.fits, "death": room.death}
         if b.platform in self.whys:
             document["why"] = self.whys[b.platform].document()
         return document
@@ -253,6 +265,8 @@ class Booted(Judged):
             for check in b.checks:
                 if not check.ok:
                     yield Section(f"{b.platform}: {check.id}", (Prose(check.seen),))
+            if b.platform in self.rooms:
+                yield Prose(f"{b.platform}: {self.rooms[b.platform]}")
             if b.platform in self.whys:
                 lines = self.whys[b.platform].lines()
                 yield Section(f"{b.platform}: why", (Prose("\n".join(lines), verbatim=True),))
@@ -293,7 +307,9 @@ def command(
         found = why_of.explain_failure(b.figures, machine)
         if found is not None:
             whys[b.platform] = found
-    booted = Booted(boots, whys)
+    limited = why or any(getattr(machine, name) is not None for name in LIMITS)
+    rooms = {b.platform: room_of(b.figures, machine) for b in boots if limited and b.death is None}
+    booted = Booted(boots, whys, rooms)
     return judge(booted, baseline, write_baseline, fail_on)
 
 
