@@ -36,7 +36,7 @@ def test_notebook_runs_from_top_to_bottom() -> None:
     pages = [value._repr_html_() for value in shown if hasattr(value, "_repr_html_")]
     assert len(pages) == 4
     assert all("<table>" in page for page in pages)
-    assert "549755813888" in pages[0] and "34359738368" in pages[1]
+    assert "512 GB" in pages[0] and "34359738368" in pages[1]
     assert pages[2].startswith("<svg") and "0xc420000000" in pages[2]
     assert isinstance(shown[-1], int) and shown[-1] > 0
 

@@ -102,7 +102,8 @@ def style() -> str:
     """The style of pictures: light, dark where the system or the page says so."""
     dark = _DARK.strip().replace("\n", "")
     chosen = dark.replace(".pic ", "[data-theme=dark] .pic ")
-    system = dark.replace(".pic ", ":root:not([data-theme=light]) .pic ")
+    # In a file of its own a picture is the root, on a page it is inside of it.
+    system = re.sub(r"\.pic ([^{]+)", r":root:not([data-theme=light]) .pic \1,:root.pic \1", dark)
     return _STYLE.strip().replace("\n", "") + f"@media (prefers-color-scheme:dark){{{system}}}{chosen}"
 
 

@@ -12,7 +12,6 @@ from browser import Browser
 
 from archcalc.cli import sizeclass
 from archcalc.reading.errors import UsageFault
-from archcalc.reading.quantities import parse_size
 
 PHONE, DESK = 375, 1280
 BACKGROUND = {"light": "rgb(255, 255, 255)", "dark": "rgb(22, 24, 28)"}
@@ -247,7 +246,7 @@ def test_the_explorer_says_what_the_command_says(
     label = release if release == "7aefdfded" else f"go{release}"
     window.resize(DESK, 760)
     window.open(pages["report"], f"classes:linux%2Famd64%20{label}:{size}")
-    (known,) = sizeclass.command([parse_size(size)], "linux/amd64", go=release).records()
+    (known,) = sizeclass.command([size], "linux/amd64", go=release).records()
     pairs = explored(window)
     if not known["size"]:
         assert pairs["kind"].startswith("zerobase")
@@ -281,7 +280,7 @@ def test_the_explorer_refuses_what_the_command_refuses(
     assert explored(window) == {}
     said = window.run("return document.querySelector('#class-answer .fault').textContent")
     with pytest.raises(UsageFault) as told:
-        sizeclass.command([parse_size(size)], "linux/amd64")
+        sizeclass.command([size], "linux/amd64")
     assert said.partition("; expected ")[2] == str(told.value).partition("; expected ")[2]
 
 
@@ -318,3 +317,15 @@ def test_what_was_typed_into_the_filter_stays(window: Browser, pages: dict[str, 
     window.run("document.getElementById('release').dispatchEvent(new Event('change'))")
     assert window.run("return document.getElementById('figures-filter').value") == "stack"
     assert window.run("return document.getElementById('figures-count').textContent") == count
+
+
+# ---- pictures by themselves ----
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_picture_that_stands_alone_follows_the_system(window: Browser, tmp_path: Path, scheme: str) -> None:
+    file = tmp_path / "map.svg"
+    archcalc("map", "linux/386", "--format", "svg", "-o", str(file))
+    window.resize(DESK, 760, scheme=scheme)
+    window.open(file)
+    assert window.run("return getComputedStyle(document.querySelector('.bg')).fill") == BACKGROUND[scheme]
