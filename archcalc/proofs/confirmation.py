@@ -6,8 +6,8 @@ What the machine then shows is written down as what is expected.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +15,8 @@ from typing import Any
 from allocator.kernels.faults import Plans
 from allocator.kernels.system import Answer
 from archcalc.calculator.figures import Figures
+from archcalc.machines import vocabulary
+from archcalc.machines.options import MachineOptions
 from archcalc.profiles.files import file_of
 from archcalc.scenarios.load import load
 from archcalc.scenarios.run import ScenarioOutcome, ScenarioRun
@@ -25,7 +27,8 @@ class ScenarioDraft:
     """A scenario without its expectations, and what a run of it must do to confirm the proof.
 
     `calls` are helper, address and size of what is asked of the system; `death` the last words,
-    empty where the process need not die; `overwrites`: somebody else's memory is lost.
+    empty where the process need not die; `overwrites`: somebody else's memory is lost. `go` is the
+    release, where it is not the usual one.
     """
 
     name: str
@@ -37,6 +40,8 @@ class ScenarioDraft:
     calls: Sequence[tuple[str, int, int]]
     death: str = ""
     overwrites: bool = False
+    go: str = ""
+    runtime: Sequence[str] = ()
 
     def text(self, expect: Sequence[str]) -> str:
         """The file."""
@@ -48,6 +53,7 @@ class ScenarioDraft:
             f"name: {self.name}",
             "about: |",
             *(f"  {line}" for line in _wrapped(self.about)),
+            *([f'go: "{self.go}"'] if self.go else []),
             f"profile: {file.resolve()}" if own else f"platform: {profile.platform}",
         ]
         if self.figures.sets:
@@ -60,6 +66,8 @@ class ScenarioDraft:
                     lines += [f"    - {{from: {start:#x}, to: {end:#x}}}" for start, end in value]
                 else:
                     lines.append(f"  {name}: {str(value).lower() if isinstance(value, bool) else value}")
+        if self.runtime:
+            lines += ["runtime:", *(f"  {line}" for line in self.runtime)]
         if self.answers:
             lines += ["os:", *(f"  - {{{answer}}}" for answer in self.answers)]
         if self.steps:
@@ -99,6 +107,14 @@ def confirmed(draft: ScenarioDraft) -> str:
     return draft.text(list(_expected(outcome)))
 
 
+def described(options: MachineOptions) -> Iterator[tuple[str, object]]:
+    """What a command line has said of the machine, as a scenario says it."""
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if value != field.default:
+            yield field.name, list(value) if field.name == "taken" else value
+
+
 def _expected(outcome: ScenarioOutcome) -> list[str]:
     """What came of the run, as expectations."""
     rt = outcome.runtime
@@ -124,7 +140,7 @@ def _expected(outcome: ScenarioOutcome) -> list[str]:
     if figures:
         lines.append("arena:")
         for named in rt.HEAP_FIGURES:
-            if named.name in figures:
+            if named.name in figures and named in vocabulary.HEAP:
                 value = figures[named.name]
                 lines.append(f"  {named.name}: {str(value).lower() if isinstance(value, bool) else value}")
     overwritten = getattr(rt.system, "overwritten", ())

@@ -24,6 +24,7 @@ class Refutation:
     figures: Mapping[str, int] = field(default_factory=dict)  # of the machine, before and after
     requests: tuple[int, ...] = ()
     death: str = ""
+    computed: Mapping[str, object] = field(default_factory=dict)  # what else follows, as JSON has it
 
 
 class Judge:

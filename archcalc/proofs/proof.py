@@ -39,6 +39,7 @@ class Proof:
             "calls": [call.document() for call in found.calls],
             "figures": dict(found.figures),
             "death": found.death or None,
+            **found.computed,
         }
 
 

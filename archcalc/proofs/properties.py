@@ -26,6 +26,12 @@ COUNTERS = "prove-counters-kept"
 REACH = "prove-asks-within-space"
 PAGES = "prove-maps-whole-pages"
 ANSWERED = "prove-maps-what-was-answered"
+NOTICED = "prove-refusal-noticed"
+PROGRAM = "prove-program-untouched"
+SUMMARIES = "prove-summaries-mapped"
+INDEX = "prove-index-mapped"
+CHUNKS = "prove-chunks-there"
+RECORDED = "prove-arenas-recorded"
 
 
 def _rule(id: str, title: str, text: str) -> Rule:
@@ -123,14 +129,59 @@ RULES: tuple[Rule, ...] = (
         "What the heap gets next, and what is mapped for its tables, overlaps no span and no table that is "
         "already there.",
     ),
+    _rule(
+        NOTICED,
+        "a refused reservation is noticed",
+        "No address is reckoned from a reservation that the system has refused: mapping memory there goes to "
+        "wherever 0 and an offset lead.",
+    ),
+    _rule(
+        PROGRAM,
+        "nothing of the program or of others is replaced",
+        "A mapping that insists on its address meets neither the program's image nor anything that others "
+        "have mapped: it would be replaced by zeros without a word.",
+    ),
+    _rule(
+        SUMMARIES,
+        "the summaries of the whole heap are mapped",
+        "The pages that hold the summaries of new heap memory, on each level, are mapped before they are "
+        "used, and lie in what was reserved for the level.",
+    ),
+    _rule(
+        INDEX,
+        "the scavenge index of the whole heap is mapped",
+        "The entries of the scavenge index for new heap memory are mapped before they are used, and lie in "
+        "what was reserved for the index.",
+    ),
+    _rule(
+        CHUNKS,
+        "every chunk of the heap has its bits",
+        "The table with the bits of pages is there for each chunk that the heap has grown to.",
+    ),
+    _rule(
+        RECORDED,
+        "every arena of the heap has a record",
+        "Each arena that new heap memory lies in has a record (heapArena) in the arena map, and its number "
+        "lies inside that map.",
+    ),
 )  # fmt: skip
 
-# What `archcalc boot` checks of one boot, here of all.
+# What `archcalc boot` checks of one boot, here of all: of a heap in one piece, and of one in arenas.
 BOOT: tuple[str, ...] = (
     "boot-page-rounding", "boot-region-order", "boot-bitmap-covers-arena", "boot-spans-cover-arena",
     "boot-reservation-holds-parts", "boot-used-within-reserved", "boot-hint-answered",
     "boot-within-address-bits", "boot-class-table", "boot-first-mcache",
 )  # fmt: skip
+
+BOOT_OF_ARENAS: tuple[str, ...] = (
+    "boot-summaries-reserved", "boot-index-reserved", "boot-nothing-overwritten", "boot-arenas-known",
+    "boot-heap-addressable",
+)  # fmt: skip
+
+# What only a heap in arenas has.
+OF_ARENAS = (NOTICED, PROGRAM, SUMMARIES, INDEX, CHUNKS, RECORDED)
+# What only a heap in one piece has.
+OF_ONE_ARENA = (SPAN, BITMAP, TABLE, COUNTERS, ANSWERED)
 
 IDS: tuple[str, ...] = tuple(rule.id for rule in RULES)
 

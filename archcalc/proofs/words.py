@@ -25,6 +25,9 @@ class Undecided(Exception):
     """The engine cannot tell: a bound was reached, or the code did what symbolic words cannot do."""
 
 
+MOST_SHARED_BITS = 8  # that two words which are put together may both have
+
+
 class Cut(NamedTuple):
     """A place of the machine's code that cuts a number to a word, and when that loses something."""
 
@@ -91,6 +94,12 @@ class Room:
         self.decide = decide
         self.define = define
         self.quotients: dict[tuple[int, int], Any] = {}
+
+    def flag(self, truth: Truth | bool) -> SymbolicWord | int:
+        """1 where it holds, else 0."""
+        if isinstance(truth, Truth):
+            return SymbolicWord(self, z3.If(truth.term, z3.IntVal(1), z3.IntVal(0)), 1, 0, 1)
+        return int(truth)
 
     def quotient(self, term: Any, divisor: int) -> Any:
         """The whole number of times that divisor goes into a term, rounded down."""
@@ -175,14 +184,16 @@ class SymbolicWord:
     def __lshift__(self, other: int) -> SymbolicWord:
         return self * (1 << other)  # type: ignore[return-value]
 
-    def __rshift__(self, other: int) -> SymbolicWord:
+    def __rshift__(self, other: int) -> SymbolicWord | int:
         return self // (1 << other)
 
-    def __floordiv__(self, other: int) -> SymbolicWord:
+    def __floordiv__(self, other: int) -> SymbolicWord | int:
         if not isinstance(other, int) or other <= 0:
             raise Undecided(f"division by what is not known, at {_place()}")
         two = min(self.unit, other & -other)
         low, high = self.low // other, self.high // other
+        if low == high:
+            return low
         if two == other:
             return SymbolicWord(self.room, self.term, self.unit // other, low, high, self.cuts)
         whole = self.room.quotient(self._in(two), other // two)
@@ -191,7 +202,10 @@ class SymbolicWord:
     def __mod__(self, other: int) -> SymbolicWord | int:
         if self.unit % other == 0:
             return 0
-        rest = self - self // other * other
+        times = self // other
+        rest = self - times * other
+        if isinstance(times, int):
+            return rest
         high = min(other - 1, self.high) if self.low >= 0 else other - 1
         return SymbolicWord(self.room, rest.term, rest.unit, 0, high, self.cuts)
 
@@ -203,9 +217,17 @@ class SymbolicWord:
         if not other:
             return 0
         if other < 0:
-            if -other & (-other - 1):
-                raise Undecided(f"the mask {other:#x} rounds to nothing, at {_place()}")
-            return self if self.unit % -other == 0 else self // -other * -other
+            cleared = ~other
+            low = cleared & -cleared
+            if not cleared:
+                return self
+            if cleared & cleared + low:
+                raise Undecided(f"the mask {other:#x} clears no neighbouring bits, at {_place()}")
+            if self.low >= 0 and self.high < cleared + low:
+                return self & low - 1
+            if low == 1:
+                return self if self.unit % -other == 0 else self // -other * -other
+            return self - (self // low & cleared // low) * low
         if other & (other + 1):
             # A mask of a word that rounds down: & mask & -page in one.
             step = other & -other
@@ -226,11 +248,25 @@ class SymbolicWord:
         if isinstance(other, int):
             if not other:
                 return self
-            if 0 < other < self.unit and self.low >= 0:
+            if self.low >= 0 and (0 < other < self.unit or self.high < other & -other):
                 return self + other
+        elif self.low >= 0 and other.low >= 0:
+            first = max(self.unit, other.unit).bit_length() - 1
+            end = min(self.high, other.high).bit_length()
+            if end - first <= MOST_SHARED_BITS:
+                return self._joined(other, first, end)
         raise Undecided(f"bits that are put together and not known, at {_place()}")
 
     __ror__ = __or__
+
+    def _joined(self, other: SymbolicWord, first: int, end: int) -> SymbolicWord:
+        """The bits of both, which only from `first` to `end` can stand in both: those count once."""
+        whole = self + other
+        for bit in range(first, end):
+            mine, its = (word // (1 << bit) % 2 == 1 for word in (self, other))
+            whole = whole - self.room.flag(mine & its) * (1 << bit)
+        most = (1 << max(self.high.bit_length(), other.high.bit_length())) - 1
+        return SymbolicWord(self.room, whole.term, whole.unit, 0, most, whole.cuts)
 
     # Comparisons. What the bounds tell needs no solver.
 

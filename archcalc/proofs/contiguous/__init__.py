@@ -28,7 +28,10 @@ from archcalc.proofs.properties import COUNTERS, HINTS, LADDER
 
 __all__ = ["IDS", "prove", "scenario"]
 
-IDS: tuple[str, ...] = (*properties.IDS, *properties.BOOT)
+IDS: tuple[str, ...] = (
+    *(id for id in properties.IDS if id not in properties.OF_ARENAS),
+    *properties.BOOT,
+)
 
 LARGE_ENOUGH = 1 << 20  # a request that mheap.grow makes no larger
 # What the growth of the arena says nothing about.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import fields
 from itertools import dropwhile, takewhile
 
 from allocator.kernels.contracts import CONTRACTS, Contract
@@ -13,7 +12,7 @@ from archcalc.calculator.figures import Figures
 from archcalc.machines.computer import GOOS_OF
 from archcalc.machines.options import MachineOptions
 from archcalc.proofs.answering import SystemCall
-from archcalc.proofs.confirmation import ScenarioDraft, confirmed
+from archcalc.proofs.confirmation import ScenarioDraft, confirmed, described
 from archcalc.proofs.judge import Refutation
 from archcalc.proofs.properties import FIXED, SPAN
 
@@ -37,7 +36,7 @@ def draft(figures: Figures, options: MachineOptions, found: Refutation) -> Scena
         steps = [f"malloc: {{size: {n}}}" for n in sizes]
     if found.property == SPAN:
         steps.append(f"malloc: {{size: {OTHER}}}")
-    machine = dict(_machine(options))
+    machine = dict(described(options))
     contract = contract_of(figures)
     if found.property == FIXED and found.calls:
         last = found.calls[-1]
@@ -99,11 +98,3 @@ def _reserves_from(calls: tuple[SystemCall, ...], first: SystemCall) -> Iterator
     """The reservations from one on."""
     later = dropwhile(lambda call: call is not first, calls)
     return (call for call in later if call.call == "sysReserve")
-
-
-def _machine(options: MachineOptions) -> Iterator[tuple[str, object]]:
-    """What a command line has said of the machine."""
-    for field in fields(options):
-        value = getattr(options, field.name)
-        if value != field.default:
-            yield field.name, list(value) if field.name == "taken" else value

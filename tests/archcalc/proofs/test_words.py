@@ -31,6 +31,9 @@ OPERATIONS: dict[str, Any] = {
     "shifted": lambda a, b, p: (a >> 3) + (b << 2),
     "quotient": lambda a, b, p: (a + b) // 24,
     "remainder": lambda a, b, p: (a + b) % 24 + a % p,
+    "bits taken out": lambda a, b, p: (a + b) & ~(0xFF << 10),
+    "bits put together": lambda a, b, p: (a & -64) | (b & 255) | (b & 3),
+    "bits beside each other": lambda a, b, p: (a & -4096) | (b & 4095),
     "one mask for both": lambda a, b, p: (a + b) & (MASK + 1 - p),
 }
 CONDITIONS: dict[str, Any] = {

@@ -1,0 +1,111 @@
+"""Proofs about the machine of today: mallocinit on every answer, growth by induction.
+
+What a step of the induction refutes is looked for from the beginning before it counts: mallocinit
+and the first memory of the heap, on answers that are unknown. Only what happens there is told as a
+counterexample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from archcalc import machines
+from archcalc.calculator.figures import Figures
+from archcalc.machines.computer import machine_of
+from archcalc.machines.options import MachineOptions
+from archcalc.proofs import properties
+from archcalc.proofs.explored import explore
+from archcalc.proofs.judge import Judge, Refutation
+from archcalc.proofs.loops import Loops
+from archcalc.proofs.paths import Explorer
+from archcalc.proofs.proof import Proof, Refuted, Tally
+from archcalc.proofs.properties import HINTS, NOTICED, PROGRAM
+from archcalc.proofs.sparse import overwritten, start, tables
+from archcalc.proofs.sparse.process import Process, Proven, explored
+from archcalc.proofs.sparse.scenario import scenario
+
+__all__ = ["IDS", "prove", "scenario"]
+
+IDS: tuple[str, ...] = (
+    properties.FIXED, properties.WRAP, properties.ENDS, HINTS, properties.REACH, properties.PAGES,
+    properties.TWICE, NOTICED, PROGRAM, properties.SUMMARIES, properties.INDEX, properties.CHUNKS,
+)  # fmt: skip
+
+
+def prove(figures: Figures, options: MachineOptions, wanted: frozenset[str]) -> list[Proof]:
+    """Every wanted property of one platform."""
+    return _Platform(figures, options, wanted).proofs()
+
+
+class _Platform:
+    """The proofs of one platform, as far as they have come."""
+
+    def __init__(self, figures: Figures, options: MachineOptions, wanted: frozenset[str]) -> None:
+        self.figures = figures
+        self.wanted = wanted
+        config = machines.config_of(figures, options)
+        self.subject = Proven(config, machine_of(figures.profile, options))
+        self.bits = 8 * config.ptr_size
+        self.tally = Tally()
+        self.refuted: Refuted = {}
+        self.undecided: dict[str, str] = {}
+
+    def proofs(self) -> list[Proof]:
+        """What is known of each wanted property."""
+        indexes: set[bool] = set()
+        self.refuted |= self._explored(lambda e, j: start.anyhow(e, j, self.subject, indexes))
+        steps = [(tables.grow_without_index, True)] if True in indexes else []
+        for step, index_refused in (*steps, (tables.grow, False)):
+            for id, found in self._explored(self._step(step)).items():
+                self._look_for(id, found, index_refused)
+        self._tell_what_is_overwritten()
+        return [self._proof(id) for id in IDS if id in self.wanted]
+
+    def _step(self, grow: Callable[[Process], None]) -> Callable[[Explorer, Judge], None]:
+        def run(engine: Explorer, judge: Judge) -> None:
+            loops = Loops(engine)
+            with explored(loops):
+                grow(Process(engine, judge, self.subject, loops, 0))
+
+        return run
+
+    def _explored(self, run: Callable[[Explorer, Judge], object]) -> Refuted:
+        """What an exploration refutes of what is not refuted yet."""
+        wanted = self.wanted - self.refuted.keys()
+        _, refuted, tally = explore(self.bits, wanted, run)
+        self.tally.add(tally)
+        if tally.given_up:
+            for id in wanted:
+                self.undecided.setdefault(id, tally.given_up)
+        return refuted
+
+    def _look_for(self, id: str, step: Refutation, index_refused: bool) -> None:
+        """A run from the beginning in which the property does not hold."""
+        _, refuted, tally = explore(
+            self.bits,
+            frozenset({id}),
+            lambda e, j: start.to_the_first_memory(e, j, self.subject, index_refused),
+            until_refuted=True,
+        )
+        self.tally.seconds += tally.seconds
+        self.refuted |= refuted
+        if id not in refuted:
+            self.undecided[id] = f"the invariant does not bear it ({step.what}), but no start shows it"
+
+    def _tell_what_is_overwritten(self) -> None:
+        """To what is refuted of the scavenge index: where it goes, and which programs that hits."""
+        for id in (NOTICED, PROGRAM):
+            found = self.refuted.get(id)
+            if found is not None:
+                computed = overwritten.computed(self.subject)
+                what = f"{found.what}: {overwritten.words(computed)}"
+                self.refuted[id] = replace(found, what=what, computed=computed)
+
+    def _proof(self, id: str) -> Proof:
+        refutation = self.refuted.get(id)
+        reason = "" if refutation else self.undecided.get(id, "")
+        holds = False if refutation else None if reason else True
+        shared = (self.tally.seconds - sum(self.tally.own.values())) / max(len(self.wanted), 1)
+        seconds = shared + self.tally.own.get(id, 0.0)
+        return Proof(id, self.figures.platform, holds, self.tally.paths, seconds, reason, refutation)

@@ -1,0 +1,315 @@
+"""The machine of today on symbolic answers: mallocinit, and the growth of its heap.
+
+Its tables whose keys are addresses or numbers of arenas are lists of pairs here, since a dictionary
+needs keys that are known; what the summaries and bitmaps of pages contain is not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from allocator.common.throw import Death
+from allocator.kernels.machine import Machine
+from allocator.sparse import arena_hints, arenas, mem, page_alloc, scavenge_index, summary_memory
+from allocator.sparse.addr_ranges import AddrRanges
+from allocator.sparse.arena_hints import SEED_BITS
+from allocator.sparse.config import Config
+from allocator.sparse.mallocinit import mallocinit
+from allocator.sparse.page_alloc import PageAlloc, Tables
+from allocator.sparse.runtime import Runtime
+from allocator.sparse.summary_memory import SummaryMemory
+from allocator.sparse.systems import FAMILIES
+from archcalc.proofs.answering import HeldMemory
+from archcalc.proofs.judge import Judge
+from archcalc.proofs.loops import Loops, over_the_unknown
+from archcalc.proofs.paths import Explorer
+from archcalc.proofs.properties import ENDS, INDEX, RECORDED, SUMMARIES
+from archcalc.proofs.sparse.kernels import KERNELS, FromRefusal
+
+Number = Any  # an int, or a SymbolicWord in its place
+
+# The last words that a refused call may end the process with.
+KNOWN_WORDS = frozenset(
+    {
+        "failed to reserve page summary memory",
+        "memory reservation exceeds address space limit",
+        "out of memory",
+        "out of memory allocating allArenas",
+        "out of memory allocating heap arena map",
+        "out of memory allocating heap arena metadata",
+        "pageAlloc: out of memory",
+        "runtime: cannot allocate memory",
+        "runtime: cannot map pages in arena address space",
+        "runtime: failed to commit pages",
+        "runtime: mmap: access denied",
+        "runtime: mmap: too much locked memory (check 'ulimit -l').",
+        "runtime: out of memory",
+        "failed to allocate aligned heap memory; too many retries",
+    }
+)
+LOOPING = (arena_hints, arenas, page_alloc, scavenge_index, summary_memory)
+SOMEWHERE = 1 << 12  # an address of what is not looked at
+RETRIES = 2  # of an aligned reservation on windows: each try is like the one before
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """What is proved something about: a machine's figures, and the computer that it is on."""
+
+    config: Config
+    machine: Machine
+
+
+class Pairs:
+    """A mapping whose keys may be symbolic: two keys are compared, and the path forks on the outcome."""
+
+    def __init__(self) -> None:
+        self.pairs: list[tuple[Number, Any]] = []
+
+    def get(self, key: Number, default: Any = None) -> Any:
+        """What stands under the key."""
+        for known, value in self.pairs:
+            if known == key:
+                return value
+        return default
+
+    def __contains__(self, key: Number) -> bool:
+        return any(known == key for known, _ in self.pairs)
+
+    def __getitem__(self, key: Number) -> Any:
+        found = self.get(key, self)
+        if found is self:
+            raise KeyError(key)
+        return found
+
+    def __setitem__(self, key: Number, value: Any) -> None:
+        self.pairs.append((key, value))
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+
+class _Pages(PageAlloc):
+    """A page allocator of which only the memory is looked at, not what the bits say."""
+
+    __slots__ = ()
+
+    def update(self, off: Number, npages: Number, whole: bool, alloc: bool) -> None:
+        """The summaries' contents."""
+
+    def mark_random_padding(self, base: Number, npages: Number) -> None:
+        """Pages that are taken for ever."""
+
+
+class _Ranges(AddrRanges):
+    """Ranges of which the last one is not entered: nobody asks any more."""
+
+    def add(self, base: Number, limit: Number) -> None:
+        """Nothing."""
+
+
+class _Persistent:
+    """Small pieces of memory, which is always there and nobody else's."""
+
+    def alloc(self, size: Number, align: int, stat: str) -> int:
+        """Some address."""
+        return SOMEWHERE
+
+
+class _NoTables(Tables):
+    """What a page allocator is made with before it has tables."""
+
+    def in_use(self, entries: int) -> None:
+        """Nothing."""
+
+    def reserve(self) -> None:
+        """Nothing."""
+
+    def grow(self, base: Number, limit: Number, in_use: AddrRanges) -> None:
+        """Nothing."""
+
+    def chunks(self, first: Number, end: Number) -> None:
+        """Nothing."""
+
+
+class Process:
+    """One machine in the middle of a proof."""
+
+    def __init__(
+        self, engine: Explorer, judge: Judge, subject: Proven, loops: Loops, lot: int | None = None
+    ) -> None:
+        """`lot` is what the heap's base is drawn from; any without it."""
+        self.engine = engine
+        self.judge = judge
+        self.subject = subject
+        self.loops = loops
+        config = self.config = subject.config
+        family = KERNELS[FAMILIES[config.goos][2]]
+        self.kernel = family(engine, subject.machine, config.ptr_size, judge.require)
+        self.rt: Any = Runtime.__new__(Runtime)
+        self.lot: Number = lot or 0
+        if lot is None and config.randomized_heap_base:
+            self.lot = engine.fresh("lot", 0, (1 << SEED_BITS) - 1)
+        self.used: list[HeldMemory] = []  # memory that the heap has been given
+        self.arenas: list[HeldMemory] = []
+        self.known_hint: Number = None
+        self.below: Number = 0  # where the break began
+        self.told: dict[str, Number] = {}  # what else a refutation is to tell
+        self.rt.prepare(config, self.kernel, heap_seed=self.lot)
+        self._remember_refusals(self.rt.mem.os)
+        judge.calls = lambda: self.kernel.calls
+        judge.figures = self.figures
+        judge.requests = ()
+
+    @staticmethod
+    def _remember_refusals(os: Any) -> None:
+        reserve = os.reserve
+
+        def remembering(v: Number, n: Number, name: str) -> Number:
+            p = reserve(v, n, name)
+            if type(p) is int and p == 0:
+                return FromRefusal.of(0, f"the reservation of {n} bytes for the {name} was refused")
+            return p
+
+        os.reserve = remembering
+
+    def figures(self) -> Mapping[str, Number]:
+        """Where everything lies; empty before mallocinit has come so far."""
+        rt = self.rt
+        found: dict[str, Number] = dict(self.told)
+        if hasattr(rt, "tables"):
+            found |= {f"summaries_{level}": at for level, at in enumerate(rt.tables.summary)}
+            found["scavenge_index"] = rt.tables.index
+            found |= {f"{what.replace(' ', '_')}_mapped_at": v for v, _, what in rt.tables.mapped}
+            found |= {f"{what.replace(' ', '_')}_mapped_bytes": n for _, n, what in rt.tables.mapped}
+        if hasattr(rt, "growth"):
+            found |= {"arena_base": rt.growth.base, "arena_end": rt.growth.end}
+        return found
+
+    # The beginning.
+
+    def start(self) -> bool:
+        """mallocinit on any answers; False where it dies."""
+        return self.lives(lambda: mallocinit(self.rt)) and self._opened()
+
+    def _opened(self) -> bool:
+        """Puts what can have unknown keys in place of the machine's dictionaries."""
+        rt = self.rt
+        rt.arenas.by_index = Pairs()
+        rt.arenas.l2_maps = Pairs()
+        rt.tables.tables = Pairs()
+        rt.pages.__class__ = _Pages
+        rt.pages.mapped = lambda p: True
+        rt.pages.chunks = Pairs()
+        rt.pages.index.chunks = Pairs()
+        return True
+
+    def lives(self, act: Any) -> bool:
+        """Does something; False where the process dies of it, with words that are judged."""
+        try:
+            act()
+        except Death as death:
+            self.judge.died(ENDS, death.words, KNOWN_WORDS)
+            return False
+        return True
+
+    # Any state.
+
+    def arena_map(self) -> tuple[int, int]:
+        """The addresses that the arena map has room for, which may begin below 0: first and end."""
+        config = self.config
+        begin = config.arena_base_offset
+        if begin >> 8 * config.ptr_size - 1:
+            begin -= 1 << 8 * config.ptr_size
+        return begin, begin + (1 << config.heap_addr_bits)
+
+    def offsets(self) -> tuple[int, int]:
+        """The user's addresses that are in the arena map, counted from its beginning: first and end."""
+        config = self.config
+        begin, limit = self.arena_map()
+        first = max(self.subject.machine.low, begin) - begin
+        end = min(self.kernel.end, limit) - begin
+        chunk = config.palloc_chunk_bytes
+        return -(-first // chunk) * chunk, end // chunk * chunk
+
+    def empty_heap(self) -> None:
+        """The page allocator and its tables, which nothing has been asked for yet."""
+        rt: Any = self.rt
+        rt.persistent = _Persistent()
+        rt.tables = SummaryMemory(rt)
+        rt.pages = PageAlloc(self.config, _NoTables(), lambda p: True)
+        rt.pages.tables = rt.tables
+        rt.pages.in_use = _Ranges(rt.tables.in_use)
+        rt.tables.tables = Pairs()
+        rt.pages.__class__ = _Pages
+        rt.pages.chunks = Pairs()
+        rt.pages.index.chunks = Pairs()
+
+    def mapped_anywhere(self, start: Number, end: Number) -> Any:
+        """Whether any byte of [start, end) is in use, which stands for all."""
+        at = self.engine.fresh("byte", 0, self.engine.room.mask)
+        self.engine.assume(start <= at, at < end)
+        inside: Any = False
+        for used in self.kernel.in_use:
+            inside = inside | ((used.start <= at) & (at < used.start + used.size))
+        return inside
+
+    # Growth.
+
+    def first_growth(self) -> bool:
+        """The heap's first memory, one chunk; False where there is none or the process dies."""
+        rt, config = self.rt, self.config
+        # One hint stands for all: what is tried after one that failed does not depend on that.
+        rt.arenas.hints = rt.arenas.hints[:1]
+        self.judge.requests = (*self.judge.requests, config.palloc_chunk_bytes)
+        got: list[Number] = []
+        if not self.lives(lambda: got.append(rt.growth.grow(1))) or (type(got[0]) is int and not got[0]):
+            return False
+        self.check_heap()
+        return True
+
+    def check_heap(self) -> None:
+        """What must hold of each piece of the heap: its tables are mapped, its arenas have records."""
+        rt, config, judge = self.rt, self.config, self.judge
+        tables = rt.tables
+        for base, limit in rt.pages.in_use:
+            for level in range(config.summary_levels):
+                first, end = base >> config.level_shift[level], (limit - 1 >> config.level_shift[level]) + 1
+                at = tables.summary[level]
+                start, size = at + first * 8, (end - first) * 8
+                there = self._mapped(start, size)
+                judge.require(SUMMARIES, there, f"level {level} of the summaries is mapped")
+            if config.summary_levels == 5:
+                unit = 1 if config.scav_index_of_bits else 8
+                shift = config.log_palloc_chunk_bytes + (3 if config.scav_index_of_bits else 0)
+                first, end = base >> shift, (limit - 1 >> shift) + 1
+                there = self._mapped(tables.index + first * unit, (end - first) * unit)
+                judge.require(INDEX, there, "the scavenge index is mapped")
+            for edge in (base, limit - 1):
+                number = config.arena_index(config.address(edge))
+                judge.require(RECORDED, number < 1 << config.arena_bits, "an arena has its place in the map")
+                known = False
+                for index, _ in rt.arenas.by_index.pairs:
+                    known = known | (index == number)
+                judge.require(RECORDED, known, "an arena has a record")
+
+    def _mapped(self, start: Number, size: Number) -> Any:
+        inside: Any = False
+        for used in self.kernel.in_use:
+            inside = inside | ((used.start <= start) & (start + size <= used.start + used.size))
+        return inside
+
+
+@contextmanager
+def explored(loops: Loops) -> Iterator[None]:
+    """The machine's modules as an exploration needs them."""
+    retries = mem.ALIGNED_RETRIES
+    mem.ALIGNED_RETRIES = RETRIES
+    try:
+        with over_the_unknown(loops, *LOOPING):
+            yield
+    finally:
+        mem.ALIGNED_RETRIES = retries
