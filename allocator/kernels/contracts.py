@@ -27,14 +27,34 @@ CRASH = "unexpected signal during runtime execution"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contract:
+class Placement:
+    """Where a system puts memory: what every contract says. Sizes are bytes."""
+
+    alignment: int = 0  # of the addresses that it gives; 0: a page of the kernel
+
+    def place(self, machine: Machine, ptr_size: int, at: Any, size: Any) -> list[Any]:
+        """What holds of memory that the kernel gives: aligned, within the user's addresses, nobody else's."""
+        end = min(machine.end, 1 << 8 * ptr_size)
+        conditions = [machine.low <= at, at + size <= end, at % (self.alignment or machine.page_size) == 0]
+        return conditions + [
+            apart(at, size, taken.start, taken.end - taken.start)
+            for taken in machine.occupied
+            if taken.end > taken.start
+        ]
+
+    def rounded(self, machine: Machine, size: Any) -> Any:
+        """What the kernel makes of a size: whole pages."""
+        return (size + (machine.page_size - 1)) & -machine.page_size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract(Placement):
     """The promises of one system to the helpers of mem_*.go of January 2017; sizes are bytes."""
 
     # What a reservation larger than LARGE is on 64 bits: had (reserved), tried in a small part and
     # left free (probed), or taken for granted (believed). `believes_all`: so it is for every size.
     large: Literal["reserved", "probed", "believed"] = "reserved"
     believes_all: bool = False
-    alignment: int = 0  # of the addresses that it gives; 0: a page of the kernel
     gives_nothing: bool = False  # whether a request of 0 bytes gets an address, too
     # Which sysMap replaces whatever stands there (MAP_FIXED): of what was reserved, every, or none.
     fixed: Literal["reserved", "always", "never"] = "reserved"
@@ -51,20 +71,6 @@ class Contract:
     def is_fixed(self, reserved: bool) -> bool:
         """Whether sysMap with that flag insists on its address."""
         return self.fixed == "always" or (self.fixed == "reserved" and reserved)
-
-    def place(self, machine: Machine, ptr_size: int, at: Any, size: Any) -> list[Any]:
-        """What holds of memory that the kernel gives: aligned, within the user's addresses, nobody else's."""
-        end = min(machine.end, 1 << 8 * ptr_size)
-        conditions = [machine.low <= at, at + size <= end, at % (self.alignment or machine.page_size) == 0]
-        return conditions + [
-            apart(at, size, taken.start, taken.end - taken.start)
-            for taken in machine.occupied
-            if taken.end > taken.start
-        ]
-
-    def rounded(self, machine: Machine, size: Any) -> Any:
-        """What the kernel makes of a size: whole pages."""
-        return (size + (machine.page_size - 1)) & -machine.page_size
 
 
 def apart(a: Any, size: Any, b: Any, other: Any) -> Any:

@@ -44,5 +44,7 @@ def prove(figures: Figures, options: MachineOptions, wanted: frozenset[str]) -> 
             proof.text = era.scenario(figures, options, proof.refutation)
             if not proof.text:
                 proof.holds = None
-                proof.reason = f"the machine does not do what the solver found: {proof.refutation.what}"
+                proof.reason = (
+                    f"no run of the machine has shown what the solver found: {proof.refutation.what}"
+                )
     return proofs

@@ -15,13 +15,13 @@ from allocator.sparse.arena_hints import HeapLot, hint_addresses, random_address
 from archcalc.proofs.judge import Judge
 from archcalc.proofs.loops import Loops
 from archcalc.proofs.paths import Explorer
-from archcalc.proofs.sparse.process import Process, Proven, explored
+from archcalc.proofs.sparse.process import Prepared, Process, explored
 from archcalc.proofs.sparse.tables import first_entries
 
 Number = Any  # an int, or a SymbolicWord in its place
 
 
-def computed(subject: Proven) -> Mapping[str, object]:
+def computed(subject: Prepared) -> Mapping[str, object]:
     """Where the first entries go, and which heaps and images that brings together."""
     config = subject.config
     found: dict[str, object] = {}
@@ -71,12 +71,12 @@ def words(figures: Mapping[str, Any]) -> str:
     return "; ".join(said)
 
 
-def _usual(subject: Proven) -> HeapLot:
+def _usual(subject: Prepared) -> HeapLot:
     config = subject.config
     return HeapLot(usual_seed(config) if config.randomized_heap_base else 0)
 
 
-def _asked(subject: Proven, ask: Callable[[Explorer, Process, Number, Number, Number], Any]) -> list[Any]:
+def _asked(subject: Prepared, ask: Callable[[Explorer, Process, Number, Number, Number], Any]) -> list[Any]:
     """What a question comes to on each path of the first growth: base, address and bytes of the mapping."""
     engine = Explorer(8 * subject.config.ptr_size)
     judge = Judge(engine, frozenset())
@@ -92,7 +92,7 @@ def _asked(subject: Proven, ask: Callable[[Explorer, Process, Number, Number, Nu
     return [answer for answer in engine.explore(run) if answer is not None]
 
 
-def _mapped_for(subject: Proven, address: int) -> tuple[int, int]:
+def _mapped_for(subject: Prepared, address: int) -> tuple[int, int]:
     """Where the first entries of a heap at that address are mapped, and how many bytes."""
 
     def ask(engine: Explorer, process: Process, base: Number, v: Number, n: Number) -> tuple[int, int]:
@@ -105,7 +105,7 @@ def _mapped_for(subject: Proven, address: int) -> tuple[int, int]:
     return found
 
 
-def _bases_that_reach(subject: Proven, image: Range) -> tuple[int, int] | None:
+def _bases_that_reach(subject: Prepared, image: Range) -> tuple[int, int] | None:
     """The lowest heap base whose entries are mapped into the image, and the first behind the highest."""
     config = subject.config
 
@@ -130,7 +130,7 @@ def _bases_that_reach(subject: Proven, image: Range) -> tuple[int, int] | None:
     return min(low for low, _ in found) + begin, max(high for _, high in found) + begin
 
 
-def process_begin(subject: Proven) -> int:
+def process_begin(subject: Prepared) -> int:
     """The first address of the arena map, which may be below 0."""
     begin = subject.config.arena_base_offset
     bits = 8 * subject.config.ptr_size

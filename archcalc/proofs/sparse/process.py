@@ -56,7 +56,7 @@ RETRIES = 2  # of an aligned reservation on windows: each try is like the one be
 
 
 @dataclass(frozen=True, slots=True)
-class Proven:
+class Prepared:
     """What is proved something about: a machine's figures, and the computer that it is on."""
 
     config: Config
@@ -139,7 +139,7 @@ class Process:
     """One machine in the middle of a proof."""
 
     def __init__(
-        self, engine: Explorer, judge: Judge, subject: Proven, loops: Loops, lot: int | None = None
+        self, engine: Explorer, judge: Judge, subject: Prepared, loops: Loops, lot: int | None = None
     ) -> None:
         """`lot` is what the heap's base is drawn from; any without it."""
         self.engine = engine

@@ -11,13 +11,22 @@ from archcalc.machines.options import MachineOptions
 from archcalc.proofs.answering import SystemCall
 from archcalc.proofs.confirmation import ScenarioDraft, confirmed, described
 from archcalc.proofs.judge import Refutation
-from archcalc.proofs.properties import PROGRAM
+from archcalc.proofs.properties import FIXED, NOTICED, PROGRAM
 
 SHOWN = ("sysReserve", "sysMap", "sysUsed")  # calls that a run must make to confirm a proof
 
 
 def scenario(figures: Figures, options: MachineOptions, found: Refutation) -> str:
-    """The text of the scenario; empty where the machine does not do what the proof says."""
+    """The text of the scenario; empty where the machine does not do what the proof says.
+
+    It confirms last words, memory that is replaced, and a mapping that should not be. Nothing else
+    can be seen in a run, so of anything else there is none: a scenario has no lot for the heap's base.
+    """
+    last = found.calls[-1].call if found.calls else ""
+    if not found.death and not (
+        found.property in (FIXED, NOTICED, PROGRAM) and last in ("sysMap", "sysUsed")
+    ):
+        return ""
     arena = int(figures.constants["heapArenaBytes"])
     return confirmed(
         ScenarioDraft(

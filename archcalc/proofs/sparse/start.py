@@ -10,12 +10,12 @@ from archcalc.proofs.judge import Judge
 from archcalc.proofs.loops import Loops
 from archcalc.proofs.paths import Explorer
 from archcalc.proofs.properties import HINTS
-from archcalc.proofs.sparse.process import Process, Proven, explored
+from archcalc.proofs.sparse.process import Prepared, Process, explored
 
 Number = Any  # an int, or a SymbolicWord in its place
 
 
-def anyhow(engine: Explorer, judge: Judge, subject: Proven, found: set[bool]) -> None:
+def anyhow(engine: Explorer, judge: Judge, subject: Prepared, found: set[bool]) -> None:
     """mallocinit on any answers, with any lot. One hint stands for all.
 
     `found` gets to know whether the start can leave the scavenge index without a reservation, or with one.
@@ -45,7 +45,7 @@ def check_hints(process: Process) -> None:
 
 
 def to_the_first_memory(
-    engine: Explorer, judge: Judge, subject: Proven, index_refused: bool, lot: int | None = None
+    engine: Explorer, judge: Judge, subject: Prepared, index_refused: bool, lot: int | None = None
 ) -> Process | None:
     """mallocinit with no refusal but perhaps the scavenge index's, then the first growth of the heap.
 
