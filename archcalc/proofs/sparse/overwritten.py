@@ -27,9 +27,10 @@ def computed(subject: Prepared) -> Mapping[str, object]:
     found: dict[str, object] = {}
     hints = [p for p, user in hint_addresses(config, _usual(subject)) if not user]
     if hints:
-        v, n = _mapped_for(subject, hints[0])
-        found["usual_base"] = hints[0]
-        found["mapped"] = {"address": v, "bytes": n}
+        mapped = _mapped_for(subject, hints[0])
+        if mapped is not None:
+            found["usual_base"] = hints[0]
+            found["mapped"] = {"address": mapped[0], "bytes": mapped[1]}
     bases = []
     ranges = []
     for image in subject.machine.occupied:
@@ -92,17 +93,19 @@ def _asked(subject: Prepared, ask: Callable[[Explorer, Process, Number, Number, 
     return [answer for answer in engine.explore(run) if answer is not None]
 
 
-def _mapped_for(subject: Prepared, address: int) -> tuple[int, int]:
-    """Where the first entries of a heap at that address are mapped, and how many bytes."""
+def _mapped_for(subject: Prepared, address: int) -> tuple[int, int] | None:
+    """Where the first entries of a heap at that address are mapped, and how many bytes.
+
+    None where no process of the platform can have that address.
+    """
 
     def ask(engine: Explorer, process: Process, base: Number, v: Number, n: Number) -> tuple[int, int]:
         engine.assume(base == subject.config.offset(address))
         engine.holds(False)
         return engine.number(v), engine.number(n)
 
-    found: tuple[int, int]
-    (found,) = set(_asked(subject, ask))
-    return found
+    found: list[tuple[int, int]] = _asked(subject, ask)
+    return found[0] if found else None
 
 
 def _bases_that_reach(subject: Prepared, image: Range) -> tuple[int, int] | None:
