@@ -191,7 +191,8 @@ def command(
     `archcalc explain ID` tells what a property means.
     """
     given, release = settings(sets), generation(go)
-    chosen = [calculator.compute(profile, given, release) for profile in selected(platforms, profiles, go=release)]
+    named = selected(platforms, profiles, go=release)
+    chosen = [calculator.compute(profile, given, release) for profile in named]
     tasks = [
         (figures, machine, properties.chosen(property, proofs.era_of(figures).IDS)) for figures in chosen
     ]
