@@ -21,7 +21,6 @@ from allocator.common.throw import BadRequest, Death
 from allocator.common.types import Type
 from allocator.common.vocabulary import NamedFigure
 from allocator.kernels.counts import Calls
-from allocator.kernels.system import System
 
 # States of regions. What lies between them belongs to nobody.
 RESERVED = "reserved"  # addresses only
@@ -189,7 +188,8 @@ class Allocator(ABC):
     BOOT_COLUMNS: ClassVar[tuple[tuple[str, str], ...]]  # what a table of boots shows: titles and landmarks
 
     config: Any  # Facts, and what the generation has besides
-    system: System
+    system: Any  # what it was prepared on
+    kernel: Any  # the kernel that it asks; None where nothing is simulated
     printed: list[str]
     attempts: list[Attempt]
     log: list[str] | None
@@ -199,7 +199,7 @@ class Allocator(ABC):
 
     @classmethod
     def prepared(
-        cls, config: Any, system: System, *, seed: int = 1, mem_profile_rate: int = 0, record: bool = False
+        cls, config: Any, system: Any, *, seed: int = 1, mem_profile_rate: int = 0, record: bool = False
     ) -> Self:
         """A process before its first instruction: nothing was asked of the system yet. Then `start` it.
 
@@ -214,7 +214,7 @@ class Allocator(ABC):
     def prepare(
         self,
         config: Any,
-        system: System,
+        system: Any,
         *,
         seed: int = 1,
         mem_profile_rate: int = 0,
@@ -436,7 +436,7 @@ class Allocator(ABC):
 TOO_EARLY = "runtime: panic before malloc heap initialized"
 
 
-def last_words(system: System, death: Death, has_heap: bool = True) -> dict[str, Any]:
+def last_words(system: Any, death: Death, has_heap: bool = True) -> dict[str, Any]:
     """How a runtime on that system ended: its kind, its words, every line before, and those `after` them.
 
     startpanic_m (panic.go) tells behind the fatal error's words that there was no heap yet.

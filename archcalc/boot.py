@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from allocator.interface import Allocator
-from allocator.kernels.system import System
 from archcalc import generations, machines
 from archcalc.calculator import figures as figures_of
 from archcalc.machines.options import machine_options
@@ -27,7 +26,7 @@ def boot(
     seed: int = 1,
     mem_profile_rate: int = 0,
     record: bool = False,
-    system: System | None = None,
+    system: Any = None,
     **machine: Any,
 ) -> Allocator:
     """A booted runtime of a platform: a name such as linux/amd64, a profile, or a profile's file.

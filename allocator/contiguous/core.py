@@ -8,6 +8,7 @@ and reach each other through it. `malloc.Malloc` adds allocation,
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 from allocator.common.sampling import FastRand, next_sample, next_sample_no_fp
 from allocator.common.sizeclasses import SizeClasses
@@ -23,6 +24,7 @@ from allocator.contiguous.mallocinit import mallocinit
 from allocator.contiguous.mark_bits import GcBitsArenas
 from allocator.contiguous.mcache import MCache
 from allocator.contiguous.mcentral import MCentral
+from allocator.contiguous.mem import System
 from allocator.contiguous.mheap import MHeap
 from allocator.contiguous.mspan import Spans
 from allocator.contiguous.mstats import MStats
@@ -35,7 +37,7 @@ from allocator.contiguous.sweepbuf import SweepSpans
 from allocator.contiguous.watch import Watch
 from allocator.interface import Attempt, Live
 from allocator.kernels.counts import Calls
-from allocator.kernels.system import ENOMEM, Errno, System
+from allocator.kernels.system import ENOMEM, Errno
 
 
 class Core:
@@ -110,6 +112,11 @@ class Core:
         self.start_world(gogc, procs)
         self.phase_changed()
         self.booted = True
+
+    @property
+    def kernel(self) -> Any:
+        """What the OS helpers ask; None where nothing is simulated."""
+        return self.system.kernel
 
     @property
     def has_heap(self) -> bool:

@@ -20,13 +20,13 @@ from allocator.contiguous.end_state import end_state
 from allocator.contiguous.gc import BACKGROUND, FORCE, FORCE_BLOCK, MARK, OFF, is_array
 from allocator.contiguous.malloc import Malloc
 from allocator.contiguous.mcache import CachedSpan
+from allocator.contiguous.mem import System
 from allocator.contiguous.mspan import IN_USE
 from allocator.contiguous.mstats import memstats
 from allocator.contiguous.scavenge import EVERYTHING, scavenge
 from allocator.contiguous.watch import Watch
 from allocator.interface import Allocator, BootCheck, Live, PageRun, Region, Totals
 from allocator.kernels.counts import Calls
-from allocator.kernels.system import System
 
 MODES = {"background": BACKGROUND, "force": FORCE, "block": FORCE_BLOCK}
 

@@ -1,23 +1,20 @@
-"""Operating-system memory: one policy a system over one simulated address space."""
+"""Simulated kernels: one a system, over one simulated address space."""
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
+from allocator.kernels.kernel import SimulatedKernel
 from allocator.kernels.machine import Machine
-from allocator.kernels.system import System
 
-if TYPE_CHECKING:
-    from allocator.kernels.posix import Posix
-
-# GOOS -> where its policy stands. A module is imported when a machine of that GOOS is booted.
-POSIX = {
+# GOOS -> where its kernel stands. A module is imported when a machine of that GOOS is booted.
+KERNELS = {
     "aix": ("aix", "Aix"),
-    "android": ("android", "Android"),
+    "android": ("linux", "Linux"),
     "darwin": ("darwin", "Darwin"),
-    "dragonfly": ("dragonfly", "Dragonfly"),
-    "freebsd": ("bsd", "FreeBSD"),
+    "dragonfly": ("bsd", "HeapAreaKept"),
+    "freebsd": ("bsd", "HeapAreaKept"),
     "illumos": ("solaris", "Solaris"),
     "ios": ("darwin", "Darwin"),
     "linux": ("linux", "Linux"),
@@ -25,43 +22,24 @@ POSIX = {
     "netbsd": ("bsd", "NetBSD"),
     "openbsd": ("bsd", "OpenBSD"),
     "solaris": ("solaris", "Solaris"),
+    "windows": ("windows", "Windows"),
 }
 # Systems of which only the break can be moved.
 BREAKS = ("js", "plan9", "wasip1")
-# Systems that only a later Go runs on: kernels without the helpers of 7aefdfded.
-LATER = frozenset(("aix", "illumos", "ios", "js", "wasip1"))
-GOOSES = (*sorted({*POSIX, *BREAKS, "windows"} - LATER),)
 
 
-def new_system(
-    goos: str,
-    machine: Machine,
-    *,
-    ptr_size: int,
-    goarch: str = "",
-    phys_page_size: int | None = None,
-    huge_page_size: int = 0,
-) -> System:
-    """The OS memory of `goos` (one of GOOSES or LATER, else KeyError) on `machine`.
+def new_kernel(
+    goos: str, machine: Machine, *, ptr_size: int, start: int = 0, logs: bool = True
+) -> SimulatedKernel:
+    """The kernel of `goos` (one of KERNELS or BREAKS, else KeyError) with one process on `machine`.
 
-    `ptr_size` is sys.PtrSize, `huge_page_size` sys.HugePageSize, both in bytes; `goarch` matters
-    only where the assembly of two architectures differs. `phys_page_size` is what the runtime
-    believes, where that is not the machine's page.
+    `ptr_size` is the process's word in bytes, `start` where its break stands, of systems that have
+    nothing else. Without `logs` it keeps no list of its calls.
     """
-    if goos == "windows":
-        from allocator.kernels.windows import Windows
-
-        return Windows(machine, ptr_size=ptr_size)
     if goos in BREAKS:
-        from allocator.kernels.plan9 import Plan9
+        from allocator.kernels.brk import Break
 
-        return Plan9(machine, ptr_size=ptr_size)
-    module, name = POSIX[goos]
-    policy = cast("type[Posix]", getattr(import_module(f"allocator.kernels.{module}"), name))
-    return policy(
-        machine,
-        goarch=goarch,
-        ptr_size=ptr_size,
-        phys_page_size=phys_page_size,
-        huge_page_size=huge_page_size,
-    )
+        return Break(machine, start, ptr_size=ptr_size, logs=logs)
+    module, name = KERNELS[goos]
+    kind = getattr(import_module(f"allocator.kernels.{module}"), name)
+    return cast(SimulatedKernel, kind(machine, ptr_size=ptr_size, logs=logs))

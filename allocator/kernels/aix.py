@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from allocator.kernels.posix import EINVAL, Posix
-from allocator.kernels.system import Answer
+from allocator.kernels.system import Answer, Errno
 
 
 class Aix(Posix):
@@ -14,8 +14,8 @@ class Aix(Posix):
     taken_hint = "above"
     limits = frozenset({"ulimit_v"})
 
-    def _mmap(self, v: int, n: int, kind: int, fixed: bool = False, forced: Answer | None = None) -> int:
+    def _map(self, v: int, n: int, kind: int, fixed: bool, forced: Answer | None) -> Answer:
         size = -(-n // self.page) * self.page
         if fixed and not self.space.is_free(v, v + size):
-            return EINVAL
-        return super()._mmap(v, n, kind, fixed, forced)
+            return Errno(EINVAL)
+        return super()._map(v, n, kind, fixed, forced)

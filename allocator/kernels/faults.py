@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
 
-from allocator.kernels.system import Answer, Errno, Plan, System
+from allocator.kernels.system import Answer, Errno, Plan, Planned
 
 # The helpers that a plan may fail, by their Go names.
 CALLS = ("sysAlloc", "sysReserve", "sysMap", "sysUsed", "sysUnused", "sysFree", "sysFault")
@@ -108,6 +108,6 @@ class Plans:
         return next((answer for answer in answers if answer is not None), None)
 
 
-def install(system: System, *plans: Plan) -> None:
+def install(system: Planned, *plans: Plan) -> None:
     """Puts plans on a system, in place of those that it had; without any it is left to itself."""
     system.plan = Plans(list(plans)) if plans else None

@@ -1,105 +1,121 @@
-"""mmap and munmap over the address space, as Unix kernels have them in common.
-
-mmap answers as the runtime's assembly hands it on: an address, or an errno as a
-small number, so `p < 4096` means what it means in mem_*.go.
-"""
+"""mmap and its kin over the address space, as Unix kernels have them in common."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
-from allocator.common.throw import Throw
-from allocator.kernels.address_space import MAPPED, RESERVED, AddressSpace, Range
+from allocator.kernels.address_space import MAPPED, RESERVED, Range
+from allocator.kernels.kernel import SimulatedKernel
 from allocator.kernels.machine import Machine
-from allocator.kernels.system import Answer, Errno, System
+from allocator.kernels.system import Answer, Errno
 
 EAGAIN = 11
 ENOMEM = 12
 EINVAL = 22
 
-# A store to a bad address while the runtime allocates: sigpanic's canpanic says no.
-CRASH = "unexpected signal during runtime execution"
 
-
-class Posix(System):
-    """An operating system whose helpers stand on mmap, munmap and madvise."""
+class Posix(SimulatedKernel):
+    """A kernel with mmap, munmap, madvise and mprotect. Addresses and sizes in bytes."""
 
     # The kernel's habits where the machine does not say otherwise.
     top_down = True
     taken_hint: Literal["anywhere", "above", "below"] = "anywhere"  # where to look then
     # RLIMIT_AS is compared with the sum even where MAP_FIXED replaces what was counted already.
     limit_counts_replaced = True
-    # Most assembly stores to a bad address when munmap fails; when madvise does, that of these GOARCHes.
-    unmap_failure_crashes = True
-    advise_failure_crashes: ClassVar[frozenset[str]] = frozenset()
     fixed_out_of_range = EINVAL
     limits = frozenset({"ulimit_v"})
     # Bytes that a process has mapped beside its image before its first instruction: stack, vdso.
     beside_image = 0
 
-    def __init__(
-        self,
-        machine: Machine,
-        *,
-        goarch: str = "",
-        ptr_size: int = 8,
-        phys_page_size: int | None = None,
-        huge_page_size: int = 0,
-    ) -> None:
-        """A process on `machine`.
-
-        `phys_page_size` is what its runtime believes, `huge_page_size` sys.HugePageSize, 0 where
-        the architecture has none (bytes).
-        """
-        super().__init__()
-        self.machine = machine
-        self.goarch = goarch
-        self.ptr_size = ptr_size
-        self.huge_page_size = huge_page_size
-        self.phys_page_size = phys_page_size or machine.page_size
+    def __init__(self, machine: Machine, *, ptr_size: int = 8, logs: bool = True) -> None:
+        """A process on `machine`, whose word has `ptr_size` bytes."""
+        super().__init__(machine, ptr_size, logs)
         self.page = machine.page_size
-        # What the program itself takes of the address space before its runtime asks for anything.
         guessed = machine.image_size is None and machine.image_bytes > 0
-        self.program_bytes = machine.image_bytes + (self.beside_image if guessed else 0)
-        self.end = min(machine.end, 1 << 8 * ptr_size)
-        self.space = AddressSpace(machine.occupied)
-        self.overwritten: list[Range] = []
+        self._program_bytes = machine.image_bytes + (self.beside_image if guessed else 0)
         down = self.top_down if machine.top_down is None else machine.top_down
         self._top_down = down
         self._base = self._search_base(down) if machine.mmap_base is None else machine.mmap_base
+
+    @property
+    def program_bytes(self) -> int:
+        """What the program itself takes of the address space before its runtime asks for anything."""
+        return self._program_bytes
+
+    @property
+    def map_count(self) -> int:
+        """The process's mappings, with those that stand nowhere in its address space."""
+        return len(self.space) + self.machine.image_maps
+
+    # The system calls.
+
+    def mmap(self, v: int, n: int, access: bool, fixed: bool = False, forced: Answer | None = None) -> Answer:
+        """Anonymous private memory at v (0: anywhere), readable and writable or without access.
+
+        `forced` stands in place of the kernel's own choice: a refusal, or where the memory is to lie
+        (MAP_FIXED excepted).
+        """
+        if forced is None and self.plan is not None:
+            forced = self.plan("sysMap" if fixed else "sysAlloc" if access else "sysReserve", v, n)
+        answer = self._map(v, n, MAPPED if access else RESERVED, fixed, forced)
+        self.note("map", v, n, "rw" if access else "-", answer, fixed)
+        return answer
+
+    def munmap(self, v: int, n: int) -> Answer:
+        """0 or an errno."""
+        answer = self._unmap(v, n)
+        self.note("unmap", v, n, "", answer)
+        return answer
+
+    def madvise(self, v: int, n: int, advice: str) -> Answer:
+        """0 or an errno; `advice` is its C name."""
+        answer = self._advise(v, n, advice)
+        self.note("advise", v, n, advice, answer)
+        return answer
+
+    def mprotect(self, v: int, n: int, access: bool) -> Answer:
+        """0 or an errno."""
+        answer = self._protect(v, n, MAPPED if access else RESERVED)
+        self.note("protect", v, n, "rw" if access else "-", answer)
+        return answer
+
+    def brk(self) -> int:
+        """Where the process's break is, without moving it."""
+        p = -(-self.machine.data_end // self.page) * self.page
+        self.note("brk", 0, 0, "", p)
+        return p
+
+    # How they are answered.
 
     def _search_base(self, top_down: bool) -> int:
         """Where the kernel starts to look for room when nothing says where."""
         return self.end if top_down else self.machine.low
 
-    # What the kernel does.
-
-    def _mmap(self, v: int, n: int, kind: int, fixed: bool = False, forced: Answer | None = None) -> int:
-        """mmap of anonymous private memory: an address, or an errno below 4096."""
-        if forced is not None and isinstance(forced, Errno):
-            return forced.number
+    def _map(self, v: int, n: int, kind: int, fixed: bool, forced: Answer | None) -> Answer:
+        if isinstance(forced, Errno):
+            return forced
         page = self.page
         size = (n + page - 1) & -page
         if not n:
-            return EINVAL
+            return Errno(EINVAL)
         if size >> 8 * self.ptr_size:
-            return ENOMEM
+            return Errno(ENOMEM)
         if fixed:
             if v & (page - 1):
-                return EINVAL
+                return Errno(EINVAL)
             if v < self.machine.low or v + size > self.end:
-                return self.fixed_out_of_range
+                return Errno(self.fixed_out_of_range)
             at = v
         elif forced is not None:
             at = forced & -page
         else:
             found = self._pick(v, size)
             if found is None:
-                return ENOMEM
+                return Errno(ENOMEM)
             at = found
         refusal = self._refusal(at, size, kind)
         if refusal:
-            return refusal
+            return Errno(refusal)
         if fixed:
             self._note_overwritten(at, at + size)
         self.space.place(at, at + size, kind)
@@ -132,7 +148,7 @@ class Posix(System):
         """The errno with which limits forbid this mapping, or 0."""
         limit = self.machine.ulimit_v
         if limit is not None:
-            over = self._own_bytes() + self.program_bytes + size - limit
+            over = self._own_bytes() + self._program_bytes + size - limit
             if over > 0 and not self.limit_counts_replaced:
                 over -= sum(end - start for start, end, _ in self.space.pieces(at, at + size))
             if over > 0:
@@ -142,9 +158,6 @@ class Posix(System):
     def _refusal_of_access(self, at: int, size: int, kind: int) -> int:
         """The errno with which limits forbid that [at, at+size) becomes of this kind, or 0."""
         return 0
-
-    def advise(self, v: int, n: int, advice: str) -> None:
-        """madvise of mapped [v, v+n) under the advice's C name; most advice changes no mapping."""
 
     def _own_bytes(self) -> int:
         """All that the runtime has mapped or reserved so far."""
@@ -156,43 +169,35 @@ class Posix(System):
             if not kind:
                 self.overwritten.append(Range(piece_start, piece_end))
 
-    def _munmap(self, v: int, n: int) -> int:
-        """munmap: 0 or an errno."""
+    def _unmap(self, v: int, n: int) -> Answer:
         size = (n + self.page - 1) & -self.page
         if v & (self.page - 1) or not n or v + size > self.end:
-            return EINVAL
+            return Errno(EINVAL)
         self.space.clear(v, v + size)
         return 0
 
-    def _unmap(self, v: int, n: int, forced: Answer | None = None) -> None:
-        """munmap as the runtime calls it: a failure crashes on purpose, on most systems."""
-        failed = True if isinstance(forced, Errno) else self._munmap(v, n) != 0
-        if failed and self.unmap_failure_crashes:
-            raise Throw(CRASH)
+    def _advise(self, v: int, n: int, advice: str) -> Answer:
+        """Most advice changes no mapping; where something is not mapped, the rest is advised all the same."""
+        if v & (self.page - 1):
+            return Errno(EINVAL)
+        size = -(-n // self.page) * self.page
+        whole = sum(end - start for start, end, _ in self.space.pieces(v, v + size)) == size
+        self._take_advice(v, size, advice)
+        return 0 if whole else Errno(ENOMEM)
 
-    # What mem_*.go does, where the systems agree.
+    def _take_advice(self, v: int, n: int, advice: str) -> None:
+        """What advice changes of the mappings in [v, v+n)."""
 
-    def sys_alloc(self, n: int, stat: str) -> int:
-        p = self._mmap(0, n, MAPPED, forced=self.planned("sysAlloc", 0, n))
-        return p if p >= 4096 else 0
-
-    def sys_free(self, v: int, n: int) -> None:
-        self._unmap(v, n, self.planned("sysFree", v, n))
-
-    def unused_at(self, v: int, n: int) -> Answer:
-        # MADV_FREE changes no mapping.
-        forced = self.planned("sysUnused", v, n)
-        return v if forced is None else forced
-
-    def judge_unused(self, v: int, n: int, answer: Answer) -> None:
-        if isinstance(answer, Errno) and self.goarch in self.advise_failure_crashes:
-            raise Throw(CRASH)
-
-    def sys_fault(self, v: int, n: int) -> None:
-        # The answer is not looked at.
-        self._mmap(v, n, RESERVED, fixed=True, forced=self.planned("sysFault", v, n))
-
-    def _reserve(self, v: int, n: int) -> int:
-        """mmap without access, which settles a sysReserve; 0 when refused."""
-        p = self._mmap(v, n, RESERVED, forced=self.planned("sysReserve", v, n))
-        return p if p >= 4096 else 0
+    def _protect(self, v: int, n: int, kind: int) -> Answer:
+        if v & (self.page - 1):
+            return Errno(EINVAL)
+        size = -(-n // self.page) * self.page
+        pieces = self.space.pieces(v, v + size)
+        if sum(end - start for start, end, _ in pieces) != size:
+            return Errno(ENOMEM)
+        # Memory that becomes writable is charged like a new mapping, what was writable not again.
+        refusal = self._refusal_of_access(v, size, kind)
+        if refusal:
+            return Errno(refusal)
+        self.space.place(v, v + size, kind)
+        return 0

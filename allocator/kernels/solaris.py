@@ -1,22 +1,20 @@
-"""Solaris: mem_bsd.go over libc's mmap, on a kernel that promises no memory twice.
+"""Solaris: a kernel that promises no memory twice.
 
-Every private mapping is backed by swap when it is made; without any left mmap says
-EAGAIN, which mem_bsd.go does not know and so calls a conflict.
+Every private mapping is backed by swap when it is made; without any left mmap says EAGAIN, which
+mem_bsd.go of 2017 does not know and so calls a conflict.
 """
 
 from __future__ import annotations
 
 from allocator.kernels.address_space import MAPPED, RESERVED
-from allocator.kernels.bsd import Bsd
-from allocator.kernels.posix import EAGAIN
+from allocator.kernels.posix import EAGAIN, Posix
 
 
-class Solaris(Bsd):
-    """mem_bsd.go under GOOS=solaris; sysvicall2 drops what munmap answers."""
+class Solaris(Posix):
+    """Solaris' and illumos' mmap."""
 
     name = "solaris"
     limit_counts_replaced = False
-    unmap_failure_crashes = False
     limits = frozenset({"ulimit_v", "commit_limit"})
 
     reservations_count = True  # whether swap is kept for what has no access (without MAP_NORESERVE)

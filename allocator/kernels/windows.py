@@ -1,4 +1,4 @@
-"""Windows: mem_windows.go over VirtualAlloc and VirtualFree.
+"""Windows: VirtualAlloc and VirtualFree.
 
 Address space is handed out in allocations that begin at multiples of 64 KB, and a
 later call must stay within one of them: a commit or a decommit across two
@@ -9,15 +9,12 @@ only reserved (golang/go#5402).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from allocator.common.throw import Throw
 from allocator.kernels.address_space import MAPPED, TAKEN, AddressSpace
+from allocator.kernels.kernel import SimulatedKernel
 from allocator.kernels.machine import Machine
-from allocator.kernels.system import Answer, Errno, System
+from allocator.kernels.system import Answer, Errno
 
 ALLOCATION_GRANULARITY = 64 << 10
-SMALLEST_PIECE = 4096  # where the runtime's halving stops
 
 NOT_ENOUGH_MEMORY = Errno(8)
 INVALID_PARAMETER = Errno(87)
@@ -41,27 +38,44 @@ def page_table_commit(start: int, n: int, ptr_size: int, page_size: int = 4096) 
     return tables * page_size
 
 
-class Windows(System):
-    """mem_windows.go: reserve, commit, decommit."""
+class Windows(SimulatedKernel):
+    """Reserving, committing, decommitting, releasing."""
 
     name = "windows"
-    counts_failed_alloc = True
     refusal = COMMITMENT_LIMIT
     limits = frozenset({"commit_limit"})
 
-    def __init__(self, machine: Machine, *, ptr_size: int = 8) -> None:
-        """A process on `machine`."""
-        super().__init__()
-        self.machine = machine
-        self.ptr_size = ptr_size
-        self.end = min(machine.end, 1 << 8 * ptr_size)
-        # Each allocation is a kind of its own, so that neighbours stay apart.
-        self.space = AddressSpace(machine.occupied)
+    def __init__(self, machine: Machine, *, ptr_size: int = 8, logs: bool = True) -> None:
+        """A process on `machine`. Each allocation is a kind of its own, so that neighbours stay apart."""
+        super().__init__(machine, ptr_size, logs)
         self.committed = AddressSpace()
         self._serial = TAKEN
         self._page_tables = 0
 
-    # What the kernel does.
+    # The system calls.
+
+    def virtual_alloc(
+        self, v: int, n: int, *, reserve: bool, commit: bool, forced: Answer | None = None
+    ) -> Answer:
+        """VirtualAlloc of n bytes at v (0: anywhere): the address, or an error.
+
+        `forced` stands in place of what it would do: an error, or where an allocation is to lie.
+        """
+        if forced is None and self.plan is not None:
+            helper = "sysUsed" if not reserve else "sysAlloc" if commit else "sysReserve"
+            forced = self.plan(helper, v, n)
+        answer = self._reserve(v, n, commit, forced) if reserve else self._commit(v, n, forced)
+        what = "reserve,commit" if reserve and commit else "reserve" if reserve else "commit"
+        self.note("VirtualAlloc", v, n, what, answer)
+        return answer
+
+    def virtual_free(self, v: int, n: int, *, release: bool, forced: Answer | None = None) -> Answer:
+        """VirtualFree: 0, or an error. It decommits [v, v+n), or releases the allocation that begins at v."""
+        answer = (self._release(v) if release else self._decommit(v, n, forced)) or 0
+        self.note("VirtualFree", v, n, "release" if release else "decommit", answer)
+        return answer
+
+    # How they are answered.
 
     @property
     def commit_charge(self) -> int:
@@ -157,79 +171,3 @@ class Windows(System):
         self.committed.clear(start, end)
         self.space.clear(start, end)
         return None
-
-    # What mem_windows.go does.
-
-    def sys_alloc(self, n: int, stat: str) -> int:
-        p = self._reserve(0, n, True, self.planned("sysAlloc", 0, n))
-        return 0 if isinstance(p, Errno) else p
-
-    def sys_free(self, v: int, n: int) -> None:
-        forced = self.planned("sysFree", v, n)
-        failed = forced if isinstance(forced, Errno) else self._release(v)
-        if failed is not None:
-            self._print_failure("VirtualFree", n, failed)
-            raise Throw("runtime: failed to release pages")
-
-    def unused_at(self, v: int, n: int) -> Answer:
-        return self._piecewise(v, n, self._decommit, self.planned("sysUnused", v, n))
-
-    def judge_unused(self, v: int, n: int, answer: Answer) -> None:
-        if isinstance(answer, Errno):
-            self._print_failure("VirtualFree", n % SMALLEST_PIECE, answer)
-            raise Throw("runtime: failed to decommit pages")
-
-    def sys_fault(self, v: int, n: int) -> None:
-        self.judge_unused(v, n, self._piecewise(v, n, self._decommit, self.planned("sysFault", v, n)))
-
-    def used_at(self, v: int, n: int) -> Answer:
-        return self._piecewise(v, n, self._commit, self.planned("sysUsed", v, n))
-
-    def judge_used(self, v: int, n: int, answer: Answer) -> None:
-        if isinstance(answer, Errno):
-            self._print_failure("VirtualAlloc", n % SMALLEST_PIECE, answer)
-            raise Throw("runtime: failed to commit pages")
-
-    @staticmethod
-    def _piecewise(
-        v: int, n: int, call: Callable[[int, int, Answer | None], Answer | None], forced: Answer | None
-    ) -> Answer:
-        """The halving of sysUnused and sysUsed: ever smaller pieces, each within one allocation.
-
-        v is a multiple of SMALLEST_PIECE. Returns v, or the error that the last and smallest
-        piece met; the runtime prints as that piece's size what the halving left, which for whole
-        pages is 0.
-        """
-        start, left = v, n
-        while left > 0:
-            small = left
-            answer: Answer | None = INVALID_PARAMETER
-            while small >= SMALLEST_PIECE:
-                answer = call(start, small, forced)
-                if not isinstance(answer, Errno):
-                    break
-                small = small // 2 & -SMALLEST_PIECE
-            if small < SMALLEST_PIECE:
-                assert isinstance(answer, Errno)
-                return answer
-            start += small
-            left -= small
-        return v
-
-    def sys_reserve(self, v: int, n: int) -> tuple[int, bool | None]:
-        forced = self.planned("sysReserve", v, n)
-        p = self._reserve(v, n, False, forced)
-        if isinstance(p, Errno):
-            p = self._reserve(0, n, False, forced)
-        return 0 if isinstance(p, Errno) else p, True
-
-    def map_at(self, v: int, n: int, reserved: bool) -> Answer:
-        return self._commit(v, n, self.planned("sysMap", v, n))
-
-    def judge_map(self, v: int, n: int, reserved: bool, answer: Answer) -> None:
-        if answer != v:
-            self._print_failure("VirtualAlloc", n, answer if isinstance(answer, Errno) else Errno(0))
-            raise Throw("runtime: cannot map pages in arena address space")
-
-    def _print_failure(self, call: str, n: int, error: Errno) -> None:
-        self.printed.append(f"runtime: {call} of {n} bytes failed with errno={error.number}")

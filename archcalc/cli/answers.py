@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from allocator.kernels.faults import CALLS, Chance, Exhaustion, NthCall, install
-from allocator.kernels.system import Errno, Plan, System
+from allocator.kernels.system import Errno, Plan, Planned
 from archcalc.cli.command import Options
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.names import closest
@@ -47,14 +47,14 @@ class AnswerOptions:
 
     def install_on(self, system: Any, seed: int) -> list[tuple[NthScript, NthCall]]:
         """As `install`, where the machine asks a system by helpers; UsageFault where it does not."""
-        if isinstance(system, System):
+        if hasattr(system, "plan"):
             return self.install(system, seed)
         if self != AS_USUAL:
             found = "answers to OS helpers, for a machine that calls its kernel itself"
             raise UsageFault(Fault(found, "limits, or a file of --calls"))
         return []
 
-    def install(self, system: System, seed: int) -> list[tuple[NthScript, NthCall]]:
+    def install(self, system: Planned, seed: int) -> list[tuple[NthScript, NthCall]]:
         """Has a system answer so. Returns the scripted answers with their counts of calls."""
         counted = [
             (

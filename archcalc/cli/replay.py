@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import typer
 
-from allocator.kernels.system import System
 from archcalc.calculator import figures
 from archcalc.cli import session
 from archcalc.cli.command import one_of
@@ -364,7 +363,7 @@ def _on_model(
     return Replays(replays, answers, left, damaged)
 
 
-def system_for(header: Header, own: Mapping[str, Any], machine: MachineOptions) -> System:
+def system_for(header: Header, own: Mapping[str, Any], machine: MachineOptions) -> Any:
     """The simulated system of a recording's header: its page size, data segment and limit."""
     profile = own.get(header.platform) or platforms.load(header.platform)
     options = replace(

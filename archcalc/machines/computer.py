@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from allocator.kernels import GOOSES, new_system
+from allocator.contiguous.mem import System
+from allocator.contiguous.systems import GOOSES, new_system
+from allocator.kernels import new_kernel
 from allocator.kernels.address_space import Range
 from allocator.kernels.machine import Machine
-from allocator.kernels.system import System
 from archcalc.calculator.figures import Figures
 from archcalc.machines.options import MachineOptions
 from archcalc.profiles.profile import Profile
@@ -145,7 +146,7 @@ LIMITS = ("ulimit_v", "rlimit_data", "commit_limit", "max_map_count", "overcommi
 
 def without_effect(goos: str, options: MachineOptions, ptr_size: int) -> list[str]:
     """The limits among the options that an operating system does not know, so that they change nothing."""
-    known = new_system(goos, Machine(), ptr_size=ptr_size).limits
+    known = new_kernel(goos, Machine(), ptr_size=ptr_size).limits
     if "ram_and_swap" in known:
         known |= {"overcommit"}  # how Linux weighs what it is asked for against those two
     return [name for name in LIMITS if getattr(options, name) is not None and name not in known]

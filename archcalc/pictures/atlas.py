@@ -85,7 +85,7 @@ KNOWN = (
 
 def survey(boot: Boot, low: int, high: int, moment: str, outcome: str = "") -> Atlas:
     """The address space of a machine that was booted, or that died of it."""
-    rt, system = boot.runtime, boot.system
+    rt, system = boot.runtime, boot.kernel
     parts = list(_heap(rt)) if rt is not None else []
     asked = tuple(_asked(boot.attempts, boot.figures, system, low, high))
     taken = [
@@ -113,7 +113,7 @@ def survey(boot: Boot, low: int, high: int, moment: str, outcome: str = "") -> A
 
 def _pieces(system: Any, low: int, high: int) -> list[tuple[int, int, int]]:
     """What the system has given out or found taken, clipped to the user's addresses."""
-    space = getattr(system, "space", None) or getattr(getattr(system, "system", None), "space", None)
+    space = getattr(system, "space", None)
     return [] if space is None else space.pieces(low, high)
 
 
@@ -198,7 +198,7 @@ def _obstacle(system: Any, start: int, end: int, low: int, high: int) -> str:
     for a, b, kind in _pieces(system, start, end):
         if kind == TAKEN:
             return f"{a:#x}-{b:#x} is taken"
-    machine = getattr(system, "machine", None) or getattr(getattr(system, "system", None), "machine", None)
+    machine = getattr(system, "machine", None)
     limit = getattr(machine, "ulimit_v", None)
     if limit is not None and end - start + getattr(machine, "image_bytes", 0) > limit:
         return f"with the image it is more than the {limit} bytes of ulimit -v"

@@ -6,9 +6,10 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from allocator.contiguous.mem import System
 from allocator.kernels.contracts import PROBE, Contract, apart
 from allocator.kernels.machine import Machine
-from allocator.kernels.system import Answer, Errno, System
+from allocator.kernels.system import Answer, Errno
 from archcalc.proofs.paths import Explorer
 from archcalc.proofs.properties import ANSWERED, FIXED, PAGES, REACH, TWICE, WRAP
 from archcalc.proofs.words import SymbolicWord, Truth

@@ -102,7 +102,7 @@ def confirmed(draft: ScenarioDraft) -> str:
         return ""
     if draft.death and (outcome.death is None or outcome.death["throw"] != draft.death):
         return ""
-    if draft.overwrites and not getattr(outcome.runtime.system, "overwritten", ()):  # type: ignore[union-attr]
+    if draft.overwrites and not getattr(outcome.runtime.kernel, "overwritten", ()):  # type: ignore[union-attr]
         return ""
     return draft.text(list(_expected(outcome)))
 
@@ -143,7 +143,7 @@ def _expected(outcome: ScenarioOutcome) -> list[str]:
             if named.name in figures and named in vocabulary.HEAP:
                 value = figures[named.name]
                 lines.append(f"  {named.name}: {str(value).lower() if isinstance(value, bool) else value}")
-    overwritten = getattr(rt.system, "overwritten", ())
+    overwritten = getattr(rt.kernel, "overwritten", ())
     if overwritten:
         lines += ["os:", "  overwritten:"]
         lines += [f"    - {{from: {start:#x}, to: {end:#x}}}" for start, end in overwritten]

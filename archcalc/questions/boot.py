@@ -27,7 +27,7 @@ class Boot:
     calls: list[list[Any]] | None = None
     refused: tuple[Attempt, ...] = ()
     unnoticed: tuple[Unnoticed, ...] = ()
-    system: Any = None  # what it was booted on, as the machine left it
+    kernel: Any = None  # what it was booted on, as the machine left it
     high: int = 0  # the first address that is not the user's
 
     @property
@@ -103,7 +103,7 @@ def try_boot(
         rt.system_calls(),
         tuple(rt.refused()),
         tuple(rt.unnoticed()),
-        rt.system,
-        int(getattr(getattr(rt.system, "machine", None), "end", 0))
+        rt.kernel,
+        int(getattr(getattr(rt.kernel, "machine", None), "end", 0))
         or machine_of(figures.profile, options).end,
     )

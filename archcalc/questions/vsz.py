@@ -81,7 +81,7 @@ def footprint(figures: Figures, options: MachineOptions | None = None) -> Footpr
         rt.malloc(8)
     except Death as death:
         return Footprint(figures.platform, (), False, len(boot.attempts), death.words)
-    image: int = getattr(rt.system, "program_bytes", machine_of(figures.profile, options).image_bytes)
+    image: int = getattr(rt.kernel, "program_bytes", machine_of(figures.profile, options).image_bytes)
     parts = [
         VirtPart("program", image, image, image, "text, data and bss, and what the system maps at the start")
     ]
@@ -89,11 +89,11 @@ def footprint(figures: Figures, options: MachineOptions | None = None) -> Footpr
     for name, regions in groupby(rt.regions(), key=lambda region: region.name):
         first, *rest = regions
         low, high = first.base, rest[-1].end if rest else first.end
-        held, mapped = _held(rt.system, low, high)
+        held, mapped = _held(rt.kernel, low, high)
         total_held += held
         total_mapped += mapped
         parts.append(VirtPart(name, high - low, held, mapped, first.what))
-    all_held, all_mapped = _held(rt.system, 0, 1 << 64)
+    all_held, all_mapped = _held(rt.kernel, 0, 1 << 64)
     other_held, other_mapped = all_held - total_held, all_mapped - total_mapped
     why = "the runtime's own records: spans, caches, mark bits"
     parts.append(VirtPart("other", other_held, other_held, other_mapped, why))

@@ -17,7 +17,6 @@ from typing import Any
 from allocator.interface import Attempt, Unnoticed
 from allocator.kernels.address_space import Range
 from allocator.kernels.machine import Machine
-from allocator.kernels.system import System
 from archcalc import machines
 from archcalc.calculator import figures as figures_of
 from archcalc.calculator.figures import Figures
@@ -161,8 +160,8 @@ class _World:
     def grants(self, attempt: Attempt, refused: int) -> bool:
         """Whether it grants what another one refused, `refused` times in the same size."""
         system = self.system()
-        if isinstance(system, System):
-            return system.sys_reserve(attempt.hint, attempt.size)[0] != 0
+        if hasattr(system, "sys_reserve"):
+            return bool(system.sys_reserve(attempt.hint, attempt.size)[0])
         boot = try_boot(self.figures, self.options, system)
         return sum(one.size == attempt.size for one in boot.refused) < refused
 
@@ -378,7 +377,7 @@ def _least(now: int, step: int, boots: Callable[[int], bool]) -> int | None:
 def _smaller_program(world: _World) -> Iterator[Mend]:
     """Under a limit of the address space, what the program itself takes counts too."""
     machine = world.machine
-    size: int = getattr(world.system(), "program_bytes", machine.image_bytes)
+    size: int = getattr(getattr(world.system(), "kernel", None), "program_bytes", machine.image_bytes)
     if machine.ulimit_v is None or not size or not world.having(image_size=0).boots():
         return
     low, high = 0, size  # low boots, high does not

@@ -228,7 +228,7 @@ class _Seen:
     def _os(self) -> Mapping[str, Any]:
         rt, calls = self.rt, self.outcome.calls
         assert rt is not None and calls is not None
-        system: Any = rt.system
+        system: Any = rt.kernel
         totals = system.space.totals()
         windows = getattr(system, "committed", None)
         if windows is None:

@@ -271,7 +271,7 @@ class ScenarioRun:
         rt.run_finalizers()
 
     def _take(self, rt: Allocator, said: Group, step: Step) -> None:
-        space = rt.system.space  # type: ignore[attr-defined]
+        space = rt.kernel.space
         if said["from"] >= said["to"]:
             raise self.scenario.fault(
                 "request", f"{step}: ends where it begins", "an end after its start", said.at["to"]

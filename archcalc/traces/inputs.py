@@ -17,7 +17,7 @@ from allocator.common.types import Type
 from allocator.contiguous.fixalloc import FixAlloc
 from allocator.contiguous.mcache import MCache
 from allocator.contiguous.persistent import DEFAULT_ALIGN
-from allocator.kernels.recorded import RecordedMismatch, parse_answer
+from allocator.contiguous.recorded import RecordedMismatch, parse_answer
 from archcalc.traces.judgement import WRONG, Judgement
 from archcalc.traces.outcome import Stop
 from archcalc.traces.reader import address, decimal, parse_type, shorten

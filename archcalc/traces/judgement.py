@@ -13,7 +13,7 @@ from typing import Any
 
 from allocator.common.throw import BadRequest, Death
 from allocator.common.types import BadType, Type
-from allocator.kernels.recorded import RecordedMismatch
+from allocator.contiguous.recorded import RecordedMismatch
 from archcalc.traces.machine import ReplayedRuntime, ReplayedSystem
 from archcalc.traces.outcome import Parting, Replay, Stop
 from archcalc.traces.reader import Header, TraceFault, fault, shorten

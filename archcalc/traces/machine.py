@@ -11,10 +11,10 @@ from typing import Any
 
 from allocator.contiguous.config import Config
 from allocator.contiguous.mallocinit import mallocinit
+from allocator.contiguous.mem import System
 from allocator.contiguous.persistent import DEFAULT_ALIGN
+from allocator.contiguous.recorded import Alloc, Recorded
 from allocator.contiguous.runtime import Runtime
-from allocator.kernels.recorded import Alloc, Recorded
-from allocator.kernels.system import System
 
 # Counters that parts of the runtime outside the allocator charge when they ask the OS themselves.
 OUTSIDE = ("buckhash_sys", "stacks_sys", "other_sys")

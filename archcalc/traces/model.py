@@ -23,8 +23,9 @@ from pathlib import Path
 
 from allocator.common.throw import Death
 from allocator.contiguous.config import Config
-from allocator.kernels.recorded import Alloc
-from allocator.kernels.system import Answer, Errno, System
+from allocator.contiguous.mem import System
+from allocator.contiguous.recorded import Alloc
+from allocator.kernels.system import Answer, Errno
 from archcalc.traces.machine import ReplayedSystem
 from archcalc.traces.outcome import Replay
 from archcalc.traces.reader import Header

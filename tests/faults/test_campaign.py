@@ -93,7 +93,9 @@ def caller() -> tuple[str, int]:
     frame = sys._getframe(2)
     while True:
         path = Path(frame.f_code.co_filename)
+        # The counters of core.py, and mem_*.go's own helpers.
         forwarding = path.name == "core.py" and frame.f_code.co_name in HELPERS
+        forwarding = forwarding or path.stem == "mem" or path.stem.startswith("mem_")
         if path.parent == ALLOCATOR and not forwarding:
             return path.stem, frame.f_lineno
         assert frame.f_back is not None

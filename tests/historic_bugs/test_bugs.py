@@ -34,10 +34,10 @@ from allocator.contiguous import (
 )
 from allocator.contiguous.core import Core
 from allocator.contiguous.malloc import Malloc
+from allocator.contiguous.mem_plan9 import MemPlan9
+from allocator.contiguous.mem_windows import MemWindows
 from allocator.contiguous.persistent import PersistentAlloc
 from allocator.contiguous.runtime import Runtime
-from allocator.kernels.plan9 import Plan9
-from allocator.kernels.windows import Windows
 from archcalc.boot import boot
 from archcalc.calculator import figures
 from archcalc.machines import config_of
@@ -551,16 +551,16 @@ BUGS = (
     Bug(
         "plan9-free-doubled",
         "commit 3c3848ad92, #9712: sysFree doubled what it gave back, and its neighbour was given out again",
-        Plan9,
+        MemPlan9,
         "_mem_free",
-        (("size = self._round(n)", "size = 2 * self._round(n)"),),
+        (("size = mem_round(n, self.ptr_size)", "size = 2 * mem_round(n, self.ptr_size)"),),
         driven("plan9/386", brk_again),
         "dies the same memory twice",
     ),
     Bug(
         "commit-across-reservations",
         "commit 1cb53ce36b, #12587: sysUsed died of a failed VirtualAlloc instead of trying smaller pieces",
-        Windows,
+        MemWindows,
         "used_at",
         (
             (

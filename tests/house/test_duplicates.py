@@ -61,7 +61,6 @@ def repeated() -> dict[tuple[str, str], list[tuple[int, int, str]]]:
 # What is the same, and why it stands in both places.
 REASONS = {
     ("allocator.contiguous.runtime", "allocator.sparse.heap"): "doors of two machines to parts of their own",
-    ("allocator.kernels.bsd", "allocator.kernels.linux"): "mem_bsd.go and mem_linux.go each say these words",
     ("allocator.sparse.mcentral", "allocator.sparse.mcentral"): "cacheSpan goes through two lists alike",
     (
         "allocator.sparse.sysstats",

@@ -29,7 +29,7 @@ def state_of(rt: Runtime) -> dict[str, Any]:
     lists += [part for central in rt.central for part in (central.empty, central.nonempty)]
     arenas = rt.arenas
     fixed = (rt.spanalloc, rt.cachealloc, rt.specialprofilealloc, rt.specialfinalizeralloc)
-    space = getattr(rt.system, "space", None)
+    space = getattr(rt.kernel, "space", None)
     return {
         **numbers,
         "on_list": [lst and lst.name for lst in spans.on_list],

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from allocator.common.throw import Throw
-from allocator.kernels.system import Answer, System
+from allocator.contiguous.mem import System
+from allocator.kernels.system import Answer
 
 PAGE = 4096
 
@@ -17,10 +18,8 @@ class Scripted(System):
     `calls` has everything that was asked, in order, in the words of a recording.
     """
 
-    name = "scripted"
-
     def __init__(self, somewhere: int = 0x7F00_0000_0000) -> None:
-        super().__init__()
+        super().__init__(name="scripted")
         self.somewhere = somewhere
         self.reserve: Callable[[int, int], int | None] = lambda v, n: None
         self.alloc: Callable[[int], int | None] = lambda n: None

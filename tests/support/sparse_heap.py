@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from allocator.kernels import new_system
-from allocator.kernels.calls import Unix
+from allocator.kernels import new_kernel
 from allocator.sparse.heap import Heap
 from allocator.sparse.mem_linux import MemLinux
 from archcalc.calculator.figures import compute
@@ -22,15 +21,8 @@ def heap(platform: str = "linux/amd64", go: str = "1.27", **start: Any) -> Heap:
     profile = figures.profile
     machine = profile.machine
     config = sparse.config(figures, int(machine["phys_page_size"]), int(machine["data_end"]))
-    system = new_system(
-        profile.goos,
-        machine_of(profile),
-        ptr_size=config.ptr_size,
-        goarch=profile.goarch,
-        phys_page_size=config.phys_page_size,
-        huge_page_size=config.phys_huge_page_size,
-    )
+    kernel: Any = new_kernel(profile.goos, machine_of(profile), ptr_size=config.ptr_size)
     mem_profile_rate = start.pop("mem_profile_rate", 0)
-    rt = Heap(config, MemLinux(config, Unix(system)), seed=SEED, mem_profile_rate=mem_profile_rate)
+    rt = Heap(config, MemLinux(config, kernel), seed=SEED, mem_profile_rate=mem_profile_rate)
     rt.start_heap(**start)
     return rt

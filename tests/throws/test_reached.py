@@ -18,14 +18,15 @@ from allocator.contiguous.fixalloc import FixAlloc
 from allocator.contiguous.gc import MARK, MARK_TERMINATION
 from allocator.contiguous.mcache import MCache
 from allocator.contiguous.mcentral import MCentral
+from allocator.contiguous.mem import System
 from allocator.contiguous.mheap import MHeap
 from allocator.contiguous.mspan import FREE, STACK
 from allocator.contiguous.runtime import Runtime
-from allocator.kernels import new_system
+from allocator.contiguous.systems import new_system
 from allocator.kernels.address_space import Range
 from allocator.kernels.faults import NthCall, Request, install
 from allocator.kernels.machine import Machine
-from allocator.kernels.system import ENOMEM, Answer, Errno, System
+from allocator.kernels.system import ENOMEM, Answer, Errno
 from archcalc.boot import boot
 from archcalc.calculator import figures
 from archcalc.machines import config_of

@@ -23,9 +23,10 @@ class Snapshot:
         ]
         self.buckets = {key: (b.allocs, b.alloc_bytes) for key, b in rt.specials.buckets.items()}
         self.printed = len(rt.printed)
-        system = rt.system
-        memo = {id(value): value for value in (rt.printed, getattr(system, "machine", None))}
-        self.system = copy.deepcopy(vars(system), memo)
+        system, kernel = rt.system, rt.system.kernel
+        memo = {id(value): value for value in (rt.printed, kernel, getattr(kernel, "machine", None))}
+        parts = (system,) if kernel is None else (system, kernel)
+        self.system = [(part, copy.deepcopy(vars(part), memo)) for part in parts]
 
     def restore(self) -> None:
         """Makes all of it as it was."""
@@ -40,7 +41,8 @@ class Snapshot:
             else:
                 del buckets[key]
         del self.rt.printed[self.printed :]
-        vars(self.rt.system).update(self.system)
+        for part, was in self.system:
+            vars(part).update(was)
 
 
 def _copied(value: Any) -> Any:

@@ -14,11 +14,11 @@ from typing import Any
 
 from allocator.common.throw import Death
 from allocator.contiguous.config import Config
+from allocator.contiguous.mem import System
 from allocator.contiguous.mheap import GROW_UNIT, MHeap
 from allocator.contiguous.runtime import Runtime
 from allocator.kernels.contracts import Contract, apart
 from allocator.kernels.machine import Machine
-from allocator.kernels.system import System
 from archcalc.proofs.answering import Answering, HeldMemory, fits
 from archcalc.proofs.judge import Judge
 from archcalc.proofs.paths import Explorer

@@ -19,10 +19,12 @@ from pathlib import Path
 import pytest
 
 from allocator.kernels.address_space import MAPPED, RESERVED
+from allocator.kernels.calls import HUGEPAGE, NOHUGEPAGE
 from allocator.kernels.linux import HUGE_PAGES, NO_HUGE_PAGES, Linux
 from allocator.kernels.machine import Machine
 from allocator.kernels.maps import parse_maps, ranges
 from allocator.kernels.posix import ENOMEM
+from allocator.kernels.system import Errno
 
 COMPILER = shutil.which("cc") or shutil.which("gcc")
 FLAGS = ["-O1", "-nostdlib", "-static", "-ffreestanding", "-fno-stack-protector", "-fno-pie", "-no-pie"]
@@ -30,6 +32,7 @@ ADDR_NO_RANDOMIZE = 0x0040000
 MMAP, MUNMAP, MADVISE, MINCORE, PRLIMIT, MAPS = 1, 2, 3, 4, 5, 6
 MAP_PRIVATE_ANONYMOUS, MAP_FIXED = 0x22, 0x10
 ADVICE = {HUGE_PAGES: 14, NO_HUGE_PAGES: 15}
+NAMES = {HUGE_PAGES: HUGEPAGE, NO_HUGE_PAGES: NOHUGEPAGE}
 END = {4: 0xFFFF_E000, 8: 0x7FFF_FFFF_F000}
 HEAP = {4: 0x2000_0000, 8: 0xC0_0000_0000}
 
@@ -145,6 +148,18 @@ def joined(mappings: list[tuple[int, int, bool]]) -> list[tuple[int, int, bool]]
     return result
 
 
+def mapped(linux: Linux, v: int, n: int, kind: int, fixed: bool = False) -> int:
+    """mmap of the policy, an errno as a small positive number."""
+    answer = linux.mmap(v, n, bool(kind & MAPPED), fixed)
+    return answer.number if isinstance(answer, Errno) else answer
+
+
+def unmapped(linux: Linux, v: int, n: int) -> int:
+    """munmap of the policy: 0 or an errno."""
+    answer = linux.munmap(v, n)
+    return answer.number if isinstance(answer, Errno) else answer
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_same_answers_and_mappings(probe: tuple[int, Path], kernel: Kernel, seed: int) -> None:
     ptr_size = probe[0]
@@ -168,31 +183,31 @@ def test_same_answers_and_mappings(probe: tuple[int, Path], kernel: Kernel, seed
         action = rng.random()
         if action < 0.3:
             hint = v + rng.choice([0, 0, 0, 100])
-            assert linux._mmap(hint, n, kind) == kernel.mmap(hint, n, kind), (seed, step)
+            assert mapped(linux, hint, n, kind) == kernel.mmap(hint, n, kind), (seed, step)
         elif action < 0.5:
             fixed = v + rng.choice([0, 0, 0, 100])
-            p = linux._mmap(fixed, n, kind, fixed=True)
+            p = mapped(linux, fixed, n, kind, fixed=True)
             assert p == kernel.mmap(fixed, n, kind, True), (seed, step)
             refused = refused or p == ENOMEM
         elif action < 0.6:
             n = min(n, 1 << 20)  # recent kernels align larger ones for huge pages
             p = kernel.mmap(0, n, kind)
-            assert linux._mmap(0, n, kind) == p, (seed, step)
+            assert mapped(linux, 0, n, kind) == p, (seed, step)
             if p >= 4096:
                 anywhere.append((p, n))
         elif action < 0.75:
             if anywhere and rng.random() < 0.3:
                 v, n = anywhere.pop(rng.randrange(len(anywhere)))
-            assert linux._munmap(v, n) == -kernel.ask(MUNMAP, v, n), (seed, step)
+            assert unmapped(linux, v, n) == -kernel.ask(MUNMAP, v, n), (seed, step)
         elif action < 0.9:
             advice = rng.choice([HUGE_PAGES, NO_HUGE_PAGES])
             v &= -(2 << 20)
             kernel.ask(MADVISE, v, 2 << 20, 0, ADVICE[advice])
-            linux._advise(v, 2 << 20, advice)
+            linux.madvise(v, 2 << 20, NAMES[advice])
         else:
             n = min(n, 16 * page)
             free = all(kernel.ask(MINCORE, at) == -12 for at in range(v, v + n, page))
-            assert linux._all_unmapped(v, n) == free, (seed, step)
+            assert linux.mincore(v, n, page) != free, (seed, step)
     agree(kernel, linux, refused=refused)
     assert refused == bool(limits)
     assert linux.space.total(MAPPED) and linux.map_count > 10
@@ -214,7 +229,7 @@ def test_ends_of_the_address_space(probe: tuple[int, Path], kernel: Kernel) -> N
         (1, 4096, False),
         (HEAP[ptr_size], 1 << 30, False),
     ]:
-        assert linux._mmap(v, n, RESERVED, fixed) == kernel.mmap(v, n, RESERVED, fixed), (hex(v), n, fixed)
+        assert mapped(linux, v, n, RESERVED, fixed) == kernel.mmap(v, n, RESERVED, fixed), (hex(v), n, fixed)
     agree(kernel, linux)
 
 
@@ -228,14 +243,14 @@ def test_reservation_probe_and_maps_as_the_runtime_asks(probe: tuple[int, Path],
     limit = 900 << 20
     assert kernel.ask(PRLIMIT, 0, limit, 0, resource.RLIMIT_AS) == 0
     linux = modelled(kernel, ptr_size, ulimit_v=limit)
-    assert linux._mmap(v, n, RESERVED) == kernel.mmap(v, n, RESERVED) == v
+    assert mapped(linux, v, n, RESERVED) == kernel.mmap(v, n, RESERVED) == v
     if ptr_size == 8:
-        assert linux._munmap(v, n) == kernel.ask(MUNMAP, v, n) == 0
+        assert unmapped(linux, v, n) == kernel.ask(MUNMAP, v, n) == 0
     at = v + (256 << 20)
     granted = 0
     while True:
         p = kernel.mmap(at, 1 << 20, MAPPED, fixed=ptr_size == 4)
-        assert linux._mmap(at, 1 << 20, MAPPED, fixed=ptr_size == 4) == p
+        assert mapped(linux, at, 1 << 20, MAPPED, fixed=ptr_size == 4) == p
         if p != at:
             break
         granted += 1
@@ -252,18 +267,18 @@ def test_number_of_mappings(probe: tuple[int, Path], kernel: Kernel) -> None:
         pytest.skip("one word size is enough, and a larger limit takes too long to reach")
     linux = modelled(kernel, 8, max_map_count=limit)
     heap = HEAP[8]
-    assert linux._mmap(heap, 8 << 20, MAPPED) == kernel.mmap(heap, 8 << 20, MAPPED) == heap
+    assert mapped(linux, heap, 8 << 20, MAPPED) == kernel.mmap(heap, 8 << 20, MAPPED) == heap
     at = heap + (16 << 20)
     while True:
         kind = MAPPED if at & 4096 else RESERVED
         p = kernel.mmap(at, 4096, kind)
         if p != at:
             break
-        assert linux._mmap(at, 4096, kind) == at
+        assert mapped(linux, at, 4096, kind) == at
         at += 4096
-    assert linux._mmap(at, 4096, kind) == p == ENOMEM
+    assert mapped(linux, at, 4096, kind) == p == ENOMEM
     assert kernel.ask(MADVISE, heap + (2 << 20), 2 << 20, 0, ADVICE[NO_HUGE_PAGES]) < 0
-    linux._advise(heap + (2 << 20), 2 << 20, NO_HUGE_PAGES)
-    assert linux._munmap(heap + 4096, 4096) == -kernel.ask(MUNMAP, heap + 4096, 4096) == ENOMEM
-    assert linux._munmap(at - 4096, 4096) == kernel.ask(MUNMAP, at - 4096, 4096) == 0
+    linux.madvise(heap + (2 << 20), 2 << 20, NOHUGEPAGE)
+    assert unmapped(linux, heap + 4096, 4096) == -kernel.ask(MUNMAP, heap + 4096, 4096) == ENOMEM
+    assert unmapped(linux, at - 4096, 4096) == kernel.ask(MUNMAP, at - 4096, 4096) == 0
     agree(kernel, linux)

@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 
 from allocator.common.throw import Exit, Throw
 from allocator.kernels.address_space import AddressSpace
-from allocator.kernels.calls import FREE, HUGEPAGE, NOHUGEPAGE, Break, Call, Nt, Unix
+from allocator.kernels.brk import Break
+from allocator.kernels.calls import FREE, HUGEPAGE, NOHUGEPAGE, Call
 from allocator.kernels.machine import Machine
+from allocator.kernels.posix import Posix
 from allocator.kernels.system import Errno
+from allocator.kernels.windows import Windows
 from allocator.sparse.arena_hints import HeapLot, hint_addresses, seed_for
 from allocator.sparse.config import Config
 from allocator.sparse.mem_linux import Debug, MemLinux
@@ -198,7 +201,7 @@ def test_a_mapping_elsewhere_is_told_before_the_end() -> None:
 # Windows, and systems with a break only.
 
 
-def windows(**machine: Any) -> tuple[MemWindows, Nt]:
+def windows(**machine: Any) -> tuple[MemWindows, Windows]:
     config = config_of("windows/amd64")
     kernel = kernel_of(config, Machine(**machine))
     mem = memory_of(config, kernel)
@@ -258,7 +261,7 @@ def test_the_free_list_never_overlaps_and_loses_nothing(steps: list[tuple[bool, 
 
 def test_a_kernel_s_answers_are_kept_in_order() -> None:
     kernel = kernel_of(config_of("linux/amd64"), Machine(ulimit_v=1 << 20))
-    assert isinstance(kernel, Unix)
+    assert isinstance(kernel, Posix)
     at = kernel.mmap(0, 4096, True)
     assert kernel.mmap(0, 2 << 20, False) == Errno(12)
     assert isinstance(at, int)

@@ -99,7 +99,7 @@ def answer(figures: Figures, world: World) -> object:
         seen += [rt.attempts, rt.system_calls()]
         if rt.booted:
             seen += [list(rt.runs()), list(rt.regions()), rt.memstats(), rt.heap_figures(), rt.counters()]
-            seen += [list(rt.system.space.pieces(0, 1 << 64))] if hasattr(rt.system, "space") else []
+            seen += [list(rt.kernel.space.pieces(0, 1 << 64))] if hasattr(rt.kernel, "space") else []
     except Death as death:
         return str(death)
     except (ArithmeticError, LookupError, ValueError, NotImplementedError) as fault:

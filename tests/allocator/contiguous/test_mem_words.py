@@ -12,11 +12,12 @@ from typing import NamedTuple
 import pytest
 
 from allocator.common.throw import Death, Exit, Throw
-from allocator.kernels import new_system
+from allocator.contiguous.mem import System
+from allocator.contiguous.systems import new_system
 from allocator.kernels.address_space import Range
 from allocator.kernels.faults import NthCall, install
 from allocator.kernels.machine import Machine
-from allocator.kernels.system import Errno, System
+from allocator.kernels.system import Errno
 
 HEAP = 0xC4_2000_0000
 MB = 1 << 20

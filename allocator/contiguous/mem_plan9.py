@@ -1,34 +1,39 @@
-"""Plan 9: mem_plan9.go. One segment that grows at its end, and a free list of what came back.
+"""mem_plan9.go: one segment that grows at its end, and a free list of what came back.
 
-Hints mean nothing: memory is where the break is. sysReserve takes real memory, so
-sysMap has nothing left to do, and neither has sysUnused.
+Hints mean nothing: memory is where the break is. sysReserve takes real memory, so sysMap has nothing left
+to do, and neither has sysUnused.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 
-from allocator.kernels.address_space import MAPPED, AddressSpace
+from allocator.contiguous.mem import System
+from allocator.kernels.brk import Break
 from allocator.kernels.machine import Machine
-from allocator.kernels.system import Answer, Errno, System
+from allocator.kernels.system import Answer, Errno
 
 PAGE_SIZE = 0x1000  # _PAGESIZE of defs_plan9_*.go, on every architecture
 
 
-class Plan9(System):
-    """mem_plan9.go; `bloc` is the runtime's idea of the break."""
+def first_bloc(machine: Machine, ptr_size: int) -> int:
+    """Where initBloc finds the break: behind the program's data."""
+    return mem_round(max(machine.data_end, machine.low), ptr_size)
 
-    name = "plan9"
-    limits = frozenset({"segment_limit", "commit_limit"})
 
-    def __init__(self, machine: Machine, *, ptr_size: int = 8) -> None:
-        """A process on `machine`, whose break starts behind data_end (initBloc)."""
-        super().__init__()
-        self.machine = machine
-        self.end = min(machine.end, 1 << 8 * ptr_size)
-        self._mask = (1 << 8 * ptr_size) - 1
-        self.space = AddressSpace(machine.occupied)
-        self.bloc = self._start = self._round(max(machine.data_end, machine.low))
+def mem_round(n: int, ptr_size: int) -> int:
+    """memRound, which wraps at the word size."""
+    return (n + PAGE_SIZE - 1) & -PAGE_SIZE & ((1 << 8 * ptr_size) - 1)
+
+
+class MemPlan9(System):
+    """The helpers of plan9; `bloc` is the runtime's idea of the break."""
+
+    def __init__(self, kernel: Break, name: str = "plan9") -> None:
+        super().__init__(kernel, name)
+        self.kernel: Break = kernel
+        self.ptr_size = kernel.ptr_size
+        self.bloc = kernel.at
         # memFreelist: addresses in ascending order, and the blocks' sizes.
         self._free: list[int] = []
         self._free_sizes: list[int] = []
@@ -38,34 +43,17 @@ class Plan9(System):
         """memFreelist as (address, size), in ascending order."""
         return list(zip(self._free, self._free_sizes, strict=True))
 
-    def _round(self, n: int) -> int:
-        """memRound, which wraps at the word size."""
-        return (n + PAGE_SIZE - 1) & -PAGE_SIZE & self._mask
-
-    def _brk(self, address: int) -> bool:
-        """brk_: whether the kernel lets the segment end there."""
-        m = self.machine
-        if address < self.bloc or address > self.end:
-            return False
-        size = address - self._start
-        if m.segment_limit is not None and size > m.segment_limit:
-            return False
-        if m.commit_limit is not None and m.committed + size > m.commit_limit:
-            return False
-        return self.space.is_free(self.bloc, address)
-
     def _sbrk(self, n: int) -> int:
         old = self.bloc
-        n = self._round(n)
-        if not self._brk((old + n) & self._mask):
+        n = mem_round(n, self.ptr_size)
+        if not self.kernel.set_brk((old + n) & ((1 << 8 * self.ptr_size) - 1)):
             return 0
-        self.space.place(old, old + n, MAPPED)
         self.bloc = old + n
         return old
 
     def _mem_alloc(self, n: int) -> int:
         """memAlloc: the first free block that is large enough, cut at its end; else the break."""
-        n = self._round(n)
+        n = mem_round(n, self.ptr_size)
         sizes = self._free_sizes
         for i, size in enumerate(sizes):
             if size == n:
@@ -79,7 +67,7 @@ class Plan9(System):
     def _mem_free(self, v: int, n: int) -> None:
         """memFree: back into the list in its place, joined with neighbours that it touches."""
         free, sizes = self._free, self._free_sizes
-        size = self._round(n)
+        size = mem_round(n, self.ptr_size)
         i = bisect_left(free, v)
         if i < len(free) and v + size == free[i]:
             free[i] = v
@@ -96,7 +84,7 @@ class Plan9(System):
         if isinstance(forced, Errno):
             return 0
         if forced is not None:
-            self.space.place(forced, forced + self._round(n), MAPPED)
+            self.kernel.grant(forced, mem_round(n, self.ptr_size))
             return forced
         return self._mem_alloc(n)
 

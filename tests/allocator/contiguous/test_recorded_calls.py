@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from allocator.common.throw import Death
-from allocator.kernels import new_system
+from allocator.contiguous.mem import System
+from allocator.contiguous.recorded import Recorded, RecordedMismatch, parse_answer
+from allocator.contiguous.systems import new_system
 from allocator.kernels.address_space import Range
 from allocator.kernels.machine import Machine
-from allocator.kernels.recorded import Recorded, RecordedMismatch, parse_answer
-from allocator.kernels.system import System
 
 CALLS = Path(__file__).parents[2] / "data" / "os_calls"
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allocator.common.throw import Death
-from allocator.kernels import GOOSES, new_system
+from allocator.contiguous.systems import GOOSES, new_system
 from allocator.kernels.address_space import Range
 from allocator.kernels.contracts import CONTRACTS, PROBE, apart
 from allocator.kernels.machine import Machine

@@ -6,10 +6,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from allocator.contiguous.mem_plan9 import MemPlan9, first_bloc
 from allocator.kernels.address_space import Range
+from allocator.kernels.brk import Break
 from allocator.kernels.faults import Exhaustion, NthCall, install
 from allocator.kernels.machine import Machine
-from allocator.kernels.plan9 import Plan9
 from allocator.kernels.system import ENOMEM, Errno
 
 MB = 1 << 20
@@ -17,9 +18,10 @@ HINT = 0xC0_0000_0000
 ARENA = 567_472_562_176
 
 
-def plan9(ptr_size: int = 8, **fields: object) -> Plan9:
+def plan9(ptr_size: int = 8, **fields: object) -> MemPlan9:
     fields = {"image_start": 0x20_0000, "data_end": 0x51_91E0} | fields
-    return Plan9(Machine(**fields), ptr_size=ptr_size)  # type: ignore[arg-type]
+    machine = Machine(**fields)  # type: ignore[arg-type]
+    return MemPlan9(Break(machine, first_bloc(machine, ptr_size), ptr_size=ptr_size))
 
 
 def test_memory_is_where_the_break_is() -> None:
@@ -32,7 +34,7 @@ def test_memory_is_where_the_break_is() -> None:
     system.sys_unused(0x51_A000, MB)
     system.sys_used(0x51_A000, MB)
     system.sys_fault(0x51_A000, MB)
-    assert list(system.space) == [(0x20_0000, 0x51_A000, 0), (0x51_A000, 0x51_B000 + 3 * MB, 2)]
+    assert list(system.kernel.space) == [(0x20_0000, 0x51_A000, 0), (0x51_A000, 0x51_B000 + 3 * MB, 2)]
 
 
 def test_the_arena_of_64_bits_is_refused_at_every_hint() -> None:

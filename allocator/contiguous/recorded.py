@@ -11,9 +11,10 @@ import re
 from collections import deque
 from typing import NamedTuple
 
-from allocator.kernels import new_system
+from allocator.contiguous.mem import System
+from allocator.contiguous.systems import new_system
 from allocator.kernels.machine import Machine
-from allocator.kernels.system import ENOMEM, Answer, Errno, System
+from allocator.kernels.system import ENOMEM, Answer, Errno
 
 _ANSWER = re.compile(r"-|errno=([0-9]{1,10})|0x([0-9a-f]{1,16})")
 
@@ -80,11 +81,10 @@ class Recorded(System):
 
     def __init__(self, goos: str, *, ptr_size: int, phys_page_size: int = 4096) -> None:
         """`phys_page_size` in bytes, for what the runtime itself checks of its arguments."""
-        super().__init__()
+        super().__init__(name=goos)
         # Its kernel is never asked, only what the runtime makes of answers.
         self._policy = new_system(goos, Machine(), ptr_size=ptr_size, phys_page_size=phys_page_size)
         self._policy.printed = self.printed
-        self.name = goos
         self.counts_failed_alloc = self._policy.counts_failed_alloc
         self.refusal = self._policy.refusal
         self.queue: deque[Record] = deque()

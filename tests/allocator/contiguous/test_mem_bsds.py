@@ -5,13 +5,10 @@ from __future__ import annotations
 import pytest
 
 from allocator.common.throw import Throw
-from allocator.kernels import new_system
+from allocator.contiguous.mem_bsd import MemBsd
+from allocator.contiguous.systems import new_system
 from allocator.kernels.address_space import MAPPED, RESERVED, Range
-from allocator.kernels.dragonfly import Dragonfly
 from allocator.kernels.machine import Machine
-from allocator.kernels.nacl import Nacl
-from allocator.kernels.posix import Posix
-from allocator.kernels.solaris import Solaris
 
 MB = 1 << 20
 HINT = 0xC0_0000_0000
@@ -20,19 +17,19 @@ ARENA = 567_472_562_176
 LADDER64 = [675_291_136, 406_855_680, 272_637_952, 138_420_224]
 
 
-def posix(goos: str, ptr_size: int = 8, **fields: object) -> Posix:
+def posix(goos: str, ptr_size: int = 8, **fields: object) -> MemBsd:
     system = new_system(goos, Machine(**fields), ptr_size=ptr_size)  # type: ignore[arg-type]
-    assert isinstance(system, Posix)
+    assert isinstance(system, MemBsd)
     return system
 
 
 def test_darwin_reserves_all() -> None:
     system = posix("darwin")
     assert system.sys_reserve(HINT, ARENA) == (HINT, True)
-    assert list(system.space) == [(HINT, HINT + ARENA, RESERVED)]
+    assert list(system.kernel.space) == [(HINT, HINT + ARENA, RESERVED)]
     system.sys_map(HEAP, MB, True)
-    assert system.space.total(MAPPED) == MB
-    assert system.space.total(RESERVED) == ARENA - MB
+    assert system.kernel.space.total(MAPPED) == MB
+    assert system.kernel.space.total(RESERVED) == ARENA - MB
 
 
 def test_darwin_under_a_limit_falls_to_the_ladder() -> None:
@@ -77,11 +74,10 @@ def test_a_conflict_shows_in_sys_map(goos: str, elsewhere: int) -> None:
 def test_dragonfly_overwrites_silently() -> None:
     """mem_bsd.go:70-77."""
     system = posix("dragonfly", taken=(Range(HEAP + 4096, HEAP + 8192), Range(HEAP + 2 * MB, HEAP + 3 * MB)))
-    assert isinstance(system, Dragonfly)
     system.sys_map(HEAP, MB, False)
     assert system.printed == []
-    assert system.overwritten == [Range(HEAP + 4096, HEAP + 8192)]
-    assert system.space.at(HEAP) == (HEAP, HEAP + MB, MAPPED)
+    assert system.kernel.overwritten == [Range(HEAP + 4096, HEAP + 8192)]
+    assert system.kernel.space.at(HEAP) == (HEAP, HEAP + MB, MAPPED)
 
 
 def test_dragonfly_maps_where_hints_are_ignored() -> None:
@@ -127,7 +123,6 @@ def test_openbsd_counts_memory_as_data() -> None:
 
 def test_solaris_without_swap_says_eagain_which_reads_as_a_conflict() -> None:
     system = posix("solaris", commit_limit=10 * MB, committed=MB)
-    assert isinstance(system, Solaris)
     system.sys_map(HEAP, 9 * MB, False)
     assert system.sys_alloc(4096, "other_sys") == 0
     with pytest.raises(Throw, match="runtime: address space conflict"):
@@ -139,7 +134,6 @@ def test_solaris_without_swap_says_eagain_which_reads_as_a_conflict() -> None:
 
 def test_nacl_reserves_nothing_at_all() -> None:
     system = posix("nacl", 4, high=1 << 30, page_size=65536)
-    assert isinstance(system, Nacl)
     assert system.sys_reserve(0x20_0000, 807_411_712) == (0x20_0000, False)
     assert system.sys_reserve(0x20_0000, 0xFFFF_0000) == (0x20_0000, False)
     system.sys_map(0x1080_0000, MB, False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from allocator.common.throw import Throw
+from allocator.contiguous.mem_windows import MemWindows
 from allocator.kernels.address_space import MAPPED, Range
 from allocator.kernels.faults import NthCall, Request, install
 from allocator.kernels.machine import Machine
@@ -17,17 +18,17 @@ HEAP = 0xC0_4200_0000
 ARENA = 35_467_042_816
 
 
-def windows(ptr_size: int = 8, **fields: object) -> Windows:
-    return Windows(Machine(**fields), ptr_size=ptr_size)  # type: ignore[arg-type]
+def windows(ptr_size: int = 8, **fields: object) -> MemWindows:
+    return MemWindows(Windows(Machine(**fields), ptr_size=ptr_size))  # type: ignore[arg-type]
 
 
 def test_reserve_costs_nothing_and_commit_does() -> None:
     system = windows(commit_limit=10 * MB, committed=4 * MB)
     assert system.sys_reserve(HINT, ARENA) == (HINT, True)
-    assert system.commit_charge == 0
+    assert system.kernel.commit_charge == 0
     system.sys_map(HEAP, 6 * MB, True)
     system.sys_map(HEAP, 6 * MB, True)
-    assert system.commit_charge == 6 * MB
+    assert system.kernel.commit_charge == 6 * MB
     with pytest.raises(Throw, match="runtime: cannot map pages in arena address space"):
         system.sys_map(HEAP + 6 * MB, 4096, True)
     assert system.printed == ["runtime: VirtualAlloc of 4096 bytes failed with errno=1455"]
@@ -47,7 +48,7 @@ def test_a_taken_address_leaves_the_choice_to_the_kernel() -> None:
 def test_addresses_are_rounded_down_to_64_kb() -> None:
     system = windows(4, high=0x7FFF_0000)
     assert system.sys_reserve(0x1000_2000, 4096) == (0x1000_0000, True)
-    assert next(iter(system.space))[:2] == (0x1000_0000, 0x1000_3000)
+    assert next(iter(system.kernel.space))[:2] == (0x1000_0000, 0x1000_3000)
     # 0x10003000 lies in the first 64 KB that are gone, though its page is free.
     assert system.sys_reserve(0x1000_3000, 4096) == (0x1_0000, True)
     assert system.sys_alloc(100, "other_sys") == 0x2_0000
@@ -106,11 +107,14 @@ def test_release_and_use_across_allocations_go_piece_by_piece() -> None:
     system.sys_map(0x1000_0000, MB, True)
     system.sys_map(0x1010_0000, MB, True)
     system.sys_unused(0x100A_6000, 0xB_4000)
-    assert list(system.committed) == [(0x1000_0000, 0x100A_6000, MAPPED), (0x1015_A000, 0x1020_0000, MAPPED)]
+    assert list(system.kernel.committed) == [
+        (0x1000_0000, 0x100A_6000, MAPPED),
+        (0x1015_A000, 0x1020_0000, MAPPED),
+    ]
     system.sys_used(0x100A_6000, 0xB_4000)
-    assert list(system.committed) == [(0x1000_0000, 0x1020_0000, MAPPED)]
+    assert list(system.kernel.committed) == [(0x1000_0000, 0x1020_0000, MAPPED)]
     system.sys_fault(0x1000_0000, 2 * MB)
-    assert system.commit_charge == 0
+    assert system.kernel.commit_charge == 0
     assert system.printed == []
 
 
@@ -121,7 +125,7 @@ def test_use_takes_what_the_limit_leaves_and_then_dies() -> None:
     with pytest.raises(Throw, match="runtime: failed to commit pages"):
         system.sys_used(HEAP, 256 * KB)
     assert system.printed == ["runtime: VirtualAlloc of 0 bytes failed with errno=1455"]
-    assert system.commit_charge == 100 * KB
+    assert system.kernel.commit_charge == 100 * KB
 
 
 def test_decommit_beyond_what_is_allocated() -> None:
@@ -136,8 +140,8 @@ def test_release_takes_the_whole_allocation_by_its_base() -> None:
     system = two_neighbours()
     system.sys_map(0x1000_0000, 64 * KB, True)
     system.sys_free(0x1000_0000, 4096)
-    assert [piece[:2] for piece in system.space] == [(0x1010_0000, 0x1020_0000)]
-    assert system.commit_charge == 0
+    assert [piece[:2] for piece in system.kernel.space] == [(0x1010_0000, 0x1020_0000)]
+    assert system.kernel.commit_charge == 0
     with pytest.raises(Throw, match="runtime: failed to release pages"):
         system.sys_free(0x1000_0000, MB)
     assert system.printed == [f"runtime: VirtualFree of {MB} bytes failed with errno=487"]
@@ -145,9 +149,9 @@ def test_release_takes_the_whole_allocation_by_its_base() -> None:
 
 def test_foreign_memory_is_nobodys_to_commit_or_release() -> None:
     system = windows(4, taken=(Range(0x1000_0000, 0x1001_0000),))
-    assert system._commit(0x1000_0000, 4096) == Errno(487)
-    assert system._decommit(0x1000_0000, 4096) == Errno(487)
-    assert system._release(0x1000_0000) == Errno(487)
+    assert system.kernel.virtual_alloc(0x1000_0000, 4096, reserve=False, commit=True) == Errno(487)
+    assert system.kernel.virtual_free(0x1000_0000, 4096, release=False) == Errno(487)
+    assert system.kernel.virtual_free(0x1000_0000, 0, release=True) == Errno(487)
 
 
 @pytest.mark.parametrize(
@@ -163,10 +167,10 @@ def test_page_tables_of_what_is_reserved(bits: int, tables: int) -> None:
     assert page_table_commit(0, n, 8) == tables * 4096
     old = windows(page_tables_charged=True, commit_limit=tables * 4096)
     assert old.sys_reserve(1 << 40, n) == (1 << 40, True)
-    assert old.commit_charge == tables * 4096
+    assert old.kernel.commit_charge == tables * 4096
     assert old.sys_reserve(1 << 41, n) == (0, True)
     old.sys_free(1 << 40, 0)
-    assert old.commit_charge == 0
+    assert old.kernel.commit_charge == 0
     assert windows(commit_limit=0).sys_reserve(1 << 40, n) == (1 << 40, True)
 
 
@@ -204,7 +208,7 @@ def test_the_pieces_are_halves_rounded_down_to_pages() -> None:
         tried.append((v // KB, n // KB))
         return v if n <= 12 * KB else Errno(487)
 
-    assert Windows._piecewise(0, 44 * KB, call, None) == 0
+    assert MemWindows._piecewise(0, 44 * KB, call, None) == 0
     assert tried == [
         (0, 44),
         (0, 20),
@@ -222,6 +226,6 @@ def test_the_pieces_are_halves_rounded_down_to_pages() -> None:
 
 def test_errors_that_no_printed_line_shows() -> None:
     system = two_neighbours()
-    assert system._decommit(0x100F_0000, 128 * KB) == Errno(87)
-    assert system._reserve(0, 0, False) == Errno(87)
-    assert system._reserve(0, 0x7FFF_0000, False) == Errno(8)
+    assert system.kernel.virtual_free(0x100F_0000, 128 * KB, release=False) == Errno(87)
+    assert system.kernel.virtual_alloc(0, 0, reserve=True, commit=False) == Errno(87)
+    assert system.kernel.virtual_alloc(0, 0x7FFF_0000, reserve=True, commit=False) == Errno(8)

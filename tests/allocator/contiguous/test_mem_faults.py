@@ -7,10 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from allocator.common.throw import Death
-from allocator.kernels import GOOSES, new_system
+from allocator.contiguous.mem import System
+from allocator.contiguous.systems import GOOSES, new_system
 from allocator.kernels.faults import CALLS, Chance, Exhaustion, NthCall, Request, install
 from allocator.kernels.machine import Machine
-from allocator.kernels.system import ENOMEM, Answer, Errno, System
+from allocator.kernels.system import ENOMEM, Answer, Errno
 
 MB = 1 << 20
 HINT = 0xC0_0000_0000
@@ -181,6 +182,6 @@ def test_plans_that_mean_nothing(make: Callable[[], object]) -> None:
 
 
 def test_limits_are_named() -> None:
-    known = {goos: new_system(goos, Machine(), ptr_size=8).limits for goos in GOOSES}
+    known = {goos: new_system(goos, Machine(), ptr_size=8).kernel.limits for goos in GOOSES}
     assert "ulimit_v" in known["linux"] and "ulimit_v" not in known["windows"] | known["nacl"]
     assert all(limit in Machine.__slots__ for limits in known.values() for limit in limits)

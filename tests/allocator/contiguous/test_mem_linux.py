@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from allocator.common.throw import Throw
-from allocator.kernels import new_system
+from allocator.contiguous.mem_linux import MemLinux
+from allocator.contiguous.systems import new_system
 from allocator.kernels.address_space import MAPPED, RESERVED, Range
-from allocator.kernels.android import Android
 from allocator.kernels.linux import HUGE_PAGES, NO_HUGE_PAGES, Linux
 from allocator.kernels.machine import Machine
 
@@ -21,19 +21,23 @@ ARENA = 567_472_562_176  # what a 64-bit runtime asks for (malloc.go:295)
 LADDER = [807_411_712, 538_976_256, 404_758_528, 270_540_800]
 
 
-def linux64(**fields: object) -> Linux:
-    return Linux(Machine(**fields), ptr_size=8, huge_page_size=HUGE)  # type: ignore[arg-type]
+def linux(machine: Machine, ptr_size: int = 8, **believed: int) -> MemLinux:
+    return MemLinux(Linux(machine, ptr_size=ptr_size), "linux", **believed)
 
 
-def linux32(**fields: object) -> Linux:
-    return Linux(Machine(high=0xFFFF_E000, **fields), ptr_size=4)  # type: ignore[arg-type]
+def linux64(**fields: object) -> MemLinux:
+    return linux(Machine(**fields), huge_page_size=HUGE)  # type: ignore[arg-type]
+
+
+def linux32(**fields: object) -> MemLinux:
+    return linux(Machine(high=0xFFFF_E000, **fields), 4)  # type: ignore[arg-type]
 
 
 def test_a_64_bit_arena_is_probed_and_not_reserved() -> None:
     """mem_linux.go:188-199: 64 KB are mapped at the hint and unmapped at once."""
     system = linux64(ulimit_v=MB)
     assert system.sys_reserve(HINT, ARENA) == (HINT, False)
-    assert len(system.space) == 0
+    assert len(system.kernel.space) == 0
 
 
 LIMITS = st.sampled_from(
@@ -53,14 +57,17 @@ def test_what_lengthens_a_mapping_is_answered_like_any_other(
 ) -> None:
     """sysMap beside what is mapped already takes a shorter way to the same answers and mappings."""
     short, long = linux64(**limits, high=high), linux64(**limits, high=high)
-    long.boundless = False
+    long.kernel.boundless = False
     low = top = HEAP + 8 * MB
     for where, size, reserved in calls:
         v, n = (top if where >= 0 else low - size * MB) + where // 3 * MB, size * MB
         answer = short.map_at(v, n, reserved)
         assert answer == long.map_at(v, n, reserved)
-        assert list(short.space) == list(long.space)
-        assert short.space.totals() == long.space.totals() and short.space.held == long.space.held
+        assert list(short.kernel.space) == list(long.kernel.space)
+        assert (
+            short.kernel.space.totals() == long.kernel.space.totals()
+            and short.kernel.space.held == long.kernel.space.held
+        )
         if answer == v:
             low, top = min(low, v), max(top, v + n)
 
@@ -68,7 +75,7 @@ def test_what_lengthens_a_mapping_is_answered_like_any_other(
 def test_32_bit_arena_is_reserved() -> None:
     system = linux32()
     assert system.sys_reserve(0x970_0000, LADDER[0]) == (0x970_0000, True)
-    assert list(system.space) == [(0x970_0000, 0x970_0000 + LADDER[0], RESERVED)]
+    assert list(system.kernel.space) == [(0x970_0000, 0x970_0000 + LADDER[0], RESERVED)]
 
 
 def test_4_gb_exactly_are_still_reserved() -> None:
@@ -81,7 +88,9 @@ def test_4_gb_exactly_are_still_reserved() -> None:
 def test_ladder_under_a_limit(limit: int) -> None:
     """golang/go#5049: each rung fits or does not, the image counted."""
     system = linux32(ulimit_v=limit * MB, image_size=20 * MB)
-    fits = [n for n in LADDER if system.sys_reserve(0x970_0000, n)[0] and not system._munmap(0x970_0000, n)]
+    fits = [
+        n for n in LADDER if system.sys_reserve(0x970_0000, n)[0] and not system.kernel.munmap(0x970_0000, n)
+    ]
     assert fits == [n for n in LADDER if n + 20 * MB <= limit * MB]
 
 
@@ -146,7 +155,7 @@ def test_image_counts_by_its_extent_unless_its_size_is_given() -> None:
     assert machine.image == Range(0x40_0000, 0x52_1000)
     assert machine.image_bytes == 0x12_1000
     assert Machine(image_size=5, data_end=0x52_0C48).image_bytes == 5
-    assert not linux64(data_end=0x52_0C48).space.is_free(0x52_0C48, 0x52_0C49)
+    assert not linux64(data_end=0x52_0C48).kernel.space.is_free(0x52_0C48, 0x52_0C49)
 
 
 def test_what_was_reserved_is_not_counted_again() -> None:
@@ -163,7 +172,7 @@ def test_39_bits() -> None:
     assert system.sys_reserve(0x40_0000_0000, ARENA) == (0x40_0000_0000, False)
     for i in range(1, 128):
         assert system.sys_reserve(i << 40 | 0x40_0000_0000, ARENA) == (0, None)
-    assert len(system.space) == 0
+    assert len(system.kernel.space) == 0
     system.sys_map((1 << 39) - MB, MB, False)
     with pytest.raises(Throw, match="runtime: out of memory"):
         system.sys_map(1 << 39, MB, False)
@@ -181,7 +190,7 @@ def test_a_taken_hint() -> None:
     system = linux64(high=1 << 48, taken=(Range(0x40_0000_0000, 0x40_0080_0000),))
     assert system.sys_reserve(0x40_0000_0000, ARENA) == (0, None)
     assert system.sys_reserve(0x140_0000_0000, ARENA) == (0x140_0000_0000, False)
-    assert len(system.space) == 1
+    assert len(system.kernel.space) == 1
 
 
 def test_hints_ignored_are_insisted_on() -> None:
@@ -189,19 +198,19 @@ def test_hints_ignored_are_insisted_on() -> None:
     system = linux64(hints_honoured=False)
     assert system.sys_reserve(HINT, ARENA) == (HINT, False)
     system.sys_map(HEAP, MB, False)
-    assert list(system.space) == [(HEAP, HEAP + MB, MAPPED)]
+    assert list(system.kernel.space) == [(HEAP, HEAP + MB, MAPPED)]
 
 
 def test_64_kb_pages() -> None:
     """golang/go#11886: with the page that the kernel has, and with a belief in 4 KB."""
-    system = Linux(Machine(page_size=65536, high=1 << 48), ptr_size=8)
+    system = linux(Machine(page_size=65536, high=1 << 48), ptr_size=8)
     system.sys_map(0x4_4202_0000 - 0x1_0000, 0x1_0000, False)
-    wrong = Linux(Machine(page_size=65536, high=1 << 48), ptr_size=8, phys_page_size=4096)
+    wrong = linux(Machine(page_size=65536, high=1 << 48), ptr_size=8, phys_page_size=4096)
     # No page that the runtime asks about is one of the kernel's, so all count as unmapped (22 is EINVAL).
     with pytest.raises(Throw, match="runtime: address space conflict"):
         wrong.sys_map(0x44_1FFF_8000, 32768, False)
     assert wrong.printed == ["runtime: address space conflict: map(0x441fff8000) = 0x16"]
-    assert len(wrong.space) == 0
+    assert len(wrong.kernel.space) == 0
 
 
 @pytest.mark.parametrize(
@@ -219,17 +228,17 @@ def test_64_kb_pages() -> None:
 )
 def test_what_mincore_is_asked_about(believed: int, v: int, mapped_at: int, unmapped: bool) -> None:
     """mem_linux.go:24-42, each physPageSize from v."""
-    system = Linux(Machine(), ptr_size=8, phys_page_size=believed)
-    system.space.place(mapped_at, mapped_at + 4096, RESERVED)
+    system = linux(Machine(), ptr_size=8, phys_page_size=believed)
+    system.kernel.space.place(mapped_at, mapped_at + 4096, RESERVED)
     asked = range(v, v + 0x40000, believed)
-    assert unmapped == all(at % 4096 or system.space.at(at) is None for at in asked)
-    assert system._all_unmapped(v, 0x40000) == unmapped
+    assert unmapped == all(at % 4096 or system.kernel.space.at(at) is None for at in asked)
+    assert system.all_unmapped(v, 0x40000) == unmapped
 
 
 def test_probing_terabytes_takes_no_time() -> None:
     system = linux64(hints_honoured=False)
     system.sys_map(HINT, 1 << 45, False)
-    assert system.space.total(MAPPED) == 1 << 45
+    assert system.kernel.space.total(MAPPED) == 1 << 45
 
 
 def test_overcommit() -> None:
@@ -253,7 +262,7 @@ def test_a_mapping_given_up_is_not_committed_twice() -> None:
     system = linux64(overcommit=2, commit_limit=10 * MB)
     system.sys_map(HEAP, 10 * MB, False)
     system.sys_map(HEAP, 10 * MB, True)
-    assert system.space.total(MAPPED) == 10 * MB
+    assert system.kernel.space.total(MAPPED) == 10 * MB
 
 
 def test_data_limit_lets_reserved_room_through_until_it_is_passed() -> None:
@@ -273,7 +282,7 @@ def test_where_memory_without_a_hint_goes() -> None:
     assert linux64().sys_alloc(65536, "other_sys") == 0x7FFF_F7FF_F000 - 65536
     assert linux32().sys_alloc(65536, "other_sys") == 0xF7FF_E000 - 65536
     assert linux32(top_down=False).sys_alloc(65536, "other_sys") == 0x5555_5000
-    full = Linux(
+    full = linux(
         Machine(high=0xC000_0000, taken=(Range(0x1_0000, 0xB800_0000),), mmap_base=0xB800_0000), ptr_size=4
     )
     assert full.sys_alloc(65536, "other_sys") == 0xB800_0000
@@ -285,7 +294,7 @@ def test_32_bit_sums_do_not_leave_the_address_space() -> None:
     assert system.sys_reserve(0xFFFF_0000, MB)[0] < 0xF800_0000
 
 
-def released(pieces: list[tuple[int, int]]) -> Linux:
+def released(pieces: list[tuple[int, int]]) -> MemLinux:
     system = linux64()
     system.sys_map(HEAP, 64 * MB, False)
     for v, n in pieces:
@@ -293,9 +302,10 @@ def released(pieces: list[tuple[int, int]]) -> Linux:
     return system
 
 
-def advice(system: Linux) -> list[tuple[int, int, int]]:
+def advice(system: MemLinux) -> list[tuple[int, int, int]]:
     return [
-        (start - HEAP, end - HEAP, kind & (HUGE_PAGES | NO_HUGE_PAGES)) for start, end, kind in system.space
+        (start - HEAP, end - HEAP, kind & (HUGE_PAGES | NO_HUGE_PAGES))
+        for start, end, kind in system.kernel.space
     ]
 
 
@@ -341,7 +351,7 @@ def test_use_undoes_it_for_whole_huge_pages() -> None:
 
 
 def test_no_advice_where_the_architecture_has_no_huge_pages() -> None:
-    system = Linux(Machine(), ptr_size=8)
+    system = linux(Machine(), ptr_size=8)
     system.sys_map(HEAP, 64 * MB, False)
     system.sys_unused(HEAP + 8192, 8192)
     assert advice(system) == [(0, 64 * MB, 0)]
@@ -353,14 +363,14 @@ def test_scavenging_splits_mappings_until_there_are_too_many() -> None:
     system.sys_map(HEAP, 1024 * MB, False)
     for i in range(0, 256, 2):
         system.sys_unused(HEAP + i * HUGE + 8192, 8192)
-    assert system.map_count == 100
+    assert system.kernel.map_count == 100
     assert system.sys_alloc(65536, "other_sys")
-    assert system.map_count == 101
+    assert system.kernel.map_count == 101
     assert system.sys_alloc(65536, "other_sys") == 0
     with pytest.raises(Throw, match="out of memory"):
         system.sys_map(HEAP + 1024 * MB, MB, False)
     system.sys_used(HEAP, 1024 * MB)
-    assert system.map_count == 2
+    assert system.kernel.map_count == 2
     system.sys_map(HEAP + 1024 * MB, MB, False)
 
 
@@ -371,14 +381,14 @@ def test_advice_that_only_moves_a_border_is_always_possible() -> None:
     system.sys_unused(HEAP + HUGE + 8192, 8192)
     assert advice(system)[0] == (0, 2 * HUGE, NO_HUGE_PAGES)
     system.sys_unused(HEAP + 8 * HUGE + 8192, 8192)
-    assert system.map_count == 2
+    assert system.kernel.map_count == 2
 
 
 def test_fault_takes_the_memory_away() -> None:
     system = linux64()
     system.sys_map(HEAP, MB, False)
     system.sys_fault(HEAP, 8192)
-    assert list(system.space) == [(HEAP, HEAP + 8192, RESERVED), (HEAP + 8192, HEAP + MB, MAPPED)]
+    assert list(system.kernel.space) == [(HEAP, HEAP + 8192, RESERVED), (HEAP + 8192, HEAP + MB, MAPPED)]
 
 
 def test_locked_memory_beyond_its_limit_is_not_an_exit_in_sys_map() -> None:
@@ -393,7 +403,7 @@ def test_android_is_linux_in_a_crowd() -> None:
     """golang/go#9311: ART took most of the address space, and a lower rung of the ladder fits."""
     taken = (Range(0x1_0000, 0x8000_0000), Range(0xA000_0000, 0xC000_0000))
     system = new_system("android", Machine(high=0xC000_0000, taken=taken, mmap_base=0xB800_0000), ptr_size=4)
-    assert isinstance(system, Android)
+    assert isinstance(system, MemLinux) and system.name == "android"
     answers = [system.sys_reserve(0x170_0000, n)[0] for n in LADDER[:3]]
     assert answers == [0, 0, 0xA000_0000 - 404_758_528]
     assert system.name == "android"
