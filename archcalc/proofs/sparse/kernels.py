@@ -306,7 +306,8 @@ class AnsweringBreak(AnsweringKernel):
 
 
 KERNELS: dict[str, type[AnsweringKernel]] = {
-    "unix": AnsweringUnix,
-    "nt": AnsweringNt,
-    "break": AnsweringBreak,
+    "mem_linux": AnsweringUnix,
+    "mem_unix": AnsweringUnix,
+    "mem_windows": AnsweringNt,
+    "mem_sbrk": AnsweringBreak,
 }

@@ -147,7 +147,7 @@ class Process:
         self.subject = subject
         self.loops = loops
         config = self.config = subject.config
-        family = KERNELS[FAMILIES[config.goos][2]]
+        family = KERNELS[FAMILIES[config.goos][0]]
         self.kernel = family(engine, subject.machine, config.ptr_size, judge.require)
         self.rt: Any = Runtime.__new__(Runtime)
         self.lot: Number = lot or 0
