@@ -42,26 +42,27 @@ class GcBitsArenas:
         if steps is not None:
             how = steps.bits_arena()
             if how is not None:
-                self._new_arena(how == "new")
-                told = steps.new_bits_arena(self.next[-1])
-                if told != self.next[-1]:
-                    self.free.append(self.next.pop())
-                    if told in self.free:
-                        self.free.remove(told)
-                    self.next.append(told)
+                arena = self._take_arena(how == "new")
+                if steps.bits_arena_unused(arena):
+                    self.free.append(arena)
+                    return
+                self._begin(arena)
         elif not self.next or self.next_free + need > self.capacity:
-            self._new_arena()
+            self._begin(self._take_arena())
             if self.next_free + need > self.capacity:
                 raise Throw("markBits overflow")
         self.next_free += need
 
-    def _new_arena(self, new: bool = False) -> None:
+    def _take_arena(self, new: bool = False) -> int:
+        """A free arena, or a new one where there is none or it is to be new (newArenaMayUnlock)."""
         if self.free and not new:
-            arena = self.free.pop()
-        else:
-            arena = self.core.mem.sys_alloc(self.chunk, STAT, NAME)
-            if not arena:
-                raise Throw("runtime: cannot allocate memory")
+            return self.free.pop()
+        arena = self.core.mem.sys_alloc(self.chunk, STAT, NAME)
+        if not arena:
+            raise Throw("runtime: cannot allocate memory")
+        return arena
+
+    def _begin(self, arena: int) -> None:
         self.next.append(arena)
         bits = arena + self.core.config.gc_bits_header_bytes
         self.next_free = 8 - (bits & 7) if self.align else 0

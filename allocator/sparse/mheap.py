@@ -267,6 +267,15 @@ class MHeap:
             self.inline.add(page)
         self.pages_in_use += npages
 
+    def was_used(self, base: int, npages: int) -> bool:
+        """Whether any of the pages was ever used."""
+        config = self.core.config
+        size = 1 << config.log_heap_arena_bytes
+        first = config.arena_index(base)
+        last = config.arena_index(base + (npages << self.page_shift) - 1)
+        zeroed = (self.core.arenas.by_index[index].zeroed_base for index in range(first, last + 1))
+        return next(zeroed) > base & size - 1 or any(zeroed)
+
     def alloc_needs_zero(self, base: int, npages: int) -> bool:
         """Whether any of the pages was ever used; from now on they were (allocNeedsZero)."""
         config = self.core.config

@@ -61,11 +61,16 @@ class Scavenger:
             steps.scavenging(nbytes, force)
         released = 0
         index = self.core.pages.index
-        while released < nbytes and (steps is None or steps.goes_on()):
-            found = index.find(force)
+        while released < nbytes:
+            found = index.look(force)
+            if steps is not None:
+                found = steps.found(found)
+            index.move(force, found)
             if found is None:
                 break
             released += self._one(*found, nbytes - released)
+            if steps is not None and not steps.goes_on():
+                break
         if steps is not None:
             steps.scavenged(released)
         return released
@@ -90,12 +95,6 @@ class Scavenger:
             first, n = candidate(
                 chunk, page, least, most_pages, huge_pages(core), config.max_pages_per_phys_page
             )
-            if (
-                n
-                and steps is not None
-                and not steps.finds(config.address(ci << config.log_palloc_chunk_bytes))
-            ):
-                n = 0
             if n:
                 off = (ci << config.log_palloc_chunk_bytes) + (first << shift)
                 self._release(chunk, off, first, n)

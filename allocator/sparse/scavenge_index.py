@@ -142,23 +142,36 @@ class ScavengeIndex:
 
     def find(self, force: bool) -> tuple[int, int] | None:
         """The highest chunk to scavenge, and the page of it to begin with, downwards (find)."""
-        cursor = self.force if force else self.background
-        addr, marked = cursor.addr, cursor.marked
+        found = self.look(force)
+        self.move(force, found)
+        return found
+
+    def look(self, force: bool) -> tuple[int, int] | None:
+        """What is found from the cursor on, which stays where it is."""
+        addr = (self.force if force else self.background).addr
         if not addr:
             return None
         start = addr >> self.chunk_shift
         chunk = self._highest(start, force)
         if chunk is None:
-            cursor.clear()
             return None
-        if chunk == start:
-            return chunk, addr >> self.page_shift & self.chunk_pages - 1
-        lower = (chunk + 1 << self.chunk_shift) - (1 << self.page_shift)
-        if marked:
-            cursor.unmark(addr, lower)
-        else:
-            cursor.sink(lower)
-        return chunk, self.chunk_pages - 1
+        return (
+            chunk,
+            addr >> self.page_shift & self.chunk_pages - 1 if chunk == start else self.chunk_pages - 1,
+        )
+
+    def move(self, force: bool, found: tuple[int, int] | None) -> None:
+        """Moves the cursor down to what was found."""
+        cursor = self.force if force else self.background
+        addr = cursor.addr
+        if found is None:
+            cursor.clear()
+        elif addr >> self.chunk_shift != found[0]:
+            lower = (found[0] + 1 << self.chunk_shift) - (1 << self.page_shift)
+            if cursor.marked:
+                cursor.unmark(addr, lower)
+            else:
+                cursor.sink(lower)
 
     def _highest(self, start: int, force: bool) -> int | None:
         """The highest chunk not above `start` that should be scavenged; None below the heap."""

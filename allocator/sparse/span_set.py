@@ -32,7 +32,8 @@ class BlockPool:
 
     def alloc(self) -> int:
         """A block (spanSetBlockAlloc.alloc)."""
-        if self.free_list:
+        steps = self.core.steps
+        if self.free_list and (steps is None or not steps.new_block()):
             return self.free_list.pop()
         return self.core.persistent.alloc(self.size, self.align, STAT)
 
@@ -66,7 +67,7 @@ class SpanSet:
         steps = self.core.steps
         if steps is not None:
             steps.turn()
-        if not self.tail & 511:
+        if not self.tail & 511 if steps is None else steps.needs_block(self):
             self._new_block()
             if steps is not None:
                 steps.turn()

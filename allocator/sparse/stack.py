@@ -125,14 +125,17 @@ class StackHeap:
 
     def _large_alloc(self, n: int) -> int:
         npages = n >> self.core.config.page_shift
-        if self.core.steps is not None:
-            self.core.steps.turn()
+        steps = self.core.steps
+        if steps is not None:
+            steps.turn()
         free = self.large[npages.bit_length()]
         s = free.first
+        if s is not None and steps is not None and not steps.takes_large(free):
+            s = None
         if s is not None:
             free.remove(s)
-            if self.core.steps is not None:
-                self.core.steps.pool_gave(None, s.base)
+            if steps is not None:
+                steps.pool_gave(None, s.base)
         else:
             s = self.core.heap.alloc_manual(npages, STACK)
             if s is None:
@@ -158,9 +161,10 @@ class StackHeap:
             cache.stacks[order].append(v)
             cache.stack_sizes[order] += n
         elif self.core.marking:
-            self.large[s.npages.bit_length()].insert(s)
             if self.core.steps is not None:
+                self.core.steps.turn()
                 self.core.steps.pool_takes(None, s.base)
+            self.large[s.npages.bit_length()].insert(s)
         else:
             self.core.heap.free_manual(s, STACK)
 

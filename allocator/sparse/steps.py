@@ -6,6 +6,7 @@ machine wait at each for its turn. Nobody follows by default, and then the machi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -44,14 +45,17 @@ class Steps(Protocol):
     def pool_gave(self, order: int | None, ret: int) -> None:
         """A stack left the pool of an order; None: those that are large."""
 
+    def takes_large(self, free: Iterable[MSpan]) -> bool:
+        """Whether one of these spans is taken, which are free and large enough; not if they came just now."""
+
     def pool_takes(self, order: int | None, ptr: int) -> None:
         """A stack is about to go there."""
 
     def bits_arena(self) -> str | None:
         """Whether the next mark bits are in another arena: a `new` one, or one that is `free`."""
 
-    def new_bits_arena(self, at: int) -> int:
-        """An arena for mark bits begins, as far as the machine knows at that address; where it does."""
+    def bits_arena_unused(self, at: int) -> bool:
+        """An arena for mark bits was taken; whether it is put back, as another thread had begun one."""
 
     def zeroed(self, base: int, needzero: int) -> int:
         """Whether a span's memory may be dirty, as far as the machine can tell; what is so."""
@@ -63,6 +67,12 @@ class Steps(Protocol):
 
     def freed(self, npages: int, kind: int, base: int) -> None:
         """A span's pages were freed."""
+
+    def needs_block(self, to: SpanSet) -> bool:
+        """Whether the next span that is pushed on a set finds no block there."""
+
+    def new_block(self) -> bool:
+        """Whether a block of a span set is new memory, though some are free as far as the machine knows."""
 
     def pushed(self, to: SpanSet, s: MSpan) -> None:
         """A span was pushed on a set."""
@@ -109,8 +119,12 @@ class Steps(Protocol):
     def scavenging(self, nbytes: int, force: bool) -> None:
         """pageAlloc.scavenge begins."""
 
+    def found(self, chunk: tuple[int, int] | None) -> tuple[int, int] | None:
+        """The chunk that it looks at next, and from which page downwards, as far as the machine knows; what
+        is so."""
+
     def goes_on(self) -> bool:
-        """Whether it does one chunk more."""
+        """Whether it looks for one more."""
 
     def scavenged(self, released: int) -> None:
         """It is done."""
@@ -120,9 +134,6 @@ class Steps(Protocol):
 
     def released(self, npages: int, base: int) -> None:
         """And has released them."""
-
-    def finds(self, chunk: int) -> bool:
-        """Whether pages are found in the chunk at that address where the machine has some."""
 
     def nothing_in(self, chunk: int) -> None:
         """It found nothing in the chunk at that address."""

@@ -74,7 +74,8 @@ class Sweeper:
         return pages
 
     def _sweepone(self) -> int:
-        if self.drained and self.core.steps is None:
+        steps = self.core.steps
+        if self.drained and (steps is None or not steps.looks()):
             return DONE
         heap = self.core.heap
         while True:

@@ -176,11 +176,13 @@ class Replays(Judged):
         return self.document()["traces"]  # type: ignore[return-value]  # made just above
 
     def view(self) -> Iterable[Section | Block]:
+        unordered = any(r.unordered for r in self.replays)
         columns = (
             Column("recording", wrap=True),
             Column("platform"),
             Column("events", int),
             Column("differences", int),
+            *([Column("unordered", int)] if unordered else []),
             Column("seconds", float),
             Column("ended", wrap=True),
         )
@@ -190,8 +192,9 @@ class Replays(Judged):
                 r.platform,
                 r.events,
                 r.mismatches,
+                *([r.unordered] if unordered else []),
                 round(r.seconds, 2),
-                "interrupted" if r.interrupted else f"died: {r.death['throw']}" if r.death else "alive",
+                "interrupted" if r.interrupted else _ended(r.death),
             ]
             for r in self.replays
         ]
@@ -209,6 +212,11 @@ class Replays(Judged):
         for r in self.replays:
             if r.interrupted and r.first is None:
                 yield Prose(f"interrupted: {r.path} was as recorded up to event {r.events}")
+        if unordered:
+            yield Prose(
+                "unordered: what several threads did at once without a lock, and is written down in "
+                "another order; what came of it is compared all the same"
+            )
         if self.left:
             were = "was" if self.left == 1 else "were"
             yield Prose(f"interrupted: {counted(self.left, 'recording')} {were} not begun")
@@ -250,6 +258,14 @@ class Replays(Judged):
         if len(r.by_record) > 1 or r.mismatches > 1:
             counts = ", ".join(f"{kind} {n}" for kind, n in r.by_record.most_common())
             yield Prose(f"differences by record: {counts}")
+
+
+def _ended(death: Mapping[str, Any] | None) -> str:
+    if not death:
+        return "alive"
+    if "throw" in death:
+        return f"died: {death['throw']}"
+    return f"died: signal {death['signal']}" if "signal" in death else "died: panic"
 
 
 def _value(key: str, value: Any) -> str:

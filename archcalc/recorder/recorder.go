@@ -523,6 +523,16 @@ func archcalcThrow(what uintptr, s string) {
 	archcalcText('!', what, s)
 }
 
+// archcalcPrints tells what the runtime prints. Once it is dying, that is its traceback, and no part of the run.
+func archcalcPrints(b []byte) {
+	if archcalcOn != 1 || len(b) == 0 {
+		return
+	}
+	if gp := getg(); gp.writebuf == nil && gp.m.dying == 0 && gp.m.throwing == throwTypeNone {
+		archcalcText('o', 0, *(*string)(unsafe.Pointer(&b)))
+	}
+}
+
 // archcalcFinish writes out what all threads have, once. No record is made after it but the closer's.
 //
 //go:nosplit

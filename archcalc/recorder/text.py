@@ -86,6 +86,7 @@ class Texts:
         self.ended = False
         self._others: dict[int, int] = {}
         self._pending: list[str] = []
+        self._printed: dict[int, bytes] = {}  # by thread, what it printed since its last record
         self._memstats: dict[str, int] = {}
         self._state: dict[str, int] = {}
         self._parts: dict[tuple[str, int], bytearray] = {}
@@ -96,9 +97,11 @@ class Texts:
             "p": self._persistent, "Y": self._sys_alloc, "y": self._sys_free, "f": self._fix,
             "x": self._fix_free, "M": self._map, "O": self._unmap, "A": self._advise, "G": self._protect,
             "B": self._brk, "N": self._named, "H": self._span, "<": self._pool_gives, ">": self._pool_takes,
-            "*": self._bits, "Q": self._zeroed, "R": self._reclaims, "D": self._free_span,
+            "*": self._bits, "/": self._unused_bits,
+            "Q": self._zeroed, "R": self._reclaims, "D": self._free_span,
             "C": self._to_cache, "E": self._flush, "+": self._push, "-": self._pop, "b": self._marks,
             "V": self._scavenge_takes, "v": self._scavenged, "u": self._no_more, "P": self._phase,
+            "?": self._finds,
             "I": self._init, "e": self._epoch, "n": self._next_gen, "g": self._sweep_begins,
             "r": self._ratio, "l": self._limits, "w": self._goal, "J": self._lot, "(": self._open,
             ")": self._close, "=": self._stats, "!": self._death, "T": self._made, "z": self._word,
@@ -106,6 +109,7 @@ class Texts:
             "i": self._bytes, "k": self._bytes, "j": self._record, "t": self._headed,
         }  # fmt: skip
         self._kind = ""
+        self._last_printed = b""  # right before the record at hand
         self._wide = log.ptr_size == 8
 
     def header(self, **about: Any) -> dict[str, Any]:
@@ -129,6 +133,10 @@ class Texts:
         last = 0
         for _, thread, kind, p, words in self.log.records():
             self._kind = kind
+            if kind == "o":
+                self._printed[thread] = self._printed.get(thread, b"") + self._text(words[2:], words[1])
+                continue
+            self._last_printed = self._printed.pop(thread, b"") if self._printed else b""
             line = handlers[kind](p, words)
             if self._pending:
                 yield from self._pending
@@ -270,6 +278,9 @@ class Texts:
     def _bits(self, p: int, w: tuple[int, ...]) -> str:
         return f"* {w[0]:x}"
 
+    def _unused_bits(self, p: int, w: tuple[int, ...]) -> str:
+        return f"/ {w[0]:x}"
+
     def _zeroed(self, p: int, w: tuple[int, ...]) -> str:
         return f"Q {w[0]} {w[1]:x}"
 
@@ -288,16 +299,19 @@ class Texts:
         return f"E {w[0]:x} {cache:x} {scav:x}"
 
     def _push(self, p: int, w: tuple[int, ...]) -> str:
-        return f"+ {w[0] & 255} {SETS[w[0] >> 8]} {w[2]} {w[1]:x}"
+        return f"+ {w[0] & 255} {SETS[w[0] >> 8]} {w[2]} {w[1]:x} {w[3]:x}"
 
     def _pop(self, p: int, w: tuple[int, ...]) -> str:
-        return f"- {w[0] & 255} {SETS[w[0] >> 8]} " + (f"{w[2]} {w[1]:x}" if len(w) > 1 else "-")
+        return f"- {w[0] & 255} {SETS[w[0] >> 8]} " + (f"{w[2]} {w[1]:x} {w[3]:x}" if len(w) > 1 else "-")
 
     def _marks(self, p: int, w: tuple[int, ...]) -> str:
         base, sizeclass, nalloc, nfreed, count = w[:5]
         data = self._text(w[5:], count)
         words = [int.from_bytes(data[i : i + 8], "little") for i in range(0, len(data), 8)]
         return f"b {base:x} {sizeclass} {nalloc} {nfreed} {','.join(f'{word:x}' for word in words)}"
+
+    def _finds(self, p: int, w: tuple[int, ...]) -> str:
+        return f"c {w[0]:x} {w[1]}" if w[0] else "c -"
 
     def _scavenge_takes(self, p: int, w: tuple[int, ...]) -> str:
         return f"V {w[1]} {w[0]:x}"
@@ -378,7 +392,8 @@ class Texts:
             return None
         if what in (1, 2):
             words = self._text(w[2:], w[1]).decode("utf-8", "replace")
-            return f"! {json.dumps({'throw': words})}"
+            printed = self._last_printed.decode("utf-8", "replace").splitlines()
+            return f"! {json.dumps({'throw': words, 'printed': printed})}"
         if w[1] == 0:
             return None  # what ended it was said before
         return f"! {json.dumps({'panic': True} if w[1] == 1 else {'signal': w[1]})}"

@@ -82,6 +82,7 @@ class EndOfHeap:
         found = {
             "sweepgen": core.heap.sweepgen,
             "pages_in_use": core.heap.pages_in_use,
+            "heap_live": core.pacer.heap_live,
             "cur_arena_base": growth.base,
             "cur_arena_end": growth.end,
             "search_addr": config.address(pages.search_addr),

@@ -7,15 +7,17 @@ says how it went.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sized
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from allocator.kernels.calls import Call
 from allocator.kernels.system import Answer, Errno
-from allocator.sparse.mheap import HEAP
+from allocator.sparse.mheap import HEAP, RECLAIM_DONE
 from allocator.sparse.mspan import DEAD
 from archcalc.traces.reader import address, decimal
 from archcalc.traces.records.version2 import ADVICE, ERRNO, KINDS
+from archcalc.traces.version2.draws import Draws
 from archcalc.traces.version2.turns import Placed, Turn
 
 if TYPE_CHECKING:
@@ -32,6 +34,23 @@ BITS_BYTES = 64 << 10
 Differs = Callable[[Placed | None, str], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Making:
+    """A span whose pages were found, and whose memory is not looked at yet."""
+
+    size: int  # bytes
+    record: int  # the span record's address
+    clean: bool  # all of it comes back from the system, zeroed
+    used: bool  # some of it was used before, as far as was known when the pages were found
+
+    @classmethod
+    def of(cls, core: Runtime, base: int, npages: int, scav: int, s: MSpan) -> Making:
+        """A span of so many pages, of which scav bytes were scavenged."""
+        size = npages << core.config.page_shift
+        clean = scav == size and not core.mem.need_zero_after_sys_unused()
+        return cls(size, s.self_addr, clean, core.heap.was_used(base, npages))
+
+
 class Companion:
     """Steps of one machine, and its kernel. `turn_of` is the request that is carried out now."""
 
@@ -41,11 +60,20 @@ class Companion:
         self.differs = differs
         self.requests = requests
         self.nested = nested
-        self.threads: Callable[[], bool] = lambda: False  # whether more than one is on record
+        self.threads: Callable[[], Sized] = tuple  # those on record
         self.now = Turn(deque())
         self.outside = False  # what is asked for now is not for the allocator itself
         self.log: list[Call] = []  # a kernel has one; the recording is it
-        self._places: dict[int, deque[int]] = {}
+        self._places: dict[int, deque[int]] = {}  # by span set, of the spans in it
+        self._pushes: dict[int, Draws] = {}  # by span set, their places
+        self._lines: dict[int, dict[int, int]] = {}  # by span set and place, the line that put a span there
+        self._owed: dict[
+            int, dict[int, int]
+        ] = {}  # places of which a line said that no span is there any more
+        self._freed_at: dict[int, int] = {}  # by base, the line that freed a large stack
+        self._reclaimed = Draws()
+        self._all_reclaimed = False
+        self._making: dict[int, Making] = {}  # by base: spans whose pages are found, and no more yet
         self._popped_at = 0
         self.unordered = 0
         self._sets: dict[int, str] = {}
@@ -129,6 +157,8 @@ class Companion:
     ) -> None:
         how = "c" if from_cache else "h"
         of_class = spanclass if kind == HEAP else 0
+        if self.core is not None:
+            self._making[base] = Making.of(self.core, base, npages, scav, s)
         self.expect(
             f"H {self._who()} {npages} {KINDS[kind]} {of_class} {how} {base:x} {scav} {s.self_addr:x}"
         )
@@ -136,7 +166,15 @@ class Companion:
     def pool_gave(self, order: int | None, ret: int) -> None:
         self.expect(f"< {'large' if order is None else order} {ret:x}")
 
+    def takes_large(self, free: Iterable[MSpan]) -> bool:
+        if self.next()[:2] == "< " or any(self._freed_at.get(s.base, 0) < self.now.line for s in free):
+            return True
+        self.unordered += 1
+        return False
+
     def pool_takes(self, order: int | None, ptr: int) -> None:
+        if order is None and (placed := self.now.peek()) is not None:
+            self._freed_at[ptr] = placed[0]
         self.expect(f"> {'large' if order is None else order} {ptr:x}")
 
     def bits_arena(self) -> str | None:
@@ -145,95 +183,181 @@ class Companion:
             return "free"
         return "new" if line[:4] == "M 0 " and line.split(" ")[2] == str(BITS_BYTES) else None
 
-    def new_bits_arena(self, at: int) -> int:
-        line = self.next()
-        if line[:2] == "* " and self.threads() and line != f"* {at:x}":
-            # Who asks for one at the same time as others may put it back unused.
-            told, bits = address(line[2:]), self.core.gc_bits if self.core is not None else None
-            if bits is not None and told in (*bits.free, *bits.next, *bits.current, *bits.previous):
-                self.unordered += 1
-                at = told
+    def bits_arena_unused(self, at: int) -> bool:
         self.expect(f"* {at:x}")
-        return at
+        unused = self.next()[:2] == "/ "
+        if unused:
+            self.expect(f"/ {at:x}")
+        return unused
 
     def zeroed(self, base: int, needzero: int) -> int:
-        line = self.next()
-        other = f"Q {1 - needzero} {base:x}"
-        if line == other and self.threads():
-            # Another thread's span was made in the same arena at the same time.
+        making = self._making.pop(base, None)
+        told = int(self.next() == f"Q 1 {base:x}")
+        if told != needzero and making is not None and self._may_be(told, base, making):
             self.unordered += 1
-            needzero = 1 - needzero
+            needzero = told
         self.expect(f"Q {needzero} {base:x}")
         return needzero
 
+    def _may_be(self, needzero: int, base: int, making: Making) -> bool:
+        """Whether another thread can have used the arena up to behind that span before this one did, or
+        just not before it: both were making spans there at the same time."""
+        if making.clean:
+            return False
+        if not needzero:
+            return not making.used
+        arena = self.core.config.arena_index(base + making.size - 1) if self.core is not None else 0
+        return any(
+            other > base and self.core is not None and self.core.config.arena_index(other) <= arena
+            for other in self._making
+        )
+
     def reclaim_from(self, at: int) -> int | None:
         words = self.next().split(" ")
-        if words[0] != "R":
+        if words[0] != "R" or self.core is None:
             return None
         told = decimal(words[1])
-        if told != at and self.threads():
-            # Others draw their pages at the same time.
+        step = self.core.config.pages_per_reclaimer_chunk
+        done = self._all_reclaimed and self.core.config.uintptr_mask & RECLAIM_DONE
+        if self._all_reclaimed and 0 <= told - done < len(self.threads()) * step and not told % step:
+            # Others drew on when one had drawn the last. On 32 bits the sign for that is cut off.
             self.unordered += 1
             at = told
+        elif not told % step and self._reclaimed.draw(told // step, len(self.threads())):
+            at = told
+        else:
+            at = self._reclaimed.expected * step
         self.expect(f"R {at}")
+        if at // self.core.config.pages_per_arena >= len(self.core.heap.sweep_arenas):
+            self._all_reclaimed = True
         return at
+
+    def begins(self) -> None:
+        """A sweep phase begins: what was drawn in the last one is whole."""
+        self._whole(self._reclaimed, lambda number: f"a record R of chunk {number}")
+        self._all_reclaimed = False
+
+    def epoch(self) -> None:
+        """The sets that were swept are empty, and begin anew."""
+        core = self.core
+        assert core is not None
+        for c in core.central:
+            for each in (c.partial_unswept(), c.full_unswept()):
+                self.emptied(each)
+
+    def emptied(self, of: SpanSet) -> None:
+        """A set begins anew, or the recording is over: every place of it was told."""
+        if id(of) in self._pushes:
+            name = self._set(of)
+            self._whole(self._pushes[id(of)], lambda place: f"+ {name} {place}")
+            for place in self._owed.pop(id(of), ()):
+                self.differs(None, f"- {name} {place}")
+
+    def _whole(self, draws: Draws, what: Callable[[int], str]) -> None:
+        self.unordered += draws.unordered
+        draws.unordered = 0
+        left = draws.begin()
+        if left is not None:
+            self.differs(None, what(left))
+
+    def finish(self) -> None:
+        """The recording is over."""
+        self.begins()
+        core = self.core
+        for c in core.central if core is not None else ():
+            for each in (*c.partial, *c.full):
+                self.emptied(each)
 
     def freed(self, npages: int, kind: int, base: int) -> None:
         self.expect(f"D {self._who()} {npages} {KINDS[kind]} {base:x}")
 
+    def needs_block(self, to: SpanSet) -> bool:
+        words = self.next().split(" ")
+        if words[0] != "+" or len(words) != 6:
+            return True
+        return decimal(words[3]) >> 9 >= len(to.blocks)
+
+    def new_block(self) -> bool:
+        new = self.next()[:1] in ("M", "q")
+        self.unordered += new
+        return new
+
     def pushed(self, to: SpanSet, s: MSpan) -> None:
         words = self.next().split(" ")
+        placed = self.now.peek()
+        draws = self._pushes.get(id(to))
+        if draws is None:
+            draws = self._pushes[id(to)] = Draws()
+        place = draws.expected
+        if words[0] == "+" and len(words) == 6:
+            # Others push at the same time: the place that each drew is what counts.
+            told = decimal(words[3])
+            if draws.draw(told, len(self.threads())):
+                place = told
         places = self._places.setdefault(id(to), deque())
-        last = places[-1] if places else to.head - 1
-        place = last + 1
-        if words[0] == "+" and len(words) == 5 and words[3] != str(place):
-            # Others pushed at the same time: the place that each drew is what counts.
-            place = self._reorder(to, places, decimal(words[3]))
+        self._lines.setdefault(id(to), {})[place] = placed[0] if placed is not None else 0
+        if places and places[-1] > place:
+            self._reorder(to, places, place)
         else:
             places.append(place)
-        self.expect(f"+ {self._set(to)} {place} {s.base:x}")
+        self.expect(f"+ {self._set(to)} {place} {s.base:x} {s.self_addr:x}")
 
     def popped(self, source: SpanSet, s: MSpan | None) -> None:
         if s is None:
             self.expect(f"- {self._set(source)} -")
             return
-        found = f"- {self._set(source)} {self._popped_at} {s.base:x}"
-        line = self.next()
-        if s.state == DEAD and self.threads() and line.rpartition(" ")[0] == found.rpartition(" ")[0]:
-            # A span that was freed meanwhile; another thread may be making a new one of its record.
-            self.unordered += line != found
-            found = line
-        self.expect(found)
+        base = s.base
+        if s.state == DEAD:
+            # A span that was freed meanwhile. Another thread may be making a new one of its record.
+            words = self.next().split(" ")
+            making = {making.record: other for other, making in self._making.items()}
+            if len(words) == 6 and words[4] == f"{making.get(s.self_addr, base):x}" != f"{base:x}":
+                self.unordered += 1
+                base = making[s.self_addr]
+        self.expect(f"- {self._set(source)} {self._popped_at} {base:x} {s.self_addr:x}")
 
     def place_of_next(self, source: SpanSet) -> int | None:
         """Which of a set's spans is popped: the first, but that several threads may pop at once."""
         words = self.next().split(" ")
         places = self._places.setdefault(id(source), deque())
         at = 0
-        if words[0] == "-" and len(words) == 5 and places and words[3] != str(places[0]):
+        if words[0] == "-" and len(words) == 6 and places and words[3] != str(places[0]):
             drawn = decimal(words[3])
             if drawn in places:
                 at = places.index(drawn)
                 self.unordered += 1
-        if words[0] == "-" and words[-1] == "-" and places and self._set(source) == " ".join(words[1:3]):
-            # It looked before the last push, and was written down behind it.
+        empty = words[0] == "-" and words[-1] == "-" and self._set(source) == " ".join(words[1:3])
+        if empty and places and self._finds_none(source, places):
             self.unordered += 1
             return None
         if not places:
             return None
-        self._popped_at = places[at]
+        self._popped_at = place = places[at]
+        owed = self._owed.get(id(source))
+        if owed and owed.pop(place, self.now.line) < self.now.line:
+            # Another thread found the set empty before this one can have begun to pop.
+            self.differs(self.now.peek(), f"- {self._set(source)} -")
         del places[at]
+        del self._lines[id(source)][place]
         return at
 
-    def _reorder(self, to: SpanSet, places: deque[int], place: int) -> int:
+    def _finds_none(self, source: SpanSet, places: deque[int]) -> bool:
+        """Whether a thread can have found that set empty: spans that are in it were pushed since the thread's
+        last record, or other threads are about to write down that they popped them."""
+        placed, lines = self.now.peek(), self._lines[id(source)]
+        owed = [place for place in places if lines[place] < self.now.line]
+        if placed is None or len(owed) >= len(self.threads()):
+            return False
+        self._owed.setdefault(id(source), {}).update(dict.fromkeys(owed, placed[0]))
+        return True
+
+    def _reorder(self, to: SpanSet, places: deque[int], place: int) -> None:
         at = len(places)
         while at and places[at - 1] > place:
             at -= 1
         places.insert(at, place)
         s = to.spans.pop()
         to.spans.insert(at, s)
-        self.unordered += 1
-        return place
 
     def sweeping(self, s: MSpan, preserve: bool) -> None:
         self.expect(f"( sweep {self._who()} {int(preserve)} {s.base:x}")
@@ -248,6 +372,7 @@ class Companion:
             return
         words = placed[1].split(" ")
         marks = 0
+        self._check_page(s, placed)
         for i, word in enumerate(words[5].split(",")):
             marks |= int(word, 16) << 64 * i
         s.mark_bits = marks
@@ -255,6 +380,13 @@ class Companion:
         found = f"b {s.base:x} {s.spanclass} {nalloc} {s.alloc_count - nalloc} {words[5]}"
         if found != placed[1]:
             self.differs(placed, found)
+
+    def _check_page(self, s: MSpan, placed: Placed) -> None:
+        """A span whose page was marked has an object that is."""
+        core = self.core
+        marked = core is not None and s.base >> core.config.page_shift in core.heap.marked
+        if marked and not placed[1].rpartition(" ")[2].strip("0,"):
+            self.differs(placed, f"b {s.base:x} {s.spanclass} with a mark, as its page has")
 
     def swept(self, base: int, freed: bool) -> None:
         self.expect(f") sweep {int(freed)} {base:x}")
@@ -265,14 +397,14 @@ class Companion:
     def acquires(self, s: MSpan) -> bool:
         line = self.next()
         mine = line[:7] == "( sweep" and line.endswith(f" {s.base:x}")
-        return mine or not self.threads()
+        return mine or len(self.threads()) < 2
 
     def looks_from(self, at: int, end: int) -> int:
         words = self.next().split(" ")
         told = end
         if words[0] == "-":
             told = 2 * decimal(words[1]) + (words[2][0] == "p")
-        if told != at and self.threads():
+        if told != at and len(self.threads()) > 1:
             # Another thread was about to move the place on, or had just done so.
             self.unordered += 1
             return told
@@ -303,8 +435,34 @@ class Companion:
     def scavenging(self, nbytes: int, force: bool) -> None:
         self.expect(f"( scavenge {self._who()} {nbytes} {int(force)}")
 
+    def found(self, chunk: tuple[int, int] | None) -> tuple[int, int] | None:
+        core = self.core
+        assert core is not None
+        shift = core.config.log_palloc_chunk_bytes
+        line = self.next()
+        told = chunk
+        if line[:2] == "c ":
+            words = line.split(" ")
+            told = (
+                None
+                if words[1] == "-"
+                else (core.config.offset(address(words[1])) >> shift, decimal(words[2]))
+            )
+        placed = self.now.peek()
+        if told != chunk and placed is not None and placed[0] > self.now.line + 1 and self._is_chunk(told):
+            # It is found without a lock, and what others did meanwhile is in part written down already.
+            self.unordered += 1
+            chunk = told
+        self.expect("c -" if chunk is None else f"c {core.config.address(chunk[0] << shift):x} {chunk[1]}")
+        return chunk
+
+    def _is_chunk(self, told: tuple[int, int] | None) -> bool:
+        assert self.core is not None
+        index = self.core.pages.index
+        return told is None or (told[0] in index.chunks and told[1] < index.chunk_pages)
+
     def goes_on(self) -> bool:
-        return not self.next().startswith(")")
+        return self.next()[:2] == "c "
 
     def scavenged(self, released: int) -> None:
         self.expect(f") scavenge {released}")
@@ -314,13 +472,6 @@ class Companion:
 
     def released(self, npages: int, base: int) -> None:
         self.expect(f"v {npages} {base:x}")
-
-    def finds(self, chunk: int) -> bool:
-        if self.threads() and self.next() == f"u {chunk:x}":
-            # From where a chunk is looked at is kept without a lock, and others move it at the same time.
-            self.unordered += 1
-            return False
-        return True
 
     def nothing_in(self, chunk: int) -> None:
         self.expect(f"u {chunk:x}")

@@ -31,9 +31,9 @@ from archcalc.traces.version2.turns import Placed, Turn, Waiting
 KEPT = 12
 TRANSPARENT = frozenset(("readmemstats",))
 # What waits for the request whose own it is.
-OWN = frozenset("MOAGNBqFXJHDCVvu+-bQ*<>R")
+OWN = frozenset("MOAGNBqFXJHDCcVvu+-bQ*/<>R")
 NO_P = "-"
-REPORTED = ("NextGC", "NumGC", "NumForcedGC", "PauseTotalNs")  # clocks and the pacer decide
+REPORTED = ("NextGC", "NumForcedGC", "PauseTotalNs")  # clocks and the pacer decide
 WRONG = (BadRequest, BadType, ValueError, IndexError, KeyError, AttributeError, AssertionError)
 
 
@@ -71,14 +71,18 @@ class SparseReplayer:
         self.contexts: dict[str, Context] = {}
         self.thread = "0"
         self.gone: set[int] = set()
-        self.stacks_given: dict[str, str] = {}
+        self._next_phase = 1
+        self.stacks_given: dict[str, str] = {}  # by thread, of the bracket that was closed last
+        self.stacks_taken: dict[str, str] = {}
+        self.released: dict[str, str] = {}  # by thread, whose mcache it released last
         # The lines being fed, the number of the first, and the last of those before.
         self.lines: list[str] = []
         self.first = 1
         self.before: list[str] = []
         self.follower = Companion(self.differs, self.outside, self.nested)
-        self.follower.threads = lambda: len(self.contexts) > 1
+        self.follower.threads = lambda: self.contexts
         self.specials: dict[str, FixAlloc] = {}
+        self.specials_given: set[tuple[str, int]] = set()
         self.end = EndOfHeap(self)
         self.handlers: dict[str, Callable[[list[str], str], None]] = {
             "m": self._malloc, "s": self._stack, "S": self._stack_free, "p": self._persistent,
@@ -109,10 +113,12 @@ class SparseReplayer:
         self.config = self.config_for(self.header)
         self.line = 1
         started = time.perf_counter()
-        carry_out(self, first[1:], stream, progress)
-        for context in self.contexts.values():
-            if context.waiting is not None:
-                context.waiting.end()
+        try:
+            carry_out(self, first[1:], stream, progress)
+        finally:
+            for context in self.contexts.values():
+                if context.waiting is not None:
+                    context.waiting.end()
         self.result.unordered = self.follower.unordered
         self.result.events = min(self.event, self.header.events)
         self.result.seconds = time.perf_counter() - started
@@ -151,7 +157,7 @@ class SparseReplayer:
     def _wait(self, context: Context) -> None:
         """Makes an open bracket a request that waits for its records, and does what is there."""
         opening = context.records.popleft()
-        context.waiting = Waiting(context.records, lambda turn: self._carry_out(opening, turn))
+        context.waiting = Waiting(context.records, lambda turn: self._carry_out(opening, turn), opening[0])
         self._resume(context.waiting)
 
     def _resume(self, waiting: Waiting) -> None:
@@ -203,7 +209,8 @@ class SparseReplayer:
             records, context.records = context.records, deque()
             while records[0][1][0] in OWN:
                 self.differs(records.popleft(), "nothing outside of a request")
-            self._carry_out(records.popleft(), Turn(records))
+            opening = records.popleft()
+            self._carry_out(opening, Turn(records, opening[0]))
             self._back(context)
 
     def _back(self, context: Context) -> None:
@@ -321,7 +328,11 @@ class SparseReplayer:
         )
 
     def finish(self) -> None:
+        thrown = self.result.death is not None and "throw" in self.result.death
+        if self.died is not None and not thrown:
+            self.differs(self.died_at, f"the runtime died: {self.died.words}")
         if self.result.death is None:
+            self.follower.finish()
             for context in self.contexts.values():
                 for placed in context.records:
                     self.differs(placed, "a request that this belongs to")
@@ -417,6 +428,10 @@ class SparseReplayer:
             core = self.core
             assert core is not None
             core.stack_heap.free(address(ptr), decimal(n), self._run_on(who))
+            return
+        taken = self.stacks_taken.pop(self.thread, "no stack")
+        if taken != f"{n} {how} {ptr}":
+            self.differs((self.line, line), f"S {who} {taken}")
 
     def _persistent(self, words: list[str], line: str) -> None:
         _, who, size, align, stat, ret = words
@@ -456,11 +471,17 @@ class SparseReplayer:
         _, who, which, ret = words
         self._run_on(who)
         v = self._special(which).alloc()
+        self.specials_given.add((which, v))
         if f"{v:x}" != ret:
             self.differs((self.line, line), f"f {who} {which} {v:x}")
 
     def _fix_free(self, words: list[str], line: str) -> None:
-        self._special(words[1]).free(address(words[2]))
+        which, v = words[1], address(words[2])
+        if (which, v) not in self.specials_given:
+            self.differs((self.line, line), f"no record of {which} there")
+            return
+        self.specials_given.discard((which, v))
+        self._special(which).free(v)
 
     def _flush(self, words: list[str], line: str) -> None:
         core = self.core
@@ -479,6 +500,7 @@ class SparseReplayer:
         steps, core.steps = core.steps, None
         found = core.memstats()
         core.steps = steps
+        found["NumGC"] = core.heap.sweepgen >> 1
         self.result.memstats = {**found, **{key: told[key] for key in REPORTED if key in told}}
         for key, value in told.items():
             if key not in REPORTED and found[key] != value:
@@ -494,6 +516,10 @@ class SparseReplayer:
     def _phase(self, words: list[str], line: str) -> None:
         core = self.core
         assert core is not None
+        found = f"P {self._next_phase}"
+        if found != line:
+            self.differs((self.line, line), found)
+        self._next_phase = (decimal(words[1]) + 1) % 3
         core.marking = words[1] != "0"
         core.phase_changed()
 
@@ -503,6 +529,7 @@ class SparseReplayer:
         for c in core.central:
             c.partial_unswept().reset()
             c.full_unswept().reset()
+        self.follower.epoch()
         core.heap.marked.clear()
         core.gc_bits.next_epoch()
 
@@ -514,29 +541,54 @@ class SparseReplayer:
     def _page_marks(self, words: list[str], line: str) -> None:
         core = self.core
         assert core is not None
-        first = address(words[1]) >> core.config.page_shift
+        base = address(words[1])
+        first = base >> core.config.page_shift
+        if base not in map(core.config.arena_base, core.arenas.heap_list):
+            self.differs((self.line, line), "no arena there")
         bits = 0 if words[2] == "-" else int.from_bytes(bytes.fromhex(words[2]), "little")
         while bits:
             low = bits & -bits
-            core.heap.marked.add(first + low.bit_length() - 1)
+            page = first + low.bit_length() - 1
+            if page not in core.heap.in_use:
+                self.differs((self.line, line), f"no span begins at page {page - first} of the arena")
+            core.heap.marked.add(page)
             bits ^= low
 
     def _sweep_begins(self, words: list[str], line: str) -> None:
         core = self.core
         assert core is not None
         core.sweeper.begin()
-        found = f"g {core.heap.sweepgen} {words[2]} {core.heap.pages_in_use} {words[4]}"
+        self.follower.begins()
+        core.pacer.heap_live = core.pacer.heap_marked = marked = decimal(words[4])
+        found = f"g {core.heap.sweepgen} {marked} {core.heap.pages_in_use} {words[4]}"
         if found != line:
             self.differs((self.line, line), found)
 
     def _ratio(self, words: list[str], line: str) -> None:
-        pass
+        """The pages left to sweep for each byte up to the trigger, which is the pacer's own."""
+        core = self.core
+        assert core is not None
+        told = float.fromhex(words[1])
+        if not told:
+            return
+        swept = decimal(words[3])
+        pages = core.heap.pages_in_use - swept
+        bytes_left = round(pages / told)
+        ratio = pages / bytes_left if bytes_left > 0 else 0.0
+        found = f"r {ratio.hex()} {core.pacer.heap_live} {min(swept, core.heap.pages_swept)}"
+        if found != line:
+            self.differs((self.line, line), found)
 
     def _limits(self, words: list[str], line: str) -> None:
         pass
 
     def _goal(self, words: list[str], line: str) -> None:
-        pass
+        core = self.core
+        assert core is not None
+        marked = core.pacer.heap_marked if core.heap.sweepgen else words[3]
+        found = f"w {core.pacer.heap_live} {words[2]} {marked}"
+        if found != line:
+            self.differs((self.line, line), found)
 
     # Brackets. What is closed is compared, too.
 
@@ -643,12 +695,14 @@ class SparseReplayer:
         assert core is not None
         self._run_on(words[2])
         core.stack_heap.free(address(words[5]), decimal(words[3]), None)
+        self.stacks_taken[self.thread] = " ".join(words[3:])
         self._close("stackfree")
 
     def _release(self, words: list[str]) -> None:
         core = self.core
         assert core is not None
         self._run_on(words[2])
+        self.released[self.thread] = words[3]
         cache = core.ps[decimal(words[3])].mcache
         cache.release_all()
         cache.flush_gen = core.heap.sweepgen
@@ -658,6 +712,10 @@ class SparseReplayer:
         core = self.core
         assert core is not None
         self._run_on(words[2])
+        released = self.released.pop(self.thread, None)
+        if released != words[3]:
+            # Who flushes a cache gives its spans back first.
+            self.differs((self.line, " ".join(words)), f"( stackclear {words[2]} {released or 'of no cache'}")
         core.stack_heap.clear_cache(core.ps[decimal(words[3])].mcache)
         self._close("stackclear")
 
@@ -735,6 +793,12 @@ class SparseReplayer:
         if context is not None and context.depth and context.waiting is None:
             self._wait(context)
         died, self.died = self.died, None
-        words = died.words if isinstance(died, Throw) else None
-        if words != told["throw"]:
-            self.differs((self.line, line), f"! {json.dumps({'throw': words})}")
+        if died is None and not (context is not None and (context.depth or context.records)):
+            return  # no request was at work: another part of the runtime has had enough
+        found: dict[str, Any] = {"throw": died.words if isinstance(died, Throw) else None}
+        if died is not None and self.core is not None:
+            printed = self.core.last_words(died)["printed"]
+            # What was printed before goes into the log of the program, in so many lines as here.
+            found["printed"] = printed[-len(told["printed"]) :] if told["printed"] else printed[:0]
+        if found != told:
+            self.differs((self.line, line), f"! {json.dumps(found)}")

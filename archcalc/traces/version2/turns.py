@@ -23,8 +23,9 @@ class Ended(Exception):
 class Turn:
     """One request's records. The machine looks at the next and takes it; None where there are no more."""
 
-    def __init__(self, records: deque[Placed]) -> None:
+    def __init__(self, records: deque[Placed], line: int = 0) -> None:
         self.records = records
+        self.line = line  # of the record that was taken last, or of the one that the request began with
 
     def peek(self) -> Placed | None:
         """The next record, still to be taken."""
@@ -32,14 +33,18 @@ class Turn:
 
     def take(self) -> Placed | None:
         """The next record."""
-        return self.records.popleft() if self.records else None
+        if not self.records:
+            return None
+        placed = self.records.popleft()
+        self.line = placed[0]
+        return placed
 
 
 class Waiting(Turn):
     """A request that waits for its records, in a thread of its own of which only one runs at a time."""
 
-    def __init__(self, records: deque[Placed], work: Callable[[Turn], Any]) -> None:
-        super().__init__(records)
+    def __init__(self, records: deque[Placed], work: Callable[[Turn], Any], line: int) -> None:
+        super().__init__(records, line)
         self.work = work
         self.done = False
         self.result: Any = None
@@ -64,6 +69,8 @@ class Waiting(Turn):
 
     def resume(self) -> None:
         """Lets the request go on until it is done or wants a record that is not there yet."""
+        if self.done:
+            return
         self._mine.release()
         self._theirs.acquire()
         if self.failure is not None:
@@ -86,5 +93,6 @@ class Waiting(Turn):
         return self.records[0]
 
     def take(self) -> Placed | None:
+        """The next record, when it is there."""
         self.peek()
-        return self.records.popleft()
+        return super().take()
