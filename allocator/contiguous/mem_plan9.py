@@ -6,8 +6,7 @@ to do, and neither has sysUnused.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-
+from allocator.common.mem_free_list import MemFreeList
 from allocator.contiguous.mem import System
 from allocator.kernels.brk import Break
 from allocator.kernels.machine import Machine
@@ -34,14 +33,12 @@ class MemPlan9(System):
         self.kernel: Break = kernel
         self.ptr_size = kernel.ptr_size
         self.bloc = kernel.at
-        # memFreelist: addresses in ascending order, and the blocks' sizes.
-        self._free: list[int] = []
-        self._free_sizes: list[int] = []
+        self._free = MemFreeList()
 
     @property
     def free_blocks(self) -> list[tuple[int, int]]:
         """memFreelist as (address, size), in ascending order."""
-        return list(zip(self._free, self._free_sizes, strict=True))
+        return self._free.blocks
 
     def _sbrk(self, n: int) -> int:
         old = self.bloc
@@ -53,31 +50,12 @@ class MemPlan9(System):
 
     def _mem_alloc(self, n: int) -> int:
         """memAlloc: the first free block that is large enough, cut at its end; else the break."""
-        n = mem_round(n, self.ptr_size)
-        sizes = self._free_sizes
-        for i, size in enumerate(sizes):
-            if size == n:
-                del sizes[i]
-                return self._free.pop(i)
-            if size > n:
-                sizes[i] = size - n
-                return self._free[i] + sizes[i]
-        return self._sbrk(n)
+        return self._free.take(mem_round(n, self.ptr_size)) or self._sbrk(n)
 
     def _mem_free(self, v: int, n: int) -> None:
-        """memFree: back into the list in its place, joined with neighbours that it touches."""
-        free, sizes = self._free, self._free_sizes
+        """memFree: back into the list."""
         size = mem_round(n, self.ptr_size)
-        i = bisect_left(free, v)
-        if i < len(free) and v + size == free[i]:
-            free[i] = v
-            sizes[i] += size
-        else:
-            free.insert(i, v)
-            sizes.insert(i, size)
-        if i and free[i - 1] + sizes[i - 1] == v:
-            sizes[i - 1] += sizes[i]
-            del free[i], sizes[i]
+        self._free.give_back(v, size)
 
     def _take(self, call: str, v: int, n: int) -> int:
         forced = self.planned(call, v, n)

@@ -6,9 +6,9 @@ What is freed in between goes to a list in the order of addresses. A reservation
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from typing import Protocol
 
+from allocator.common.mem_free_list import MemFreeList
 from allocator.sparse.config import Config
 from allocator.sparse.memory_of_system import MemoryOfSystem
 
@@ -22,15 +22,14 @@ class BreakKernel(Protocol):
 
 
 class MemSbrk(MemoryOfSystem):
-    """The helpers of plan9, js and wasip1. `free_list` has addresses, `free_sizes` the blocks' bytes."""
+    """The helpers of plan9, js and wasip1."""
 
     def __init__(self, config: Config, kernel: BreakKernel) -> None:
         super().__init__()
         self.kernel = kernel
         self.page = config.phys_page_size
         self.bloc = self.bloc_max = self._round(config.data_end)
-        self.free_list: list[int] = []
-        self.free_sizes: list[int] = []
+        self.freed = MemFreeList()
 
     def _round(self, n: int) -> int:
         """memRound."""
@@ -48,30 +47,11 @@ class MemSbrk(MemoryOfSystem):
 
     def _from_list(self, n: int) -> int:
         """The end of the first block that is large enough; 0 for none (memAllocNoGrow)."""
-        n = self._round(n)
-        for i, size in enumerate(self.free_sizes):
-            if size == n:
-                del self.free_sizes[i]
-                return self.free_list.pop(i)
-            if size > n:
-                self.free_sizes[i] = size - n
-                return self.free_list[i] + size - n
-        return 0
+        return self.freed.take(self._round(n))
 
     def _to_list(self, v: int, n: int) -> None:
-        """Back into the list in its place, joined with neighbours that it touches (memFree)."""
-        free, sizes = self.free_list, self.free_sizes
-        n = self._round(n)
-        i = bisect_left(free, v)
-        if i < len(free) and v + n == free[i]:
-            free[i] = v
-            sizes[i] += n
-        else:
-            free.insert(i, v)
-            sizes.insert(i, n)
-        if i and free[i - 1] + sizes[i - 1] == v:
-            sizes[i - 1] += sizes.pop(i)
-            del free[i]
+        """Back into the list (memFree)."""
+        self.freed.give_back(v, self._round(n))
 
     def alloc(self, n: int, name: str) -> int:
         return self._from_list(n) or self._sbrk(n)

@@ -238,7 +238,7 @@ def test_aligned_memory_below_the_break_leaves_nothing_behind() -> None:
     mem = MemSbrk(replace(config, data_end=0x20000), kernel)
     at, size = mem.reserve_aligned_sbrk(1 << 19, 1 << 19)
     assert (at, size) == (1 << 19, 1 << 19)
-    assert list(zip(mem.free_list, mem.free_sizes, strict=True)) == [(0x20000, (1 << 19) - 0x20000)]
+    assert mem.freed.blocks == [(0x20000, (1 << 19) - 0x20000)]
     assert mem.alloc(0x10000, "") == (1 << 19) - 0x10000
 
 
@@ -253,7 +253,7 @@ def test_the_free_list_never_overlaps_and_loses_nothing(steps: list[tuple[bool, 
         else:
             held.append((mem.alloc(pages << 12, ""), pages << 12))
     space = AddressSpace()
-    for at, size in [*held, *zip(mem.free_list, mem.free_sizes, strict=True)]:
+    for at, size in [*held, *mem.freed.blocks]:
         assert space.is_free(at, at + size)
         space.place(at, at + size, 1)
     assert space.total(1) == mem.bloc - 0x1000
