@@ -173,15 +173,8 @@ BOOT: tuple[str, ...] = (
     "boot-within-address-bits", "boot-class-table", "boot-first-mcache",
 )  # fmt: skip
 
-BOOT_OF_ARENAS: tuple[str, ...] = (
-    "boot-summaries-reserved", "boot-index-reserved", "boot-nothing-overwritten", "boot-arenas-known",
-    "boot-heap-addressable",
-)  # fmt: skip
-
 # What only a heap in arenas has.
 OF_ARENAS = (NOTICED, PROGRAM, SUMMARIES, INDEX, CHUNKS, RECORDED)
-# What only a heap in one piece has.
-OF_ONE_ARENA = (SPAN, BITMAP, TABLE, COUNTERS, ANSWERED)
 
 IDS: tuple[str, ...] = tuple(rule.id for rule in RULES)
 

@@ -23,7 +23,8 @@ from archcalc.proofs.contiguous.scenario import contract_of, scenario
 from archcalc.proofs.explored import explore
 from archcalc.proofs.judge import Judge, Refutation
 from archcalc.proofs.paths import Explorer
-from archcalc.proofs.proof import Proof, Refuted, Tally
+from archcalc.proofs.platform import PlatformProofs
+from archcalc.proofs.proof import Proof, Refuted
 from archcalc.proofs.properties import COUNTERS, HINTS, LADDER
 
 __all__ = ["IDS", "prove", "scenario"]
@@ -44,20 +45,15 @@ def prove(figures: Figures, options: MachineOptions, wanted: frozenset[str]) -> 
     return _Platform(figures, options, wanted).proofs()
 
 
-class _Platform:
-    """The proofs of one platform, as far as they have come."""
+class _Platform(PlatformProofs):
+    """mallocinit and the growth of the arena of one platform."""
 
     def __init__(self, figures: Figures, options: MachineOptions, wanted: frozenset[str]) -> None:
-        self.figures = figures
-        self.wanted = wanted
         config = machines.config_of(figures, options)
+        super().__init__(figures, wanted, 8 * config.ptr_size)
         machine = machine_of(figures.profile, options)
         system = system_of(figures, options, machine)
         self.subject = Proven(config, contract_of(figures), machine, system)
-        self.bits = 8 * config.ptr_size
-        self.tally = Tally()
-        self.refuted: Refuted = {}
-        self.undecided: dict[str, str] = {}
 
     def proofs(self) -> list[Proof]:
         """What is known of each wanted property."""
@@ -71,7 +67,7 @@ class _Platform:
                 steps[id] = step, alike
         for id, (step, alike) in steps.items():
             self._look_for(id, step, {layout: layouts[layout] for layout in alike})
-        return [self._proof(id) for id in IDS if id in self.wanted]
+        return [self.proof(id) for id in IDS if id in self.wanted]
 
     # What needs no answers.
 
@@ -120,7 +116,7 @@ class _Platform:
 
         _, refuted, tally = explore(self.bits, self.wanted, run)
         self.refuted |= refuted
-        self._take(tally, self.wanted)
+        self.take(tally, self.wanted)
         return found
 
     def _alike(self, layouts: Iterable[ArenaLayout]) -> list[list[ArenaLayout]]:
@@ -153,7 +149,7 @@ class _Platform:
                 break
             _, refuted, tally = explore(self.bits, wanted, partial(grow, layout=layout, first=first))
             found |= refuted
-            self._take(tally, wanted)
+            self.take(tally, wanted)
         return found
 
     def _heap_growth(self, alike: list[ArenaLayout], known: frozenset[str]) -> Refuted:
@@ -167,7 +163,7 @@ class _Platform:
             heap_growth.from_any_state(Arena(engine, judge, self.subject), least)
 
         _, refuted, tally = explore(self.bits, wanted, run)
-        self._take(tally, wanted)
+        self.take(tally, wanted)
         return refuted
 
     def _look_for(self, id: str, step: Refutation, layouts: dict[ArenaLayout, int]) -> None:
@@ -201,20 +197,6 @@ class _Platform:
         arena.system.script = [True] * refusals + [False]
         if arena.start() is not None:
             way(arena, layout)
-
-    def _take(self, tally: Tally, wanted: frozenset[str]) -> None:
-        self.tally.add(tally)
-        if tally.given_up:
-            for id in wanted:
-                self.undecided.setdefault(id, tally.given_up)
-
-    def _proof(self, id: str) -> Proof:
-        refutation = self.refuted.get(id)
-        reason = "" if refutation else self.undecided.get(id, "")
-        holds = False if refutation else None if reason else True
-        shared = (self.tally.seconds - sum(self.tally.own.values())) / max(len(self.wanted), 1)
-        seconds = shared + self.tally.own.get(id, 0.0)
-        return Proof(id, self.figures.platform, holds, self.tally.paths, seconds, reason, refutation)
 
 
 def _grow(arena: Arena, layout: ArenaLayout, times: int) -> None:

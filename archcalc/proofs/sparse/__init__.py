@@ -19,7 +19,8 @@ from archcalc.proofs.explored import explore
 from archcalc.proofs.judge import Judge, Refutation
 from archcalc.proofs.loops import Loops
 from archcalc.proofs.paths import Explorer
-from archcalc.proofs.proof import Proof, Refuted, Tally
+from archcalc.proofs.platform import PlatformProofs
+from archcalc.proofs.proof import Proof, Refuted
 from archcalc.proofs.properties import HINTS, NOTICED, PROGRAM
 from archcalc.proofs.sparse import overwritten, start, tables
 from archcalc.proofs.sparse.process import Prepared, Process, explored
@@ -50,18 +51,13 @@ def prove(figures: Figures, options: MachineOptions, wanted: frozenset[str]) -> 
     return _Platform(figures, options, wanted).proofs()
 
 
-class _Platform:
-    """The proofs of one platform, as far as they have come."""
+class _Platform(PlatformProofs):
+    """mallocinit and the page allocator's tables of one platform."""
 
     def __init__(self, figures: Figures, options: MachineOptions, wanted: frozenset[str]) -> None:
-        self.figures = figures
-        self.wanted = wanted
         config = machines.config_of(figures, options)
+        super().__init__(figures, wanted, 8 * config.ptr_size)
         self.subject = Prepared(config, machine_of(figures.profile, options))
-        self.bits = 8 * config.ptr_size
-        self.tally = Tally()
-        self.refuted: Refuted = {}
-        self.undecided: dict[str, str] = {}
 
     def proofs(self) -> list[Proof]:
         """What is known of each wanted property."""
@@ -89,10 +85,7 @@ class _Platform:
         """What an exploration refutes of what is not refuted yet."""
         wanted = self.wanted - self.refuted.keys()
         _, refuted, tally = explore(self.bits, wanted, run)
-        self.tally.add(tally)
-        if tally.given_up:
-            for id in wanted:
-                self.undecided.setdefault(id, tally.given_up)
+        self.take(tally, wanted)
         return refuted
 
     def _look_for(self, id: str, step: Refutation, index_refused: bool) -> None:
@@ -118,9 +111,4 @@ class _Platform:
                 self.refuted[id] = replace(found, what=what, computed=computed)
 
     def _proof(self, id: str) -> Proof:
-        refutation = self.refuted.get(id)
-        reason = "" if refutation else self.undecided.get(id, NOT_YET if id in PARTLY else "")
-        holds = False if refutation else None if reason else True
-        shared = (self.tally.seconds - sum(self.tally.own.values())) / max(len(self.wanted), 1)
-        seconds = shared + self.tally.own.get(id, 0.0)
-        return Proof(id, self.figures.platform, holds, self.tally.paths, seconds, reason, refutation)
+        return self.proof(id, NOT_YET if id in PARTLY else "")
