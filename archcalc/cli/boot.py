@@ -16,10 +16,9 @@ from archcalc.cli.targets import generation, selected, settings
 from archcalc.machines import machine_class, vocabulary
 from archcalc.machines.computer import LIMITS
 from archcalc.machines.options import MachineOptions
-from archcalc.questions import boot
+from archcalc.questions import boot, origins
 from archcalc.questions import why as why_of
 from archcalc.questions.boot import Boot
-from archcalc.questions.origins import places
 from archcalc.questions.room import HeapRoom
 from archcalc.questions.room import room as room_of
 from archcalc.reading.errors import Fault, UsageFault
@@ -188,7 +187,7 @@ class Booted(Judged):
                 yield Case(check.id, b.platform, found)
 
     def _finding(self, id: str, b: Boot, message: str) -> Finding:
-        where = places(b.figures, (), ("user_address_bits", "address_high"))
+        where = origins.of_machine(b.figures)
         return Finding(id, b.platform, Severity.ERROR, message, FAMILY, "mallocinit", places=where)
 
     def rules(self) -> Sequence[Rule]:

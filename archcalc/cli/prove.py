@@ -20,7 +20,7 @@ from archcalc.cli.targets import generation, selected, settings
 from archcalc.host import output, processes
 from archcalc.host.repository import within_repository
 from archcalc.proofs import properties
-from archcalc.questions.origins import places
+from archcalc.questions import origins
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.words import counted
 from archcalc.results.findings import Case, Finding, Place, Severity
@@ -87,7 +87,7 @@ class Proved(Judged):
         help = ""
         where: tuple[Place, ...] = ()
         if proof.platform in self.figures:
-            where = places(self.figures[proof.platform], (), ("user_address_bits", "address_high"))
+            where = origins.of_machine(self.figures[proof.platform])
         if proof.scenario:
             help = f"archcalc run {proof.scenario}"
             file = within_repository(str(proof.scenario))

@@ -18,7 +18,7 @@ from archcalc.cli.options import Go, Platforms, Profiles, Sets
 from archcalc.cli.picture import Force, complete_workload, parse_workload
 from archcalc.cli.targets import generation, selected, settings
 from archcalc.host import output
-from archcalc.questions.origins import places
+from archcalc.questions import origins
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.quantities import parse_count
 from archcalc.results.findings import Case, Finding, Place, Rule, Severity
@@ -49,9 +49,7 @@ class Smoked(Judged):
 
     def _where(self, run: WorkloadRun) -> tuple[Place, ...]:
         """The lines of the profile that its machine comes from."""
-        if run.platform not in self.figures:
-            return ()
-        return places(self.figures[run.platform], (), ("user_address_bits", "address_high"))
+        return origins.of_machine(self.figures[run.platform]) if run.platform in self.figures else ()
 
     def cases(self) -> Iterable[Case]:
         for run in self.runs:

@@ -45,6 +45,11 @@ def places(figures: Figures, subjects: Sequence[str], read: Sequence[str] = ()) 
     return (_fact(figures, chosen), *derivation, *(_fact(figures, fact) for fact in others[:STEPS]))
 
 
+def of_machine(figures: Figures) -> tuple[Place, ...]:
+    """The lines of the profile that the machine's addresses come from: where a death or a proof points."""
+    return places(figures, (), ("user_address_bits", "address_high"))
+
+
 def _behind(figures: Figures, name: str) -> dict[str, str | None]:
     """All that a figure follows from, the nearest first, each with what it was reached from."""
     came_from: dict[str, str | None] = {name: None}
