@@ -6,13 +6,11 @@ All are None (or empty) where nothing was said; `targets.py` turns them into pro
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from archcalc import config
 from archcalc.reading.errors import UsageFault
 from archcalc.reading.quantities import parse_setting
 
@@ -20,9 +18,10 @@ from archcalc.reading.quantities import parse_setting
 def asked_of(ctx: typer.Context) -> str:
     """The generation that --go names on a line that is still written, else the default."""
     from archcalc import generations
+    from archcalc.cli.targets import asked_for
 
-    given = ctx.params.get("go") or os.environ.get("ARCHCALC_GO") or config.current().go
-    last = given[-1] if isinstance(given, list | tuple) else given
+    given = ctx.params.get("go")
+    last = asked_for(given[-1] if given and not isinstance(given, str) else given or None)
     try:
         return generations.named(last) if last else generations.CURRENT
     except UsageFault:  # a source tree, or a word that is not whole yet

@@ -66,8 +66,13 @@ def generation(go: str | None) -> str:
     return name
 
 
+def asked_for(go: str | None) -> str | None:
+    """What says of which Go it is: --go, $ARCHCALC_GO, the configuration; None where nothing does."""
+    return go or os.environ.get("ARCHCALC_GO") or config.current().go
+
+
 def _generation(go: str | None) -> str:
-    text = go or os.environ.get("ARCHCALC_GO") or config.current().go
+    text = asked_for(go)
     if not text or text == CURRENT:
         return CURRENT
     from archcalc import generations
