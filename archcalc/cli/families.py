@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from archcalc.calculator.figures import Figures
 from archcalc.calculator.inventory import labels, typed
+from archcalc.generations import Row
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.results.result import Result
 from archcalc.results.tables import Column, NotApplicable, Prose, Section, Table, Value
@@ -27,10 +28,8 @@ class FamilyExplained(Result):
         }
         if not self.targets:
             raise _none(name, targets[0])
-        first = next(iter(self.targets.values()))
-        row = first.engine.formula(f"layout.{name}0")
-        assert row is not None, name  # it has members
-        self.unit, self.what = row.row.unit, row.row.what
+        row = self._row(next(iter(self.targets.values())))
+        self.unit, self.what = row.unit, row.what
 
     def document(self) -> Mapping[str, object]:
         return {
@@ -40,16 +39,20 @@ class FamilyExplained(Result):
             "what": self.what,
             "set": dict(self.sets),
             "members": [
-                {"platform": label, "formula": self._formula(figures), "values": figures.family(self.name)}
+                {
+                    "platform": label,
+                    "formula": self._row(figures).formula,
+                    "values": figures.family(self.name),
+                }
                 for label, figures in self.targets.items()
             ],
         }
 
-    def _formula(self, figures: Figures) -> str:
-        """The family's formula as the table has it, over i."""
+    def _row(self, figures: Figures) -> Row:
+        """The family's row of the table, whose formula is over i."""
         found = figures.engine.formula(f"layout.{self.name}0")
-        assert found is not None, self.name
-        return found.row.formula
+        assert found is not None, self.name  # it has members
+        return found.row
 
     def sheet(self) -> Table:
         values = {label: figures.family(self.name) for label, figures in self.targets.items()}
@@ -68,7 +71,7 @@ class FamilyExplained(Result):
         for label, figures in self.targets.items():
             count = len(figures.family(self.name))
             text = f"{self.what[:1].upper()}{self.what[1:]}{unit}. Each is explained by its name."
-            formula = Prose(self._formula(figures), indent=2)
+            formula = Prose(self._row(figures).formula, indent=2)
             yield Section(f"{self.name}0 to {self.name}{count - 1} on {label}", (Prose(text), formula))
         yield Section("All of them", (self.sheet(),))
 

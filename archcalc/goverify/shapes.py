@@ -117,7 +117,7 @@ def anchors(generation: Generation) -> Mapping[str, list[Row]]:
 
 
 def around(src: Path, file: str, line: int) -> tuple[str, range]:
-    """The function around a line of a tree's file, and its lines; Raises ValueError where there is none."""
+    """The function around a line of a tree's file, and its lines; raises ValueError where there is none."""
     text = (src / file).read_text("utf-8", "replace")
     for match in re.finditer(r"^func (?:\(\w+ \*?(\w+)\) )?(\w+)\(", text, re.MULTILINE):
         first = text.count("\n", 0, match.start()) + 1

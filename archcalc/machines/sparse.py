@@ -43,8 +43,7 @@ UNTIL: dict[str, tuple[int, int]] = {
     "scav_index_zero_is_unset": (1, 22),
     "used_advises_huge_pages": (1, 21),
 }
-# Constants inside functions, or written out in the code.
-# tagptr: releases that have the constant differ from a port to another.
+# tagptr wrote it out, before releases had a constant that differs from a port to another.
 FIXED_TAG_ALIGN_BITS = 3
 # Systems where the runtime finds GODEBUG in its arguments, before it has an environment; and since when.
 EARLY_DEBUG = frozenset(

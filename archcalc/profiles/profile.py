@@ -34,7 +34,6 @@ from archcalc.reading.strictyaml import Document
 _LONGEST_CHAIN = 16
 
 # What an architecture is, whoever runs on it: a profile of a GOARCH that Go knows cannot say otherwise.
-LATEST = "1.27"
 _ARCH_IDENTITY = ("ptr_size", "reg_size", "big_endian", "arch_family", "pc_quantum", "min_frame_size")
 
 
@@ -349,10 +348,10 @@ class _Contradictions:
     def family(self, arch: Mapping[str, Any]) -> None:
         """The family must be one that some Go declares: a port may add what later releases have."""
         named = arch.get("arch_family")
-        if named is None or named in families(self.go) or named in families(LATEST):
+        if named is None or named in families(self.go) or named in families(latest()):
             return
         found = f"arch_family is {named}, which no release of Go declares"
-        known = families(LATEST)
+        known = families(latest())
         self.faults.append(
             Fault(
                 found, f"one of {', '.join(known)}", nearest(named, known), "profile-arch-family",
@@ -401,6 +400,12 @@ class _Contradictions:
                 self.fault(("taken",), "address-range", found, "an end after its start")
 
 
+def latest() -> str:
+    """The newest generation, whose families a port to an older one may add."""
+    return generations.known()[-1]
+
+
+@cache
 def families(go: str) -> tuple[str, ...]:
     """The families of architectures that a generation declares."""
     rows = generations.load(go).rows

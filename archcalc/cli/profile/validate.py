@@ -54,9 +54,10 @@ def command(files: Files, go: Go = None) -> Validated:
         if found is not None:
             family = found.facts.get("arch_family")
             if family is not None and family not in profile.families(release):
+                newest = profile.latest()
                 session.note(
                     f"{file}: Go {release} does not declare {family}: a port has to add it to arch.go, and"
-                    f" until then ArchFamily has no value; Go {profile.LATEST} has it (--go {profile.LATEST})"
+                    f" until then ArchFamily has no value; Go {newest} has it (--go {newest})"
                 )
             rows.append((file, found.platform, found.name, len(found.facts)))
     if faults:
