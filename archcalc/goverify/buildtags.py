@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 from archcalc.generations.constraints import IMPLIED, KNOWN_ARCH, KNOWN_OS, UNIX
 
@@ -44,19 +45,35 @@ def of_name(name: str) -> Constraint:
 _HEADER = re.compile(rb"\s+|//[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
-def of_text(text: bytes) -> Constraint:
-    """The constraint in the comments before a file's package clause. Raises ValueError for a broken one."""
+class Said(NamedTuple):
+    """What stands before a file's package clause: `//go:build`, or without it each `// +build`'s options."""
+
+    expression: str | None
+    older: list[list[str]]
+
+
+def said(text: bytes) -> Said:
+    """What a file says of where it is built."""
     at, lines = 0, []
     while match := _HEADER.match(text, at):
         lines += [line.decode("utf-8", "replace") for line in match.group().split(b"\n") if line[:2] == b"//"]
         at = match.end()
-    constraints = []
+    older = []
     for line in lines:
         if line.startswith("//go:build "):
-            return _expression(line.removeprefix("//go:build "))
+            return Said(line.removeprefix("//go:build "), [])
         words = line.removeprefix("//").split()
         if words[:1] == ["+build"]:
-            constraints.append(_line(words[1:]))
+            older.append(words[1:])
+    return Said(None, older)
+
+
+def of_text(text: bytes) -> Constraint:
+    """The constraint in the comments before a file's package clause. Raises ValueError for a broken one."""
+    expression, older = said(text)
+    if expression is not None:
+        return _expression(expression)
+    constraints = [*map(_line, older)]
     return lambda tag: all(one(tag) for one in constraints)
 
 

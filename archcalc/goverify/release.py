@@ -18,7 +18,7 @@ from archcalc.calculator import goexpr, structs
 from archcalc.calculator.goexpr import ExprError, Scope
 from archcalc.calculator.structs import Array, Declaration, Named, PointerWords, Struct, StructError
 from archcalc.generations import constraints
-from archcalc.goverify import gofile
+from archcalc.goverify import buildtags, gofile
 from archcalc.goverify.gofile import Const, GoFile, TypeText
 
 REPORTED_FILES = re.compile(
@@ -124,21 +124,18 @@ def constraint_of(name: str, data: bytes) -> str:
         own = parts[-2:] if len(parts) > 1 and parts[-2] in constraints.KNOWN_OS else parts[-1:]
     elif parts and parts[-1] in constraints.KNOWN_OS:
         own = parts[-1:]
-    header = data[: data.find(b"\npackage ")]
-    match = re.search(rb"^//go:build (.*)$", header, re.MULTILINE)
-    if match:
-        said = match[1].decode().partition("//")[0].strip()
+    expression, older = buildtags.said(data)
+    if expression is not None:
+        said = expression.partition("//")[0].strip()
     else:
-        older = re.findall(rb"^// ?\+build (.*)$", header, re.MULTILINE)
-        said = " && ".join(_as_expression(line.decode(), alone=len(older) == 1) for line in older)
+        said = " && ".join(_as_expression(options, alone=len(older) == 1) for options in older)
     if own and said:
         return " && ".join((*own, f"({said})" if "||" in said else said))
     return said or " && ".join(own)
 
 
-def _as_expression(line: str, alone: bool) -> str:
+def _as_expression(options: list[str], alone: bool) -> str:
     """What a `// +build` line says, as `//go:build` says it: `a,!b c` is `(a && !b) || c`."""
-    options = line.split()
     terms = [" && ".join(option.split(",")) for option in options]
     if len(terms) == 1:
         return terms[0]
