@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from allocator.common import tiny_runs as tiny
-from allocator.common.many import Kinds, kinds_of, procs_of, sizes_of
+from allocator.common.bulk import tiny_runs as tiny
+from allocator.common.bulk.arguments import Kinds, kinds_of, procs_of, sizes_of
 from allocator.common.types import BadType, Type
 from allocator.sparse.heap_bits import ObjectType
 from allocator.sparse.pacer import NO_LIMIT
@@ -202,10 +202,7 @@ class Batch:
         self.tiny_times = times.pop(TINY)
         those = self.sizes[self.tiny_times].astype(np.uint8)
         state = cache.tiny_offset if cache.tiny else tiny.NO_BLOCK
-        if rt.narrow:
-            self.outcome, _ = tiny.run_by(tiny.tables(True), those, state)
-        else:
-            self.outcome, _ = tiny.run(those, state)
+        self.outcome, _ = tiny.run(those, state, tiny.RULE_12 if rt.narrow else tiny.RULE)
         blocks = self.tiny_times[self.outcome >= tiny.NEW_CURRENT]
         others = times.get(rt.tiny_spanclass)
         if len(blocks):

@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 import real
 
+from allocator.common.bulk.engine import has_numba
 from allocator.contiguous.bulk import use_compiled
-from allocator.contiguous.bulk.engine import has_numba
 from allocator.contiguous.runtime import Runtime
 from archcalc.boot import boot
 from archcalc.workloads.driver import types_for

@@ -9,21 +9,18 @@ swept, even these moments need no playing: spans then follow each other in
 memory, and only the times at which somebody asks the OS are gone through.
 
 - `many`: the call itself, and what its arguments mean
-- `codes`: from a size and a type to the place that an object comes from
-- `tiny`: the tiny allocator run over many objects
-- `layout`: which objects come from which place, and the way back; `compiled` does it with Numba,
-  `engine` decides which of them does
-- `places`: a place, and the addresses that it has to give
+- `places`: a place, and the span that it has cached
 - `batch`: the order of events
 - `growth`: spans cut from the end of the heap, thousands at a time
 - `bitmaps`: heap bitmaps of whole spans
 - `profile`: the heap profile's samples
-- `aside`: compiled code that runs beside: the addresses of this batch, the layout of the next one
 - `snapshot`: what is restored when the OS refuses in the middle of many spans
 - `marking`, `sweeping`: collections of many objects and spans at once
+
+What does not depend on the machine is in `allocator.common.bulk`.
 """
 
-from allocator.contiguous.bulk.engine import use_compiled
+from allocator.common.bulk.engine import use_compiled
 from allocator.contiguous.bulk.many import malloc_many
 
 __all__ = ["malloc_many", "use_compiled"]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from allocator.common.bulk.codes import BLOCK
+from allocator.common.bulk.engine import lay_out
 from allocator.contiguous.bulk.bitmaps import Bitmaps
-from allocator.contiguous.bulk.codes import BLOCK
-from allocator.contiguous.bulk.engine import lay_out
 from allocator.contiguous.bulk.growth import BulkGrowth, only_grows
 from allocator.contiguous.bulk.places import BulkPlace
 from allocator.contiguous.bulk.profile import SampleProfile
@@ -17,9 +17,9 @@ from allocator.contiguous.bulk.settlement import spent
 from allocator.contiguous.mspan import NIL
 
 if TYPE_CHECKING:
-    from allocator.common.many import Kinds
-    from allocator.contiguous.bulk.codes import Coder
-    from allocator.contiguous.bulk.compiled import CompiledLayout
+    from allocator.common.bulk.arguments import Kinds
+    from allocator.common.bulk.codes import Coder
+    from allocator.common.bulk.compiled import CompiledLayout
     from allocator.contiguous.runtime import Runtime
 
 Ints = np.ndarray[Any, np.dtype[Any]]
@@ -232,7 +232,7 @@ class Batch:
             mine = until - since
             if self.owner is not None:
                 mine = int(np.count_nonzero(self.owner[since:until] == number))
-            return mine * self.coder.plans[self.numbers - 1].scan
+            return mine * int(self.coder.plans[self.numbers - 1].scan)
         scans = np.array([0, *[plan.scan for plan in self.coder.plans]], np.int64)
         total = 0
         for a in range(since, until, BLOCK):

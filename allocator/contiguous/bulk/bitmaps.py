@@ -15,9 +15,10 @@ from allocator.contiguous.heap_bitmap import NOTHING, press, press_noscan
 from allocator.contiguous.mspan import NIL
 
 if TYPE_CHECKING:
-    from allocator.contiguous.bulk.compiled import CompiledLayout
-    from allocator.contiguous.bulk.layout import BatchLayout
-    from allocator.contiguous.bulk.places import BulkPlace, Piece
+    from allocator.common.bulk.compiled import CompiledLayout
+    from allocator.common.bulk.layout import BatchLayout
+    from allocator.common.bulk.supply import Piece
+    from allocator.contiguous.bulk.places import BulkPlace
     from allocator.contiguous.heap_bitmap import Stamp
     from allocator.contiguous.plan import Plan
     from allocator.contiguous.runtime import Runtime

@@ -6,23 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allocator.common.many import Kinds, kinds_of, procs_of, sizes_of
-from allocator.common.types import Type
-from allocator.contiguous.bulk.aside import Aside
+from allocator.common.bulk import tiny_runs
+from allocator.common.bulk.arguments import Kinds, kinds_of, procs_of, sizes_of
+from allocator.common.bulk.batches import allocate
+from allocator.common.bulk.codes import CLASSES, Coder
+from allocator.common.throw import Death
+from allocator.common.types import BadType, Type
 from allocator.contiguous.bulk.batch import Batch
-from allocator.contiguous.bulk.codes import BLOCK, CLASSES, Coder
-from allocator.contiguous.bulk.engine import expect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from allocator.contiguous.plan import Plan
     from allocator.contiguous.runtime import Runtime
 
 Ints = np.ndarray[Any, np.dtype[Any]]
-
-AT_ONCE = 1 << 21  # objects handled at a time: what is kept for each stays in bounds
-KEPT = 31 << 20  # bytes; glibc's own limit is 32 MB
-SMALL = 64  # fewer than so many are quicker one by one
 
 
 def malloc_many(
@@ -49,64 +47,62 @@ def malloc_many(
     asked, least, most = sizes_of(sizes, rt.config.uintptr_mask)
     kinds = kinds_of(rt.pointer_type, typ, types, noscan, asked.size)
     procs = procs_of(p, asked.size, len(rt.caches))
-    expect(asked.size)
-    if asked.size >= BLOCK:
-        _keep_memory()
-    out = np.empty(asked.size, np.uint64)
-    coder: Coder | None = None
-    at = 0
-    step = AT_ONCE
-    # Where collections come often, most of what is prepared would be prepared in vain.
-    steady = not rt.stats.enablegc or rt.gc.gcpercent < 0
-    with Aside() as aside:
-        while at < asked.size:
-            end = min(at + step, asked.size)
-            who = procs if isinstance(procs, int) else procs[at:end]
-            those = kinds.part(at, end)
-            part = out[at:end]
-            done = 0
-            if end - at >= SMALL and rt.unseen and len(rt.class_to_size) < CLASSES:
-                if coder is None:
-                    coder = Coder(rt, kinds, least, most)
-                batch = Batch(rt, asked[at:end], coder, those, who, needzero, part, aside.laid_out(at, end))
-                if batch.n < end - at:
-                    coder = None
-                elif end < asked.size and steady and step == AT_ONCE:
-                    after = min(end + step, asked.size)
-                    job = batch.layout.successor(asked[end:after], kinds.part(end, after).index)
-                    if job is not None:
-                        aside.lay_out(end, after, job)
-                if batch.n:
-                    done = batch.run()
-                    if batch.layout.compiled and at + done < asked.size:
-                        aside.write(batch.write)
-                    else:
-                        batch.write()
-            if not done:
-                coder = None
-                few = min(end - at, SMALL)
-                done = _one_by_one(rt, asked[at : at + few], those, needzero, who, part)
-            steady = done == end - at
-            step = min(max(4 * done, 1024), AT_ONCE)
-            at += done
-    return out
+    return allocate(Many(rt, needzero), asked, least, most, kinds, procs)
 
 
-def _keep_memory() -> None:
-    """Teaches the C library to keep the temporary arrays' memory instead of returning it every time.
+class ClassPlaces:
+    """The places of a machine, and how it plans objects with pointers."""
 
-    glibc keeps freed blocks up to the size of the largest that was mapped by itself and freed.
-    Nothing is touched, so this costs two system calls; getting each page anew costs much more.
-    """
-    np.empty(KEPT, np.uint8)
+    tiny_rule = tiny_runs.RULE
+
+    def __init__(self, rt: Runtime) -> None:
+        self.rt = rt
+        self.plain = rt.class_of
+        self.tiny_class = rt.config.tiny_size_class
+        self.pointer_type = rt.pointer_type
+        self.ptr_size = rt.config.ptr_size
+
+    def plan(self, typ: Type, size: int) -> tuple[int, Plan] | None:
+        """The size class of objects with pointers, and the plan; None where they cannot be."""
+        data = size - size % self.ptr_size if typ is self.pointer_type else None
+        printed = len(self.rt.printed)
+        try:
+            found = self.rt.plan(typ, size, data)
+        except (BadType, Death):
+            del self.rt.printed[printed:]
+            return None
+        return found.sizeclass, found
 
 
-def _one_by_one(rt: Runtime, sizes: Ints, kinds: Kinds, needzero: bool, procs: Ints | int, out: Ints) -> int:
-    for i, size in enumerate(sizes.tolist()):
+class Many:
+    """A machine while it allocates many objects."""
+
+    def __init__(self, rt: Runtime, needzero: bool) -> None:
+        self.rt = rt
+        self.needzero = needzero
+
+    @property
+    def steady(self) -> bool:
+        """Whether no collection will come by itself."""
+        return not self.rt.stats.enablegc or self.rt.gc.gcpercent < 0
+
+    def fits(self, procs: Ints | int) -> bool:
+        """Whether nobody looks at objects one by one."""
+        return self.rt.unseen and len(self.rt.class_to_size) < CLASSES
+
+    def coder(self, kinds: Kinds, least: int, most: int) -> Coder:
+        """What looks up where objects come from."""
+        return Coder(ClassPlaces(self.rt), kinds, least, most)
+
+    def batch(
+        self, sizes: Ints, coder: Coder, kinds: Kinds, procs: Ints | int, out: Ints, ready: Any
+    ) -> Batch:
+        """A batch of these objects."""
+        return Batch(self.rt, sizes, coder, kinds, procs, self.needzero, out, ready)
+
+    def one(self, size: int, kinds: Kinds, i: int, p: int) -> int:
+        """An object by itself."""
         typ = kinds.of(i)
-        number = procs if isinstance(procs, int) else int(procs[i])
-        if typ is rt.pointer_type:
-            out[i] = rt.malloc(size, None, False, needzero, number)
-        else:
-            out[i] = rt.malloc(size, typ, None, needzero, number)
-    return len(sizes)
+        if typ is self.rt.pointer_type:
+            return self.rt.malloc(size, None, False, self.needzero, p)
+        return self.rt.malloc(size, typ, None, self.needzero, p)

@@ -1,144 +1,31 @@
-"""A place that objects come from, a size class of an mcache, and the addresses that it has to give."""
+"""A place that objects come from, a size class of an mcache."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-import numpy as np
+from allocator.common.bulk.supply import Supply
 
 if TYPE_CHECKING:
     from allocator.contiguous.core import Core
     from allocator.contiguous.mcache import CachedSpan, MCache
 
-Ints = np.ndarray[Any, np.dtype[Any]]
 
+class BulkPlace(Supply):
+    """A size class of an mcache. Its spans are ids."""
 
-class Piece(NamedTuple):
-    """Spans' free objects, in the order in which they are handed out.
-
-    `spans` are ids; `first` is the rank, within the place, of the first object. A fresh piece is
-    of spans with `each` objects from their bases on, at `offsets`. In any other, `starts` are single
-    objects, each 1, and `bounds` tell where those of a span begin, and where the last's end.
-    """
-
-    spans: list[int] | Ints
-    first: int
-    starts: Ints
-    each: int
-    offsets: Ints
-    bounds: list[int] | None = None
-
-    @property
-    def fresh(self) -> bool:
-        """Whether nothing was ever allocated from the spans."""
-        return self.bounds is None
-
-
-class BulkPlace:
-    """A size class of an mcache. `code` is what its objects have in the layout.
-
-    `total` counts the batch's objects that come from it, `supplied` those for which there is memory,
-    which may be more. `begun` is the rank of the first object from the span that is cached.
-    """
-
-    __slots__ = (
-        "begun", "cache", "cached", "code", "firsts", "pieces", "rt", "sizeclass", "supplied", "total",
-        "waiting",
-    )  # fmt: skip
+    __slots__ = ("cache", "cached", "rt", "sizeclass")
 
     def __init__(self, rt: Core, cache: MCache, sizeclass: int, code: int, total: int) -> None:
+        super().__init__(code, rt.class_to_size[sizeclass], total)
         self.rt = rt
         self.cache = cache
         self.sizeclass = sizeclass
-        self.code = code
         self.cached: CachedSpan = cache.alloc[sizeclass]
-        self.total = total
-        self.pieces: list[Piece] = []
-        self.firsts: list[int] = []
-        self.supplied = 0
-        self.begun = 0
-        # Spans taken one at a time, and which of their objects they do not have to give.
-        self.waiting: list[tuple[int, int]] = []
-
-    def supply(self, spans: Ints, bases: Ints, each: int) -> None:
-        """Adds fresh spans, the last of which is cached now."""
-        self.resolve()
-        self._add(Piece(spans, self.supplied, bases, each, self._offsets(each)))
-        self.supplied += len(spans) * each
-        self.begun = self.supplied - each
 
     def supply_span(self, s: int) -> int:
         """Adds what is free in the span, which is cached now; how many objects that is."""
         spans = self.rt.spans
         nelems = spans.nelems[s]
         taken = (spans.alloc_bits[s] | (1 << spans.free_index[s]) - 1) & (1 << nelems) - 1
-        free = nelems - taken.bit_count()
-        if free:
-            self.waiting.append((s, taken))
-            self.begun = self.supplied
-            self.supplied += free
-        return free
-
-    def resolve(self) -> None:
-        """Works out the addresses of all that was added."""
-        if not self.waiting:
-            return
-        spans = self.rt.spans
-        names = [s for s, _ in self.waiting]
-        nelems = spans.nelems[names[0]]
-        nbytes = (nelems + 7) // 8
-        taken = b"".join([mask.to_bytes(nbytes, "little") for _, mask in self.waiting])
-        bits = np.unpackbits(np.frombuffer(taken, np.uint8), bitorder="little").reshape(len(names), -1)
-        row, index = np.nonzero(bits[:, :nelems] == 0)
-        bases = np.array([spans.base[s] for s in names], np.uint64)
-        addresses = bases[row] + index.astype(np.uint64) * np.uint64(self.cached.size)
-        bounds = np.searchsorted(row, np.arange(len(names) + 1)).tolist()
-        first = self.supplied - len(addresses)
-        self._add(Piece(names, first, addresses, 1, self._offsets(1), bounds))
-        self.waiting = []
-
-    def _offsets(self, each: int) -> Ints:
-        return np.arange(each, dtype=np.uint64) * np.uint64(self.cached.size)
-
-    def _add(self, piece: Piece) -> None:
-        self.pieces.append(piece)
-        self.firsts.append(piece.first)
-
-    def write(self, first: int, end: int, out: Ints) -> None:
-        """Writes the addresses of the objects of these ranks. What was added must be resolved."""
-        at = bisect_right(self.firsts, first) - 1
-        done = 0
-        while first < end:
-            piece = self.pieces[at]
-            each = piece.each
-            a = first - piece.first
-            b = min(end - piece.first, len(piece.starts) * each)
-            into = out[done : done + b - a]
-            if each == 1:
-                into[:] = piece.starts[a:b]
-            else:
-                # What is left of a span, whole spans, and the beginning of one.
-                k, i = divmod(a, each)
-                last, rest = divmod(b, each)
-                if i:
-                    first_part = into[: each - i]
-                    np.add(piece.offsets[i : i + len(first_part)], piece.starts[k], out=first_part)
-                    into = into[each - i :]
-                    k += 1
-                if k < last:
-                    whole = into[: (last - k) * each].reshape(-1, each)
-                    np.add(piece.starts[k:last, None], piece.offsets, out=whole)
-                    into = into[(last - k) * each :]
-                if rest and k <= last:
-                    np.add(piece.offsets[:rest], piece.starts[last], out=into)
-            done += b - a
-            first += b - a
-            at += 1
-
-    def address(self, rank: int) -> int:
-        """The address of the object of that rank."""
-        self.resolve()
-        piece = self.pieces[bisect_right(self.firsts, rank) - 1]
-        k, i = divmod(rank - piece.first, piece.each)
-        return int(piece.starts[k]) + i * self.cached.size
+        return self.supply_one(s, spans.base[s], nelems, taken)

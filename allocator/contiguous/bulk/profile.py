@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from allocator.common.bulk.codes import FITTED, LARGE, ZERO
 from allocator.common.throw import Throw
-from allocator.contiguous.bulk.codes import FITTED, LARGE, ZERO
 
 if TYPE_CHECKING:
     from allocator.contiguous.bulk.batch import Batch

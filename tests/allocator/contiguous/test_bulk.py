@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from machine_state import differences, state_of
 
+from allocator.common.bulk import batches, codes, layout
+from allocator.common.bulk.engine import has_numba
 from allocator.common.throw import BadRequest, Death
 from allocator.common.types import BadType, Type
 from allocator.contiguous import gc
-from allocator.contiguous.bulk import batch, codes, growth, layout, many, row, use_compiled
-from allocator.contiguous.bulk.engine import has_numba
+from allocator.contiguous.bulk import batch, growth, row, use_compiled
 from allocator.contiguous.runtime import Runtime
 from archcalc.boot import boot
 from archcalc.profiles import platforms
@@ -47,7 +48,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch, "BLOCK", 512)
     monkeypatch.setattr(codes, "BLOCK", 512)
     monkeypatch.setattr(layout, "BLOCK", 512)
-    monkeypatch.setattr(many, "AT_ONCE", 3000)
+    monkeypatch.setattr(batches, "AT_ONCE", 3000)
     monkeypatch.setattr(gc, "MANY", 1)
 
 
@@ -469,8 +470,8 @@ def test_audit_after_all(engine: str, platform: str) -> None:
 
 def test_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
     """Asking for compiled code where there is none says how to get it; by itself it is done without."""
-    monkeypatch.setattr("allocator.contiguous.bulk.engine.has_numba", lambda: False)
-    monkeypatch.setattr("allocator.contiguous.bulk.engine.PAYS", 0)
+    monkeypatch.setattr("allocator.common.bulk.engine.has_numba", lambda: False)
+    monkeypatch.setattr("allocator.common.bulk.engine.PAYS", 0)
     with pytest.raises(ModuleNotFoundError, match=r"archcalc\[fast\]"):
         use_compiled(True)
     pair = Pair("linux/amd64")
@@ -481,8 +482,8 @@ def test_compiled_when_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is taken by itself once a process has asked for enough, unless that was switched off."""
     if not has_numba():
         pytest.skip("Numba is not installed")
-    from allocator.contiguous.bulk.compiled import CompiledLayout
-    from allocator.contiguous.bulk.layout import BatchLayout
+    from allocator.common.bulk.compiled import CompiledLayout
+    from allocator.common.bulk.layout import BatchLayout
 
     rt = boot("linux/amd64")
     made: list[type] = []
@@ -498,8 +499,8 @@ def test_compiled_when_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
         return made[-1]
 
     monkeypatch.setattr(batch, "lay_out", watched)
-    monkeypatch.setattr("allocator.contiguous.bulk.engine._seen", 0)
-    monkeypatch.setattr("allocator.contiguous.bulk.engine.PAYS", 300)
+    monkeypatch.setattr("allocator.common.bulk.engine._seen", 0)
+    monkeypatch.setattr("allocator.common.bulk.engine.PAYS", 300)
     assert [taken() for _ in range(4)] == [BatchLayout, BatchLayout, CompiledLayout, CompiledLayout]
     use_compiled(False)
     try:

@@ -11,14 +11,15 @@ from effort import examples, phases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from allocator.common import tiny_runs as tiny
-from allocator.common.many import Kinds
+from allocator.common.bulk import tiny_runs as tiny
+from allocator.common.bulk.arguments import Kinds
+from allocator.common.bulk.codes import FITTED, LARGE, TINY, ZERO, Coder, CodeTable
+from allocator.common.bulk.engine import has_numba
+from allocator.common.bulk.layout import BatchLayout
 from allocator.common.throw import BadRequest
 from allocator.common.types import Type
 from allocator.contiguous import gc
-from allocator.contiguous.bulk.codes import FITTED, LARGE, TINY, ZERO, Coder, CodeTable
-from allocator.contiguous.bulk.engine import has_numba
-from allocator.contiguous.bulk.layout import BatchLayout
+from allocator.contiguous.bulk.many import ClassPlaces
 from allocator.contiguous.bulk.marking import spans_of
 from allocator.contiguous.runtime import Runtime
 from archcalc.boot import boot
@@ -74,7 +75,7 @@ def test_layouts_agree(seed: int, n: int, of: list[int], state: int, cut: float)
     codes = np.random.default_rng(seed).choice(of, n).astype(np.uint8)
     layouts: list[Any] = [BatchLayout(codes.copy(), None, [state], 2)]
     if has_numba():
-        from allocator.contiguous.bulk.compiled import CompiledLayout
+        from allocator.common.bulk.compiled import CompiledLayout
 
         # Every code is a size of its own here.
         table = CodeTable(257, np.arange(257).astype(np.uint8), None)
@@ -130,7 +131,7 @@ def test_looking_up_agrees(seed: int, n: int, most: int, dtype: Any, kind: str) 
     """Compiled code finds the codes and numbers that NumPy finds, and says what there is to learn."""
     if not has_numba():
         pytest.skip("Numba is not installed")
-    from allocator.contiguous.bulk.compiled import CompiledLayout
+    from allocator.common.bulk.compiled import CompiledLayout
 
     rt = boot("linux/amd64")
     rng = np.random.default_rng(seed)
@@ -142,7 +143,7 @@ def test_looking_up_agrees(seed: int, n: int, most: int, dtype: Any, kind: str) 
         index = rng.integers(-1, len(types), n)
         sizes = np.array([*[t.size for t in types], 5]).astype(dtype)[index]
     coder = Coder(
-        rt,
+        ClassPlaces(rt),
         Kinds(list(types), index, None if kind == "plain" else rt.pointer_type),
         int(sizes.min()),
         int(sizes.max()),

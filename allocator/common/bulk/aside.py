@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from allocator.contiguous.bulk.compiled import CompiledLayout
+    from allocator.common.bulk.compiled import CompiledLayout
 
 SOON = 1e-4  # seconds; in so much time a thread that waits for Python takes its turn
 

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from allocator.contiguous.bulk.layout import BatchLayout
+from allocator.common.bulk.layout import BatchLayout
 
 if TYPE_CHECKING:
-    from allocator.contiguous.bulk.codes import Coder
-    from allocator.contiguous.bulk.compiled import CompiledLayout
-    from allocator.contiguous.mcache import MCache
+    from collections.abc import Sequence
+
+    from allocator.common.bulk.codes import Coder
+    from allocator.common.bulk.compiled import CompiledLayout
 
 Ints = np.ndarray[Any, np.dtype[Any]]
+
+
+class TinyCache(Protocol):
+    """An mcache's tiny allocator: the block that is open, 0 for none, and how far it is used."""
+
+    tiny: int
+    tiny_offset: int
+
 
 SWITCH = "ARCHCALC_COMPILED"  # environment: 0 never, 1 from the first object on
 PAYS = 1 << 24  # objects of a process from which on loading Numba, half a second, is worth it
@@ -42,7 +51,7 @@ def lay_out(
     sizes: Ints,
     index: Ints | None,
     owner: Ints | None,
-    caches: list[MCache],
+    caches: Sequence[TinyCache],
     ready: CompiledLayout | None = None,
 ) -> tuple[BatchLayout | CompiledLayout, Ints | int]:
     """The layout of the objects up to the first that cannot be planned, and their numbers.
@@ -51,24 +60,25 @@ def lay_out(
     before, with a guess of that.
     """
     states = [cache.tiny_offset if cache.tiny else 0 for cache in caches]
-    tiny_class = coder.rt.config.tiny_size_class
+    tiny_class, rule = coder.of.tiny_class, coder.of.tiny_rule
     # Objects of several Ps are left to NumPy, and so are those of one code, where there is nothing to sort.
     mixed = owner is None and not (index is None and coder.same)
     table = coder.table
     if mixed and table is not None and _pays():
-        from allocator.contiguous.bulk.compiled import CompiledLayout
+        from allocator.common.bulk.compiled import CompiledLayout
 
         layout = ready
         if layout is None or layout.state != states[0]:
-            layout = CompiledLayout(table, sizes, index, states[0], tiny_class)
+            layout = CompiledLayout(table, sizes, index, states[0], tiny_class, rule)
         if layout.unknown:
             # What is seen for the first time is learnt by looking it up.
             n = len(coder.code_all(sizes, index)[0])
             part = None if index is None else index[:n]
-            layout = CompiledLayout(table, sizes[:n], part, states[0], tiny_class)
+            layout = CompiledLayout(table, sizes[:n], part, states[0], tiny_class, rule)
         return layout, layout.numbers
     codes, numbers = coder.code_all(sizes, index)
-    return BatchLayout(codes, None if owner is None else owner[: len(codes)], states, tiny_class), numbers
+    mine = None if owner is None else owner[: len(codes)]
+    return BatchLayout(codes, mine, states, tiny_class, rule), numbers
 
 
 def expect(n: int) -> None:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allocator.common import tiny_runs as tiny
-from allocator.contiguous.bulk.codes import FITTED, LARGE, TINY, UNKNOWN, ZERO, CodeTable, same
+from allocator.common.bulk import tiny_runs as tiny
+from allocator.common.bulk.codes import FITTED, LARGE, TINY, UNKNOWN, ZERO, CodeTable, same
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from allocator.contiguous.bulk.places import BulkPlace
+    from allocator.common.bulk.supply import Supply
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 
@@ -26,8 +26,6 @@ FITTED_AT = 224  # to 239: into the open block, at an offset of 0 to 15
 CURRENT = 240  # a new block, the open one from then on
 ASIDE = 241  # a new block for this object alone
 
-_AFTER = np.frombuffer(tiny.AFTER, np.uint8)
-_OUTCOME = np.frombuffer(tiny.OUTCOME, np.uint8)
 _NONE = np.empty(0, np.int64)
 _NO_NUMBERS = np.empty(0, np.uint16)
 
@@ -181,12 +179,19 @@ class CompiledLayout:
     owner = None
 
     def __init__(
-        self, table: CodeTable, sizes: Ints, index: Ints | None, state: int, tiny_class: int
+        self,
+        table: CodeTable,
+        sizes: Ints,
+        index: Ints | None,
+        state: int,
+        tiny_class: int,
+        rule: tiny.TinyRule = tiny.RULE,
     ) -> None:
         self.n = len(sizes)
         self.all = np.empty(self.n, np.uint8)
         self.table = table
         self.state = state
+        self.rule = rule
         self.tiny_class = tiny_class
         self.place_code = np.arange(256, dtype=np.uint8)
         self.place_code[FITTED_AT:CURRENT] = FITTED
@@ -197,14 +202,15 @@ class CompiledLayout:
         self.unknown, self.left = _lay_out(
             _as_int64(sizes, table.width), _NONE if index is None else _as_int64(index), table.width,
             table.codes, _NO_NUMBERS if table.numbers is None else table.numbers, self.all, numbers, state,
-            _AFTER, _OUTCOME, self.place_code, self.counts,
+            np.frombuffer(rule.after, np.uint8), np.frombuffer(rule.outcome, np.uint8), self.place_code,
+            self.counts,
         )  # fmt: skip
         self.numbers = same(numbers) if len(numbers) else 0
         self._take_totals()
 
     def successor(self, sizes: Ints, index: Ints | None) -> Callable[[], CompiledLayout]:
         """What makes the layout of the objects behind these, without needing Python for long."""
-        return lambda: CompiledLayout(self.table, sizes, index, self.left, self.tiny_class)
+        return lambda: CompiledLayout(self.table, sizes, index, self.left, self.tiny_class, self.rule)
 
     def _no_counts(self) -> Ints:
         return np.zeros((-(-self.n // STRIDE) + 1, 256), np.uint32)
@@ -281,7 +287,7 @@ class CompiledLayout:
         end = int(ends[code])
         return self._grouped[1][end - self.totals[code] : end]
 
-    def write(self, out: Ints, places: list[BulkPlace], zerobase: int, open_blocks: list[int]) -> None:
+    def write(self, out: Ints, places: Sequence[Supply], zerobase: int, open_blocks: list[int]) -> None:
         """Gives every object that comes from a place, or is tiny, or of no size, its address."""
         pieces = [piece for place in places for piece in place.pieces]
         starts = np.concatenate([np.empty(0, np.uint64), *[piece.starts for piece in pieces]])
@@ -290,7 +296,7 @@ class CompiledLayout:
         # Two more places: zerobase, which all objects of no size share, and one for what has no place.
         at = np.array([*[0] * len(places), zerobase, 0], np.uint64)
         end = np.array([*[0] * len(places), 1, 1], np.uint64)
-        size = np.array([*(place.cached.size for place in places), 0, 0], np.uint64)
+        size = np.array([*(place.size for place in places), 0, 0], np.uint64)
         number = self._by_code([*(place.code & 255 for place in places), ZERO])
         _write(
             self.all, number, at, end, size, np.cumsum(count) - count, starts, each.astype(np.uint64),

@@ -7,7 +7,7 @@ a piece that turns out not to join the one before it is run again until both agr
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -45,55 +45,53 @@ def tables(words_of_12: bool = False) -> tuple[bytes, bytes]:
     return bytes(after), bytes(outcome)
 
 
-AFTER, OUTCOME = tables()
+class TinyRule(NamedTuple):
+    """The state after an object, and its outcome, by (size - 1) * STATES + state."""
+
+    after: bytes
+    outcome: bytes
 
 
-def run_by(tables_of: tuple[bytes, bytes], sizes: Ints, state: int) -> tuple[Ints, int]:
-    """As `run`, one after the other, by tables of another rule."""
-    after, outcome = tables_of
-    out = bytearray(len(sizes))
-    for i, size in enumerate(((sizes.astype(np.int64) - 1) * STATES).tolist()):
-        out[i] = outcome[size + state]
-        state = after[size + state]
-    return np.frombuffer(out, np.uint8), state
+RULE = TinyRule(*tables())
+RULE_12 = TinyRule(*tables(True))  # later releases' on 32-bit machines
 
 
-def run(sizes: Ints, state: int) -> tuple[Ints, int]:
+def run(sizes: Ints, state: int, rule: TinyRule = RULE) -> tuple[Ints, int]:
     """The outcome for each tiny size (uint8), and the state that is left."""
     base = (sizes - np.uint8(1)) * np.uint8(STATES)
     pieces = len(base) // PIECE
     if pieces < 16:
-        return _run_slowly(base, state)
+        return _run_slowly(base, state, rule)
     # Step k of every piece side by side: row k.
     steps = np.ascontiguousarray(base[: pieces * PIECE].reshape(pieces, PIECE).T)
     begin = np.full(pieces, 16, np.uint8)
     for row in steps[PIECE - WARM_UP :]:
-        begin[1:] = _step(row[:-1] + begin[1:])
+        begin[1:] = _step(row[:-1] + begin[1:], rule)
     begin[0] = state
-    states, ends = _run_side_by_side(steps, begin)
+    states, ends = _run_side_by_side(steps, begin, rule)
     wrong = np.flatnonzero(begin[1:] != ends[:-1]) + 1
-    if not _mend(states, base, ends, wrong.tolist()):
-        states, ends = _run_side_by_side(steps, _begins(steps, state))
-    outcome = _translated(states, OUTCOME)
-    rest, state = _run_slowly(base[pieces * PIECE :], int(ends[-1]))
+    if not _mend(states, base, ends, wrong.tolist(), rule):
+        states, ends = _run_side_by_side(steps, _begins(steps, state, rule), rule)
+    outcome = _translated(states, rule.outcome)
+    rest, state = _run_slowly(base[pieces * PIECE :], int(ends[-1]), rule)
     return np.concatenate((outcome, rest)), state
 
 
-def _run_side_by_side(steps: Ints, now: Ints) -> tuple[Ints, Ints]:
+def _run_side_by_side(steps: Ints, now: Ints, rule: TinyRule) -> tuple[Ints, Ints]:
     """Every piece from its beginning: sizes and states together, in the objects' order, and the ends."""
     states = np.empty_like(steps)
     for row, into in zip(steps, states, strict=True):
         np.add(row, now, out=into)
-        now = _step(into)
+        now = _step(into, rule)
     return np.ascontiguousarray(states.T), now.copy()
 
 
-def _begins(steps: Ints, state: int) -> Ints:
+def _begins(steps: Ints, state: int, rule: TinyRule) -> Ints:
     """Where every piece begins, found by running each from every state that there is."""
     pieces = steps.shape[1]
     now = np.repeat(np.arange(STATES, dtype=np.uint8), pieces)
     for row in steps:
-        now = _step(np.tile(row, STATES) + now)
+        now = _step(np.tile(row, STATES) + now, rule)
     begins = bytearray()
     for ends in now.reshape(STATES, pieces).T.tolist():
         begins.append(state)
@@ -101,15 +99,15 @@ def _begins(steps: Ints, state: int) -> Ints:
     return np.frombuffer(begins, np.uint8)
 
 
-def _step(states: Ints) -> Ints:
-    return np.frombuffer(states.tobytes().translate(AFTER), np.uint8)
+def _step(states: Ints, rule: TinyRule) -> Ints:
+    return np.frombuffer(states.tobytes().translate(rule.after), np.uint8)
 
 
 def _translated(states: Ints, table: bytes) -> Ints:
     return np.frombuffer(states.tobytes().translate(table), np.uint8)
 
 
-def _mend(states: Ints, base: Ints, ends: Ints, wrong: list[int]) -> bool:
+def _mend(states: Ints, base: Ints, ends: Ints, wrong: list[int], rule: TinyRule) -> bool:
     """Runs on from the ends of the pieces before those, as far as anything differs. False: that is far."""
     patience = len(base) // 64
     for piece in wrong:
@@ -122,7 +120,7 @@ def _mend(states: Ints, base: Ints, ends: Ints, wrong: list[int]) -> bool:
                     patience -= k
                     break
                 row[k] = size + state
-                state = AFTER[size + state]
+                state = rule.after[size + state]
             else:
                 patience -= PIECE
                 ends[piece] = state
@@ -135,9 +133,9 @@ def _mend(states: Ints, base: Ints, ends: Ints, wrong: list[int]) -> bool:
     return True
 
 
-def _run_slowly(base: Ints, state: int) -> tuple[Ints, int]:
+def _run_slowly(base: Ints, state: int, rule: TinyRule) -> tuple[Ints, int]:
     out = bytearray(len(base))
     for i, size in enumerate(base.tolist()):
-        out[i] = OUTCOME[size + state]
-        state = AFTER[size + state]
+        out[i] = rule.outcome[size + state]
+        state = rule.after[size + state]
     return np.frombuffer(out, np.uint8), state

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allocator.common import tiny_runs as tiny
-from allocator.contiguous.bulk.codes import BLOCK, FITTED, LARGE, TINY, ZERO
+from allocator.common.bulk import tiny_runs as tiny
+from allocator.common.bulk.codes import BLOCK, FITTED, LARGE, TINY, ZERO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from allocator.contiguous.bulk.places import BulkPlace
+    from allocator.common.bulk.supply import Supply
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 
@@ -65,12 +65,19 @@ class BatchLayout:
 
     compiled = False
 
-    def __init__(self, codes: Ints, owner: Ints | None, states: list[int], tiny_class: int) -> None:
+    def __init__(
+        self,
+        codes: Ints,
+        owner: Ints | None,
+        states: list[int],
+        tiny_class: int,
+        rule: tiny.TinyRule = tiny.RULE,
+    ) -> None:
         self.n = len(codes)
         self.owner = owner
         self.width = 256 * len(states)
         self.blocks = [Block(at, codes[at : at + BLOCK]) for at in range(0, self.n, BLOCK)]
-        self._run_tiny(states, tiny_class)
+        self._run_tiny(states, tiny_class, rule)
         if owner is not None:
             for block in self.blocks:
                 mine = owner[block.begin : block.begin + len(block.key)]
@@ -117,7 +124,7 @@ class BatchLayout:
 
     # Tiny objects.
 
-    def _run_tiny(self, states: list[int], tiny_class: int) -> None:
+    def _run_tiny(self, states: list[int], tiny_class: int, rule: tiny.TinyRule) -> None:
         """Tells which tiny objects fit into the open block: their codes become FITTED or a class's."""
         parts = []
         for block in self.blocks:
@@ -129,13 +136,13 @@ class BatchLayout:
             return
         sizes = np.concatenate(parts)
         if self.owner is None:
-            outcome, _ = tiny.run(sizes, states[0])
+            outcome, _ = tiny.run(sizes, states[0], rule)
         else:
             owner = np.concatenate([self.owner[b.begin + b.tiny] for b in self.blocks if b.tiny is not None])
             outcome = np.empty_like(sizes)
             for number, state in enumerate(states):
                 mine = np.flatnonzero(owner == number)
-                outcome[mine], _ = tiny.run(sizes[mine], state)
+                outcome[mine], _ = tiny.run(sizes[mine], state, rule)
         # FITTED or tiny_class; np.where is slow for bytes.
         codes = (outcome < tiny.NEW_CURRENT).view(np.uint8) * np.uint8(FITTED - tiny_class)
         codes += np.uint8(tiny_class)
@@ -217,7 +224,7 @@ class BatchLayout:
 
     # Addresses.
 
-    def write(self, out: Ints, places: list[BulkPlace], zerobase: int, open_blocks: list[int]) -> None:
+    def write(self, out: Ints, places: Sequence[Supply], zerobase: int, open_blocks: list[int]) -> None:
         """Gives every object that comes from a place, or is tiny, or of no size, its address.
 
         `open_blocks` are the tiny blocks of the Ps at the beginning.

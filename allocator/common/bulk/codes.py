@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from allocator.common.many import Kinds
-from allocator.common.throw import Death
-from allocator.common.types import BadType, Type
-
-if TYPE_CHECKING:
-    from allocator.contiguous.plan import Plan
-    from allocator.contiguous.runtime import Runtime
+from allocator.common.bulk import tiny_runs
+from allocator.common.bulk.arguments import Kinds
+from allocator.common.types import Type
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 
 BLOCK = 1 << 17  # objects handled at a time, which fit into the cache
 
-# A code below CLASSES is a size class. The others say what to do instead; those of tiny objects
-# are TINY and their size, until it is known which of them fit into the block that is open.
+# A code below CLASSES is a place: a size class, or a span class. The others say what to do instead;
+# those of tiny objects are TINY and their size, until it is known which of them fit into the block that
+# is open.
 CLASSES = 200
 TINY = CLASSES  # 201 to 215: a tiny object of 1 to 15 bytes
 UNKNOWN = 252
@@ -41,6 +38,33 @@ class CodeTable(NamedTuple):
     numbers: Ints | None
 
 
+class Scanned(Protocol):
+    """A machine's plan of how objects of a type and size are allocated, as far as it matters here."""
+
+    @property
+    def scan(self) -> int:
+        """Bytes that an object adds to what a collector scans."""
+        ...
+
+
+class PlacesOf(Protocol):
+    """What a machine tells of the places that its objects come from.
+
+    `plain` has the code of each small size without pointers, `tiny_class` is where tiny blocks come
+    from, `tiny_rule` how objects stand in them.
+    """
+
+    plain: bytes
+    tiny_class: int
+    tiny_rule: tiny_runs.TinyRule
+    pointer_type: Type
+    ptr_size: int
+
+    def plan(self, typ: Type, size: int) -> tuple[int, Scanned] | None:
+        """The code of objects with pointers, and the plan; None where they cannot be."""
+        ...
+
+
 class Coder:
     """Looks sizes and types up, a block at a time. What it sees for the first time it plans.
 
@@ -48,14 +72,14 @@ class Coder:
     number besides, their place in `plans` and one more; it tells what they leave in the bitmap.
     """
 
-    def __init__(self, rt: Runtime, kinds: Kinds, least: int, most: int) -> None:
-        self.rt = rt
+    def __init__(self, of: PlacesOf, kinds: Kinds, least: int, most: int) -> None:
+        self.of = of
         self.same = least == most
         self.most = most
-        self.plans: list[Plan] = []
-        width = min(most, rt.config.max_small_size) + 2
+        self.plans: list[Any] = []
+        width = min(most, len(of.plain) - 1) + 2
         plain = np.full(width, LARGE, np.uint8)
-        plain[:-1] = np.frombuffer(rt.class_of, np.uint8)[: width - 1]
+        plain[:-1] = np.frombuffer(of.plain, np.uint8)[: width - 1]
         plain[1:16] = np.arange(TINY + 1, TINY + 16)[: width - 1]
         plain[0] = ZERO
         plain[-1] = LARGE
@@ -75,7 +99,7 @@ class Coder:
         row = self.plain.copy()
         if typ is not None and not typ.noscan:
             # Where no whole word is, there is no pointer either.
-            first = self.rt.config.ptr_size if typ is self.rt.pointer_type else 1
+            first = self.of.ptr_size if typ is self.of.pointer_type else 1
             row[first:-1] = UNKNOWN
         return row
 
@@ -153,25 +177,15 @@ class Coder:
         code = int(self._row(self.types[row])[size])
         number = 0
         if code == UNKNOWN:
-            plan = self._plan(row, size)
-            if plan is not None:
+            typ = self.types[row]
+            found = None if typ is None or len(self.plans) == MOST_PLANS else self.of.plan(typ, size)
+            if found is not None:
+                code, plan = found
                 self.plans.append(plan)
-                code, number = plan.sizeclass, len(self.plans)
+                number = len(self.plans)
         if code != UNKNOWN:
             self.known[key] = code, number
         return code, number
-
-    def _plan(self, row: int, size: int) -> Plan | None:
-        typ = self.types[row]
-        if typ is None or len(self.plans) == MOST_PLANS:
-            return None
-        data = size - size % self.rt.config.ptr_size if typ is self.rt.pointer_type else None
-        printed = len(self.rt.printed)
-        try:
-            return self.rt.plan(typ, size, data)
-        except (BadType, Death):
-            del self.rt.printed[printed:]
-            return None
 
 
 def same(numbers: Ints) -> Ints | int:
