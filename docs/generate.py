@@ -554,6 +554,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "pictures/heap.svg": heap("linux/amd64", "mixed"),
     "pictures/heap-film.svg": heap("linux/amd64", "trees", 8),
     "pictures/releases-start.svg": releases(history.starts),
+    "pictures/releases-base.svg": releases(history.bases),
     "pictures/releases-record.svg": releases(history.records),
     "pictures/releases-page.svg": releases(lambda found: history.pages(found, 16)),
     "pictures/releases-way.svg": releases(lambda found: history.way(found[-1])),

@@ -244,6 +244,14 @@
         el("p", { class: "dim" }, "Address bits are those of the addresses that a process can have; arena bits those of a place in the arena."),
         ...grid(columns, rows, { id: "overview", placeholder: "linux 64 …" })];
     },
+    history(port = Object.keys(more.history)[0]) {
+      const ports = Object.keys(more.history), told = more.history[port] ?? more.history[ports[0]];
+      const picture = (svg) => { const box = el("div", { class: "scroll" }); box.innerHTML = svg; return box; };
+      return [el("h2", {}, `From release to release on ${port}`),
+        el("p", { class: "controls" }, el("label", {}, "Platform", el("select", { id: "history-port", onchange: (event) => go("history", event.target.value) },
+          ...ports.map((name) => el("option", { value: name, selected: name === port }, name))))),
+        ...told.flatMap((chapter) => [el("h3", {}, chapter.title), el("p", {}, chapter.why), ...chapter.pictures.map(picture)])];
+    },
     figures(name = first()) {
       const index = at(name), platform = platforms[index];
       const rows = more.inventory.filter((item) => value(platform, item) !== undefined);

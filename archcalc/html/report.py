@@ -22,6 +22,7 @@ from archcalc.pictures import svg
 from archcalc.pictures.atlas import Atlas
 from archcalc.pictures.everything import Everything
 from archcalc.pictures.film import Film
+from archcalc.pictures.history import LOOKS as LOOKS_OF_HISTORY
 from archcalc.pictures.palette import LOOKS, SPANS, looks_of
 from archcalc.questions.boot import Boot
 from archcalc.reading.words import counted
@@ -31,6 +32,7 @@ PLAIN = 100_000  # characters of JSON that are put into the page as they are
 TITLE = "archcalc: memory layout of Go's runtime"
 VIEWS = (
     ("overview", "Overview"),
+    ("history", "From release to release"),
     ("figures", "Figures"),
     ("maps", "Maps"),
     ("classes", "Size classes"),
@@ -47,6 +49,7 @@ def page(found: Everything, document: str, film: Film | None = None) -> str:
     A `film` of a heap adds a view with its frames and its curves.
     """
     kinds = {region.kind for atlas in found.atlases if atlas is not None for region in atlas.regions}
+    history = found.history
     more = {
         "generation": ", ".join(dict.fromkeys(found.releases)),
         "names": found.names,
@@ -60,8 +63,10 @@ def page(found: Everything, document: str, film: Film | None = None) -> str:
         "boots": [_boot(boot) for boot in found.boots],
         "findings": found.findings,
         "maps": [_maps(atlas) for atlas in found.atlases],
+        "history": {port: [told._asdict() for told in chapters] for port, chapters in history.items()},
     }
     absent = {
+        *(() if history else ("history",)),
         *(() if any(found.boots) else ("maps", "boots")),
         *(() if found.checked else ("checks",)),
         *(() if film is not None else ("heap",)),
@@ -74,7 +79,7 @@ def page(found: Everything, document: str, film: Film | None = None) -> str:
         releases=releases if len(releases) > 1 else [],
         views=[view for view in VIEWS if view[0] not in absent],
         overview=table(overview(found)),
-        patterns=markup(svg.patterns({**looks_of(kinds), **SPANS})),
+        patterns=markup(svg.patterns({**looks_of(kinds), **SPANS, **(LOOKS_OF_HISTORY if history else {})})),
         pictures=markup(svg.style()),
         legend=swatches((kind, LOOKS[kind]) for kind in LOOKS if kind in kinds),
         film=None if film is None else section(film),

@@ -14,6 +14,7 @@ from archcalc.calculator.figures import Explanation, Figures, Scalar
 from archcalc.calculator.inventory import Inventory, labels, shown_areas
 from archcalc.machines import computer
 from archcalc.pictures.atlas import Atlas, survey
+from archcalc.pictures.chapters import Chapter, chapters
 from archcalc.questions import boot
 from archcalc.questions.boot import Boot
 from archcalc.reading.errors import UsageFault
@@ -51,6 +52,14 @@ class Everything:
     def sizes(self) -> list[Mapping[str, object]]:
         """What becomes of an object of any size, platform by platform: see `_sizes`."""
         return [_sizes(figures) for figures in self.platforms]
+
+    @property
+    def history(self) -> dict[str, list[Chapter]]:
+        """How the layout changed, by port, of ports that are there with more than one release."""
+        ports: dict[str, list[Figures]] = {}
+        for figures in self.platforms:
+            ports.setdefault(figures.platform, []).append(figures)
+        return {port: chapters(releases) for port, releases in ports.items() if len(releases) > 1}
 
     @property
     def packages(self) -> dict[str, str]:

@@ -1,4 +1,8 @@
-"""How the heap's layout changed from release to release, as bars: what a start takes, records, spans."""
+"""How the heap's layout changed from release to release, as bars to one scale.
+
+`releases` are the figures of one port in the order of its releases. Pictures that are `bare` lean on the
+style and the patterns (`LOOKS`) of the page around them.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +32,13 @@ _COLORS = (
 )  # fmt: skip
 
 
-def draw(title: str, bars: Sequence[Bar], total: Callable[[Bar], str]) -> str:
+LOOKS = {f"h{at}": Look("", color, 0, "", pattern) for at, (color, pattern) in enumerate(_COLORS)}
+
+
+def draw(title: str, bars: Sequence[Bar], total: Callable[[Bar], str], *, bare: bool = False) -> str:
     """Stacked bars to one scale, a release a line, with a legend; `total` is written behind each."""
     names = list(dict.fromkeys(name for bar in bars for name in bar.parts))
-    looks = {
-        f"h{at}": Look("", color, 0, name, pattern)
-        for at, (name, (color, pattern)) in enumerate(zip(names, _COLORS, strict=False))
-    }
-    kinds = dict(zip(names, looks, strict=True))
+    kinds = dict(zip(names, LOOKS, strict=False))
     scale = (WIDTH - LEFT - RIGHT) / max(sum(bar.parts.values()) for bar in bars)
     body = [svg.text(8, 18, title, class_="b")]
     y = TOP
@@ -53,7 +56,7 @@ def draw(title: str, bars: Sequence[Bar], total: Callable[[Bar], str]) -> str:
         body.append(svg.rect(LEFT, y + 6, 14, 10, **svg.fill(kinds[name])))
         body.append(svg.text(LEFT + 20, y + 15, name))
         y += 16
-    return svg.document(WIDTH, y + 16, title, looks, body)
+    return svg.document(WIDTH, y + 16, title, LOOKS, body, bare=bare)
 
 
 def _all(bar: Bar) -> str:
@@ -61,23 +64,45 @@ def _all(bar: Bar) -> str:
     return human(size) or f"{size} bytes"
 
 
-def starts(releases: Sequence[Figures]) -> str:
-    """What a start takes of the address space, in large."""
-    parts = {
-        "page summaries": "summary_reserved",
-        "scavenge index": "scavenge_index_reserved",
-        "the first arena": "heapArenaBytes",
-        "arena map": "arena_map_l2_size",
-        "chunk map": "chunk_map_l2_size",
-    }
+def reservations(releases: Sequence[Figures], *, bare: bool = False) -> str:
+    """What a start reserves where the heap is one piece."""
     bars = [
-        Bar(one.generation.label, {name: int(one.value(figure)) for name, figure in parts.items()})
+        Bar(
+            one.generation.label,
+            {
+                "table of spans": one.layout.spans_size,
+                "heap bitmap": one.layout.bitmap_size,
+                "arena": one.layout.arena_size,
+            },
+        )
         for one in releases
     ]
-    return draw(f"Addresses that a start takes on {releases[0].platform}", bars, _all)
+    return draw(f"Addresses that a start reserves on {releases[0].platform}", bars, _all, bare=bare)
 
 
-def records(releases: Sequence[Figures]) -> str:
+# What the pieces of start_reserved are called in the legend.
+_PIECES = {
+    "summary_reserved": "page summaries",
+    "scavenge_index_reserved": "scavenge index",
+    "heapArenaBytes": "the first arena",
+    "arena_map_l2_size": "arena map",
+    "chunk_map_l2_size": "chunk map",
+    "metadata_reservation": "records of all arenas",
+    "ladder0": "room for the first arenas",
+}
+
+
+def starts(releases: Sequence[Figures], *, bare: bool = False) -> str:
+    """What a start takes of the address space, in large."""
+    bars = []
+    for one in releases:
+        mentions = {mention.name for mention in one.explain("layout.start_reserved", reaches=False).mentions}
+        sizes = {words: int(one.value(name)) for name, words in _PIECES.items() if name in mentions}
+        bars.append(Bar(one.generation.label, {words: size for words, size in sizes.items() if size}))
+    return draw(f"Addresses that a start takes on {releases[0].platform}", bars, _all, bare=bare)
+
+
+def records(releases: Sequence[Figures], *, bare: bool = False) -> str:
     """What the record of an arena is made of."""
     bars = []
     for one in releases:
@@ -87,10 +112,11 @@ def records(releases: Sequence[Figures]) -> str:
         parts = {"a pointer to the span of each page": sizes["spans"], "heap bits of the arena": bitmap}
         rest = struct.size - sum(parts.values())
         bars.append(Bar(one.generation.label, {**parts, "marks and what else": rest}))
-    return draw(f"The record of an arena of 64 MB on {releases[0].platform}", bars, _all)
+    arena = human(int(releases[-1].value("heapArenaBytes")))
+    return draw(f"The record of an arena of {arena} on {releases[0].platform}", bars, _all, bare=bare)
 
 
-def pages(releases: Sequence[Figures], size: int) -> str:
+def pages(releases: Sequence[Figures], size: int, *, bare: bool = False) -> str:
     """A page of small objects with pointers: what objects have of it, and what else is in it."""
     bars = []
     for one in releases:
@@ -106,14 +132,54 @@ def pages(releases: Sequence[Figures], size: int) -> str:
     def objects(bar: Bar) -> str:
         return f"{bar.parts['objects'] // size} objects"
 
-    return draw(f"A page of objects of {size} bytes with pointers on {releases[0].platform}", bars, objects)
+    title = f"A page of objects of {size} bytes with pointers on {releases[0].platform}"
+    return draw(title, bars, objects, bare=bare)
 
 
-def way(figures: Figures) -> str:
+def bases(releases: Sequence[Figures], *, bare: bool = False) -> str:
+    """Where the heap wants to begin: one address, or a range in which it is drawn by lot."""
+    ranges = [(one.generation.label, *_base(one)) for one in releases]
+    bits = max(int(one.profile.machine["user_address_bits"]) for one in releases)
+    end = max(1 << bits, *(most for _, _, most in ranges))
+    scale = (WIDTH - LEFT - RIGHT) / end
+    title = f"Where the heap of {releases[0].platform} wants to begin, of {human(end)} of addresses"
+    body = [svg.text(8, 18, title, class_="b")]
+    y = TOP
+    for label, least, most in ranges:
+        body.append(svg.text(8, y + 13, label))
+        words = f"{least:#x}" if least == most else f"{least:#x} to {most:#x}"
+        x, width = LEFT + least * scale, max((most - least) * scale, 3.0)
+        body.append(svg.rect(x, y, width, BAR, words, **svg.fill("h0")))
+        body.append(svg.rect(LEFT, y, end * scale, BAR, class_="edge"))
+        body.append(
+            svg.text(
+                LEFT + end * scale + 6, y + 13, f"{least:#x}" if least == most else "by lot", class_="dim"
+            )
+        )
+        y += STEP
+    return svg.document(WIDTH, y + 6, title, LOOKS, body, bare=bare)
+
+
+def has_base(figures: Figures) -> bool:
+    """Whether the heap asks for a certain address first; one at the end of the data segment does not."""
+    return any(figures.knows(f"layout.{name}") for name in _BASES)
+
+
+_BASES = ("random_base_limit", "ladder_hint", "hint0")
+
+
+def _base(figures: Figures) -> tuple[int, int]:
+    """The least and the greatest first address that is asked for."""
+    name = next(name for name in _BASES if figures.knows(f"layout.{name}"))
+    most = int(figures.value(name))
+    return (int(figures.value("random_base_step")), most) if name == "random_base_limit" else (most, most)
+
+
+def way(figures: Figures, *, bare: bool = False) -> str:
     """From an address to its span: the bits that each step takes, and what stands there."""
     bits = figures.constants
     l1, l2 = int(bits["arenaL1Bits"]), int(bits["arenaL2Bits"])
-    arena, page = int(bits["logHeapArenaBytes"]), 13
+    arena, page = int(bits["logHeapArenaBytes"]), figures.size_classes.page_size.bit_length() - 1
     steps = (
         ("first level of the map", l1, f"{1 << l1} pointers, in mheap"),
         ("second level", l2, f"{1 << l2} pointers, {human(int(figures.value('arena_map_l2_size')))}"),
@@ -124,14 +190,12 @@ def way(figures: Figures) -> str:
         ),
         ("byte in its page", page, "the object: its number by a multiplication"),
     )
-    colors = dict(zip([f"h{at}" for at in range(len(steps))], _COLORS, strict=False))
-    looks = {kind: Look("", color, 0, "", pattern) for kind, (color, pattern) in colors.items()}
     total = sum(step[1] for step in steps)
     scale = (WIDTH - 2 * LEFT) / total
     title = f"From an address to its span on {figures.platform}, {figures.generation.label}: {total} bits"
     body = [svg.text(8, 18, title, class_="b")]
     x, y = LEFT, TOP + BAR + 22
-    for kind, (name, width, words) in zip(looks, steps, strict=True):
+    for kind, (name, width, words) in zip(LOOKS, steps, strict=False):
         if not width:
             continue
         body.append(svg.rect(x, TOP, width * scale, BAR, name, **svg.fill(kind)))
@@ -141,4 +205,4 @@ def way(figures: Figures) -> str:
         x += width * scale
         y += 18
     body.append(svg.rect(LEFT, TOP, x - LEFT, BAR, class_="edge"))
-    return svg.document(WIDTH, y + 14, title, looks, body)
+    return svg.document(WIDTH, y + 14, title, LOOKS, body, bare=bare)

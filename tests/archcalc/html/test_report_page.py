@@ -308,9 +308,31 @@ def test_figures_of_a_chosen_release_have_its_packages(window: Any, releases: Pa
     assert rows["GreenTeaGC"] == "true" and number(rows["start_reserved"]) == 1252130816
 
 
-@pytest.mark.parametrize("view", ["overview", "figures", "maps", "classes", "diff", "checks", "boots"])
+@pytest.mark.parametrize(
+    "view", ["overview", "history", "figures", "maps", "classes", "diff", "checks", "boots"]
+)
 def test_every_view_of_a_page_of_releases_shows(window: Any, releases: Path, view: str) -> None:
     window.open(releases)
     window.run(f"location.hash = '#{view}'; dispatchEvent(new Event('hashchange'))")
     assert window.run("return document.querySelector('#view h2').textContent")
     assert window.run("return document.querySelector('nav a[aria-current]').hash") == f"#{view}"
+
+
+def test_the_history_shows_the_releases_of_the_port_that_is_chosen(window: Any, releases: Path) -> None:
+    window.open(releases)
+    window.run("location.hash = '#history'; dispatchEvent(new Event('hashchange'))")
+    labels = "return [...document.querySelectorAll('#view svg text')].map((one) => one.textContent)"
+    assert {"7aefdfded", "go1.21", "go1.27"} <= set(window.run(labels))
+    window.run("""const chosen = document.getElementById("history-port");
+      chosen.value = "linux/386"; chosen.dispatchEvent(new Event("change"));
+      dispatchEvent(new Event("hashchange"))""")
+    assert "Addresses that a start takes on linux/386" in window.run(labels)
+    painted = """return [...document.querySelectorAll("#view rect[fill^=url]")]
+      .map((one) => one.attributes.fill.value)"""
+    for paint in set(window.run(painted)):
+        assert window.run(f"return document.querySelector('{paint[4:-1]}') !== null"), paint
+    assert window.complaints() == []
+
+
+def test_a_page_of_one_release_has_no_history(page: Path) -> None:
+    assert "#history" not in page.read_text()
