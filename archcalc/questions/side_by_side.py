@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from archcalc.questions.few_words import compact
 from archcalc.results.tables import Block, Bytes, Column, Table, Value, human
 
 ABREAST = 4
 """Groups of platforms that stand side by side at most."""
-GLOB_FROM = 3
-"""Platforms that a glob stands for at least."""
 HEADING = 20
 """Characters in a line of a column's heading, but for longer names."""
 LONG = 40
@@ -116,7 +115,10 @@ def by_platform(names: Sequence[str], rows: Sequence[Row]) -> Table:
     found = parting(list(zip(*(values for _, values in rows), strict=True)))
     columns = (*(Column(name) for name, _ in rows), Column(_PLATFORMS, wrap=True))
     shown = [
-        (*(values[found.first(number)] for _, values in rows), ", ".join(found.members(number, names)))
+        (
+            *(values[found.first(number)] for _, values in rows),
+            ", ".join(compact(found.members(number, names), names)),
+        )
         for number in range(found.groups)
     ]
     return Table(columns, shown, keys=0)
@@ -124,26 +126,6 @@ def by_platform(names: Sequence[str], rows: Sequence[Row]) -> Table:
 
 def _read(value: Value, reads: bool) -> Value:
     return human(value) or value if reads and isinstance(value, Bytes) else value
-
-
-def compact(names: Sequence[str], among: Sequence[str]) -> list[str]:
-    """Some of the platforms shown, with globs where all of a system or of an architecture are among them."""
-    globs: dict[str, set[str]] = {}
-    for name in among:
-        goos, slash, goarch = name.partition("/")
-        if slash:
-            globs.setdefault(f"{goos}/*", set()).add(name)
-            globs.setdefault(f"*/{goarch}", set()).add(name)
-    whole = {glob: members for glob, members in globs.items() if members <= set(names)}
-    left, found = set(names), {}
-    while whole:
-        glob, members = max(whole.items(), key=lambda item: len(item[1] & left))
-        if len(members & left) < GLOB_FROM:
-            break
-        found[glob] = min(map(list(among).index, members & left))
-        left -= members
-    found |= {name: list(among).index(name) for name in left}
-    return sorted(found, key=lambda name: found[name])
 
 
 def heading(names: Sequence[str]) -> str:

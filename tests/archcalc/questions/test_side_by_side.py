@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archcalc.profiles import platforms
-from archcalc.questions.side_by_side import by_platform, compact, heading, parting, together
+from archcalc.questions.side_by_side import by_platform, heading, parting, together
 from archcalc.results.tables import Bytes, Hex, NotApplicable, Table, Value
 
 EVERY = platforms.names()
@@ -79,14 +79,6 @@ def test_every_value_can_be_read_back(drawn: tuple[list[str], dict[str, list[Val
     found = read_back(blocks, names)
     assert found == expected
     assert all(type(found[key]) is type(value) for key, value in expected.items())
-
-
-@given(st.lists(st.sampled_from(EVERY), min_size=1, unique=True), st.data())
-def test_a_glob_stands_for_shown_platforms_of_the_group_alone(among: list[str], data: st.DataObject) -> None:
-    some = data.draw(st.lists(st.sampled_from(among), min_size=1, unique=True))
-    words = compact(some, among)
-    assert {name for name in among if any(fnmatchcase(name, word) for word in words)} == set(some)
-    assert all("*" not in word or sum(fnmatchcase(name, word) for name in some) >= 3 for word in words)
 
 
 def test_true_is_not_one_when_platforms_are_parted() -> None:
