@@ -13,13 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archcalc.html import notebook
-from archcalc.machines.options import MachineOptions, machine_options
-from archcalc.questions.boot import try_boot
+from archcalc.library import targets
+from archcalc.machines.options import machine_options
 from archcalc.results.judged import Judged
 from archcalc.results.result import Pictured, Result
+
+if TYPE_CHECKING:
+    from archcalc.calculator.figures import Figures
 
 Sets = Mapping[str, int | str]
 
@@ -34,56 +37,66 @@ def report(
     go: str | Sequence[str] | None = None,
 ) -> Result:
     """Constants, struct sizes, layout and size classes; `go` is a release, several, or "all"."""
-    from archcalc.cli import report as module
+    from archcalc.calculator.inventory import Selection
+    from archcalc.library.report import Report
 
-    return module.command(list(platforms), sets=_sets(sets), only=list(only), differs=differs, go=_gos(go))
+    given = _given(sets)
+    found = targets.computed(targets.across(platforms, None, _several(go)), given)
+    return Report(found, Selection(only, found), differs, given)
 
 
 def explain(
     name: str, *platforms: str, sets: Sets | None = None, go: str | Sequence[str] | None = None
 ) -> Result:
     """How a figure comes about, or what a check, a fault or a throw means."""
-    from archcalc.cli import explain as module
+    from archcalc.library import explain as module
+    from archcalc.library import topics
 
-    return module.command(name, list(platforms), sets=_sets(sets), go=_gos(go))
+    known = module.explain_id(name)
+    if known is not None:
+        return known
+    releases = _several(go)
+    eras = topics.eras(releases) if go else topics.ALL_ERAS
+    return module.explain(name, platforms, None, releases, _given(sets), eras=eras)
 
 
 def diff(a: str, b: str = "", sets: Sets | None = None, go: str | Sequence[str] | None = None) -> Result:
     """What differs between two platforms, or with two releases as `go` between these."""
-    from archcalc.cli import diff as module
+    from archcalc.library import diff as module
 
-    return module.command(a, b, sets=_sets(sets), go=_gos(go))
+    return module.diff(a, b, None, _several(go), _given(sets))
 
 
-def check(*platforms: str, sets: Sets | None = None) -> Judged:
+def check(*platforms: str, sets: Sets | None = None, go: str | None = None) -> Judged:
     """What the checks find; `ok` says whether all hold."""
-    from archcalc.cli import check as module
+    from archcalc.library import check as module
 
-    return module.command(list(platforms), sets=_sets(sets))
+    release = targets.generation(go)
+    return module.check(_figures(platforms, sets, release), None, None, _given(sets), release)
 
 
-def boot(*platforms: str, sets: Sets | None = None, **machine: Any) -> Judged:
-    """mallocinit on each platform; keywords describe the machine as the options of `archcalc boot` do."""
-    from archcalc.calculator import figures
-    from archcalc.cli import boot as module
-    from archcalc.cli.targets import selected
+def boot(*platforms: str, sets: Sets | None = None, go: str | None = None, **machine: Any) -> Judged:
+    """The start of each runtime; keywords describe the machine as the options of `archcalc boot` do."""
+    from archcalc.library import boot as module
 
     options = machine_options(machine)
-    found = [figures.compute(profile, sets) for profile in selected(platforms)]
-    return module.Booted([try_boot(one, options) for one in found], {})
+    return module.boot(_figures(platforms, sets, targets.generation(go)), options)
 
 
 def map(
-    *platforms: str, after: str | None = None, n: int = 5000, sets: Sets | None = None, **machine: Any
+    *platforms: str,
+    after: str | None = None,
+    n: int = 5000,
+    sets: Sets | None = None,
+    go: str | None = None,
+    **machine: Any,
 ) -> Pictured:
     """The address spaces, `after` a workload too; keywords describe the machine."""
-    from archcalc.calculator import figures
-    from archcalc.cli import map as module
-    from archcalc.cli.targets import selected
+    from archcalc.library.map import Mapped, atlases_of
 
-    options: MachineOptions = machine_options(machine)
-    found = [figures.compute(profile, sets) for profile in selected(platforms)]
-    return module.Mapped([atlas for one in found for atlas in module.atlases_of(one, options, after, n)])
+    options = machine_options(machine)
+    found = _figures(platforms, sets, targets.generation(go))
+    return Mapped([atlas for one in found for atlas in atlases_of(one, options, after, n)])
 
 
 def heap(
@@ -93,21 +106,38 @@ def heap(
     n: int = 5000,
     at_event: int | None = None,
     frames: int = 1,
+    go: str | None = None,
     **machine: Any,
 ) -> Pictured:
     """The heap of a platform after a workload, its machine as keywords say, or of a recording at an event."""
-    from archcalc.cli import heap as module
+    from archcalc.library.heap import Heaps, is_trace, refuse_what_it_has
+    from archcalc.pictures import film
+    from archcalc.traces.recorded_machine import config_for
 
-    workload = None if module.is_trace(str(target)) else after
     options = machine_options(machine)
-    return module.command(
-        [str(target)], after=workload, n=n, at_event=at_event, frames=frames, machine=options
+    if is_trace(str(target)):
+        path = Path(target)
+        refuse_what_it_has(path, None, go, options, None)
+        taken = film.of_recording(
+            path, lambda header: config_for(header, {}), frames=frames, at_event=at_event
+        )
+        return Heaps([taken])
+    found = _figures([str(target)], None, targets.generation(go))
+    return Heaps(
+        [
+            film.of_workload(one, after, n, 1, frames=frames, at_event=at_event, machine=options)
+            for one in found
+        ]
     )
 
 
-def _gos(go: str | Sequence[str] | None) -> list[str] | None:
-    return [go] if isinstance(go, str) else None if go is None else list(go)
+def _several(go: str | Sequence[str] | None) -> list[str]:
+    return targets.several([go] if isinstance(go, str) else go)
 
 
-def _sets(sets: Sets | None) -> list[tuple[str, int | str]]:
-    return list((sets or {}).items())
+def _given(sets: Sets | None) -> Sets:
+    return targets.settings(list((sets or {}).items()))
+
+
+def _figures(platforms: Sequence[str], sets: Sets | None, release: str) -> list[Figures]:
+    return targets.computed(targets.across(platforms, None, [release]), _given(sets))

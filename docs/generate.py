@@ -19,7 +19,7 @@ from archcalc import checks, generations, schema
 from archcalc.calculator import figures
 from archcalc.cli import app
 from archcalc.cli.command import build
-from archcalc.cli.map import atlases_of
+from archcalc.library.map import atlases_of
 from archcalc.machines.options import MachineOptions
 from archcalc.pictures import film, heap_svg, history, map_svg
 from archcalc.profiles import platforms

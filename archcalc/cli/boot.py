@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -12,24 +11,10 @@ from archcalc.calculator import figures
 from archcalc.cli.judging import Baseline, FailOn, WriteBaseline, judge
 from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
 from archcalc.cli.options import Go, Platforms, Profiles, Sets
-from archcalc.cli.targets import generation, selected, settings
-from archcalc.machines import machine_class, vocabulary
-from archcalc.machines.computer import LIMITS
-from archcalc.machines.options import MachineOptions
-from archcalc.questions import boot, origins
-from archcalc.questions import why as why_of
-from archcalc.questions.boot import Boot
-from archcalc.questions.room import HeapRoom
-from archcalc.questions.room import room as room_of
-from archcalc.reading.errors import Fault, UsageFault
-from archcalc.results.findings import Case, Finding, Rule, Severity
+from archcalc.cli.targets import generation, settings
+from archcalc.library.boot import answered, boot
+from archcalc.library.targets import selected
 from archcalc.results.judged import Judged
-from archcalc.results.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value
-
-if TYPE_CHECKING:
-    from archcalc.questions.calls import Compared
-
-FAMILY = "boot"
 
 Why = Annotated[
     bool,
@@ -47,231 +32,6 @@ CallsFiles = Annotated[
         parser=Path,
     ),
 ]
-
-# Of every machine, whatever its own invariants.
-OUTCOME = Rule(
-    "boot-outcome", FAMILY, Severity.ERROR, "the machine boots",
-    "mallocinit came to its end; otherwise its last words are told.",
-)  # fmt: skip
-CALLS = Rule(
-    "boot-calls", FAMILY, Severity.ERROR, "the machine asks for what a real program asked for",
-    "Every call of mmap and its kin, in order, with the answers that the program got.",
-)  # fmt: skip
-RULES = (
-    OUTCOME,
-    CALLS,
-    *(Rule(rule.id, FAMILY, Severity.ERROR, rule.title, rule.why) for rule in vocabulary.BOOT),
-)
-
-
-class Answered(Judged):
-    """What machines asked for, against what real programs had asked for."""
-
-    def __init__(self, compared: Sequence[Compared]) -> None:
-        self.compared = compared
-
-    def cases(self) -> Iterable[Case]:
-        for one in self.compared:
-            found: tuple[Finding, ...] = ()
-            if one.differences:
-                message = f"{one.differences} of {len(one.program.calls)} calls differ: {_difference(one)}"
-                found = (Finding(CALLS.id, one.platform, Severity.ERROR, message, FAMILY, one.program.file),)
-            yield Case(CALLS.id, f"{one.platform} ({one.program.file})", found)
-
-    def rules(self) -> Sequence[Rule]:
-        return (CALLS,)
-
-    def document(self) -> Mapping[str, object]:
-        labels = " ".join(dict.fromkeys(f"go{one.generation}" for one in self.compared))
-        return {"ok": self.ok, "generation": labels, "boots": [self._boot(one) for one in self.compared]}
-
-    def _boot(self, one: Compared) -> dict[str, object]:
-        first = one.first
-        return {
-            "platform": one.platform,
-            "generation": f"go{one.generation}",
-            "file": one.program.file,
-            "outcome": "booted" if one.death is None else "throw",
-            "throw": one.death,
-            "printed": list(one.printed),
-            "arena": None,
-            "heap": dict(one.landmarks),
-            "attempts": [
-                {"hint": a.hint, "size": a.size, "answer": a.answer, "reserved": a.reserved}
-                for a in one.attempts
-            ],
-            "checks": [],
-            "calls": [call.row() for call in one.made],
-            "recorded": len(one.program.calls),
-            "differences": one.differences,
-            "first_difference": None
-            if first is None
-            else {
-                "call": first.place,
-                "recorded": None if first.recorded is None else first.recorded.row(),
-                "asked": None if first.asked is None else first.asked.row()[:-1],
-            },
-        }
-
-    def view(self) -> Iterable[Section | Block]:
-        columns = (
-            Column("file"),
-            Column("go"),
-            Column("platform"),
-            Column("calls", int),
-            Column("compared", int),
-            Column("differences", int),
-        )
-        yield Table(
-            columns,
-            [
-                [
-                    Path(one.program.file).name,
-                    one.generation,
-                    one.platform,
-                    len(one.program.calls),
-                    len(one.made),
-                    one.differences,
-                ]
-                for one in self.compared
-            ],
-        )
-        for one in self.compared:
-            if one.differences:
-                yield Section(Path(one.program.file).name, (Prose(_difference(one), verbatim=True),))
-        same = sum(not one.differences for one in self.compared)
-        yield Prose(f"{'ok' if self.ok else 'FAILED'}: {same} of {len(self.compared)} as recorded")
-
-
-def _difference(one: Compared) -> str:
-    """The first difference in a line."""
-    first = one.first
-    if first is None:
-        return ""
-    recorded = "nothing" if first.recorded is None else _row(first.recorded.row())
-    asked = "nothing more" if first.asked is None else _row(first.asked.row()[:-1])
-    return f"call {first.place + 1}: recorded {recorded}; asked for {asked}"
-
-
-def _row(row: Sequence[str | int]) -> str:
-    return f"{row[0]}({', '.join(str(value) for value in row[1:])})"
-
-
-class Booted(Judged):
-    """The outcome of every boot."""
-
-    def __init__(
-        self,
-        boots: Sequence[Boot],
-        whys: Mapping[str, why_of.Why],
-        rooms: Mapping[str, HeapRoom] | None = None,
-    ) -> None:
-        self.boots = boots
-        self.whys = whys
-        self.rooms = rooms or {}
-
-    def cases(self) -> Iterable[Case]:
-        for b in self.boots:
-            if b.death is not None:
-                message = f"{b.outcome}: {b.death['throw']}"
-                if b.death["printed"]:
-                    message += f" (printed before: {' / '.join(b.death['printed'])})"
-                finding = self._finding("boot-outcome", b, message)
-                yield Case("boot-outcome", b.platform, (finding,))
-                continue
-            yield Case("boot-outcome", b.platform, ())
-            for check in b.checks:
-                found: tuple[Finding, ...] = ()
-                if not check.ok:
-                    found = (self._finding(check.id, b, check.seen),)
-                yield Case(check.id, b.platform, found)
-
-    def _finding(self, id: str, b: Boot, message: str) -> Finding:
-        where = origins.of_machine(b.figures)
-        return Finding(id, b.platform, Severity.ERROR, message, FAMILY, "mallocinit", places=where)
-
-    def rules(self) -> Sequence[Rule]:
-        return RULES
-
-    @property
-    def shown(self) -> Sequence[tuple[str, str]]:
-        """The landmarks that the table shows, as the machines name them."""
-        return machine_class(self.boots[0].figures.generation).BOOT_COLUMNS if self.boots else ()
-
-    def document(self) -> Mapping[str, object]:
-        boots = [self._boot(b) for b in self.boots]
-        return {"ok": self.ok, **self.about_baseline(), "boots": boots}
-
-    def _boot(self, b: Boot) -> dict[str, object]:
-        document: dict[str, object] = {
-            "platform": b.platform,
-            "outcome": b.outcome,
-            "throw": None if b.death is None else b.death["throw"],
-            "printed": [] if b.death is None else b.death["printed"],
-            "after": [] if b.death is None else b.death["after"],
-            "arena": None,
-            machine_class(b.figures.generation).LANDMARKS: b.arena,
-            "attempts": [
-                {"hint": a.hint, "size": a.size, "answer": a.answer, "reserved": a.reserved}
-                for a in b.attempts
-            ],
-            "checks": [{"id": c.id, "ok": c.ok, "seen": c.seen} for c in b.checks],
-            "set": dict(b.figures.sets),
-            "beyond": b.beyond or None,
-        }
-        if b.calls is not None:
-            document["calls"] = b.calls
-        if b.platform in self.rooms:
-            room = self.rooms[b.platform]
-            document["room"] = {"fits": room.fits, "death": room.death}
-        if b.platform in self.whys:
-            document["why"] = self.whys[b.platform].document()
-        return document
-
-    def view(self) -> Iterable[Section | Block]:
-        columns = (
-            Column("platform"),
-            Column("outcome"),
-            Column("tries", int),
-            Column("hint", Hex),
-            *(Column(title, Hex) for title, _ in self.shown),
-            Column("reserved", Bytes),
-            Column("checks"),
-        )
-        rows: list[Sequence[Value]] = []
-        for b in self.boots:
-            last = b.attempts[-1] if b.attempts else None
-            held = sum(c.ok for c in b.checks)
-            landmarks = b.arena or {}
-            rows.append(
-                [
-                    b.platform,
-                    b.outcome,
-                    len(b.attempts),
-                    Hex(last.hint) if last else None,
-                    *(landmarks.get(name) for _, name in self.shown),
-                    last.size if last and b.runtime else None,
-                    f"{held} of {len(b.checks)} held" if b.checks else "",
-                ]
-            )
-        yield Table(columns, rows)
-        for b in self.boots:
-            if b.death is not None:
-                lines = [*b.death["printed"], f"fatal error: {b.death['throw']}", *b.death["after"]]
-                yield Section(f"{b.platform}: {b.outcome}", (Prose("\n".join(lines), verbatim=True),))
-            if b.limits:
-                yield Prose(f"{b.platform}: {b.limits}")
-            for check in b.checks:
-                if not check.ok:
-                    yield Section(f"{b.platform}: {check.id}", (Prose(check.seen),))
-            if b.platform in self.rooms:
-                yield Prose(f"{b.platform}: {self.rooms[b.platform]}")
-            if b.platform in self.whys:
-                lines = self.whys[b.platform].lines()
-                yield Section(f"{b.platform}: why", (Prose("\n".join(lines), verbatim=True),))
-        booted = sum(b.death is None for b in self.boots)
-        parts = [f"{booted} of {len(self.boots)} booted", *self.told_of_baseline()]
-        yield Prose(f"{'ok' if self.ok else 'FAILED'}: {', '.join(parts)}")
 
 
 def command(
@@ -296,34 +56,10 @@ def command(
     """
     given = settings(sets)
     if calls:
-        return judge(answered(platforms, calls, go, machine), baseline, write_baseline, fail_on)
+        found = answered(platforms, calls, generation(go) if go else None, machine)
+        return judge(found, baseline, write_baseline, fail_on)
     release = generation(go)
     chosen = selected(platforms, profiles, go=release)
     tell_without_effect(chosen, machine)
-    boots = [boot.try_boot(figures.compute(profile, given, release), machine) for profile in chosen]
-    whys: dict[str, why_of.Why] = {}
-    for b in boots if why else ():
-        found = why_of.explain_failure(b.figures, machine)
-        if found is not None:
-            whys[b.platform] = found
-    limited = why or any(getattr(machine, name) is not None for name in LIMITS)
-    rooms = {b.platform: room_of(b.figures, machine) for b in boots if limited and b.death is None}
-    booted = Booted(boots, whys, rooms)
+    booted = boot([figures.compute(profile, given, release) for profile in chosen], machine, why)
     return judge(booted, baseline, write_baseline, fail_on)
-
-
-def answered(
-    platforms: Sequence[str] | None, files: Sequence[Path], go: str | None, machine: MachineOptions
-) -> Answered:
-    """Each file's program against the machine of its platform, and of its release where none is named."""
-    from archcalc.questions.calls import compare
-    from archcalc.reading import callsfile
-
-    programs = [callsfile.load(file) for file in files]
-    wanted = {name for name in platforms or () if "*" not in name and name != "all"}
-    for program in programs:
-        if wanted and program.platform not in wanted:
-            found = f"its program is one of {program.platform}"
-            raise UsageFault(Fault(found, f"one of {', '.join(sorted(wanted))}", file=program.file))
-    release = go and generation(go)
-    return Answered([compare(program, release, machine) for program in programs])

@@ -12,7 +12,7 @@ from pathlib import Path
 import archcalc
 from archcalc import config, generations
 from archcalc.cli import reporter
-from archcalc.cli.targets import host
+from archcalc.library.targets import host
 from archcalc.profiles import files, platforms
 from archcalc.results.result import Result
 from archcalc.results.tables import Block, Column, Table

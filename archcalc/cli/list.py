@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from archcalc.cli.options import Go, Platforms, Profiles
-from archcalc.cli.targets import generation, selected
+from archcalc.cli.targets import generation
+from archcalc.library.targets import selected
 from archcalc.results.result import Listing
 from archcalc.results.tables import Column
 

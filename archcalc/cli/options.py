@@ -18,7 +18,7 @@ from archcalc.reading.quantities import parse_setting
 def asked_of(ctx: typer.Context) -> str:
     """The generation that --go names on a line that is still written, else the default."""
     from archcalc import generations
-    from archcalc.cli.targets import asked_for
+    from archcalc.library.targets import asked_for
 
     given = ctx.params.get("go")
     last = asked_for(given[-1] if given and not isinstance(given, str) else given or None)

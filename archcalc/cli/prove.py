@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
 
 from archcalc import proofs
 from archcalc.calculator import figures as calculator
-from archcalc.calculator.figures import Figures
 from archcalc.cli import session
 from archcalc.cli.judging import Baseline, FailOn, WriteBaseline, judge
 from archcalc.cli.machine import PROFILES_OWN, Described
 from archcalc.cli.options import Go, Platforms, Profiles, Sets
-from archcalc.cli.targets import generation, selected, settings
+from archcalc.cli.targets import generation, settings
 from archcalc.host import output, processes
-from archcalc.host.repository import within_repository
+from archcalc.library.prove import Proved
+from archcalc.library.targets import selected
 from archcalc.proofs import properties
-from archcalc.questions import origins
 from archcalc.reading.errors import Fault, UsageFault
-from archcalc.reading.words import counted
-from archcalc.results.findings import Case, Finding, Place, Severity
-from archcalc.results.judged import Judged
-from archcalc.results.tables import Block, Column, Prose, Section, Table
-
-# What the ids of proofs mean; `explain` finds them here. Those of boot's checks stand with boot.
-RULES = properties.RULES
 
 
 def complete_properties(incomplete: str) -> list[str]:
@@ -54,102 +45,6 @@ Scenarios = Annotated[
         parser=Path,
     ),
 ]
-
-WORDS = {True: "proved", False: "does not hold", None: "not decided"}
-
-
-class Proved(Judged):
-    """What is known of every property on every platform."""
-
-    def __init__(
-        self,
-        proved: Sequence[Any],
-        release: str,
-        sets: Mapping[str, int | str],
-        figures: Mapping[str, Figures] = MappingProxyType({}),
-    ) -> None:
-        self.proved = proved
-        self.figures = figures
-        self.release = release
-        self.sets = sets
-
-    def cases(self) -> Iterable[Case]:
-        for proof in self.proved:
-            found: tuple[Finding, ...] = ()
-            skipped = ""
-            if proof.holds is False:
-                found = (self._finding(proof),)
-            elif proof.holds is None:
-                skipped = proof.reason
-            yield Case(proof.id, proof.platform, found, skipped, proof.seconds)
-
-    def _finding(self, proof: Any) -> Finding:
-        help = ""
-        where: tuple[Place, ...] = ()
-        if proof.platform in self.figures:
-            where = origins.of_machine(self.figures[proof.platform])
-        if proof.scenario:
-            help = f"archcalc run {proof.scenario}"
-            file = within_repository(str(proof.scenario))
-            where = (*where, Place(file, 1, 1, "the counterexample, as a scenario"))
-        what = proof.refutation.what
-        return Finding(
-            proof.id, proof.platform, Severity.ERROR, what, properties.FAMILY, help=help, places=where
-        )
-
-    def rules(self) -> Iterable[Any]:
-        from archcalc.cli import boot
-
-        ids = {proof.id for proof in self.proved}
-        return [rule for rule in (*RULES, *boot.RULES) if rule.id in ids]
-
-    def document(self) -> Mapping[str, object]:
-        return {
-            "ok": self.ok,
-            "generation": self.release,
-            "set": dict(self.sets),
-            "proofs": [
-                {
-                    "id": proof.id,
-                    "platform": proof.platform,
-                    "holds": proof.holds,
-                    "reason": proof.reason or None,
-                    "counterexample": proof.counterexample(),
-                    "scenario": str(proof.scenario) if proof.scenario else None,
-                    "paths": proof.paths,
-                    "seconds": round(proof.seconds, 3),
-                }
-                for proof in self.proved
-            ],
-        }
-
-    def sheet(self) -> Table:
-        columns = (Column("platform"), Column("id"), Column("result"), Column("what", wrap=True))
-        return Table(columns, [(p.platform, p.id, WORDS[p.holds], what(p)) for p in self.proved])
-
-    def view(self) -> Iterable[Section | Block]:
-        groups: dict[tuple[str, str], list[str]] = {}
-        for proof in self.proved:
-            if proof.holds is not True:
-                groups.setdefault((proof.id, f"{WORDS[proof.holds]}: {what(proof)}"), []).append(
-                    proof.platform
-                )
-        titles = {rule.id: rule.title for rule in self.rules()}
-        for id in dict.fromkeys(id for id, _ in groups):
-            rows = [(", ".join(names), words) for (of, words), names in groups.items() if of == id]
-            table = Table((Column("platform", wrap=True), Column("what", wrap=True)), rows)
-            yield Section(f"{id}; should hold: {titles.get(id, '')}", (table,))
-        number = {holds: sum(proof.holds is holds for proof in self.proved) for holds in WORDS}
-        platforms = len({proof.platform for proof in self.proved})
-        yield Prose(
-            f"{'ok' if self.ok else 'FAILED'}: {number[True]} proved, {number[False]} do not hold, "
-            f"{number[None]} not decided, on {counted(platforms, 'platform')}"
-        )
-
-
-def what(proof: Any) -> str:
-    """What there is to say of a proof beside its result."""
-    return proof.refutation.what if proof.holds is False else str(proof.reason)
 
 
 def all_of(tasks: Sequence[tuple[Any, ...]]) -> Iterable[list[Any]]:

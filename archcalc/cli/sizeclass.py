@@ -13,8 +13,9 @@ from archcalc.calculator import spans
 from archcalc.calculator.figures import Figures
 from archcalc.calculator.spans import Span
 from archcalc.cli.options import Go, Profiles, Sets, complete_platforms
-from archcalc.cli.report import CLASS_COLUMNS, size_classes
-from archcalc.cli.targets import generation, selected, settings
+from archcalc.cli.targets import generation, settings
+from archcalc.library.report import CLASS_COLUMNS, size_classes
+from archcalc.library.targets import selected
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.quantities import parse_share, parse_size
 from archcalc.reading.words import counted

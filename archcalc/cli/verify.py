@@ -14,9 +14,9 @@ from archcalc.calculator.figures import Figures
 from archcalc.cli import session
 from archcalc.cli.judging import Baseline, FailOn, WriteBaseline, judge
 from archcalc.cli.options import Go, Platforms, Profiles, Sets
-from archcalc.cli.targets import generation, selected, settings
-from archcalc.goverify.verdict import RULES as RULES
+from archcalc.cli.targets import generation, settings
 from archcalc.goverify.verdict import Subject, Verdict
+from archcalc.library.targets import selected
 from archcalc.reading.errors import Fault, UsageFault
 
 Goroot = Annotated[

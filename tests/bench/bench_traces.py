@@ -35,11 +35,11 @@ from pathlib import Path
 from allocator.common.types import Type
 from allocator.contiguous.config import Config
 from archcalc.boot import boot
-from archcalc.cli.replay import config_for
 from archcalc.traces import columnar
 from archcalc.traces.columns import InColumns
 from archcalc.traces.outcome import Replay
 from archcalc.traces.reader import Header, pieces
+from archcalc.traces.recorded_machine import config_for
 from archcalc.traces.replay import no_garbage_collection, replay
 from archcalc.traces.replayer import OWN, Replayer
 from archcalc.traces.stats import stats

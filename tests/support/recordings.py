@@ -6,9 +6,9 @@ import gzip
 from functools import cache
 from pathlib import Path
 
-from archcalc.cli.replay import config_for
 from archcalc.traces.outcome import Replay
 from archcalc.traces.reader import TraceFault
+from archcalc.traces.recorded_machine import config_for
 from archcalc.traces.replay import replay
 
 TRACES = Path(__file__).parents[1] / "data" / "traces"

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 
 from archcalc.cli import session
 from archcalc.cli.options import Profiles
-from archcalc.cli.replay import config_for
 from archcalc.cli.trace.options import Trace
 from archcalc.profiles import platforms
 from archcalc.results.result import Result
 from archcalc.results.tables import Block, Bytes, Column, Prose, Table
 from archcalc.traces import stats
 from archcalc.traces.counting import Stats
+from archcalc.traces.recorded_machine import config_for
 
 SHOWN = 20  # types, to people; data formats have all
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from archcalc.calculator import figures
-from archcalc.cli.report import Report
+from archcalc.library.report import Report
 from archcalc.profiles import platforms
 from archcalc.results.tables import Section, Table
 

@@ -11,10 +11,10 @@ import pytest
 from browser import Browser
 
 from archcalc.calculator import figures
-from archcalc.cli.heap import Heaps
-from archcalc.cli.map import Mapped, atlases_of
-from archcalc.cli.report import Report
 from archcalc.html import notebook, report
+from archcalc.library.heap import Heaps
+from archcalc.library.map import Mapped, atlases_of
+from archcalc.library.report import Report
 from archcalc.machines.options import MachineOptions
 from archcalc.pictures import film
 from archcalc.pictures.everything import everything

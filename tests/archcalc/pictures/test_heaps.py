@@ -13,8 +13,7 @@ import pytest
 
 from archcalc import generations
 from archcalc.calculator.figures import compute
-from archcalc.cli.heap import Heaps
-from archcalc.cli.replay import config_for
+from archcalc.library.heap import Heaps
 from archcalc.pictures import film, heap_svg, heap_text, plots
 from archcalc.pictures.heap import HeapView, Sample, ViewedRun
 from archcalc.pictures.palette import SPANS
@@ -22,6 +21,7 @@ from archcalc.profiles import platforms
 from archcalc.reading.errors import UsageFault
 from archcalc.render import Page, render
 from archcalc.traces.reader import Header
+from archcalc.traces.recorded_machine import config_for
 from archcalc.workloads.programs import WORKLOADS
 
 TRACES = Path(__file__).parents[3] / "tests" / "data" / "traces"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from archcalc import generations
 from archcalc.calculator.figures import compute
-from archcalc.cli.map import Mapped, atlases_of
+from archcalc.library.map import Mapped, atlases_of
 from archcalc.machines.options import MachineOptions
 from archcalc.pictures import map_svg, map_text, palette
 from archcalc.pictures.atlas import Atlas, AtlasRegion, tiled

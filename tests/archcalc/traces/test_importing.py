@@ -16,11 +16,11 @@ import pytest
 from recordings import replayed
 
 from archcalc.boot import boot
-from archcalc.cli.replay import config_for
 from archcalc.traces import columnar
 from archcalc.traces.importing import Imported, import_log, words_of
 from archcalc.traces.logs import Log
 from archcalc.traces.reader import TraceFault
+from archcalc.traces.recorded_machine import config_for
 from archcalc.traces.stats import document, stats
 
 LOG = Path(__file__).parents[2] / "data" / "allocfreetrace" / "linux-amd64.log.xz"

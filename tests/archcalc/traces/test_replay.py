@@ -263,7 +263,7 @@ def test_keep_going_counts_every_difference_by_record(tmp_path: Path) -> None:
 
 
 def test_progress_is_told_in_events(tmp_path: Path) -> None:
-    from archcalc.cli.replay import config_for
+    from archcalc.traces.recorded_machine import config_for
     from archcalc.traces.replay import replay
 
     seen: list[tuple[int, int]] = []

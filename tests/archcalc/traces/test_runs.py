@@ -16,12 +16,12 @@ from allocator.contiguous.runtime import Runtime
 from archcalc import machines
 from archcalc.boot import boot
 from archcalc.calculator import figures
-from archcalc.cli.replay import config_for
 from archcalc.profiles import platforms
 from archcalc.traces import columnar, columns, runs, text_columns
 from archcalc.traces.columns import InColumns
 from archcalc.traces.outcome import GaveUp
 from archcalc.traces.reader import TraceFault
+from archcalc.traces.recorded_machine import config_for
 from archcalc.traces.replayer import Replayer
 from archcalc.traces.runs import ColumnarReplayer
 from archcalc.traces.text_columns import TextFile

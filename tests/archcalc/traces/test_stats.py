@@ -16,12 +16,12 @@ from recordings import NAMES, TRACES, lines_of, write
 
 from allocator.common.types import Type
 from archcalc.boot import boot
-from archcalc.cli.replay import config_for
 from archcalc.traces import columnar, reader
 from archcalc.traces.columnar import ColumnarFile
 from archcalc.traces.columns import InColumns
 from archcalc.traces.counting import Stats
 from archcalc.traces.reader import TraceFault
+from archcalc.traces.recorded_machine import config_for
 from archcalc.traces.stats import document, head, line_by_line, stats
 from archcalc.traces.writer import Recorder
 

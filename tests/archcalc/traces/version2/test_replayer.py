@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from archcalc.cli.replay import config_for
 from archcalc.reading.errors import UsageFault
 from archcalc.traces import columnar
 from archcalc.traces.outcome import Replay
+from archcalc.traces.recorded_machine import config_for
 from archcalc.traces.records import version2
 from archcalc.traces.replay import replay
 from archcalc.traces.version2.replayer import SparseReplayer

@@ -1,0 +1,78 @@
+"""The library for programs: each function gives what its command prints, without the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from archcalc import api
+from archcalc.reading.errors import UsageFault
+from archcalc.results.tables import plain
+
+ALIKE: dict[str, tuple[Callable[[], Any], list[str]]] = {
+    "report": (
+        lambda: api.report("linux/386", only=["_PageSize"], sets={"_PageShift": 14}),
+        ["report", "linux/386", "--only", "_PageSize", "--set", "_PageShift=14"],
+    ),
+    "report of two releases": (
+        lambda: api.report("linux/amd64", only=["mspan"], go=["1.26", "1.27"]),
+        ["report", "linux/amd64", "--only", "mspan", "--go", "1.26", "--go", "1.27"],
+    ),
+    "explain": (lambda: api.explain("hint0", "linux/arm64"), ["explain", "hint0", "linux/arm64"]),
+    "explain words": (
+        lambda: api.explain("cannot reserve arena virtual address space"),
+        ["explain", "cannot reserve arena virtual address space"],
+    ),
+    "explain a command's rule": (lambda: api.explain("smoke-audit"), ["explain", "smoke-audit"]),
+    "diff": (lambda: api.diff("linux/386", "linux/arm"), ["diff", "linux/386", "linux/arm"]),
+    "check": (lambda: api.check("linux/386", go="1.27"), ["check", "linux/386", "--go", "1.27"]),
+    "boot": (
+        lambda: api.boot("linux/amd64", go="1.27", ulimit_v=1 << 28),
+        ["boot", "linux/amd64", "--go", "1.27", "--ulimit-v", "256m"],
+    ),
+    "map": (lambda: api.map("linux/386", go="1.22"), ["map", "linux/386", "--go", "1.22"]),
+    "heap": (lambda: api.heap("linux/386", n=200), ["heap", "linux/386", "-n", "200"]),
+}
+
+
+@pytest.mark.parametrize("name", ALIKE)
+def test_a_function_gives_what_its_command_prints(name: str, cli: Callable[..., Any]) -> None:
+    function, words = ALIKE[name]
+    result = function()
+    run = cli(*words, "--format", "json")
+    assert run.code == result.exit_code
+    printed = json.loads(run.out)
+    said = json.loads(json.dumps(plain(result.document())))
+    # What the command says of the line itself comes beside the document.
+    assert {key: printed[key] for key in said} == said
+    assert set(printed) - set(said) <= {"generation", "set"}
+
+
+def test_a_platform_that_there_is_not_is_refused() -> None:
+    with pytest.raises(UsageFault, match="linux/vax"):
+        api.boot("linux/vax")
+
+
+WITHOUT = """
+import sys
+sys.modules["archcalc.cli"] = sys.modules["typer"] = sys.modules["click"] = None
+from archcalc import api
+from archcalc.boot import boot
+assert boot("linux/amd64").audit() == []
+results = [
+    api.report("linux/386"), api.explain("hint0", "linux/386"), api.explain("replay-difference"),
+    api.diff("linux/386", "linux/arm"), api.check("linux/386"), api.boot("linux/386"), api.map("linux/386"),
+    api.heap("linux/386", n=100),
+]
+assert all(result._repr_html_() for result in results)
+"""
+
+
+def test_nothing_of_the_library_needs_the_command_line_or_its_packages() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
