@@ -12,7 +12,7 @@ from allocator.kernels.machine import Machine
 from allocator.kernels.system import Answer, Errno
 from archcalc.proofs.paths import Explorer
 from archcalc.proofs.properties import ANSWERED, FIXED, PAGES, REACH, TWICE, WRAP
-from archcalc.proofs.words import SymbolicWord, Truth
+from archcalc.proofs.words import SymbolicWord, Truth, negated, truth_of
 
 Number = Any  # an int, or a SymbolicWord in its place
 
@@ -226,4 +226,5 @@ def fits(
             require(WRAP, low_enough, f"{what} leaves the machine word")
     for cut in sorted(value.cuts, key=lambda cut: cut.place):
         if cut.place.rpartition(" in ")[2] not in meant:
-            require(WRAP, ~Truth(cut.loses, value.room.decide), f"{what} was cut to a word at {cut.place}")
+            loses = truth_of(cut.loses, value.room.decide)
+            require(WRAP, negated(loses), f"{what} was cut to a word at {cut.place}")

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from time import perf_counter
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import z3
-
+from archcalc.proofs import terms
+from archcalc.proofs.solver import Numbers, Solver
+from archcalc.proofs.terms import Condition
 from archcalc.proofs.words import Room, SymbolicWord, Truth, Undecided
 
 T = TypeVar("T")
@@ -50,16 +50,15 @@ class Explorer:
     def __init__(self, bits: int, most_paths: int = MOST_PATHS, solver_ms: int = SOLVER_MS) -> None:
         self.room = Room(bits, self.decide, self._state, self._only)
         self.most_paths = most_paths
-        self._solver: Any = z3.SolverFor("QF_LIA")
-        self._solver.set("timeout", solver_ms)
+        self._solver = Solver(solver_ms)
         self._trail: list[_Entry] = []
         self._at = 0
         self._names = 0
         # Some numbers with which the present path can be gone, where they are known.
-        self._witness: Any = None
+        self._witness: Numbers | None = None
         self.paths = 0
         self.asked = 0
-        self.model: Any = None
+        self.model: Numbers | None = None
         # What is to be asked before the path narrows, and behind its end.
         self.before_narrowing: Callable[[], None] = lambda: None
 
@@ -70,7 +69,7 @@ class Explorer:
         while True:
             self._at = 0
             self._names = 0
-            self.room.quotients.clear()
+            self.room.clear()
             self._witness = None
             try:
                 result = run()
@@ -104,14 +103,13 @@ class Explorer:
             return entry
         return None
 
-    def _add(self, entry: _Entry, term: Any) -> None:
+    def _add(self, entry: _Entry, term: Condition) -> None:
         self._push(entry, term)
         self._trail.append(entry)
         self._at += 1
 
-    def _push(self, entry: _Entry, term: Any) -> None:
-        self._solver.push()
-        self._solver.add(term)
+    def _push(self, entry: _Entry, term: Condition) -> None:
+        self._solver.push(term)
         entry.pushed = True
 
     @property
@@ -121,20 +119,15 @@ class Explorer:
 
     # Decisions.
 
-    def decide(self, term: Any) -> bool:
+    def decide(self, term: Condition) -> bool:
         """Which way this run goes at a condition."""
-        term = z3.simplify(term)
-        if z3.is_true(term):
-            return True
-        if z3.is_false(term):
-            return False
         self.before_narrowing()
         entry = self._next()
         if entry is not None:
             if not entry.pushed:
-                self._push(entry, term if entry.taken else z3.Not(term))
+                self._push(entry, term if entry.taken else _not(term))
             return bool(entry.taken)
-        other = z3.Not(term)
+        other = _not(term)
         seen = self._seen(term)
         if seen is not True and not self._possible(term):
             self._add(_Entry(0, (), False), other)
@@ -148,11 +141,9 @@ class Explorer:
         self._add(_Entry(1, (0,), False), term)
         return True
 
-    def _seen(self, term: Any) -> bool | None:
+    def _seen(self, term: Condition) -> bool | None:
         """What a condition is with the numbers that are known to go this way; None without any."""
-        if self._witness is None:
-            return None
-        return bool(z3.is_true(self._witness.eval(term, model_completion=True)))
+        return None if self._witness is None else term.holds(self._witness)
 
     def choose(self, ways: int) -> int:
         """One of so many ways that are all open, from 0."""
@@ -190,8 +181,12 @@ class Explorer:
             assert entry.pushed
             self._at += 1
 
-    def _state(self, term: Any, mark: int = 0) -> bool:
+    def _state(self, term: Condition | bool, mark: int = 0) -> bool:
         """Adds what holds from here on; False where a former run has done so."""
+        if isinstance(term, bool):
+            if not term:
+                raise Infeasible
+            return False
         entry = self._next()
         if entry is None:
             self._add(_Entry(1, (), False, mark), term)
@@ -205,9 +200,9 @@ class Explorer:
     def fresh(self, name: str, low: int, high: int, unit: int = 1) -> SymbolicWord:
         """A multiple of `unit` that nobody knows, in [low, high]; runs that come here alike get the same."""
         self._names += 1
-        term = z3.Int(f"{name}.{self._names}")
+        term = terms.unknown(f"{name}.{self._names}")
         first, last = -(-low // unit), high // unit
-        self._state(z3.And(term >= first, term <= last))
+        self._state(terms.joined(True, terms.at_most(-term + first), terms.at_most(term - last)))
         return SymbolicWord(self.room, term, unit, first * unit, last * unit)
 
     def _only(self, word: SymbolicWord) -> int | None:
@@ -227,40 +222,30 @@ class Explorer:
             if not truth:
                 self._possible(keep=True)
             return bool(truth)
-        term = z3.simplify(z3.Not(truth.term))
-        if z3.is_false(term):
-            return True
-        return not self._possible(term, keep=True)
+        return not self._possible(_not(truth.term), keep=True)
 
-    def _possible(self, term: Any = None, keep: bool = False) -> bool:
+    def _possible(self, term: Condition | None = None, keep: bool = False) -> bool:
         self.asked += 1
-        solver = self._solver
-        if term is not None:
-            solver.push()
-            solver.add(term)
-        answer = solver.check()
-        if answer == z3.sat:
-            found = solver.model()
-            if keep:
-                self.model = found
-            else:
-                self._witness = found
-        reason = solver.reason_unknown() if answer == z3.unknown else ""
-        if term is not None:
-            solver.pop()
-        if reason:
-            raise Undecided(f"the solver gave up: {reason}")
-        return bool(answer == z3.sat)
+        found = self._solver.possible(term)
+        if found is None:
+            return False
+        if keep:
+            self.model = found
+        else:
+            self._witness = found
+        return True
 
-    def number(self, value: SymbolicWord | int, model: Any = None) -> int:
+    def number(self, value: SymbolicWord | int, model: Numbers | None = None) -> int:
         """What a number is in the model that `holds` left."""
         if not isinstance(value, SymbolicWord):
             return int(value)
-        found = (model or self.model).eval(value.whole, model_completion=True)
-        return int(found.as_long())
+        numbers = self.model if model is None else model
+        assert numbers is not None
+        return value.whole.value(numbers)
 
 
-def seconds_of(act: Callable[[], T]) -> tuple[T, float]:
-    """What a call gives, and how long it took."""
-    start = perf_counter()
-    return act(), perf_counter() - start
+def _not(term: Condition) -> Condition:
+    """What a condition is not; neither is known, so the opposite is not either."""
+    other = terms.negated(term)
+    assert isinstance(other, Condition)
+    return other

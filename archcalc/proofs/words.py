@@ -18,7 +18,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import z3
+from archcalc.proofs import terms
+from archcalc.proofs.terms import Condition, Sum
 
 
 class Undecided(Exception):
@@ -32,7 +33,7 @@ class Cut(NamedTuple):
     """A place of the machine's code that cuts a number to a word, and when that loses something."""
 
     place: str
-    loses: Any
+    loses: Condition | bool
 
 
 NO_CUTS: frozenset[Cut] = frozenset()
@@ -43,28 +44,33 @@ class Truth:
 
     __slots__ = ("decide", "term")
 
-    def __init__(self, term: Any, decide: Callable[[Any], bool]) -> None:
+    def __init__(self, term: Condition, decide: Callable[[Condition], bool]) -> None:
         self.term = term
         self.decide = decide
 
     def __bool__(self) -> bool:
         return self.decide(self.term)
 
+    def _with(self, all: bool, other: Truth | bool) -> Truth | bool:
+        term = other.term if isinstance(other, Truth) else other
+        return truth_of(terms.joined(all, self.term, term), self.decide)
+
     def __and__(self, other: Truth | bool) -> Truth | bool:
-        if isinstance(other, Truth):
-            return Truth(z3.And(self.term, other.term), self.decide)
-        return self if other else False
+        return self._with(True, other)
 
     def __or__(self, other: Truth | bool) -> Truth | bool:
-        if isinstance(other, Truth):
-            return Truth(z3.Or(self.term, other.term), self.decide)
-        return True if other else self
+        return self._with(False, other)
 
     __rand__ = __and__
     __ror__ = __or__
 
-    def __invert__(self) -> Truth:
-        return Truth(z3.Not(self.term), self.decide)
+    def __invert__(self) -> Truth | bool:
+        return truth_of(terms.negated(self.term), self.decide)
+
+
+def truth_of(term: Condition | bool, decide: Callable[[Condition], bool]) -> Truth | bool:
+    """What a condition is: known, or a truth to be decided."""
+    return term if isinstance(term, bool) else Truth(term, decide)
 
 
 def negated(truth: Truth | bool) -> Truth | bool:
@@ -79,13 +85,13 @@ class Room:
     can have, None where there are several.
     """
 
-    __slots__ = ("bits", "decide", "define", "mask", "only", "quotients")
+    __slots__ = ("bits", "decide", "define", "flags", "mask", "only", "quotients")
 
     def __init__(
         self,
         bits: int,
-        decide: Callable[[Any], bool],
-        define: Callable[[Any], object],
+        decide: Callable[[Condition], bool],
+        define: Callable[[Condition | bool], object],
         only: Callable[[SymbolicWord], int | None],
     ) -> None:
         self.only = only
@@ -93,23 +99,35 @@ class Room:
         self.mask = (1 << bits) - 1
         self.decide = decide
         self.define = define
-        self.quotients: dict[tuple[int, int], Any] = {}
+        self.quotients: dict[tuple[Sum, int], Sum] = {}
+        self.flags: dict[Condition, Sum] = {}
+
+    def clear(self) -> None:
+        """Forgets what it has defined: a new run begins."""
+        self.quotients.clear()
+        self.flags.clear()
 
     def flag(self, truth: Truth | bool) -> SymbolicWord | int:
         """1 where it holds, else 0."""
-        if isinstance(truth, Truth):
-            return SymbolicWord(self, z3.If(truth.term, z3.IntVal(1), z3.IntVal(0)), 1, 0, 1)
-        return int(truth)
+        if not isinstance(truth, Truth):
+            return int(truth)
+        found = self.flags.get(truth.term)
+        if found is None:
+            found = self.flags[truth.term] = terms.unknown(f"flag.{len(self.flags)}")
+            one = terms.joined(True, truth.term, terms.zero(found - 1))
+            none = terms.joined(True, terms.negated(truth.term), terms.zero(found))
+            self.define(terms.joined(False, one, none))
+        return SymbolicWord(self, found, 1, 0, 1)
 
-    def quotient(self, term: Any, divisor: int) -> Any:
+    def quotient(self, term: Sum, divisor: int) -> Sum:
         """The whole number of times that divisor goes into a term, rounded down."""
-        key = (term.get_id(), divisor)
+        key = (term, divisor)
         found = self.quotients.get(key)
         if found is None:
-            whole = z3.Int(f"quotient.{len(self.quotients)}")
-            self.define(z3.And(divisor * whole <= term, term < divisor * whole + divisor))
-            found = self.quotients[key] = (whole, term)
-        return found[0]
+            found = self.quotients[key] = terms.unknown(f"quotient.{len(self.quotients)}")
+            rest = term - found * divisor
+            self.define(terms.joined(True, terms.at_most(-rest), terms.at_most(rest - (divisor - 1))))
+        return found
 
 
 class SymbolicWord:
@@ -119,7 +137,7 @@ class SymbolicWord:
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(
-        self, room: Room, term: Any, unit: int, low: int, high: int, cuts: frozenset[Cut] = NO_CUTS
+        self, room: Room, term: Sum, unit: int, low: int, high: int, cuts: frozenset[Cut] = NO_CUTS
     ) -> None:
         self.room = room
         self.term = term
@@ -128,12 +146,12 @@ class SymbolicWord:
         self.high = high
         self.cuts = cuts
 
-    def _in(self, unit: int) -> Any:
+    def _in(self, unit: int) -> Sum:
         """The term in smaller units."""
         return self.term if unit == self.unit else self.term * (self.unit // unit)
 
     @property
-    def whole(self) -> Any:
+    def whole(self) -> Sum:
         """The number itself."""
         return self._in(1)
 
@@ -238,7 +256,7 @@ class SymbolicWord:
             return self
         rest = self % (other + 1)
         if other == self.room.mask and isinstance(rest, SymbolicWord):
-            loses = z3.Or(self.whole < 0, self.whole > other)
+            loses = terms.joined(False, terms.at_most(self.whole + 1), terms.at_most(-self.whole + other + 1))
             rest.cuts = rest.cuts | {Cut(_place(), loses)}
         return rest
 
@@ -270,15 +288,15 @@ class SymbolicWord:
 
     # Comparisons. What the bounds tell needs no solver.
 
-    def _sides(self, other: SymbolicWord | int) -> tuple[Any, Any, bool]:
-        """Both sides in the same units; whether a plain one had to be rounded down for it."""
+    def _above(self, other: SymbolicWord | int) -> tuple[Sum, bool]:
+        """How much more this is, in common units; whether a plain number had to be rounded down for it."""
         if isinstance(other, SymbolicWord):
             unit = min(self.unit, other.unit)
-            return self._in(unit), other._in(unit), False
-        return self.term, other // self.unit, other % self.unit != 0
+            return self._in(unit) - other._in(unit), False
+        return self.term - other // self.unit, other % self.unit != 0
 
-    def _truth(self, term: Any) -> Truth:
-        return Truth(term, self.room.decide)
+    def _truth(self, term: Condition | bool) -> Truth | bool:
+        return truth_of(term, self.room.decide)
 
     def __le__(self, other: SymbolicWord | int) -> Truth | bool:
         low, high = (other.low, other.high) if isinstance(other, SymbolicWord) else (other, other)
@@ -286,8 +304,7 @@ class SymbolicWord:
             return True
         if self.low > high:
             return False
-        mine, its, _ = self._sides(other)
-        return self._truth(mine <= its)
+        return self._truth(terms.at_most(self._above(other)[0]))
 
     def __lt__(self, other: SymbolicWord | int) -> Truth | bool:
         low, high = (other.low, other.high) if isinstance(other, SymbolicWord) else (other, other)
@@ -295,8 +312,8 @@ class SymbolicWord:
             return True
         if self.low >= high:
             return False
-        mine, its, rounded = self._sides(other)
-        return self._truth(mine <= its if rounded else mine < its)
+        above, rounded = self._above(other)
+        return self._truth(terms.at_most(above if rounded else above + 1))
 
     def __gt__(self, other: SymbolicWord | int) -> Truth | bool:
         return negated(self <= other)
@@ -310,8 +327,8 @@ class SymbolicWord:
         low, high = (other.low, other.high) if isinstance(other, SymbolicWord) else (other, other)
         if self.high < low or self.low > high:
             return False
-        mine, its, rounded = self._sides(other)
-        return False if rounded else self._truth(mine == its)
+        above, rounded = self._above(other)
+        return False if rounded else self._truth(terms.zero(above))
 
     def __ne__(self, other: object) -> Any:
         return negated(self == other)

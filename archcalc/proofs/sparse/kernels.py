@@ -157,9 +157,7 @@ class FromRefusal(int):
 
 def marked(word: SymbolicWord, refused: str) -> SymbolicWord:
     """The word, which remembers that it was reckoned from a refused reservation."""
-    import z3
-
-    cuts = word.cuts | {Cut(refused, z3.BoolVal(False))}
+    cuts = word.cuts | {Cut(refused, False)}
     return SymbolicWord(word.room, word.term, word.unit, word.low, word.high, cuts)
 
 
