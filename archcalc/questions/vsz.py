@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 from allocator.common.throw import Death
+from allocator.interface import Region
 from allocator.kernels.address_space import MAPPED
 from archcalc.calculator.figures import Figures
 from archcalc.machines.computer import machine_of
@@ -69,9 +69,7 @@ class Footprint:
 
 
 def footprint(figures: Figures, options: MachineOptions | None = None) -> Footprint:
-    """Boots, allocates one object, and looks at who holds what; a heap in arenas is reckoned."""
-    if figures.generation.era != "contiguous":
-        return reckoned(figures, options)
+    """Boots, allocates one object, and looks at who holds what."""
     boot = try_boot(figures, options)
     rt = boot.runtime
     if rt is None:
@@ -85,54 +83,34 @@ def footprint(figures: Figures, options: MachineOptions | None = None) -> Footpr
     parts = [
         VirtPart("program", image, image, image, "text, data and bss, and what the system maps at the start")
     ]
-    total_held = total_mapped = 0
-    for name, regions in groupby(rt.regions(), key=lambda region: region.name):
-        first, *rest = regions
-        low, high = first.base, rest[-1].end if rest else first.end
-        held, mapped = _held(rt.kernel, low, high)
-        total_held += held
-        total_mapped += mapped
-        parts.append(VirtPart(name, high - low, held, mapped, first.what))
-    all_held, all_mapped = _held(rt.kernel, 0, 1 << 64)
-    other_held, other_mapped = all_held - total_held, all_mapped - total_mapped
-    why = "the runtime's own records: spans, caches, mark bits"
-    parts.append(VirtPart("other", other_held, other_held, other_mapped, why))
-    return Footprint(figures.platform, tuple(parts), boot.attempts[-1].reserved, len(boot.attempts))
+    named: dict[str, list[Region]] = {}
+    for region in rt.regions():
+        named.setdefault(region.name, []).append(region)
+    for name, regions in named.items():
+        pieces = [_held(rt.kernel, region.base, region.end) for region in regions]
+        held, mapped = map(sum, zip(*pieces, strict=True))
+        planned = sum(region.end - region.base for region in regions)
+        parts.append(VirtPart(name, planned, held, mapped, _WHY.get(name, regions[0].what)))
+    held, mapped = _held(rt.kernel, 0, 1 << 64)
+    held -= sum(part.held for part in parts[1:])
+    mapped -= sum(part.mapped for part in parts[1:])
+    if held:
+        parts.append(
+            VirtPart("other", held, held, mapped, "the runtime's own records: spans, caches, mark bits")
+        )
+    reserved = boot.attempts[-1].reserved if boot.attempts else True
+    return Footprint(figures.platform, tuple(parts), reserved, len(boot.attempts))
 
 
-def reckoned(figures: Figures, options: MachineOptions | None = None) -> Footprint:
-    """The large pieces that a start with one object takes where the heap lies in arenas, by its figures."""
-    areas = figures.areas
-    page = int(figures.profile.facts["phys_page_size"])
-    image = machine_of(figures.profile, options).image_bytes
-    chunk = int(figures.constants["pallocChunkBytes"])
-    on_64 = figures.constants["pageAlloc64Bit"] == 1
-    levels = sum(int(value) for name, value in areas.items() if name.startswith("summary_mapped_arena"))
-    arena, asked = int(figures.constants["heapArenaBytes"]), int(areas.get("ladder0", 0))
-
-    def part(name: str, held: str | int, mapped: int, why: str) -> VirtPart:
-        size = held if isinstance(held, int) else int(areas[held])
-        return VirtPart(name, size, size, min(mapped, size), why)
-
-    parts = [
-        VirtPart("program", image, image, image, "text, data and bss, and what the system maps at the start"),
-        part(
-            "page summaries",
-            "summary_reserved",
-            levels if on_64 else int(areas["summary_reserved"]),
-            "which pages are free, in a tree over all addresses; mapped where the heap is",
-        ),
-        part("scavenge index", "scavenge_index_reserved", page, "which chunks have pages to give back"),
-        part("arenas", asked or arena, chunk, "the heap: what is asked for first, and a chunk of it in use"),
-        part("chunk map", "chunk_map_l2_size", page, "the bitmaps of pages, a second level of their map"),
-    ]
-    if "metadata_reservation" in areas:
-        records = int(areas["heap_arena_size"])
-        parts.append(part("records", "metadata_reservation", records, "of all arenas that there can be"))
-    else:
-        mapped = int(areas["arena_map_l2_size"])
-        parts.append(part("arena map", "arena_map_l2_size", mapped, "from an address to its arena's record"))
-    return Footprint(figures.platform, tuple(one for one in parts if one.held), True, 1)
+_WHY = {
+    "heap": "a chunk of the heap, in use",
+    "chunks": "the bitmaps of pages, a second level of their map",
+    "arena map": "from an address to its arena's record",
+    "arena records": "which span each page of an arena belongs to",
+    "scavenge index": "which chunks have pages to give back; mapped where the heap is",
+    "summaries": "which pages are free, in a tree over all addresses; mapped where the heap is",
+}
+"""What a region is for, where the machine's words are of one piece of it."""
 
 
 def _held(system: Any, low: int, high: int) -> tuple[int, int]:
@@ -150,7 +128,7 @@ def story(found: Footprint) -> str:
     parts = {part.name: part for part in found.parts}
     if found.death:
         return f"The program does not live to have one: {found.death}."
-    if "page summaries" in parts:
+    if "summaries" in parts:
         return _sparse_story(found, parts)
     tables = parts["spans"].planned + parts["bitmap"].planned
     ratio = found.virt // max(found.mapped, 1)
@@ -185,11 +163,15 @@ def story(found: Footprint) -> str:
 
 
 def _sparse_story(found: Footprint, parts: Mapping[str, VirtPart]) -> str:
-    tables = sum(part.held for name, part in parts.items() if name not in ("program", "arenas"))
+    tables = sum(
+        part.held for name, part in parts.items() if name not in ("program", "heap", "arena", "arenas")
+    )
+    words = f"{tables >> 20} MB" if tables >> 20 else f"{tables >> 10} KB"
+    goos = found.platform.partition("/")[0]
     return (
         "The heap takes arenas one by one, but its tables are for all addresses that there are: "
-        f"{tables >> 20} MB. With program and heap, {found.mapped >> 20} MB are mapped in all. "
-        "A reservation is a promise of addresses, not of memory: it costs no memory and no swap, and is only "
-        "felt by limits on the address space (ulimit -v). Threads' stacks, libraries and files come on top. "
-        "Watch RSS, not VIRT."
+        f"{words}. With program and heap, {found.mapped >> 20} MB are mapped in all. "
+        "A reservation is a promise of addresses, not of memory"
+        f"{_RESERVED_COSTS.get(goos, _RESERVED_IS_FREE)}{_BESIDE.get(goos, '')}"
+        " Threads' stacks, libraries and files come on top. Watch RSS, not VIRT."
     )

@@ -322,23 +322,38 @@ def test_what_is_no_tree_is_a_usage_fault(tmp_path: Path) -> None:
 # ---- what a start takes ----
 
 
-@pytest.mark.parametrize(
-    ("platform", "release", "virt"),
-    [("linux/amd64", "1.19", 712000), ("linux/amd64", "1.21", 1228000), ("linux/amd64", "1.27", 1228000)],
-)
-def test_virt_is_what_a_limit_must_leave(cli: Cli, platform: str, release: str, virt: int) -> None:
-    # Under a falling `ulimit -v` a program begins to live at these KB, with what else it has.
+# VmSize in KB, as programs print it that copy their own /proc/self/status.
+REAL_VIRT = [
+    ("linux/amd64", "1.22", 1225112),
+    ("linux/amd64", "1.27", 1226648),
+    ("linux/386", "1.27", 533772),
+]
+
+
+@pytest.mark.parametrize(("platform", "release", "virt"), REAL_VIRT)
+def test_virt_is_what_the_system_tells_of_a_real_program(
+    cli: Cli, platform: str, release: str, virt: int
+) -> None:
+    """But for stack, vdso, what the runtime keeps of threads, and the program's own size: under half a MB."""
     document = cli("explain", "vsz", platform, "--go", release, "--format", "json").json
     (one,) = document["platforms"]
-    assert virt - 12000 < one["virt"] >> 10 < virt
+    assert abs(virt - (one["virt"] >> 10)) < 512
     assert sum(part["held"] for part in one["parts"]) == one["virt"] and "ulimit" in one["story"]
 
 
-def test_virt_of_all_ports_of_all_releases_is_reckoned() -> None:
-    for release in generations.known()[1:]:
-        for platform in generations.ports(release):
-            found = vsz.footprint(compute(platforms.load(platform, release)))
-            assert 0 < found.mapped <= found.virt, (platform, release)
+def test_virt_is_what_a_limit_must_leave(cli: Cli) -> None:
+    # Under a falling `ulimit -v` a program of 1.19 begins to live at these KB, with what else it has.
+    document = cli("explain", "vsz", "linux/amd64", "--go", "1.19", "--format", "json").json
+    (one,) = document["platforms"]
+    assert 712000 - 12000 < one["virt"] >> 10 < 712000 + 4000
+
+
+@pytest.mark.parametrize("release", [generations.known()[1], generations.known()[-1]])
+def test_every_port_tells_who_holds_its_addresses(release: str) -> None:
+    for platform in generations.ports(release):
+        found = vsz.footprint(compute(platforms.load(platform, release)))
+        assert 0 < found.mapped <= found.virt < 2 << 30, platform
+        assert all(0 <= part.mapped <= part.held <= part.planned for part in found.parts), platform
 
 
 def test_the_library_takes_releases_too() -> None:
