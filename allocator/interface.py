@@ -41,6 +41,10 @@ class Cannot(BadRequest):
     """What was asked for is nothing that this machine's generation has."""
 
 
+# What a machine says whose heap's base is asked for, and no lot decides on it.
+NO_LOT = "no lot decides where this machine's heap begins"
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One reservation of address space at the start: what was asked for, and the answer (0: refused)."""
@@ -199,15 +203,31 @@ class Allocator(ABC):
 
     @classmethod
     def prepared(
-        cls, config: Any, system: Any, *, seed: int = 1, mem_profile_rate: int = 0, record: bool = False
+        cls,
+        config: Any,
+        system: Any,
+        *,
+        seed: int = 1,
+        mem_profile_rate: int = 0,
+        record: bool = False,
+        heap_base: int | None = None,
     ) -> Self:
         """A process before its first instruction: nothing was asked of the system yet. Then `start` it.
 
         seed: of the heap profile's sampling, whose mean is mem_profile_rate bytes, 0 for none.
         record: keep in `log` every event in the words of the trace format.
+        heap_base: the address that the lot has fallen on, where a lot decides on the heap's base.
+        Raises Cannot where the machine has no log or no lot, BadRequest for a base that no lot falls on.
         """
         rt = cls.__new__(cls)
-        rt.prepare(config, system, seed=seed, mem_profile_rate=mem_profile_rate, record=record)
+        rt.prepare(
+            config,
+            system,
+            seed=seed,
+            mem_profile_rate=mem_profile_rate,
+            record=record,
+            heap_base=heap_base,
+        )
         return rt
 
     @abstractmethod
@@ -219,6 +239,7 @@ class Allocator(ABC):
         seed: int = 1,
         mem_profile_rate: int = 0,
         record: bool = False,
+        heap_base: int | None = None,
     ) -> None:
         """Everything that stands before the runtime's first instruction; see `prepared`."""
 

@@ -35,7 +35,7 @@ from allocator.contiguous.stack import Stacks
 from allocator.contiguous.sweep import DONE, Sweeper
 from allocator.contiguous.sweepbuf import SweepSpans
 from allocator.contiguous.watch import Watch
-from allocator.interface import Attempt, Live
+from allocator.interface import NO_LOT, Attempt, Cannot, Live
 from allocator.kernels.counts import Calls
 from allocator.kernels.system import ENOMEM, Errno
 
@@ -61,8 +61,11 @@ class Core:
         seed: int = 1,
         mem_profile_rate: int = 0,
         record: bool = False,
+        heap_base: int | None = None,
     ) -> None:
         """Everything that stands before mallocinit runs."""
+        if heap_base is not None:
+            raise Cannot(NO_LOT)
         self.config = config
         self.system = system
         self.printed = system.printed

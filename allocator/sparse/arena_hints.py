@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from allocator.common.throw import Throw
+from allocator.common.throw import BadRequest, Throw
 
 if TYPE_CHECKING:
     from allocator.sparse.config import Config
@@ -17,6 +17,10 @@ HINTS = 0x80
 HEAP_HINTS = 0x40  # the others are for user arenas
 SEED_BITS = 64
 NARROW_RISCV = 39
+# The race detector has shadow memory for one range of addresses only, and so asks nowhere else.
+RACE_HEAP_HINTS = 0x60
+RACE_END = 0xE0 << 32
+NARROW_RACE_END = 0x0F << 32
 
 
 class Hint:
@@ -64,6 +68,22 @@ def seed_for(config: Config, base: int, start: int, padding: int) -> int:
     return (seed << low | padding << config.page_shift) << (SEED_BITS - top - middle - low)
 
 
+def seed_of_base(config: Config, base: int) -> int:
+    """The lot that has the heap's first object lie at `base` or in its page, if all else is free.
+
+    BadRequest for a base that no lot falls on.
+    """
+    end = 1 << random_address_bits(config)
+    if base & config.page_size - 1 or not config.heap_arena_bytes <= base < end:
+        least = config.heap_arena_bytes
+        raise BadRequest(
+            f"a heap's base of {base:#x}: it is a multiple of {config.page_size:#x} "
+            f"from {least:#x} to {end - config.page_size:#x}"
+        )
+    start = base & -config.palloc_chunk_bytes
+    return seed_for(config, base & -config.heap_arena_bytes, start, base - start >> config.page_shift)
+
+
 def usual_seed(config: Config) -> int:
     """The lot with which the heap begins where releases without one put it."""
     base = next(p for i in range(HINTS) if (p := _hint(config, i)) is not None)
@@ -74,10 +94,11 @@ def hint_addresses(config: Config, lot: HeapLot) -> list[tuple[int, bool]]:
     """Every hint as (address, whether it is for user arenas), in the order of trying."""
     base = _random_base(config, lot) if config.randomized_heap_base else 0
     hints = []
+    heap_hints = RACE_HEAP_HINTS if config.race else HEAP_HINTS
     for i in range(HINTS):
         p = _random_hint(config, base, i) if config.randomized_heap_base else _hint(config, i)
         if p is not None:
-            hints.append((p, config.user_arenas and i >= HEAP_HINTS))
+            hints.append((p, config.user_arenas and i >= heap_hints))
     return hints
 
 
@@ -95,13 +116,17 @@ def _random_hint(config: Config, base: int, i: int) -> int:
 
 
 def _hint(config: Config, i: int) -> int | None:
-    if config.goarch == "arm64":
-        return i << 40 | (0x0013 << 28 if config.goos == "ios" else 0x0040 << 32)
-    if (
+    narrow = (
         config.goarch == "riscv64"
         and config.heap_base_by_address_bits
         and config.address_bits == NARROW_RISCV
-    ):
+    )
+    if config.race:
+        p = i << 28 | 0x0013 << 28 if narrow else i << 32 | 0x00C0 << 32
+        return p if p < (NARROW_RACE_END if narrow else RACE_END) else None
+    if config.goarch == "arm64":
+        return i << 40 | (0x0013 << 28 if config.goos == "ios" else 0x0040 << 32)
+    if narrow:
         return i << 32 | 0x0013 << 28
     if config.goos == "aix":
         # Addresses right behind 0x0a00000000000000 are left to others.

@@ -83,8 +83,11 @@ class Arenas:
             if v:
                 self._add_arenas(v, n, user)
                 return v, n
-        v, size = self._at_hint(n, self.user_hints if user else self.hints)
+        # With -race user arenas lie among the heap's own, as there is no other room.
+        v, size = self._at_hint(n, self.user_hints if user and not config.race else self.hints)
         if not size:
+            if config.race:
+                raise Throw("too many address space collisions for -race mode")
             # Every hint failed: any address will do.
             v, size = core.mem.sys_reserve_aligned(0, n, config.heap_arena_bytes, "heap")
             if not v:

@@ -26,7 +26,7 @@ class Config:
     # What the machine below tells the runtime (osinit, the linker).
     phys_page_size: int  # physPageSize: what the auxiliary vector or its like says
     phys_huge_page_size: int  # physHugePageSize: 0 where the kernel tells none
-    address_bits: int  # of the process's user addresses, as the stack's place shows them
+    address_bits: int  # vmaSize: one more than user addresses have, which the stack's place shows
     data_end: int  # firstmoduledata.end: where the 32-bit path looks for room
     min_phys_page_size: int
     max_phys_page_size: int
@@ -87,6 +87,7 @@ class Config:
     sizeof: dict[str, int]
 
     # Switches: what a system or a port is like.
+    race: bool  # raceenabled: built with -race; here that changes where the heap may lie, and nothing else
     sbrk_platform: bool  # isSbrkPlatform: the heap grows by moving the break only (plan9, wasm)
     phys_page_aligned_stacks: bool  # physPageAlignedStacks: stacks begin at physical pages (openbsd)
 
@@ -117,6 +118,7 @@ class Config:
         bool  # spans of 8-byte objects with pointers have all heap bits set when they are made
     )
     limit_by_nelems: bool  # mspan.limit is behind the last object; before, heap bits counted for objects
+    pack_checks: bool  # taggedPointerPack looks whether an address fits; before, only lfstack.push did
     zeroed_when_scavenged: bool  # pages that were released count as zero where the system says so
 
     @property

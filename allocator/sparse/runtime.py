@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from allocator.common.throw import Death, Throw
-from allocator.interface import Allocator, Attempt, BootCheck, Cannot, Region, Unnoticed, behind
+from allocator.interface import NO_LOT, Allocator, Attempt, BootCheck, Cannot, Region, Unnoticed, behind
 from allocator.kernels.counts import Calls
 from allocator.kernels.machine import Machine
 from allocator.kernels.system import Errno
 from allocator.sparse import boot_checks, regions, vocabulary
-from allocator.sparse.arena_hints import usual_seed
+from allocator.sparse.arena_hints import seed_of_base, usual_seed
 from allocator.sparse.config import Config
 from allocator.sparse.heap import Heap
 from allocator.sparse.startup import BUCKET_FRAMES, StartUp, Surroundings
@@ -61,15 +61,20 @@ class Runtime(Heap, Allocator):
         seed: int = 1,
         mem_profile_rate: int = 0,
         record: bool = False,
+        heap_base: int | None = None,
         heap_seed: int | None = None,
     ) -> None:
         """Everything that stands before the first instruction. `system` is a Machine, or a kernel.
 
-        heap_seed is the lot that the heap's base is drawn from, where it is drawn; None puts the heap
-        where releases without a lot have it.
+        heap_seed is the lot that the heap's base is drawn from, where it is drawn, and heap_base the
+        address that it falls on; without both the heap is where releases without a lot have it.
         """
         if record:
             raise Cannot(NO_RECORDING)
+        if heap_base is not None:
+            if not config.randomized_heap_base:
+                raise Cannot(NO_LOT)
+            heap_seed = seed_of_base(config, heap_base)
         self.kernel = kernel_of(config, system) if isinstance(system, Machine) else system
         self.system = self.kernel
         if heap_seed is None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from allocator.common.throw import Throw
+from allocator.sparse.lfstack import LFStack
 
 if TYPE_CHECKING:
     from allocator.sparse.heap_core import HeapCore
@@ -22,24 +23,24 @@ STAT = "gc_misc_sys"
 class BlockPool:
     """spanSetBlockPool: blocks that nobody uses, the one freed last on top. A block is its address."""
 
-    __slots__ = ("align", "core", "free_list", "size")
+    __slots__ = ("align", "core", "size", "stack")
 
     def __init__(self, core: HeapCore) -> None:
         self.core = core
-        self.free_list: list[int] = []
+        self.stack = LFStack(core.config)
         self.size = core.config.sizeof["spanSetBlock"]
         self.align = max(core.config.cache_line_size, 1 << core.config.tag_align_bits)
 
     def alloc(self) -> int:
         """A block (spanSetBlockAlloc.alloc)."""
         steps = self.core.steps
-        if self.free_list and (steps is None or not steps.new_block()):
-            return self.free_list.pop()
+        if self.stack and (steps is None or not steps.new_block()):
+            return self.stack.pop()
         return self.core.persistent.alloc(self.size, self.align, STAT)
 
     def free(self, block: int) -> None:
-        """Gives a block back."""
-        self.free_list.append(block)
+        """Gives a block back (spanSetBlockAlloc.free)."""
+        self.stack.push(block)
 
 
 class SpanSet:

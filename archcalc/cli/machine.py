@@ -80,6 +80,16 @@ IgnoreHints = Annotated[
     ),
 ]
 RlimitData = Annotated[Any, _limit("--rlimit-data", "Limit of its data segment (ulimit -d).")]
+HeapBase = Annotated[
+    Any,
+    typer.Option(
+        "--heap-base",
+        metavar="ADDR",
+        help="Where the heap begins, of a release that draws it by lot (1.26 on).",
+        parser=parse_address,
+        rich_help_panel=PANEL,
+    ),
+]
 Overcommit = Annotated[Any, _count("--overcommit", "vm.overcommit_memory: 0, 1 or 2.")]
 
 
@@ -119,6 +129,7 @@ Described = Annotated[
             "rlimit_data": (RlimitData, None),
             "overcommit": (Overcommit, None),
             "ignore_hints": (IgnoreHints, False),
+            "heap_base": (HeapBase, None),
         },
         _described,
     ),

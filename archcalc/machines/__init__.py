@@ -13,6 +13,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol, cast
 
+from allocator.common.throw import BadRequest
 from allocator.interface import Allocator, Cannot, Facts
 from allocator.kernels.machine import Machine
 from archcalc.calculator.figures import Figures, Scalar, compute
@@ -162,9 +163,12 @@ def prepare(
             seed=seed,
             mem_profile_rate=mem_profile_rate,
             record=record,
+            heap_base=None if options is None else options.heap_base,
         )
     except Cannot as cannot:
         raise UsageFault(Fault(str(cannot), "another generation's machine")) from None
+    except BadRequest as bad:
+        raise UsageFault(Fault(str(bad))) from None
 
 
 def boot(

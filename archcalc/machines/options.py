@@ -15,7 +15,7 @@ class MachineOptions:
     """What a command line says of the machine; None leaves it as the profile has it. Bytes and addresses.
 
     `believed_page_size` is the page size that the runtime is told where that is not the
-    machine's own.
+    machine's own. `heap_base` is where the heap begins if a lot decides on that.
     """
 
     ulimit_v: int | None = None
@@ -32,6 +32,7 @@ class MachineOptions:
     rlimit_data: int | None = None
     overcommit: int | None = None
     ram_and_swap: int | None = None
+    heap_base: int | None = None
 
 
 def machine_options(given: Mapping[str, Any]) -> MachineOptions:

@@ -156,6 +156,7 @@ OPTIONS = {
     "rlimit_data": Field(AMOUNT, "limit of the data segment (RLIMIT_DATA)"),
     "overcommit": Field(Choice((0, 1, 2)), "vm.overcommit_memory"),
     "ram_and_swap": Field(AMOUNT, "bytes of memory and swap"),
+    "heap_base": Field(Address(), "where the heap begins, if the release draws that by lot"),
 }
 MACHINE = Section(
     {

@@ -12,6 +12,7 @@ import pytest
 from allocator.common.throw import Death, Throw
 from allocator.contiguous.runtime import Runtime
 from allocator.interface import TOO_EARLY, Attempt, BootCheck
+from allocator.sparse.runtime import Runtime as SparseRuntime
 from archcalc.boot import boot
 from archcalc.calculator import figures
 from archcalc.calculator.figures import Figures
@@ -368,3 +369,33 @@ def test_the_loaders_stack_ends_the_heap_of_native_client(platform: str) -> None
     assert words["throw"] == "runtime: address space conflict"
     assert words["printed"] == ["runtime: address space conflict: map(0x3ef00000) = 0xc410000"]
     assert words["after"] == []
+
+
+# Where a lot decides.
+
+
+@pytest.mark.parametrize("base", [0x1D7A76000000, 0x3EA911000000, 0x4000000, 0x3FFFFFFFE000])
+def test_a_heap_begins_where_it_is_said_to(base: int) -> None:
+    """golang/go#80392: the bases of two runs."""
+    rt = boot("linux/amd64", go="1.27", heap_base=base)
+    assert isinstance(rt, SparseRuntime)
+    first = min(s.base for s in rt.heap.allspans if s.npages)
+    assert first == base
+    assert rt.heap_figures()["heap_start"] == base & -(4 << 20)
+    assert rt.audit() == []
+
+
+@pytest.mark.parametrize(
+    ("platform", "go", "base", "words"),
+    [
+        ("linux/amd64", "1.27", 0xC000000001, "multiple of 0x2000 from 0x4000000 to 0x3fffffffe000"),
+        ("linux/amd64", "1.27", 1 << 46, "multiple of 0x2000"),
+        ("linux/amd64", "1.27", 0, "multiple of 0x2000"),
+        ("linux/amd64", "1.25", 0xC000000000, "no lot decides"),
+        ("linux/386", "1.27", 0x8000000, "no lot decides"),
+        ("linux/amd64", None, 0xC000000000, "no lot decides"),
+    ],
+)
+def test_a_base_that_no_lot_falls_on(platform: str, go: str | None, base: int, words: str) -> None:
+    with pytest.raises(UsageFault, match=words):
+        boot(platform, go=go, heap_base=base)

@@ -48,7 +48,7 @@ def test_a_reset_gives_the_last_block_back() -> None:
     block = made.blocks[0]
     made.reset()
     assert (made.head, made.tail, made.blocks) == (0, 0, [])
-    assert rt.span_set_blocks.free_list[-1] == block
+    assert rt.span_set_blocks.stack.nodes[-1] == block
     made.reset()  # of a set that never had any
 
 
@@ -107,7 +107,7 @@ class SetMachine(RuleBasedStateMachine):
     @invariant()
     def blocks_belong_to_one(self) -> None:
         held = [block for made in self.sets for block in made.blocks if block]
-        held += self.rt.span_set_blocks.free_list
+        held += self.rt.span_set_blocks.stack.nodes
         assert len(set(held)) == len(held)
 
 

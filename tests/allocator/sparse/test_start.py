@@ -23,10 +23,12 @@ from allocator.sparse.config import Config
 from allocator.sparse.mem_linux import Debug, MemLinux
 from allocator.sparse.mem_sbrk import MemSbrk
 from allocator.sparse.mem_windows import MemWindows
+from allocator.sparse.runtime import Runtime
 from allocator.sparse.summary_memory import subtract
 from allocator.sparse.systems import kernel_of, memory_of
 from archcalc import generations, machines
 from archcalc.calculator import figures
+from archcalc.machines.options import MachineOptions
 from archcalc.profiles import platforms
 from archcalc.questions.boot import try_boot
 
@@ -86,6 +88,38 @@ def test_hints_by_architecture() -> None:
         hints = hint_addresses(config_of(platform, "1.24"), HeapLot(0))
         assert hints[0] == (address, False)
         assert sum(user for _, user in hints) == 64
+
+
+@pytest.mark.parametrize("go", ["1.19", "1.22", "1.24", "1.25", "1.27"])
+@pytest.mark.parametrize("race", [False, True])
+@pytest.mark.parametrize(
+    "platform", ["linux/amd64", "linux/arm64", "ios/arm64", "aix/ppc64", "linux/riscv64", "openbsd/riscv64"]
+)
+def test_the_machine_s_hints_are_the_report_s(platform: str, race: bool, go: str) -> None:
+    if platform not in generations.ports(go):
+        pytest.skip("no port of that release")
+    sets: dict[str, int | str] = {"raceenabled": race}
+    if go == "1.27":
+        sets["RandomizedHeapBase64"] = False
+    computed = figures.compute(platforms.of(platform, go), sets, go)
+    config = machines.config_of(computed)
+    hints = hint_addresses(config, HeapLot(0))
+    told = [int(address) for address in computed.family("hint")]
+    assert [address for address, user in hints if not user] == told
+    assert len(told) >= 0x3F
+
+
+def test_the_race_detector_s_heap_has_no_address_but_its_own() -> None:
+    sets = {"raceenabled": True}
+    computed = figures.compute(platforms.of("linux/amd64", "1.24"), sets, "1.24")
+    rt = machines.prepare(computed, MachineOptions(taken=((0xC000000000, 0xE000000000),)))
+    with pytest.raises(Throw, match="too many address space collisions for -race mode"):
+        rt.start()
+    assert len(rt.attempts) == 64
+    rt = machines.boot(computed, MachineOptions(taken=((0xC000000000, 0xC100000000),)))
+    assert isinstance(rt, Runtime)
+    arena = rt.new_user_arena()
+    assert arena.active is not None and 0xC100000000 <= arena.active.base < 0xC200000000
 
 
 @given(st.integers(0, (1 << 20) - 1), st.integers(0, 15), st.integers(0, 511))
