@@ -7,10 +7,10 @@ from inspect import signature
 from io import BytesIO
 from typing import Any
 
+from archcalc.goverify.formats.parts import asking
 from archcalc.goverify.image import Image, Unreadable
 from archcalc.goverify.rtypes import FieldOf, StructOf
 from archcalc.host.extras import needed
-from archcalc.reading.errors import UsageFault
 
 MOST_ENTRIES = 400_000
 """Top-level entries that are looked at where no index of types says where to look."""
@@ -23,27 +23,14 @@ def structs(image: Image, wanted: frozenset[str], ptr_size: int) -> dict[str, St
     """The structs of package runtime among those wanted. Raises Unreadable where DWARF is broken."""
     if ".debug_info" not in image.debug or ".debug_abbrev" not in image.debug:
         raise Unreadable("it has no DWARF")
-    try:
+    found: dict[str, StructOf] = {}
+    with asking("pyelftools", "its DWARF"):
         info = _info(image, ptr_size)
-        found: dict[str, StructOf] = {}
         for die in _dies(info, wanted):
             name = _text(die, "DW_AT_name").removeprefix("runtime.")
             if die.tag == "DW_TAG_structure_type" and name in wanted and "DW_AT_byte_size" in die.attributes:
                 found.setdefault(name, _struct(die, name, ptr_size))
-        return found
-    except (Unreadable, UsageFault):
-        raise
-    except Exception as error:  # pyelftools fails in whatever way its input leads it to
-        raise Unreadable(f"its DWARF is broken ({_reason(error)})") from None
-
-
-def _reason(error: Exception) -> str:
-    """What pyelftools says, in short: its words may hold whole sections, or numbers of any length."""
-    try:
-        words = " ".join(str(error).split())[:120]
-    except ValueError:
-        words = "a number of absurd length"
-    return f"{type(error).__name__}: {words}"
+    return found
 
 
 def _info(image: Image, ptr_size: int) -> Any:

@@ -35,22 +35,26 @@ SOURCE = 'package main\n\nfunc main() { print("up\\n") }\n'
 PROGRAMS = CACHE.with_name(CACHE.name.replace("gocache", "programs"))
 
 
-def program(platform: str, *ldflags: str, tool: Toolchain | None = None) -> Path:
+def program(platform: str, *ldflags: str, tool: Toolchain | None = None, mode: str = "") -> Path:
     """The smallest program, built for a platform with flags of the linker; each once for all tests and runs.
 
-    Not to be changed. Skips where there is no Go, or none that builds for the platform.
+    `mode` is one of Go's build modes, such as `pie`. Not to be changed. Skips where there is no Go, or none
+    that builds for the platform.
     """
     tool = tool or installed()
     folder = PROGRAMS / tool.release
     folder.mkdir(parents=True, exist_ok=True)
-    built = folder / "-".join((platform.replace("/", "-"), *(flag.strip("-") for flag in ldflags)))
+    built = folder / "-".join(
+        (platform.replace("/", "-"), *(flag.strip("-") for flag in ldflags), *filter(None, [mode]))
+    )
     if built.exists():
         return built
     goos, goarch = platform.split("/")
     with tempfile.TemporaryDirectory(dir=folder) as work:
         (Path(work) / "main.go").write_text(SOURCE)
         (Path(work) / "go.mod").write_text("module up\n\ngo 1.21\n")
-        command = [str(tool.command), "build", "-ldflags", " ".join(ldflags), "-o", "up", "."]
+        modes = [f"-buildmode={mode}"] if mode else []
+        command = [str(tool.command), "build", *modes, "-ldflags", " ".join(ldflags), "-o", "up", "."]
         run = subprocess.run(
             command, cwd=work, env=environment(GOOS=goos, GOARCH=goarch), capture_output=True, text=True
         )

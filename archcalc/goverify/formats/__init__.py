@@ -1,8 +1,7 @@
 """Programs of all formats that Go's linker writes, to Images: a file a format.
 
-Headers are checked here before a library sees the file: a file that is cut short, or that counts more
-than it can hold, is refused with the reason. What no library knows is read here: Plan 9's a.out, XCOFF
-and WebAssembly.
+pyelftools reads ELF, LIEF Mach-O and PE. What neither reads is read here: Plan 9's a.out, XCOFF and
+WebAssembly. A file that is cut short, or that counts more than it can hold, is refused with the reason.
 """
 
 from __future__ import annotations

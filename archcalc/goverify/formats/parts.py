@@ -1,17 +1,42 @@
-"""What readers of all formats share: limits, checks of what a file says, and unpacking of debug sections."""
+"""What readers of all formats share: limits, checks of what a file says, and unpacking of debug sections.
+
+Libraries that read formats raise whatever their input leads them to; `asking` is where that becomes a reason.
+"""
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from archcalc.goverify.image import Image, Symbol, Unreadable
+from archcalc.reading.errors import UsageFault
 
 LARGEST_SECTION = 1 << 28
 """Bytes that a compressed section may unpack to."""
 MOST_SYMBOLS = 2_000_000
 MOST_SECTIONS = 0xFF00
+
+
+@contextmanager
+def asking(library: str, what: str) -> Iterator[None]:
+    """Around all that is asked of a library about a file. Raises Unreadable for whatever it fails with."""
+    try:
+        yield
+    except (Unreadable, UsageFault):
+        raise
+    except Exception as error:
+        raise Unreadable(f"cut short or damaged: {library} cannot read {what} ({reason(error)})") from None
+
+
+def reason(error: Exception) -> str:
+    """What a library says, in short: its words may hold whole sections, or numbers of any length."""
+    try:
+        words = " ".join(str(error).split())[:120]
+    except ValueError:
+        words = "a number of absurd length"
+    return f"{type(error).__name__}: {words}"
 
 
 def within(data: bytes, offset: int, size: int, what: str) -> None:
@@ -31,9 +56,14 @@ def named(symbols: Iterable[tuple[str, int, int]]) -> Mapping[str, Symbol]:
     return found
 
 
-def add_debug(
-    image: Image, debug: dict[str, bytes], name: str, content: bytes, compressed: bool, flags: int = 0
-) -> None:
+def without_underscores(symbols: Mapping[str, Symbol]) -> Mapping[str, Symbol]:
+    """Go's own names, where the system puts an underscore before each."""
+    if not any(name.startswith("_runtime.") for name in symbols):
+        return symbols
+    return {name.removeprefix("_"): symbol for name, symbol in symbols.items()}
+
+
+def add_debug(image: Image, debug: dict[str, bytes], name: str, content: bytes, compressed: bool) -> None:
     """A debug section, unpacked where it is compressed either way (ZLIB…, SHF_COMPRESSED)."""
     try:
         if content[:4] == b"ZLIB" and len(content) >= 12:

@@ -1,83 +1,88 @@
-"""PE programs: of Windows."""
+"""PE programs, read by LIEF: of Windows."""
 
 from __future__ import annotations
 
-import struct
 from typing import Any
 
-from archcalc.goverify.formats.parts import add_debug, named, within
+from archcalc.goverify.formats.parts import add_debug, asking, named, within, without_underscores
 from archcalc.goverify.image import Image, Segment, Unreadable
 from archcalc.host.extras import needed
 
-_PE_MACHINES = {0x14C: "386", 0x8664: "amd64", 0x1C0: "arm", 0x1C4: "arm", 0xAA64: "arm64"}
+_MACHINES = {"I386": "386", "AMD64": "amd64", "ARM": "arm", "THUMB": "arm", "ARMNT": "arm", "ARM64": "arm64"}
+_NOT_NEEDED = ("parse_signature", "parse_exports", "parse_imports", "parse_rsrc", "parse_reloc")
+_SHORTEST_OPTIONAL_HEADER = 96
+"""Bytes of the header that a program has, and an object file has not."""
+_SYMBOL = 18
+"""Bytes of a symbol."""
 
 
 def read(data: bytes) -> Image:
-    within(data, 0, 64, "its DOS header")
-    start = struct.unpack_from("<I", data, 60)[0]
-    within(data, start, 24, "its PE header")
-    if data[start : start + 4] != b"PE\0\0":
-        raise Unreadable("a DOS program without a PE header")
-    machine, count, _, table, symbols, optional, _ = struct.unpack_from("<HHIIIHH", data, start + 4)
-    within(data, start + 24, optional + 40 * count, f"its table of {count} sections")
-    if machine not in _PE_MACHINES:
-        raise Unreadable(f"for machine {machine:#x}, which Go has no port to")
-    if optional < 96:
-        raise Unreadable("without an optional header: an object file")
-    if table:
-        within(data, table, 18 * symbols + 4, f"its table of {symbols} symbols")
-        strings = table + 18 * symbols
-        within(data, strings, struct.unpack_from("<I", data, strings)[0], "its table of names")
-    entry = struct.unpack_from("<I", data, start + 40)[0]
-    parsed = _lief_pe(data)
-    base = int(parsed.optional_header.imagebase)
-    segments, debug_sections = [], []
-    sections = list(parsed.sections)
-    for section in sections:
-        offset, size = int(section.pointerto_raw_data), int(section.sizeof_raw_data)
-        if size:
-            within(data, offset, size, f"section {section.name}")
-        name = _coff_name(data, str(section.name), table + 18 * symbols)
-        plain = name.removeprefix(".z").removeprefix(".")
-        used = min(size, int(section.virtual_size)) or size
-        if plain.startswith("debug_"):
-            debug_sections.append(("." + plain, data[offset : offset + used]))
-        elif size:
-            segments.append(Segment(name, base + int(section.virtual_address), offset, size))
-    if not segments:
-        raise Unreadable("nothing in it is loaded")
-    image = Image(data, "PE", True, (_PE_MACHINES[machine],), ("windows",), base + entry, segments)
-    debug: dict[str, bytes] = {}
-    for name, content in debug_sections:
-        add_debug(image, debug, name, content, False)
-    image.debug = debug
-    starts = {at + 1: base + int(section.virtual_address) for at, section in enumerate(sections)}
-    image.symbols = named(
-        (str(s.name), starts[s.section_idx] + int(s.value), 0)
-        for s in parsed.symbols
-        if s.section_idx in starts
-    )
-    if any(name.startswith("_runtime.") for name in image.symbols):
-        image.symbols = {name.removeprefix("_"): symbol for name, symbol in image.symbols.items()}
+    """A program with its sections and symbols. Raises Unreadable."""
+    lief = needed("lief", "verify")
+    with asking("LIEF", "its headers"):
+        parsed = _parsed(lief, data)
+        _look_for_cuts(data, parsed)
+        image = _loaded(data, parsed)
+        base = int(parsed.optional_header.imagebase)
+        starts = {at: base + int(one.virtual_address) for at, one in enumerate(parsed.sections, 1)}
+        image.symbols = without_underscores(
+            named(
+                (str(one.name), starts[one.section_idx] + int(one.value), 0)
+                for one in parsed.symbols
+                if one.section_idx in starts
+            )
+        )
     return image
 
 
-def _coff_name(data: bytes, name: str, strings: int) -> str:
-    """A section's name, which stands in the table of strings where it is long."""
-    if not name.startswith("/") or not name[1:].isdecimal():
-        return name
-    start = strings + int(name[1:])
-    end = data.find(b"\0", start, start + 256)
-    return data[start:end].decode("utf-8", "replace") if 0 <= start < end else name
-
-
-def _lief_pe(data: bytes) -> Any:
-    lief = needed("lief", "verify")
+def _parsed(lief: Any, data: bytes) -> Any:
     lief.logging.disable()
     config = lief.PE.ParserConfig()
-    for part in ("parse_signature", "parse_exports", "parse_imports", "parse_rsrc", "parse_reloc"):
+    for part in _NOT_NEEDED:
         setattr(config, part, False)
     parsed = lief.PE.parse(data, config)
     if parsed is None:
-        raise Unreadable("LIEF cannot read its tables")
+        raise Unreadable("cut short, or a DOS program without a PE header")
     return parsed
+
+
+def _look_for_cuts(data: bytes, parsed: Any) -> None:
+    """Refuses a file that LIEF gave up in the midst of, or that has more in its tables than bytes."""
+    header = parsed.header
+    said, found = header.numberof_sections, len(parsed.sections)
+    if said != found:
+        raise Unreadable(f"cut short: of {said} sections, {found} can be read")
+    if header.sizeof_optional_header < _SHORTEST_OPTIONAL_HEADER:
+        raise Unreadable("without an optional header: an object file")
+    if header.pointerto_symbol_table:
+        size = _SYMBOL * header.numberof_symbols
+        within(data, header.pointerto_symbol_table, size, f"its table of {header.numberof_symbols} symbols")
+    for section in parsed.sections:
+        if section.sizeof_raw_data:
+            name = f"section {section.name}"
+            within(data, section.pointerto_raw_data, section.sizeof_raw_data, name)
+
+
+def _loaded(data: bytes, parsed: Any) -> Image:
+    """What is loaded of a program, for which port, and its debug sections."""
+    machine = getattr(parsed.header.machine, "name", str(parsed.header.machine))
+    if machine not in _MACHINES:
+        raise Unreadable(f"for machine {machine}, which Go has no port to")
+    base = int(parsed.optional_header.imagebase)
+    entry = base + int(parsed.optional_header.addressof_entrypoint)
+    image = Image(data, "PE", True, (_MACHINES[machine],), ("windows",), entry, [])
+    debug: dict[str, bytes] = {}
+    for section in parsed.sections:
+        offset, size = int(section.pointerto_raw_data), int(section.sizeof_raw_data)
+        # Names that are longer than eight bytes stand in the table of strings.
+        name = str(section.coff_string.string if section.coff_string else section.name)
+        plain = name.removeprefix(".z").removeprefix(".")
+        if plain.startswith("debug_"):
+            used = min(size, int(section.virtual_size)) or size
+            add_debug(image, debug, "." + plain, data[offset : offset + used], False)
+        elif size:
+            image.segments.append(Segment(name, base + int(section.virtual_address), offset, size))
+    if not image.segments:
+        raise Unreadable("nothing in it is loaded")
+    image.debug = debug
+    return image

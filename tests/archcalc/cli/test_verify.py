@@ -134,8 +134,14 @@ def test_a_program_for_a_platform_without_figures_is_named(cli: Cli, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("module", "words"),
-    [("tree_sitter", ("--goroot",)), ("lief", ("--binary",)), ("elftools.dwarf.dwarfinfo", ("--binary",))],
+    ("module", "option", "platform"),
+    [
+        ("tree_sitter", "--goroot", "linux/arm"),
+        ("lief", "--binary", "darwin/arm64"),
+        ("lief", "--binary", "windows/amd64"),
+        ("elftools.elf.elffile", "--binary", "linux/amd64"),
+        ("elftools.dwarf.dwarfinfo", "--binary", "darwin/arm64"),
+    ],
 )
 def test_a_missing_extra_is_named(
     cli: Cli,
@@ -143,7 +149,8 @@ def test_a_missing_extra_is_named(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     module: str,
-    words: tuple[str, ...],
+    option: str,
+    platform: str,
 ) -> None:
     from archcalc.goverify import gofile
 
@@ -154,8 +161,9 @@ def test_a_missing_extra_is_named(
 
     gofile._parser.cache_clear()
     monkeypatch.setattr(extras, "import_module", missing)
-    target = whole if words == ("--goroot",) else program(tmp_path, "linux/amd64")
-    run = cli("verify", *words, target, *(["linux/arm"] if words == ("--goroot",) else []))
+    tree = option == "--goroot"
+    target = whole if tree else program(tmp_path, platform)
+    run = cli("verify", option, target, *([platform] if tree else []))
     assert run.code == 2 and "pip install 'archcalc[verify]'" in run.err
 
 

@@ -9,6 +9,7 @@ import struct
 import sys
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 
 from archcalc import generations
 from archcalc.calculator import figures
-from archcalc.goverify import classtables, dwarf, formats, program
+from archcalc.goverify import classtables, formats, program
 from archcalc.goverify.comparison import Difference
 from archcalc.goverify.formats import parts
 from archcalc.goverify.image import Image, Segment, Unreadable
@@ -111,6 +112,16 @@ def test_a_stripped_program_has_its_tables_and_the_types_it_needs(platform: str)
     verdict = verify(known(platform, *STRIP))
     assert verdict.subject.extra["platform"] == platform and not verdict.subject.extra["dwarf"]
     assert verdict.ok and verdict.differences == [] and verdict.compared > 1000
+
+
+@pytest.mark.parametrize("flags", [(), STRIP])
+def test_a_program_that_may_lie_anywhere(flags: tuple[str, ...]) -> None:
+    path = golang.program("linux/amd64", *flags, mode="pie")
+    if program.identify(path).generation == generations.CURRENT:
+        pytest.skip("there are no figures of the release of the installed Go")
+    assert path.read_bytes()[16] == 3  # ET_DYN
+    verdict = verify(path)
+    assert verdict.ok and verdict.differences == [] and verdict.compared > (1000 if flags else 2000)
 
 
 @pytest.mark.parametrize("platform", [one for one in FORMATS if one != "js/wasm"])
@@ -249,8 +260,8 @@ def test_broken_dwarf_leaves_the_rest(tmp_path: Path) -> None:
 
 
 def test_a_reason_is_short_whatever_it_holds() -> None:
-    assert dwarf._reason(KeyError(10**5000)) == "KeyError: a number of absurd length"
-    assert len(dwarf._reason(ValueError("x" * 5000))) < 150
+    assert parts.reason(KeyError(10**5000)) == "KeyError: a number of absurd length"
+    assert len(parts.reason(ValueError("x" * 5000))) < 150
 
 
 # ---- today's Go ----
@@ -337,6 +348,26 @@ def test_a_file_cut_short_anywhere_is_refused(tmp_path: Path, platform: str) -> 
         path.write_bytes(data[:length])
         with pytest.raises(UsageFault):
             verify(path)
+
+
+@pytest.mark.parametrize(
+    ("platform", "at", "words"),
+    [
+        ("darwin/arm64", lambda data: 16, "load commands"),  # ncmds
+        ("windows/386", lambda data: struct.unpack_from("<I", data, 60)[0] + 6, "sections"),
+        ("windows/386", lambda data: struct.unpack_from("<I", data, 60)[0] + 16, "symbols"),
+        ("linux/amd64", lambda data: 60, "cut short"),  # e_shnum
+        ("linux/amd64", lambda data: 56, "cut short"),  # e_phnum
+    ],
+)
+def test_more_in_a_table_than_the_file_has_is_refused(
+    tmp_path: Path, platform: str, at: Callable[[bytes], int], words: str
+) -> None:
+    path = known(platform)
+    changed = patched(path, tmp_path, {at(path.read_bytes()): b"\xf0\xfe"})
+    with pytest.raises(UsageFault, match=words) as caught:
+        verify(changed)
+    assert caught.value.faults[0].file == str(changed)
 
 
 def mutated(data: bytes, generator: random.Random) -> bytes:
