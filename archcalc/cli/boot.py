@@ -19,7 +19,9 @@ from archcalc.results.judged import Judged
 Why = Annotated[
     bool,
     typer.Option(
-        "--why", help="Of a boot that fails: what refused each attempt, and the nearest machine that boots."
+        "--why",
+        help="What refused each attempt of a boot that fails, and the nearest machine that boots; "
+        "what would stop a machine that boots.",
     ),
 ]
 

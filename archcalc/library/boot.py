@@ -15,6 +15,7 @@ from archcalc.questions import why as why_of
 from archcalc.questions.boot import Boot, try_boot
 from archcalc.questions.room import HeapRoom
 from archcalc.questions.room import room as room_of
+from archcalc.questions.stops import Stops, what_stops
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.results.findings import Case, Finding, Rule, Severity
 from archcalc.results.judged import Judged
@@ -148,10 +149,12 @@ class Booted(Judged):
         boots: Sequence[Boot],
         whys: Mapping[str, why_of.Why],
         rooms: Mapping[str, HeapRoom] | None = None,
+        stops: Mapping[str, Stops] | None = None,
     ) -> None:
         self.boots = boots
         self.whys = whys
         self.rooms = rooms or {}
+        self.stops = stops or {}
 
     def cases(self) -> Iterable[Case]:
         for b in self.boots:
@@ -205,10 +208,11 @@ class Booted(Judged):
         if b.calls is not None:
             document["calls"] = b.calls
         if b.platform in self.rooms:
-            room = self.rooms[b.platform]
-            document["room"] = {"fits": room.fits, "death": room.death}
+            document["room"] = self.rooms[b.platform].document()
         if b.platform in self.whys:
             document["why"] = self.whys[b.platform].document()
+        if b.platform in self.stops:
+            document["stops"] = self.stops[b.platform].document()
         return document
 
     def view(self) -> Iterable[Section | Block]:
@@ -248,7 +252,11 @@ class Booted(Judged):
                 if not check.ok:
                     yield Section(f"{b.platform}: {check.id}", (Prose(check.seen),))
             if b.platform in self.rooms:
-                yield Prose(f"{b.platform}: {self.rooms[b.platform]}")
+                for line in str(self.rooms[b.platform]).splitlines():
+                    yield Prose(f"{b.platform}: {line}")
+            if b.platform in self.stops:
+                lines = self.stops[b.platform].lines()
+                yield Section(f"{b.platform}: what would stop it", (Prose("\n".join(lines), verbatim=True),))
             if b.platform in self.whys:
                 lines = self.whys[b.platform].lines()
                 yield Section(f"{b.platform}: why", (Prose("\n".join(lines), verbatim=True),))
@@ -258,19 +266,23 @@ class Booted(Judged):
 
 
 def boot(targets: Sequence[Figures], machine: MachineOptions, why: bool = False) -> Booted:
-    """Boots each; `why` looks for what refused where one fails, and for the nearest machine that boots.
+    """Boots each; `why` looks for what refused where one fails and which
+    machine boots, and for what would stop one that boots.
 
     A machine that is limited, or that is asked why, tells how much heap fits into it, too.
     """
     boots = [try_boot(figures, machine) for figures in targets]
     whys: dict[str, why_of.Why] = {}
+    stops: dict[str, Stops] = {}
     for b in boots if why else ():
         found = why_of.explain_failure(b.figures, machine)
         if found is not None:
             whys[b.platform] = found
+        else:
+            stops[b.platform] = what_stops(b.figures, machine)
     limited = why or any(getattr(machine, name) is not None for name in LIMITS)
     rooms = {b.platform: room_of(b.figures, machine) for b in boots if limited and b.death is None}
-    return Booted(boots, whys, rooms)
+    return Booted(boots, whys, rooms, stops)
 
 
 def answered(

@@ -24,7 +24,7 @@ from archcalc.machines.computer import machine_of
 from archcalc.machines.options import MachineOptions
 from archcalc.questions.boot import Boot, try_boot
 from archcalc.reading.errors import UsageFault
-from archcalc.results.tables import human
+from archcalc.results.tables import sized
 
 OPTIONS = frozenset(field.name for field in fields(MachineOptions))
 MOST = 1 << 52  # no limit that a person could mean is larger
@@ -49,7 +49,7 @@ class Refusal:
         where = f"at {self.hint:#x}" if self.count == 1 else f"at {self.hint:#x} to {self.last_hint:#x}"
         times = "" if self.count == 1 else f", {self.count} times"
         rules = ", or ".join(self.rules) or "no rule of this machine's; the system itself"
-        return f"{_size(self.size)} {where}{times}: refused by {rules}"
+        return f"{sized(self.size)} {where}{times}: refused by {rules}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +85,12 @@ class Why:
         ]
         found += [f"  {refusal}" for refusal in self.refusals]
         for one in self.unnoticed:
-            found.append(f"  The reservation of {_size(one.size)} for {one.what} failed unnoticed.")
-            found += [f"  Mapped instead, from address 0 on: {_size(n)} at {v:#x}" for v, n in one.mapped]
+            found.append(f"  The reservation of {sized(one.size)} for {one.what} failed unnoticed.")
+            found += [f"  Mapped instead, from address 0 on: {sized(n)} at {v:#x}" for v, n in one.mapped]
         if self.throw is None:
             return found
         if self.granted:
-            found.append(f"  {_size(self.granted)} were granted; what the runtime asked for next was refused")
+            found.append(f"  {sized(self.granted)} were granted; what the runtime asked for next was refused")
         if self.changes:
             found.append("It would boot with any one of these:")
             found += [f"  {change.text}" for change in self.changes]
@@ -131,11 +131,6 @@ class Why:
 
 def _change(change: Mend) -> dict[str, object]:
     return {"what": change.what, "value": change.value, "more": change.more, "text": change.text}
-
-
-def _size(n: int) -> str:
-    words = human(n)
-    return f"{n} bytes ({words})" if words else f"{n} bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +303,7 @@ def _page_sizes(world: _World) -> Iterator[Mend]:
             continue
         other = replace(world.having(page_size=size), options=replace(options, page_size=size))
         if other.boots():
-            yield Mend("page_size", size, 0, f"a kernel with pages of {_size(size)} (--page-size {size})")
+            yield Mend("page_size", size, 0, f"a kernel with pages of {sized(size)} (--page-size {size})")
 
 
 def _limits(world: _World) -> Iterator[Mend]:
@@ -320,7 +315,7 @@ def _limits(world: _World) -> Iterator[Mend]:
         least = _least(now, step, lambda value, name=name: world.having(**{name: value}).boots())  # type: ignore[misc]
         if least is not None:
             more = least - now
-            amount = f"{more} more" if step == 1 else f"{_size(more)} more"
+            amount = f"{more} more" if step == 1 else f"{sized(more)} more"
             option = f"--{name.replace('_', '-')} {least}" if name in OPTIONS else ""
             ways = "; ".join(filter(None, (_SHELL.get(name, _no_line)(least), option)))
             told = f" ({ways})" if ways else ""
@@ -347,7 +342,7 @@ def _less(world: _World, boot: Boot) -> Iterator[Mend]:
         other = try_boot(world.figures, world.options, world.having(ulimit_v=lower).system())
         if other.death is None and other.unnoticed:
             text = (
-                f"{_LIMITS['ulimit_v']} lowered to {lower}: {_size(limit - lower)} less; "
+                f"{_LIMITS['ulimit_v']} lowered to {lower}: {sized(limit - lower)} less; "
                 f"the reservation for {other.unnoticed[0].what} then fails unnoticed "
                 f"({_SHELL['ulimit_v'](lower)}; --ulimit-v {lower})"
             )
@@ -387,7 +382,7 @@ def _smaller_program(world: _World) -> Iterator[Mend]:
             low = middle
         else:
             high = middle
-    text = f"a program that takes at most {_size(low)} itself: {_size(size - low)} less (--image-size {low})"
+    text = f"a program that takes at most {sized(low)} itself: {sized(size - low)} less (--image-size {low})"
     yield Mend("image_size", low, low - size, text)
 
 
@@ -420,7 +415,7 @@ def _ranges(world: _World) -> Iterator[Mend]:
 def _freed(part: Range) -> Mend:
     span = f"{part.start:#x}-{part.end:#x}"
     return Mend(
-        "taken", span, part.start - part.end, f"the range {span} free ({_size(part.end - part.start)})"
+        "taken", span, part.start - part.end, f"the range {span} free ({sized(part.end - part.start)})"
     )
 
 

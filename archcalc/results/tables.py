@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from archcalc.reading.words import counted
+
 KB = 1 << 10
 
 
@@ -135,6 +137,12 @@ def human(size: int) -> str:
         if count:
             parts.append(f"{count}{_UNITS[power] or ' B'}")
     return sign + " + ".join(parts) if len(parts) <= 3 else ""
+
+
+def sized(size: int) -> str:
+    """A size in a sentence: 1 byte, 8192 bytes (8 KB)."""
+    words = human(size)
+    return f"{counted(size, 'byte')} ({words})" if words else counted(size, "byte")
 
 
 def as_kind(value: Value, kind: Kind) -> Value:
