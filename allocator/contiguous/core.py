@@ -10,13 +10,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from allocator.common.contents import Contents
 from allocator.common.sampling import FastRand, next_sample, next_sample_no_fp
 from allocator.common.sizeclasses import SizeClasses
 from allocator.common.throw import BadRequest, Exit, Throw
 from allocator.common.types import Type
 from allocator.common.uintptr import printint
 from allocator.contiguous.config import Config
-from allocator.contiguous.contents import Contents
 from allocator.contiguous.fixalloc import FixAlloc, SpanAlloc
 from allocator.contiguous.gc import BACKGROUND, MARK, OFF, Collector
 from allocator.contiguous.heap_bitmap import span_bytes
@@ -92,7 +92,7 @@ class Core:
         self.rand = FastRand(seed)
         self.mem_profile_rate = mem_profile_rate
         self.profile_depth = 8  # frames that a sampled allocation's bucket keeps; a real one has 1 to 32
-        self.memory = Contents(self)
+        self.memory = Contents(config.page_shift, config.ptr_size)
         self.nanotime = 1
         self.debug_sbrk = False
         self.debug_invalidptr = True

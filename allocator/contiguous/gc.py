@@ -10,7 +10,7 @@ took none.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -354,12 +354,29 @@ class Collector:
             from allocator.contiguous.bulk.marking import mark
 
             mark(self)
+        if scan_work is None and self.following:
+            self._follow()
         while (self.grey or self.masks) and (scan_work is None or self.scan_work - before < scan_work):
             if self.masks:
                 self._mark_mask(*self.masks.pop())
             else:
                 self._scan(self.grey.pop())
         return self.scan_work - before
+
+    def _follow(self) -> None:
+        """Scans what is grey: one by one, or all at once where so much is stored that this pays.
+
+        How much of it is reached shows only on the way, so a part is gone one by one first.
+        """
+        pages = len(self.rt.memory.pages)
+        for _ in range(MANY + pages // 2):
+            if not self.grey:
+                return
+            self._scan(self.grey.pop())
+        if pays(pages):
+            from allocator.contiguous.bulk.tracing import follow
+
+            follow(self)
 
     def _mark_mask(self, s: int, mask: int) -> None:
         spans = self.rt.spans
@@ -437,9 +454,28 @@ class Collector:
     def _scan(self, base: int) -> None:
         """scanobject: greys what the object's pointers point to."""
         s, size, extent = self._count_scan(base)
-        for target in self.rt.memory.pointers(s, base, extent):
+        for target in self._pointers(s, base, extent):
             if not base <= target < base + size:
                 self._grey_object(target)
+
+    def _pointers(self, s: int, base: int, extent: int) -> Iterator[int]:
+        """The pointers stored in the pointer words of the object at base, in span s, within so many bytes."""
+        rt = self.rt
+        memory = rt.memory
+        if not extent or not memory:
+            return
+        words = memory.written(base, base + extent)
+        if not words:
+            return
+        shift = rt.word_shift
+        start = rt.spans.base[s]
+        bits: bytes | bytearray | int | LargeBits = rt.spans.bits[s]
+        if not isinstance(bits, bytearray):
+            bits = rt.bitmap(s, ((words[-1] - start) >> shift) // 4 + 1)
+        for addr in words:
+            word = (addr - start) >> shift
+            if bits[word >> 2] >> (word & 3) & 1:
+                yield memory.load(addr)
 
     def _count_scan(self, base: int) -> tuple[int, int, int]:
         """What scanobject adds to the sums; the object's span, its size, and how much of it is read."""

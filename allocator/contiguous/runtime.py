@@ -190,6 +190,8 @@ class Runtime(Malloc, Allocator):
         """Stores a pointer into a word of the heap."""
         if addr & (self.config.ptr_size - 1):
             raise BadRequest(f"{addr:#x} is not aligned to a word")
+        if not 0 <= value <= self.config.uintptr_mask:
+            raise BadRequest(f"{value:#x} is no pointer of {self.config.ptr_size} bytes")
         was_empty = not self.memory
         self.memory.store(addr, value)
         if was_empty or not self.memory:

@@ -146,7 +146,7 @@ class Sweeper:
         spans.mark_bits[s] = 0
         rt.arenas.new_bits(nelems)
         if freed and rt.memory:
-            rt.memory.forget(s)
+            self._forget(s)
 
         if to_heap or freed == 0:
             if spans.state[s] != IN_USE or sweepgen[s] != sg - 1:
@@ -166,6 +166,13 @@ class Sweeper:
         if not gone:
             rt.sweep_spans.bufs[sg // 2 % 2].push(s)
         return gone
+
+    def _forget(self, s: int) -> None:
+        """Drops what was stored in objects that a span has just freed; malloc would zero it."""
+        spans, memory = self.rt.spans, self.rt.memory
+        base, size, alive = spans.base[s], spans.elemsize[s], spans.alloc_bits[s]
+        words = memory.written(base, base + spans.nelems[s] * size)
+        memory.clear([addr for addr in words if not alive >> (addr - base) // size & 1])
 
     def _bad_state(self, s: int, words: str) -> None:
         spans = self.rt.spans

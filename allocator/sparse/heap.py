@@ -179,6 +179,8 @@ class Heap(Malloc):
         """Stores a pointer into a word of the heap."""
         if addr & (self.config.ptr_size - 1):
             raise BadRequest(f"{addr:#x} is not aligned to a word")
+        if not 0 <= value <= self.config.uintptr_mask:
+            raise BadRequest(f"{value:#x} is no pointer of {self.config.ptr_size} bytes")
         self.memory.store(addr, value)
         if self.unusual != (self.watched is not None or bool(self.memory)):
             self.phase_changed()

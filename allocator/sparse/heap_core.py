@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from allocator.common.contents import Contents
 from allocator.common.sampling import FastRand, next_sample, next_sample_no_fp
 from allocator.common.sizeclasses import SizeClasses
 from allocator.common.throw import BadRequest
@@ -16,7 +17,6 @@ from allocator.common.tiny import GRAINS
 from allocator.common.types import Type
 from allocator.interface import Live
 from allocator.sparse.config import Config
-from allocator.sparse.contents import Contents
 from allocator.sparse.core import Core
 from allocator.sparse.fixalloc import FixAlloc
 from allocator.sparse.gc import Collector
@@ -77,7 +77,7 @@ class HeapCore(Core):
         self.pointer_type = Type(ptr, ptr, 22 | 1 << 5, ptr, b"\x01", "unsafe.Pointer")
         self.ps: list[P] = []
         self.p: P | None = None
-        self.memory = Contents(config.page_shift)
+        self.memory = Contents(config.page_shift, config.ptr_size)
         self.watched: Watch | None = None
         self.unusual = False
         self.plain = False

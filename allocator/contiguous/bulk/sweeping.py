@@ -1,8 +1,9 @@
-"""Sweeping many spans at once, where nothing in them died.
+"""Sweeping many spans at once, where something in them lives.
 
 A span that keeps all its objects only changes its bits and its generation, takes new mark bits and
-is pushed on the stack of swept spans. Those are done in rows; whatever frees, is observed, or has
-to ask for memory is done by the sweeper itself, in its turn.
+is pushed on the stack of swept spans. One that keeps some goes to the list of those that have room, too, and
+what was stored in its dead objects is forgotten. Those are done in rows; whatever goes back to the heap, is
+observed, or has to ask for memory is done by the sweeper itself, in its turn.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 Ints = np.ndarray[Any, np.dtype[Any]]
 
 AT_ONCE = 1 << 14  # spans looked at together
+WORDS_AT_ONCE = 1 << 22  # words of contents
 
 
 def sweep_all(rt: Core) -> None:
@@ -34,33 +36,37 @@ def sweep_all(rt: Core) -> None:
     sweepone = rt.sweeper.sweepone
     while unswept:
         ids = unswept[: -AT_ONCE - 1 : -1]
-        quiet = _quiet(rt, ids)
+        kept = np.array([rt.spans.mark_bits[s].bit_count() for s in ids], np.int64)
+        simple = _simple(rt, ids, kept)
         left = len(unswept)
-        edges = [0, *(np.flatnonzero(np.diff(quiet)) + 1).tolist(), len(ids)]
+        edges = [0, *(np.flatnonzero(np.diff(simple)) + 1).tolist(), len(ids)]
         for a, b in pairwise(edges):
             # sweepone passes over spans that want no sweeping, so it may have gone further.
             a = max(a, left - len(unswept))
-            if a < b and quiet[a]:
-                _sweep(rt, ids[a:b])
+            if a < b and simple[a]:
+                _sweep(rt, ids[a:b], kept[a:b])
             while left - len(unswept) < b:
                 sweepone()
 
 
-def _quiet(rt: Core, ids: array[int]) -> Ints:
-    """Which of the spans want sweeping and keep every object that is in them."""
+def _simple(rt: Core, ids: array[int], kept: Ints) -> Ints:
+    """Which of the spans want sweeping and stay spans, with so many objects in them that are marked."""
     spans = rt.spans
-    marks, specials = spans.mark_bits, spans.specials
+    specials, in_cache = spans.specials, spans.in_cache
     which = np.array(ids, np.int64)
-    kept = np.array([marks[s].bit_count() for s in ids], np.int64)
-    plain = np.array([not specials[s] for s in ids], bool)
-    quiet: Ints = plain & (column(spans.alloc_count)[which] == kept)
-    quiet &= (column(spans.state)[which] == IN_USE) & (column(spans.sweepgen)[which] == rt.heap.sweepgen - 2)
+    plain = np.array([not specials[s] and not in_cache[s] for s in ids], bool)
+    count, nelems = column(spans.alloc_count)[which], column(spans.nelems)[which]
+    plain &= (column(spans.state)[which] == IN_USE) & (column(spans.sweepgen)[which] == rt.heap.sweepgen - 2)
+    plain &= column(spans.free_index)[which] <= nelems
+    small = column(spans.sizeclass)[which] != 0
     # A large object that is not marked goes back to the heap, were it never counted as allocated.
-    quiet &= (column(spans.sizeclass)[which] != 0) | (kept == column(spans.nelems)[which])
-    return quiet
+    simple: Ints = plain & (count == kept) & (small | (kept == nelems))
+    if rt.watched is None:
+        simple |= plain & small & (kept > 0) & (kept < count)
+    return simple
 
 
-def _sweep(rt: Core, ids: array[int]) -> None:
+def _sweep(rt: Core, ids: array[int], kept: Ints) -> None:
     """Sweeps such spans, which are the top of the stack; the first in `ids` is the topmost."""
     spans, arenas, sweeper = rt.spans, rt.arenas, rt.sweeper
     swept = rt.sweep_spans.bufs[rt.heap.sweepgen // 2 % 2]
@@ -83,13 +89,77 @@ def _sweep(rt: Core, ids: array[int]) -> None:
         row = ids[i:stop]
         which = np.array(row, np.int64)
         sweeper.pages_swept += int(column(spans.npages)[which].sum())
+        freed = column(spans.alloc_count)[which] - kept[i:stop]
+        fewer = np.flatnonzero(freed)
+        if len(fewer):
+            _count_free(rt, which[fewer], freed[fewer])
         column(spans.free_index)[which] = 0
         column(spans.sweepgen)[which] = rt.heap.sweepgen
         alloc_bits, mark_bits = spans.alloc_bits, spans.mark_bits
         for s in row:
             alloc_bits[s] = mark_bits[s]
             mark_bits[s] = 0
+        if len(fewer) and rt.memory:
+            _forget(rt, which[fewer])
         arenas.next_free += bits[stop] - bits[i]
         del unswept[len(unswept) - len(row) :]
         swept.spans.extend(row)
         i = stop
+
+
+def _count_free(rt: Core, which: Ints, freed: Ints) -> None:
+    """What MCentral.free_span does with spans that have lost some objects, but not all; not yet swept."""
+    spans = rt.spans
+    column(spans.alloc_count)[which] -= freed
+    column(spans.needzero)[which] = 1
+    local = rt.cache.local_nsmallfree
+    classes = column(spans.sizeclass)[which]
+    for sizeclass in np.unique(classes).tolist():
+        local[sizeclass] += int(freed[classes == sizeclass].sum())
+    full = column(spans.free_index)[which] == column(spans.nelems)[which]
+    central = rt.central
+    for s, was_empty, sizeclass in zip(which.tolist(), full.tolist(), classes.tolist(), strict=True):
+        if was_empty or spans.first_free(s) == spans.nelems[s]:
+            central[sizeclass].empty.remove(s)
+            central[sizeclass].nonempty.insert(s)
+
+
+def _forget(rt: Core, which: Ints) -> None:
+    """Drops what was stored in objects that are free now, of spans that were just swept (Sweeper._forget)."""
+    classes = column(rt.spans.sizeclass)[which]
+    for sizeclass in np.unique(classes).tolist():
+        those = which[classes == sizeclass].tolist()
+        words = rt.spans.npages[those[0]] * rt.memory.per_page
+        step = max(WORDS_AT_ONCE // words, 1)
+        for at in range(0, len(those), step):
+            _forget_of(rt, those[at : at + step])
+
+
+def _forget_of(rt: Core, those: list[int]) -> None:
+    """The same for spans of one class."""
+    memory, spans = rt.memory, rt.spans
+    pages, per_page = memory.pages, memory.per_page
+    s = those[0]
+    nelems, npages, words = spans.nelems[s], spans.npages[s], spans.elemsize[s] >> memory.word_shift
+    width = (nelems + 7) // 8
+    alive = np.frombuffer(b"".join([spans.alloc_bits[s].to_bytes(width, "little") for s in those]), np.uint8)
+    free = np.unpackbits(~alive, bitorder="little").reshape(len(those), -1)[:, :nelems]
+    gone = np.zeros((len(those), npages * per_page), bool)
+    gone[:, : nelems * words] = np.repeat(free, words, axis=1)
+    kind = np.dtype(memory.typecode)
+    for s, row in zip(those, gone.reshape(len(those), npages, per_page), strict=True):
+        page = spans.base[s] >> memory.shift
+        for at in range(npages):
+            stored = pages.get(page + at)
+            if stored is None:
+                continue
+            if isinstance(stored, dict):
+                for place in [place for place in stored if row[at, place]]:
+                    del stored[place]
+                left = bool(stored)
+            else:
+                array = np.frombuffer(stored, kind)
+                array[row[at]] = 0
+                left = bool(array.any())
+            if not left:
+                del pages[page + at]
