@@ -47,7 +47,7 @@ class Contents:
             if len(words) > FEW:
                 self.pages[page] = self.all_of(words)
         else:
-            words.pop(place, None)  # type: ignore[call-arg, arg-type]
+            words.pop(place, None)  # type: ignore[call-arg]
             self._drop_if_empty(page)
 
     def load(self, addr: int) -> int:
@@ -106,7 +106,7 @@ class Contents:
                     else [place for place in words if first <= place < last]
                 )
                 for place in gone:
-                    del words[place]  # type: ignore[arg-type]
+                    del words[place]
             else:
                 gone = words[first:last]  # type: ignore[assignment]
                 if not any(gone):
@@ -124,7 +124,7 @@ class Contents:
             if type(words) is array:
                 words[place] = 0
             else:
-                del words[place]  # type: ignore[arg-type]
+                del words[place]
         for page in {addr >> self.shift for addr in addrs}:
             self._drop_if_empty(page)
 

