@@ -29,8 +29,9 @@ from archcalc.generations import Generation
 from archcalc.profiles.profile import Origin, Profile
 from archcalc.profiles.profile_fields import SECTIONS
 from archcalc.reading.errors import Fault, UsageFault
-from archcalc.reading.fields import Address, Int
+from archcalc.reading.fields import Address, Int, Limit
 from archcalc.reading.names import closest
+from archcalc.reading.quantities import QuantityFault, parse_limit, parse_size
 from archcalc.reading.words import counted
 
 Scalar = int | bool | str
@@ -496,13 +497,24 @@ def _set_value(figures: Figures, name: str, given: Scalar) -> tuple[str, Value]:
     if isinstance(given, str) and old.type.kind == "string" and not given.startswith(('"', "`")):
         new = goexpr.untyped(given)
     elif isinstance(given, str):
-        new = _evaluate(engine, known, name, given)
+        size = _amount(known, given)
+        new = _evaluate(engine, known, name, given) if size is None else goexpr.untyped(size)
     else:
         new = goexpr.untyped(given)
     value = _same_type(name, given, old, new)
     if known in ("fact.ptr_size", "fact.reg_size") and value.value not in (4, 8):
         raise UsageFault(Fault(f"{name} set to {given}", "4 or 8", id="set-invalid"))
     return known, value
+
+
+def _amount(known: str, text: str) -> int | None:
+    """What a text with a unit says in bytes; None for an expression."""
+    kinds = (s.fields[own].kind for s in SECTIONS.values() if (own := known[5:]) in s.fields)
+    limit = known.startswith("fact.") and any(isinstance(kind, Limit) for kind in kinds)
+    try:
+        return parse_limit(text) if limit else parse_size(text)
+    except QuantityFault:
+        return None
 
 
 def _optional_fact(name: str) -> str | None:

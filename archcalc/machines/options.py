@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.quantities import parse_address, parse_count, parse_limit, parse_range, parse_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +37,29 @@ class MachineOptions:
 
 
 def machine_options(given: Mapping[str, Any]) -> MachineOptions:
-    """Keywords as options. Raises UsageFault for one that there is not."""
+    """Keywords as options; sizes are numbers of bytes, or texts as on a command line: 600m, unlimited.
+
+    Raises UsageFault for a keyword that there is not, and for a text that says no such thing.
+    """
     known = {field.name for field in fields(MachineOptions)}
     for name in given:
         if name not in known:
             raise UsageFault(Fault(f"{name} describes no machine", f"one of {', '.join(sorted(known))}"))
-    options = MachineOptions(**given)
-    return replace(options, taken=tuple((int(a), int(b)) for a, b in options.taken))
+    options = MachineOptions(**{name: _read(name, value) for name, value in given.items()})
+    taken = (parse_range(part) if isinstance(part, str) else part for part in options.taken)
+    return replace(options, taken=tuple((int(a), int(b)) for a, b in taken))
+
+
+_TEXTS: Mapping[str, Callable[[str], int]] = {
+    **dict.fromkeys(("ulimit_v", "rlimit_data", "commit_limit", "ram_and_swap"), parse_limit),
+    **dict.fromkeys(("image_size", "page_size", "believed_page_size"), parse_size),
+    **dict.fromkeys(("data_end", "heap_base"), parse_address),
+    **dict.fromkeys(("va_bits", "max_map_count", "overcommit"), parse_count),
+}
+
+
+def _read(name: str, value: Any) -> Any:
+    """A value as programs give it: a number, or the text that a command line has."""
+    if name == "taken" and isinstance(value, str):
+        return (value,)
+    return _TEXTS[name](value) if isinstance(value, str) and name in _TEXTS else value

@@ -13,11 +13,13 @@ from archcalc.reading.fields import (
     Choice,
     Field,
     Int,
+    Limit,
     ListOf,
     MapOf,
     PowerOfTwo,
     Section,
     Size,
+    SizeChoice,
     Text,
 )
 
@@ -27,9 +29,9 @@ PLATFORM_PATTERN = "[a-z][a-z0-9]*/[a-z0-9]+"
 
 ARCH = Section(
     {
-        "ptr_size": Field(Choice((4, 8)), "bytes of a pointer and of uintptr (sys.PtrSize)", True),
+        "ptr_size": Field(SizeChoice((4, 8)), "bytes of a pointer and of uintptr (sys.PtrSize)", True),
         "reg_size": Field(
-            Choice((4, 8)), "bytes of a register (sys.RegSize); more than ptr_size on amd64p32", True
+            SizeChoice((4, 8)), "bytes of a register (sys.RegSize); more than ptr_size on amd64p32", True
         ),
         "big_endian": Field(Bool(), "whether the most significant byte comes first (sys.BigEndian)", True),
         "arch_family": Field(
@@ -45,8 +47,10 @@ ARCH = Section(
             "bytes of a physical page where nothing tells better (sys.DefaultPhysPageSize)",
             True,
         ),
-        "pc_quantum": Field(Choice((1, 2, 4)), "bytes of the smallest instruction (sys.PCQuantum)", True),
-        "int64_align": Field(Choice((4, 8)), "alignment of a 64-bit integer in bytes (sys.Int64Align)", True),
+        "pc_quantum": Field(SizeChoice((1, 2, 4)), "bytes of the smallest instruction (sys.PCQuantum)", True),
+        "int64_align": Field(
+            SizeChoice((4, 8)), "alignment of a 64-bit integer in bytes (sys.Int64Align)", True
+        ),
         "huge_page_size": Field(
             PowerOfTwo(0, 1 << 34), "bytes of a huge page that sysUnused minds, or 0 (sys.HugePageSize)", True
         ),
@@ -126,16 +130,16 @@ MACHINE = Section(
             Size(0, 1 << 48),
             "bytes of address space that the program takes before its heap; without it, its extent",
         ),
-        "ulimit_v": Field(Size(), "limit of the address space in bytes (RLIMIT_AS); without it, none"),
-        "rlimit_data": Field(Size(), "limit of the data segment in bytes (RLIMIT_DATA); without it, none"),
+        "ulimit_v": Field(Limit(), "limit of the address space in bytes (RLIMIT_AS); without it, none"),
+        "rlimit_data": Field(Limit(), "limit of the data segment in bytes (RLIMIT_DATA); without it, none"),
         "overcommit": Field(
             Choice((0, 1, 2)),
             "what linux promises (vm.overcommit_memory): 0 all but the absurd, 1 all, 2 the commit limit",
         ),
         "ram_and_swap": Field(
-            Size(), "bytes of memory and swap, which the absurd is measured by; without it, plenty"
+            Limit(), "bytes of memory and swap, which the absurd is measured by; without it, plenty"
         ),
-        "commit_limit": Field(Size(), "bytes that can be committed on the whole machine; without it, any"),
+        "commit_limit": Field(Limit(), "bytes that can be committed on the whole machine; without it, any"),
         "max_map_count": Field(Int(1, 1 << 31), "mappings that a process can have (vm.max_map_count)"),
         "page_tables_charged": Field(
             Bool(), "whether reserving commits page tables, as Windows did before 8.1"

@@ -185,6 +185,21 @@ class Size(Int):
         }
 
 
+class Limit(Size):
+    """A resource limit in bytes: a size, or unlimited, as the shell shows it."""
+
+    def read(self, node: Node, document: Document, path: str) -> Any:
+        if isinstance(node, Scalar) and node.text.strip().lower() == quantities.UNLIMITED:
+            return quantities.RLIM_INFINITY
+        return Size.read(self, node, document, path)
+
+    def words(self) -> str:
+        return f"{Size.words(self)}, or {quantities.UNLIMITED}"
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [*Size.schema(self)["anyOf"], {"const": quantities.UNLIMITED}]}
+
+
 class PowerOfTwo(Size):
     """Bytes, a power of two; 0 where low is 0."""
 
@@ -285,6 +300,24 @@ class Choice(Kind):
 
     def schema(self) -> dict[str, Any]:
         return {"enum": list(self.options)}
+
+
+class SizeChoice(Choice):
+    """Bytes, one of a few numbers of them; as an integer, or with a unit: 8b."""
+
+    def read(self, node: Node, document: Document, path: str) -> Any:
+        if isinstance(node, Scalar) and meaning(node).type == "text":
+            try:
+                value = quantities.parse_size(node.text)
+            except ValueError:
+                value = -1
+            if value in self.options:
+                return value
+        return Choice.read(self, node, document, path)
+
+    def schema(self) -> dict[str, Any]:
+        spelt = "|".join(map(str, self.options))
+        return {"anyOf": [Choice.schema(self), {"type": "string", "pattern": rf"^({spelt})\s*[bB]$"}]}
 
 
 class Null(Kind):

@@ -22,6 +22,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]]*", re.ASCII)
 # Longer than any 64-bit number in any base; keeps absurd input from becoming absurd arithmetic.
 _LONGEST = 80
 
+UNLIMITED = "unlimited"  # as the shell shows what is no limit
 RLIM_INFINITY = (1 << 64) - 1
 
 SIZE_EXPECTED = "a size such as 64k, 1.5g, 0x10000 or plain bytes"
@@ -48,7 +49,7 @@ def parse_size(text: str) -> int:
 
 def parse_limit(text: str) -> int:
     """A resource limit in bytes, as a size, or `unlimited` as the shell shows RLIM_INFINITY."""
-    return RLIM_INFINITY if text.strip().lower() == "unlimited" else parse_size(text)
+    return RLIM_INFINITY if text.strip().lower() == UNLIMITED else parse_size(text)
 
 
 def parse_address(text: str) -> int:

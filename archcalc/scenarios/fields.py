@@ -21,6 +21,7 @@ from archcalc.reading.fields import (
     Field,
     Int,
     Kind,
+    Limit,
     ListOf,
     MapOf,
     Number,
@@ -130,6 +131,7 @@ class Setting(Kind):
 
 COUNT = Int(0, MOST_OBJECTS)
 AMOUNT = Size(0, MOST_BYTES)
+LIMIT = Limit(0, MOST_BYTES)
 LABEL = Text("[A-Za-z_][A-Za-z0-9_-]*", "a name of letters, digits, _ and -", 60)
 
 PAGE = Checked(Size(512, 1 << 30), lambda n: "" if not n & (n - 1) else "a power of two from 512 to 1g")
@@ -138,7 +140,7 @@ PAGE = Checked(Size(512, 1 << 30), lambda n: "" if not n & (n - 1) else "a power
 
 TAKEN = ListOf(profile_fields.TAKEN, longest=1000)
 OPTIONS = {
-    "ulimit_v": Field(AMOUNT, "limit of the address space (RLIMIT_AS)"),
+    "ulimit_v": Field(LIMIT, "limit of the address space (RLIMIT_AS)"),
     "image_size": Field(AMOUNT, "address space that the program itself takes"),
     "va_bits": Field(Int(20, 64), "bits of the addresses that the kernel gives a process"),
     "taken": Field(TAKEN, "address ranges that something else has already"),
@@ -150,12 +152,12 @@ OPTIONS = {
         Size(0, 1 << 30), "what the runtime is told that a page is; the kernel's own without"
     ),
     "data_end": Field(Address(), "end of the program's data segment (firstmoduledata.end)"),
-    "commit_limit": Field(AMOUNT, "bytes that can be committed on the whole machine"),
+    "commit_limit": Field(LIMIT, "bytes that can be committed on the whole machine"),
     "max_map_count": Field(Int(1, 1 << 31), "mappings that a process can have (vm.max_map_count)"),
     "ignore_hints": Field(Bool(), "whether the kernel puts memory where it likes"),
-    "rlimit_data": Field(AMOUNT, "limit of the data segment (RLIMIT_DATA)"),
+    "rlimit_data": Field(LIMIT, "limit of the data segment (RLIMIT_DATA)"),
     "overcommit": Field(Choice((0, 1, 2)), "vm.overcommit_memory"),
-    "ram_and_swap": Field(AMOUNT, "bytes of memory and swap"),
+    "ram_and_swap": Field(LIMIT, "bytes of memory and swap"),
     "heap_base": Field(Address(), "where the heap begins, if the release draws that by lot"),
 }
 MACHINE = Section(

@@ -17,9 +17,9 @@ from archcalc.profiles import platforms
 from archcalc.profiles.profile import Profile
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.fields import Choice, Field, Group, Int, ListOf, MapOf, Section, Text, read_file
-from archcalc.reading.quantities import parse_range
+from archcalc.reading.quantities import parse_count, parse_range, parse_size
 from archcalc.reading.strictyaml import Document, in_order, read_bytes
-from archcalc.scenarios.fields import COUNT, OPTIONS, Setting
+from archcalc.scenarios.fields import COUNT, MOST_BYTES, OPTIONS, Setting
 from archcalc.sweeps.point import WORKLOADS, Histogram, Point, Ranges
 
 SCHEMA_VERSION = 1
@@ -292,24 +292,19 @@ def _histogram(name: str, data: bytes, document: Document) -> Histogram | None:
     sizes: list[tuple[int, int]] = []
     for line, row in _rows(text):
         try:
-            size, count = (_whole(cell) for cell in row)
+            size, count = row
+            one = (parse_size(size), parse_count(count))
+            if max(one) > MOST_BYTES:
+                raise ValueError
+            sizes.append(one)
         except ValueError:
             document.fault(
-                (line, 1), "wrong-type", f"found {','.join(row)[:60]!r}", "size,count, two whole numbers"
+                (line, 1), "wrong-type", f"found {','.join(row)[:60]!r}", "size,count, such as 1k,20"
             )
-            continue
-        sizes.append((size, count))
     found = Histogram(name, tuple(sizes))
     if len(document.faults) == before and not 0 < found.objects <= MOST_OBJECTS:
         document.fault((1, 1), "out-of-range", f"{found.objects} objects in all", f"1 to {MOST_OBJECTS}")
     return found if len(document.faults) == before else None
-
-
-def _whole(cell: str) -> int:
-    text = cell.strip()
-    if not text.isascii() or not text.isdigit() or len(text) > 15:
-        raise ValueError
-    return int(text)
 
 
 def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
