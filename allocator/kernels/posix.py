@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from allocator.kernels.address_space import MAPPED, RESERVED, Range
+from allocator.kernels.calls import DONTNEED, FREE, FREE_REUSABLE
 from allocator.kernels.kernel import SimulatedKernel
 from allocator.kernels.machine import Machine
 from allocator.kernels.system import Answer, Errno
@@ -12,6 +13,7 @@ from allocator.kernels.system import Answer, Errno
 EAGAIN = 11
 ENOMEM = 12
 EINVAL = 22
+GIVING_BACK = (FREE, DONTNEED, FREE_REUSABLE)
 
 
 class Posix(SimulatedKernel):
@@ -63,19 +65,21 @@ class Posix(SimulatedKernel):
 
     def munmap(self, v: int, n: int) -> Answer:
         """0 or an errno."""
-        answer = self._unmap(v, n)
+        answer = self._planned("sysFree", v, n) or self._unmap(v, n)
         self.note("unmap", v, n, "", answer)
         return answer
 
     def madvise(self, v: int, n: int, advice: str) -> Answer:
         """0 or an errno; `advice` is its C name."""
-        answer = self._advise(v, n, advice)
+        refused = self._planned("sysUnused", v, n) if advice in GIVING_BACK else None
+        answer = refused or self._advise(v, n, advice)
         self.note("advise", v, n, advice, answer)
         return answer
 
     def mprotect(self, v: int, n: int, access: bool) -> Answer:
         """0 or an errno."""
-        answer = self._protect(v, n, MAPPED if access else RESERVED)
+        refused = self._planned("sysMap" if access else "sysFault", v, n)
+        answer = refused or self._protect(v, n, MAPPED if access else RESERVED)
         self.note("protect", v, n, "rw" if access else "-", answer)
         return answer
 
@@ -84,6 +88,11 @@ class Posix(SimulatedKernel):
         p = -(-self.machine.data_end // self.page) * self.page
         self.note("brk", 0, 0, "", p)
         return p
+
+    def _planned(self, helper: str, v: int, n: int) -> Errno | None:
+        """The refusal that a plan has for a call that takes no memory."""
+        answer = None if self.plan is None else self.plan(helper, v, n)
+        return answer if isinstance(answer, Errno) else None
 
     # How they are answered.
 

@@ -71,7 +71,12 @@ class Windows(SimulatedKernel):
 
     def virtual_free(self, v: int, n: int, *, release: bool, forced: Answer | None = None) -> Answer:
         """VirtualFree: 0, or an error. It decommits [v, v+n), or releases the allocation that begins at v."""
-        answer = (self._release(v) if release else self._decommit(v, n, forced)) or 0
+        if forced is None and self.plan is not None:
+            forced = self.plan("sysFree" if release else "sysUnused", v, n)
+        if release and isinstance(forced, Errno):
+            answer: Answer = forced
+        else:
+            answer = (self._release(v) if release else self._decommit(v, n, forced)) or 0
         self.note("VirtualFree", v, n, "release" if release else "decommit", answer)
         return answer
 

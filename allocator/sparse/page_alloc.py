@@ -200,7 +200,11 @@ class PageAlloc:
         if self.chunk_pages - page >= npages and self.summary(ci)[1] >= npages:
             found, lowest = self.find_in_chunk(self.chunks[ci], npages, page)
             if found == NONE:
-                raise Throw("bad summary data")
+                raise Throw(
+                    "bad summary data",
+                    f"runtime: max = {self.summary(ci)[1]}, npages = {npages}",
+                    f"runtime: searchIdx = {page}, p.searchAddr = {self._shown(self.search_addr)}",
+                )
             off = (ci << self.chunk_shift) + (found << self.page_shift)
             search = (ci << self.chunk_shift) + (lowest << self.page_shift)
         else:
@@ -252,7 +256,7 @@ class PageAlloc:
                 if free_base <= entry and bound <= free_bound:
                     free_base, free_bound = entry, bound
                 elif not (bound < free_base or free_bound < entry):
-                    raise Throw("range partially overlaps")
+                    raise self._overlapping(entry, bound, free_base, free_bound)
                 if size + start >= npages:
                     if not size:
                         base = (i - at) * pages
@@ -273,22 +277,50 @@ class PageAlloc:
                 return (at << shift) + (base << self.page_shift), self._mapped_at(free_base)
             if level == 0:
                 return NONE, self.max_search_addr
-            raise Throw("bad summary data")
+            raise self._promised_too_much(level, npages, at, first)
         return self._find_in_leaf(at, npages, free_base, free_bound)
 
     def _find_in_leaf(self, ci: int, npages: int, free_base: int, free_bound: int) -> tuple[int, int]:
         """The end of `find` in the one chunk that is left."""
         found, lowest = self.find_in_chunk(self.chunks[ci], npages, 0)
         if found == NONE:
-            raise Throw("bad summary data")
+            level = len(self.levels) - 1
+            raise Throw(
+                "bad summary data", _entry(level, ci, self.summary(ci)), f"runtime: npages = {npages}"
+            )
         chunk = ci << self.chunk_shift
         search = chunk + (lowest << self.page_shift)
         bound = (ci + 1 << self.chunk_shift) - 1
         if free_base <= search and bound <= free_bound:
             free_base = search
         elif not (bound < free_base or free_bound < search):
-            raise Throw("range partially overlaps")
+            raise self._overlapping(search, bound, free_base, free_bound)
         return chunk + (found << self.page_shift), self._mapped_at(free_base)
+
+    def _shown(self, off: int) -> str:
+        return f"{self.config.address(off):#x}"
+
+    def _overlapping(self, base: int, bound: int, free_base: int, free_bound: int) -> Throw:
+        """What is said of a range that is neither within what is free nor apart from it."""
+        return Throw(
+            "range partially overlaps",
+            f"runtime: addr = {self._shown(base)}, size = {bound - base + 1}",
+            f"runtime: base = {self._shown(free_base)}, bound = {self._shown(free_bound)}",
+        )
+
+    def _promised_too_much(self, level: int, npages: int, at: int, first: int) -> Throw:
+        """What is said of a summary that has more than those below it, which begin with number `at`."""
+        bits = self.level_bits[level]
+        start, most, end = self.levels[level - 1].get(at >> bits, ALLOCATED)
+        here = self.levels[level]
+        return Throw(
+            "bad summary data",
+            f"runtime: summary[{level - 1}][{at >> bits}] = {start}, {most}, {end}",
+            f"runtime: level = {level}, npages = {npages}, j0 = {first - at}",
+            f"runtime: p.searchAddr = {self._shown(self.search_addr)}, i = {at}",
+            f"runtime: levelShift[level] = {self.level_shift[level]}, levelBits[level] = {bits}",
+            *(_entry(level, i, here.get(i, ALLOCATED)) for i in range(at, at + (1 << bits))),
+        )
 
     def _entries(self, level: int, first: int, end: int) -> list[tuple[int, Summary]]:
         """The summaries from first to end that exist, and one without room behind each gap."""
@@ -327,3 +359,8 @@ class PageAlloc:
     def free_pages(self) -> int:
         """How many pages are free, caches' not among them."""
         return sum(self.chunk_pages - chunk.bits.bit_count() for chunk in self.chunks.values())
+
+
+def _entry(level: int, i: int, summary: Summary) -> str:
+    start, most, end = summary
+    return f"runtime: summary[{level}][{i}] = ({start}, {most}, {end})"

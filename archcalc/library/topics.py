@@ -33,13 +33,19 @@ class WordsExplained(Result):
 
     def view(self) -> Iterable[Section]:
         for row in self.rows:
-            yield Section(f"{row.kind}: {row.words} ({row.site})", tuple(words_blocks(row)))
+            where = ", ".join(
+                part for part in (row.site, row.function, row.go and f"up to Go {row.go}") if part
+            )
+            yield Section(f"{row.kind}: {row.words} ({where})", tuple(words_blocks(row)))
 
 
 def describe(row: LastWords) -> dict[str, object]:
     """A row as JSON has it."""
     return {
         "site": row.site,
+        "also": list(row.also),
+        "function": row.function or None,
+        "until": row.go or None,
         "kind": row.kind,
         "words": row.words,
         "printed": list(row.printed),

@@ -26,9 +26,13 @@ OLDEST = "contiguous"
 
 KINDS = ("throw", "panic", "exit", "print")
 
+_SITE = Text(r"[a-z0-9_]+\.(?:go|s):[0-9]+", "FILE.go:LINE")
 _ROW = Section(
     {
-        "site": Field(Text(r"[a-z0-9_]+\.(?:go|s):[0-9]+", "FILE.go:LINE"), "where it stands", True),
+        "site": Field(_SITE, "where it stands", True),
+        "also": Field(ListOf(_SITE), "where the same words stand for the same reason"),
+        "go": Field(Text(r"[0-9.]+", "a release"), "the last release that has it, if not the table's own"),
+        "function": Field(Text(r"[A-Za-z0-9_.]+", "a function, TYPE.NAME of a method"), "in which it stands"),
         "kind": Field(Choice(KINDS), "throw without it"),
         "words": Field(Text(), "what it says, {} for a value", True),
         "printed": Field(ListOf(Text()), "the lines before it, {} for a value"),
@@ -50,10 +54,14 @@ _FILE = Section(
 class LastWords:
     """One place in the source where the runtime says its last words, or prints an error.
 
-    `words` and `printed` have {} where a value stands.
+    `words` and `printed` have {} where a value stands. `also` are further places with the same words,
+    `go` is the last release that has them where the table's own has not. `function` is Go's.
     """
 
     site: str
+    also: tuple[str, ...]
+    go: str
+    function: str
     kind: str
     words: str
     printed: tuple[str, ...]
@@ -98,6 +106,9 @@ def _throw(row: Group) -> LastWords:
 
     return LastWords(
         site=text("site"),
+        also=tuple(row.get("also", ())),
+        go=text("go"),
+        function=text("function"),
         kind=row.get("kind", "throw"),
         words=text("words"),
         printed=tuple(row.get("printed", ())),
@@ -113,16 +124,14 @@ def _throw(row: Group) -> LastWords:
 
 def by_site(site: str, era: str = OLDEST) -> LastWords:
     """The row of a place in the source; KeyError where there is none."""
-    return next(row for row in table(era) if row.site == site) if site in _sites(era) else _missing(site)
+    return _sites(era)[site]
 
 
 @cache
-def _sites(era: str = OLDEST) -> frozenset[str]:
-    return frozenset(row.site for row in table(era))
-
-
-def _missing(site: str) -> LastWords:
-    raise KeyError(site)
+def _sites(era: str = OLDEST) -> dict[str, LastWords]:
+    """The rows by their places; of two releases' places with one name the table's own goes before."""
+    rows = sorted(table(era), key=lambda row: not row.go)
+    return {site: row for row in rows for site in (*row.also, row.site)}
 
 
 # Finding them by what people paste.
