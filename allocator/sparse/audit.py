@@ -184,7 +184,7 @@ def _page_bits(core: HeapCore) -> Iterator[Seen]:
         ),
     ):
         chunks = {s.base >> shift for s in core.heap.allspans if s.is_user_arena_chunk}
-        for page in (have ^ want) - chunks:
+        for page in (set(have) ^ want) - chunks:
             yield f"{name} of {page << shift:#x} is {page in have}", page << shift
     if sum(s.npages for s in spans) != core.heap.pages_in_use:
         yield f"pagesInUse is {core.heap.pages_in_use}", NOWHERE
@@ -220,13 +220,14 @@ def _span_fields(core: HeapCore) -> Iterator[Seen]:
 def _span_records(core: HeapCore) -> Iterator[Seen]:
     """Each record is held by pages, by a P's cache, or free; and by one of them."""
     free = set(core.heap.spanalloc.free_list)
-    cached = [s for p in core.ps for s in p.mspan_cache]
+    records = core.heap.allspans
+    cached = [records.of(s) for p in core.ps for s in p.mspan_cache]
     if len(set(map(id, cached))) != len(cached):
         yield "a span record is cached twice", NOWHERE
     inuse = (len(core.heap.allspans) - len(free)) * core.heap.spanalloc.size
     if core.heap.spanalloc.inuse != inuse:
         yield f"span records take {core.heap.spanalloc.inuse} bytes, counted are {inuse}", NOWHERE
-    held = {id(s) for s in cached} | {id(core.heap.by_record[a]) for a in free}
+    held = {id(s) for s in cached} | {id(records[records.number_of(a)]) for a in free}
     held |= {id(s) for s in core.user_arenas.ready}
     for s in core.heap.allspans:
         if (s.state == DEAD) != (id(s) in held):

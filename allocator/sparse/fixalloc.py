@@ -16,13 +16,16 @@ LINK_WORDS = 1  # sizeof mlink: a free record holds the next one's address
 class FixAlloc:
     """Records of `size` bytes cut from chunks of 16 KB; freed ones are used again, last freed first.
 
-    A chunk is as many records as fit, so that it has no tail. `first` is called with each address
-    that was never handed out before. `inuse` is in bytes.
+    A chunk is as many records as fit, so that it has no tail. `first` is told of records that were never
+    handed out before, by the address of the first and how many lie side by side there; it answers how
+    many of them it takes note of, at least one. `inuse` is in bytes.
     """
 
     __slots__ = ("chunk", "core", "first", "free_list", "inuse", "nalloc", "nchunk", "size", "stat")
 
-    def __init__(self, core: Core, size: int, stat: str, first: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self, core: Core, size: int, stat: str, first: Callable[[int, int], int] | None = None
+    ) -> None:
         chunk = core.config.fix_alloc_chunk
         if size > chunk:
             raise Throw("runtime: fixalloc size too large")
@@ -38,25 +41,30 @@ class FixAlloc:
 
     def alloc(self) -> int:
         """The address of a record (fixalloc.alloc)."""
-        v = self._alloc()
+        v, _ = self._alloc(1)
         if self.core.steps is not None:
             self.core.steps.fixed(self, v)
         return v
 
-    def _alloc(self) -> int:
+    def alloc_run(self, most: int) -> tuple[int, int]:
+        """One record or several side by side, as `alloc` gives them: the first one's address, how many."""
+        return self._alloc(most) if self.core.steps is None else (self.alloc(), 1)
+
+    def _alloc(self, most: int) -> tuple[int, int]:
         if self.free_list:
             self.inuse += self.size
-            return self.free_list.pop()
+            return self.free_list.pop(), 1
         if self.nchunk < self.size:
             self.chunk = self.core.persistent.alloc(self.nalloc, 0, self.stat)
             self.nchunk = self.nalloc
         v = self.chunk
+        n = min(most, self.nchunk // self.size)
         if self.first is not None:
-            self.first(v)
-        self.chunk += self.size
-        self.nchunk -= self.size
-        self.inuse += self.size
-        return v
+            n = self.first(v, n)
+        self.chunk += n * self.size
+        self.nchunk -= n * self.size
+        self.inuse += n * self.size
+        return v, n
 
     def free(self, p: int) -> None:
         """Puts a record back (fixalloc.free)."""

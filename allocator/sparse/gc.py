@@ -193,7 +193,7 @@ class Collector:
 
     def _mark_for_finalizers(self) -> None:
         """What objects with finalizers point to lives; they themselves need not (markrootSpans)."""
-        for page in sorted(self.core.heap.special):
+        for page in list(self.core.heap.special):
             s = self.core.heap.table.get(page)
             for record in (s.specials or ()) if s is not None else ():
                 if record.kind == FINALIZER and s is not None and not s.spanclass & 1:

@@ -121,8 +121,8 @@ class Heap(Malloc):
         needzero: bool = True,
         p: Any = 0,
     ) -> Any:
-        """Many objects at once: a NumPy array of sizes in, one of addresses out (see `many`)."""
-        from allocator.sparse.many import malloc_many
+        """Many objects at once: a NumPy array of sizes in, one of addresses out (see `bulk`)."""
+        from allocator.sparse.bulk.many import malloc_many
 
         return malloc_many(self, sizes, noscan, typ, types, needzero, p)
 

@@ -181,7 +181,7 @@ class HeapCore(Core):
 
     def in_use(self) -> list[MSpan]:
         """The spans with heap objects, in address order."""
-        found = (self.heap.table.get(page) for page in sorted(self.heap.in_use))
+        found = (self.heap.table.get(page) for page in self.heap.in_use)
         return [s for s in found if s is not None]
 
     def enable_metadata_huge_pages(self) -> None:

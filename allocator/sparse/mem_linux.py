@@ -108,6 +108,12 @@ class MemLinux(MemoryOfSystem):
         if self.config.used_advises_huge_pages:
             self.huge_page(v, n)
 
+    @property
+    def used_is_nothing(self) -> bool:
+        if "used" in vars(self):
+            return False  # somebody counts
+        return not (self.debug.harddecommit or self.config.used_advises_huge_pages)
+
     def huge_page(self, v: int, n: int) -> None:
         huge = self.huge
         if huge:

@@ -44,6 +44,11 @@ class MemoryOfSystem:
     def used(self, v: int, n: int) -> None:
         """The memory is needed again (sysUsedOS)."""
 
+    @property
+    def used_is_nothing(self) -> bool:
+        """Whether `used` does nothing at all, so that nobody notices when it is left out."""
+        return type(self).used is MemoryOfSystem.used and "used" not in vars(self)
+
     def fault(self, v: int, n: int) -> None:
         """Takes access away (sysFaultOS)."""
 

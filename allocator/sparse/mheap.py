@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING
 
 from allocator.common.throw import Throw
 from allocator.sparse.fixalloc import FixAlloc
-from allocator.sparse.mspan import DEAD, IN_USE, MANUAL, MSpan, SpanTable
+from allocator.sparse.mspan import DEAD, IN_USE, MANUAL, MSpan
+from allocator.sparse.page_bits import PageBits
 from allocator.sparse.procs import MSPAN_CACHE
+from allocator.sparse.span_records import SpanRecords
+from allocator.sparse.span_table import SpanTable
 
 if TYPE_CHECKING:
     from allocator.sparse.heap_core import HeapCore
+    from allocator.sparse.procs import P
 
 # spanAllocType
 HEAP, STACK, WORK_BUF = range(3)
@@ -26,11 +30,11 @@ class MHeap:
 
     Pages have numbers, their address divided by the page size. `in_use`, `marked`, `special` and
     `inline` are the bitmaps of all arenas (pageInUse, pageMarks, pageSpecials,
-    pageUseSpanInlineMarkBits) as sets of the first pages of spans.
+    pageUseSpanInlineMarkBits), with the bits of spans' first pages.
     """
 
     __slots__ = (
-        "allspans", "allspans_array", "allspans_cap", "by_record", "core", "in_use", "inline", "marked",
+        "allspans", "allspans_array", "allspans_cap", "core", "in_use", "inline", "marked",
         "page_shift", "page_size", "pages_in_use", "pages_swept", "pages_swept_basis", "reclaim_credit",
         "reclaim_index", "spanalloc", "special", "sweep_arenas", "sweep_heap_live_basis",
         "sweep_pages_per_byte", "sweepgen", "table",
@@ -40,16 +44,15 @@ class MHeap:
         self.core = core
         self.page_shift = core.config.page_shift
         self.page_size = core.config.page_size
-        self.spanalloc = FixAlloc(core, core.config.sizeof["mspan"], "mspan_sys", self._record_span)
-        self.allspans: list[MSpan] = []
-        self.by_record: dict[int, MSpan] = {}
+        self.spanalloc = FixAlloc(core, core.config.sizeof["mspan"], "mspan_sys", self._record_spans)
+        self.allspans = SpanRecords(self.spanalloc.size)
         self.allspans_array = 0
         self.allspans_cap = 0
-        self.table = SpanTable()
-        self.in_use: set[int] = set()
-        self.marked: set[int] = set()
-        self.special: set[int] = set()
-        self.inline: set[int] = set()
+        self.table = SpanTable(self.allspans)
+        self.in_use = PageBits()
+        self.marked = PageBits()
+        self.special = PageBits()
+        self.inline = PageBits()
         self.sweepgen = 0
         self.pages_in_use = 0
         self.pages_swept = 0
@@ -62,8 +65,11 @@ class MHeap:
 
     # Span records.
 
-    def _record_span(self, address: int) -> None:
-        """Enters a record that is new in allspans, whose array grows by half (recordspan)."""
+    def _record_spans(self, address: int, n: int) -> int:
+        """Enters records that are new in allspans, whose array grows by half (recordspan).
+
+        How many it has entered: as many as there is room for, or the first in an array that has grown.
+        """
         core = self.core
         if len(self.allspans) >= self.allspans_cap:
             ptr_size = core.config.ptr_size
@@ -75,19 +81,42 @@ class MHeap:
             if old:
                 core.mem.sys_free(self.allspans_array, old * ptr_size, "other_sys")
             self.allspans_array = new
-        s = MSpan(address)
-        self.allspans.append(s)
-        self.by_record[address] = s
+        n = min(n, self.allspans_cap - len(self.allspans))
+        self.allspans.add(address, n)
+        return n
 
     def new_mspan(self) -> MSpan:
         """A record from the P's cache, which is filled to half when empty (allocMSpanLocked)."""
         p = self.core.p
         if p is None:
-            return self.by_record[self.spanalloc.alloc()]
+            return self.allspans[self.allspans.number_of(self.spanalloc.alloc())]
         if not p.mspan_cache:
-            for _ in range(MSPAN_CACHE // 2):
-                p.mspan_cache.append(self.by_record[self.spanalloc.alloc()])
-        return p.mspan_cache.pop()
+            self.fill_mspan_cache(p)
+        return self.allspans.of(p.mspan_cache.pop())
+
+    def fill_mspan_cache(self, p: P) -> None:
+        """Fills a P's cache of records, which is empty, to half."""
+        cache = p.mspan_cache
+        while len(cache) < MSPAN_CACHE // 2:
+            address, n = self.spanalloc.alloc_run(MSPAN_CACHE // 2 - len(cache))
+            cache += self.allspans.entries(address, n)
+
+    def records_at_hand(self) -> bool:
+        """Whether a P's cache of records that is empty can be filled without asking for memory."""
+        core, records = self.core, self.spanalloc
+        wanted = MSPAN_CACHE // 2 - len(records.free_list)
+        if len(self.allspans) + max(wanted, 0) > self.allspans_cap:
+            return False
+        wanted -= records.nchunk // records.size
+        if wanted <= 0:
+            return True
+        return wanted <= records.nalloc // records.size and core.persistent.at_hand(records.nalloc, 0)
+
+    def clear_mspan_cache(self, p: P) -> None:
+        """A P that goes gives its records back (p.destroy)."""
+        for s in p.mspan_cache:
+            self.spanalloc.free(self.allspans.address_of(s) if isinstance(s, int) else s.self_addr)
+        p.mspan_cache.clear()
 
     def _free_mspan(self, s: MSpan) -> None:
         p = self.core.p
@@ -167,10 +196,16 @@ class MHeap:
         self._scavenge_for(scav, growth)
         self.init_span(s, kind, spanclass, base, npages, scav)
         nbytes = npages << self.page_shift
-        stats = core.stats.bytes
-        heap_stats = core.heap_stats
         if scav:
             core.mem.sys_used(base, nbytes, scav)
+        self.count_span(kind, nbytes, scav)
+        return s
+
+    def count_span(self, kind: int, nbytes: int, scav: int) -> None:
+        """Charges the counters with a new span's bytes, of which `scav` had no memory."""
+        stats = self.core.stats.bytes
+        heap_stats = self.core.heap_stats
+        if scav:
             stats["heap_released"] -= scav
         stats["heap_free"] -= nbytes - scav
         heap_stats.committed += scav
@@ -182,7 +217,6 @@ class MHeap:
             heap_stats.in_stacks += nbytes
         else:
             heap_stats.in_work_bufs += nbytes
-        return s
 
     def _grow(self, npages: int) -> int:
         growth = self.core.growth.grow(npages)
@@ -237,9 +271,7 @@ class MHeap:
     def _make(self, s: MSpan, kind: int, spanclass: int, base: int, npages: int, scav: int) -> None:
         core = self.core
         s.init(base, npages, self.page_size)
-        nbytes = npages << self.page_shift
-        dirty = self.alloc_needs_zero(base, npages)
-        if dirty and (scav != nbytes or core.mem.need_zero_after_sys_unused()):
+        if self.needs_zero(base, npages, scav):
             s.needzero = 1
         page = base >> self.page_shift
         if kind != HEAP:
@@ -248,24 +280,35 @@ class MHeap:
             s.state = MANUAL
             self.table.set_range(page, npages, s)
             return
+        self.shape(s, spanclass)
+        core.gc_bits.new_bits(s.nelems)
+        core.gc_bits.new_bits(s.nelems)
+        s.sweepgen = self.sweepgen
+        s.state = IN_USE
+        self.table.set_range(page, npages, s)
+        self.in_use.add(page)
+        if core.layout[spanclass].inline_marks:
+            self.inline.add(page)
+        self.pages_in_use += npages
+
+    def shape(self, s: MSpan, spanclass: int) -> None:
+        """How a span of a class is cut into objects."""
+        layout = self.core.layout[spanclass]
+        nbytes = s.npages << self.page_shift
         s.spanclass = spanclass
-        layout = core.layout[spanclass]
         if spanclass < 2:
             s.elemsize = nbytes
             s.nelems = 1
         else:
             s.elemsize = layout.elemsize
             s.nelems = layout.nelems
-        core.gc_bits.new_bits(s.nelems)
-        core.gc_bits.new_bits(s.nelems)
-        s.limit = base + s.elemsize * (s.nelems if core.config.limit_by_nelems else nbytes // s.elemsize)
-        s.sweepgen = self.sweepgen
-        s.state = IN_USE
-        self.table.set_range(page, npages, s)
-        self.in_use.add(page)
-        if layout.inline_marks:
-            self.inline.add(page)
-        self.pages_in_use += npages
+        by_nelems = self.core.config.limit_by_nelems
+        s.limit = s.base + s.elemsize * (s.nelems if by_nelems else nbytes // s.elemsize)
+
+    def needs_zero(self, base: int, npages: int, scav: int) -> bool:
+        """Whether a new span's pages may be dirty, if `scav` bytes of them had no memory."""
+        dirty = self.alloc_needs_zero(base, npages)
+        return dirty and (scav != npages << self.page_shift or self.core.mem.need_zero_after_sys_unused())
 
     def was_used(self, base: int, npages: int) -> bool:
         """Whether any of the pages was ever used."""

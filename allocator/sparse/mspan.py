@@ -7,7 +7,7 @@ used again for other pages once its span is freed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from allocator.common.throw import Throw
 
@@ -183,40 +183,3 @@ class SpanList:
             s.next.prev = s.prev
         s.next = s.prev = None
         s.list = None
-
-
-class SpanTable:
-    """heapArena.spans of all arenas: which span a page belongs to, stale entries included.
-
-    By chunks of 512 pages; a chunk that one span fills is one entry, so that a terabyte of large
-    objects costs little.
-    """
-
-    __slots__ = ("chunks",)
-
-    def __init__(self) -> None:
-        self.chunks: dict[int, list[MSpan | None] | MSpan] = {}
-
-    def get(self, page: int) -> MSpan | None:
-        """The span entered for the page with that number; None where none ever was."""
-        chunk = self.chunks.get(page >> 9)
-        return chunk[page & 511] if type(chunk) is list else chunk  # type: ignore[return-value]
-
-    def set_range(self, page: int, n: int, s: MSpan) -> None:
-        """Enters s for n pages from `page` on (setSpans)."""
-        chunks = self.chunks
-        while n:
-            low = page & 511
-            here = min(n, 512 - low)
-            if here == 512:
-                chunks[page >> 9] = s
-            else:
-                chunk = chunks.get(page >> 9)
-                if type(chunk) is not list:
-                    chunk = chunks[page >> 9] = [cast("MSpan | None", chunk)] * 512
-                if here == 1:
-                    chunk[low] = s
-                else:
-                    chunk[low : low + here] = [s] * here
-            page += here
-            n -= here

@@ -37,7 +37,7 @@ class PageCache:
                 self.scav ^= bit
                 return self.base + i * page_size, page_size
             return self.base + i * page_size, 0
-        i = find_run(cache, npages)
+        i = self.find(npages)
         if i == NONE:
             return 0, 0
         mask = (1 << npages) - 1 << i
@@ -45,6 +45,10 @@ class PageCache:
         self.cache = cache & ~mask
         self.scav &= ~mask
         return self.base + i * page_size, scav * page_size
+
+    def find(self, npages: int) -> int:
+        """Which of the 64 is the first of so many pages side by side; NONE: there are not so many."""
+        return find_run(self.cache, npages)
 
     def fill(self, pages: PageAlloc) -> None:
         """The first free page with the 63 around it, taken from the page allocator (allocToCache).
@@ -58,18 +62,31 @@ class PageCache:
         if ci >= pages.end:
             return
         if pages.summary(ci)[1]:
-            chunk = pages.chunks[ci]
-            page, _ = pages.find_in_chunk(chunk, 1, pages.search_addr >> shift & pages.chunk_mask)
-            if page == NONE:
-                raise Throw("bad summary data")
+            self.take_from(pages, ci)
         else:
             addr, _ = pages.find(1)
             if addr == NONE:
                 pages.search_addr = pages.max_search_addr
                 return
-            ci = addr >> chunk_shift
-            page = addr >> shift & pages.chunk_mask
-            chunk = pages.chunks[ci]
+            self._take(pages, addr >> chunk_shift, addr >> shift & pages.chunk_mask)
+        pages.update(pages.config.offset(self.base), 64, False, True)
+
+    def take_from(self, pages: PageAlloc, ci: int) -> None:
+        """The first free page of the chunk that searchAddr is in, and those around it.
+
+        The summaries are not told.
+        """
+        at = pages.search_addr >> pages.page_shift & pages.chunk_mask
+        page, _ = pages.find_in_chunk(pages.chunks[ci], 1, at)
+        if page == NONE:
+            raise Throw("bad summary data")
+        self._take(pages, ci, page)
+
+    def _take(self, pages: PageAlloc, ci: int, page: int) -> None:
+        """The free ones of the 64 pages around a page of a chunk are the cache's."""
+        config = pages.config
+        shift, chunk_shift = config.page_shift, config.log_palloc_chunk_bytes
+        chunk = pages.chunks[ci]
         first = page & -64
         off = (ci << chunk_shift) + (first << shift)
         self.base = config.address(off)
@@ -78,7 +95,6 @@ class PageCache:
         self.scav = scav = chunk.scavenged >> first & ALL
         chunk.bits |= cache << first
         chunk.scavenged &= ~((cache & scav) << first)
-        pages.update(off, 64, False, True)
         pages.index.alloc(ci, cache.bit_count())
         pages.search_addr = off + (63 << shift)
 

@@ -51,6 +51,13 @@ class PersistentAlloc:
             core.steps.persistent(size, asked, stat, v)
         return v
 
+    def at_hand(self, size: int, align: int) -> bool:
+        """Whether `alloc` would give that without asking the system."""
+        base, off = self.chunks.get(self.core.current_p, (0, 0))
+        align = align or DEFAULT_ALIGN
+        end = (off + align - 1 & -align) + size
+        return bool(base) and size < MAX_BLOCK and end <= self.core.config.persistent_chunk_size
+
     def _alloc(self, size: int, align: int, stat: str) -> int:
         core = self.core
         config = core.config

@@ -8,7 +8,7 @@ from allocator.sparse.page_cache import PageCache
 
 if TYPE_CHECKING:
     from allocator.sparse.mcache import MCache
-    from allocator.sparse.mspan import MSpan
+    from allocator.sparse.span_records import Entry
 
 MSPAN_CACHE = 128  # len(p.mspancache.buf)
 
@@ -23,4 +23,4 @@ class P:
         self.number = number
         self.mcache = mcache
         self.page_cache = PageCache()
-        self.mspan_cache: list[MSpan] = []
+        self.mspan_cache: list[Entry] = []

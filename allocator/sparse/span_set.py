@@ -16,8 +16,10 @@ from allocator.sparse.lfstack import LFStack
 if TYPE_CHECKING:
     from allocator.sparse.heap_core import HeapCore
     from allocator.sparse.mspan import MSpan
+    from allocator.sparse.span_records import Entry
 
 STAT = "gc_misc_sys"
+BLOCK_SPANS = 512
 
 
 class BlockPool:
@@ -51,7 +53,7 @@ class SpanSet:
 
     def __init__(self, core: HeapCore) -> None:
         self.core = core
-        self.spans: deque[MSpan] = deque()
+        self.spans: deque[Entry] = deque()
         self.head = 0
         self.tail = 0
         self.blocks: list[int] = []
@@ -61,15 +63,15 @@ class SpanSet:
         return len(self.spans)
 
     def __iter__(self) -> Iterator[MSpan]:
-        return iter(self.spans)
+        return map(self.core.heap.allspans.of, self.spans)
 
     def push(self, s: MSpan) -> None:
         """Adds a span (push)."""
         steps = self.core.steps
         if steps is not None:
             steps.turn()
-        if not self.tail & 511 if steps is None else steps.needs_block(self):
-            self._new_block()
+        if self.tail >= BLOCK_SPANS * len(self.blocks) if steps is None else steps.needs_block(self):
+            self.new_block()
             if steps is not None:
                 steps.turn()
         self.tail += 1
@@ -77,7 +79,15 @@ class SpanSet:
         if steps is not None:
             steps.pushed(self, s)
 
-    def _new_block(self) -> None:
+    def block_at_hand(self) -> bool:
+        """Whether a block can be had without asking for memory."""
+        pool = self.core.span_set_blocks
+        if len(self.blocks) == self.spine_cap:
+            return False
+        return bool(pool.free_list) or self.core.persistent.at_hand(pool.size, pool.align)
+
+    def new_block(self) -> None:
+        """A block for the next spans that are pushed, and room for it in the spine."""
         core = self.core
         if len(self.blocks) == self.spine_cap:
             config = core.config
@@ -96,7 +106,7 @@ class SpanSet:
             at = len(self.spans) if told is None else told
         s = None
         if at < len(self.spans):
-            s = self.spans[at]
+            s = self.core.heap.allspans.of(self.spans[at])
             del self.spans[at]
         if steps is not None:
             steps.popped(self, s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from allocator.kernels import new_kernel
@@ -21,7 +22,8 @@ def heap(platform: str = "linux/amd64", go: str = "1.27", **start: Any) -> Heap:
     profile = figures.profile
     machine = profile.machine
     config = sparse.config(figures, int(machine["phys_page_size"]), int(machine["data_end"]))
-    kernel: Any = new_kernel(profile.goos, machine_of(profile), ptr_size=config.ptr_size)
+    computer = replace(machine_of(profile), rlimit_data=start.pop("rlimit_data", None))
+    kernel: Any = new_kernel(profile.goos, computer, ptr_size=config.ptr_size)
     mem_profile_rate = start.pop("mem_profile_rate", 0)
     rt = Heap(config, MemLinux(config, kernel), seed=SEED, mem_profile_rate=mem_profile_rate)
     rt.start_heap(**start)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allocator.common.bulk.codes import BLOCK
+from allocator.common.bulk.base_batch import BaseBatch
 from allocator.common.bulk.engine import lay_out
 from allocator.contiguous.bulk.bitmaps import Bitmaps
 from allocator.contiguous.bulk.growth import BulkGrowth, only_grows
@@ -27,12 +27,10 @@ Ints = np.ndarray[Any, np.dtype[Any]]
 PATIENCE = 64  # spans to take by themselves before it is looked again whether the heap only grows
 
 
-class Batch:
-    """A call's objects, or so many of them as come before a collection.
+class Batch(BaseBatch):
+    """A batch of this machine. `last` is the object asked for last; the runtime may have died of it."""
 
-    Times are places in the batch. `stop` is how many objects have been allocated in the end, `last`
-    the one asked for last, which may be one that the runtime died of.
-    """
+    places: list[BulkPlace]
 
     def __init__(
         self,
@@ -45,7 +43,7 @@ class Batch:
         out: Ints,
         ready: CompiledLayout | None = None,
     ) -> None:
-        self.rt = rt
+        self.rt = self.machine = rt
         self.sizes = sizes
         self.coder = coder
         self.kinds = kinds
@@ -73,21 +71,6 @@ class Batch:
         ]
         self.profile = SampleProfile(self) if rt.mem_profile_rate > 0 else None
 
-    def run(self) -> int:
-        """Allocates; how many objects were, all unless something had to come between."""
-        rt = self.rt
-        rt.sync_caches()
-        try:
-            collect = self._play()
-        except Exception:
-            self._settle()
-            raise
-        # Whoever is interrupted (KeyboardInterrupt) may be anywhere, and nothing can be settled then.
-        self._settle()
-        if collect:
-            rt.start_collection()
-        return self.stop
-
     def number(self, t: int) -> int:
         """The place among `caches` of the P that allocates at that time."""
         return 0 if self.owner is None else int(self.owner[t])
@@ -98,16 +81,16 @@ class Batch:
 
     # The moments at which spans are taken.
 
-    def _play(self) -> bool:
-        """Plays them in order. True: a collection is to be started after the last object."""
+    def play(self) -> bool:
         rt = self.rt
+        rt.sync_caches()
         gc, profile, large = rt.gc, self.profile, self.large_times
         for place in self.places:
             s = place.cached.span
             if s != NIL:
                 place.supply_span(s)
         growth: BulkGrowth | None = None
-        moments = self._moments()
+        moments = self.waiting()
         wait = 0
         while True:
             t, i = moments[0] if moments else (self.n, -1)
@@ -131,11 +114,11 @@ class Batch:
                             wait = 0
                             if gc.should_start():
                                 return self._collect_after(growth.last)
-                            moments = self._moments()
+                            moments = self.waiting()
                             continue
                 fresh = self._refill(t, i)
                 heapq.heappop(moments)
-                self._await(moments, i)
+                self.wait(moments, i)
                 if growth is not None:
                     growth.took(i, fresh)
             if gc.should_start():
@@ -146,21 +129,6 @@ class Batch:
             self._sample(t)
         self.stop, self.last = t + 1, t
         return True
-
-    def _moments(self) -> list[tuple[int, int]]:
-        """When each place runs out, as a heap."""
-        moments = [
-            (self.layout.time(place.code, place.supplied), i)
-            for i, place in enumerate(self.places)
-            if place.supplied < place.total
-        ]
-        heapq.heapify(moments)
-        return moments
-
-    def _await(self, moments: list[tuple[int, int]], i: int) -> None:
-        place = self.places[i]
-        if place.supplied < place.total:
-            heapq.heappush(moments, (self.layout.time(place.code, place.supplied), i))
 
     def _refill(self, t: int, i: int) -> bool:
         """The place takes a span. Returns whether it is a fresh one."""
@@ -221,32 +189,12 @@ class Batch:
         if t > since:
             self.flushed[number] = t
             cache = self.caches[number]
-            cache.local_scan += self._scan(number, since, t)
+            cache.local_scan += self.scan(number, since, t)
             cache.local_tinyallocs += self.layout.fitted(since, t, number)
-
-    def _scan(self, number: int, since: int, until: int) -> int:
-        """Bytes that a P's objects of that time add to heap_scan."""
-        if isinstance(self.numbers, int):
-            if not self.numbers:
-                return 0
-            mine = until - since
-            if self.owner is not None:
-                mine = int(np.count_nonzero(self.owner[since:until] == number))
-            return mine * int(self.coder.plans[self.numbers - 1].scan)
-        scans = np.array([0, *[plan.scan for plan in self.coder.plans]], np.int64)
-        total = 0
-        for a in range(since, until, BLOCK):
-            part = slice(a, min(a + BLOCK, until))
-            numbers = self.numbers[part]
-            if self.owner is not None:
-                numbers = numbers[self.owner[part] == number]
-            total += int(np.bincount(numbers, minlength=len(scans)) @ scans)
-        return total
 
     # Afterwards: addresses, bitmaps, and where everybody stands.
 
-    def _settle(self) -> None:
-        """Leaves the machine as the first `stop` objects leave it."""
+    def settle(self) -> None:
         rt = self.rt
         stop = self.stop
         layout = self.layout

@@ -633,9 +633,7 @@ class SparseReplayer:
         p = core.ps[number]
         expect = self.follower.expect
         self._others()  # the collector's queues of this P
-        for s in p.mspan_cache:
-            core.heap.spanalloc.free(s.self_addr)
-        p.mspan_cache.clear()
+        core.heap.clear_mspan_cache(p)
         if p.page_cache.cache:
             self.follower.flushing(p.page_cache)
             p.page_cache.flush(core.pages)

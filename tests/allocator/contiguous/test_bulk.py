@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from machine_state import differences, state_of
 
-from allocator.common.bulk import batches, codes, layout
+from allocator.common.bulk import base_batch, batches, codes, layout
 from allocator.common.bulk.engine import has_numba
 from allocator.common.throw import BadRequest, Death
 from allocator.common.types import BadType, Type
@@ -45,7 +45,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done for many objects, blocks and spans at once is done for few."""
     monkeypatch.setattr(growth, "WORTH_IT", 2)
     monkeypatch.setattr(batch, "PATIENCE", 3)
-    monkeypatch.setattr(batch, "BLOCK", 512)
+    monkeypatch.setattr(base_batch, "BLOCK", 512)
     monkeypatch.setattr(codes, "BLOCK", 512)
     monkeypatch.setattr(layout, "BLOCK", 512)
     monkeypatch.setattr(batches, "AT_ONCE", 3000)

@@ -91,7 +91,7 @@ def page_special(rt: Heap) -> None:
 
 
 def page_inline(rt: Heap) -> None:
-    rt.heap.inline.pop()
+    rt.heap.inline.discard(next(iter(rt.heap.inline)))
 
 
 def alloc_count(rt: Heap) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from allocator.common.bulk import base_batch, batches, codes, layout
+from allocator.common.bulk.engine import has_numba, use_compiled
 from allocator.common.throw import BadRequest, Throw
 from allocator.common.types import BadType, Type
+from allocator.sparse.bulk import batch, moments
 from allocator.sparse.heap import Heap
 from allocator.sparse.mspan import MSpan
 from tests.support.sparse_heap import heap
@@ -47,6 +51,31 @@ def state(rt: Heap) -> dict[str, Any]:
         "scan": [p.mcache.scan_alloc for p in rt.ps],
         "counters": rt.counters(),
         "heap_scan": rt.pacer.heap_scan,
+        "heap_stats": {name: getattr(rt.heap_stats, name) for name in rt.heap_stats.__slots__},
+        **lists(rt),
+    }
+
+
+def lists(rt: Heap) -> dict[str, Any]:
+    """Who holds which pages, records and spans, and from where memory for more of them would come."""
+    sets = [spans for c in rt.central for spans in (*c.partial, *c.full)]
+    records, caches = rt.heap.spanalloc, [p.page_cache for p in rt.ps]
+    index = rt.pages.index
+    return {
+        "sets": [[s.self_addr for s in spans] for spans in sets],
+        "blocks": [(spans.head, spans.tail, spans.blocks, spans.spine_cap) for spans in sets],
+        "page caches": [(cache.base, cache.cache, cache.scav) for cache in caches],
+        "records of Ps": [[rt.heap.allspans.of(s).self_addr for s in p.mspan_cache] for p in rt.ps],
+        "records": (records.inuse, records.chunk, records.nchunk, records.free_list, rt.heap.allspans_array),
+        "bits": (rt.gc_bits.free, rt.gc_bits.next, rt.gc_bits.next_free),
+        "persistent": rt.persistent.chunks,
+        "summaries": (rt.pages.search_addr, rt.pages.levels),
+        "index": [(use.in_use, use.last_in_use, use.gen, use.has_free) for use in index.chunks.values()],
+        "page bits": (list(rt.heap.in_use), list(rt.heap.inline)),
+        "zeroed": [arena.zeroed_base for arena in rt.arenas.by_index.values()],
+        "table": [(s.self_addr, page) for page in rt.heap.in_use if (s := rt.heap.table.get(page))],
+        "before": [s.alloc_count_before_cache for s in rt.heap.allspans],
+        "running": rt.current_p,
     }
 
 
@@ -106,6 +135,88 @@ def test_many_are_as_one_by_one(platform: str, seed: int, n: int, rounds: int) -
         sizes.reverse()
         types.reverse()
     assert many.audit() == []
+
+
+@pytest.fixture(params=[False, True], ids=["numpy", "compiled"])
+def compiled(request: pytest.FixtureRequest) -> Iterator[None]:
+    if request.param and not has_numba():
+        pytest.skip("no numba")
+    use_compiled(request.param)
+    yield
+    use_compiled(None)
+
+
+@pytest.fixture
+def small_steps() -> Iterator[None]:
+    """What is done for many objects, blocks and spans at once is done for few."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(moments, "WORTH_IT", 2)
+        patch.setattr(batch, "PATIENCE", 3)
+        for module in (base_batch, codes, layout):
+            patch.setattr(module, "BLOCK", 512)
+        patch.setattr(batches, "AT_ONCE", 3000)
+        yield
+
+
+def sizes_to(lots: np.random.Generator, top: int, n: int) -> Any:
+    """Sizes of any order of magnitude to `top`."""
+    k = lots.integers(0, top.bit_length() - 1, n)
+    return (1 << k) + (lots.random(n) * (1 << k)).astype(np.int64)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    platform=st.sampled_from(["linux/amd64", "linux/386", "darwin/arm64", "linux/ppc64le", "linux/mips"]),
+    go=st.sampled_from(["1.22", "1.24", "1.26", "1.27"]),
+    gogc=st.sampled_from([-1, -1, 50]),
+    seed=st.integers(0, 1 << 32),
+    tops=st.lists(st.sampled_from([16, 1024, 1024, 8192, 32768]), min_size=1, max_size=3),
+)
+def test_rows_of_fresh_spans_from_any_state(
+    compiled: None, small_steps: None, platform: str, go: str, gogc: int, seed: int, tops: list[int]
+) -> None:
+    one, many = (heap(platform, go, procs=2, gogc=gogc) for _ in range(2))
+    lots = np.random.default_rng(seed)
+    table = types_of(one.config.ptr_size)
+    for rt in (one, many):
+        rt.liveness = []
+    for turn, top in enumerate(tops):
+        n = 200_000 // top + 1500
+        sizes = sizes_to(lots, top, n)
+        types = lots.integers(-1, 5, n) if turn & 1 else np.full(n, seed % 6 - 1)
+        sizes = np.maximum(sizes, np.array([*(t.size for t in table), 0])[types])
+        p = turn & 1
+        expected = one_by_one(one, sizes.tolist(), types.tolist(), table, p)
+        found = many.malloc_many(sizes, typ=table, types=types, p=p)
+        assert [i for i, v in enumerate(found.tolist()) if v != expected[i]] == []
+        assert difference(many, one) == ""
+        if gogc < 0:
+            for rt in (one, many):
+                rt.collect(expected[:: turn + 5], mode="force" if seed & 1 else "block")
+                if seed & 2:
+                    rt.scavenge()
+    assert difference(many, one) == ""
+    assert many.audit() == []
+
+
+@settings(max_examples=12, deadline=None)
+@given(limit=st.integers(52 << 10, 72 << 10), noscan=st.booleans(), top=st.sampled_from([1024, 4096]))
+def test_the_system_refuses_in_the_middle_of_a_row(limit: int, noscan: bool, top: int) -> None:
+    sizes = sizes_to(np.random.default_rng(limit), top, 40_000_000 // top)
+    deaths = []
+    one, many = (heap(rlimit_data=limit << 10) for _ in range(2))
+    for ask in (
+        lambda: [one.malloc(size, None, noscan) for size in sizes.tolist()],
+        lambda: many.malloc_many(sizes, noscan),
+    ):
+        try:
+            ask()
+            deaths.append("")
+        except Throw as death:
+            deaths.append(death.words)
+    assert deaths[0] == deaths[1]
+    assert one.printed == many.printed
+    assert difference(many, one) == ""
 
 
 def test_one_type_for_all_and_none() -> None:

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from allocator.common.throw import Throw
-from allocator.sparse.mspan import MSpan, SpanList, SpanTable
+from allocator.sparse.mspan import MSpan, SpanList
+from allocator.sparse.span_records import SpanRecords
 from allocator.sparse.span_set import SpanSet
+from allocator.sparse.span_table import SpanTable
 from tests.support.sparse_heap import heap
 
 
@@ -142,7 +144,7 @@ def test_a_span_stands_on_one_list() -> None:
 
 
 def test_a_table_has_each_page_of_a_span() -> None:
-    made = SpanTable()
+    made = SpanTable(SpanRecords(160))
     one, other = spans(2)
     made.set_range(500, 3000, one)
     made.set_range(1000, 20, other)

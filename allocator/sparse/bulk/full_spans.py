@@ -1,0 +1,65 @@
+"""What is known of spans that were taken in a row and are full, as long as nobody asks for their records."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from allocator.sparse.mspan import IN_USE, MSpan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from allocator.sparse.bulk.object_types import ObjectTypes
+    from allocator.sparse.heap_core import HeapCore
+
+Ints = np.ndarray[Any, np.dtype[Any]]
+
+
+class FullSpans:
+    """Full spans that have been in no cache since, by the number of their record.
+
+    `at` tells which of the row a record is, from the record of number `first` on. Of each of the row,
+    `base` is its address, `spanclass` its class, `rank` that of its first object in its place.
+    """
+
+    __slots__ = ("at", "base", "core", "dirty", "first", "rank", "spanclass", "sweepgen", "types")
+
+    def __init__(
+        self,
+        core: HeapCore,
+        numbers: Ints,
+        at: Ints,
+        base: Ints,
+        spanclass: Ints,
+        rank: Ints,
+        dirty: set[int],
+    ) -> None:
+        self.core = core
+        self.sweepgen = core.heap.sweepgen
+        self.first = int(numbers.min())
+        self.at = np.zeros(int(numbers.max()) + 1 - self.first, np.int32)
+        self.at[numbers - self.first] = at
+        self.base = base
+        self.spanclass = spanclass
+        self.rank = rank
+        self.dirty = dirty  # those whose pages had been used before
+        self.types: Mapping[int, ObjectTypes] = {}
+
+    def make(self, number: int, address: int) -> MSpan:
+        """The record of that number."""
+        k = int(self.at[number - self.first])
+        spanclass = int(self.spanclass[k])
+        core = self.core
+        s = MSpan(address)
+        s.init(int(self.base[k]), core.layout[spanclass].npages, core.config.page_size)
+        core.heap.shape(s, spanclass)
+        s.alloc_count = s.free_index = s.nelems
+        s.needzero = int(k in self.dirty)
+        s.sweepgen = self.sweepgen
+        s.state = IN_USE
+        types = self.types.get(spanclass)
+        if types is not None:
+            s.types = types.of(int(self.rank[k]), s.nelems)
+        return s

@@ -1,0 +1,330 @@
+"""Fresh spans, one after the other, with what each needs of others, in the runtime's order.
+
+A span takes a place in the set of full spans (for the one that it replaces), pages, a record, and mark and
+allocation bits. Most find all of that at hand: the pages in the P's cache, or in the chunk that the next
+ones come from, and memory for the rest. Those are taken many at a time, and written down at the end. A
+span for which somebody would have to ask the system is fetched as any other.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from allocator.sparse.bulk.settlement import RowSettlement
+from allocator.sparse.mheap import HEAP
+from allocator.sparse.mspan import IN_USE, MSpan
+from allocator.sparse.pallocbits import trailing_zeros
+from allocator.sparse.span_set import BLOCK_SPANS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from allocator.sparse.bulk.batch import Batch
+    from allocator.sparse.bulk.full_spans import FullSpans
+    from allocator.sparse.bulk.moments import Moments
+    from allocator.sparse.bulk.object_types import ObjectTypes
+    from allocator.sparse.bulk.places import SpanPlace
+    from allocator.sparse.span_records import Entry
+
+Ints = np.ndarray[Any, np.dtype[Any]]
+
+
+class RowPlace:
+    """A place's part in a row. `moments` are its own, counted from the row's first, and `rank` is that of
+    the first object that they bring.
+
+    A span is pushed to the set of full ones when the next takes its place in the cache: `pushed` counts the
+    moments for which that is done. `cached` is the span in the cache at the beginning, `real` are those of
+    the row that have been made records and are not pushed yet. `lost`: the runtime died of getting it a span.
+    """
+
+    __slots__ = ("cached", "lost", "moments", "place", "pushed", "rank", "real")
+
+    def __init__(self, place: SpanPlace, moments: list[int]) -> None:
+        self.place = place
+        self.moments = moments
+        self.cached = place.cached.span
+        self.pushed = 0
+        self.rank = place.supplied
+        self.real: list[tuple[int, MSpan]] = []
+        self.lost = False
+
+
+class SpanRow:
+    """The spans of the moments from the first that is not past; `done` counts those that were taken."""
+
+    def __init__(self, batch: Batch, moments: Moments) -> None:
+        self.batch = batch
+        self.moments = moments
+        self.rt = rt = batch.rt
+        self.first = moments.at
+        self.done = 0
+        rt.run_on(batch.p)
+        assert rt.p is not None
+        self.proc = rt.p
+        # Pages of spans side by side, a page each, or of one span: the first of them, how many spans, and
+        # the first one's moment.
+        self.pages: list[tuple[int, int]] = []
+        self.page_moments: list[int] = []
+        self.records: list[Entry] = []
+        self.dirty: set[int] = set()  # the moments of spans whose pages had been used before
+        self.stale: int | None = None  # the chunk whose summary does not know yet what was taken
+        self.used = self.scavenged = 0  # pages and bytes since the counters were last brought up to date
+        self.lazy: FullSpans | None = None
+
+    # What is taken, and in which order.
+
+    def play(self, end: int) -> None:
+        """Takes the spans of the moments before `end`."""
+        n = end - self.first
+        self._begin(n)
+        try:
+            while self.done < n:
+                if not self._take(n):
+                    self._fetch(self.done)
+        finally:
+            self._bring_up()
+            RowSettlement(self).write()
+            self.moments.at += self.done
+
+    def _begin(self, n: int) -> None:
+        moments = self.moments
+        self.which = moments.which[self.first : self.first + n]
+        order = np.argsort(self.which.astype(np.uint8), kind="stable")
+        ends = np.cumsum(np.bincount(self.which, minlength=len(self.batch.places))).tolist()
+        begins = [0, *ends[:-1]]
+        self.parts = [
+            RowPlace(place, order[a:b].tolist())
+            for place, a, b in zip(self.batch.places, begins, ends, strict=True)
+        ]
+        self.npages: list[int] | None = None
+        if (moments.npages != 1).any():
+            self.npages = moments.npages[self.which].tolist()
+        # The moments at which a set of full spans needs a block, the first one last.
+        blocks = []
+        for i, part in enumerate(self.parts):
+            full = self.rt.central[part.place.spanclass].full_swept()
+            missing = int(part.cached is None)  # then the first moment has nothing to push
+            first = (missing - full.tail) % BLOCK_SPANS
+            if missing and not first:
+                first = BLOCK_SPANS
+            blocks += [(k, i) for k in part.moments[first::BLOCK_SPANS]]
+        self.blocks = sorted(blocks, reverse=True)
+        self._look_at_records()
+
+    def _take(self, n: int) -> bool:
+        """Takes as many as find everything at hand; False: not even the next does."""
+        i = begin = self.done
+        bits, sums, at = self.rt.gc_bits, self.moments.bits, self.first
+        while i < n:
+            stop = n
+            if self.blocks:
+                stop, part = self.blocks[-1]
+                if stop == i:
+                    full = self.rt.central[self.parts[part].place.spanclass].full_swept()
+                    if not full.block_at_hand():
+                        break
+                    full.new_block()
+                    self.blocks.pop()
+                    continue
+            if not bits.next:
+                break
+            room = sums[at + i] + bits.capacity - bits.next_free
+            stop = min(stop, bisect_right(sums, room, at + i, at + stop + 1) - 1 - at)
+            last, i = i, self._pages(i, stop)
+            bits.next_free += sums[at + i] - sums[at + last]
+            if i < stop or i == last:
+                break
+        self.done = i
+        self._count()
+        return i > begin
+
+    def _pages(self, i: int, stop: int) -> int:
+        """Pages and records for the moments from i up to stop, or as far as there are any; how far."""
+        cache, records = self.proc.page_cache, self.proc.mspan_cache
+        heap = self.rt.heap
+        while i < stop:
+            if not cache.cache and not self._fill():
+                break
+            if not records and heap.records_at_hand():
+                heap.fill_mspan_cache(self.proc)
+                self._look_at_records()
+            most = len(records) - self.kept
+            if most <= 0:
+                break
+            npages = 1 if self.npages is None else self.npages[i]
+            if npages > 1:
+                first = cache.find(npages)
+                if first < 0:
+                    break
+                n = 1
+            else:
+                most = min(most, stop - i)
+                if self.npages is not None:
+                    most = _ones(self.npages, i, most)
+                first = trailing_zeros(cache.cache)
+                n = npages = min(trailing_zeros(~(cache.cache >> first)), most)
+            self._taken(i, first, npages, n)
+            self.records += records[: -n - 1 : -1]
+            del records[-n:]
+            i += n
+        return i
+
+    def _look_at_records(self) -> None:
+        """How many of the P's records have to go before there is one that was a span's."""
+        self.kept = 0
+        for at, record in enumerate(self.proc.mspan_cache, 1):
+            if type(record) is not int:
+                self.kept = at
+
+    def _fill(self) -> bool:
+        """Fills the P's cache of pages; False where no page is free."""
+        cache, pages = self.proc.page_cache, self.rt.pages
+        if self.stale is not None:
+            at = pages.search_addr >> pages.chunk_shift
+            if at == self.stale and pages.chunks[at].bits != pages.all_pages:
+                cache.take_from(pages, at)
+                return True
+            self._bring_up()
+        cache.fill(pages)
+        if cache.cache:
+            self.stale = pages.config.offset(cache.base) >> pages.chunk_shift
+        return bool(cache.cache)
+
+    def _bring_up(self) -> None:
+        """Tells the summaries of the chunk that pages were taken from."""
+        pages = self.rt.pages
+        if self.stale is not None:
+            pages.update(self.stale << pages.chunk_shift, pages.chunk_pages, False, True)
+            self.stale = None
+
+    def _taken(self, i: int, first: int, npages: int, n: int) -> None:
+        """So many pages of the cache are the next n spans', which begin at moment i."""
+        heap = self.rt.heap
+        cache = self.proc.page_cache
+        mask = (1 << npages) - 1 << first
+        scavenged = cache.scav & mask
+        cache.cache &= ~mask
+        cache.scav &= ~mask
+        base = cache.base + (first << heap.page_shift)
+        self._note_pages(i, base >> heap.page_shift, n, npages == n)
+        if heap.was_used(base, npages):
+            each = npages // n
+            for k in range(n):
+                scav = (scavenged >> first + k * each & (1 << each) - 1).bit_count() << heap.page_shift
+                if heap.needs_zero(base + (k * each << heap.page_shift), each, scav):
+                    self.dirty.add(i + k)
+        else:
+            heap.alloc_needs_zero(base, npages)
+        self.used += npages
+        self.scavenged += scavenged.bit_count() << heap.page_shift
+
+    def _note_pages(self, i: int, page: int, n: int, single: bool) -> None:
+        if single and self.pages and sum(self.pages[-1]) == page and page & 511:
+            self.pages[-1] = self.pages[-1][0], self.pages[-1][1] + n
+        else:
+            self.pages.append((page, n))
+            self.page_moments.append(i)
+
+    def _count(self) -> None:
+        """Brings the heap's counters up to date."""
+        rt = self.rt
+        nbytes = self.used << rt.config.page_shift
+        rt.stats.mapped_ready += self.scavenged  # sysUsed
+        rt.heap.count_span(HEAP, nbytes, self.scavenged)
+        rt.heap.pages_in_use += self.used
+        rt.pacer.heap_live += nbytes
+        self.used = self.scavenged = 0
+
+    # A span that needs memory of the system.
+
+    def _fetch(self, k: int) -> None:
+        """The span of that moment, fetched by itself."""
+        part = self.parts[int(self.which[k])]
+        place = part.place
+        index = bisect_left(part.moments, k)
+        self._bring_up()
+        self.push(part, index)
+        if index:
+            place.cached.open(self.made(part, index - 1))
+        place.spend()
+        part.lost = True
+        self.batch.fetch(int(self.moments.times[self.first + k]), place)
+        part.lost = False
+        part.pushed = index + 1
+        while self.blocks and self.blocks[-1][0] <= k:
+            self.blocks.pop()
+        s = place.cached.span
+        assert s is not None
+        part.real = [(k, s)]
+        place.fresh.append((part.rank + index * s.nelems, s))
+        self._note_pages(k, s.base >> self.rt.config.page_shift, 1, s.npages == 1)
+        self.records.append(s)
+        self.done = k + 1
+        self._look_at_records()
+
+    def push(self, part: RowPlace, index: int) -> None:
+        """Pushes the spans that a place had before its moments up to `index`, that one not counted."""
+        first, part.pushed = part.pushed, index
+        if first >= index:
+            return
+        rt, place, moments = self.rt, part.place, part.moments
+        objects = (index - first) * rt.layout[place.spanclass].nelems
+        entries: list[Entry] = [self.records[k] for k in moments[max(first - 1, 0) : index - 1]]
+        if not first:
+            place.spend()
+            objects -= rt.layout[place.spanclass].nelems
+            s = part.cached
+            if s is not None:
+                objects += s.alloc_count - s.alloc_count_before_cache
+                self._leave(s)
+                entries.insert(0, s)
+        for k, s in part.real:
+            if k < moments[index - 1]:
+                s.alloc_count = s.free_index = s.nelems
+                self._leave(s)
+        part.real = [each for each in part.real if each[0] >= moments[index - 1]]
+        full = rt.central[place.spanclass].full_swept()
+        full.spans.extend(entries)
+        full.tail += len(entries)
+        rt.heap_stats.small_allocs[place.spanclass >> 1] += objects
+        rt.pacer.total_alloc += objects * place.size
+
+    def _leave(self, s: MSpan) -> None:
+        s.sweepgen = self.rt.heap.sweepgen
+        s.alloc_count_before_cache = 0
+
+    def made(self, part: RowPlace, index: int) -> MSpan:
+        """The record of the span that one of a place's moments brought, which is cached."""
+        k = part.moments[index]
+        entry = self.records[k]
+        if not isinstance(entry, int):
+            return entry
+        heap, spanclass = self.rt.heap, part.place.spanclass
+        s = self.records[k] = heap.allspans[entry]
+        run = bisect_right(self.page_moments, k) - 1
+        page = self.pages[run][0] + k - self.page_moments[run]
+        s.init(page << heap.page_shift, self.rt.layout[spanclass].npages, heap.page_size)
+        heap.shape(s, spanclass)
+        s.needzero = int(k in self.dirty)
+        s.sweepgen = heap.sweepgen + 3
+        s.state = IN_USE
+        part.real.append((k, s))
+        part.place.fresh.append((part.rank + index * s.nelems, s))
+        return s
+
+    def take_types(self, types: Mapping[int, ObjectTypes]) -> None:
+        """What the objects of the spans that are no records yet are given, by span class."""
+        if self.lazy is not None:
+            self.lazy.types = types
+
+
+def _ones(npages: list[int], i: int, most: int) -> int:
+    """How many moments from i on, `most` at most, want one page."""
+    n = 1
+    while n < most and npages[i + n] == 1:
+        n += 1
+    return n
