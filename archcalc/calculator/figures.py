@@ -578,6 +578,15 @@ def _find(engine: Constants, name: str) -> str | None:
     return None
 
 
+def why_not(figures: Figures, known: str) -> str:
+    """Why a constant of some platforms, by its qualified name, has no value on this one."""
+    row = figures.engine.row(known)
+    family = figures.profile.facts.get("arch_family")
+    if row is None or "arch_family" not in row.formula:
+        return f"not declared on {figures.platform}"
+    return f"{family}, which Go {figures.generation.name} does not declare: a port has to add it to arch.go"
+
+
 def _unknown(figures: Figures, name: str) -> UsageFault:
     own = name.partition(".")[2] or name
     packages = figures.generation.packages
@@ -585,9 +594,7 @@ def _unknown(figures: Figures, name: str) -> UsageFault:
         q for q in (name, *(f"{package}.{own}" for package in packages)) if q in figures.generation.rows
     ]
     if absent:
-        return UsageFault(
-            Fault(f"{name} is not declared on {figures.platform}", id="absent-name"),
-        )
+        return UsageFault(Fault(f"{name} is {why_not(figures, absent[0])}", id="absent-name"))
     names = figures.names()
     plain = {n.partition(".")[2] if n.startswith(("sys.", "fact.")) else n: n for n in names}
     near = closest(name, [*names, *plain])
@@ -631,4 +638,6 @@ def _plain(value: Value) -> Scalar:
     return plain if isinstance(plain, bool | str) else int(plain)
 
 
-__all__ = ["Explanation", "Figures", "Mention", "StructField", "StructLayout", "compute", "written"]
+__all__ = [
+    "Explanation", "Figures", "Mention", "StructField", "StructLayout", "compute", "why_not", "written",
+]  # fmt: skip

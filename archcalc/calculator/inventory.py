@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from archcalc.calculator.figures import Figures
+from archcalc.calculator.figures import Figures, why_not
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.names import closest
 from archcalc.results.tables import Bytes, Hex, NotApplicable, Pages, Value
@@ -46,7 +46,13 @@ MANY = 16
 """Members of a family beyond which only the first is shown; `explain` knows all."""
 
 Key = tuple[str, str]
-_UNDECLARED = NotApplicable("not declared on that platform")
+
+
+def _absent(figures: Figures, section: str, name: str) -> NotApplicable:
+    """What stands where a platform has no such figure."""
+    reason = why_not(figures, f"{section}.{name}") if section in figures.generation.packages else ""
+    own = f"not declared on {figures.platform}"
+    return NotApplicable(reason if reason and reason != own else "not declared on that platform")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +165,7 @@ class Inventory:
                 if row is None:
                     unit, what = describe(figures, section, name)
                     self.entries[key] = Entry(section, name, typed(value, unit), unit, what)
-                    row = self.values[key] = [_UNDECLARED] * len(platforms)
+                    row = self.values[key] = [_absent(other, section, name) for other in platforms]
                 row[at] = typed(value, self.entries[key].unit)
         self.sections = sections(platforms)
         order = {section: at for at, section in enumerate(self.sections)}

@@ -321,9 +321,20 @@ class _Contradictions:
 
     def find(self, platform: str, arch: Mapping[str, Any], machine: Mapping[str, Any]) -> None:
         """All contradictions of a whole profile."""
+        if not files.has_own_facts(self.go) and files.shown(platform) != self.file:
+            self.known(platform)
         self.words(platform.partition("/")[2], arch, machine)
         self.pages(machine)
         self.addresses(machine)
+
+    def known(self, platform: str) -> None:
+        """A release whose own files say what a port is like has to have the port."""
+        ports = generations.ports(self.go)
+        if platform not in ports:
+            found = f"Go {self.go} has no port to {platform}, and its own files say what a port is like"
+            expected = f"one of `archcalc list --go {self.go}`; or Go {CURRENT}, for a port of your own"
+            near = nearest(platform, ports)
+            self.faults.append(Fault(found, expected, near, "profile-port", *self.origins["platform"]))
 
     def words(self, goarch: str, arch: Mapping[str, Any], machine: Mapping[str, Any]) -> None:
         known = _ours(f"arch/{goarch}", self.go)[0]

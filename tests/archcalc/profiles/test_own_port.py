@@ -54,3 +54,30 @@ def test_a_file_is_cited_where_some_port_has_it(name: str, tmp_path: Path) -> No
             source = own.explain(f"{'sys' if entry.section == 'sys' else 'runtime'}.{entry.name}").source
             assert "mine" not in source or "has to add" in source
             assert name != "linux/arm64" or "has to add" not in source
+
+
+def test_why_the_family_has_no_value_is_told_alike(loong: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reason = "LOONG64, which Go 7aefdfded does not declare: a port has to add it to arch.go"
+    own = ["linux/loong64", "--profile", str(loong)]
+    assert main(["explain", "sys.ArchFamily", *own]) == 2
+    assert reason in capsys.readouterr().err
+    assert main(["report", "linux/amd64", *own, "--only", "sys.ArchFamily"]) == 0
+    assert reason in " ".join(capsys.readouterr().out.split())
+
+
+COMMANDS = ("profile validate", "report", "boot", "smoke", "check", "explain _PageSize")
+
+
+@pytest.mark.parametrize("go", ["1.19", "1.27"])
+@pytest.mark.parametrize("platform", ["linux/loong65", "minix/amd64", "freebsd/loong64"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_release_that_says_itself_what_ports_are_like_knows_only_its_own(
+    command: str, platform: str, go: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"schema: 1\nplatform: {platform}\ninherit: linux/amd64\n")
+    given = [str(path)] if command.startswith("profile") else [platform, "--profile", str(path)]
+    assert main([*command.split(), *given, "--go", go]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"{path}:2:11: Go {go} has no port to {platform}")
+    assert "7aefdfded, for a port of your own" in err and "; did you mean" in err
