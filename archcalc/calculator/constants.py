@@ -85,6 +85,7 @@ class Constants:
         self._open: set[str] = set()
         self._structs: dict[str, StructLayout] = {}
         self._rows: dict[str, Row | None] = {}
+        self._formulas: dict[str, Formula | None] = {}
         self._standing: dict[tuple[str, str], bool] = {}
         self._plain = _plain_formulas(generation)
         self._words: tuple[int, int] | None = None
@@ -127,8 +128,11 @@ class Constants:
 
     def formula(self, name: str) -> Formula | None:
         """The formula of a qualified name as it stands on this platform."""
-        row = self.row(name)
-        return None if row is None else _formula(self.generation, row, _index(self.generation, name))
+        if name not in self._formulas:
+            row = self.row(name)
+            found = None if row is None else _formula(self.generation, row, _index(self.generation, name))
+            self._formulas[name] = found
+        return self._formulas[name]
 
     def source(self, name: str) -> Source | None:
         """Where in Go's source the constant of that qualified name stands."""
@@ -225,15 +229,14 @@ class Constants:
         formula = self.formula(name)
         if formula is None:
             return ()
-        found = [*formula.mentions, *(f"struct.{inner}" for inner in formula.types)]
-        if {"uintptr", "int", "uint"} & formula.calls:
-            found.append("fact.ptr_size")
-        if "Uintreg" in formula.calls:
-            found.append("fact.reg_size")
+        key = id(formula.row), formula.member
+        found = _FOLLOWS.get(key)
+        if found is None:
+            found = _FOLLOWS[key] = _follows(formula)
         if not formula.shared:
             named = self.resolve(formula.row.package, str(self.value(formula.mentions[0]).value))
-            found += [named] if named else []
-        return tuple(found)
+            found = (*found, *([named] if named else []))
+        return found
 
     def fields_follow_from(self, struct: str, fields: int) -> tuple[str, ...]:
         """What the offset of the last of a struct's first `fields` fields follows from, as `follows_from`."""
@@ -243,6 +246,20 @@ class Constants:
         found = [_known(self.generation, needed) for needed in needs.names]
         found += [f"struct.{inner}" for inner in needs.types]
         return (*found, "fact.ptr_size", "fact.reg_size")
+
+    def steps(self, name: str) -> tuple[str, ...]:
+        """A qualified name's formula on its way to its value, see `goexpr.steps`; none of what is set."""
+        formula = self.formula(name)
+        if formula is None or name in self.sets:
+            return ()
+        view, iota = self._views[formula.row.package], formula.row.iota
+        if not formula.shared:
+            return goexpr.steps(formula.text, view, iota)
+        key = self._key(formula)
+        steps = _STEPS.get(key)
+        if steps is None:
+            steps = _STEPS[key] = goexpr.steps(formula.text, view, iota)
+        return steps
 
     # ---- what a formula's value follows from ----
 
@@ -410,6 +427,7 @@ class Constants:
 
 
 _MEMO: dict[tuple[object, ...], Value] = {}
+_STEPS: dict[tuple[object, ...], tuple[str, ...]] = {}
 _FAMILIES: dict[tuple[object, ...], tuple[Value, ...]] = {}
 _LAYOUTS: dict[tuple[object, ...], StructLayout] = {}
 _NEEDS: dict[tuple[object, ...], structs.Needs] = {}
@@ -537,11 +555,12 @@ def _literals(generation: Generation) -> dict[str, Value]:
     return found
 
 
+# By identity: a generation is loaded once, and equal rows take long to compare.
 _FORMULAS: dict[tuple[int, int | None], Formula] = {}
+_FOLLOWS: dict[tuple[int, int | None], tuple[str, ...]] = {}
 
 
 def _formula(generation: Generation, row: Row, index: int | None) -> Formula:
-    # By identity: a generation is loaded once, and equal rows take long to compare.
     formula = _FORMULAS.get((id(row), index))
     if formula is None:
         if index and "{i}" not in row.formula:
@@ -563,6 +582,16 @@ def _made_ready(generation: Generation, row: Row, index: int | None) -> Formula:
         row, index, tuple(dict.fromkeys(name for name in mentions if name)), types,
         frozenset(called), "named" not in called,
     )  # fmt: skip
+
+
+def _follows(formula: Formula) -> tuple[str, ...]:
+    """What a formula mentions by itself, with the facts that the sizes of its types are."""
+    found = [*formula.mentions, *(f"struct.{inner}" for inner in formula.types)]
+    if {"uintptr", "int", "uint"} & formula.calls:
+        found.append("fact.ptr_size")
+    if "Uintreg" in formula.calls:
+        found.append("fact.reg_size")
+    return tuple(found)
 
 
 @cache

@@ -84,6 +84,7 @@ class Figures:
         self.profile = _with_facts(base, engine.sets)
         self.generation = generation
         self.engine = engine
+        self._mentioned: dict[str, Mention | None] = {}
 
     @property
     def platform(self) -> str:
@@ -211,6 +212,13 @@ class Figures:
 
         What it reaches is sought only where that is wanted.
         """
+        found = self.explanation(name, reaches)
+        if found is None:
+            raise _unknown(self, name)
+        return found
+
+    def explanation(self, name: str, reaches: bool = True) -> Explanation | None:
+        """How a figure comes about, see `explain`; None for a name that means nothing on this platform."""
         known = _find(self.engine, name)
         if known is not None:
             if self.engine.row(known):
@@ -221,7 +229,7 @@ class Figures:
         if declared is not None and self.engine.is_struct(struct):
             whole = not field or (field == "size" and not self._has_field(struct, field))
             return self._explain_struct(struct) if whole else self._explain_field(struct, field)
-        raise _unknown(self, name)
+        return None
 
     def _has_field(self, struct: str, name: str) -> bool:
         return any(field.name == name for field in self.engine.struct(struct).fields)
@@ -230,10 +238,7 @@ class Figures:
         formula, source = self.engine.formula(name), self.engine.source(name)
         assert formula is not None and source is not None
         row = formula.row
-        view = self.engine.view(row.package)
-        is_set = name in self.engine.sets
         value = self.engine.value(name)
-        steps: tuple[str, ...] = () if is_set else goexpr.steps(formula.text, view, row.iota)
         return Explanation(
             name=_shown(name),
             kind="layout" if row.package == "layout" else "constant",
@@ -244,7 +249,7 @@ class Figures:
             what=row.what,
             formula=formula.text,
             mentions=tuple(self._mentions(self.engine.follows_from(name))),
-            steps=steps,
+            steps=self.engine.steps(name),
             source=str(source),
             dependents=self._dependents(name),
             reaches=self._reaches(name) if reaches else (),
@@ -356,14 +361,24 @@ class Figures:
         return layout.offset_of(field) if field else layout.size
 
     def _mentions(self, names: Iterable[str]) -> Iterator[Mention]:
+        known = self._mentioned
         for needed in names:
-            if needed.startswith("struct."):
-                own = needed.removeprefix("struct.")
-                declared = self.engine.declarations[own]
-                size = counted(self.engine.struct(own).size, "byte")
-                yield Mention(f"unsafe.Sizeof({own}{{}})", size, f"{declared.file}:{declared.line}")
-            elif self.engine.has(needed):
-                yield Mention(_shown(needed), str(self.engine.value(needed)), self.origin(needed))
+            if needed not in known:
+                known[needed] = self._mention(needed)
+            mention = known[needed]
+            if mention is not None:
+                yield mention
+
+    def _mention(self, name: str) -> Mention | None:
+        """What a qualified name, or a struct, is here; None where this platform has no such constant."""
+        if name.startswith("struct."):
+            own = name.removeprefix("struct.")
+            declared = self.engine.declarations[own]
+            size = counted(self.engine.struct(own).size, "byte")
+            return Mention(f"unsafe.Sizeof({own}{{}})", size, f"{declared.file}:{declared.line}")
+        if not self.engine.has(name):
+            return None
+        return Mention(_shown(name), str(self.engine.value(name)), self.origin(name))
 
     def origin(self, name: str) -> str:
         """Where the value of a qualified name comes from: --set, a line of Go's source or of a profile."""
@@ -405,13 +420,18 @@ class Figures:
         """Names as people write them; a family that is there as a whole is one, such as hint0..127."""
         left = dict.fromkeys(names)
         whole: list[str] = []
-        for family in self.generation.families:
-            members = self.engine.family(family)
-            if 1 < len(members) <= len(left) and all(member in left for member in members):
+        for family, members in self._families:
+            if len(members) <= len(left) and all(member in left for member in members):
                 whole.append(f"{_shown(family)}0..{len(members) - 1}")
                 for member in members:
                     del left[member]
         return (*map(_shown, left), *whole)
+
+    @cached_property
+    def _families(self) -> list[tuple[str, tuple[str, ...]]]:
+        """The families of more than one member, with these."""
+        families = ((family, self.engine.family(family)) for family in self.generation.families)
+        return [(family, members) for family, members in families if len(members) > 1]
 
     def _was(self, name: str) -> Scalar | None:
         if not self.engine.sets:

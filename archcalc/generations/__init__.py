@@ -124,23 +124,41 @@ class Generation:
         if self.lines:
             return self._noted(row, goos, goarch)
         platform = f"{goos}/{goarch}"
-        for place in self.places:
-            beside = file.rpartition("/")[0] == place.file.rpartition("/")[0]
-            if beside and platform in place.platforms and row.name in place.lines:
-                file, line = place.file, place.lines[row.name]
-                break
+        beside = self._elsewhere(platform).get((file.rpartition("/")[0], row.name))
+        if beside is not None:
+            file, line = beside
         named = file.format(goos=goos, goarch=goarch)
         if named != file and not self._written(file, goos, goarch):
             return Source(f"{named}, which a port to {platform} has to add", 0)
         return Source(named, line)
 
+    def _elsewhere(self, platform: str) -> Mapping[tuple[str, str], tuple[str, int]]:
+        """File and line by folder and name, of what stands elsewhere on a port; the first place counts."""
+        found = self._places.get(platform)
+        if found is None:
+            found = self._places[platform] = {}
+            for place in self.places:
+                if platform in place.platforms:
+                    folder = place.file.rpartition("/")[0]
+                    for name, line in place.lines.items():
+                        found.setdefault((folder, name), (place.file, line))
+        return found
+
+    @cached_property
+    def _port_words(self) -> frozenset[str]:
+        """The GOOS and GOARCH of all ports."""
+        return frozenset(word for port in self.ports for word in port.split("/"))
+
+    @cached_property
+    def _places(self) -> dict[str, dict[tuple[str, str], tuple[str, int]]]:
+        return {}
+
     def _written(self, file: str, goos: str, goarch: str) -> bool:
         """Whether one of the release's ports has the file that is called after these."""
-        ports = [port.partition("/")[::2] for port in self.ports]
-        return any(
-            ("{goos}" not in file or goos == one) and ("{goarch}" not in file or goarch == other)
-            for one, other in ports
-        )
+        of_system, of_machine = "{goos}" in file, "{goarch}" in file
+        if of_system and of_machine:
+            return f"{goos}/{goarch}" in self.ports
+        return (not of_system and not of_machine) or (goos if of_system else goarch) in self._port_words
 
     def _noted(self, row: Row, goos: str, goarch: str) -> Source:
         """Where lines.txt says that a row's constant stands: in its file, or one beside that is built."""

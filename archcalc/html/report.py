@@ -12,21 +12,23 @@ import base64
 import gzip
 import json
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import archcalc
-from archcalc.html.film import section
 from archcalc.html.fragments import swatches, table
 from archcalc.html.map import drawn
 from archcalc.html.templates import fill, markup
 from archcalc.pictures import svg
 from archcalc.pictures.atlas import Atlas
 from archcalc.pictures.everything import Everything
-from archcalc.pictures.film import Film
 from archcalc.pictures.history import LOOKS as LOOKS_OF_HISTORY
 from archcalc.pictures.palette import LOOKS, SPANS, looks_of
 from archcalc.questions.boot import Boot
 from archcalc.reading.words import counted
 from archcalc.results.tables import Bytes, Column, Hex, Table
+
+if TYPE_CHECKING:
+    from archcalc.pictures.film import Film
 
 PLAIN = 100_000  # characters of JSON that are put into the page as they are
 TITLE = "archcalc: memory layout of Go's runtime"
@@ -82,9 +84,16 @@ def page(found: Everything, document: str, film: Film | None = None) -> str:
         patterns=markup(svg.patterns({**looks_of(kinds), **SPANS, **(LOOKS_OF_HISTORY if history else {})})),
         pictures=markup(svg.style()),
         legend=swatches((kind, LOOKS[kind]) for kind in LOOKS if kind in kinds),
-        film=None if film is None else section(film),
+        film=None if film is None else _section(film),
         data=[embedded("report", document), embedded("more", json.dumps(more, separators=(",", ":")))],
     )
+
+
+def _section(film: Film) -> Mapping[str, object]:
+    """The heap's view; what it needs is imported where there is one."""
+    from archcalc.html.film import section
+
+    return section(film)
 
 
 def _about(found: Everything) -> str:

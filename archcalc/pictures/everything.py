@@ -143,11 +143,11 @@ def _explained(platforms: Sequence[Figures]) -> list[Mapping[str, object]]:
         variants: dict[tuple[object, ...], list[int]] = {}
         for at, figures in enumerate(platforms):
             asked = name if section == "structs" else qualified
-            if not figures.knows(asked):
-                continue
             try:
-                one = figures.explain(asked, reaches=False)
+                one = figures.explanation(asked, reaches=False)
             except UsageFault:
+                continue
+            if one is None:
                 continue
             given = one.name in figures.sets
             variants.setdefault(_variant(one, given), []).append(at)
