@@ -4,6 +4,9 @@ The heap that such a program has already is not foreign: it is what the machine 
 would stand in its own way. It is known by its shape. In 2017 spans table, bitmap and arena lie in one
 reservation that begins at a hint of mallocinit. Since 1.11 arenas of 64 MB lie side by side, whole ones
 only, at a hint or, where the base is drawn by lot, far below the system's own mappings.
+
+A 32-bit program reserves its heap behind its own image. In 2017 tables and arena have an odd size together;
+since 1.11 arenas of 4 MB are taken from a reservation of 128 MB at least, behind the process's break.
 """
 
 from __future__ import annotations
@@ -18,6 +21,11 @@ HINTS = (0xC0 << 32, 0x40 << 32, 0x13 << 28)  # mallocinit's first: most ports, 
 STEP = 1 << 40  # from a hint to the next
 TABLES_2017 = (1 << 34) + (1 << 29)  # bitmap and spans, behind which the arena begins
 RESERVED_2017 = (1 << 39) + TABLES_2017 + 8192
+ARENA_32 = 4 << 20  # heapArenaBytes on 32-bit systems
+LEAST_32 = 128 << 20  # the smallest reservation that mallocinit tries there, in both eras
+SPANS_2017_32 = 2 << 20
+TABLES_2017_32 = SPANS_2017_32 + (256 << 20)  # and the bitmap, behind which the arena begins
+BREAK = 33 << 20  # from the image to the hint behind the break, of which Linux draws up to 32 MB by lot
 SYSTEMS = 1 << 42  # how far below the stack a system puts its own mappings at most
 NAMED = "[anon: Go: "  # how releases since 1.25 name their mappings where the kernel lets them
 
@@ -34,10 +42,12 @@ class GoHeap(NamedTuple):
 
 
 def go_heaps(mappings: Sequence[MapsLine]) -> list[GoHeap]:
-    """The heaps of Go programs among the mappings of a 64-bit process, lowest first."""
+    """The heaps of Go programs among the mappings of a process, lowest first."""
+    if mappings and mappings[-1].end <= 1 << 32:
+        return list(_heaps_of_32_bits(mappings))
     top = next((one.start for one in mappings if one.name == "[stack]"), 1 << 46)
     found: list[GoHeap] = []
-    for run in _runs(mappings):
+    for run in _runs(mappings, 1 << 32):
         start, end = run[0].start, run[-1].end
         if found and start < found[-1].end:
             continue
@@ -58,15 +68,50 @@ def foreign(mappings: Sequence[MapsLine]) -> list[MapsLine]:
         one
         for one in mappings
         if not one.name.startswith(NAMED)
-        and not (_anonymous(one) and any(heap.start <= one.start < heap.end for heap in heaps))
+        and not (_anonymous(one) and any(heap.start < one.end and one.start < heap.end for heap in heaps))
     ]
 
 
-def _runs(mappings: Sequence[MapsLine]) -> Iterator[list[MapsLine]]:
-    """Anonymous mappings that follow each other without a hole, from 4 GB on."""
+def _heaps_of_32_bits(mappings: Sequence[MapsLine]) -> Iterator[GoHeap]:
+    image = next((one.name for one in mappings if one.name.startswith("/")), "")
+    behind = 0  # the end of the program's own image, its data without a file included
+    for one in mappings:
+        if image and (one.name == image or (behind == one.start and not one.name)):
+            behind = one.end
+    for run in _runs(mappings, max(behind, 1)):
+        start, size = run[0].start, run[-1].end - run[0].start
+        if run[0].permissions == "---p" or size < LEAST_32:
+            continue
+        old = next(_reservations_of_2017(run), None)
+        if old is not None:
+            yield old
+        elif start % ARENA_32 == size % ARENA_32 == 0 and 0 < start - behind <= BREAK + ARENA_32:
+            yield GoHeap(start, run[-1].end, "since 1.11")
+
+
+def _reservations_of_2017(run: Sequence[MapsLine]) -> Iterator[GoHeap]:
+    """What of a 32-bit process's run could be spans, bitmap and arena: 258 MB, some 128 MB and a page.
+
+    The kernel may have merged the used part of the table of spans with a mapping below it.
+    """
+    for end in (one.end for one in run):
+        for spans in run:
+            first = end - TABLES_2017_32 - 8192
+            start = first - (first - spans.start) // LEAST_32 * LEAST_32
+            arena = start + TABLES_2017_32
+            if (
+                spans.start <= start < spans.end <= start + SPANS_2017_32
+                and spans.permissions != "---p"
+                and any(one.start <= arena < one.end and one.permissions != "---p" for one in run)
+            ):
+                yield GoHeap(start, end, "before 1.11")
+
+
+def _runs(mappings: Sequence[MapsLine], low: int) -> Iterator[list[MapsLine]]:
+    """Anonymous mappings that follow each other without a hole, from an address on."""
     run: list[MapsLine] = []
     for one in mappings:
-        if not _anonymous(one) or one.start < 1 << 32:
+        if not _anonymous(one) or one.start < low:
             continue
         if run and run[-1].end != one.start:
             yield run

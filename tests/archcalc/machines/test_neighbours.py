@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from allocator.kernels.address_space import MAPPED, RESERVED, TAKEN
 from allocator.kernels.maps import parse_maps
 from archcalc.boot import boot
 from archcalc.machines.neighbours import GoHeap, foreign, go_heaps
@@ -41,6 +42,61 @@ def test_the_heap_of_a_program_of_today(file: str, heap: GoHeap) -> None:
     rest = foreign(mappings)
     assert not any(heap.start <= one.start < heap.end for one in rest)
     assert len(mappings) - len(rest) == sum(heap.start <= one.start < heap.end for one in mappings)
+
+
+@pytest.mark.parametrize(
+    ("file", "heap"),
+    [
+        ("go1.21-386.txt", GoHeap(0xA400000, 0x2A800000, "since 1.11")),
+        ("go1.27-386.txt", GoHeap(0x9400000, 0x29800000, "since 1.11")),
+    ],
+)
+def test_the_heap_of_a_32_bit_program_of_today(file: str, heap: GoHeap) -> None:
+    """Behind the break, which Linux draws by lot; grown by an arena beyond the reservation."""
+    mappings = parse_maps((DATA / file).read_text())
+    assert go_heaps(mappings) == [heap]
+    assert not any(heap.start <= one.start < heap.end for one in foreign(mappings))
+    for go in ("7aefdfded", "1.27"):
+        free, taken = (boot("linux/386", go=go, maps=maps) for maps in (None, DATA / file))
+        assert taken.attempts[0].answer == free.attempts[0].answer
+
+
+# What somebody else has: nothing; the hint, so that it comes to lie elsewhere; and what leaves lower rungs.
+LADDER = [
+    (),
+    ((0x20000000, 0x40000000),),
+    ((0x10000000, 0x40000000), (0x60000000, 0xD7000000)),
+    ((0x10000000, 0x40000000), (0x50000000, 0xE0000000)),
+    ((0x10000000, 0x40000000), (0x50000000, 0xE6000000)),
+]
+
+
+@pytest.mark.parametrize(
+    ("platform", "taken"), [("linux/arm", ()), ("android/arm", ()), *(("linux/386", one) for one in LADDER)]
+)
+def test_the_heap_of_a_32_bit_program_of_2017(platform: str, taken: tuple[tuple[int, int], ...]) -> None:
+    """Whichever rung of mallocinit's ladder it stands on, as the machine itself leaves its process."""
+    rt = boot(platform, taken=taken)
+    for _ in range(40):
+        rt.malloc(1 << 20, noscan=True)
+    kinds = {TAKEN: "r-xp", RESERVED: "---p", MAPPED: "rw-p"}
+    lines = [
+        f"{start:08x}-{end:08x} {kinds[kind]} 00000000 00:00 0 {f'/bin/{start}' * (kind == TAKEN)}\n"
+        for start, end, kind in rt.kernel.space
+    ]
+    (heap,) = go_heaps(parse_maps("".join(lines)))
+    regions = rt.regions()
+    assert heap.start <= regions[0].base and heap.era == "before 1.11"
+    assert heap.end >= max(region.end for region in regions)
+
+
+@pytest.mark.parametrize("size", [64 << 20, (128 << 20) + 4096, 512 << 20])
+def test_a_large_mapping_elsewhere_in_a_32_bit_process_is_foreign(size: int) -> None:
+    text = (
+        "08048000-08100000 r-xp 00000000 fd:01 99 /usr/bin/java\n"
+        f"{0x50000000:08x}-{0x50000000 + size:08x} rw-p 00000000 00:00 0 \n"
+    )
+    assert go_heaps(parse_maps(text)) == []
 
 
 def test_the_heap_of_a_program_of_2017() -> None:
