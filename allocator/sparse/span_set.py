@@ -84,7 +84,7 @@ class SpanSet:
         pool = self.core.span_set_blocks
         if len(self.blocks) == self.spine_cap:
             return False
-        return bool(pool.free_list) or self.core.persistent.at_hand(pool.size, pool.align)
+        return bool(pool.stack) or self.core.persistent.at_hand(pool.size, pool.align)
 
     def new_block(self) -> None:
         """A block for the next spans that are pushed, and room for it in the spine."""

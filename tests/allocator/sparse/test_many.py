@@ -219,6 +219,19 @@ def test_the_system_refuses_in_the_middle_of_a_row(limit: int, noscan: bool, top
     assert difference(many, one) == ""
 
 
+def test_sets_of_full_spans_get_blocks_in_the_middle_of_a_row() -> None:
+    one, many = both("linux/amd64")
+    for count in (700, 1400):
+        expected = [one.malloc(8192) for _ in range(count)]
+        assert many.malloc_many(np.full(count, 8192)).tolist() == expected
+        assert difference(many, one) == ""
+    for rt in (one, many):
+        rt.collect([])  # blocks come back and are used again
+    expected = [one.malloc(8192) for _ in range(5000)]
+    assert many.malloc_many(np.full(5000, 8192)).tolist() == expected
+    assert difference(many, one) == ""
+
+
 def test_one_type_for_all_and_none() -> None:
     one, many = both("linux/amd64")
     for options in ({}, {"noscan": False}, {"typ": types_of(8)[1]}):
