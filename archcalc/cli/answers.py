@@ -13,7 +13,7 @@ import typer
 
 from allocator.kernels.faults import CALLS, Chance, Exhaustion, NthCall, install
 from allocator.kernels.system import Errno, Plan, Planned
-from archcalc.cli.command import Options
+from archcalc.cli.command import ONE, Together
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.names import closest
 from archcalc.reading.quantities import parse_address, parse_count, parse_share, parse_size
@@ -147,21 +147,12 @@ RefuseChance = Annotated[
 ]
 
 
-def _answers(
-    answer: list[NthScript] | None, refuse_after: int | None, refuse_chance: float | None
+def said(
+    answer: Answer = None, refuse_after: RefuseAfter = None, refuse_chance: RefuseChance = None
 ) -> AnswerOptions:
+    """What these options have the OS answer."""
     return AnswerOptions(tuple(answer or ()), refuse_after, refuse_chance)
 
 
-Answered = Annotated[
-    AnswerOptions,
-    Options(
-        {
-            "answer": (Answer, None),
-            "refuse_after": (RefuseAfter, None),
-            "refuse_chance": (RefuseChance, None),
-        },
-        _answers,
-    ),
-]
+Answered = Annotated[AnswerOptions, Together(said), ONE]
 AS_USUAL = AnswerOptions()

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from archcalc.cli import session
-from archcalc.cli.params import spare
+from archcalc.cli.params import HelpOption
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.names import closest
 
@@ -94,79 +94,83 @@ COMMANDS: tuple[CommandEntry, ...] = (
 )
 
 
-def lazy_group(entries: tuple[CommandEntry, ...], group: str) -> type[TyperGroup]:
+class LazyGroup(HelpOption, TyperGroup):
     """A group that knows its commands' names and help lines, and builds a command when asked for it."""
-    by_name = {entry.name: entry for entry in entries}
 
-    class LazyGroup(TyperGroup):
-        def get_params(self, ctx: Any) -> Any:
-            return spare(super().get_params(ctx))
+    def __init__(self, **made: Any) -> None:
+        """`made` is what typer has read off the group."""
+        super().__init__(**made)
+        self.group = ""  # what stands before its commands on a line: nothing, or its name
+        self.entries: dict[str, CommandEntry] = {}
 
-        def list_commands(self, ctx: Any) -> list[str]:
-            return list(by_name)
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of the commands."""
+        return list(self.entries)
 
-        def get_command(self, ctx: Any, cmd_name: str) -> Any:
-            entry = by_name.get(cmd_name)
-            if entry is None:
-                return None
-            if entry.commands:
-                return build_group(entry)
-            from archcalc.cli.command import build
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name; its module is imported here."""
+        entry = self.entries.get(cmd_name)
+        if entry is None:
+            return None
+        if entry.commands:
+            return build_group(entry)
+        from archcalc.cli.command import build
 
-            return build(entry.name, entry.module(group))
+        return build(entry.name, entry.module(self.group))
 
-        def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-            command = self.get_command(ctx, args[0])
-            if command is None and not ctx.resilient_parsing:
-                known = f"{group} has no" if group else "no"
-                raise UsageFault(
-                    Fault(
-                        f"{known} command {args[0]!r}",
-                        "one of " + ", ".join(by_name),
-                        closest(args[0], by_name),
-                    )
-                )
-            return args[0] if command else None, command, args[1:]
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that arguments name, and the rest of them. Raises UsageFault."""
+        command = self.get_command(ctx, args[0])
+        if command is None and not ctx.resilient_parsing:
+            known = f"{self.group} has no" if self.group else "no"
+            found = f"{known} command {args[0]!r}"
+            raise UsageFault(
+                Fault(found, "one of " + ", ".join(self.entries), closest(args[0], self.entries))
+            )
+        return args[0] if command else None, command, args[1:]
 
-        def format_commands(self, ctx: Any, formatter: Any) -> None:
-            headings: dict[str, list[tuple[str, str]]] = {}
-            for entry in entries:
-                headings.setdefault(entry.heading, []).append((entry.name, entry.help))
-            widest = max(len(entry.name) for entry in entries)
-            for heading, rows in headings.items():
-                with formatter.section(heading):
-                    formatter.write_dl([(name.ljust(widest), text) for name, text in rows])
-
-    return LazyGroup
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The commands in help, under their headings; none is imported for it."""
+        headings: dict[str, list[tuple[str, str]]] = {}
+        for entry in self.entries.values():
+            headings.setdefault(entry.heading, []).append((entry.name, entry.help))
+        widest = max(map(len, self.entries))
+        for heading, rows in headings.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name.ljust(widest), text) for name, text in rows])
 
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
-def build_group(entry: CommandEntry) -> Any:
+def lazy(app: typer.Typer, entries: Sequence[CommandEntry], group: str = "") -> LazyGroup:
+    """The group that typer makes of an app, with commands that are built when they are asked for."""
+    made = typer.main.get_command(app)
+    assert isinstance(made, LazyGroup)
+    made.group = group
+    made.entries = {entry.name: entry for entry in entries}
+    return made
+
+
+def build_group(entry: CommandEntry) -> LazyGroup:
     """A command that has commands of its own."""
-    app = typer.Typer(
-        name=entry.name,
-        cls=lazy_group(entry.commands, entry.name),
-        add_completion=False,
-        rich_markup_mode=None,
-    )
+    app = typer.Typer(name=entry.name, cls=LazyGroup, add_completion=False, rich_markup_mode=None)
     app.callback(help=entry.help)(lambda: None)
-    return typer.main.get_command(app)
+    return lazy(app, entry.commands, entry.name)
 
 
-def build_root() -> Any:
+def build_root() -> LazyGroup:
     """The program."""
     app = typer.Typer(
         name="archcalc",
-        cls=lazy_group(COMMANDS, ""),
+        cls=LazyGroup,
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings=CONTEXT,
     )
     app.callback(invoke_without_command=True)(archcalc)
-    return typer.main.get_command(app)
+    return lazy(app, COMMANDS)
 
 
 def archcalc(

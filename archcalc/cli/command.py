@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -15,7 +16,7 @@ from typer.core import TyperCommand
 
 from archcalc import config
 from archcalc.cli import session
-from archcalc.cli.params import spare
+from archcalc.cli.params import HelpOption, parameters_of, plain
 from archcalc.host import output
 from archcalc.host.repository import within_repository
 from archcalc.reading.errors import Fault, UsageFault
@@ -35,80 +36,73 @@ class Outcome:
     force: bool
 
 
-class PlainCommand(TyperCommand):
-    """A typer command that never imports pydantic."""
+class Command(HelpOption, TyperCommand):
+    """A command of typer's with the options that every command has, whose function returns a result."""
 
-    def get_params(self, ctx: Any) -> Any:
-        """All parameters, --help among them."""
-        return spare(super().get_params(ctx))
+    def __init__(self, name: str | None, **made: Any) -> None:
+        """`made` is what typer has read off the function."""
+        hints = get_type_hints(inspect.unwrap(made["callback"]), include_extras=True)
+        returned = hints.pop("return", None)
+        self.formats = returned.formats if isinstance(returned, type) and issubclass(returned, Result) else ()
+        self.together: dict[str, tuple[Together, Sequence[Any]]] = {}
+        own: list[Any] = []
+        for param in made.pop("params"):
+            group = together(hints[param.name])
+            if group is None:
+                own.append(param)
+            else:
+                self.together[param.name] = group, parameters_of(group.make)
+                own += self.together[param.name][1]
+        # A command whose files are its result says itself what --output and --force mean; one that writes
+        # files beside its result is told of --force, too.
+        self.common = [param for param in common_options(self.formats) if param.name not in hints]
+        super().__init__(name, params=[plain(param) for param in (*own, *self.common)], **made)
+
+    def invoke(self, ctx: Any) -> Outcome | None:
+        """Calls the function with its own options, those that it takes together as one value."""
+        given = {param.name: ctx.params.pop(param.name) for param in self.common}
+        configure_session(given)
+        target: Path | None = given.get("output")
+        force: bool = given.get("force", ctx.params.get("force", False))
+        wanted = given.get("format") or (config.current().format if len(self.formats) > 1 else "table")
+        format = wanted if wanted in self.formats else "table"
+        if target is not None:
+            output.check_writable(target, force)
+        for name, (group, params) in self.together.items():
+            ctx.params[name] = group.make(**{param.name: ctx.params.pop(param.name) for param in params})
+        try:
+            result = carried_out(partial(super().invoke, ctx))
+        except UsageFault as fault:
+            result = refused(fault, format)
+        return None if result is None else Outcome(result, format, target, force)
 
 
-def build(name: str, module: str) -> TyperCommand:
+def build(name: str, module: str) -> Command:
     """The command whose function stands in a module."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    app.command(name, cls=PlainCommand)(wrapped(import_module(module).command))
+    app.command(name, cls=Command)(import_module(module).command)
     command = typer.main.get_command(app)
-    assert isinstance(command, TyperCommand)
+    assert isinstance(command, Command)
     return command
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """Several options that a command takes as one value: `machine: Annotated[Value, Options(…)]`.
+class Together:
+    """Several options that a command takes as one value: `machine: Annotated[Value, Together(make), ONE]`.
 
-    `each` has their annotations and defaults by name; `make` gets them as keywords.
+    They are the parameters of `make`, which gets them as keywords and returns the value.
     """
 
-    each: Mapping[str, tuple[Any, Any]]
     make: Callable[..., Any]
 
 
-def as_options(hint: Any) -> Options | None:
+# Stands for several options where typer reads a command's parameters.
+ONE = typer.Option(parser=str, hidden=True)
+
+
+def together(hint: Any) -> Together | None:
     """The options that a parameter with this annotation stands for, if it stands for several."""
-    return next((note for note in getattr(hint, "__metadata__", ()) if isinstance(note, Options)), None)
-
-
-def wrapped(function: Callable[..., Any]) -> Callable[..., Outcome | None]:
-    """The function with the options that every command has, and its result as an Outcome."""
-    hints = get_type_hints(function, include_extras=True)
-    returned = hints.pop("return", None)
-    formats = returned.formats if isinstance(returned, type) and issubclass(returned, Result) else ()
-    parameters: list[inspect.Parameter] = []
-    joined: dict[str, Options] = {}
-    for parameter in inspect.signature(function).parameters.values():
-        options = as_options(hints[parameter.name])
-        if options is None:
-            parameters.append(keyword(parameter.name, hints[parameter.name], parameter.default))
-        else:
-            joined[parameter.name] = options
-            parameters += [keyword(name, *option) for name, option in options.each.items()]
-    # A command whose files are its result says itself what --output and --force mean; one that writes files
-    # beside its result is told of --force, too.
-    common = [option for option in common_options(formats) if option.name not in hints]
-
-    def run(**arguments: Any) -> Outcome | None:
-        given = {parameter.name: arguments.pop(parameter.name) for parameter in common}
-        configure_session(given)
-        target: Path | None = given.get("output")
-        force: bool = given.get("force", arguments.get("force", False))
-        format = given.get("format") or (config.current().format if len(formats) > 1 else "table")
-        if target is not None:
-            output.check_writable(target, force)
-        for name, options in joined.items():
-            arguments[name] = options.make(**{each: arguments.pop(each) for each in options.each})
-        try:
-            result = carried_out(function, arguments)
-        except UsageFault as fault:
-            result = refused(fault, format if format in formats else "table")
-        if result is None:
-            return None
-        return Outcome(result, format if format in formats else "table", target, force)
-
-    run.__doc__ = function.__doc__
-    run.__name__ = function.__name__
-    run.__signature__ = inspect.Signature([*parameters, *common])  # type: ignore[attr-defined]
-    run.__annotations__ = {p.name: p.annotation for p in (*parameters, *common)}
-    return run
+    return next((note for note in getattr(hint, "__metadata__", ()) if isinstance(note, Together)), None)
 
 
 def refused(fault: UsageFault, format: str) -> Result:
@@ -123,14 +117,14 @@ def refused(fault: UsageFault, format: str) -> Result:
     return Refused(fault, within_repository)
 
 
-def carried_out(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    """What a command's function returns.
+def carried_out(command: Callable[[], Any]) -> Any:
+    """What a command returns.
 
     Some what-ifs make a runtime that Go could not compile, or that runs into its own arithmetic at
     once: a size of 0 that something is divided by. That is the user's, unlike any other such fault.
     """
     try:
-        return function(**arguments)
+        return command()
     except (ArithmeticError, LookupError, ValueError, NotImplementedError) as fault:
         given = ", ".join(f"{name}={value}" for name, value in session.current.sets.items())
         if not given or isinstance(fault, UsageFault) or session.current.debug or not _of_machine(fault):
@@ -176,48 +170,54 @@ def parse_output(text: str) -> Path | None:
     return None if text == "-" else Path(text)
 
 
-def common_options(formats: tuple[str, ...]) -> list[inspect.Parameter]:
+def common_options(formats: tuple[str, ...]) -> list[Any]:
     """Parameters that every command takes; those about output only where there is a choice."""
-    options: list[tuple[str, Any, Any]] = []
-    if len(formats) > 1:
-        format_option = typer.Option(
+
+    def formatted(
+        format: str = typer.Option(
+            None,
             "--format",
             "-f",
             metavar="|".join(formats),
             help="How to print the result (default: table).",
             parser=one_of(formats),
             autocompletion=lambda: list(formats),
-        )
-        options.append(("format", Annotated[str, format_option], None))
-    if formats:
-        output_option = typer.Option(
-            "--output", "-o", metavar="FILE", help="Write to FILE, whole or not at all.", parser=parse_output
-        )
-        force_option = typer.Option("--force", help="Let --output replace an existing file.")
-        options += [
-            ("output", Annotated[Any, output_option], None),
-            ("force", Annotated[bool, force_option], False),
-        ]
-    color_option = typer.Option(
-        "--color",
-        metavar="|".join(COLORS),
-        help="Colours on stdout (auto: on a terminal, without NO_COLOR).",
-        parser=one_of(COLORS),
-        autocompletion=lambda: list(COLORS),
-    )
-    options += [
-        ("color", Annotated[str, color_option], None),
-        ("quiet", Annotated[bool, typer.Option("--quiet", "-q", help="No notes and no progress.")], False),
-        ("verbose", Annotated[bool, typer.Option("--verbose", "-v", help="More notes.")], False),
-        (
-            "debug",
-            Annotated[bool, typer.Option("--debug", help="A traceback for faults of archcalc.")],
-            False,
         ),
+    ) -> None:
+        """Only where there are several formats."""
+
+    return [
+        *(parameters_of(formatted) if len(formats) > 1 else ()),
+        *(parameters_of(written) if formats else ()),
+        *parameters_of(said),
     ]
-    return [keyword(name, annotation, default) for name, annotation, default in options]
 
 
-def keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
-    """A parameter as typer is told of it."""
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+def written(
+    output: Annotated[
+        Any,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write to FILE, whole or not at all.", parser=parse_output
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Let --output replace an existing file.")] = False,
+) -> None:
+    """The options of results that can be written to a file."""
+
+
+def said(
+    color: Annotated[
+        Any,
+        typer.Option(
+            "--color",
+            metavar="|".join(COLORS),
+            help="Colours on stdout (auto: on a terminal, without NO_COLOR).",
+            parser=one_of(COLORS),
+            autocompletion=lambda: list(COLORS),
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No notes and no progress.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More notes.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="A traceback for faults of archcalc.")] = False,
+) -> None:
+    """The options about how much is said, and how colourfully."""

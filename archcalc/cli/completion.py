@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+from contextlib import redirect_stdout
 from typing import Annotated
 
 import typer
-from typer._completion_shared import get_completion_script
+from typer.completion import shell_complete
+from typer.main import get_install_completion_arguments
 
 from archcalc.cli.command import one_of
 from archcalc.cli.main import COMPLETION
@@ -30,5 +33,9 @@ def command(shell: Shell) -> TextResult:
     For bash: `archcalc completion bash > ~/.local/share/bash-completion/completions/archcalc`.
     Platforms, checks, constants, formats and files are completed.
     """
-    script = get_completion_script(prog_name="archcalc", complete_var=COMPLETION, shell=shell)
-    return TextResult(script.rstrip("\n") + "\n")
+    from archcalc.cli.app import build_root
+
+    get_install_completion_arguments()  # typer knows the shells once it has made its options about them
+    with redirect_stdout(io.StringIO()) as script:
+        shell_complete(build_root(), {}, "archcalc", COMPLETION, f"source_{shell}")
+    return TextResult(script.getvalue().strip("\n") + "\n")

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from archcalc.cli import session
-from archcalc.cli.command import Options
+from archcalc.cli.command import ONE, Together
 from archcalc.machines.computer import LIMITS, without_effect
 from archcalc.machines.options import MachineOptions
 from archcalc.profiles.profile import Profile
@@ -93,8 +93,39 @@ HeapBase = Annotated[
 Overcommit = Annotated[Any, _count("--overcommit", "vm.overcommit_memory: 0, 1 or 2.")]
 
 
-def _described(taken: list[tuple[int, int]] | None, **options: Any) -> MachineOptions:
-    return MachineOptions(taken=tuple(taken or ()), **options)
+def described(
+    ulimit_v: UlimitV = None,
+    image_size: ImageSize = None,
+    va_bits: VaBits = None,
+    taken: Taken = None,
+    maps: Maps = None,
+    page_size: PageSize = None,
+    believed_page_size: BelievedPageSize = None,
+    data_end: DataEnd = None,
+    commit_limit: CommitLimit = None,
+    max_map_count: MaxMapCount = None,
+    rlimit_data: RlimitData = None,
+    overcommit: Overcommit = None,
+    ignore_hints: IgnoreHints = False,
+    heap_base: HeapBase = None,
+) -> MachineOptions:
+    """The machine that these options describe."""
+    return MachineOptions(
+        ulimit_v=ulimit_v,
+        image_size=image_size,
+        va_bits=va_bits,
+        taken=tuple(taken or ()),
+        maps=maps,
+        page_size=page_size,
+        believed_page_size=believed_page_size,
+        data_end=data_end,
+        commit_limit=commit_limit,
+        max_map_count=max_map_count,
+        rlimit_data=rlimit_data,
+        overcommit=overcommit,
+        ignore_hints=ignore_hints,
+        heap_base=heap_base,
+    )
 
 
 def tell_without_effect(profiles: Iterable[Profile], machine: MachineOptions) -> None:
@@ -112,26 +143,5 @@ def tell_without_effect(profiles: Iterable[Profile], machine: MachineOptions) ->
             session.note(f"--{name.replace('_', '-')} changes nothing on {', '.join(deaf)}")
 
 
-Described = Annotated[
-    MachineOptions,
-    Options(
-        {
-            "ulimit_v": (UlimitV, None),
-            "image_size": (ImageSize, None),
-            "va_bits": (VaBits, None),
-            "taken": (Taken, None),
-            "maps": (Maps, None),
-            "page_size": (PageSize, None),
-            "believed_page_size": (BelievedPageSize, None),
-            "data_end": (DataEnd, None),
-            "commit_limit": (CommitLimit, None),
-            "max_map_count": (MaxMapCount, None),
-            "rlimit_data": (RlimitData, None),
-            "overcommit": (Overcommit, None),
-            "ignore_hints": (IgnoreHints, False),
-            "heap_base": (HeapBase, None),
-        },
-        _described,
-    ),
-]
+Described = Annotated[MachineOptions, Together(described), ONE]
 PROFILES_OWN = MachineOptions()

@@ -48,9 +48,9 @@ def dispatch(arguments: Sequence[str]) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     if COMPLETION in os.environ:
-        from typer._completion_classes import completion_init
+        from typer.main import get_install_completion_arguments
 
-        completion_init()
+        get_install_completion_arguments()  # typer knows the shells once it has made its options about them
     outcome = build_root().main(args=list(arguments), prog_name="archcalc", standalone_mode=False)
     if outcome is None or isinstance(outcome, int):
         return outcome or 0
