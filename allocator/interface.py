@@ -87,6 +87,18 @@ class Region:
         return self.base + self.size
 
 
+class SpanWaste(NamedTuple):
+    """Bytes of a span that are no object's: its tail, where no whole object fits, and its free objects."""
+
+    tail: int
+    unfilled: int
+
+
+def waste(size: int, slots: int, objects: int, elemsize: int) -> SpanWaste:
+    """Of a span of `size` bytes with `slots` places of `elemsize` bytes, of which `objects` are allocated."""
+    return SpanWaste(size - slots * elemsize, (slots - objects) * elemsize)
+
+
 class PageRun(NamedTuple):
     """`pages` of the heap from `base` on that belong together: a span, or a run of free pages.
 
@@ -104,6 +116,10 @@ class PageRun(NamedTuple):
     slots: int = 0
     released: int = 0
     noscan: bool | None = None
+
+    def waste(self, page_size: int) -> SpanWaste:
+        """What of a span in use is no object's."""
+        return waste(self.pages * page_size, self.slots, self.objects, self.elemsize)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,9 @@ class Config:
     fix_alloc_chunk: int
     max_mheap_list: int
     heap_alloc_chunk: int
+    grow_unit: int  # mheap.grow rounds what it needs to this
+    bitmap_chunk: int  # mapBits asks for bitmap in pieces of this
+    max_gomaxprocs: int  # Ps that there can be; each has an mcache
     tiny_size: int
     tiny_size_class: int
     max_small_size: int

@@ -34,6 +34,7 @@ from allocator.contiguous.specials import Specials
 from allocator.contiguous.stack import Stacks
 from allocator.contiguous.sweep import DONE, Sweeper
 from allocator.contiguous.sweepbuf import SweepSpans
+from allocator.contiguous.vocabulary import malloc_flags
 from allocator.contiguous.watch import Watch
 from allocator.interface import NO_LOT, Attempt, Cannot, Live
 from allocator.kernels.counts import Calls
@@ -169,8 +170,8 @@ class Core:
 
     def add_procs(self, procs: int) -> None:
         """procresize: more Ps, each with an mcache, up to so many."""
-        if not 1 <= procs <= 256:
-            raise BadRequest(f"{procs} Ps: GOMAXPROCS is 1 to 256")
+        if not 1 <= procs <= self.config.max_gomaxprocs:
+            raise BadRequest(f"{procs} Ps: GOMAXPROCS is 1 to {self.config.max_gomaxprocs}")
         while len(self.caches) < procs:
             self.new_mcache()
 
@@ -469,9 +470,8 @@ class Core:
     def emit_malloc(self, size: int, typ: Type | None, needzero: bool, cache: MCache, v: int) -> None:
         """The line of an allocation."""
         number = "-" if typ is None else str(self.type_ids.setdefault(typ, len(self.type_ids) + 1))
-        noscan = "n" if typ is None or typ.noscan else ""
-        text = noscan + ("z" if needzero else "") + self.last_flags
-        self.emit(f"m {size} {number} {text or '.'} {cache.id} {v:x}")
+        flags = malloc_flags(typ is None or typ.noscan, needzero, self.last_flags)
+        self.emit(f"m {size} {number} {flags} {cache.id} {v:x}")
 
 
 _FIXALLOCS = {

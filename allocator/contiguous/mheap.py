@@ -19,8 +19,6 @@ from allocator.contiguous.sweep import EVERYTHING
 if TYPE_CHECKING:
     from allocator.contiguous.core import Core
 
-BITMAP_CHUNK = 8192  # mapBits asks the OS for bitmap in pieces of this size
-GROW_UNIT = 64 << 10  # grow rounds what it needs to this
 RESERVE_UNIT = 256 << 20  # sysAlloc reserves more address space in pieces of this size
 
 
@@ -237,7 +235,7 @@ class MHeap:
         """Adds at least npages to the heap, a megabyte if it can be had (grow)."""
         rt = self.rt
         shift = self.page_shift
-        unit = GROW_UNIT >> shift
+        unit = rt.config.grow_unit >> shift
         npages = (npages + unit - 1) & -unit
         need = (npages << shift) & rt.word
         ask = max(need, rt.config.heap_alloc_chunk)
@@ -482,7 +480,7 @@ class MHeap:
         config = rt.config
         phys = config.phys_page_size
         n = ((arena_used - self.arena_start) & rt.word) // config.heap_bitmap_scale
-        n = (n + BITMAP_CHUNK - 1) & -BITMAP_CHUNK
+        n = (n + config.bitmap_chunk - 1) & -config.bitmap_chunk
         n = (n + phys - 1) & -phys
         if self.bitmap_mapped >= n:
             return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from allocator.contiguous.mspan import DEAD, IN_USE, STACK
 from allocator.contiguous.mstats import MStats
-from allocator.interface import FREE, MAPPED, RESERVED, USED, PageRun, Region, Totals
+from allocator.interface import FREE, MAPPED, RESERVED, USED, PageRun, Region, Totals, waste
 from allocator.interface import IN_USE as RUN_IN_USE
 from allocator.interface import STACK as RUN_STACK
 
@@ -77,8 +77,9 @@ def totals(rt: Core) -> Totals:
             in_use += size
             allocated += objects
             live += objects * each
-            tails += size - slots * each
-            unfilled += (slots - objects) * each
+            lost = waste(size, slots, objects, each)
+            tails += lost.tail
+            unfilled += lost.unfilled
         elif state == STACK:
             spans_stack += 1
             stacks += size

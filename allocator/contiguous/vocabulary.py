@@ -81,3 +81,11 @@ BOOT = (
 )
 # What a table of boots shows.
 BOOT_COLUMNS = (("spans", "spans_start"), ("arena begins", "arena_used"), ("arena ends", "arena_end"))
+
+
+def malloc_flags(noscan: bool, needzero: bool, own: str = "") -> str:
+    """How mallocgc was asked, as recordings write it: `n` no pointers, `z` must be zero, `.` neither.
+
+    `own` is what mallocgc found itself: `t`, `c`, `h`.
+    """
+    return noscan * "n" + needzero * "z" + own or "."

@@ -102,6 +102,7 @@ def totals(core: HeapCore) -> Totals:
     stacks = [run for run in found if run.state == STACK]
     free = [run for run in found if run.state == FREE]
     stats = core.stats.bytes
+    lost = [run.waste(page) for run in used]
     return Totals(
         live=sum(run.objects * run.elemsize for run in used),
         objects=sum(run.objects for run in used),
@@ -109,8 +110,8 @@ def totals(core: HeapCore) -> Totals:
         stacks=sum(run.pages for run in stacks) * page,
         idle=sum(run.pages for run in free) * page,
         released=sum(run.released for run in free) * page,
-        tails=sum(run.pages * page - run.slots * run.elemsize for run in used),
-        unfilled=sum((run.slots - run.objects) * run.elemsize for run in used),
+        tails=sum(one.tail for one in lost),
+        unfilled=sum(one.unfilled for one in lost),
         spans_in_use=len(used),
         spans_stack=len(stacks),
         free_runs=len(free),

@@ -190,6 +190,37 @@ class Scope:
         return None
 
 
+class Within(Scope):
+    """A scope in another: what a subclass does not answer is the outer one's to say.
+
+    Shift counts may be signed: what asks about a scope in another is a person or a later Go.
+    """
+
+    def __init__(self, outer: Scope) -> None:
+        self.outer = outer
+        self.names = {}
+        self.signed_shift_counts = True
+
+    @property
+    def ptr_size(self) -> int:  # type: ignore[override]
+        return self.outer.ptr_size
+
+    def lookup(self, name: str) -> Value | None:
+        return self.outer.lookup(name)
+
+    def type(self, name: str) -> Type | None:
+        return self.outer.type(name)
+
+    def struct(self, name: str) -> Sized | None:
+        return self.outer.struct(name)
+
+    def length(self, name: str) -> int | None:
+        return self.outer.length(name)
+
+    def function(self, name: str) -> Function | Callable[[list[Value]], Value] | None:
+        return self.outer.function(name)
+
+
 # ---- the tree -------------------------------------------------------------------------------
 
 

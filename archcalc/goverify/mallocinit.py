@@ -14,12 +14,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from archcalc.calculator import goexpr
-from archcalc.calculator.goexpr import ExprError, Scope, Value
+from archcalc.calculator.goexpr import ExprError, Scope, Value, Within
 from archcalc.goverify.gofile import Func, line, named, text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tree_sitter import Node
 
 
@@ -258,30 +256,17 @@ def _loop(node: Node, depth: int) -> Loop:
 # ---- following them -------------------------------------------------------------------------
 
 
-class _Locals(Scope):
+class _Locals(Within):
     """The variables of the function before the package's own names."""
 
     def __init__(self, package: Scope, given: Mapping[str, int]) -> None:
-        super().__init__(package.ptr_size, signed_shift_counts=True)
-        self.package = package
+        super().__init__(package)
         uintptr = goexpr.basic_types(package.ptr_size)["uintptr"]
         self.values: dict[str, Value | None] = {n: Value(v, uintptr, True) for n, v in given.items()}
         self.lists: dict[str, list[tuple[Value, str, int]]] = {}
 
     def lookup(self, name: str) -> Value | None:
-        return self.values[name] if name in self.values else self.package.lookup(name)
-
-    def type(self, name: str) -> goexpr.Type | None:
-        return self.package.type(name)
-
-    def struct(self, name: str) -> goexpr.Sized | None:
-        return self.package.struct(name)
-
-    def length(self, name: str) -> int | None:
-        return self.package.length(name)
-
-    def function(self, name: str) -> goexpr.Function | Callable[[list[Value]], Value] | None:
-        return self.package.function(name)
+        return self.values[name] if name in self.values else super().lookup(name)
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from allocator.interface import IN_USE, STACK, USED, Allocator, PageRun
+from allocator.interface import IN_USE, STACK, USED, Allocator, PageRun, waste
 from archcalc.pictures.palette import band
 
 STATES = {"L": "large object", "S": "stacks", ".": "free", "_": "released", "x": "not the heap's"}
@@ -101,8 +101,9 @@ class HeapView:
                 row[1] += 1
                 row[2] += run.objects
                 row[3] += run.slots - run.objects
-                row[4] += run.npages * self.page_size - run.slots * run.size
-                row[5] += (run.slots - run.objects) * run.size
+                lost = waste(run.npages * self.page_size, run.slots, run.objects, run.size)
+                row[4] += lost.tail
+                row[5] += lost.unfilled
         return [Class(number, *rows[number]) for number in sorted(rows)]
 
 

@@ -21,12 +21,11 @@ from typing import NamedTuple
 import yaml
 
 from allocator.common import sampling
-from allocator.contiguous import mheap
 from archcalc.calculator import figures as figures_of
 from archcalc.calculator import goexpr
 from archcalc.calculator.constants import Absent
 from archcalc.calculator.figures import Explanation, Figures
-from archcalc.calculator.goexpr import ExprError, Function, Scalar, Scope, Value
+from archcalc.calculator.goexpr import ExprError, Scalar, Value, Within
 from archcalc.calculator.structs import StructLayout
 from archcalc.generations import Generation, tables
 from archcalc.machines.options import MachineOptions
@@ -35,12 +34,8 @@ from archcalc.questions.boot import try_boot
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.results.tables import human
 
-NUMBERS: Mapping[str, int] = {
-    "randomBitCount": sampling.RANDOM_BITS,
-    "bitmapChunk": mheap.BITMAP_CHUNK,
-    "growUnit": mheap.GROW_UNIT,
-}
-"""Numbers that stand in function bodies of Go's and that the machine works with."""
+NUMBERS: Mapping[str, int] = {"randomBitCount": sampling.RANDOM_BITS}
+"""Numbers of all releases that stand in function bodies of Go's and that the machines work with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,20 +165,14 @@ def judge(claim: Claim, scopes: Sequence[_ClaimScope], place: ClaimPlace) -> Dri
 # ---- what conditions can name ---------------------------------------------------------------
 
 
-class _ClaimScope(Scope):
+class _ClaimScope(Within):
     """The figures of a platform, the numbers of the claims, and the measures."""
 
     def __init__(self, figures: Figures, numbers: Mapping[str, int]) -> None:
+        super().__init__(figures.engine.view("layout"))
         self.figures = figures
         self.numbers = numbers
-        self.view = figures.engine.view("layout")
-        self.signed_shift_counts = True
-        self.names = {}
         self._measured: dict[str, int | Fraction] = {}
-
-    @property
-    def ptr_size(self) -> int:  # type: ignore[override]
-        return self.view.ptr_size
 
     def lookup(self, name: str) -> Value | None:
         if name in self.numbers:
@@ -193,18 +182,12 @@ class _ClaimScope(Scope):
             if own not in self._measured:
                 self._measured[own] = MEASURES[own](self.figures, self.numbers)
             return goexpr.untyped(self._measured[own])
-        value = self.view.lookup(name)
+        value = super().lookup(name)
         # A comment's arithmetic is a person's, which knows no word size.
         return goexpr.untyped(value.value) if value is not None else None
 
-    def type(self, name: str) -> goexpr.Type | None:
-        return self.view.type(name)
-
     def struct(self, name: str) -> StructLayout | None:
         return self.figures.engine.struct(name)
-
-    def function(self, name: str) -> Function | Callable[[list[Value]], Value] | None:
-        return self.view.function(name)
 
     def value(self, expression: str) -> Scalar:
         """An expression's value. Raises UsageFault where a what-if leaves it without one."""
@@ -279,7 +262,7 @@ def _conflict_unnoticed(figures: Figures, numbers: Mapping[str, int]) -> int:
 @_measure
 def _smallest_growth(figures: Figures, numbers: Mapping[str, int]) -> int:
     """Bytes that mheap.grow asks for at least when _HeapAllocChunk is refused."""
-    return min(int(figures.constants["_HeapAllocChunk"]), numbers["growUnit"])
+    return min(int(figures.constants["_HeapAllocChunk"]), int(figures.value("layout.growUnit")))
 
 
 @_measure
@@ -311,10 +294,10 @@ def _most_periods(figures: Figures, numbers: Mapping[str, int]) -> Fraction:
 @_measure
 def _bitmap_piece(figures: Figures, numbers: Mapping[str, int]) -> int:
     """Bytes of bitmap that are mapped at a time (mapBits)."""
-    return max(numbers["bitmapChunk"], int(figures.profile.facts["phys_page_size"]))
+    return max(int(figures.value("layout.bitmapChunk")), int(figures.profile.facts["phys_page_size"]))
 
 
-class Waste(NamedTuple):
+class WastedShare(NamedTuple):
     """A size and the share of what it is given that it wastes."""
 
     share: Fraction
@@ -345,11 +328,11 @@ def _sizes_rounded_worse(figures: Figures, numbers: Mapping[str, int]) -> int:
     return sum(max(0, (7 * size - 1) // 8 - before) for before, size in _classes(figures))
 
 
-def _worst(figures: Figures, low: int) -> Waste:
+def _worst(figures: Figures, low: int) -> WastedShare:
     """The size from `low` on that wastes the largest share of its class."""
     found = [(max(before + 1, low), size) for before, size in _classes(figures) if size >= low]
-    wasted = (Waste(Fraction(size - n, size), n) for n, size in found)
-    return max(wasted, key=lambda one: (one.share, -one.size), default=Waste(Fraction(0), low))
+    wasted = (WastedShare(Fraction(size - n, size), n) for n, size in found)
+    return max(wasted, key=lambda one: (one.share, -one.size), default=WastedShare(Fraction(0), low))
 
 
 @_measure

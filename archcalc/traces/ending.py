@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from allocator.common.throw import Death
+from allocator.contiguous.vocabulary import malloc_flags
 from archcalc.traces.cycles import Cycles
 from archcalc.traces.end_state import EndState
 from archcalc.traces.judgement import ARENA_KEYS
@@ -45,8 +46,7 @@ class Ending(Cycles):
                         f"found during {shorten(during)}, expected an m record without its answer"
                     )
                 size, typ, needzero, p = self.request(request)
-                flags = ("n" if typ is None or typ.noscan else "") + ("z" if needzero else "")
-                self.same("!", request[3], flags or ".")
+                self.same("!", request[3], malloc_flags(typ is None or typ.noscan, needzero))
                 rt.mallocgc(size, typ, needzero, p)
         except Death as death:
             self.died = death

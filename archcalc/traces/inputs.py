@@ -18,13 +18,13 @@ from allocator.contiguous.fixalloc import FixAlloc
 from allocator.contiguous.mcache import MCache
 from allocator.contiguous.persistent import DEFAULT_ALIGN
 from allocator.contiguous.recorded import RecordedMismatch, parse_answer
+from allocator.contiguous.vocabulary import malloc_flags
 from archcalc.traces.judgement import WRONG, Judgement
 from archcalc.traces.outcome import Stop
 from archcalc.traces.reader import address, decimal, parse_type, shorten
 from archcalc.traces.requests import MallocRequest, Requests
 
 MAX_ANSWERS = 1 << 16
-MAX_CACHES = 256  # _MaxGomaxprocs: there cannot be more Ps, and each has one
 STATS = (
     "heap_sys", "stacks_sys", "mspan_sys", "mcache_sys", "buckhash_sys", "gc_sys", "other_sys",
 )  # fmt: skip
@@ -167,9 +167,8 @@ class Inputs(Judgement):
     def _compare(self, line: str, size: int, typ: Type | None, needzero: bool, v: int) -> None:
         """Compares an m record with what mallocgc gave."""
         _, size_text, number, _, cache, _ = line.split(" ")
-        noscan = typ is None or typ.noscan
-        flags = ("n" if noscan else "") + ("z" if needzero else "") + (self.rt.last_flags if size else "")
-        self.same("m", line, f"m {size_text} {number} {flags or '.'} {cache} {v:x}", v)
+        flags = malloc_flags(typ is None or typ.noscan, needzero, self.rt.last_flags if size else "")
+        self.same("m", line, f"m {size_text} {number} {flags} {cache} {v:x}", v)
 
     def learn(self, key: str) -> MallocRequest | None:
         """How allocations with these fields go; None where that is not known, or there can be none."""
@@ -235,9 +234,10 @@ class Inputs(Judgement):
     def _fix_alloc(self, line: str, parts: list[str]) -> None:
         _, which, _ = parts
         live = self._live_records(which)
-        if which == "mcache" and len(live) >= MAX_CACHES:
-            raise ValueError(f"there are {MAX_CACHES} mcaches, and no more Ps than that")
         rt = self.rt
+        most = rt.config.max_gomaxprocs
+        if which == "mcache" and len(live) >= most:
+            raise ValueError(f"there are {most} mcaches, and no more Ps than that")
         assert rt.log is not None
         # It may stand inside an allocation whose own events wait already. Only a q record right
         # in front of it is its own.

@@ -42,7 +42,6 @@ Q, B = CODE["q"], CODE["b"]
 ARE_OVER = [record in "msSxpukzPygrwev" for record in RECORDS]  # behind them nothing waits
 OWN_CODES = [record in OWN for record in RECORDS]
 
-MAX_CACHES = 512  # more than there can be
 FEW = 24  # so many objects are quicker one by one
 DENSE = 10  # of so many rows one is unusual where lists are quicker
 
@@ -189,13 +188,14 @@ class BatchPart:
         segment = np.repeat(
             np.arange(len(self.events) + 1), np.diff(before, prepend=0, append=len(self.rows))
         )
-        pair, weights = (segment * MAX_CACHES + cache)[scan > 0], scan[scan > 0]
+        most = self.rt.config.max_gomaxprocs
+        pair, weights = (segment * most + cache)[scan > 0], scan[scan > 0]
         if len(pair):
             order = np.argsort(pair, kind="stable")
             pair, weights = pair[order], weights[order]
             starts = np.flatnonzero(np.concatenate(([True], pair[1:] != pair[:-1])))
             sums = np.add.reduceat(weights, starts).tolist()
-            at, number = divmod(pair[starts], MAX_CACHES)
+            at, number = divmod(pair[starts], most)
             self.gains = list(zip(at.tolist(), number.tolist(), sums, strict=True))
         # The mcache of the allocation right before, if it was an ordinary one: the P that runs.
         ordinary = np.append(self.ordinary[self.rows], False)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from allocator.common.throw import Death
 from allocator.common.types import BadType, Type
 from allocator.contiguous.heap_bitmap import HALF, NOTHING, PAIR, WHOLE
+from allocator.contiguous.vocabulary import malloc_flags
 from archcalc.traces.reader import decimal
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ MAX_LEARNED = 1 << 18
 # The flags of an m record, by whether the object has no pointers: needzero, and what mallocgc adds itself.
 FLAGS = {
     noscan: {
-        (noscan * "n" + needzero * "z" + own or "."): (needzero, own)
+        malloc_flags(noscan, needzero, own): (needzero, own)
         for needzero in (False, True)
         for own in ("", "h", "t", "th", "ct")
     }

@@ -16,6 +16,7 @@ from typing import Any
 
 from allocator.common.throw import Death
 from allocator.common.types import Type
+from allocator.contiguous.vocabulary import malloc_flags
 from allocator.interface import Allocator
 from archcalc.traces import columnar
 from archcalc.traces.reader import FORMAT, VERSION
@@ -57,8 +58,7 @@ class Recorder:
         """An allocation as a recording names the one that the runtime died in."""
         ids = self.rt.type_ids
         number = "-" if typ is None else str(ids.setdefault(typ, len(ids) + 1))
-        flags = "nz" if typ is None or typ.noscan else "z"
-        return f"m {size} {number} {flags} {p}"
+        return f"m {size} {number} {malloc_flags(typ is None or typ.noscan, True)} {p}"
 
     def save(self, path: Path, died: bool, force: bool = True, **about: Any) -> None:
         """Writes the recording in the form that its name asks for, whole or not at all.

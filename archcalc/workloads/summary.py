@@ -76,8 +76,9 @@ def summarize(d: Driver, workload: str) -> Summary:
             row = rows[run.sizeclass]
             row[0] += 1
             row[1] += run.objects
-            row[2] += run.pages * page_size - run.slots * run.elemsize
-            row[3] += (run.slots - run.objects) * run.elemsize
+            tail, unfilled = run.waste(page_size)
+            row[2] += tail
+            row[3] += unfilled
     asked = [0] * len(sizes)
     rounded = [0] * len(sizes)
     for v, size in d.live.items():

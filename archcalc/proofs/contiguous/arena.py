@@ -15,7 +15,7 @@ from typing import Any
 from allocator.common.throw import Death
 from allocator.contiguous.config import Config
 from allocator.contiguous.mem import System
-from allocator.contiguous.mheap import GROW_UNIT, MHeap
+from allocator.contiguous.mheap import MHeap
 from allocator.contiguous.runtime import Runtime
 from allocator.kernels.contracts import Contract, apart
 from allocator.kernels.machine import Machine
@@ -146,7 +146,7 @@ class Arena:
         mask = engine.room.mask
         page = config.page_size
         if self._keeps_its_end(layout):
-            heap.arena_used = heap.arena_start + engine.fresh("grown", 0, mask, GROW_UNIT)
+            heap.arena_used = heap.arena_start + engine.fresh("grown", 0, mask, config.grow_unit)
             low: Number = heap.bitmap
         else:
             heap.arena_used = engine.fresh("arena_used", 0, mask, page)
@@ -229,7 +229,7 @@ class Arena:
             yield ACCEPTED, heap.arena_end - heap.arena_start <= reach, "arena_end is inside the map"
             yield ACCEPTED, used <= described, "the bitmap has room for the arena"
         else:
-            yield ACCEPTED, used % GROW_UNIT == 0, "the arena grows in whole units"
+            yield ACCEPTED, used % self.config.grow_unit == 0, "the arena grows in whole units"
         yield BITMAP, heap.bitmap_mapped * config.heap_bitmap_scale >= used, "bitmap is mapped for the arena"
         yield BITMAP, heap.bitmap_mapped <= layout.bitmap, "bitmap is mapped within its part"
         yield BITMAP, heap.bitmap_mapped % config.phys_page_size == 0, "bitmap is mapped in whole pages"
@@ -296,15 +296,16 @@ class Arena:
         stats = self.rt.stats
         return [getattr(stats, name) for name in ("heap_sys", "gc_sys", "other_sys", "buckhash_sys")]
 
-    def request(self, least: int = GROW_UNIT) -> SymbolicWord:
+    def request(self, least: int = 1) -> SymbolicWord:
         """A number of bytes that mheap.grow may ask for: whole units of 64 KB, up to the largest object."""
-        most = min(self.config.max_mem + GROW_UNIT, self.engine.room.mask)
-        return self.engine.fresh("request", least, most, GROW_UNIT)
+        unit = self.config.grow_unit
+        most = min(self.config.max_mem + unit, self.engine.room.mask)
+        return self.engine.fresh("request", max(unit, least), most, unit)
 
     def first_growth(self, layout: ArenaLayout) -> Number:
         """The growth for the first small object: a megabyte, or what it needs at least (mheap.grow)."""
         v = self.grow(layout, self.config.heap_alloc_chunk)
-        return self._grow(layout, GROW_UNIT) if type(v) is int and v == 0 else v
+        return self._grow(layout, self.config.grow_unit) if type(v) is int and v == 0 else v
 
 
 def _known(value: Number, engine: Explorer) -> int:

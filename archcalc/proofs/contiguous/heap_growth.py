@@ -11,7 +11,7 @@ from array import array
 from typing import Any
 
 from allocator.common.throw import Death
-from allocator.contiguous.mheap import GROW_UNIT, MHeap
+from allocator.contiguous.mheap import MHeap
 from allocator.contiguous.mspan import NIL
 from archcalc.proofs.answering import fits
 from archcalc.proofs.contiguous.arena import GROWTH_WORDS, Arena, ArenaLayout
@@ -57,17 +57,18 @@ class _Heap(MHeap):
 
 def from_any_state(arena: Arena, layout: ArenaLayout) -> None:
     """mheap.grow by any number of pages, in any state, over an arena that gives what it may."""
+    config = arena.config
     arena.any_state(layout)
-    units = arena.engine.choose(arena.config.max_mheap_list * arena.config.page_size // GROW_UNIT)
-    _grow(arena, units * (GROW_UNIT >> arena.config.page_shift) or _many_pages(arena), False)
+    units = arena.engine.choose(config.max_mheap_list * config.page_size // config.grow_unit)
+    _grow(arena, units * (config.grow_unit >> config.page_shift) or _many_pages(arena), False)
 
 
 def from_the_beginning(arena: Arena, layout: ArenaLayout, first: bool) -> None:
     """The first growth of a heap, for few pages, or the second, for many; the arena's own code runs."""
     config = arena.config
     if first:
-        units = arena.engine.choose(config.heap_alloc_chunk // GROW_UNIT - 1) + 1
-        _grow(arena, units * (GROW_UNIT >> config.page_shift), True)
+        units = arena.engine.choose(config.heap_alloc_chunk // config.grow_unit - 1) + 1
+        _grow(arena, units * (config.grow_unit >> config.page_shift), True)
     elif arena.first_growth(layout) is not None:
         _grow(arena, _many_pages(arena), True)
 
@@ -86,7 +87,7 @@ def _grow(arena: Arena, npages: Number, arena_grows: bool) -> None:
     def grown(n: Number) -> Number:
         asked.append(n)
         fits(judge.require, n, engine.room.mask, "what the heap asks the arena for")
-        judge.require(ACCEPTED, n % GROW_UNIT == 0, "the arena is asked for whole units")
+        judge.require(ACCEPTED, n % config.grow_unit == 0, "the arena is asked for whole units")
         judge.require(WRAP, n >= wanted, "the arena is asked for no less than is wanted")
         if arena_grows:
             return MHeap.sys_alloc(heap, n)
