@@ -19,7 +19,7 @@ from archcalc.reading.quantities import parse_setting
 from archcalc.results.result import CI_FORMATS, FORMATS
 
 if TYPE_CHECKING:
-    from archcalc.reading.fields import Section
+    from archcalc.reading.fields import FixedKeys
     from archcalc.reading.strictyaml import Document, Node
 
 FILE = "archcalc.yaml"
@@ -74,16 +74,16 @@ def read(path: Path) -> Settings:
     return _config(path, group)
 
 
-def section() -> Section:
+def section() -> FixedKeys:
     """What a configuration may say."""
-    from archcalc.reading.fields import Checked, Choice, Field, ListOf, MapOf, Section, Text
+    from archcalc.reading.fields import Checked, Choice, Field, FixedKeys, ListOf, MapOf, Text
 
     texts = ListOf(Text())
     choice = Choice((*FORMATS, *CI_FORMATS))
     severity = MapOf(
         Choice(("error", "warning", "info")), "[a-z*][a-z0-9.*-]*", "a check's id, a family or a glob"
     )
-    return Section(
+    return FixedKeys(
         {
             "platforms": Field(texts, "platforms of commands that name none: goos/goarch, globs or all"),
             "profiles": Field(texts, "profile files that every command knows, relative to this file"),

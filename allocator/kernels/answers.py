@@ -19,7 +19,7 @@ class EndOfAnswers(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class CallDifference:
     """The call at `place` (from 0) of the list, and what was asked there; None where there is none."""
 
     place: int
@@ -37,7 +37,7 @@ class Answers:
     def __init__(self, calls: list[Call]) -> None:
         self.calls = calls
         self.place = 0
-        self.differences: list[Difference] = []
+        self.differences: list[CallDifference] = []
         self.log: list[Call] = []
         self.stopped = False  # by a question of another name than the next call's
         self.addresses_known = all(
@@ -60,11 +60,11 @@ class Answers:
         if recorded is None:
             raise EndOfAnswers
         if recorded.name != asked.name:
-            self.differences.append(Difference(self.place, recorded, asked))
+            self.differences.append(CallDifference(self.place, recorded, asked))
             self.stopped = True
             raise EndOfAnswers
         if not self._same(recorded, asked):
-            self.differences.append(Difference(self.place, recorded, asked))
+            self.differences.append(CallDifference(self.place, recorded, asked))
         self.place += 1
         self.log.append(asked._replace(answer=recorded.answer))
         return recorded.answer

@@ -464,7 +464,7 @@ class _View(Scope):
         known = self.constants.resolve(self.package, name)
         return None if known is None else self.constants.value(known)
 
-    def type(self, name: str) -> goexpr.Type | None:
+    def type(self, name: str) -> goexpr.ConstantType | None:
         ptr_size, reg_size = self.constants.words
         types = _types(self.constants.generation, ptr_size, reg_size)
         return types.get(f"{self.package}.{name}") or types.get(name)
@@ -631,11 +631,11 @@ def _placed(generation: Generation, declared: Declaration) -> Declaration:
 
 
 @cache
-def _types(generation: Generation, ptr_size: int, reg_size: int) -> Mapping[str, goexpr.Type]:
+def _types(generation: Generation, ptr_size: int, reg_size: int) -> Mapping[str, goexpr.ConstantType]:
     """The types of constants: Go's own and those declared from them."""
     basic = goexpr.basic_types(ptr_size)
     # Each arch_*.go declares its own Uintreg, an unsigned integer of a register's size.
-    found = {**basic, "Uintreg": goexpr.Type("Uintreg", "uint", 8 * reg_size)}
+    found = {**basic, "Uintreg": goexpr.ConstantType("Uintreg", "uint", 8 * reg_size)}
     for name, (declaration, *_) in _declarations(generation).items():
         kind, own = declaration.type, name.rpartition(".")[2]
         if isinstance(kind, structs.Named) and kind.name in basic and own not in found:

@@ -54,7 +54,7 @@ class ExprError(Exception):
         return f"{line}\n{' ' * (self.column - 1)}^ {self.message}"
 
 
-class Type(NamedTuple):
+class ConstantType(NamedTuple):
     """A type of constants. `kind` is int, uint, float, bool or string; `bits` 0 where it has no size."""
 
     name: str
@@ -78,22 +78,28 @@ class Type(NamedTuple):
         return -(1 << self.bits - 1), (1 << self.bits - 1) - 1
 
 
-UNTYPED_INT = Type("untyped int", "int", untyped=True)
-UNTYPED_RUNE = Type("untyped rune", "rune", untyped=True)
-UNTYPED_FLOAT = Type("untyped float", "float", untyped=True)
-UNTYPED_BOOL = Type("untyped bool", "bool", untyped=True)
-UNTYPED_STRING = Type("untyped string", "string", untyped=True)
+UNTYPED_INT = ConstantType("untyped int", "int", untyped=True)
+UNTYPED_RUNE = ConstantType("untyped rune", "rune", untyped=True)
+UNTYPED_FLOAT = ConstantType("untyped float", "float", untyped=True)
+UNTYPED_BOOL = ConstantType("untyped bool", "bool", untyped=True)
+UNTYPED_STRING = ConstantType("untyped string", "string", untyped=True)
 _RANK = {"int": 0, "rune": 1, "float": 2}
 
 
 @cache
-def basic_types(ptr_size: int) -> Mapping[str, Type]:
+def basic_types(ptr_size: int) -> Mapping[str, ConstantType]:
     """Go's basic types on a machine whose pointers, and so int and uint, have `ptr_size` bytes."""
     word = 8 * ptr_size
-    types = [Type(f"{kind}{bits}", kind, bits) for kind in ("int", "uint") for bits in (8, 16, 32, 64)]
-    types += [Type("int", "int", word), Type("uint", "uint", word), Type("uintptr", "uint", word)]
-    types += [Type("float32", "float", 32), Type("float64", "float", 64)]
-    types += [Type("bool", "bool"), Type("string", "string")]
+    types = [
+        ConstantType(f"{kind}{bits}", kind, bits) for kind in ("int", "uint") for bits in (8, 16, 32, 64)
+    ]
+    types += [
+        ConstantType("int", "int", word),
+        ConstantType("uint", "uint", word),
+        ConstantType("uintptr", "uint", word),
+    ]
+    types += [ConstantType("float32", "float", 32), ConstantType("float64", "float", 64)]
+    types += [ConstantType("bool", "bool"), ConstantType("string", "string")]
     named = {t.name: t for t in types}
     return named | {"byte": named["uint8"], "rune": named["int32"]}
 
@@ -102,7 +108,7 @@ class Value(NamedTuple):
     """A constant, or a variable whose arithmetic wraps, with its type."""
 
     value: Scalar
-    type: Type
+    type: ConstantType
     variable: bool = False
 
     def __str__(self) -> str:
@@ -173,7 +179,7 @@ class Scope:
         value = self.names.get(name)
         return value if value is None or isinstance(value, Value) else untyped(value)
 
-    def type(self, name: str) -> Type | None:
+    def type(self, name: str) -> ConstantType | None:
         """The type of that name."""
         return basic_types(self.ptr_size).get(name)
 
@@ -208,7 +214,7 @@ class Within(Scope):
     def lookup(self, name: str) -> Value | None:
         return self.outer.lookup(name)
 
-    def type(self, name: str) -> Type | None:
+    def type(self, name: str) -> ConstantType | None:
         return self.outer.type(name)
 
     def struct(self, name: str) -> Sized | None:
@@ -405,7 +411,7 @@ class Binary(Node):
             result = _FLOAT_OPERATIONS[operator](Fraction(a), Fraction(b))
         return _fit(self, result, kind, variable)
 
-    def _common_type(self, x: Type, y: Type) -> Type:
+    def _common_type(self, x: ConstantType, y: ConstantType) -> ConstantType:
         """The type that both operands have or take."""
         if x == y:
             return x
@@ -417,7 +423,7 @@ class Binary(Node):
                 return given
         raise self.error(f"invalid operation: {self.source()} (mismatched types {x.name} and {y.name})")
 
-    def _undefined(self, kind: Type) -> ExprError:
+    def _undefined(self, kind: ConstantType) -> ExprError:
         return self.error(f"invalid operation: operator {self.operator} not defined on {kind.name}")
 
 
@@ -578,7 +584,7 @@ _COMPARISONS: dict[str, Callable[..., bool]] = {
 }
 
 
-def _fit(node: Node, value: int | Fraction, kind: Type, variable: bool) -> Value:
+def _fit(node: Node, value: int | Fraction, kind: ConstantType, variable: bool) -> Value:
     """The result of an operation in its type: an overflow, or wrapped if a variable took part."""
     if kind.integer and not kind.untyped and variable:
         value = _wrap(int(value), kind)
@@ -594,14 +600,14 @@ def _fit(node: Node, value: int | Fraction, kind: Type, variable: bool) -> Value
     return Value(value, kind, variable)
 
 
-def _wrap(value: int, kind: Type) -> int:
+def _wrap(value: int, kind: ConstantType) -> int:
     value &= (1 << kind.bits) - 1
     if kind.kind == "int" and value >> (kind.bits - 1):
         value -= 1 << kind.bits
     return value
 
 
-def _round(node: Node, value: Fraction, kind: Type) -> Fraction:
+def _round(node: Node, value: Fraction, kind: ConstantType) -> Fraction:
     """A floating-point constant as its type can hold it; exact where it is untyped."""
     if max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_FRACTION_BITS:
         raise node.error("constant overflow: excessively large or small floating-point constant")
@@ -630,7 +636,7 @@ def _floor_log2(value: Fraction) -> int:
     return guess if Fraction(2) ** guess <= value else guess - 1
 
 
-def _represent(node: Node, value: Scalar, kind: Type) -> Scalar:
+def _represent(node: Node, value: Scalar, kind: ConstantType) -> Scalar:
     """A constant as a value of a type it is used as: it must be one (Representability, Go spec)."""
     if isinstance(value, str | bool):
         if kind.kind != ("string" if isinstance(value, str) else "bool"):
@@ -651,7 +657,7 @@ def _represent(node: Node, value: Scalar, kind: Type) -> Scalar:
     return value
 
 
-def _convert(node: CallExpr, x: Value, kind: Type) -> Value:
+def _convert(node: CallExpr, x: Value, kind: ConstantType) -> Value:
     """`T(x)`."""
     argument, value = node.arguments[0], x.value
     if x.variable and x.type.integer and kind.integer:
@@ -934,7 +940,7 @@ def evaluate(expression: str | Node, scope: Scope, iota: int | None = None) -> V
     return node.evaluate(_Env(scope, iota))
 
 
-def assign(value: Value, kind: Type, text: str) -> Value:
+def assign(value: Value, kind: ConstantType, text: str) -> Value:
     """A constant as the value of `const name kind = text`."""
     node = parse(text)
     if value.type == kind:

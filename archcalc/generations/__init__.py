@@ -16,7 +16,7 @@ from pathlib import Path
 from archcalc.calculator import goexpr
 from archcalc.calculator.goexpr import Function, Scope
 from archcalc.generations import constraints, tables
-from archcalc.generations.tables import FileLines, Place, Row, Section, Source
+from archcalc.generations.tables import FileLines, OtherPlace, Row, Source, TypeSection
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.names import closest
 
@@ -45,10 +45,10 @@ class Generation:
     rows: Mapping[str, tuple[Row, ...]]
     families: Mapping[str, tuple[Row, ...]]
     functions: Mapping[str, Function]
-    places: tuple[Place, ...]
+    places: tuple[OtherPlace, ...]
     lines: Mapping[str, tuple[FileLines, ...]] = field(repr=False)
-    reported_sections: tuple[Section, ...] = field(repr=False)
-    other_sections: tuple[Section, ...] = field(repr=False)
+    reported_sections: tuple[TypeSection, ...] = field(repr=False)
+    other_sections: tuple[TypeSection, ...] = field(repr=False)
     gone_types: frozenset[str] = field(repr=False)
     base: Generation | None
     folder: Path = field(repr=False)
@@ -95,7 +95,7 @@ class Generation:
         return {shown: {package: tuple(of) for package, of in by.items()} for shown, by in names.items()}
 
     @cached_property
-    def type_sections(self) -> tuple[Section, ...]:
+    def type_sections(self) -> tuple[TypeSection, ...]:
         """The declarations of all types of this folder, reported ones first."""
         return (*self.reported_sections, *self.other_sections)
 
@@ -333,10 +333,10 @@ __all__ = [
     "CURRENT",
     "FileLines",
     "Generation",
-    "Place",
+    "OtherPlace",
     "Row",
-    "Section",
     "Source",
+    "TypeSection",
     "about",
     "known",
     "load",

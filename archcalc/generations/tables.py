@@ -52,7 +52,7 @@ class Row(NamedTuple):
     reported: bool
 
 
-class Place(NamedTuple):
+class OtherPlace(NamedTuple):
     """Where constants stand on some ports, when it is not where their row says."""
 
     file: str
@@ -60,7 +60,7 @@ class Place(NamedTuple):
     lines: Mapping[str, int]
 
 
-class Section(NamedTuple):
+class TypeSection(NamedTuple):
     """Types of one file that exist under one build constraint, as text."""
 
     file: str
@@ -138,17 +138,19 @@ def functions(text: str) -> dict[str, Function]:
     }
 
 
-def places(text: str) -> Iterator[Place]:
+def places(text: str) -> Iterator[OtherPlace]:
     """Where constants stand on some ports (where.txt)."""
     for line in text.splitlines():
         if line and not line.startswith("#"):
             where, known = line.split(": ")
             file, platforms = where.split(" on ")
             lines = dict(row.split(" ") for row in known.split(", "))
-            yield Place(file, tuple(platforms.split(" ")), {name: int(line) for name, line in lines.items()})
+            yield OtherPlace(
+                file, tuple(platforms.split(" ")), {name: int(line) for name, line in lines.items()}
+            )
 
 
-def sections(text: str) -> Iterator[Section]:
+def sections(text: str) -> Iterator[TypeSection]:
     """The types of a table, file by file and constraint by constraint."""
     for part in re.split(r"^file ", text, flags=re.MULTILINE)[1:]:
         header, body = part.split("\n", 1)
@@ -159,10 +161,10 @@ def sections(text: str) -> Iterator[Section]:
             if piece.startswith("build "):
                 constraint = piece
             elif piece.strip():
-                yield Section(file, package, constraint, piece)
+                yield TypeSection(file, package, constraint, piece)
 
 
-def names_in(section: Section) -> Iterator[str]:
+def names_in(section: TypeSection) -> Iterator[str]:
     """The names of the types that a section declares; those of other packages than runtime are qualified."""
     for line in section.text.splitlines():
         if line.startswith("type "):

@@ -14,7 +14,7 @@ from archcalc import generations
 from archcalc.calculator import goexpr
 from archcalc.calculator.constants import Constants
 from archcalc.calculator.goexpr import ExprError
-from archcalc.generations import FileLines, Generation, Row, Section, tables
+from archcalc.generations import FileLines, Generation, Row, TypeSection, tables
 from archcalc.goverify import shapes, writing
 from archcalc.goverify.shapes import Unknown
 from archcalc.reading.errors import Fault, UsageFault
@@ -106,7 +106,7 @@ def without_broken(generation: Generation) -> tuple[Generation, list[Unknown]]:
             broken[name] = Unknown(engine.declarations[name].file, 0, str(fault), "", (name,))
     if not broken:
         return generation, []
-    parts: tuple[list[Section], list[Section]] = ([], [])
+    parts: tuple[list[TypeSection], list[TypeSection]] = ([], [])
     for section in generation.reported_sections:
         for text in re.split(r"^(?=type )", section.text, flags=re.MULTILINE):
             if text.strip():

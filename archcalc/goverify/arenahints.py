@@ -8,14 +8,14 @@ from typing import NamedTuple
 from archcalc.calculator.goexpr import ExprError
 from archcalc.goverify import mallocinit
 from archcalc.goverify.comparison import Change
-from archcalc.goverify.mallocinit import Attempt, Follower
-from archcalc.goverify.port import Port, number, words_of
+from archcalc.goverify.mallocinit import Follower, ReserveCall
+from archcalc.goverify.port import ComparedPort, number, words_of
 
 MALLOC = "runtime/malloc.go"
 FAMILIES = ("hint", "user_arena_hint")
 
 
-class Place(NamedTuple):
+class TreeFigure(NamedTuple):
     """An address or a size that the tree comes to: the value, its place, and the formula there."""
 
     value: int
@@ -23,7 +23,7 @@ class Place(NamedTuple):
     formula: str
 
 
-def compare(port: Port) -> None:
+def compare(port: ComparedPort) -> None:
     """Hints of 64-bit ports, one by one; on 32-bit ports the reservations that come before them."""
     func = port.runtime.funcs.get("mallocinit")
     engine = port.figures.engine
@@ -54,24 +54,24 @@ def compare(port: Port) -> None:
             _family(port, family, ours[family], theirs)
 
 
-def _hints(noted: list[Attempt], file: str) -> tuple[list[Place], list[Place]]:
+def _hints(noted: list[ReserveCall], file: str) -> tuple[list[TreeFigure], list[TreeFigure]]:
     """The heap's own hints and those of user arenas, each in the order of use: the last noted comes first."""
-    found: tuple[list[Place], list[Place]] = ([], [])
+    found: tuple[list[TreeFigure], list[TreeFigure]] = ([], [])
     for one in reversed(noted):
         users = "userArena" in one.formulas.get("hintList", "")
         where = f"{file}:{one.lines['address']}"
-        found[users].append(Place(one.address, where, one.formulas["address"]))
+        found[users].append(TreeFigure(one.address, where, one.formulas["address"]))
     return found
 
 
-def _family(port: Port, family: str, ours: list[int], theirs: list[Place]) -> None:
+def _family(port: ComparedPort, family: str, ours: list[int], theirs: list[TreeFigure]) -> None:
     if not ours and port.era.current and not theirs:
         return
     values = [one.value for one in theirs]
     port.found.values(family + "{}", ours, values, [one.where for one in theirs] or [MALLOC])
 
 
-def _reservations(port: Port, attempts: list[Attempt], file: str) -> None:
+def _reservations(port: ComparedPort, attempts: list[ReserveCall], file: str) -> None:
     """What a 32-bit port asks for: the records of all arenas, then the rungs of the ladder."""
     engine = port.figures.engine
     theirs = dict(_named(attempts, file))
@@ -90,15 +90,15 @@ def _reservations(port: Port, attempts: list[Attempt], file: str) -> None:
                 )
 
 
-def _named(attempts: list[Attempt], file: str) -> Iterator[tuple[str, Place]]:
+def _named(attempts: list[ReserveCall], file: str) -> Iterator[tuple[str, TreeFigure]]:
     rung = 0
     for one in attempts:
         if one.address == 0 and rung == 0:
-            yield "metadata_reservation", Place(one.size, f"{file}:{one.call}", one.formulas["size"])
+            yield "metadata_reservation", TreeFigure(one.size, f"{file}:{one.call}", one.formulas["size"])
             continue
         if rung == 0:
             where = f"{file}:{one.lines['address']}"
-            yield "ladder_hint", Place(one.address, where, one.formulas["address"])
+            yield "ladder_hint", TreeFigure(one.address, where, one.formulas["address"])
         where = f"{file}:{one.lines['size']}"
-        yield f"ladder{rung}", Place(one.size, where, one.formulas["size"])
+        yield f"ladder{rung}", TreeFigure(one.size, where, one.formulas["size"])
         rung += 1

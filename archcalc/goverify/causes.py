@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from archcalc.calculator import goexpr, structs
 from archcalc.calculator.goexpr import ExprError
 from archcalc.goverify.comparison import Difference
-from archcalc.goverify.port import Port
+from archcalc.goverify.port import ComparedPort
 from archcalc.goverify.tree import PackageScope
 
 
-def told(port: Port, differences: list[Difference]) -> list[Difference]:
+def told(port: ComparedPort, differences: list[Difference]) -> list[Difference]:
     """Differences with those of them that each follows from."""
     causes = _Causes(port, differences)
     return [causes.told(difference) for difference in differences]
@@ -20,7 +20,7 @@ def told(port: Port, differences: list[Difference]) -> list[Difference]:
 class _Causes:
     """Which differences of a port follow from which."""
 
-    def __init__(self, port: Port, differences: list[Difference]) -> None:
+    def __init__(self, port: ComparedPort, differences: list[Difference]) -> None:
         self.differing = {difference.name for difference in differences}
         self.engine = port.figures.engine
         self.port = port

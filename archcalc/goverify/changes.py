@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from archcalc.calculator.figures import Figures
 from archcalc.goverify import causes
 from archcalc.goverify.comparison import Change, Comparison, Difference
-from archcalc.goverify.port import Port, open_port
+from archcalc.goverify.port import ComparedPort, open_port
 from archcalc.goverify.source import Verified, era_of
 from archcalc.goverify.source import compare as compare_port
 from archcalc.goverify.tree import SourceTree
@@ -37,7 +37,7 @@ def compare(
     return found
 
 
-def _changed(before: Port, after: Port) -> Comparison:
+def _changed(before: ComparedPort, after: ComparedPort) -> Comparison:
     """The values that are not the same in both trees, and the formulas that are not."""
     old, new = before.found.recorded, after.found.recorded
     result = Comparison(after.found.platform)

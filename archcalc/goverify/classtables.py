@@ -9,7 +9,7 @@ from allocator.common import sizeclasses
 from allocator.common.sizeclasses import SizeClasses
 from archcalc.calculator.goexpr import ExprError
 from archcalc.goverify.comparison import Change
-from archcalc.goverify.port import Port, number, own_name, plain
+from archcalc.goverify.port import ComparedPort, number, own_name, plain
 from archcalc.goverify.tree import Missing, PackageScope
 
 MAGIC = ("shift", "shift2", "mul", "baseMask")
@@ -18,7 +18,7 @@ GC = "internal/runtime/gc"
 FILE = {"runtime": "runtime/sizeclasses.go", GC: f"{GC}/sizeclasses.go"}
 
 
-class Table(NamedTuple):
+class ClassTable(NamedTuple):
     """One table: its name in package runtime and in internal/runtime/gc, and bytes of an entry."""
 
     name: str
@@ -27,21 +27,21 @@ class Table(NamedTuple):
 
 
 TABLES = (
-    Table("class_to_size", "SizeClassToSize", 2),
-    Table("class_to_allocnpages", "SizeClassToNPages", 1),
-    Table("class_to_divmagic", "SizeClassToDivMagic", 4),
-    Table("size_to_class8", "SizeToSizeClass8", 1),
-    Table("size_to_class128", "SizeToSizeClass128", 1),
+    ClassTable("class_to_size", "SizeClassToSize", 2),
+    ClassTable("class_to_allocnpages", "SizeClassToNPages", 1),
+    ClassTable("class_to_divmagic", "SizeClassToDivMagic", 4),
+    ClassTable("size_to_class8", "SizeToSizeClass8", 1),
+    ClassTable("size_to_class128", "SizeToSizeClass128", 1),
 )
 
 
-def named(table: Table, packages: Sequence[str]) -> tuple[str, str]:
+def named(table: ClassTable, packages: Sequence[str]) -> tuple[str, str]:
     """The package and the name that a table has where a generation has these packages."""
     return (GC, table.gc_name) if GC in packages else ("runtime", table.name)
 
 
 def computed(
-    classes: SizeClasses, table: Table, contiguous: bool
+    classes: SizeClasses, table: ClassTable, contiguous: bool
 ) -> tuple[int, ...] | tuple[tuple[int, ...], ...]:
     """A table's entries as the size classes ask for them."""
     if table.name != "class_to_divmagic":
@@ -52,7 +52,7 @@ def computed(
     return tuple(0xFFFFFFFF // size + 1 if size else 0 for size in classes.class_to_size)
 
 
-def compare(port: Port) -> None:
+def compare(port: ComparedPort) -> None:
     """The tables entry by entry, and whether they are what the tree's own constants ask for."""
     generation = port.figures.generation
     contiguous = generation.era == "contiguous"
@@ -109,7 +109,7 @@ def _parts(entry: int | tuple[int, ...]) -> tuple[int, ...]:
     return (entry,) if isinstance(entry, int) else entry
 
 
-def _declaring(port: Port, table: Table, package: str, name: str) -> tuple[PackageScope, str]:
+def _declaring(port: ComparedPort, table: ClassTable, package: str, name: str) -> tuple[PackageScope, str]:
     """The package of the tree that has a table, under whichever name."""
     for path, own in dict.fromkeys(((package, name), ("runtime", table.name), (GC, table.gc_name))):
         scope = port.port.package(path)
@@ -118,7 +118,7 @@ def _declaring(port: Port, table: Table, package: str, name: str) -> tuple[Packa
     return port.port.package(package), name
 
 
-def _regenerated(port: Port) -> SizeClasses | None:
+def _regenerated(port: ComparedPort) -> SizeClasses | None:
     """The tables that the tree's constants ask for, where those are not the calculator's."""
     packages, names = port.figures.generation.packages, port.figures.generation.size_classes
     sixteen = None if port.figures.generation.era == "contiguous" else 32

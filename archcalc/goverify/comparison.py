@@ -130,14 +130,14 @@ class Comparison:
         self.skipped.append(Skipped(self.platform, name, why))
 
 
-class Named(Protocol):
+class HasName(Protocol):
     """Something that has a name."""
 
     @property
     def name(self) -> str: ...
 
 
-_Named = TypeVar("_Named", bound=Named)
+_Named = TypeVar("_Named", bound=HasName)
 
 
 def numbered(fields: Iterable[_Named]) -> Iterator[tuple[tuple[str, int], _Named]]:

@@ -11,7 +11,7 @@ from archcalc.calculator.structs import StructError
 from archcalc.generations import Generation, tables
 from archcalc.goverify.comparison import Change, Scalar, Unlisted
 from archcalc.goverify.gofile import Const
-from archcalc.goverify.port import Port, plain, words_of
+from archcalc.goverify.port import ComparedPort, plain, words_of
 from archcalc.goverify.tree import Missing, PackageScope
 
 ELSEWHERE = (
@@ -21,7 +21,7 @@ ELSEWHERE = (
 """Where other generations have what a package of one has: constants move, and keep their names."""
 
 
-def words(port: Port) -> None:
+def words(port: ComparedPort) -> None:
     words = port.tree.words.get(port.port.goarch)
     file = "cmd/internal/sys/arch.go"
     ours = port.figures.engine.words
@@ -32,7 +32,7 @@ def words(port: Port) -> None:
             port.found.value(name, ours[at], words[at], f"{file}:{words.line}")
 
 
-def constants(port: Port) -> None:
+def constants(port: ComparedPort) -> None:
     """The constants of runtime and of the packages beside it; those too that this port should not have."""
     generation, engine = port.figures.generation, port.figures.engine
     for package in generation.packages:
@@ -54,7 +54,7 @@ def constants(port: Port) -> None:
         _unlisted(port)
 
 
-def _unlisted(port: Port) -> None:
+def _unlisted(port: ComparedPort) -> None:
     """Constants of the tree that the tables have on no port at all.
 
     One that is called as one of the tables but for case and underscores is the same idea in a
@@ -86,7 +86,7 @@ def _folded(name: str) -> str:
     return name.replace("_", "").lower()
 
 
-def _home(port: Port, package: str, own: str) -> PackageScope | None:
+def _home(port: ComparedPort, package: str, own: str) -> PackageScope | None:
     """The package of the tree that declares a constant."""
     own_path = port.figures.generation.packages[package]
     others = () if package == "runtime" and port.figures.generation.era == "contiguous" else ELSEWHERE
@@ -97,7 +97,9 @@ def _home(port: Port, package: str, own: str) -> PackageScope | None:
     return None
 
 
-def _constant(port: Port, name: str, own: str, known: str, computed: Value, scope: PackageScope) -> None:
+def _constant(
+    port: ComparedPort, name: str, own: str, known: str, computed: Value, scope: PackageScope
+) -> None:
     const = scope.consts[own]
     where = f"{const.file}:{const.line}"
     try:
@@ -113,7 +115,7 @@ def _constant(port: Port, name: str, own: str, known: str, computed: Value, scop
         _formula(port, name, known, const)
 
 
-def _formula(port: Port, name: str, known: str, const: Const) -> None:
+def _formula(port: ComparedPort, name: str, known: str, const: Const) -> None:
     """Notes a formula that gives the same value in another way."""
     row = port.figures.engine.row(known)
     if row is None or name in port.figures.sets:
@@ -130,7 +132,7 @@ def _formula(port: Port, name: str, known: str, const: Const) -> None:
 
 
 def _unexpected(
-    port: Port,
+    port: ComparedPort,
     package: str,
     own: str,
     scope: PackageScope,
@@ -147,7 +149,7 @@ def _unexpected(
     port.found.value(name, None, value, where, const.formula, why)
 
 
-def _missing(port: Port, name: str, computed: Value, source: object) -> None:
+def _missing(port: ComparedPort, name: str, computed: Value, source: object) -> None:
     """A constant that the tree does not declare for the port."""
     file = str(source).partition(":")[0]
     if not port.era.current:
@@ -158,7 +160,7 @@ def _missing(port: Port, name: str, computed: Value, source: object) -> None:
         port.found.missing(name, plain(computed), file, "the tree does not declare it for this port")
 
 
-def facts(port: Port) -> None:
+def facts(port: ComparedPort) -> None:
     """What profiles tell of the system's own constants, beyond those that reports show."""
     for name, computed in port.figures.profile.constants.items():
         if f"runtime.{name}" in port.figures.generation.rows:

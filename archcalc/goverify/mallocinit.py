@@ -26,7 +26,7 @@ MAX_STEPS = 200_000
 MAX_NESTING = 40
 
 
-class Attempt(NamedTuple):
+class ReserveCall(NamedTuple):
     """One call of sysReserve: what it asks for, and the variables of that moment.
 
     `lines` and `formulas` tell for each variable where and to what it was last set.
@@ -281,8 +281,8 @@ class Follower:
     given: Mapping[str, int]
     watched: str = ""
     fixed: Mapping[str, int] = field(default_factory=dict)
-    attempts: list[Attempt] = field(default_factory=list)
-    noted: list[Attempt] = field(default_factory=list)
+    attempts: list[ReserveCall] = field(default_factory=list)
+    noted: list[ReserveCall] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._scope = _Locals(self.package, {**self.given, **self.fixed})
@@ -290,7 +290,7 @@ class Follower:
         self._formulas: dict[str, str] = {}
         self._steps = 0
 
-    def follow(self, body: Sequence[Statement]) -> list[Attempt]:
+    def follow(self, body: Sequence[Statement]) -> list[ReserveCall]:
         """All attempts, in order. Raises ExprError where they cannot be found out."""
         self._run(body)
         return self.attempts
@@ -406,14 +406,14 @@ class Follower:
             # The refusal is no formula of the variable: what it asked for stays to be told.
             self._scope.values[name] = Value(0, uintptr, True)
 
-    def _attempt(self, address: int, size: int, line: int, asked: tuple[str, str]) -> Attempt:
+    def _attempt(self, address: int, size: int, line: int, asked: tuple[str, str]) -> ReserveCall:
         """What is asked for, or noted, with all variables of the moment."""
         known = {name: value for name, value in self._scope.values.items() if value is not None}
         numbers = {name: int(v.value) for name, v in known.items() if not isinstance(v.value, str)}
         names = dict(zip(("address", "size"), asked, strict=True))
         lines = {**self._lines, **{k: self._lines.get(n, line) for k, n in names.items()}}
         formulas = {**self._formulas, **{k: self._formulas.get(n, n) for k, n in names.items()}}
-        return Attempt(address, size, line, numbers, lines, formulas)
+        return ReserveCall(address, size, line, numbers, lines, formulas)
 
 
 def _names(formula: str) -> tuple[str, ...]:

@@ -12,13 +12,13 @@ from archcalc.calculator.goexpr import Value
 from archcalc.goverify.comparison import Comparison, Scalar
 from archcalc.goverify.era import Era
 from archcalc.goverify.gofile import Broken
-from archcalc.goverify.tree import PackageScope, PortTree, SourceTree, Words
+from archcalc.goverify.tree import PackageScope, PortTree, SourceTree, WordSizes
 
 EXPERIMENT = "goexperiment."
 
 
 @dataclass(frozen=True, slots=True)
-class Port:
+class ComparedPort:
     """A platform's figures, the tree as that platform sees it, and what was found of them."""
 
     tree: SourceTree
@@ -47,10 +47,10 @@ class Port:
             self.found.skip(name, why)
 
 
-def open_port(tree: SourceTree, figures: Figures, era: Era, recording: bool = False) -> Port:
+def open_port(tree: SourceTree, figures: Figures, era: Era, recording: bool = False) -> ComparedPort:
     """A port, with nothing compared yet."""
     seen = port_tree(tree, figures)
-    return Port(
+    return ComparedPort(
         tree, figures, era, seen, seen.package("runtime"), Comparison(figures.platform, recording=recording)
     )
 
@@ -58,7 +58,7 @@ def open_port(tree: SourceTree, figures: Figures, era: Era, recording: bool = Fa
 def port_tree(tree: SourceTree, figures: Figures) -> PortTree:
     """The tree as a platform sees it."""
     ptr_size, reg_size = figures.engine.words
-    words = Words(ptr_size, reg_size, number(figures.profile.facts.get("pc_quantum", 1)))
+    words = WordSizes(ptr_size, reg_size, number(figures.profile.facts.get("pc_quantum", 1)))
     asked = {
         name.removeprefix(EXPERIMENT): value.value is True
         for name, value in figures.engine.sets.items()

@@ -337,7 +337,7 @@ class _Comparison:
             part = _MAGIC_AT.get(shown.rpartition(".")[2], 0)
             self.found.value(shown, left, right, f"{int(where, 0) + part:#x}")
 
-    def _layout(self, table: classtables.Table) -> struct.Struct:
+    def _layout(self, table: classtables.ClassTable) -> struct.Struct:
         """How an entry of a table stands in memory."""
         if table.name == "class_to_divmagic" and self.contiguous:
             return struct.Struct(self.image.order + "BBHH")

@@ -12,8 +12,8 @@ from archcalc.goverify import mallocinit
 from archcalc.goverify.comparison import Change
 from archcalc.goverify.given import Given
 from archcalc.goverify.gofile import Func
-from archcalc.goverify.mallocinit import Attempt
-from archcalc.goverify.port import Port, number, words_of
+from archcalc.goverify.mallocinit import ReserveCall
+from archcalc.goverify.port import ComparedPort, number, words_of
 from archcalc.goverify.tree import Missing
 
 MALLOC = "runtime/malloc.go"
@@ -25,7 +25,7 @@ def _statements(func: Func) -> tuple[mallocinit.Statement, ...]:
     return mallocinit.statements(func)
 
 
-def compare(port: Port) -> None:
+def compare(port: ComparedPort) -> None:
     """The figures of the layout beside what a system that refuses everything is asked for."""
     engine = port.figures.engine
     ours = {
@@ -71,7 +71,7 @@ def compare(port: Port) -> None:
         _layout_formula(port, "hint0", found_hints[0][2], wheres[0])
 
 
-def _usable(port: Port, theirs: dict[str, tuple[int, str, str]]) -> None:
+def _usable(port: ComparedPort, theirs: dict[str, tuple[int, str, str]]) -> None:
     """What of the tables can be used: reckoned by the calculator's formulas from the tree's constants."""
     engine = port.figures.engine
     for name in ("bitmap_usable", "spans_usable"):
@@ -93,7 +93,7 @@ def _usable(port: Port, theirs: dict[str, tuple[int, str, str]]) -> None:
         theirs[name] = (number(value), where, "")
 
 
-def _layout_formula(port: Port, name: str, formula: str, where: str) -> None:
+def _layout_formula(port: ComparedPort, name: str, formula: str, where: str) -> None:
     row = port.figures.engine.row(f"layout.{name}")
     if row is None or not formula or name in port.figures.sets:
         return
@@ -110,7 +110,7 @@ class _Attempts:
     reservation of everything, and the last, anywhere, is the ladder.
     """
 
-    def __init__(self, attempts: list[Attempt], ptr_size: int) -> None:
+    def __init__(self, attempts: list[ReserveCall], ptr_size: int) -> None:
         calls = list(dict.fromkeys(attempt.call for attempt in attempts))
         first = calls[0] if calls and ptr_size == 8 else None
         self.contiguous = [one for one in attempts if one.call == first]
@@ -134,7 +134,7 @@ class _Attempts:
             yield f"ladder_arena{at}", self._one(rung, "arenaSize")
             yield f"ladder{at}", self._one(rung, "size")
 
-    def _sizes(self, prefix: str, attempt: Attempt) -> Iterator[tuple[str, tuple[int, str, str]]]:
+    def _sizes(self, prefix: str, attempt: ReserveCall) -> Iterator[tuple[str, tuple[int, str, str]]]:
         for name, variable in (("bitmap_size", "bitmapSize"), ("spans_size", "spansSize")):
             if variable in attempt.variables:
                 yield prefix + name, self._one(attempt, variable)
@@ -143,7 +143,7 @@ class _Attempts:
             if "arenaSize" in attempt.variables:
                 yield "arena_size", self._one(attempt, "arenaSize")
 
-    def _one(self, attempt: Attempt, name: str) -> tuple[int, str, str]:
+    def _one(self, attempt: ReserveCall, name: str) -> tuple[int, str, str]:
         value = {"address": attempt.address, "size": attempt.size}.get(name, attempt.variables.get(name, 0))
         return value, str(attempt.lines.get(name, attempt.call)), attempt.formulas.get(name, "")
 

@@ -67,7 +67,7 @@ def shape_of(text: str) -> Shape:
     return Shape(digest, tuple(one for one in of if one[0].isdigit()))
 
 
-class Place(NamedTuple):
+class TreeText(NamedTuple):
     """A function, method, type or variable in a tree: its file, the line and its text."""
 
     file: str
@@ -75,7 +75,7 @@ class Place(NamedTuple):
     text: str
 
 
-def find(src: Path, file: str, anchor: str) -> list[Place]:
+def find(src: Path, file: str, anchor: str) -> list[TreeText]:
     """Where an anchor of a layout's table stands in a tree: in the files of its package, each that has it."""
     receiver, _, method = anchor.rpartition(".")
     own = re.escape(anchor)
@@ -90,7 +90,9 @@ def find(src: Path, file: str, anchor: str) -> list[Place]:
         for match in re.finditer(form, text, re.MULTILINE):
             end = text.find("\n}", match.start())
             line = text.count("\n", 0, match.start()) + 1
-            found.append(Place(f"{file.rpartition('/')[0]}/{path.name}", line, text[match.start() : end + 2]))
+            found.append(
+                TreeText(f"{file.rpartition('/')[0]}/{path.name}", line, text[match.start() : end + 2])
+            )
     return found
 
 
@@ -217,7 +219,7 @@ _MEMBER = re.compile(r"\(i\+(?:0x[0-9a-f]+|\d+)\)")
 
 
 def _numbers(
-    rows: Sequence[Row], place: Place, before: Shape, now: Shape
+    rows: Sequence[Row], place: TreeText, before: Shape, now: Shape
 ) -> tuple[dict[int, str], list[tuple[str, str]]]:
     """The formulas that stand in a function as they are, with its numbers; and numbers that are in none."""
     stream = tokens(place.text)

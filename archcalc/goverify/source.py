@@ -12,8 +12,8 @@ from archcalc.goverify import arenahints, causes, classtables, constants, era, r
 from archcalc.goverify.comparison import Comparison, explained
 from archcalc.goverify.era import Era
 from archcalc.goverify.gofile import Broken
-from archcalc.goverify.port import Port, open_port
-from archcalc.goverify.tree import PortTree, SourceTree, Words
+from archcalc.goverify.port import ComparedPort, open_port
+from archcalc.goverify.tree import PortTree, SourceTree, WordSizes
 
 
 @dataclass
@@ -49,7 +49,7 @@ def era_of(tree: SourceTree) -> Era:
         return Era(
             "a runtime in C", "Go 1.4 or earlier", "it has runtime/mheap.c and lacks _MHeapMap_TotalBits"
         )
-    runtime = PortTree(tree, "linux", "amd64", Words(8, 8, 1)).package("runtime")
+    runtime = PortTree(tree, "linux", "amd64", WordSizes(8, 8, 1)).package("runtime")
     declared = {*runtime.consts, *runtime.vars, *runtime.type_texts, *runtime.funcs}
     found = era.of(declared.__contains__)
     missing = [file for file in _TELLING if not tree.exists(file)]
@@ -71,7 +71,7 @@ def _beside(tree: SourceTree, found: Era, generation: Generation) -> Era:
     return replace(found, current=same)
 
 
-def compare(port: Port) -> Comparison:
+def compare(port: ComparedPort) -> Comparison:
     """Everything of a port; differences get their formulas, and what they follow from."""
     constants.words(port)
     constants.constants(port)

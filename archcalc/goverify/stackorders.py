@@ -9,14 +9,14 @@ from archcalc.calculator import goexpr
 from archcalc.calculator.goexpr import ExprError
 from archcalc.goverify import gofile
 from archcalc.goverify.given import Given
-from archcalc.goverify.port import Port, number
+from archcalc.goverify.port import ComparedPort, number
 from archcalc.goverify.tree import Missing
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
 
-def compare(port: Port) -> None:
+def compare(port: ComparedPort) -> None:
     """Each order's size, and whether it is cached."""
     engine = port.figures.engine
     sizes = [number(v.value) for v in engine.family_values("layout.stack_order")]

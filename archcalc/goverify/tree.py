@@ -30,7 +30,7 @@ MAX_CHAIN = 60
 """Constants that follow from each other, one by one, beyond which none of Go's do; keeps within the stack."""
 
 
-class Words(NamedTuple):
+class WordSizes(NamedTuple):
     """Bytes of a pointer, of a register and of the smallest instruction (cmd/internal/sys/arch.go)."""
 
     ptr_size: int
@@ -148,7 +148,7 @@ class SourceTree:
         return ()
 
     @cached_property
-    def words(self) -> Mapping[str, Words]:
+    def words(self) -> Mapping[str, WordSizes]:
         """The words of each architecture that the toolchain knows, by GOARCH; empty where it does not say."""
         found = {}
         for file in self.files("cmd/internal/sys", "", ""):
@@ -160,7 +160,7 @@ class SourceTree:
                     except ValueError:
                         continue
                     if sizes[0] in (4, 8) and sizes[1] in (4, 8):
-                        found[fields["Name"].strip('"')] = Words(sizes[0], sizes[1], sizes[2], var.line)
+                        found[fields["Name"].strip('"')] = WordSizes(sizes[0], sizes[1], sizes[2], var.line)
         return found
 
 
@@ -217,7 +217,7 @@ class PortTree:
         tree: SourceTree,
         goos: str,
         goarch: str,
-        words: Words,
+        words: WordSizes,
         asked: Mapping[str, bool] = MappingProxyType({}),
     ) -> None:
         self.tree = tree
@@ -279,7 +279,7 @@ class PackageScope(Scope):
             return other.lookup(own) if other is not None else None
         return self.value(name) if name in self.consts else None
 
-    def type(self, name: str) -> goexpr.Type | None:
+    def type(self, name: str) -> goexpr.ConstantType | None:
         basic = goexpr.basic_types(self.ptr_size).get(name)
         if basic is not None:
             return basic

@@ -7,13 +7,13 @@ import re
 from archcalc.calculator.goexpr import ExprError
 from archcalc.calculator.structs import StructError, StructLayout
 from archcalc.goverify.comparison import Change, numbered
-from archcalc.goverify.port import Port, words_of
+from archcalc.goverify.port import ComparedPort, words_of
 from archcalc.goverify.tree import Missing, PackageScope
 
 _QUALIFIER = re.compile(r"\b[a-z]\w*\.(?=[A-Za-z_])")
 
 
-def types(port: Port) -> None:
+def types(port: ComparedPort) -> None:
     """Every struct of the calculator's, by its name and package."""
     engine = port.figures.engine
     for name in engine.declared_structs():
@@ -40,7 +40,7 @@ def types(port: Port) -> None:
         _struct(port, ours, theirs, where)
 
 
-def _declaring(port: Port, name: str) -> tuple[PackageScope, str]:
+def _declaring(port: ComparedPort, name: str) -> tuple[PackageScope, str]:
     """The package of the tree that a type of ours stands in, and its name there."""
     package, _, own = name.rpartition(".")
     if package:
@@ -52,7 +52,7 @@ def _declaring(port: Port, name: str) -> tuple[PackageScope, str]:
     return (port.runtime if name in port.runtime.type_texts else port.port.package(beside)), name
 
 
-def _struct(port: Port, ours: StructLayout, theirs: StructLayout, where: str) -> None:
+def _struct(port: ComparedPort, ours: StructLayout, theirs: StructLayout, where: str) -> None:
     name, value = ours.name, port.found.value
     value(name, ours.size, theirs.size, where)
     value(f"{name} align", ours.align, theirs.align, where)

@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 
 from archcalc.calculator import goexpr
-from archcalc.generations import Generation, Row, Section, Source
+from archcalc.generations import Generation, Row, Source, TypeSection
 from archcalc.generations.tables import FileLines
 from archcalc.goverify import shapes
 from archcalc.goverify.release import Alternative, Draft, Port, Reader, Tree
@@ -200,7 +200,7 @@ def _declared(base: Generation | None) -> dict[str, list[tuple[str, str]]]:
     return found | fresh
 
 
-def _texts(section: Section) -> Iterator[tuple[str, str]]:
+def _texts(section: TypeSection) -> Iterator[tuple[str, str]]:
     for text in re.split(r"^(?=type )", section.text, flags=re.MULTILINE):
         if text.startswith("type "):
             yield text.split(" ", 2)[1], text.rstrip("\n")

@@ -22,7 +22,7 @@ from archcalc.results.judged import Judged
 from archcalc.results.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value
 
 if TYPE_CHECKING:
-    from archcalc.questions.calls import Compared
+    from archcalc.questions.calls import ComparedCalls
 
 
 FAMILY = "boot"
@@ -51,7 +51,7 @@ RULES = (
 class Answered(Judged):
     """What machines asked for, against what real programs had asked for."""
 
-    def __init__(self, compared: Sequence[Compared]) -> None:
+    def __init__(self, compared: Sequence[ComparedCalls]) -> None:
         self.compared = compared
 
     def cases(self) -> Iterable[Case]:
@@ -69,7 +69,7 @@ class Answered(Judged):
         labels = " ".join(dict.fromkeys(f"go{one.generation}" for one in self.compared))
         return {"ok": self.ok, "generation": labels, "boots": [self._boot(one) for one in self.compared]}
 
-    def _boot(self, one: Compared) -> dict[str, object]:
+    def _boot(self, one: ComparedCalls) -> dict[str, object]:
         first = one.first
         return {
             "platform": one.platform,
@@ -127,7 +127,7 @@ class Answered(Judged):
         yield Prose(f"{'ok' if self.ok else 'FAILED'}: {same} of {len(self.compared)} as recorded")
 
 
-def _difference(one: Compared) -> str:
+def _difference(one: ComparedCalls) -> str:
     """The first difference in a line."""
     first = one.first
     if first is None:

@@ -12,7 +12,7 @@ from archcalc.library import boot
 from archcalc.proofs import properties
 from archcalc.questions import origins
 from archcalc.reading.words import counted
-from archcalc.results.findings import Case, Finding, Place, Severity
+from archcalc.results.findings import Case, Finding, Severity, SourceLine
 from archcalc.results.judged import Judged
 from archcalc.results.tables import Block, Column, Prose, Section, Table
 
@@ -50,13 +50,13 @@ class Proved(Judged):
 
     def _finding(self, proof: Any) -> Finding:
         help = ""
-        where: tuple[Place, ...] = ()
+        where: tuple[SourceLine, ...] = ()
         if proof.platform in self.figures:
             where = origins.of_machine(self.figures[proof.platform])
         if proof.scenario:
             help = f"archcalc run {proof.scenario}"
             file = within_repository(str(proof.scenario))
-            where = (*where, Place(file, 1, 1, "the counterexample, as a scenario"))
+            where = (*where, SourceLine(file, 1, 1, "the counterexample, as a scenario"))
         what = proof.refutation.what
         return Finding(
             proof.id, proof.platform, Severity.ERROR, what, properties.FAMILY, help=help, places=where

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from archcalc.calculator.figures import Figures
 from archcalc.questions import origins
-from archcalc.results.findings import Case, Finding, Place, Rule, Severity
+from archcalc.results.findings import Case, Finding, Rule, Severity, SourceLine
 from archcalc.results.judged import Judged
 from archcalc.results.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value
 from archcalc.workloads import programs
@@ -36,7 +36,7 @@ class Smoked(Judged):
         self.runs = runs
         self.figures = {target.platform: target for target in targets}
 
-    def _where(self, run: WorkloadRun) -> tuple[Place, ...]:
+    def _where(self, run: WorkloadRun) -> tuple[SourceLine, ...]:
         """The lines of the profile that its machine comes from."""
         return origins.of_machine(self.figures[run.platform]) if run.platform in self.figures else ()
 

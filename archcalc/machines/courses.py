@@ -22,7 +22,7 @@ from archcalc import machines
 from archcalc.calculator import figures as figures_of
 from archcalc.machines.options import MachineOptions
 from archcalc.profiles import platforms
-from archcalc.reading.callsfile import Program
+from archcalc.reading.callsfile import ProgramCalls
 from archcalc.reading.errors import Fault, UsageFault
 
 LARGEST_PAGE = 64 << 10
@@ -32,7 +32,7 @@ HUGE_PAGE = 2 << 20  # what a linux of 4 KB pages tells; an emulator hands on wh
 COURSES = ((2, 1, 0), (2, 0, 0), (2, 1, 1), (1, 0, 0), (3, 1, 2), (4, 1, 2), (3, 2, 1), (4, 2, 3))
 
 
-def config_of(program: Program, release: str, options: MachineOptions | None) -> Config:
+def config_of(program: ProgramCalls, release: str, options: MachineOptions | None) -> Config:
     """The Config of the machine that the program ran on, as far as its calls show it."""
     profile = platforms.of(program.platform, release)
     figures = figures_of.compute(profile, {}, release)
@@ -47,7 +47,7 @@ def config_of(program: Program, release: str, options: MachineOptions | None) ->
     return replace(config, phys_huge_page_size=HUGE_PAGE)
 
 
-def page_size(program: Program) -> int:
+def page_size(program: ProgramCalls) -> int:
     """The page of the program's system: the largest that all its fixed mappings consist of, 4 KB at least."""
     size = LARGEST_PAGE
     for call in program.calls:
@@ -57,7 +57,7 @@ def page_size(program: Program) -> int:
     return size
 
 
-def heap_base(config: Config, program: Program) -> tuple[int, int] | None:
+def heap_base(config: Config, program: ProgramCalls) -> tuple[int, int] | None:
     """Where the heap's first arena and its first mapping came to lie, where a lot decides that."""
     if not config.randomized_heap_base:
         return None
@@ -76,7 +76,7 @@ def heap_base(config: Config, program: Program) -> tuple[int, int] | None:
     return None
 
 
-def courses(config: Config, program: Program) -> Iterator[Surroundings]:
+def courses(config: Config, program: ProgramCalls) -> Iterator[Surroundings]:
     """The usual course first; that of an early sample only where the calls give reason for it."""
     buckets = config.buck_hash_size * config.ptr_size
     sampled = (False, True) if any(call.size == buckets for call in program.calls) else (False,)
@@ -84,7 +84,7 @@ def courses(config: Config, program: Program) -> Iterator[Surroundings]:
         yield Surroundings(procs=procs, main_on=main, scavenger_on=scavenger, sampled=early)
 
 
-def grows_again(config: Config, program: Program) -> bool:
+def grows_again(config: Config, program: ProgramCalls) -> bool:
     """Whether the heap grew more than once, so that pages may have been left out at its base."""
     return sum(_is_growth(config, call) for call in program.calls) > 1
 
@@ -100,7 +100,7 @@ def _is_growth(config: Config, call: Call) -> bool:
 
 
 def start(
-    config: Config, program: Program, base: tuple[int, int] | None, padding: int, around: Surroundings
+    config: Config, program: ProgramCalls, base: tuple[int, int] | None, padding: int, around: Surroundings
 ) -> tuple[Answers, Runtime, str | None]:
     """The machine's start with the program's answers; the last words where it dies of them.
 

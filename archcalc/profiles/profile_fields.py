@@ -12,12 +12,12 @@ from archcalc.reading.fields import (
     Bool,
     Choice,
     Field,
+    FixedKeys,
     Int,
     Limit,
     ListOf,
     MapOf,
     PowerOfTwo,
-    Section,
     Size,
     SizeChoice,
     Text,
@@ -27,7 +27,7 @@ SCHEMA_VERSION = 1
 
 PLATFORM_PATTERN = "[a-z][a-z0-9]*/[a-z0-9]+"
 
-ARCH = Section(
+ARCH = FixedKeys(
     {
         "ptr_size": Field(SizeChoice((4, 8)), "bytes of a pointer and of uintptr (sys.PtrSize)", True),
         "reg_size": Field(
@@ -74,7 +74,7 @@ ARCH = Section(
     partial=True,
 )
 
-OS = Section(
+OS = FixedKeys(
     {
         "mem": Field(
             Choice(("linux", "bsd", "darwin", "windows", "plan9", "solaris", "nacl", "aix", "wasm")),
@@ -87,7 +87,7 @@ OS = Section(
     partial=True,
 )
 
-TAKEN = Section(
+TAKEN = FixedKeys(
     {
         "from": Field(Address(), "first address that is taken", True),
         "to": Field(Address(), "first address after it", True),
@@ -95,7 +95,7 @@ TAKEN = Section(
     }
 )
 
-MACHINE = Section(
+MACHINE = FixedKeys(
     {
         "user_address_bits": Field(Int(20, 64), "bits of the addresses that a process can have", True),
         "address_low": Field(Address(), "lowest address that can be mapped", True),
@@ -170,7 +170,7 @@ _SECTIONS_OF_FACTS = {
 
 _RELEASE = Text(r"go1\.[0-9]+", "a release of Go, such as go1.21")
 
-CHANGE = Section(
+CHANGE = FixedKeys(
     {
         "since": Field(_RELEASE, "the first release that this is so for; without it, from the beginning"),
         "until": Field(_RELEASE, "the first release that it is no longer so for; without it, to this day"),
@@ -178,7 +178,7 @@ CHANGE = Section(
     }
 )
 
-FILE = Section(
+FILE = FixedKeys(
     {
         "schema": Field(Choice((SCHEMA_VERSION,)), "version of this form of file", True),
         "platform": Field(Text(PLATFORM_PATTERN, "goos/goarch, such as linux/amd64"), "GOOS/GOARCH"),

@@ -11,7 +11,7 @@ from archcalc.profiles import platforms
 from archcalc.profiles.profile import Profile
 from archcalc.profiles.profile_fields import CONSTANTS, FILE, PLATFORM_PATTERN, SCHEMA_VERSION, SECTIONS
 from archcalc.reading.errors import Fault, ProfileFault
-from archcalc.reading.fields import Address, Field, Kind, ListOf, MapOf, Section, meaning
+from archcalc.reading.fields import Address, Field, FixedKeys, Kind, ListOf, MapOf, meaning
 from archcalc.reading.strictyaml import Scalar
 
 # A system's numbers and habits are the same whoever begins a port of it; its architecture is what is new.
@@ -123,7 +123,7 @@ def begun_from(base: Profile) -> str:
 
 
 def _section(
-    section: str, spec: Section, values: Mapping[str, Any], own: bool, base: Profile
+    section: str, spec: FixedKeys, values: Mapping[str, Any], own: bool, base: Profile
 ) -> Iterator[str]:
     mark = "" if own else "# "
     yield f"{mark}{section}:"
@@ -143,8 +143,8 @@ def _text(value: Any, kind: Kind) -> str:
         return hex(value) if isinstance(kind, Address) else str(value)
     if isinstance(kind, ListOf):
         return f"[{', '.join(_text(item, kind.item) for item in value)}]"
-    if isinstance(kind, (Section, MapOf)):
-        fields = {key: kind.fields[key].kind if isinstance(kind, Section) else kind.value for key in value}
+    if isinstance(kind, (FixedKeys, MapOf)):
+        fields = {key: kind.fields[key].kind if isinstance(kind, FixedKeys) else kind.value for key in value}
         return f"{{{', '.join(f'{key}: {_text(item, fields[key])}' for key, item in value.items())}}}"
     plain = meaning(Scalar(0, 0, value)).type == "text" and value.isalnum()
     return str(value) if plain else json.dumps(value)

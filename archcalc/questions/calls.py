@@ -13,34 +13,36 @@ from dataclasses import dataclass
 from typing import Any
 
 from allocator.interface import Allocator, Attempt
-from allocator.kernels.answers import Answers, Difference
+from allocator.kernels.answers import Answers, CallDifference
 from allocator.kernels.calls import Call
 from archcalc.machines import courses
 from archcalc.machines.courses import Surroundings
 from archcalc.machines.options import MachineOptions
-from archcalc.reading.callsfile import Program
+from archcalc.reading.callsfile import ProgramCalls
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class ComparedCalls:
     """One program against the machine. `made` are the calls that were made, `differences` how many of the
     recorded ones were not made as they are recorded; `death` the last words where the machine died,
     `printed` the lines before. Where the list ends before main, so does the machine.
     """
 
-    program: Program
+    program: ProgramCalls
     platform: str
     generation: str
     made: tuple[Call, ...]
     differences: int
-    first: Difference | None
+    first: CallDifference | None
     death: str | None
     printed: tuple[str, ...]
     landmarks: Mapping[str, int | bool]
     attempts: tuple[Attempt, ...]
 
 
-def compare(program: Program, go: str | None = None, options: MachineOptions | None = None) -> Compared:
+def compare(
+    program: ProgramCalls, go: str | None = None, options: MachineOptions | None = None
+) -> ComparedCalls:
     """Starts the machine of the program's platform, of release `go` or the program's own."""
     release = _release(program, go)
     config = courses.config_of(program, release, options)
@@ -58,8 +60,8 @@ def compare(program: Program, go: str | None = None, options: MachineOptions | N
     count, answers, rt, death = best
     first = answers.differences[0] if answers.differences else None
     if count and first is None:
-        first = Difference(answers.place, answers.peek(), None)
-    return Compared(
+        first = CallDifference(answers.place, answers.peek(), None)
+    return ComparedCalls(
         program,
         program.platform,
         release,
@@ -93,7 +95,7 @@ class _Padding:
 
 
 def _tried(
-    config: Any, program: Program, base: tuple[int, int] | None
+    config: Any, program: ProgramCalls, base: tuple[int, int] | None
 ) -> Iterator[tuple[_Padding, Surroundings]]:
     """Paddings and courses: none left out first, then as many as the second growth tells."""
     for around in courses.courses(config, program):
@@ -106,7 +108,7 @@ def _tried(
             yield padding, around
 
 
-def _release(program: Program, go: str | None) -> str:
+def _release(program: ProgramCalls, go: str | None) -> str:
     from archcalc import generations
 
     return generations.named(go or program.release)

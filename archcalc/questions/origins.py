@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from archcalc.calculator.figures import Figures
 from archcalc.host.repository import within_repository
-from archcalc.results.findings import Place
+from archcalc.results.findings import SourceLine
 
 FACT = "fact."
 # Facts that a profile may leave out, and the one that they follow from then.
@@ -21,7 +21,7 @@ IMPLIED = {"address_high": "user_address_bits"}
 STEPS = 8  # of a derivation that are told: past that nobody reads on
 
 
-def places(figures: Figures, subjects: Sequence[str], read: Sequence[str] = ()) -> tuple[Place, ...]:
+def places(figures: Figures, subjects: Sequence[str], read: Sequence[str] = ()) -> tuple[SourceLine, ...]:
     """The line to look at first, then the derivation, then the other lines.
 
     `subjects` are names to try in turn; the first that means something is what the finding is about.
@@ -33,7 +33,7 @@ def places(figures: Figures, subjects: Sequence[str], read: Sequence[str] = ()) 
     candidates = dict.fromkeys((*read_first, *(one for one in came_from if one.startswith(FACT))))
     found = [fact for fact in candidates if fact.removeprefix(FACT) in figures.profile.origins]
     if not found:
-        return (Place(within_repository(figures.profile.file), 1, 1, "the profile begins here"),)
+        return (SourceLine(within_repository(figures.profile.file), 1, 1, "the profile begins here"),)
     own = [fact for fact in found if _origin_file(figures, fact) == figures.profile.file]
     chosen, *others = dict.fromkeys((*own, *found))
     way: list[str] = []
@@ -45,7 +45,7 @@ def places(figures: Figures, subjects: Sequence[str], read: Sequence[str] = ()) 
     return (_fact(figures, chosen), *derivation, *(_fact(figures, fact) for fact in others[:STEPS]))
 
 
-def of_machine(figures: Figures) -> tuple[Place, ...]:
+def of_machine(figures: Figures) -> tuple[SourceLine, ...]:
     """The lines of the profile that the machine's addresses come from: where a death or a proof points."""
     return places(figures, (), ("user_address_bits", "address_high"))
 
@@ -81,15 +81,15 @@ def _origin_file(figures: Figures, fact: str) -> str:
     return figures.profile.origins[fact.removeprefix(FACT)].file
 
 
-def _fact(figures: Figures, fact: str) -> Place:
+def _fact(figures: Figures, fact: str) -> SourceLine:
     own = fact.removeprefix(FACT)
     file, line, column = figures.profile.origins[own]
-    return Place(within_repository(file), line, column, f"{own} stands here")
+    return SourceLine(within_repository(file), line, column, f"{own} stands here")
 
 
-def _step(figures: Figures, name: str) -> Place:
+def _step(figures: Figures, name: str) -> SourceLine:
     """A formula on the way; Go's source is no file of the user's, so that it is named only."""
     short = name.partition(".")[2]
     if name.startswith("struct."):
-        return Place("", message=f"{short} is {figures.engine.struct(short).size} bytes")
-    return Place("", message=f"{short} = {figures.engine.value(name)} ({figures.origin(name)})")
+        return SourceLine("", message=f"{short} is {figures.engine.struct(short).size} bytes")
+    return SourceLine("", message=f"{short} = {figures.engine.value(name)} ({figures.origin(name)})")

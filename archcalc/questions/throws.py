@@ -15,7 +15,7 @@ from pathlib import Path
 
 from archcalc.reading import strictyaml
 from archcalc.reading.errors import UsageFault
-from archcalc.reading.fields import Choice, Field, Group, ListOf, Section, Text, read_file
+from archcalc.reading.fields import Choice, Field, FixedKeys, Group, ListOf, Text, read_file
 
 # The table of each family of machines.
 FILES = {
@@ -27,7 +27,7 @@ OLDEST = "contiguous"
 KINDS = ("throw", "panic", "exit", "print")
 
 _SITE = Text(r"[a-z0-9_]+\.(?:go|s):[0-9]+", "FILE.go:LINE")
-_ROW = Section(
+_ROW = FixedKeys(
     {
         "site": Field(_SITE, "where it stands", True),
         "also": Field(ListOf(_SITE), "where the same words stand for the same reason"),
@@ -45,7 +45,7 @@ _ROW = Section(
         "scope": Field(Text(), "why it is not modelled"),
     }
 )
-_FILE = Section(
+_FILE = FixedKeys(
     {"schema": Field(Choice((1,)), "version", True), "rows": Field(ListOf(_ROW), "the table", True)}
 )
 

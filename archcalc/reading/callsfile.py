@@ -18,11 +18,11 @@ from archcalc.reading.fields import (
     Anything,
     Bool,
     Field,
+    FixedKeys,
     Group,
     Int,
     Kind,
     ListOf,
-    Section,
     Text,
     meaning,
     read_file,
@@ -43,7 +43,7 @@ class CallsFault(UsageFault):
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class ProgramCalls:
     """One program's memory calls in order. `data_end` is where its data segment ends, `image` what it takes
     of the address space before its first instruction (bytes; None: not told).
     """
@@ -132,7 +132,7 @@ class _Hexadecimal(Address):
         return super().read(node, document, path)
 
 
-FILE = Section(
+FILE = FixedKeys(
     {
         "release": Field(Text(r"(go)?[0-9]+\.[0-9]+.*", "a release such as go1.27.3"), "the toolchain", True),
         "platform": Field(Text(r"[^/\s]+/[^/\s]+", "goos/goarch"), "what it was built for", True),
@@ -146,7 +146,7 @@ FILE = Section(
 )
 
 
-def load(path: Path) -> Program:
+def load(path: Path) -> ProgramCalls:
     """The program of a file. Raises CallsFault with every mistake in it."""
     faults: list[Fault] = []
     document = Document(str(path), "calls", faults, CallsFault)
@@ -154,7 +154,7 @@ def load(path: Path) -> Program:
     group: Group | None = read_file(data, FILE, document) if data is not None else None
     if group is None or faults:
         raise CallsFault(*in_order(faults))
-    return Program(
+    return ProgramCalls(
         str(path),
         group["release"],
         group["platform"],

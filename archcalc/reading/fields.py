@@ -1,7 +1,7 @@
 """What a file may say: declarations of fields, from which reading, JSON Schema and the docs all come.
 
-A `Section` lists its fields; each has a kind (a range of integers, a size, a
-choice …) and a line of help. `Section.read` turns a tree of `strictyaml` into
+A `FixedKeys` lists its fields; each has a kind (a range of integers, a size, a
+choice …) and a line of help. `FixedKeys.read` turns a tree of `strictyaml` into
 plain values and notes every fault at its place. Scalars mean what YAML 1.2
 says; what YAML 1.1 read otherwise (`yes`, `010`, `1:30`, `1_000`) is refused
 with what to write instead, so that no editor and no reader can differ.
@@ -520,7 +520,7 @@ class Field:
         self.required = required
 
 
-class Section(Kind):
+class FixedKeys(Kind):
     """A mapping with a fixed set of keys.
 
     Of a `partial` section only a part need stand in the file, since the rest can
@@ -583,7 +583,10 @@ class Section(Kind):
 
 
 def read_file(
-    data: bytes, section: Section, document: Document, check: Callable[[Group, Document], None] | None = None
+    data: bytes,
+    section: FixedKeys,
+    document: Document,
+    check: Callable[[Group, Document], None] | None = None,
 ) -> Group | None:
     """A whole file by its section; None where nothing can be read. Faults are noted in the document."""
     tree = strictyaml.parse(data, document)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
+from archcalc.host.extras import needed
 from archcalc.reading.errors import UsageFault
 
-PT_LOAD = 1
 GC_MASK_ON_DEMAND = 1 << 4  # abi.TFlagGCMaskOnDemand, since 1.24
 GC_PROG = 1 << 6  # abi.KindGCProg, up to 1.23
 EXTRA_STAR = 1 << 1  # abi.TFlagExtraStar
@@ -27,28 +28,22 @@ class TypeInFile:
     name: str
 
 
-class Image:
+class ProgramFile:
     """An ELF program's segments. `types` is where the running program said its types begin."""
 
     def __init__(self, path: Path, minor: tuple[int, int]) -> None:
+        library = needed("elftools.elf.elffile", "record")
         self.data = path.read_bytes()
         self.minor = minor
-        if self.data[:4] != b"\x7fELF":
-            raise UsageFault(f"{path} is no ELF program")
-        self.ptr_size = 8 if self.data[4] == 2 else 4
-        self.order = "<" if self.data[5] == 1 else ">"
-        wide = self.ptr_size == 8
-        (phoff,) = struct.unpack_from(self.order + ("Q" if wide else "I"), self.data, 32 if wide else 28)
-        size, count = struct.unpack_from(self.order + "2H", self.data, 54 if wide else 42)
-        self.segments: list[tuple[int, int, int]] = []
-        for i in range(count):
-            at = phoff + i * size
-            if wide:
-                kind, _, offset, address, _, length = struct.unpack_from(self.order + "2I4Q", self.data, at)
-            else:
-                kind, offset, address, _, length = struct.unpack_from(self.order + "5I", self.data, at)
-            if kind == PT_LOAD:
-                self.segments.append((address, length, offset))
+        try:
+            file = library.ELFFile(BytesIO(self.data))
+            self.segments: list[tuple[int, int, int]] = [
+                (one["p_vaddr"], one["p_filesz"], one["p_offset"]) for one in file.iter_segments("PT_LOAD")
+            ]
+        except Exception as error:  # pyelftools fails in whatever way its input leads it to
+            raise UsageFault(f"{path} is no ELF program, or damaged ({str(error)[:80]})") from None
+        self.ptr_size = file.elfclass // 8
+        self.order = "<" if file.little_endian else ">"
 
     def at(self, address: int, length: int) -> bytes:
         """Bytes of the file at an address of the program."""

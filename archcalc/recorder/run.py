@@ -20,7 +20,7 @@ from pathlib import Path
 
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.recorder import overlay
-from archcalc.recorder.binary import Image
+from archcalc.recorder.binary import ProgramFile
 from archcalc.recorder.overlay import Toolchain
 from archcalc.recorder.rawlog import RawLog
 from archcalc.recorder.text import Texts
@@ -36,7 +36,7 @@ NATIVE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedRun:
     """A run that was recorded. `exit` is the program's code, 128 and the number for a signal."""
 
     path: Path
@@ -119,7 +119,7 @@ def record(
     prefix: str | None = None,
     force: bool = False,
     progress: Callable[[int], None] | None = None,
-) -> Recorded:
+) -> RecordedRun:
     """Builds, runs and writes the recording. Raises UsageFault."""
     with tempfile.TemporaryDirectory(prefix="archcalc-record-") as work:
         program = Path(work) / (Path(target).resolve().stem or "program")
@@ -174,9 +174,9 @@ def write(
     target: str,
     force: bool,
     progress: Callable[[int], None] | None = None,
-) -> Recorded:
+) -> RecordedRun:
     """Writes the recording of a raw log, in the form that its name asks for."""
-    image = Image(program, go.minor)
+    image = ProgramFile(program, go.minor)
     texts = Texts(RawLog(log, image.ptr_size, image.order), image, overlay.fixallocs_of(go))
     # The header, which stands first, is known last.
     with tempfile.TemporaryFile() as body:
@@ -196,7 +196,7 @@ def write(
         )
         with gzip.GzipFile(fileobj=body, mode="rb") as packed:
             columnar.write_as_named(output, json.dumps(header), _pieces(packed), force)
-    return Recorded(output, texts.events, code, texts.ended)
+    return RecordedRun(output, texts.events, code, texts.ended)
 
 
 def _pieces(body: gzip.GzipFile) -> Iterator[list[str]]:

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from archcalc.recorder.binary import Image
+from archcalc.recorder.binary import ProgramFile
 from archcalc.recorder.edits import BRACKETS
 from archcalc.recorder.rawlog import RawLog
 from archcalc.traces.records.version2 import ADVICE, ERRNO, KINDS, MEMSTATS, SETS, WAYS
@@ -72,7 +72,7 @@ def errno_name(number: int) -> str:
 class Texts:
     """Makes a recording's lines of a raw log. `header` is known when the first records have been read."""
 
-    def __init__(self, log: RawLog, image: Image, fixallocs: Sequence[str]) -> None:
+    def __init__(self, log: RawLog, image: ProgramFile, fixallocs: Sequence[str]) -> None:
         self.log = log
         self.image = image
         self.fixallocs = ("other", *fixallocs)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from archcalc.render import Page
 from archcalc.results import what_ifs
-from archcalc.results.findings import Finding, Place, Severity
+from archcalc.results.findings import Finding, Severity, SourceLine
 from archcalc.results.judged import Judged
 from archcalc.results.result import Result
 
@@ -26,7 +26,7 @@ def render(result: Result, page: Page) -> Iterator[str]:
 
 def annotation(finding: Finding) -> str:
     """A workflow command; its properties and its message are escaped differently."""
-    place = finding.place or Place("")
+    place = finding.place or SourceLine("")
     properties = {
         "file": place.file or None,
         "line": place.line or None,

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from archcalc import __version__
 from archcalc.render import Page
 from archcalc.render.json import lay_out
-from archcalc.results.findings import Finding, Place, Rule, Severity
+from archcalc.results.findings import Finding, Rule, Severity, SourceLine
 from archcalc.results.judged import Judged
 from archcalc.results.result import Result
 
@@ -81,7 +81,7 @@ def entry(finding: Finding, rule_index: int) -> dict[str, object]:
     return result
 
 
-def physical(place: Place) -> dict[str, object]:
+def physical(place: SourceLine) -> dict[str, object]:
     """A line of a file as a location; a step of the derivation that stands in Go's source as its name."""
     if not place.file:
         return {"logicalLocations": [{"fullyQualifiedName": place.message}]}

@@ -32,7 +32,7 @@ class Rule:
     explanation: str
 
 
-class Place(NamedTuple):
+class SourceLine(NamedTuple):
     """A line of a file, counted from 1 (0: none), and what it has to do with a finding."""
 
     file: str
@@ -61,17 +61,17 @@ class Finding:
     help: str = ""
     data: Mapping[str, int | str | bool] = field(default_factory=dict)
     known: bool = False
-    places: tuple[Place, ...] = ()
+    places: tuple[SourceLine, ...] = ()
 
     @property
-    def place(self) -> Place | None:
+    def place(self) -> SourceLine | None:
         """The line to look at: of the file that the finding is about, else where its value comes from."""
         if self.file is not None:
-            return Place(self.file, self.line or 0, self.column or 0)
+            return SourceLine(self.file, self.line or 0, self.column or 0)
         return self.places[0] if self.places else None
 
     @property
-    def related(self) -> tuple[Place, ...]:
+    def related(self) -> tuple[SourceLine, ...]:
         """The other lines that have to do with it."""
         return self.places if self.file is not None else self.places[1:]
 
@@ -85,7 +85,7 @@ class Finding:
 
     def document(self) -> dict[str, object]:
         """The finding as JSON has it."""
-        place = self.place or Place("")
+        place = self.place or SourceLine("")
         return {
             "id": self.id,
             "platform": self.platform,

@@ -19,13 +19,13 @@ from archcalc.reading.fields import (
     Choice,
     Either,
     Field,
+    FixedKeys,
     Int,
     Kind,
     Limit,
     ListOf,
     MapOf,
     Number,
-    Section,
     Size,
     Text,
     describe,
@@ -160,7 +160,7 @@ OPTIONS = {
     "ram_and_swap": Field(LIMIT, "bytes of memory and swap"),
     "heap_base": Field(Address(), "where the heap begins, if the release draws that by lot"),
 }
-MACHINE = Section(
+MACHINE = FixedKeys(
     {
         **OPTIONS,
         **{
@@ -170,14 +170,14 @@ MACHINE = Section(
         },
     }
 )
-PROFILE = Section(
+PROFILE = FixedKeys(
     {name: field for name, field in profile_fields.FILE.fields.items() if name not in ("schema", "platform")},
     partial=True,
 )
 
 # What the system answers in place of what it would.
 
-ANSWER = Section(
+ANSWER = FixedKeys(
     {
         "call": Field(
             Choice(CALLS),
@@ -196,7 +196,7 @@ ANSWER = Section(
 
 # Steps.
 
-TYPE = Section(
+TYPE = FixedKeys(
     {
         "size": Field(Size(1, 1 << 40), "bytes of a value of the type", True),
         "pointers": Field(
@@ -232,7 +232,7 @@ class Live(Kind):
 
 UNITS: Mapping[str, Kind] = {ADDRESS: Address(), BYTES: AMOUNT, NUMBER: Int(), FLAG: Bool()}
 P = Field(Int(0, 255), "the P that asks, from 0")
-MALLOC = Section(
+MALLOC = FixedKeys(
     {
         "size": Field(
             ListOf(AMOUNT, 1, 1000, alone=True), "bytes of an object; of several sizes each in turn", True
@@ -244,7 +244,7 @@ MALLOC = Section(
         "as": Field(LABEL, "what later steps call them"),
     }
 )
-COLLECT = Section(
+COLLECT = FixedKeys(
     {
         "live": Field(Live(), "which objects survive, spread evenly; all of them without it"),
         "keep": Field(ListOf(LABEL, alone=True), "objects of these names survive in any case"),
@@ -255,20 +255,20 @@ COLLECT = Section(
         ),
     }
 )
-SCAVENGE = Section(
+SCAVENGE = FixedKeys(
     {
         "now": Field(Int(), "time in ns, for a scavenger that spares what was in use lately"),
         "limit": Field(Int(), "idle time in ns that a free run needs"),
     }
 )
-STACKS = Section(
+STACKS = FixedKeys(
     {
         "size": Field(Size(1, 1 << 40), "bytes of a stack", True),
         "count": Field(COUNT, "how many; 1 without it"),
         "p": P,
     }
 )
-GROW = Section(
+GROW = FixedKeys(
     {
         "to": Field(
             Either(
@@ -285,7 +285,7 @@ GROW = Section(
         "as": Field(LABEL, "what later steps call them"),
     }
 )
-NEWARRAY = Section(
+NEWARRAY = FixedKeys(
     {
         "element": Field(Size(0, 1 << 40), "bytes of an element, without pointers", True),
         "count": Field(Int(-(1 << 63), (1 << 63) - 1), "how many elements, as make([]T, n) is asked", True),
@@ -295,7 +295,7 @@ NEWARRAY = Section(
 # Expectations.
 
 CALL_COUNTS = MapOf(Int(), "|".join(CALLS), f"an OS helper: {', '.join(CALLS)}")
-EXPECT = Section(
+EXPECT = FixedKeys(
     {
         "outcome": Field(
             Choice(("booted", "throw", "exit", "panic", "signal", "refused")),
@@ -312,7 +312,7 @@ EXPECT = Section(
         "allocated": Field(Int(), "objects that the steps have allocated"),
         "audit": Field(Int(), "violations that the audit finds"),
         "attempts": Field(
-            Section(
+            FixedKeys(
                 {
                     "count": Field(Int(), "reservations that mallocinit asked for"),
                     "refused": Field(Int(), "how many of them were refused"),
@@ -327,7 +327,7 @@ EXPECT = Section(
             "what mallocinit tried",
         ),
         "arena": Field(
-            Section({named.name: Field(UNITS[named.unit], named.what) for named in vocabulary.HEAP}),
+            FixedKeys({named.name: Field(UNITS[named.unit], named.what) for named in vocabulary.HEAP}),
             "where everything lies",
         ),
         "memstats": Field(
@@ -335,7 +335,7 @@ EXPECT = Section(
             "counters, under the names of runtime.MemStats or, read without flushing, of mstats",
         ),
         "os": Field(
-            Section(
+            FixedKeys(
                 {
                     "calls": Field(CALL_COUNTS, "calls of each helper"),
                     "refused": Field(CALL_COUNTS, "those that did not get what they asked for"),
@@ -353,7 +353,7 @@ EXPECT = Section(
                     "page_tables": Field(AMOUNT, "bytes of page tables charged as committed (windows)"),
                     "overwritten": Field(
                         ListOf(
-                            Section(
+                            FixedKeys(
                                 {
                                     "from": Field(Address(), "first address", True),
                                     "to": Field(Address(), "first address after it", True),
@@ -383,16 +383,16 @@ EXPECT = Section(
 
 STEP = OneKey(
     {
-        "boot": Section({}),
+        "boot": FixedKeys({}),
         "malloc": MALLOC,
         "newarray": NEWARRAY,
         "grow": GROW,
         "collect": Either(Live(), None, COLLECT),
         "scavenge": SCAVENGE,
         "stacks": STACKS,
-        "free_stacks": Section({"count": Field(COUNT, "how many, the oldest first; all without it")}),
-        "finalizers": Section({"count": Field(COUNT, "live objects that get a finalizer; all without it")}),
-        "run_finalizers": Section({}),
+        "free_stacks": FixedKeys({"count": Field(COUNT, "how many, the oldest first; all without it")}),
+        "finalizers": FixedKeys({"count": Field(COUNT, "live objects that get a finalizer; all without it")}),
+        "run_finalizers": FixedKeys({}),
         "take": profile_fields.TAKEN,
         "answers": ListOf(ANSWER, 0, 100),
         "expect": EXPECT,
@@ -400,7 +400,7 @@ STEP = OneKey(
     frozenset({"boot", "collect", "scavenge", "free_stacks", "finalizers", "run_finalizers"}),
 )
 
-RUNTIME = Section(
+RUNTIME = FixedKeys(
     {
         "gogc": Field(Int(-1, 1 << 31), "GOGC; -1, which is off, without it"),
         "procs": Field(Int(1, 256), "GOMAXPROCS; 1 without it"),
@@ -432,7 +432,7 @@ COMMON = {
 }
 
 
-VARIANT = Section(
+VARIANT = FixedKeys(
     {
         "name": Field(
             Text("[A-Za-z0-9][A-Za-z0-9._-]*", "a name", 100), "what tells it from the others", True
@@ -442,7 +442,7 @@ VARIANT = Section(
     }
 )
 
-FILE = Section(
+FILE = FixedKeys(
     {
         "schema": Field(Choice((SCHEMA_VERSION,)), "version of this form of file", True),
         "name": Field(

@@ -16,7 +16,7 @@ from archcalc.machines.computer import read_maps
 from archcalc.profiles import platforms
 from archcalc.profiles.profile import Profile
 from archcalc.reading.errors import Fault, UsageFault
-from archcalc.reading.fields import Choice, Field, Group, Int, ListOf, MapOf, Section, Text, read_file
+from archcalc.reading.fields import Choice, Field, FixedKeys, Group, Int, ListOf, MapOf, Text, read_file
 from archcalc.reading.quantities import parse_count, parse_range, parse_size
 from archcalc.reading.strictyaml import Document, in_order, read_bytes
 from archcalc.scenarios.fields import COUNT, MOST_BYTES, OPTIONS, Setting
@@ -62,13 +62,13 @@ def _fields(many: bool) -> dict[str, Field]:
     return {
         **{name: Field(kind(field), field.help) for name, field in _ONE.items()},
         "set": Field(MapOf(setting, _NAME, "a constant's name"), "constants that have another value"),
-        "machine": Field(Section(machine), "what the machine is like, where it is not the usual one"),
+        "machine": Field(FixedKeys(machine), "what the machine is like, where it is not the usual one"),
     }
 
 
-GRID = Section(_fields(many=True))
-POINT = Section(_fields(many=False))
-FILE = Section(
+GRID = FixedKeys(_fields(many=True))
+POINT = FixedKeys(_fields(many=False))
+FILE = FixedKeys(
     {
         "schema": Field(Int(SCHEMA_VERSION, SCHEMA_VERSION), "the version of this format, 1", required=True),
         "name": Field(Text(), "what to call the sweep; the file's name without it"),

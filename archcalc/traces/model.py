@@ -38,7 +38,7 @@ KEPT = 20  # calls that are kept of each kind but the same
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class DifferentAnswer:
     """One call that was not answered alike. Addresses are ints, refusals `errno=N` or 0."""
 
     call: str
@@ -75,7 +75,7 @@ class Agreement:
     """How the simulated system's answers compare, by kind; the first of each kind but the same."""
 
     counts: Counter[str] = field(default_factory=Counter)
-    first: dict[str, list[Compared]] = field(default_factory=dict)
+    first: dict[str, list[DifferentAnswer]] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -88,7 +88,7 @@ class Agreement:
         if kind != SAME:
             kept = self.first.setdefault(kind, [])
             if len(kept) < KEPT:
-                kept.append(Compared(call, v, n, _plain(recorded), _plain(modelled)))
+                kept.append(DifferentAnswer(call, v, n, _plain(recorded), _plain(modelled)))
 
     def document(self) -> dict[str, object]:
         """As JSON has it."""

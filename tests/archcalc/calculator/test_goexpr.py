@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archcalc.calculator import goexpr
-from archcalc.calculator.goexpr import ExprError, Function, Scope, Type, Value, evaluate
+from archcalc.calculator.goexpr import ConstantType, ExprError, Function, Scope, Value, evaluate
 
 SCOPE = Scope(8, {"a": 5, "b": -7, "sys.PtrSize": 8, "on": True, "GOOS": "linux", "pi": Fraction(22, 7)})
 UINTPTR32 = goexpr.basic_types(4)["uintptr"]
@@ -380,7 +380,7 @@ def test_any_text_has_a_value_or_a_located_error(text: str) -> None:
         assert 1 <= error.column <= len(text) + 1
         assert error.pointed()
     else:
-        assert isinstance(value.type, Type)
+        assert isinstance(value.type, ConstantType)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from archcalc.reading.fields import (
     Choice,
     Either,
     Field,
+    FixedKeys,
     Int,
     Kind,
     ListOf,
@@ -26,7 +27,6 @@ from archcalc.reading.fields import (
     Null,
     Number,
     PowerOfTwo,
-    Section,
     Size,
     Text,
     meaning,
@@ -39,7 +39,7 @@ from archcalc.reading.strictyaml import Document, Scalar, in_order
 def read(kind: Kind, value: str) -> tuple[Any, list[str]]:
     """A kind's reading of one value, and its faults without their place."""
     document = Document("f.yaml", "test", [])
-    group = read_file(f"key: {value}\n".encode(), Section({"key": Field(kind, "")}), document)
+    group = read_file(f"key: {value}\n".encode(), FixedKeys({"key": Field(kind, "")}), document)
     assert group is not None
     return group.get("key", INVALID), [fault.message for fault in in_order(document.faults)]
 
@@ -78,7 +78,7 @@ GOOD = [
     (Either(Int(), ListOf(Int())), "1", 1),
     (Checked(Int(), lambda n: "" if n % 2 == 0 else "an even number"), "2", 2),
     (Anything(), "{a: [1, x, 2.5, true, ~]}", {"a": [1, "x", 2.5, True, None]}),
-    (Section({"a": Field(Int(), "")}), "{a: 1}", {"a": 1}),
+    (FixedKeys({"a": Field(Int(), "")}), "{a: 1}", {"a": 1}),
 ]
 
 
@@ -198,12 +198,12 @@ BAD = [
         "did you mean true?",
     ),
     (
-        Section({"size": Field(Int(), "")}),
+        FixedKeys({"size": Field(Int(), "")}),
         "{sise: 1}",
         'unknown key "sise" in key; expected one of size; did you mean size?',
     ),
-    (Section({"size": Field(Bool(), "", True)}), "{}", "no size in key; expected size: true or false"),
-    (Section({"size": Field(Bool(), "")}), "1", "key is the number 1; expected a mapping with size"),
+    (FixedKeys({"size": Field(Bool(), "", True)}), "{}", "no size in key; expected size: true or false"),
+    (FixedKeys({"size": Field(Bool(), "")}), "1", "key is the number 1; expected a mapping with size"),
 ]
 
 
@@ -213,7 +213,7 @@ BAD = [
 def test_refused(kind: Kind, value: str, message: str) -> None:
     found, faults = read(kind, value)
     assert faults == [message]
-    if not isinstance(kind, (Section, MapOf)):  # of these, what is well is kept
+    if not isinstance(kind, (FixedKeys, MapOf)):  # of these, what is well is kept
         assert found is INVALID
 
 
@@ -243,8 +243,8 @@ def assert_schema_agrees(kind: Kind, value: str, valid: bool) -> None:
         (Number(0, 1), "1.5"),
         (ListOf(Bool(), 1), "[]"),
         (MapOf(Int(), "_[A-Z]+"), "{a: 1}"),
-        (Section({"a": Field(Int(), "")}), "{b: 1}"),
-        (Section({"a": Field(Int(), "", True)}), "{}"),
+        (FixedKeys({"a": Field(Int(), "")}), "{b: 1}"),
+        (FixedKeys({"a": Field(Int(), "", True)}), "{}"),
     ],
 )
 def test_the_schema_refuses_it_too(kind: Kind, value: str) -> None:
@@ -253,7 +253,7 @@ def test_the_schema_refuses_it_too(kind: Kind, value: str) -> None:
 
 
 def test_partial_sections_miss_nothing() -> None:
-    section = Section({"a": Field(Int(), "", True)}, "part", partial=True)
+    section = FixedKeys({"a": Field(Int(), "", True)}, "part", partial=True)
     assert read(section, "{}") == ({}, [])
     assert "required" not in section.schema()
     assert section.schema()["title"] == "part"
@@ -261,7 +261,7 @@ def test_partial_sections_miss_nothing() -> None:
 
 def test_values_know_their_places() -> None:
     document = Document("f.yaml", "test", [])
-    section = Section({"a": Field(Int(), ""), "b": Field(ListOf(Int()), "")})
+    section = FixedKeys({"a": Field(Int(), ""), "b": Field(ListOf(Int()), "")})
     group = read_file(b"# x\na:   1\nb:\n  - 2\n", section, document)
     assert group is not None
     assert group.at == {"a": (2, 6), "b": (4, 3)}
@@ -270,7 +270,7 @@ def test_values_know_their_places() -> None:
 
 def test_all_faults_of_a_file_come_at_once_and_in_order() -> None:
     document = Document("f.yaml", "test", [])
-    section = Section({"a": Field(Int(), ""), "b": Field(Bool(), "", True)})
+    section = FixedKeys({"a": Field(Int(), ""), "b": Field(Bool(), "", True)})
     read_file(b"x: 1\na: y\na: 2\n", section, document)
     assert [(f.line, f.column, f.id) for f in in_order(document.faults)] == [
         (1, 1, "test-unknown-key"),
