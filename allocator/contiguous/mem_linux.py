@@ -11,10 +11,9 @@ from allocator.contiguous.mem import as_word
 from allocator.contiguous.mem_bsd import LARGE, MemBsd
 from allocator.kernels.calls import HUGEPAGE, NOHUGEPAGE
 from allocator.kernels.linux import Linux
-from allocator.kernels.posix import EAGAIN
+from allocator.kernels.posix import EACCES, EAGAIN
 from allocator.kernels.system import Answer, Errno
 
-EACCES = 13
 PROBE = 64 << 10
 
 

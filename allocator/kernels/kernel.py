@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from allocator.kernels.address_space import AddressSpace, Range
 from allocator.kernels.calls import Call
+from allocator.kernels.contracts import Contract
 from allocator.kernels.machine import Machine
 from allocator.kernels.system import ENOMEM, Answer, Errno, Plan
 
@@ -27,6 +28,7 @@ class SimulatedKernel:
     refusal: Errno = ENOMEM
     # The fields of Machine that this kernel knows as limits; any other is without effect on it.
     limits: ClassVar[frozenset[str]] = frozenset()
+    contract: ClassVar[Contract] = Contract()
 
     def __init__(self, machine: Machine, ptr_size: int, logs: bool) -> None:
         self.machine = machine

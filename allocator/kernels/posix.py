@@ -6,12 +6,15 @@ from typing import Literal
 
 from allocator.kernels.address_space import MAPPED, RESERVED, Range
 from allocator.kernels.calls import DONTNEED, FREE, FREE_REUSABLE
+from allocator.kernels.contracts import Contract
 from allocator.kernels.kernel import SimulatedKernel
 from allocator.kernels.machine import Machine
 from allocator.kernels.system import Answer, Errno
 
-EAGAIN = 11
+EPERM = 1
+EAGAIN = 11  # this and EACCES have words of their own where mem_linux.go and mem_aix.go ask for memory
 ENOMEM = 12
+EACCES = 13
 EINVAL = 22
 GIVING_BACK = (FREE, DONTNEED, FREE_REUSABLE)
 
@@ -26,6 +29,7 @@ class Posix(SimulatedKernel):
     limit_counts_replaced = True
     fixed_out_of_range = EINVAL
     limits = frozenset({"ulimit_v"})
+    contract = Contract(refusals=(ENOMEM, EPERM, EAGAIN, EACCES))
     # Bytes that a process has mapped beside its image before its first instruction: stack, vdso.
     beside_image = 0
 

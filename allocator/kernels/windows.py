@@ -10,12 +10,14 @@ only reserved (golang/go#5402).
 from __future__ import annotations
 
 from allocator.kernels.address_space import MAPPED, TAKEN, AddressSpace
+from allocator.kernels.contracts import Contract
 from allocator.kernels.kernel import SimulatedKernel
 from allocator.kernels.machine import Machine
 from allocator.kernels.system import Answer, Errno
 
 ALLOCATION_GRANULARITY = 64 << 10
 
+NOT_ENOUGH_MEMORY = Errno(8)
 NOT_ENOUGH_MEMORY = Errno(8)
 INVALID_PARAMETER = Errno(87)
 INVALID_ADDRESS = Errno(487)
@@ -44,6 +46,10 @@ class Windows(SimulatedKernel):
     name = "windows"
     refusal = COMMITMENT_LIMIT
     limits = frozenset({"commit_limit"})
+    contract = Contract(
+        alignment=ALLOCATION_GRANULARITY,
+        refusals=(COMMITMENT_LIMIT.number, INVALID_PARAMETER.number, NOT_ENOUGH_MEMORY.number),
+    )
 
     def __init__(self, machine: Machine, *, ptr_size: int = 8, logs: bool = True) -> None:
         """A process on `machine`. Each allocation is a kind of its own, so that neighbours stay apart."""

@@ -169,7 +169,7 @@ def test_only_one_room_chooses_machines() -> None:
     # inside of its own.
     allowed = (
         "archcalc.machines", "archcalc.traces", "archcalc.questions.drift", "archcalc.sparse_config",
-        "archcalc.proofs.answering", "archcalc.proofs.contiguous", "archcalc.proofs.sparse",
+        "archcalc.proofs.contiguous", "archcalc.proofs.sparse",
     )  # fmt: skip
     wrong = {
         (one.importer, one.imported)

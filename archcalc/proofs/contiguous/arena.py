@@ -14,12 +14,14 @@ from typing import Any
 
 from allocator.common.throw import Death
 from allocator.contiguous.config import Config
+from allocator.contiguous.contracts import HelpersContract
 from allocator.contiguous.mem import System
 from allocator.contiguous.mheap import MHeap
 from allocator.contiguous.runtime import Runtime
-from allocator.kernels.contracts import Contract, apart
+from allocator.kernels.contracts import apart
 from allocator.kernels.machine import Machine
-from archcalc.proofs.answering import Answering, HeldMemory, fits
+from archcalc.proofs.answering import HeldMemory, fits
+from archcalc.proofs.contiguous.answering import Answering
 from archcalc.proofs.judge import Judge
 from archcalc.proofs.paths import Explorer
 from archcalc.proofs.properties import ACCEPTED, BITMAP, ENDS, FIXED, REFUSED, SPAN, TABLE, TWICE
@@ -42,7 +44,7 @@ class Proven:
     """What is proved something about: a machine's figures, and the system that answers it."""
 
     config: Config
-    contract: Contract
+    contract: HelpersContract
     machine: Machine
     policy: System
 

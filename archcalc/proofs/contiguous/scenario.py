@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import dropwhile, takewhile
 
-from allocator.kernels.contracts import CONTRACTS, Contract
+from allocator.contiguous.contracts import CONTRACTS, HelpersContract
 from allocator.kernels.system import Errno
 from archcalc.calculator.figures import Figures
 from archcalc.machines.computer import GOOS_OF
@@ -20,7 +20,7 @@ SMALL = 16  # an object for which the heap grows for the first time
 OTHER = 64  # one of another class, which wants a span of its own
 
 
-def contract_of(figures: Figures) -> Contract:
+def contract_of(figures: Figures) -> HelpersContract:
     """The contract of a platform's system; a port of one's own has that of the memory that it names."""
     goos = figures.profile.goos
     return CONTRACTS[goos if goos in CONTRACTS else GOOS_OF[str(figures.profile.facts["mem"])]]
@@ -64,11 +64,11 @@ def scenario(figures: Figures, options: MachineOptions, found: Refutation) -> st
     return confirmed(draft(figures, options, found))
 
 
-def _believed(call: SystemCall, contract: Contract, figures: Figures) -> bool:
+def _believed(call: SystemCall, contract: HelpersContract, figures: Figures) -> bool:
     return contract.believes(call.size, int(figures.sys["PtrSize"])) == "believed"
 
 
-def _answers(calls: tuple[SystemCall, ...], contract: Contract, figures: Figures) -> Iterator[str]:
+def _answers(calls: tuple[SystemCall, ...], contract: HelpersContract, figures: Figures) -> Iterator[str]:
     """The answers that the system gives, each to its call."""
     reserves = maps = refused_in_a_row = 0
     sizes: Counter[int] = Counter()

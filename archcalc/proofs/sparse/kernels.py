@@ -11,11 +11,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from allocator.kernels.address_space import RESERVED, AddressSpace
-from allocator.kernels.call_contracts import BREAK, NT, UNIX, CallContract
+from allocator.kernels.brk import Break
 from allocator.kernels.calls import Call
-from allocator.kernels.contracts import apart
+from allocator.kernels.contracts import Contract, apart
 from allocator.kernels.machine import Machine
+from allocator.kernels.posix import Posix
 from allocator.kernels.system import Answer, Errno
+from allocator.kernels.windows import Windows
 from archcalc.proofs.answering import HeldMemory, SystemCall, covered, fits
 from archcalc.proofs.paths import Explorer, Infeasible
 from archcalc.proofs.properties import FIXED, NOTICED, PAGES, PROGRAM, REACH, TWICE
@@ -28,7 +30,7 @@ Require = Callable[[str, Truth | bool, str], None]
 class AnsweringKernel:
     """What the three kinds of kernels have in common."""
 
-    contract: CallContract
+    contract: Contract
     replaces = False  # whether what is made usable at an address replaces what stands there
 
     def __init__(self, engine: Explorer, machine: Machine, ptr_size: int, require: Require) -> None:
@@ -164,7 +166,7 @@ def marked(word: SymbolicWord, refused: str) -> SymbolicWord:
 class AnsweringUnix(AnsweringKernel):
     """mmap and its kin."""
 
-    contract = UNIX
+    contract = Posix.contract
     replaces = True
 
     def mmap(self, v: Number, n: Number, access: bool, fixed: bool = False) -> Answer:
@@ -232,7 +234,7 @@ class AnsweringUnix(AnsweringKernel):
 class AnsweringNt(AnsweringKernel):
     """VirtualAlloc and VirtualFree."""
 
-    contract = NT
+    contract = Windows.contract
     short: Errno | None = None  # with which it refuses to commit anything more
 
     def virtual_alloc(self, v: Number, n: Number, *, reserve: bool, commit: bool) -> Answer:
@@ -282,7 +284,7 @@ class AnsweringNt(AnsweringKernel):
 class AnsweringBreak(AnsweringKernel):
     """A break that can only rise."""
 
-    contract = BREAK
+    contract = Break.contract
 
     def __init__(self, engine: Explorer, machine: Machine, ptr_size: int, require: Require) -> None:
         super().__init__(engine, machine, ptr_size, require)

@@ -7,9 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allocator.common.throw import Death
+from allocator.contiguous.contracts import CONTRACTS
+from allocator.contiguous.mem_linux import PROBE
 from allocator.contiguous.systems import GOOSES, new_system
 from allocator.kernels.address_space import Range
-from allocator.kernels.contracts import CONTRACTS, PROBE, apart
+from allocator.kernels.contracts import apart
 from allocator.kernels.machine import Machine
 
 GRANULE = 64 << 10

@@ -12,7 +12,7 @@ from archcalc.calculator.figures import compute
 from archcalc.machines.options import MachineOptions, machine_options
 from archcalc.profiles import platforms, profile_fields
 from archcalc.reading.errors import UsageFault
-from archcalc.reading.fields import INVALID, Kind, Limit, Section, Size, SizeChoice
+from archcalc.reading.fields import INVALID, FixedKeys, Kind, Limit, Size, SizeChoice
 from archcalc.reading.quantities import RLIM_INFINITY
 from archcalc.reading.strictyaml import Document, Scalar
 from archcalc.scenarios import fields as scenario_fields
@@ -27,7 +27,7 @@ FILES = {
 
 def kinds(kind: Kind, name: str) -> Iterator[tuple[str, str, Kind]]:
     """All leaves below a kind, each with its path and its line of help."""
-    if isinstance(kind, Section):
+    if isinstance(kind, FixedKeys):
         for key, field in kind.fields.items():
             for path, help, leaf in kinds(field.kind, f"{name}.{key}"):
                 yield path, help or field.help, leaf
