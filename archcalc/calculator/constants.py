@@ -35,7 +35,12 @@ _MEMBER = re.compile(r"(\w+\.\w*?\D)(\d+)")
 
 
 class Absent(LookupError):
-    """This platform has no such constant or fact; the argument is its qualified name."""
+    """This platform has no constant or fact of that qualified name; `missing` is it, or a fact behind it."""
+
+    def __init__(self, name: str, missing: str = "") -> None:
+        super().__init__(name)
+        self.name = name
+        self.missing = missing or name
 
 
 class Formula(NamedTuple):
@@ -105,8 +110,8 @@ class Constants:
             self._open.add(name)
             try:
                 value = self._compute(name)
-            except Absent:
-                raise Absent(name) from None
+            except Absent as absent:
+                raise self._without(name, absent) from None
             finally:
                 self._open.discard(name)
             self._values[name] = value
@@ -271,15 +276,37 @@ class Constants:
         return self.generation.families[family] if family else ()
 
     def _stands(self, row: Row) -> bool:
-        return not row.when or self._holds(row.package, row.when)
+        return not row.when or self._holds(row.package, row.when, f"{row.name} ({Source(*row.source)}): ")
 
-    def _holds(self, package: str, when: str) -> bool:
-        """Whether a condition, or a build constraint, holds on this platform."""
+    def _without(self, name: str, absent: Absent) -> Exception:
+        """What to raise for a name that cannot be had, since it, or what it follows from, is absent.
+
+        A fact that a system does not have takes with it what follows from it. Anything else that a formula
+        mentions must be there wherever the formula stands, as it must for a compiler.
+        """
+        missing = absent.missing
+        if missing == name or missing.startswith("fact."):
+            return Absent(name, missing)
+        row = self.row(name)
+        assert row is not None
+        return self._lacks(f"{_own(name)} ({Source(*row.source)})", missing)
+
+    def _lacks(self, where: str, missing: str) -> UsageFault:
+        found = f"{where}: it follows from {missing}, which {self.goos}/{self.goarch} does not have"
+        return UsageFault(Fault(found, id="constant-invalid"))
+
+    def _holds(self, package: str, when: str, where: str = "") -> bool:
+        """Whether a condition, or a build constraint, holds here; a fault says `where` it stands."""
         condition = package, when
         stands = self._standing.get(condition)
         if stands is None:
             text = self.generation.condition(when)
-            values = tuple(self.value(name) for name in _condition(self.generation, package, text))
+            try:
+                values = tuple(self.value(name) for name in _condition(self.generation, package, text))
+            except Absent as absent:
+                if absent.missing.startswith("fact."):
+                    raise
+                raise self._lacks(f"{where}{when}", absent.missing) from None
             key = (id(self.generation), condition, values)
             value = _MEMO.get(key)
             if value is None:
@@ -287,7 +314,7 @@ class Constants:
                     value = _MEMO[key] = goexpr.evaluate(text, self._views[package])
                 except ExprError as error:
                     raise UsageFault(
-                        Fault(f"{when}: column {error.column}: {error.message}", id="constant-invalid")
+                        Fault(f"{where}{when}: column {error.column}: {error.message}", id="constant-invalid")
                     ) from None
             stands = self._standing[condition] = value.value is True
         return stands

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from archcalc import generations
 from archcalc.calculator import constants, figures, goexpr
 from archcalc.calculator.constants import Absent, Constants
 from archcalc.calculator.figures import Figures
+from archcalc.generations.tables import Row, Source
 from archcalc.profiles import platforms
+from archcalc.reading.errors import UsageFault
 
 ALL = platforms.names()
 WITH_FACTS = [
@@ -249,3 +252,45 @@ def test_every_row_is_go_and_tells_what_it_is() -> None:
 )
 def test_where_a_constant_stands(name: str, platform: str, source: str) -> None:
     assert str(of(platform).engine.source(name)) == source
+
+
+# ---- rows that are wrong ----
+
+
+def with_row(formula: str, when: str = "") -> Constants:
+    """linux/amd64 with one row more."""
+    engine = of("linux/amd64").engine
+    row = Row(
+        "runtime", "odd", "", formula, when, "", Source("runtime/odd.go", 7), None, "count", "odd", True
+    )
+    generation = replace(engine.generation, rows={**engine.generation.rows, "runtime.odd": (row,)})
+    return Constants(generation, "linux", "amd64", engine.facts)
+
+
+@pytest.mark.parametrize(
+    ("formula", "when", "words"),
+    [
+        ("nowhere + 1", "", r"odd \(runtime/odd.go:7\): column 1 of nowhere \+ 1: undefined: nowhere"),
+        ("_PageSize + sys.Nothing", "", r"odd \(runtime/odd.go:7\): column 13 of .*undefined: sys.Nothing"),
+        ("_PageSize(3)", "", r"odd \(runtime/odd.go:7\): .*_PageSize"),
+        ("2", "nowhere > 3", r"odd \(runtime/odd.go:7\): nowhere > 3: column 1: undefined: nowhere"),
+        # Only DragonFly has this one.
+        ("stackSystem + 1", "", r"odd \(runtime/odd.go:7\): it follows from runtime\.stackSystem"),
+        (
+            "2",
+            "stackSystem == 0",
+            r"odd \(runtime/odd.go:7\): stackSystem == 0: it follows from runtime\.stackSystem",
+        ),
+    ],
+)
+def test_a_name_that_a_row_cannot_have_is_a_fault_at_its_place(formula: str, when: str, words: str) -> None:
+    engine = with_row(formula, when)
+    for asked in (lambda: engine.value("runtime.odd"), lambda: engine.package("runtime")):
+        with pytest.raises(UsageFault, match=words) as caught:
+            asked()
+        assert caught.value.faults[0].id == "constant-invalid"
+
+
+def test_what_follows_from_a_fact_that_the_system_lacks_is_absent_with_it() -> None:
+    engine = with_row("fact._MEM_COMMIT + 1")
+    assert "runtime.odd" not in engine.package("runtime") and not engine.has("runtime.odd")
