@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from archcalc.proofs import terms
-from archcalc.proofs.solver import Numbers, Solver
+from archcalc.proofs.solver import Solver, Witness
 from archcalc.proofs.terms import Condition
 from archcalc.proofs.words import Room, SymbolicWord, Truth, Undecided
 
@@ -55,10 +55,10 @@ class Explorer:
         self._at = 0
         self._names = 0
         # Some numbers with which the present path can be gone, where they are known.
-        self._witness: Numbers | None = None
+        self._witness: Witness | None = None
         self.paths = 0
         self.asked = 0
-        self.model: Numbers | None = None
+        self.model: Witness | None = None
         # What is to be asked before the path narrows, and behind its end.
         self.before_narrowing: Callable[[], None] = lambda: None
 
@@ -235,7 +235,7 @@ class Explorer:
             self._witness = found
         return True
 
-    def number(self, value: SymbolicWord | int, model: Numbers | None = None) -> int:
+    def number(self, value: SymbolicWord | int, model: Witness | None = None) -> int:
         """What a number is in the model that `holds` left."""
         if not isinstance(value, SymbolicWord):
             return int(value)

@@ -11,7 +11,7 @@ from archcalc.proofs.terms import AtMost, Condition, Several
 from archcalc.proofs.words import Undecided
 
 
-class Numbers(dict[str, int]):
+class Witness(dict[str, int]):
     """Numbers for all that is unknown, with which what was stated holds; read off the solver as needed."""
 
     def __init__(self, model: Any, variables: Mapping[str, Any]) -> None:
@@ -44,7 +44,7 @@ class Solver:
         """Takes the last one back."""
         self._solver.pop()
 
-    def possible(self, condition: Condition | None = None) -> Numbers | None:
+    def possible(self, condition: Condition | None = None) -> Witness | None:
         """Numbers for which all that is stated holds, and that condition; None where there are none.
 
         Raises Undecided.
@@ -53,7 +53,7 @@ class Solver:
         if condition is not None:
             self.push(condition)
         answer = solver.check()
-        found = Numbers(solver.model(), self._variables) if answer == z3.sat else None
+        found = Witness(solver.model(), self._variables) if answer == z3.sat else None
         reason = solver.reason_unknown() if answer == z3.unknown else ""
         if condition is not None:
             solver.pop()
