@@ -94,7 +94,7 @@ class Constants:
         self._standing: dict[tuple[str, str], bool] = {}
         self._plain = _plain_formulas(generation)
         self._words: tuple[int, int] | None = None
-        self._views = {package: _View(self, package) for package in (*generation.packages, "layout")}
+        self._views = {package: _View(self, package) for package in (*generation.packages, "layout", "body")}
         self._declarations: Mapping[str, Declaration] | None = None
         self._families: dict[str, tuple[str, ...]] = {}
         self._sources: dict[str, Source | None] = {}

@@ -35,8 +35,9 @@ class Source(NamedTuple):
 class Row(NamedTuple):
     """One formula of a table.
 
-    `package` is runtime, sys, another package's last word, or layout; `when` a condition on the
-    platform, empty where the row always stands; `members` how many a family has, as a formula.
+    `package` is runtime, sys, another package's last word, layout, or body (numbers in function bodies);
+    `when` a condition on the platform, empty where the row always stands; `members` how many a family
+    has, as a formula.
     """
 
     package: str

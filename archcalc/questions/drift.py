@@ -25,7 +25,7 @@ from archcalc.calculator import figures as figures_of
 from archcalc.calculator import goexpr
 from archcalc.calculator.constants import Absent
 from archcalc.calculator.figures import Explanation, Figures
-from archcalc.calculator.goexpr import ExprError, Scalar, Value, Within
+from archcalc.calculator.goexpr import ExprError, Scalar, Scope, Value, Within
 from archcalc.calculator.structs import StructLayout
 from archcalc.generations import Generation, tables
 from archcalc.machines.options import MachineOptions
@@ -101,7 +101,13 @@ def load(generation: Generation) -> tuple[Mapping[str, int], tuple[Claim, ...]]:
     lines, gone = document.get("lines", {}), document.get("gone", ())
     kept = [replace(one, line=lines.get(one.id, one.line)) for one in claims if one.id not in gone]
     own = [Claim(**{**one, "explain": tuple(one["explain"])}) for one in document.get("claims", ())]
-    return {**below, **document.get("numbers", {})}, (*kept, *own)
+    return {**below, **_in_bodies(generation), **document.get("numbers", {})}, (*kept, *own)
+
+
+def _in_bodies(generation: Generation) -> dict[str, int]:
+    """What a generation's tables have of numbers in function bodies, by which its machine is configured."""
+    rows = [generation.rows[name][0] for name in generation.names("body", reported=False)]
+    return {row.name: int(goexpr.evaluate(row.formula, Scope()).value) for row in rows}
 
 
 def compute(
@@ -262,7 +268,7 @@ def _conflict_unnoticed(figures: Figures, numbers: Mapping[str, int]) -> int:
 @_measure
 def _smallest_growth(figures: Figures, numbers: Mapping[str, int]) -> int:
     """Bytes that mheap.grow asks for at least when _HeapAllocChunk is refused."""
-    return min(int(figures.constants["_HeapAllocChunk"]), int(figures.value("layout.growUnit")))
+    return min(int(figures.constants["_HeapAllocChunk"]), numbers["growUnit"])
 
 
 @_measure
@@ -294,7 +300,7 @@ def _most_periods(figures: Figures, numbers: Mapping[str, int]) -> Fraction:
 @_measure
 def _bitmap_piece(figures: Figures, numbers: Mapping[str, int]) -> int:
     """Bytes of bitmap that are mapped at a time (mapBits)."""
-    return max(int(figures.value("layout.bitmapChunk")), int(figures.profile.facts["phys_page_size"]))
+    return max(numbers["bitmapChunk"], int(figures.profile.facts["phys_page_size"]))
 
 
 class WastedShare(NamedTuple):
