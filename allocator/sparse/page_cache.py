@@ -10,7 +10,8 @@ from allocator.sparse.pallocbits import NONE, find_run, trailing_zeros
 if TYPE_CHECKING:
     from allocator.sparse.page_alloc import PageAlloc
 
-ALL = (1 << 64) - 1
+GROUP = 64
+ALL = (1 << GROUP) - 1
 
 
 class PageCache:
@@ -97,6 +98,38 @@ class PageCache:
         chunk.scavenged &= ~((cache & scav) << first)
         pages.index.alloc(ci, cache.bit_count())
         pages.search_addr = off + (63 << shift)
+
+    def whole_groups(self, pages: PageAlloc, most: int) -> int:
+        """How many groups of 64 pages all of which are free, `most` at most, the next fills would be of."""
+        ci = pages.search_addr >> pages.chunk_shift
+        if ci >= pages.end:
+            return 0
+        free = pages.chunks[ci].bits ^ pages.all_pages
+        first = trailing_zeros(free) if free else 0
+        at = pages.search_addr >> pages.page_shift & pages.chunk_mask & -GROUP
+        if not free or first % GROUP or first < at:
+            return 0
+        return min(trailing_zeros(~(free >> first)) // GROUP, most)
+
+    def pass_groups(self, pages: PageAlloc, n: int) -> tuple[int, int]:
+        """Fills and empties the cache n times, which must be with whole groups (see `whole_groups`).
+
+        The address of the pages, and bits of those whose memory the system has. The summaries are not told.
+        """
+        config = pages.config
+        ci = pages.search_addr >> pages.chunk_shift
+        chunk = pages.chunks[ci]
+        first = trailing_zeros(~chunk.bits)
+        mask = (1 << n * GROUP) - 1
+        scavenged = chunk.scavenged >> first & mask
+        chunk.bits |= mask << first
+        chunk.scavenged &= ~(mask << first)
+        pages.index.alloc(ci, n * GROUP)
+        last = (ci << pages.chunk_shift) + (first + n * GROUP - 1 << pages.page_shift)
+        pages.search_addr = last
+        self.base = config.address(last - (GROUP - 1 << pages.page_shift))
+        self.cache = self.scav = 0
+        return config.address((ci << pages.chunk_shift) + (first << pages.page_shift)), scavenged
 
     def flush(self, pages: PageAlloc) -> None:
         """Gives all back to the page allocator (flush)."""

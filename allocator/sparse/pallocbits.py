@@ -70,7 +70,7 @@ def merge(children: Iterable[Summary | None], pages: int) -> Summary:
     start = most = end = 0
     whole = True  # all parts so far are free as a whole
     for child in children:
-        if child is None:
+        if child is None or not child[1]:
             whole = False
             end = 0
             continue

@@ -8,7 +8,7 @@ span for which somebody would have to ask the system is fetched as any other.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from allocator.sparse.bulk.settlement import RowSettlement
 from allocator.sparse.mheap import HEAP
 from allocator.sparse.mspan import IN_USE, MSpan
+from allocator.sparse.page_cache import GROUP
 from allocator.sparse.pallocbits import trailing_zeros
 from allocator.sparse.span_set import BLOCK_SPANS
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from allocator.sparse.bulk.moments import Moments
     from allocator.sparse.bulk.object_types import ObjectTypes
     from allocator.sparse.bulk.places import SpanPlace
-    from allocator.sparse.span_records import Entry
+    from allocator.sparse.span_set import SpanSet
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 
@@ -41,16 +42,18 @@ class RowPlace:
     the row that have been made records and are not pushed yet. `lost`: the runtime died of getting it a span.
     """
 
-    __slots__ = ("cached", "lost", "moments", "place", "pushed", "rank", "real")
+    __slots__ = ("before", "cached", "last", "lost", "moments", "place", "pushed", "rank", "real")
 
-    def __init__(self, place: SpanPlace, moments: list[int]) -> None:
+    def __init__(self, place: SpanPlace, moments: Ints, full: SpanSet) -> None:
         self.place = place
         self.moments = moments
         self.cached = place.cached.span
+        self.before = len(full)  # spans in the set of full ones at the beginning
         self.pushed = 0
         self.rank = place.supplied
         self.real: list[tuple[int, MSpan]] = []
         self.lost = False
+        self.last: MSpan | None = None  # the span that it was to replace then
 
 
 class SpanRow:
@@ -69,7 +72,8 @@ class SpanRow:
         # the first one's moment.
         self.pages: list[tuple[int, int]] = []
         self.page_moments: list[int] = []
-        self.records: list[Entry] = []
+        self.records: list[int] = []
+        self.real_moments: list[int] = []  # of spans that have been made records
         self.dirty: set[int] = set()  # the moments of spans whose pages had been used before
         self.stale: int | None = None  # the chunk whose summary does not know yet what was taken
         self.used = self.scavenged = 0  # pages and bytes since the counters were last brought up to date
@@ -97,7 +101,7 @@ class SpanRow:
         ends = np.cumsum(np.bincount(self.which, minlength=len(self.batch.places))).tolist()
         begins = [0, *ends[:-1]]
         self.parts = [
-            RowPlace(place, order[a:b].tolist())
+            RowPlace(place, order[a:b], self.rt.central[place.spanclass].full_swept())
             for place, a, b in zip(self.batch.places, begins, ends, strict=True)
         ]
         self.npages: list[int] | None = None
@@ -111,9 +115,9 @@ class SpanRow:
             first = (missing - full.tail) % BLOCK_SPANS
             if missing and not first:
                 first = BLOCK_SPANS
-            blocks += [(k, i) for k in part.moments[first::BLOCK_SPANS]]
+            blocks += [(k, i) for k in part.moments[first::BLOCK_SPANS].tolist()]
         self.blocks = sorted(blocks, reverse=True)
-        self._look_at_records()
+        self.kept = self._kept()
 
     def _take(self, n: int) -> bool:
         """Takes as many as find everything at hand; False: not even the next does."""
@@ -147,11 +151,18 @@ class SpanRow:
         cache, records = self.proc.page_cache, self.proc.mspan_cache
         heap = self.rt.heap
         while i < stop:
-            if not cache.cache and not self._fill():
-                break
+            if not cache.cache:
+                if self.npages is None and stop - i >= 2 * GROUP and not self.kept:
+                    n = self._groups(i, stop)
+                    if n:
+                        i += n
+                        continue
+                if not self._fill():
+                    break
             if not records and heap.records_at_hand():
+                again = bool(heap.spanalloc.free_list)
                 heap.fill_mspan_cache(self.proc)
-                self._look_at_records()
+                self.kept = self._kept() if again else 0
             most = len(records) - self.kept
             if most <= 0:
                 break
@@ -168,31 +179,64 @@ class SpanRow:
                 first = trailing_zeros(cache.cache)
                 n = npages = min(trailing_zeros(~(cache.cache >> first)), most)
             self._taken(i, first, npages, n)
-            self.records += records[: -n - 1 : -1]
+            self.records += records[: -n - 1 : -1]  # type: ignore[arg-type]
             del records[-n:]
             i += n
         return i
 
-    def _look_at_records(self) -> None:
-        """How many of the P's records have to go before there is one that was a span's."""
-        self.kept = 0
-        for at, record in enumerate(self.proc.mspan_cache, 1):
-            if type(record) is not int:
-                self.kept = at
+    def _groups(self, i: int, stop: int) -> int:
+        """Whole groups of pages that the cache would be filled with and emptied again; how many spans."""
+        cache, pages = self.proc.page_cache, self.rt.pages
+        most = cache.whole_groups(pages, (stop - i) // GROUP)
+        if not most:
+            return 0
+        self._stale_is(pages.search_addr >> pages.chunk_shift)
+        records = self._take_records(most * GROUP)
+        n = len(records) // GROUP * GROUP
+        self.proc.mspan_cache += reversed(records[n:])
+        if not n:
+            return 0
+        self.records += records[:n]
+        base, scavenged = cache.pass_groups(pages, n // GROUP)
+        self._note_taken(i, base, n, n, scavenged)
+        return n
+
+    def _take_records(self, n: int) -> list[int]:
+        """So many records from the P's cache, or what can be had without asking for memory."""
+        heap, cache = self.rt.heap, self.proc.mspan_cache
+        found: list[int] = []
+        while len(found) < n:
+            if not cache:
+                if heap.spanalloc.free_list or not heap.records_at_hand():
+                    break
+                heap.fill_mspan_cache(self.proc)
+            some = min(n - len(found), len(cache))
+            found += cache[: -some - 1 : -1]  # type: ignore[arg-type]
+            del cache[-some:]
+        return found
+
+    def _kept(self) -> int:
+        """How many of the P's records stay in its cache: the last that was a span's, and those below it."""
+        records = self.proc.mspan_cache
+        return next((at for at in range(len(records), 0, -1) if type(records[at - 1]) is not int), 0)
 
     def _fill(self) -> bool:
         """Fills the P's cache of pages; False where no page is free."""
         cache, pages = self.proc.page_cache, self.rt.pages
-        if self.stale is not None:
-            at = pages.search_addr >> pages.chunk_shift
-            if at == self.stale and pages.chunks[at].bits != pages.all_pages:
-                cache.take_from(pages, at)
-                return True
-            self._bring_up()
+        at = pages.search_addr >> pages.chunk_shift
+        if at < pages.end and pages.chunks[at].bits != pages.all_pages:
+            self._stale_is(at)
+            cache.take_from(pages, at)
+            return True
+        self._bring_up()
         cache.fill(pages)
-        if cache.cache:
-            self.stale = pages.config.offset(cache.base) >> pages.chunk_shift
         return bool(cache.cache)
+
+    def _stale_is(self, chunk: int) -> None:
+        """Pages of a chunk are about to be taken, and its summary will not know."""
+        if self.stale != chunk:
+            self._bring_up()
+            self.stale = chunk
 
     def _bring_up(self) -> None:
         """Tells the summaries of the chunk that pages were taken from."""
@@ -203,18 +247,21 @@ class SpanRow:
 
     def _taken(self, i: int, first: int, npages: int, n: int) -> None:
         """So many pages of the cache are the next n spans', which begin at moment i."""
-        heap = self.rt.heap
-        cache = self.proc.page_cache
+        heap, cache = self.rt.heap, self.proc.page_cache
         mask = (1 << npages) - 1 << first
         scavenged = cache.scav & mask
         cache.cache &= ~mask
         cache.scav &= ~mask
-        base = cache.base + (first << heap.page_shift)
+        self._note_taken(i, cache.base + (first << heap.page_shift), npages, n, scavenged >> first)
+
+    def _note_taken(self, i: int, base: int, npages: int, n: int, scavenged: int) -> None:
+        """Pages side by side became n spans, which begin at moment i; `scavenged` has bits of them."""
+        heap = self.rt.heap
         self._note_pages(i, base >> heap.page_shift, n, npages == n)
         if heap.was_used(base, npages):
             each = npages // n
             for k in range(n):
-                scav = (scavenged >> first + k * each & (1 << each) - 1).bit_count() << heap.page_shift
+                scav = (scavenged >> k * each & (1 << each) - 1).bit_count() << heap.page_shift
                 if heap.needs_zero(base + (k * each << heap.page_shift), each, scav):
                     self.dirty.add(i + k)
         else:
@@ -224,7 +271,7 @@ class SpanRow:
 
     def _note_pages(self, i: int, page: int, n: int, single: bool) -> None:
         if single and self.pages and sum(self.pages[-1]) == page and page & 511:
-            self.pages[-1] = self.pages[-1][0], self.pages[-1][1] + n
+            self.pages[-1] = self.pages[-1][0], self.pages[-1][1] + n  # all of one entry of the page table
         else:
             self.pages.append((page, n))
             self.page_moments.append(i)
@@ -245,13 +292,14 @@ class SpanRow:
         """The span of that moment, fetched by itself."""
         part = self.parts[int(self.which[k])]
         place = part.place
-        index = bisect_left(part.moments, k)
+        index = int(part.moments.searchsorted(k))
         self._bring_up()
         self.push(part, index)
         if index:
             place.cached.open(self.made(part, index - 1))
         place.spend()
-        part.lost = True
+        part.lost, part.last = True, place.cached.span
+        had = len(self.proc.mspan_cache)
         self.batch.fetch(int(self.moments.times[self.first + k]), place)
         part.lost = False
         part.pushed = index + 1
@@ -262,34 +310,39 @@ class SpanRow:
         part.real = [(k, s)]
         place.fresh.append((part.rank + index * s.nelems, s))
         self._note_pages(k, s.base >> self.rt.config.page_shift, 1, s.npages == 1)
-        self.records.append(s)
+        self.records.append(self.rt.heap.allspans.number_of(s.self_addr))
+        self.real_moments.append(k)
         self.done = k + 1
-        self._look_at_records()
+        if len(self.proc.mspan_cache) >= had:
+            self.kept = self._kept()
 
     def push(self, part: RowPlace, index: int) -> None:
-        """Pushes the spans that a place had before its moments up to `index`, that one not counted."""
+        """Pushes the spans that a place had before its moments up to `index`, that one not counted.
+
+        What is in the set is settled at the end.
+        """
         first, part.pushed = part.pushed, index
         if first >= index:
             return
-        rt, place, moments = self.rt, part.place, part.moments
-        objects = (index - first) * rt.layout[place.spanclass].nelems
-        entries: list[Entry] = [self.records[k] for k in moments[max(first - 1, 0) : index - 1]]
+        rt, place = self.rt, part.place
+        pushes = index - first
+        objects = pushes * rt.layout[place.spanclass].nelems
         if not first:
             place.spend()
             objects -= rt.layout[place.spanclass].nelems
             s = part.cached
-            if s is not None:
+            if s is None:
+                pushes -= 1
+            else:
                 objects += s.alloc_count - s.alloc_count_before_cache
                 self._leave(s)
-                entries.insert(0, s)
+        last = int(part.moments[index - 1])
         for k, s in part.real:
-            if k < moments[index - 1]:
+            if k < last:
                 s.alloc_count = s.free_index = s.nelems
                 self._leave(s)
-        part.real = [each for each in part.real if each[0] >= moments[index - 1]]
-        full = rt.central[place.spanclass].full_swept()
-        full.spans.extend(entries)
-        full.tail += len(entries)
+        part.real = [each for each in part.real if each[0] >= last]
+        rt.central[place.spanclass].full_swept().tail += pushes
         rt.heap_stats.small_allocs[place.spanclass >> 1] += objects
         rt.pacer.total_alloc += objects * place.size
 
@@ -299,12 +352,12 @@ class SpanRow:
 
     def made(self, part: RowPlace, index: int) -> MSpan:
         """The record of the span that one of a place's moments brought, which is cached."""
-        k = part.moments[index]
-        entry = self.records[k]
-        if not isinstance(entry, int):
-            return entry
+        k = int(part.moments[index])
         heap, spanclass = self.rt.heap, part.place.spanclass
-        s = self.records[k] = heap.allspans[entry]
+        s = heap.allspans[self.records[k]]
+        if part.real and part.real[-1][0] == k:
+            return s
+        self.real_moments.append(k)
         run = bisect_right(self.page_moments, k) - 1
         page = self.pages[run][0] + k - self.page_moments[run]
         s.init(page << heap.page_shift, self.rt.layout[spanclass].npages, heap.page_size)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +35,9 @@ class RowSettlement:
         rank = np.zeros(self.n, np.int64)
         for part in row.parts:
             self._place(part, base, rank)
+        self.numbers = np.array(row.records, np.int64)
+        for part in row.parts:
+            self._full(part)
         self._records(base, rank)
         self._page_table()
 
@@ -46,17 +48,17 @@ class RowSettlement:
         batch.cache.scan_alloc = 0
         batch.refilled = max(batch.refilled, int(row.moments.times[row.first + self.n - 1]))
         for part in row.parts:
-            done = bisect_left(part.moments, self.n)
+            done = int(part.moments.searchsorted(self.n))
             # The first one replaces nothing, where nothing was cached.
             if part.place.spanclass == rt.tiny_spanclass and done > int(part.cached is None):
                 rt.heap_stats.tiny_allocs += batch.cache.tiny_allocs
                 batch.cache.tiny_allocs = 0
-                at = row.first + part.moments[done - 1]
+                at = row.first + int(part.moments[done - 1])
                 batch.tiny_refilled = max(batch.tiny_refilled, int(row.moments.times[at]))
 
     def _place(self, part: RowPlace, base: Ints, rank: Ints) -> None:
         """Gives a place its spans' objects, and the last span to cache."""
-        done = bisect_left(part.moments, self.n)
+        done = int(part.moments.searchsorted(self.n))
         if not done:
             return
         self.row.push(part, done)
@@ -65,18 +67,33 @@ class RowSettlement:
             if part.place.cached.span is not s:
                 part.place.cached.open(s)
         each = self.rt.layout[part.place.spanclass].nelems
-        mine = np.array(part.moments[:done], np.int64)
+        mine = part.moments[:done]
         rank[mine] = part.rank + np.arange(done) * each
         part.place.supply(mine, base[mine], each)
+
+    def _full(self, part: RowPlace) -> None:
+        """The spans that a place had before stand in the set of full ones, in their order."""
+        spans = self.rt.central[part.place.spanclass].full_swept().spans
+        # Those that were fetched by themselves are there already, without the others between them.
+        fetched = [spans.pop() for _ in range(len(spans) - part.before)]
+        pushed = part.pushed
+        if part.lost and fetched and fetched[0] is part.last:
+            pushed += 1
+        if not pushed:
+            return
+        if part.cached is not None:
+            spans.append(part.cached)
+        spans.extend(self.numbers[part.moments[: pushed - 1]].tolist())
 
     def _records(self, base: Ints, rank: Ints) -> None:
         """The spans that are no records yet."""
         row = self.row
-        unmade = [k for k, entry in enumerate(row.records) if type(entry) is int]
-        if not unmade:
+        unmade = np.ones(self.n, bool)
+        unmade[row.real_moments] = False
+        at = np.flatnonzero(unmade)
+        if not len(at):
             return
-        at = np.array(unmade, np.int64)
-        numbers = np.array([row.records[k] for k in unmade], np.int64)
+        numbers = self.numbers[at]
         row.lazy = lazy = FullSpans(self.rt, numbers, at, base, self.spanclass, rank, row.dirty)
         line = np.sort(numbers)
         edges = np.flatnonzero(np.diff(line) != 1) + 1
