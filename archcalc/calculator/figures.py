@@ -26,6 +26,7 @@ from archcalc.calculator.goexpr import ExprError, Value
 from archcalc.calculator.layout import Layout
 from archcalc.calculator.structs import StructField, StructLayout
 from archcalc.generations import Generation
+from archcalc.profiles.addresses import of_bits
 from archcalc.profiles.profile import Origin, Profile
 from archcalc.profiles.profile_fields import SECTIONS
 from archcalc.reading.errors import Fault, UsageFault
@@ -476,8 +477,15 @@ def _without_sets(profile: Profile, generation: Generation) -> Figures:
 
 
 def _figures(profile: Profile, sets: Mapping[str, Value], generation: Generation) -> Figures:
-    engine = Constants(generation, profile.goos, profile.goarch, profile.facts, sets)
+    facts = {**profile.facts, **_addresses(profile, sets)}
+    engine = Constants(generation, profile.goos, profile.goarch, facts, sets)
     return Figures(profile, generation, engine)
+
+
+def _addresses(profile: Profile, sets: Mapping[str, Value]) -> Mapping[str, int]:
+    """Where addresses end when a what-if gives a process other bits of them."""
+    bits = sets.get("fact.user_address_bits")
+    return {} if bits is None else of_bits(profile.machine, int(bits.value))
 
 
 def _with_facts(profile: Profile, sets: Mapping[str, Value]) -> Profile:
@@ -485,6 +493,7 @@ def _with_facts(profile: Profile, sets: Mapping[str, Value]) -> Profile:
     given = {name[5:]: _plain(value) for name, value in sets.items() if name.startswith("fact.")}
     if not given:
         return profile
+    given = {**_addresses(profile, sets), **given}
     set_here = dict.fromkeys(given, Origin("--set", 0, 0))
     return replace(
         profile,
@@ -524,6 +533,8 @@ def _set_value(figures: Figures, name: str, given: Scalar) -> tuple[str, Value]:
     value = _same_type(name, given, old, new)
     if known in ("fact.ptr_size", "fact.reg_size") and value.value not in (4, 8):
         raise UsageFault(Fault(f"{name} set to {given}", "4 or 8", id="set-invalid"))
+    if known.startswith("fact.") and not (limits := _limits(figures, known[5:])).allow(value.value):
+        raise UsageFault(Fault(f"{name} set to {given}", limits.words(), id="set-invalid"))
     return known, value
 
 
@@ -535,6 +546,18 @@ def _amount(known: str, text: str) -> int | None:
         return parse_limit(text) if limit else parse_size(text)
     except QuantityFault:
         return None
+
+
+def _limits(figures: Figures, fact: str) -> Int:
+    """What a profile may say of its machine; an address has no more bits than a pointer."""
+    field = SECTIONS["machine"].fields.get(fact)
+    kind = field.kind if field is not None and isinstance(field.kind, Int) else ANY_NUMBER
+    if fact == "user_address_bits":
+        return Int(kind.low, 8 * int(figures.profile.facts["ptr_size"]))
+    return kind
+
+
+ANY_NUMBER = Int(-(1 << 64), 1 << 64)
 
 
 def _optional_fact(name: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from allocator.kernels.address_space import Range
 from allocator.kernels.machine import Machine
 from archcalc.calculator.figures import Figures
 from archcalc.machines.options import MachineOptions
+from archcalc.profiles.addresses import of_bits
 from archcalc.profiles.profile import Profile
 from archcalc.reading.errors import Fault, UsageFault
 
@@ -34,22 +36,12 @@ def machine_of(profile: Profile, options: MachineOptions | None = None) -> Machi
     """The machine of a profile, with what the options say in place of its own facts."""
     options = options or MachineOptions()
     facts = profile.machine
-    high = int(facts["address_high"])
-    low = int(facts["address_low"])
-    base = int(facts["mmap_base"])
-    top_down = facts["mmap_direction"] == "down"
+    addresses: Mapping[str, Any] = facts
     if options.va_bits is not None:
         if not 20 <= options.va_bits <= 64:
             raise UsageFault(Fault(f"{options.va_bits} bits of address (va_bits)", "20 to 64"))
-        end = (
-            min(high, 1 << options.va_bits)
-            if options.va_bits <= facts["user_address_bits"]
-            else 1 << options.va_bits
-        )
-        if top_down:
-            # The room kept for the stack stays between the mappings and the new end.
-            base = max(end - (high - base), low)
-        high = end
+        addresses = of_bits(facts, options.va_bits)
+    high, low = int(addresses["address_high"]), int(facts["address_low"])
     page_size = int(options.page_size or facts["phys_page_size"])
     data_end = int(facts["data_end"] if options.data_end is None else options.data_end)
     taken = [Range(start, end) for start, end in options.taken]
@@ -82,8 +74,8 @@ def machine_of(profile: Profile, options: MachineOptions | None = None) -> Machi
         image_start=image_start,
         data_end=data_end,
         hints_honoured=bool(facts["hints_honoured"]) and not options.ignore_hints,
-        top_down=top_down,
-        mmap_base=base,
+        top_down=facts["mmap_direction"] == "down",
+        mmap_base=int(addresses["mmap_base"]),
         **extra,
     )
 

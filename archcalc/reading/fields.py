@@ -144,6 +144,10 @@ class Int(Kind):
     def checked(self, value: int, node: Node, document: Document, path: str) -> Any:
         return value
 
+    def allow(self, value: object) -> bool:
+        """Whether a value that did not come from a document may stand there; what is no number may."""
+        return not isinstance(value, int) or self.low <= value <= self.high
+
     def _unquoted(self, node: Node) -> str:
         quoted_number = isinstance(node, Scalar) and node.quoted and _INT.fullmatch(node.text)
         return f"{node.text} without quotes" if quoted_number and isinstance(node, Scalar) else ""
@@ -212,6 +216,9 @@ class PowerOfTwo(Size):
             document.fault(node, "not-power-of-two", f"{path} is {value}", self.words(), str(near))
             return INVALID
         return value
+
+    def allow(self, value: object) -> bool:
+        return super().allow(value) and not (isinstance(value, int) and value & (value - 1))
 
     def schema(self) -> dict[str, Any]:
         powers = [1 << bit for bit in range(64) if self.low <= 1 << bit <= self.high]

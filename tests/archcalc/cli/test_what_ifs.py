@@ -75,12 +75,50 @@ def test_a_recording_has_its_own_constants(capsys: pytest.CaptureFixture[str]) -
     assert main(["heap", str(trace), "--set", SETTING]) == 2
 
 
-@pytest.mark.parametrize("setting", ["fact.phys_page_size=0", "heapBitmapScale=0"])
+@pytest.mark.parametrize("setting", ["heapBitmapScale=0"])
 def test_a_machine_that_cannot_be_is_a_mistake_of_the_users(
     setting: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["smoke", "linux/amd64", "-w", "tiny", "-n", "50", "--set", setting]) == 2
     assert f"what if {setting}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("fact.phys_page_size=0", "a power of two from 512"),
+        ("phys_page_size=6144", "a power of two from 512"),
+        ("user_address_bits=65", "an integer from 20 to 64"),
+        ("data_end=-1", "an address from 0"),
+    ],
+)
+@pytest.mark.parametrize("go", ["7aefdfded", "1.27"])
+def test_a_fact_that_no_profile_may_say_is_refused(
+    setting: str, expected: str, go: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["boot", "linux/amd64", "--go", go, "--set", setting]) == 2
+    err = capsys.readouterr().err
+    assert expected in err and setting.partition("=")[2] in err
+
+
+@pytest.mark.parametrize("go", ["7aefdfded", "1.25", "1.27"])
+@pytest.mark.parametrize("platform", ["linux/arm64", "linux/amd64", "windows/amd64"])
+def test_fewer_bits_of_address_are_followed_as_by_the_option(
+    go: str, platform: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def booted(*words: str) -> object:
+        main(["boot", platform, "--go", go, "--format", "json", *words])
+        found = json.loads(capsys.readouterr().out)["boots"][0]
+        return found["outcome"], found["attempts"], found["arena"]
+
+    assert booted("--set", "user_address_bits=36") == booted("--va-bits", "36") != booted()
+
+
+def test_checks_see_where_fewer_bits_of_address_end(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["linux/riscv64", "--go", "1.25", "--set", "user_address_bits=38", "--format", "json"]
+    main(["check", *words])
+    found = {one["id"] for one in json.loads(capsys.readouterr().out)["findings"]}
+    assert {"arenas.first-hint-fits", "arenas.hints-in-reach"} <= found
 
 
 def test_stacks_without_a_cache_end_as_stackfree_does(capsys: pytest.CaptureFixture[str]) -> None:
