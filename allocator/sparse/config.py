@@ -119,6 +119,7 @@ class Config:
     )
     limit_by_nelems: bool  # mspan.limit is behind the last object; before, heap bits counted for objects
     pack_checks: bool  # taggedPointerPack looks whether an address fits; before, only lfstack.push did
+    traces_all_spans: bool  # an execution trace has all spans and stacks; before, none made while it was busy
     zeroed_when_scavenged: bool  # pages that were released count as zero where the system says so
 
     @property

@@ -36,6 +36,7 @@ SINCE: dict[str, tuple[int, int]] = {
     "limit_by_nelems": (1, 24),
     "zeroed_when_scavenged": (1, 26),
     "samples_below_zero": (1, 24),
+    "traces_all_spans": (1, 24),
 }
 # A switch of Config, and the release that made it false.
 UNTIL: dict[str, tuple[int, int]] = {

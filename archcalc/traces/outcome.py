@@ -53,6 +53,7 @@ class Replay:
     reported: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     interrupted: bool = False
     memstats: dict[str, Any] | None = None  # of the end, under runtime.MemStats' names
+    checked: dict[str, dict[str, int]] | None = None  # what was checked, by verdict, where not all can be
     unordered: int = 0  # steps of several threads whose order the recording leaves open
 
     @property
