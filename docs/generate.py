@@ -26,7 +26,7 @@ from archcalc.profiles import platforms
 from archcalc.reading import faults
 from archcalc.sweeps import table as sweep_table
 from archcalc.traces import columnar
-from archcalc.traces.records import PARTS, RECORDS, version2
+from archcalc.traces.records import PARTS, RECORDS, version2, version3
 from archcalc.workloads import programs
 
 DOCS = Path(__file__).parent
@@ -235,6 +235,10 @@ def trace_format() -> str:
     for part, title in version2.PARTS.items():
         text.append(f"\n### {title}\n\n| record | meaning |\n|---|---|\n")
         text += [f"| `{r.shape}` | {cell(r.meaning)} |\n" for r in version2.RECORDS if r.part == part]
+    text.append(VERSION_3)
+    for part, title in version3.PARTS.items():
+        text.append(f"\n### {title}\n\n| record | meaning |\n|---|---|\n")
+        text += [f"| `{r.shape}` | {cell(r.meaning)} |\n" for r in version3.RECORDS if r.part == part]
     text.append(COLUMNAR.split("TABLE\n")[0])
     text += [
         f"| `{name}` | {COLUMN_TYPES[name]} | {cell(what)} |\n" for name, what in columnar.COLUMNS.items()
@@ -254,6 +258,15 @@ size are), `events`, and `whole`: whether the end state was written down.
 The order of the lines is the order inside the critical sections of the runtime, over all threads. What an event made
 the allocator do stands before it; where that takes more steps, or other threads can come between, brackets say what
 it was done for: `( refill 0 5` opens, `) refill c000012000 0 0` closes, and they nest.
+"""
+VERSION_3 = """
+## Version 3
+
+What Go's own tracer tells of a program's heap (runtime/trace under GODEBUG=traceallocfree=1, since Go 1.23), which
+`archcalc trace import` writes and `archcalc replay` checks. The header has `version` (3), `platform`, `go`, `trace_version`,
+`base` (the heap's first address), `ticks_per_second`, `events`, and `imported` with what the trace does not tell. A record's
+first field is the time since the record before it in ticks, 0 where a thread's clock was behind. Records stand in an order
+that can have been: threads' clocks are not quite one, so an object stands behind the death of the one that it follows.
 """
 COLUMN_TYPES = {
     "record": "dictionary of strings, never null", "request": "dictionary of strings",

@@ -144,6 +144,7 @@ class Replays(Judged):
                     "death": r.death,
                     "reported": {k: {"recorded": a, "computed": b} for k, (a, b) in r.reported.items()},
                     "memstats": r.memstats,
+                    **({"checked": r.checked} if r.checked is not None else {}),
                     "unordered": r.unordered,
                     "interrupted": r.interrupted,
                     "seconds": round(r.seconds, 6),
@@ -188,6 +189,8 @@ class Replays(Judged):
                 yield Section(f"{r.path}: the first difference", tuple(self._first(r)))
         if self.answers:
             yield self._answers()
+        if any(r.checked for r in self.replays):
+            yield self._checked()
         held = sum(r.ok for r in self.replays)
         count = len(self.replays) + len(self.damaged)
         yield Prose(f"{'ok' if self.ok else 'FAILED'}: {held} of {count} recordings reproduced")
@@ -204,6 +207,17 @@ class Replays(Judged):
         if self.left:
             were = "was" if self.left == 1 else "were"
             yield Prose(f"interrupted: {counted(self.left, 'recording')} {were} not begun")
+
+    def _checked(self) -> Section:
+        """What could be checked of execution traces, and what not."""
+        verdicts = ("right", "wrong", "not decidable")
+        columns = (Column("recording", wrap=True), Column("what"), *(Column(name, int) for name in verdicts))
+        rows: list[Sequence[Value]] = [
+            [Path(r.path).name, what, *(counts.get(name, 0) for name in verdicts)]
+            for r in self.replays
+            for what, counts in (r.checked or {}).items()
+        ]
+        return Section("Checked of execution traces", (Table(columns, rows),))
 
     def _answers(self) -> Section:
         """How the simulated system's answers compare."""

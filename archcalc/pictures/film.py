@@ -21,6 +21,8 @@ from archcalc.machines.options import MachineOptions
 from archcalc.pictures.heap import HeapView, Sample, look_at, sample
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.traces import columnar
+from archcalc.traces.execution.checking import ExecutionChecker
+from archcalc.traces.execution.view import SeenMachine
 from archcalc.traces.outcome import Stop
 from archcalc.traces.reader import VERSIONS, Header, parse_header, pieces
 from archcalc.traces.replayer import Replayer
@@ -198,6 +200,22 @@ class FilmedSteps(Filmed, SparseReplayer):
         return self.core
 
 
+class FilmedTrace(Filmed, ExecutionChecker):
+    """The same of an execution trace."""
+
+    @property
+    def is_there(self) -> bool:
+        return bool(self.heap.spans)
+
+    @property
+    def rt(self) -> Any:
+        """The heap as the trace shows it."""
+        return SeenMachine(self.heap)
+
+
+FILMED = {1: FilmedReplayer, 2: FilmedSteps, 3: FilmedTrace}
+
+
 def of_recording(
     path: Path,
     config_for: Callable[[Header], Any],
@@ -211,8 +229,7 @@ def of_recording(
     stream = source(path)
     first = list(itertools.islice(stream, 1))
     version = parse_header(str(path), first[0][0], VERSIONS).version if first else 1
-    made: Any = FilmedSteps if version == 2 else FilmedReplayer
-    replayer = made(path, config_for, source=lambda _: itertools.chain(first, stream))
+    replayer: Any = FILMED[version](path, config_for, source=lambda _: itertools.chain(first, stream))
     replayer.frames, replayer.at_event = frames, at_event
     replay = replayer.run(progress)
     if not replayer.is_there:

@@ -105,7 +105,7 @@ class Log:
         number = 0
         try:
             self._file.seek(0)
-            file = _unpacked(self._file)
+            file = unpacked(self._file)
             while data := file.readline(MAX_LINE + 1):
                 number += 1
                 yield number, self._text(number, data)
@@ -234,7 +234,8 @@ class Log:
         return size, typ
 
 
-def _unpacked(file: IO[bytes]) -> IO[bytes]:
+def unpacked(file: IO[bytes]) -> IO[bytes]:
+    """What is in a file: itself, or what it has packed by gzip, xz or bzip2."""
     magic = file.read(6)
     file.seek(0)
     if magic[:2] == GZIP_MAGIC:

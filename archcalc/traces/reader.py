@@ -22,7 +22,7 @@ from archcalc.reading.errors import Fault, UsageFault
 
 FORMAT = "archtrace"
 VERSION = 1
-VERSIONS = (1, 2)
+VERSIONS = (1, 2, 3)
 
 GZIP_MAGIC = b"\x1f\x8b"
 COLUMNAR_MAGIC = b"PAR1"

@@ -30,7 +30,7 @@ def system_for(header: Header, own: Mapping[str, Any], machine: MachineOptions) 
 def config_for(header: Header, own: Mapping[str, Any]) -> Any:
     """The machine of a recording's header: its platform, with the recorded page size and data segment."""
     options = MachineOptions(believed_page_size=header.phys_page_size, data_end=header.data_end)
-    if header.version == 2:
+    if header.version >= 2:
         go = header.generation
         profile = own.get(header.platform) or platforms.load(header.platform, go)
         config = config_of(figures.compute(profile, go=go), options)

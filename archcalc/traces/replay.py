@@ -38,8 +38,11 @@ def replay(
         stream = columnar.lines(path)
         pieces = list(itertools.islice(stream, 1))
         handed_on = itertools.chain(pieces, stream)
-        if pieces and parse_header(str(path), pieces[0][0], VERSIONS).version == 2:
+        version = parse_header(str(path), pieces[0][0], VERSIONS).version if pieces else 1
+        if version == 2:
             return _version2(path, config_for, keep_going, lambda _: handed_on, progress)
+        if version == 3:
+            return _version3(path, config_for, keep_going, lambda _: handed_on, progress)
         return Replayer(path, config_for, keep_going, lambda _: handed_on).run(progress)
 
 
@@ -53,6 +56,18 @@ def _version2(
     from archcalc.traces.version2.replayer import SparseReplayer
 
     return SparseReplayer(path, config_for, keep_going, source).run(progress)
+
+
+def _version3(
+    path: Path,
+    config_for: Callable[[Header], Any],
+    keep_going: bool,
+    source: Callable[[Path], Iterator[list[str]]],
+    progress: Callable[[int, int], None] | None,
+) -> Replay:
+    from archcalc.traces.execution.checking import ExecutionChecker
+
+    return ExecutionChecker(path, config_for, keep_going, source).run(progress)
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ def stats(
 ) -> Stats:
     """Reads a recording of either form. Raises TraceFault where it cannot be read."""
     file = in_columns(path)
-    if file is not None:
+    if file is not None and file.header().version < 3:
         from archcalc.traces.stats_in_columns import at_once
 
         with contextlib.suppress(GaveUp):
@@ -41,12 +41,21 @@ def line_by_line(
     if first is None:
         raise fault(str(path), 1, "an empty file", "a recording")
     header = parse_header(str(path), first[0], VERSIONS)
-    count = (SparseCount if header.version == 2 else Count)(str(path), header, config_for)
+    count = _kind(header.version)(str(path), header, config_for)
     for group in itertools.chain([first[1:]], stream):
         count.take(group)
         if progress is not None:
             progress(count.found.events, header.events)
     return count.result()
+
+
+def _kind(version: int) -> type[Count]:
+    """What counts recordings of that version of the format."""
+    if version == 3:
+        from archcalc.traces.execution.counting import TracedCount
+
+        return TracedCount
+    return SparseCount if version == 2 else Count
 
 
 def document(found: Stats) -> dict[str, Any]:

@@ -13,13 +13,17 @@ import typer
 from archcalc import machines
 from archcalc.calculator import figures
 from archcalc.cli import session
-from archcalc.cli.options import complete_platforms
+from archcalc.cli.options import Go, complete_platforms
+from archcalc.cli.targets import asked_for, generation
 from archcalc.cli.trace.options import Force
 from archcalc.host.output import check_writable
+from archcalc.machines.options import MachineOptions
 from archcalc.profiles import platforms
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.results.result import FAILED, OK, Result
 from archcalc.results.tables import Block, Bytes, Column, Prose, Table
+from archcalc.traces.execution.recording import import_trace
+from archcalc.traces.execution.wire import is_trace
 from archcalc.traces.importing import Imported, import_log
 
 
@@ -61,6 +65,21 @@ class Import(Result):
         yield Prose("\n".join(("what the log does not tell:", *(f"- {u}" for u in i.unknown))), verbatim=True)
 
 
+def _of_trace(
+    trace: Path, platform: str | None, profile: Path | None, output: Path, force: bool, go: str | None
+) -> Import:
+    """The recording of an execution trace."""
+    release = asked_for(go)
+    if release is None:
+        raise UsageFault(Fault("nothing says of which Go the trace is", "--go RELEASE"))
+    name = generation(release)
+    chosen = platforms.load_file(profile, name) if profile else platforms.load(platform or "", name)
+    config = machines.config_of(figures.compute(chosen, go=name), MachineOptions())
+    with session.progress(f"import {trace.name}") as progress:
+        imported = import_trace(trace, config, {"go": f"go{name}"}, output, partial(_tell, progress), force)
+    return Import(imported, output)
+
+
 def _tell(progress: session.Progress, done: int, total: int) -> None:
     progress.total = total
     progress.update(done)
@@ -71,7 +90,8 @@ def command(
         Any,
         typer.Argument(
             metavar="LOG",
-            help="What GODEBUG=allocfreetrace=1 printed, or lines size[,type]; plain, gzip, xz or bzip2.",
+            help="What GODEBUG=allocfreetrace=1 printed, or lines size[,type]; plain, gzip, xz or bzip2;"
+            " or what runtime/trace wrote.",
             parser=Path,
         ),
     ],
@@ -95,17 +115,24 @@ def command(
         ),
     ] = None,
     force: Force = False,
+    go: Go = None,
 ) -> Import:
-    """Make a recording of a log of allocations, or of a list of sizes.
+    """Make a recording of a log of allocations, of a list of sizes, or of a Go execution trace.
 
-    The platform's machine carries out what the log has, and its recording is the result, which
-    `replay` accepts. What the log does not tell is said, here and in the recording's header.
+    The platform's machine carries out what a log has, and its recording is the result, which
+    `replay` accepts. What runtime/trace writes under GODEBUG=traceallocfree=1 (Go 1.23 and later)
+    becomes a recording as it is, in the order of its Ps: `replay` checks what can be checked of it.
+    What the log does not tell is said, here and in the recording's header.
     """
     if output is None:
         raise UsageFault(Fault("nothing says where the recording is to go", "--output OUT"))
     if (platform is None) == (profile is None):
         raise UsageFault(Fault("nothing says what platform the log is of", "--platform P or --profile FILE"))
     check_writable(output, force)
+    if is_trace(log):
+        return _of_trace(log, platform, profile, output, force, go)
+    if go is not None:
+        raise UsageFault(Fault("--go: the log is of 7aefdfded", "an execution trace"))
     target = figures.compute(platforms.load_file(profile) if profile else platforms.load(platform or ""))
     with session.progress(f"import {log.name}") as progress:
         imported = import_log(

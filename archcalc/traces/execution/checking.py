@@ -1,4 +1,4 @@
-"""Checking a recording of version 3: of each thing that an execution trace tells, whether it can have been so."""
+"""Checking a recording of version 3: of each thing that a trace tells, whether it can have been so."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from allocator.sparse.config import Config
 from archcalc.traces import columnar
-from archcalc.traces.execution.heap import MANUAL, Judged, SeenHeap, SeenType, Step, Verdict
+from archcalc.traces.execution.heap import MANUAL, Appraisal, Certainty, SeenHeap, SeenStep, SeenType
+from archcalc.traces.line_by_line import KEPT, LineByLine
 from archcalc.traces.outcome import Parting, Replay, Stop, carry_out
-from archcalc.traces.reader import Header, address, decimal, fault, parse_header, shorten
+from archcalc.traces.reader import Header, address, decimal, fault, shorten
 
-KEPT = 12
 WHAT = {
     "h": "spans", "H": "spans", "D": "spans freed", "o": "objects", "m": "objects", "f": "objects freed",
     "u": "stacks", "s": "stacks", "S": "stacks freed",
@@ -27,8 +26,10 @@ FIELDS = {
 }  # fmt: skip
 
 
-class ExecutionChecker:
+class ExecutionChecker(LineByLine):
     """Goes through one recording of an execution trace."""
+
+    version = 3
 
     def __init__(
         self,
@@ -37,13 +38,7 @@ class ExecutionChecker:
         keep_going: bool = False,
         source: Callable[[Path], Iterator[list[str]]] = columnar.lines,
     ) -> None:
-        self.path = path
-        self.name = str(path)
-        self.config_for = config_for
-        self.keep_going = keep_going
-        self.source = source
-        self.line = 0
-        self.event = 0
+        super().__init__(path, config_for, keep_going, source)
         self.p = -1
         self.now = 0  # ticks since the trace began
         self.recent: deque[str] = deque(maxlen=KEPT)
@@ -51,17 +46,10 @@ class ExecutionChecker:
 
     def run(self, progress: Callable[[int, int], None] | None = None) -> Replay:
         """Checks the file. Raises TraceFault where it is no whole recording."""
-        stream = self.source(self.path)
-        first = next(stream, None)
-        if first is None:
-            raise fault(self.name, 1, "an empty file", "a recording")
-        self.header = parse_header(self.name, first[0], (3,))
-        self.result = Replay(self.name, self.header.platform)
-        self.config = self.config_for(self.header)
+        first, stream = self.begin()
         self.heap = SeenHeap(self.config)
-        self.line = 1
         started = time.perf_counter()
-        carry_out(self, first[1:], stream, progress)
+        carry_out(self, first, stream, progress)
         self.result.checked = {what: dict(counts) for what, counts in self.verdicts.items() if counts}
         self.result.events = min(self.event, self.header.events)
         self.result.seconds = time.perf_counter() - started
@@ -94,7 +82,7 @@ class ExecutionChecker:
         words = line.split(" ")
         if letter == "x" and len(words) > 1:
             self.now += decimal(words[1])
-            self.heap.carry_out(Step("x", self.p, 0))
+            self.heap.carry_out(SeenStep("x", self.p, 0))
             return
         if FIELDS.get(words[0]) != len(words):
             raise ValueError("expected a record of version 3")
@@ -102,35 +90,37 @@ class ExecutionChecker:
         if letter not in WHAT:
             for word in words[2:]:
                 decimal(word)
-            self.heap.carry_out(Step(letter, self.p, 0))
+            self.heap.carry_out(SeenStep(letter, self.p, 0))
             self.heap.collections += letter == "g"
             return
         step = self._step(letter, words)
         judged = self.judge(step)
         self.verdicts[WHAT[letter]][judged.verdict.value] += 1
         self.heap.carry_out(step)
-        if judged.verdict is Verdict.WRONG:
+        if judged.verdict is Certainty.WRONG:
             self._wrong(line, judged, step)
 
-    def _step(self, letter: str, words: list[str]) -> Step:
+    def _step(self, letter: str, words: list[str]) -> SeenStep:
         addr = address(words[-1])
         if letter == "m":
             if words[3] not in ("r", "."):
                 raise ValueError("expected the flag r or .")
-            return Step("m", self.p, addr, 0, 0 if words[2] == "-" else decimal(words[2]), words[3] == "r")
+            return SeenStep(
+                "m", self.p, addr, 0, 0 if words[2] == "-" else decimal(words[2]), words[3] == "r"
+            )
         if letter == "o":
-            return Step("o", self.p, addr, 0, 0 if words[2] == "-" else decimal(words[2]))
+            return SeenStep("o", self.p, addr, 0, 0 if words[2] == "-" else decimal(words[2]))
         if letter in "hH":
-            return Step(
+            return SeenStep(
                 letter, self.p, addr, decimal(words[2]), MANUAL if words[3] == "-" else decimal(words[3])
             )
-        return Step(letter, self.p, addr, decimal(words[2]) if letter in "us" else 0)
+        return SeenStep(letter, self.p, addr, decimal(words[2]) if letter in "us" else 0)
 
-    def judge(self, step: Step) -> Judged:
+    def judge(self, step: SeenStep) -> Appraisal:
         """What can be said of a step."""
         return self.heap.judge(step)
 
-    def _wrong(self, line: str, judged: Judged, step: Step) -> None:
+    def _wrong(self, line: str, judged: Appraisal, step: SeenStep) -> None:
         result = self.result
         result.mismatches += 1
         result.by_record[line[:1]] += 1
@@ -145,7 +135,4 @@ class ExecutionChecker:
 
     def finish(self) -> None:
         """The file has no more lines."""
-        if self.event != self.header.events:
-            raise fault(
-                self.name, self.line, f"{self.event} events", f"{self.header.events}, as the header says"
-            )
+        self.all_told()

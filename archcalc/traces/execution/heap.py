@@ -1,4 +1,4 @@
-"""The heap that an execution trace shows, and what can be said of each step of it: right, wrong, or not decidable.
+"""The heap that an execution trace shows, and what can be said of each step: right, wrong, or not decidable.
 
 A span's next object is in its lowest free slot, because what is free below the last one given out was taken
 before, and a sweep begins the span anew (nextFree). A P goes on with a span of a class until that is full,
@@ -22,9 +22,10 @@ UNKNOWN = 0  # no block lies there
 OPEN_BLOCKS = 8  # that a P may have open, as far as it is followed
 MANUAL = -1  # the class of a span that is no heap's: stacks, work buffers
 ALL_PAGES = 64  # spans of more pages are known by their first alone: they hold one object, or one stack
+ELSEWHERE = "told by a goroutine that had been interrupted, perhaps elsewhere"
 
 
-class Verdict(Enum):
+class Certainty(Enum):
     """What can be said of a step."""
 
     RIGHT = "right"
@@ -32,22 +33,23 @@ class Verdict(Enum):
     OPEN = "not decidable"
 
 
-class Judged(NamedTuple):
+class Appraisal(NamedTuple):
     """A verdict, and in words what there is instead of what should be, or why nothing can be said."""
 
-    verdict: Verdict
+    verdict: Certainty
     found: str = ""
     left_out: bool = False  # it may come of a span or stack that the tracer has left out
+    awaits: bool = False  # it may come of what is told later
 
 
-RIGHT = Judged(Verdict.RIGHT)
+RIGHT = Appraisal(Certainty.RIGHT)
 
 
 class SeenSpan:
-    """A span as the trace shows it; `live` has a bit for each object, `next` is the slot behind the last given
-    out, `owed` the slots below it that are free as far as was told."""
+    """A span as the trace shows it; `live` has a bit for each object, `owed` for each slot that was skipped
+    and is free as far as was told."""
 
-    __slots__ = ("base", "elemsize", "live", "manual", "nelems", "next", "npages", "owed", "owner", "spanclass")
+    __slots__ = ("base", "elemsize", "live", "manual", "nelems", "npages", "owed", "owner", "spanclass")
 
     def __init__(self, base: int, npages: int, spanclass: int, elemsize: int, nelems: int) -> None:
         self.base = base
@@ -57,7 +59,6 @@ class SeenSpan:
         self.elemsize = elemsize
         self.nelems = nelems
         self.live = 0
-        self.next = 0
         self.owed = 0
         self.owner: int | None = None  # the P that has it, as far as an object of it showed
 
@@ -80,7 +81,7 @@ class SeenType(NamedTuple):
     name: str
 
 
-class Step(NamedTuple):
+class SeenStep(NamedTuple):
     """One thing that happened, as a record says it: by which P (-1: none), where, how many pages or bytes,
     of which span class or type (0: none), and whether others may have run on the P since its last object."""
 
@@ -109,7 +110,7 @@ class SeenHeap:
         self.current: dict[tuple[int, int], SeenSpan] = {}
         self.tiny: dict[int, tuple[int, ...]] = {}  # UNKNOWN among them where it may be another
         self.owed = 0
-        # Ps that may have been stopped with the world and have not begun again: what is told of them is older.
+        # Ps that may have been stopped with the world and have not begun again: what they tell is older.
         self.stopping: set[int] = set()
         self.snapshot = False  # what was there before is being told
         self.begun = False  # and has been told
@@ -117,17 +118,20 @@ class SeenHeap:
         # Manual spans that were there before: stacks in them may be older than the trace.
         self.older: set[int] = set()
 
-    def judge(self, step: Step) -> Judged:
+    def judge(self, step: SeenStep) -> Appraisal:
         """What can be said of a step, before it is carried out."""
         judged = self._judged(step)
-        if judged.verdict is Verdict.WRONG:
+        if judged.verdict is Certainty.WRONG:
             if not self.begun and step.record not in "huo":
-                return Judged(Verdict.OPEN, "what was there before the trace began was not told yet")
+                return Appraisal(Certainty.OPEN, "what was there before the trace began was not told yet")
             if judged.left_out and not self.config.traces_all_spans:
-                return Judged(Verdict.OPEN, f"{judged.found}; the tracer of that release leaves out some spans and stacks")
+                return Appraisal(
+                    Certainty.OPEN,
+                    f"{judged.found}; such a tracer leaves out some spans and stacks",
+                )
         return judged
 
-    def _judged(self, step: Step) -> Judged:
+    def _judged(self, step: SeenStep) -> Appraisal:
         record, p, addr, n, of, resumed = step
         if record == "m":
             return self.judge_object(addr, of, p, resumed)
@@ -143,16 +147,16 @@ class SeenHeap:
             return self.judge_stack_free(addr)
         return self.judge_older(addr, of) if record == "o" else RIGHT
 
-    def carry_out(self, step: Step) -> None:
-        """The heap behind a step, whatever was said of it."""
+    def carry_out(self, step: SeenStep) -> int:
+        """The heap behind a step, whatever was said of it. Returns the bytes that an object newly takes."""
         record, p, addr, n, of, resumed = step
         if record in "huo":
             self.snapshot = True
         elif self.snapshot and record in "mfHDsS":
             self.begun = True
         if record == "m":
-            self.add_object(addr, p, resumed)
-        elif record == "f":
+            return self.add_object(addr, p, resumed)
+        if record == "f":
             self.remove_object(addr)
         elif record in "hH":
             self.add_span(addr, n, of, record == "h")
@@ -166,10 +170,11 @@ class SeenHeap:
             self.stacks.pop(addr, None)
         elif record == "o":
             self.exists(addr)
-        elif record == "x":
+        elif record in "xP":
             self.stopped(p)
         elif record == "i":
             self.stopping.discard(p)
+        return 0
 
     # Spans.
 
@@ -184,19 +189,19 @@ class SeenHeap:
         s = self.spans[self.bases[at]]
         return s if addr < s.base + (s.npages << self.shift) else None
 
-    def judge_span(self, base: int, npages: int, spanclass: int, older: bool = False) -> Judged:
+    def judge_span(self, base: int, npages: int, spanclass: int, older: bool = False) -> Appraisal:
         """Whether a span of so many pages can be there."""
         if not npages or base % self.config.page_size:
-            return Judged(Verdict.WRONG, f"{npages} pages from {base:x} on are no span")
+            return Appraisal(Certainty.WRONG, f"{npages} pages from {base:x} on are no span")
         if spanclass != MANUAL:
             if spanclass >= len(self.layout):
-                return Judged(Verdict.WRONG, f"there is no span class {spanclass}")
+                return Appraisal(Certainty.WRONG, f"there is no span class {spanclass}")
             wanted = self.layout[spanclass].npages
             if wanted and npages != wanted:
-                return Judged(Verdict.WRONG, f"spans of class {spanclass} have {wanted} pages")
+                return Appraisal(Certainty.WRONG, f"spans of class {spanclass} have {wanted} pages")
         other = self._overlapping(base, npages)
         if other is not None and not (older and (other.base, other.npages) == (base, npages)):
-            return Judged(Verdict.WRONG, f"the span at {other.base:x} has those pages", True)
+            return Appraisal(Certainty.WRONG, f"the span at {other.base:x} has those pages", True)
         return RIGHT
 
     def _overlapping(self, base: int, npages: int) -> SeenSpan | None:
@@ -227,16 +232,16 @@ class SeenHeap:
             for page in range(base >> self.shift, (base >> self.shift) + npages):
                 self.pages[page] = s
 
-    def judge_span_free(self, base: int) -> Judged:
+    def judge_span_free(self, base: int) -> Appraisal:
         """Whether the span that begins there can be given back."""
         s = self.spans.get(base)
         if s is None:
-            return Judged(Verdict.WRONG, f"no span begins at {base:x}", True)
+            return Appraisal(Certainty.WRONG, f"no span begins at {base:x}", True)
         if s.live:
-            return Judged(Verdict.WRONG, f"{s.live.bit_count()} objects live in the span", True)
+            return Appraisal(Certainty.WRONG, f"{s.live.bit_count()} objects live in the span", True)
         if s.manual:
             for stack in self.stacks_in(s):
-                return Judged(Verdict.WRONG, f"the stack at {stack:x} lives in the span", True)
+                return Appraisal(Certainty.WRONG, f"the stack at {stack:x} lives in the span", True)
         return RIGHT
 
     def stacks_in(self, s: SeenSpan) -> Iterator[int]:
@@ -266,27 +271,27 @@ class SeenHeap:
 
     # Objects.
 
-    def judge_object(self, addr: int, type_: int, p: int, resumed: bool) -> Judged:
+    def judge_object(self, addr: int, type_: int, p: int, resumed: bool) -> Appraisal:
         """Whether the object that P has made can be there; `resumed` as the trace's order has it."""
         s = self.pages.get(addr >> self.shift) or self.span_at(addr)
         if s is None or s.manual:
-            return Judged(Verdict.WRONG, f"no span with objects holds {addr:x}", True)
+            return Appraisal(Certainty.WRONG, f"no span with objects holds {addr:x}", True)
         if type_:
             wrong = self._type(s, type_)
             if wrong:
-                return Judged(Verdict.WRONG, wrong)
+                return Appraisal(Certainty.WRONG, wrong)
         slot, beside = divmod(addr - s.base, s.elemsize)
         if slot >= s.nelems:
-            return Judged(Verdict.WRONG, f"the span has {s.nelems} objects")
+            return Appraisal(Certainty.WRONG, f"the span has {s.nelems} objects")
         bit = 1 << slot
         if s.live & bit:
             return self._in_live(s, addr, slot, p, resumed)
         if beside != (self.config.malloc_header_size if self._has_headers(s) else 0):
-            return Judged(Verdict.WRONG, f"no object of the span begins {beside} bytes behind its slot's begin")
+            return Appraisal(Certainty.WRONG, f"no object of the span begins {beside} bytes behind its slot")
         if s.owed & bit:
             if resumed:
                 return RIGHT
-            return Judged(Verdict.WRONG, "that slot was skipped, and nobody was interrupted in it")
+            return Appraisal(Certainty.WRONG, "that slot was skipped, and nobody was interrupted in it")
         return self._next(s, slot, p, resumed)
 
     def _has_headers(self, s: SeenSpan) -> bool:
@@ -305,76 +310,77 @@ class SeenHeap:
             return f"{typ.name} has {typ.size} bytes, objects of the span {s.elemsize}"
         return ""
 
-    def _in_live(self, s: SeenSpan, addr: int, slot: int, p: int, resumed: bool) -> Judged:
+    def _in_live(self, s: SeenSpan, addr: int, slot: int, p: int, resumed: bool) -> Appraisal:
         """A slot that is taken can only be an open block of tiny objects."""
         base = s.base + slot * s.elemsize
         if s.spanclass != self.tiny_class:
-            return Judged(Verdict.WRONG, f"the object at {base:x} lives there")
+            return Appraisal(Certainty.WRONG, f"the object at {base:x} lives there")
         blocks = self.tiny.get(p, (UNKNOWN,))
         if base in blocks:
             return RIGHT
         if UNKNOWN in blocks:
-            return Judged(Verdict.OPEN, "which block for tiny objects a P has open was not told yet")
+            return Appraisal(Certainty.OPEN, "which block for tiny objects a P has open was not told yet")
         if resumed:
-            return Judged(Verdict.OPEN, "told by a goroutine that had been interrupted, perhaps elsewhere")
-        return Judged(Verdict.WRONG, f"the block for tiny objects at {base:x} is not that P's")
+            return Appraisal(Certainty.OPEN, ELSEWHERE)
+        return Appraisal(Certainty.WRONG, f"the block for tiny objects at {base:x} is not that P's")
 
-    def _next(self, s: SeenSpan, slot: int, p: int, resumed: bool) -> Judged:
+    def _next(self, s: SeenSpan, slot: int, p: int, resumed: bool) -> Appraisal:
         """A free slot: whether it is the one that comes next."""
         if slot != s.lowest_free():
             at = s.base + s.lowest_free() * s.elemsize
             if resumed:
-                return Judged(Verdict.OPEN, "told by a goroutine that had been interrupted")
-            return Judged(Verdict.OPEN, f"the free slot at {at:x} was skipped, or is told later")
+                return Appraisal(Certainty.OPEN, "told by a goroutine that had been interrupted")
+            return Appraisal(
+                Certainty.OPEN, f"the free slot at {at:x} was skipped, or is told later", awaits=True
+            )
         if p < 0:
-            return Judged(Verdict.OPEN, "a thread without a P")
+            return Appraisal(Certainty.OPEN, "a thread without a P")
         if s.owner is not None and s.owner != p:
             if resumed:
-                return Judged(Verdict.OPEN, "told by a goroutine that had been interrupted, perhaps elsewhere")
-            return Judged(Verdict.WRONG, f"P {s.owner} has the span at {s.base:x}")
+                return Appraisal(Certainty.OPEN, ELSEWHERE)
+            return Appraisal(Certainty.WRONG, f"P {s.owner} has the span at {s.base:x}")
         if s.elemsize <= self.config.max_small_size and s.spanclass > 1:
             now = self.current.get((p, s.spanclass))
             if now is not None and now is not s and now.lowest_free() < now.nelems:
                 if resumed:
-                    return Judged(
-                        Verdict.OPEN, "told by a goroutine that had been interrupted, perhaps elsewhere"
-                    )
+                    return Appraisal(Certainty.OPEN, ELSEWHERE)
                 at = now.base + now.lowest_free() * now.elemsize
-                return Judged(Verdict.OPEN, f"the P's span has a free slot at {at:x}, or that is told later")
+                found = f"the P's span has a free slot at {at:x}, or that is told later"
+                return Appraisal(Certainty.OPEN, found, awaits=True)
         return RIGHT
 
-    def add_object(self, addr: int, p: int, resumed: bool) -> None:
-        """An object is there from now on."""
+    def add_object(self, addr: int, p: int, resumed: bool) -> int:
+        """An object is there from now on. Returns the bytes that it takes, 0 in a block that was open."""
         s = self.pages.get(addr >> self.shift) or self.span_at(addr)
         if s is None or s.manual:
-            return
+            return 0
         slot = (addr - s.base) // s.elemsize
         if slot >= s.nelems:
-            return
+            return 0
         bit = 1 << slot
         if s.live & bit:
             if s.spanclass == self.tiny_class and not resumed:
                 self.tiny[p] = (s.base + slot * s.elemsize,)
-            return
+            return 0
         if s.spanclass == self.tiny_class:
             self._opened(p, s.base + slot * s.elemsize)
         s.live |= bit
         if s.owed & bit:
             s.owed ^= bit
             self.owed -= 1
-            return
+            return s.elemsize
         if not resumed:
             skipped = ~(s.live | s.owed) & (bit - 1)
             if skipped:
                 s.owed |= skipped
                 self.owed += skipped.bit_count()
-            s.next = slot + 1
         if s.spanclass > 1 and p >= 0 and not resumed and p not in self.stopping:
             now = self.current.get((p, s.spanclass))
             if now is not None and now is not s:
                 self._left(now)
             s.owner = p
             self.current[p, s.spanclass] = s
+        return s.elemsize
 
     def _left(self, s: SeenSpan) -> None:
         """A P goes on with another span: what is free in this one was taken, and is told later."""
@@ -383,18 +389,18 @@ class SeenHeap:
         self.owed += left.bit_count()
 
     def _opened(self, p: int, block: int) -> None:
-        """A new block for tiny objects. It is only the open one if there is more room in it than in the last."""
+        """A new block for tiny objects. It is the open one if there is more room in it than in the last."""
         blocks = self.tiny.get(p, (UNKNOWN,))
         self.tiny[p] = (block, *blocks) if len(blocks) < OPEN_BLOCKS else (block, UNKNOWN)
 
-    def judge_free(self, addr: int) -> Judged:
+    def judge_free(self, addr: int) -> Appraisal:
         """Whether the object at an address can be found dead."""
         s = self.pages.get(addr >> self.shift) or self.span_at(addr)
         if s is None or s.manual:
-            return Judged(Verdict.WRONG, f"no span with objects holds {addr:x}", True)
+            return Appraisal(Certainty.WRONG, f"no span with objects holds {addr:x}", True)
         slot, beside = divmod(addr - s.base, s.elemsize)
         if beside or slot >= s.nelems or not s.live >> slot & 1:
-            return Judged(Verdict.WRONG, f"no object lives at {addr:x}")
+            return Appraisal(Certainty.WRONG, f"no object lives at {addr:x}")
         return RIGHT
 
     def remove_object(self, addr: int) -> None:
@@ -404,20 +410,19 @@ class SeenHeap:
             return
         slot = (addr - s.base) // s.elemsize
         s.live &= ~(1 << slot)
-        s.next = 0
         if s.owner is not None:
             self._nobodys(s)
 
-    def judge_older(self, addr: int, type_: int) -> Judged:
+    def judge_older(self, addr: int, type_: int) -> Appraisal:
         """Whether an object can have been there when the trace began."""
         s = self.span_at(addr)
         if s is None or s.manual:
-            return Judged(Verdict.WRONG, f"no span with objects holds {addr:x}", True)
+            return Appraisal(Certainty.WRONG, f"no span with objects holds {addr:x}", True)
         slot, beside = divmod(addr - s.base, s.elemsize)
         if beside or slot >= s.nelems or s.live >> slot & 1:
-            return Judged(Verdict.WRONG, f"no further object of the span can be at {addr:x}")
+            return Appraisal(Certainty.WRONG, f"no further object of the span can be at {addr:x}")
         wrong = self._type(s, type_) if type_ else ""
-        return Judged(Verdict.WRONG, wrong) if wrong else RIGHT
+        return Appraisal(Certainty.WRONG, wrong) if wrong else RIGHT
 
     def exists(self, addr: int) -> None:
         """An object was there when the trace began."""
@@ -436,42 +441,41 @@ class SeenHeap:
 
     # Stacks.
 
-    def judge_stack(self, base: int, size: int, older: bool = False) -> Judged:
+    def judge_stack(self, base: int, size: int, older: bool = False) -> Appraisal:
         """Whether a stack of so many bytes can be given out there."""
         s = self.span_at(base)
         if s is None or not s.manual:
-            return Judged(Verdict.WRONG, f"no span of stacks holds {base:x}", True)
+            return Appraisal(Certainty.WRONG, f"no span of stacks holds {base:x}", True)
         if size < self.config.fixed_stack or (base - s.base) % min(size, s.npages << self.shift):
-            return Judged(Verdict.WRONG, f"stacks of {size} bytes do not begin there")
+            return Appraisal(Certainty.WRONG, f"stacks of {size} bytes do not begin there")
         if base + size > s.base + (s.npages << self.shift):
-            return Judged(Verdict.WRONG, f"the span ends at {s.base + (s.npages << self.shift):x}")
+            return Appraisal(Certainty.WRONG, f"the span ends at {s.base + (s.npages << self.shift):x}")
         for at in self.stacks_in(s):
             if older and at == base and self.stacks[at] == size:
                 continue
             if at < base + size and base < at + self.stacks[at]:
-                return Judged(Verdict.WRONG, f"the stack at {at:x} lives there", True)
+                return Appraisal(Certainty.WRONG, f"the stack at {at:x} lives there", True)
             if self.stacks[at] != size:
-                return Judged(Verdict.WRONG, f"the span's stacks have {self.stacks[at]} bytes", True)
+                return Appraisal(Certainty.WRONG, f"the span's stacks have {self.stacks[at]} bytes", True)
         return RIGHT
 
-    def judge_stack_free(self, base: int) -> Judged:
+    def judge_stack_free(self, base: int) -> Appraisal:
         """Whether the stack there can be given back."""
         if base in self.stacks:
             return RIGHT
         s = self.span_at(base)
         if s is not None and s.base in self.older:
-            return Judged(Verdict.OPEN, "a stack that may have been there before the trace began")
-        return Judged(Verdict.WRONG, f"no stack lives at {base:x}", True)
+            return Appraisal(Certainty.OPEN, "a stack that may have been there before the trace began")
+        return Appraisal(Certainty.WRONG, f"no stack lives at {base:x}", True)
 
     # The world.
 
     def stopped(self, p: int) -> None:
-        """The world is being stopped by a P: all caches may be emptied. What is told of others of before comes
-        up to when they begin again."""
+        """The world is being stopped by a P: all caches may be emptied. What others did before is still told
+        until they begin again."""
         for s in self.current.values():
             s.owner = None
-            s.next = 0
-        self.stopping = {other for other, _ in self.current} | set(self.tiny) | self.stopping
+            self.stopping = {other for other, _ in self.current} | set(self.tiny) | self.stopping
         self.stopping.discard(p)
         self.current.clear()
         self.tiny.clear()

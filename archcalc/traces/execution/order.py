@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from archcalc.traces.execution import wire
-from archcalc.traces.execution.wire import Batch, ExecutionTrace, Generation, Timed, damaged
+from archcalc.traces.execution.wire import EventBatch, ExecutionTrace, Timed, TraceGeneration, damaged
 
 RUNNING, IDLE, SYSCALL, ABANDONED = 1, 2, 3, 4  # tracev2.ProcStatus
 # What happens to a goroutine between two events of its thread, so that others may run there meanwhile.
@@ -26,6 +26,7 @@ SCHEDULING = frozenset(
 
 # After which no other thread's event can be next that could not before.
 KEEPS_OTHERS = frozenset((wire.OBJECT_ALLOC, wire.OBJECT, wire.SPAN, wire.STACK, wire.HEAP_ALLOC))
+WORLD_STOPPED = frozenset((wire.PROCS_CHANGE, wire.GC_END))  # what only happens while no other P runs
 RUN_AHEAD = 1 << 14  # ticks: events that a batch can have, which count on by one at least
 
 
@@ -39,7 +40,7 @@ class Happening(NamedTuple):
     numbers: tuple[int, ...]
     resumed: bool
     offset: int
-    generation: Generation
+    generation: TraceGeneration
 
 
 class _Thread:
@@ -52,7 +53,7 @@ class _Thread:
         self.resumed = True
         self.begin([])
 
-    def begin(self, batches: list[Batch]) -> None:
+    def begin(self, batches: list[EventBatch]) -> None:
         """Another generation."""
         self.batches = batches
         self.next_batch = 0
@@ -97,7 +98,7 @@ class Ordering:
                 self.threads.setdefault(m, _Thread()).begin(batches)
             yield from self._generation(generation)
 
-    def _generation(self, generation: Generation) -> Iterator[Happening]:
+    def _generation(self, generation: TraceGeneration) -> Iterator[Happening]:
         ready: list[tuple[int, int]] = []
         held: list[tuple[int, int]] = []
         for m in generation.batches:
@@ -115,7 +116,7 @@ class Ordering:
             time, kind, numbers, offset = event
             happening = Happening(time, thread.p, kind, numbers, thread.resumed, offset, generation)
             if kind < wire.SPAN:
-                if not self._advance(thread, kind, numbers):
+                if not self._advance(thread, kind, numbers, forced):
                     heapq.heappush(held, one)
                     continue
             elif not forced and not self.can_be(happening):
@@ -140,11 +141,12 @@ class Ordering:
             heapq.heappush(ready, (event[0], m))
 
     def _let_go(self, held: list[tuple[int, int]]) -> tuple[int, int]:
-        """The first of the threads that wait, though what it says is at odds with the rest. Raises TraceFault."""
+        """The first of the threads that wait, at odds with the rest as it is. Raises TraceFault."""
         for at, (_, m) in enumerate(sorted(held)):
             event = self.threads[m].peek(self.trace)
             assert event is not None
-            if event[1] >= wire.SPAN or self._can(self.threads[m], event[1], event[2]):
+            kind = event[1]
+            if kind >= wire.SPAN or kind in WORLD_STOPPED or self._can(self.threads[m], kind, event[2]):
                 found = sorted(held)[at]
                 held.remove(found)
                 heapq.heapify(held)
@@ -152,7 +154,10 @@ class Ordering:
         event = self.threads[held[0][1]].peek(self.trace)
         assert event is not None
         raise damaged(
-            self.trace.name, event[3], f"event {event[1]} of a P that cannot be there", "a trace that is whole"
+            self.trace.name,
+            event[3],
+            f"event {event[1]} of a P that cannot be there",
+            "a trace that is whole",
         )
 
     def _can(self, thread: _Thread, kind: int, numbers: tuple[int, ...]) -> bool:
@@ -163,17 +168,17 @@ class Ordering:
             return proc is not None and proc.status == IDLE and numbers[1] == proc.seq + 1 and thread.p < 0
         if kind == wire.PROC_STEAL:
             proc = procs.get(numbers[0])
-            return (
-                proc is not None and proc.status in (SYSCALL, ABANDONED) and numbers[1] == proc.seq + 1
-            )
+            return proc is not None and proc.status in (SYSCALL, ABANDONED) and numbers[1] == proc.seq + 1
         if kind == wire.GO_SYSCALL_END_BLOCKED:
             proc = procs.get(thread.p)
             return proc is None or proc.status != SYSCALL
+        if kind in WORLD_STOPPED:
+            return all(one.status not in (RUNNING, SYSCALL) or p == thread.p for p, one in procs.items())
         return True
 
-    def _advance(self, thread: _Thread, kind: int, numbers: tuple[int, ...]) -> bool:
+    def _advance(self, thread: _Thread, kind: int, numbers: tuple[int, ...], forced: bool) -> bool:
         """Carries out what an event does to Ps; False where it has to wait for others."""
-        if not self._can(thread, kind, numbers):
+        if not self._can(thread, kind, numbers) and not (forced and kind in WORLD_STOPPED):
             return False
         procs = self.procs
         if kind == wire.PROC_STATUS:

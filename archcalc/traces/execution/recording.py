@@ -1,23 +1,22 @@
-"""Execution traces written as recordings of version 3: what happened, P by P, in an order that can have been."""
+"""Execution traces written as recordings of version 3: what happened, in an order that can have been."""
 
 from __future__ import annotations
 
 import gzip
-import heapq
 import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from allocator.sparse.config import Config
 from archcalc.traces import columnar
 from archcalc.traces.execution import wire
-from archcalc.traces.execution.heap import MANUAL, SeenHeap, SeenType, Step, Verdict
+from archcalc.traces.execution.heap import MANUAL, Certainty, SeenHeap, SeenStep, SeenType
 from archcalc.traces.execution.order import Happening, Ordering
 from archcalc.traces.execution.wire import ExecutionTrace, Ground, damaged
+from archcalc.traces.importing import Imported
 from archcalc.traces.reader import FORMAT
 
 VERSION = 3
@@ -32,7 +31,8 @@ LETTERS = {
     wire.PROC_START: "i", wire.HEAP_ALLOC: "l", wire.HEAP_GOAL: "w", wire.GC_SWEEP_END: "b",
 }  # fmt: skip
 
-def fields_of(step: Step) -> str:
+
+def fields_of(step: SeenStep) -> str:
     """A record's fields behind its letter and the time."""
     record, _, addr, n, of, resumed = step
     if record in "hH":
@@ -44,16 +44,12 @@ def fields_of(step: Step) -> str:
     return f"{n} {addr:x}" if record in "us" else f"{addr:x}"
 
 
-@dataclass(slots=True)
-class Written:
-    """What came of an import. `counts` by record."""
-
-    source: str
-    platform: str
-    counts: Counter[str] = field(default_factory=Counter)
-    events: int = 0
-    types: int = 0
-    generations: int = 0
+UNKNOWN = (
+    "what sizes were asked for: an object counts with the bytes of its slot",
+    "what pointers objects hold, and so what is marked: only what sweeps found dead",
+    "what the page allocator and the Ps' page caches held when the trace began",
+    "the order of what threads did at the same time, but where one could only come after the other",
+)
 
 
 class Lines:
@@ -64,6 +60,7 @@ class Lines:
         self.heap = SeenHeap(config)
         self.config = config
         self.counts: Counter[str] = Counter()
+        self.bytes = 0  # of slots that objects took
         self._p: int | None = None
         self._time = 0
         self._numbers: dict[tuple[int, int], int] = {}  # the recording's number by generation and type
@@ -75,8 +72,8 @@ class Lines:
         step = self._step(happening)
         if step is None:
             return True
-        verdict = self.heap.judge(step).verdict
-        return verdict is Verdict.RIGHT or (step.resumed and verdict is Verdict.OPEN)
+        judged = self.heap.judge(step)
+        return not judged.awaits and judged.verdict is not Certainty.WRONG
 
     def of(self, happening: Happening) -> list[str]:
         """The lines of one event, and those that have to stand before it."""
@@ -87,7 +84,7 @@ class Lines:
         step = self._step(happening)
         found, self._new = self._new, []
         if step is not None:
-            self.heap.carry_out(step)
+            self.bytes += self.heap.carry_out(step)
             fields = fields_of(step)
         elif kind >= wire.SPAN:
             return []  # a goroutine without a stack
@@ -102,13 +99,13 @@ class Lines:
             found.append(f"@ {'-' if p < 0 else p}")
         passed = max(time - self._time, 0) if self._time else 0
         self._time = max(self._time, time)
-        if letter in "xi":
-            self.heap.carry_out(Step(letter, p, 0))
+        if letter in "xiP":
+            self.heap.carry_out(SeenStep(letter, p, 0))
         self.counts[letter] += 1
         found.append(f"{letter} {passed} {fields}".rstrip())
         return found
 
-    def _step(self, happening: Happening) -> Step | None:
+    def _step(self, happening: Happening) -> SeenStep | None:
         """What the heap's part in it is."""
         kind, p, numbers = happening.kind, happening.p, happening.numbers
         if kind < wire.SPAN:
@@ -117,12 +114,12 @@ class Lines:
         if kind == wire.OBJECT_ALLOC or kind == wire.OBJECT:
             number = self._type(happening)
             resumed = happening.resumed and kind == wire.OBJECT_ALLOC
-            return Step(letter, p, addr, 0, number, resumed)
+            return SeenStep(letter, p, addr, 0, number, resumed)
         if kind in (wire.OBJECT_FREE, wire.SPAN_FREE, wire.STACK_FREE):
-            return Step(letter, p, addr)
+            return SeenStep(letter, p, addr)
         if kind in (wire.SPAN, wire.SPAN_ALLOC):
-            return Step(letter, p, addr, numbers[1], MANUAL if numbers[2] & 1 else numbers[2] >> 1)
-        return Step(letter, p, addr, 1 << numbers[1] - 1) if addr and numbers[1] else None
+            return SeenStep(letter, p, addr, numbers[1], MANUAL if numbers[2] & 1 else numbers[2] >> 1)
+        return SeenStep(letter, p, addr, 1 << numbers[1] - 1) if addr and numbers[1] else None
 
     @property
     def ground(self) -> Ground:
@@ -172,23 +169,18 @@ class Lines:
             self._numbers[key] = number
         return number
 
-    @property
-    def types(self) -> int:
-        """How many there are."""
-        return len(self._known)
-
 
 def import_trace(
     source: Path,
     config: Config,
     about: dict[str, Any],
     target: Path,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
     force: bool = True,
-) -> Written:
+) -> Imported:
     """Writes a trace as a recording. `about` goes into its header. Raises TraceFault, UsageFault."""
     with ExecutionTrace(source) as trace, tempfile.TemporaryFile() as body:
-        result = Written(str(source), config.platform)
+        result = Imported(str(source), config.platform, "execution trace", unknown=list(UNKNOWN))
         lines = Lines(trace, config)
         # The header, which stands first, is known last.
         with gzip.GzipFile(fileobj=body, mode="wb", compresslevel=1, mtime=0) as packed:
@@ -199,12 +191,13 @@ def import_trace(
                     packed.write(("\n".join(piece) + "\n").encode())
                     piece.clear()
                 if progress is not None and count % EVERY == 0:
-                    progress(lines.counts.total())
+                    progress(lines.counts.total(), 0)
             packed.write("".join(f"{line}\n" for line in piece).encode())
         ground = lines.ground
-        result.counts = lines.counts
-        result.events = lines.counts.total()
-        result.types = lines.types
+        counts = lines.counts
+        result.events = counts.total()
+        result.allocations, result.frees, result.collections = counts["m"], counts["f"], counts["g"]
+        result.bytes = lines.bytes
         header = {
             "format": FORMAT,
             "version": VERSION,
@@ -213,6 +206,8 @@ def import_trace(
             "data_end": 0,
             "phys_page_size": config.phys_page_size,
             "workload": "execution trace",
+            "gc": "conc",
+            "imported": {"form": "execution trace", "unknown": list(UNKNOWN)},
             "trace_version": f"go1.{trace.version}",
             "base": ground.base,
             "ticks_per_second": trace.frequency,

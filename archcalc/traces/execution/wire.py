@@ -9,22 +9,25 @@ the places of one generation's batches, its types, and the one batch of each M t
 
 from __future__ import annotations
 
-import gzip
+import lzma
 import re
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from archcalc.traces.reader import GZIP_MAGIC, TraceFault, fault
+from archcalc.traces.logs import unpacked
+from archcalc.traces.reader import TraceFault, fault
 
 HEADER = re.compile(rb"go 1\.(\d{1,3}) trace\0\0\0", re.ASCII)
 HEADER_BYTES = 16
 # The versions of the format that have allocation events, and how many kinds of events each knows beside them.
 VERSIONS = {23: 50, 25: 52, 26: 53}
 MAX_BATCH = 64 << 10
+PACKED_BADLY = (OSError, EOFError, zlib.error, lzma.LZMAError)
 MAX_NUMBER = 10  # bytes of a number
 
 # Structural events (tracev2/events.go).
@@ -71,7 +74,7 @@ Timed = tuple[int, int, tuple[int, ...], int]
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class EventBatch:
     """Where the events of one batch are: their time's beginning, in ticks; the first byte; how many bytes."""
 
     time: int
@@ -100,13 +103,24 @@ class Ground:
 
 
 @dataclass(slots=True)
-class Generation:
+class TraceGeneration:
     """One generation: the batches of each M in their order, and its types by their number there."""
 
     number: int
-    batches: dict[int, list[Batch]] = field(default_factory=dict)
+    batches: dict[int, list[EventBatch]] = field(default_factory=dict)
     types: dict[int, TracedType] = field(default_factory=dict)
     strings: dict[int, str] = field(default_factory=dict)
+
+
+def is_trace(path: Path) -> bool:
+    """Whether a file, packed or not, begins as an execution trace does. A pipe is none: it is read once."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return HEADER.fullmatch(unpacked(file).read(HEADER_BYTES)) is not None
+    except PACKED_BADLY:
+        return False
 
 
 def damaged(path: str, offset: int, found: str, expected: str = "") -> TraceFault:
@@ -115,7 +129,7 @@ def damaged(path: str, offset: int, found: str, expected: str = "") -> TraceFaul
 
 
 class ExecutionTrace:
-    """An opened trace, a context manager. Raises TraceFault, with the byte, for what is none or is damaged."""
+    """An opened trace, a context manager. Raises TraceFault, with the byte, for what is none or damaged."""
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
@@ -146,10 +160,10 @@ class ExecutionTrace:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def generations(self) -> Iterator[Generation]:
+    def generations(self) -> Iterator[TraceGeneration]:
         """All of them, in order. A generation is to be done with before the next is asked for."""
         at = HEADER_BYTES
-        now: Generation | None = None
+        now: TraceGeneration | None = None
         while True:
             self._file.seek(at)
             head = self._file.read(2 + 4 * MAX_NUMBER + 1)
@@ -171,7 +185,7 @@ class ExecutionTrace:
                 yield now
                 now = None
             if now is None:
-                now = Generation(number)
+                now = TraceGeneration(number)
             self._file.seek(batch.offset)
             data = self._file.read(batch.size)
             if len(data) != batch.size:
@@ -183,7 +197,7 @@ class ExecutionTrace:
                 raise damaged(self.name, at, "the end of the file", "the end of the generation")
             yield now
 
-    def _head(self, head: bytes, at: int) -> tuple[int, int, int, Batch]:
+    def _head(self, head: bytes, at: int) -> tuple[int, int, int, EventBatch]:
         """A batch's head: the experiment or 0, the generation, the M, and where its events are."""
         kind = head[0]
         if kind not in (EVENT_BATCH, EXPERIMENTAL_BATCH):
@@ -201,7 +215,7 @@ class ExecutionTrace:
             raise damaged(self.name, at, "a batch of generation 0", "a number from 1 on")
         if size > MAX_BATCH:
             raise damaged(self.name, at, f"a batch of {size} bytes", f"{MAX_BATCH} at most")
-        return experiment, generation, m, Batch(time, at + here, size)
+        return experiment, generation, m, EventBatch(time, at + here, size)
 
     def _number(self, data: bytes, here: int, at: int) -> tuple[int, int]:
         """A number of seven bits a byte, low ones first, and where it ends; `at` is where data begins."""
@@ -216,7 +230,7 @@ class ExecutionTrace:
             shift += 7
         raise damaged(self.name, at + here, "a number that has no end", "at most 64 bits")
 
-    def _sort(self, now: Generation, experiment: int, m: int, batch: Batch, data: bytes) -> None:
+    def _sort(self, now: TraceGeneration, experiment: int, m: int, batch: EventBatch, data: bytes) -> None:
         if experiment:
             if experiment == ALLOC_FREE and data:
                 self._of_experiment(now, batch, data)
@@ -229,12 +243,12 @@ class ExecutionTrace:
         elif kind not in (STACKS, CPU_SAMPLES, 0):
             now.batches.setdefault(m, []).append(batch)
 
-    def _sync(self, batch: Batch, data: bytes) -> None:
+    def _sync(self, batch: EventBatch, data: bytes) -> None:
         at = 1 if data[0] == SYNC else 0
         if len(data) > at and data[at] == FREQUENCY:
             self.frequency, _ = self._number(data, at + 1, batch.offset)
 
-    def _strings(self, now: Generation, batch: Batch, data: bytes) -> None:
+    def _strings(self, now: TraceGeneration, batch: EventBatch, data: bytes) -> None:
         """The words that events are told with, such as why the world was stopped."""
         here = 1
         while here < len(data):
@@ -245,7 +259,7 @@ class ExecutionTrace:
             now.strings[number] = data[here : here + length].decode(errors="replace")
             here += length
 
-    def _of_experiment(self, now: Generation, batch: Batch, data: bytes) -> None:
+    def _of_experiment(self, now: TraceGeneration, batch: EventBatch, data: bytes) -> None:
         """The types, or what addresses count from (traceallocfree.go, tracetype.go)."""
         here = 1
         if data[0] == 1:
@@ -272,7 +286,7 @@ class ExecutionTrace:
             now.types[number] = TracedType(address, size, ptrdata, name)
             here += length
 
-    def events(self, batch: Batch) -> list[Timed]:
+    def events(self, batch: EventBatch) -> list[Timed]:
         """A batch's events, those that somebody asks for."""
         self._file.seek(batch.offset)
         data = self._file.read(batch.size)
@@ -326,16 +340,15 @@ def _opened(path: Path) -> IO[bytes]:
     except OSError as broken:
         raise fault(str(path), 0, f"cannot be read: {broken.strerror or broken}") from None
     try:
-        packed = file.seekable() and file.read(2) == GZIP_MAGIC
-        if file.seekable():
-            file.seek(0)
-        if file.seekable() and not packed:
+        seekable = file.seekable()
+        inside = unpacked(file) if seekable else file
+        if seekable and inside is file:
             return file
         kept = tempfile.TemporaryFile()  # noqa: SIM115 - it stays open as long as the trace
         with file:
-            shutil.copyfileobj(gzip.GzipFile(fileobj=file) if packed else file, kept)
+            shutil.copyfileobj(inside, kept)
         kept.seek(0)
         return kept
-    except (OSError, EOFError) as broken:
+    except PACKED_BADLY as broken:
         file.close()
-        raise fault(str(path), 0, f"cannot be read: {broken}") from None
+        raise fault(str(path), 0, f"packed data that is damaged or cut short ({broken})") from None

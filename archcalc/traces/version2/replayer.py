@@ -22,13 +22,13 @@ from allocator.sparse.mheap import WORK_BUF
 from allocator.sparse.procs import P
 from allocator.sparse.runtime import Runtime
 from archcalc.traces import columnar
+from archcalc.traces.line_by_line import KEPT, LineByLine
 from archcalc.traces.outcome import Parting, Replay, Stop, carry_out
-from archcalc.traces.reader import Header, address, decimal, fault, parse_header, shorten
+from archcalc.traces.reader import Header, address, decimal, fault, shorten
 from archcalc.traces.version2.ending import EndOfHeap
 from archcalc.traces.version2.follow import Companion
 from archcalc.traces.version2.turns import Placed, Turn, Waiting
 
-KEPT = 12
 TRANSPARENT = frozenset(("readmemstats",))
 # What waits for the request whose own it is.
 OWN = frozenset("MOAGNBqFXJHDCcVvu+-bQ*/<>R")
@@ -49,8 +49,10 @@ class Context:
         self.waiting: Waiting | None = None
 
 
-class SparseReplayer:
+class SparseReplayer(LineByLine):
     """Carries one recording of version 2 out."""
+
+    version = 2
 
     def __init__(
         self,
@@ -59,13 +61,7 @@ class SparseReplayer:
         keep_going: bool = False,
         source: Callable[[Path], Iterator[list[str]]] = columnar.lines,
     ) -> None:
-        self.path = path
-        self.name = str(path)
-        self.config_for = config_for
-        self.keep_going = keep_going
-        self.source = source
-        self.line = 0
-        self.event = 0
+        super().__init__(path, config_for, keep_going, source)
         self.core: Runtime | None = None
         self.types: dict[str, Type] = {}
         self.contexts: dict[str, Context] = {}
@@ -104,17 +100,10 @@ class SparseReplayer:
 
     def run(self, progress: Callable[[int, int], None] | None = None) -> Replay:
         """Replays the file. Raises TraceFault where it is no whole recording."""
-        stream = self.source(self.path)
-        first = next(stream, None)
-        if first is None:
-            raise fault(self.name, 1, "an empty file", "a recording")
-        self.header = parse_header(self.name, first[0], (2,))
-        self.result = Replay(self.name, self.header.platform)
-        self.config = self.config_for(self.header)
-        self.line = 1
+        first, stream = self.begin()
         started = time.perf_counter()
         try:
-            carry_out(self, first[1:], stream, progress)
+            carry_out(self, first, stream, progress)
         finally:
             for context in self.contexts.values():
                 if context.waiting is not None:
@@ -339,10 +328,7 @@ class SparseReplayer:
                     break
         if self.header.extra.get("whole"):
             self.end.finish()
-        if self.event != self.header.events:
-            raise fault(
-                self.name, self.line, f"{self.event} events", f"{self.header.events}, as the header says"
-            )
+        self.all_told()
 
     # What is about the records.
 
