@@ -14,6 +14,7 @@ from allocator.sparse.runtime import Runtime
 from archcalc.calculator.figures import Figures
 from archcalc.machines.computer import machine_of
 from archcalc.machines.options import MachineOptions
+from archcalc.reading.errors import Fault, UsageFault
 
 MACHINE = Runtime
 
@@ -97,7 +98,7 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
     heap_addr_bits = number("heapAddrBits")
     addr_bits = 0 if is_32bit else number("addrBits")
     tag_bits = number("taggedPointerBits", "tagBits", default=32 if is_32bit else 64 - addr_bits + 3)
-    return Config(
+    made = Config(
         platform=figures.platform,
         goos=goos,
         goarch=goarch,
@@ -160,6 +161,20 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
         randomized_heap_base=bool(number("randomizeHeapBase", default=0)),
         **switches,
     )
+    _check_address_bits(made)
+    return made
+
+
+def _check_address_bits(made: Config) -> None:
+    """Raises UsageFault where what-ifs leave nothing of an address for one of its parts."""
+    for name, bits in (
+        ("summaryL0Bits", made.summary_l0_bits),
+        ("pallocChunksL2Bits", made.palloc_chunks_l2_bits),
+        ("arenaL2Bits", made.arena_l2_bits),
+    ):
+        if bits < 0:
+            found = f"{name} would be {bits} on {made.platform}: {made.heap_addr_bits} bits of address are shared out"
+            raise UsageFault(Fault(found, "0 or more, as no compiler takes it otherwise"))
 
 
 def hints(figures: Figures) -> list[tuple[int, int]]:

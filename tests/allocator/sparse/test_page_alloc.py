@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
 from allocator.common.throw import Throw
+from allocator.sparse.addr_ranges import AddrRanges
 from allocator.sparse.config import Config
 from allocator.sparse.page_alloc import PageAlloc
 from allocator.sparse.page_cache import PageCache
@@ -259,3 +260,177 @@ class PagesMachine(RuleBasedStateMachine):
 
 TestPages = PagesMachine.TestCase
 TestPages.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+
+
+# Ways that ordinary histories come by seldom or never, so that every branch was gone once.
+
+
+def test_growth_over_a_known_chunk_keeps_what_is_allocated() -> None:
+    pages = page_alloc(chunks=1)
+    pages.alloc(100)
+    pages.grow(BASE, CHUNK)
+    chunk = pages.chunks[pages.start]
+    assert chunk.bits.bit_count() == 100
+    assert chunk.scavenged == pages.all_pages
+    assert pages.alloc(1) == (BASE + 100 * PAGE, PAGE)
+
+
+def test_bits_that_changed_in_several_chunks_are_summed_up_anew() -> None:
+    pages = page_alloc(chunks=3)
+    first = pages.start
+    for ci in (first, first + 1, first + 2):
+        pages.chunks[ci].bits = 0b101
+    pages.update(first << pages.chunk_shift, 3 * 512, False, True)
+    pages.search_addr = first << pages.chunk_shift
+    check_summaries(pages)
+    assert pages.summary(first + 1) == (0, 509, 509)
+
+
+def test_a_search_in_a_level_with_gaps() -> None:
+    pages = page_alloc(chunks=0)
+    root = 1 << pages.level_shift[0]
+    start = pages.config.offset(BASE) // root * root
+    # Neighbouring root entries, then some far away, and the last one of all.
+    for entry in (0, root, 5 * root, 9 * root):
+        pages.grow(pages.config.address(start + entry), CHUNK)
+    assert [pages.alloc(512)[0] for _ in range(5)] == [
+        *(pages.config.address(start + entry) for entry in (0, root, 5 * root, 9 * root)),
+        0,
+    ]
+    last = (1 << pages.config.heap_addr_bits) - CHUNK
+    pages.grow(pages.config.address(last), CHUNK)
+    assert pages.alloc(512)[0] == pages.config.address(last)
+
+
+def test_a_free_run_that_ends_where_the_next_entry_is_full() -> None:
+    pages = page_alloc(chunks=3)
+    pages.alloc_range(BASE + CHUNK, 512)
+    pages.alloc_range(BASE, 500)
+    assert pages.alloc(100)[0] == BASE + 2 * CHUNK
+    assert pages.alloc(12)[0] == BASE + 500 * PAGE
+
+
+@pytest.mark.parametrize("lied_at", ["leaf", "above"])
+def test_what_a_lying_summary_lets_the_runtime_print(lied_at: str) -> None:
+    pages = page_alloc(chunks=1)
+    ci = pages.start
+    pages.chunks[ci].bits = pages.all_pages
+    shift, bits = pages.level_shift[-1], pages.level_bits[-1]
+    for level in range(4):
+        at = ci << pages.chunk_shift >> pages.level_shift[level]
+        pages.levels[level][at] = (0, 7, 0)
+    if lied_at == "leaf":
+        pages.leaf[ci] = (0, 7, 0)
+        lines = (f"runtime: summary[4][{ci}] = (0, 7, 0)", "runtime: npages = 3")
+    else:
+        pages.leaf[ci] = ALLOCATED
+        first = ci >> bits << bits
+        lines = (
+            f"runtime: summary[3][{ci >> bits}] = 0, 7, 0",
+            f"runtime: level = 4, npages = 3, j0 = {ci - first}",
+            f"runtime: p.searchAddr = {BASE:#x}, i = {first}",
+            f"runtime: levelShift[level] = {shift}, levelBits[level] = {bits}",
+            *(f"runtime: summary[4][{i}] = (0, 0, 0)" for i in range(first, first + (1 << bits))),
+        )
+    with pytest.raises(Throw, match="bad summary data") as died:
+        pages.find(3)
+    assert died.value.before == lines
+
+
+def test_what_a_lying_chunk_lets_the_runtime_print() -> None:
+    pages = page_alloc(chunks=1)
+    pages.chunks[pages.start].bits = pages.all_pages
+    with pytest.raises(Throw, match="bad summary data") as died:
+        pages.alloc(3)
+    assert died.value.before == (
+        "runtime: max = 512, npages = 3",
+        f"runtime: searchIdx = 0, p.searchAddr = {BASE:#x}",
+    )
+
+
+def test_windows_of_free_addresses_that_overlap_in_part() -> None:
+    pages = page_alloc(chunks=1)
+    inside = (pages.start << pages.chunk_shift) + 10 * PAGE
+    pages.max_search_addr = inside
+    with pytest.raises(Throw, match="range partially overlaps") as died:
+        pages.find(1024)
+    entry = 1 << pages.level_shift[0]
+    base = pages.config.offset(BASE) // entry * entry
+    assert died.value.before == (
+        f"runtime: addr = {pages.config.address(base):#x}, size = {entry}",
+        f"runtime: base = {pages.config.address(0):#x}, bound = {pages.config.address(inside):#x}",
+    )
+    with pytest.raises(Throw, match="range partially overlaps"):
+        pages._find_in_leaf(pages.start, 1, inside, inside + PAGE)
+    # Apart from it is no overlap.
+    assert pages._find_in_leaf(pages.start, 1, 0, PAGE)[0] == pages.start << pages.chunk_shift
+
+
+def test_an_empty_cache_has_nothing() -> None:
+    assert PageCache().alloc(1, PAGE) == (0, 0)
+    assert PageCache().alloc(2, PAGE) == (0, 0)
+
+
+# Ranges of addresses.
+
+
+@pytest.mark.parametrize(
+    ("added", "ranges"),
+    [
+        ([(4, 6)], [(4, 6)]),
+        ([(4, 6), (6, 8)], [(4, 8)]),
+        ([(4, 6), (2, 4)], [(2, 6)]),
+        ([(4, 6), (8, 9)], [(4, 6), (8, 9)]),
+        ([(8, 9), (4, 6)], [(4, 6), (8, 9)]),
+        ([(4, 6), (8, 9), (6, 8)], [(4, 9)]),
+    ],
+)
+def test_ranges_grow_together_with_what_they_touch(
+    added: list[tuple[int, int]], ranges: list[tuple[int, int]]
+) -> None:
+    made = AddrRanges(lambda entries: None)
+    for base, limit in added:
+        made.add(base, limit)
+    assert list(made) == ranges
+    assert len(made) == len(ranges)
+    assert made.total_bytes == sum(limit - base for base, limit in added)
+    inside = {addr for base, limit in ranges for addr in range(base, limit)}
+    for addr in range(12):
+        assert made.contains(addr) == (addr in inside)
+        assert made.at_or_above(addr) == min((one for one in inside if one >= addr), default=None)
+
+
+def test_a_range_of_nothing_is_the_end_and_the_array_doubles() -> None:
+    asked: list[int] = []
+    made = AddrRanges(asked.append)
+    with pytest.raises(Throw, match="zero-sized address range"):
+        made.add(4, 4)
+    for i in range(17):
+        made.add(2 * i, 2 * i + 1)
+    assert asked == [16, 32]
+
+
+@pytest.mark.parametrize(("grown", "search"), [(2, 0), (0, None)])
+def test_the_search_goes_on_at_the_first_address_that_is_mapped(grown: int, search: int | None) -> None:
+    pages = page_alloc(chunks=0)
+    root = 1 << pages.level_shift[0]
+    border = pages.config.address(pages.config.offset(BASE) // root * root + root)
+    base = border - CHUNK
+    pages.mapped = lambda p: p >= base
+    if grown:
+        pages.grow(base, grown * CHUNK)
+        # Across the border, so that the window is as wide as a root entry and begins below the heap.
+        assert pages.alloc(1024)[0] == base
+    off = pages.config.offset(border - root)
+    expected = pages.max_search_addr if search is None else pages.config.offset(base)
+    assert pages._mapped_at(off) == expected
+
+
+def test_a_page_that_was_in_use_is_backed() -> None:
+    pages = page_alloc()
+    pages.alloc(2)
+    pages.free(BASE, 2)
+    cache = PageCache()
+    cache.fill(pages)
+    assert cache.alloc(1, PAGE) == (BASE, 0)
+    assert cache.alloc(2, PAGE) == (BASE + PAGE, PAGE)

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from allocator.common.throw import Throw
 from allocator.sparse.page_alloc import Chunk
 from allocator.sparse.scavenge import candidate, fill_aligned
-from allocator.sparse.scavenge_index import ScavengeIndex
+from allocator.sparse.scavenge_index import Cursor, ScavengeIndex
 from tests.support.sparse import config
 
 CHUNK = 4 << 20
@@ -251,3 +251,35 @@ class IndexMachine(RuleBasedStateMachine):
 
 TestIndex = IndexMachine.TestCase
 TestIndex.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+
+
+@pytest.mark.parametrize(
+    ("steps", "addr", "marked"),
+    [
+        ([("sink", 5)], 10, True),  # marked: it stays
+        ([("clear",)], 10, True),
+        ([("unmark", 9, 3)], 10, True),  # not what was seen
+        ([("unmark", 10, 3)], 3, False),
+        ([("unmark", 10, 3), ("unmark", 3, 1)], 3, False),  # not marked any more
+        ([("unmark", 10, 3), ("sink", 5)], 3, False),  # not below
+        ([("unmark", 10, 3), ("sink", 2)], 2, False),
+        ([("unmark", 10, 3), ("clear",)], 0, False),
+        ([("mark", 0)], 0, False),
+        ([("mark", 4)], 4, True),
+    ],
+)
+def test_a_cursor_moves_as_its_mark_says(steps: list[tuple[str, int]], addr: int, marked: bool) -> None:
+    cursor = Cursor()
+    cursor.mark(10)
+    for name, *arguments in steps:
+        getattr(cursor, name)(*arguments)
+    assert (cursor.addr, cursor.marked) == (addr, marked)
+
+
+def test_growth_over_known_chunks_keeps_their_counts() -> None:
+    made = index(2)
+    first = min(made.chunks)
+    made.free(first, 0, 509)
+    made.grow(first, first + 3)
+    assert made.chunks[first].in_use == 3
+    assert len(made.chunks) == 3

@@ -153,3 +153,63 @@ def test_a_table_has_each_page_of_a_span() -> None:
     assert made.get(1000) is made.get(1019) is other
     assert made.get(3500) is None
     assert len(made.chunks) == 7
+
+
+class Recorded:
+    """Who follows a recording: it says which span is popped, and notes each turn."""
+
+    def __init__(self, places: list[int | None]) -> None:
+        self.places = places
+        self.noted: list[str] = []
+
+    def turn(self) -> None:
+        self.noted.append("turn")
+
+    def persistent(self, size: int, align: int, stat: str, ret: int) -> None:
+        pass
+
+    def needs_block(self, to: SpanSet) -> bool:
+        return not to.blocks
+
+    def new_block(self) -> bool:
+        return True
+
+    def pushed(self, to: SpanSet, s: MSpan) -> None:
+        self.noted.append("pushed")
+
+    def place_of_next(self, source: SpanSet) -> int | None:
+        return self.places.pop(0)
+
+    def popped(self, source: SpanSet, s: MSpan | None) -> None:
+        self.noted.append("popped nothing" if s is None else f"popped {s.self_addr}")
+
+
+def test_a_recording_says_which_span_comes_next() -> None:
+    rt = heap()
+    made = SpanSet(rt)
+    rt.steps = follower = Recorded([1, None, 0])  # type: ignore[assignment]
+    for s in spans(2):
+        made.push(s)
+    for _ in range(3):
+        made.pop()
+    assert follower.noted == [
+        "turn", "turn", "pushed", "turn", "pushed",  # a block has a turn of its own
+        "turn", "popped 1", "turn", "popped nothing", "turn", "popped 0",
+    ]  # fmt: skip
+
+
+def test_a_block_may_be_new_though_one_is_free() -> None:
+    rt = heap()
+    rt.span_set_blocks.free(0x1000)
+    rt.steps = Recorded([])  # type: ignore[assignment]
+    assert rt.span_set_blocks.alloc() != 0x1000
+    rt.steps = None
+    assert rt.span_set_blocks.alloc() == 0x1000
+
+
+def test_a_set_is_walked_without_changing_it() -> None:
+    made = SpanSet(heap())
+    some = spans(3)
+    for s in some:
+        made.push(s)
+    assert list(made) == some and len(made) == 3
