@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import product
+from itertools import pairwise, product
 
 from allocator.common.throw import Death
 from allocator.kernels.answers import Answers, EndOfAnswers
-from allocator.kernels.calls import Call
+from allocator.kernels.calls import NOHUGEPAGE, Call
 from allocator.kernels.system import Errno
 from allocator.sparse.arena_hints import seed_for
 from allocator.sparse.config import Config
+from allocator.sparse.mem_linux import Debug, MemLinux
 from allocator.sparse.runtime import Runtime
 from allocator.sparse.startup import Surroundings as Surroundings
 from archcalc import machines
@@ -58,22 +59,36 @@ def page_size(program: ProgramCalls) -> int:
 
 
 def heap_base(config: Config, program: ProgramCalls) -> tuple[int, int] | None:
-    """Where the heap's first arena and its first mapping came to lie, where a lot decides that."""
+    """The first hint, and where in an arena the first mapping came to lie, where a lot decides that.
+
+    The hint is what was asked for, whether it was to be had or not; the arena may be another one.
+    """
     if not config.randomized_heap_base:
         return None
     arena = config.heap_arena_bytes
     # The tables of the page allocator come first, and one of them may be as large as an arena.
     behind = config.summary_levels + 2
     for i, call in enumerate(program.calls):
-        if i >= behind and call.name == "map" and call.size == arena and call.access == "-":
-            base = call.answer
-            if call.fixed or isinstance(base, Errno) or base % arena:
-                continue
-            for later in program.calls[i:]:
-                if later.name == "map" and later.fixed and isinstance(later.answer, int):
-                    return base, min(max(later.answer, base), base + arena - config.palloc_chunk_bytes)
-            return base, base
+        asks = call.name == "map" and not call.fixed and call.access == "-" and call.size == arena
+        if i < behind or not asks or not call.address or call.address % arena:
+            continue
+        for later in program.calls[i:]:
+            if later.name == "map" and later.fixed and isinstance(later.answer, int):
+                return call.address, call.address + min(
+                    later.answer % arena, arena - config.palloc_chunk_bytes
+                )
+        return call.address, call.address
     return None
+
+
+def debug_of(config: Config, program: ProgramCalls) -> Debug:
+    """What GODEBUG said, as far as the calls show it: whether the heap was to have no huge pages."""
+    disabled = any(
+        _is_growth(config, one)
+        and (other.name, other.access, other.address) == ("advise", NOHUGEPAGE, one.address)
+        for one, other in pairwise(program.calls)
+    )
+    return Debug(disablethp=disabled)
 
 
 def courses(config: Config, program: ProgramCalls) -> Iterator[Surroundings]:
@@ -110,6 +125,8 @@ def start(
     seed = None if base is None else seed_for(config, *base, padding)
     rt = Runtime.__new__(Runtime)
     rt.prepare(config, answers, heap_seed=seed)
+    if isinstance(rt.mem.os, MemLinux):
+        rt.mem.os.debug = debug_of(config, program)
     try:
         rt.start_in(around)
     except EndOfAnswers:

@@ -173,7 +173,7 @@ def _check_address_bits(made: Config) -> None:
         ("arenaL2Bits", made.arena_l2_bits),
     ):
         if bits < 0:
-            found = f"{name} would be {bits} on {made.platform}: {made.heap_addr_bits} bits of address are shared out"
+            found = f"{name} would be {bits}: an address of {made.platform} has {made.heap_addr_bits}"
             raise UsageFault(Fault(found, "0 or more, as no compiler takes it otherwise"))
 
 

@@ -155,7 +155,7 @@ def test_a_table_has_each_page_of_a_span() -> None:
     assert len(made.chunks) == 7
 
 
-class Recorded:
+class FollowedRecording:
     """Who follows a recording: it says which span is popped, and notes each turn."""
 
     def __init__(self, places: list[int | None]) -> None:
@@ -187,7 +187,7 @@ class Recorded:
 def test_a_recording_says_which_span_comes_next() -> None:
     rt = heap()
     made = SpanSet(rt)
-    rt.steps = follower = Recorded([1, None, 0])  # type: ignore[assignment]
+    rt.steps = follower = FollowedRecording([1, None, 0])  # type: ignore[assignment]
     for s in spans(2):
         made.push(s)
     for _ in range(3):
@@ -201,7 +201,7 @@ def test_a_recording_says_which_span_comes_next() -> None:
 def test_a_block_may_be_new_though_one_is_free() -> None:
     rt = heap()
     rt.span_set_blocks.free(0x1000)
-    rt.steps = Recorded([])  # type: ignore[assignment]
+    rt.steps = FollowedRecording([])  # type: ignore[assignment]
     assert rt.span_set_blocks.alloc() != 0x1000
     rt.steps = None
     assert rt.span_set_blocks.alloc() == 0x1000
