@@ -69,15 +69,19 @@ def heap_base(config: Config, program: ProgramCalls) -> tuple[int, int] | None:
     # The tables of the page allocator come first, and one of them may be as large as an arena.
     behind = config.summary_levels + 2
     for i, call in enumerate(program.calls):
-        asks = call.name == "map" and not call.fixed and call.access == "-" and call.size == arena
-        if i < behind or not asks or not call.address or call.address % arena:
+        reserved = call.name == "map" and not call.fixed and call.access == "-"
+        if i < behind or not reserved or call.size != arena:
+            continue
+        # Linux on s390x takes a pointer to what it is asked for, so that only the answer tells there.
+        hint = next(
+            (p for p in (call.address, call.answer) if isinstance(p, int) and p and not p % arena), None
+        )
+        if hint is None:
             continue
         for later in program.calls[i:]:
             if later.name == "map" and later.fixed and isinstance(later.answer, int):
-                return call.address, call.address + min(
-                    later.answer % arena, arena - config.palloc_chunk_bytes
-                )
-        return call.address, call.address
+                return hint, hint + min(later.answer % arena, arena - config.palloc_chunk_bytes)
+        return hint, hint
     return None
 
 
