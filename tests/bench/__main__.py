@@ -2,9 +2,9 @@
 
     python tests/bench [NAME ...]
 
-NAME is a file of this folder without .py: startup, bench_machine, bench_bulk, bench_traces. Each prints
-its figures as ratios within its own run, with the machine and the versions, and says which limits hold.
-Exits 1 where one of them is passed.
+NAME is a file of this folder without .py: startup, bench_machine, bench_today, bench_bulk, bench_traces.
+Each prints its figures as ratios within its own run, with the machine and the versions, and says which
+limits hold. Exits 1 where one of them is passed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ALL = {"startup": [], "bench_machine": [], "bench_bulk": [], "bench_traces": ["--scale"]}
+ALL = {"startup": [], "bench_machine": [], "bench_today": [], "bench_bulk": [], "bench_traces": ["--scale"]}
 
 
 def main() -> int:
