@@ -10,6 +10,7 @@ from pathlib import Path
 
 from allocator.sparse.config import Config
 from archcalc.traces import columnar
+from archcalc.traces.execution.first_fit import FirstFit
 from archcalc.traces.execution.heap import MANUAL, Appraisal, Certainty, SeenHeap, SeenStep, SeenType
 from archcalc.traces.line_by_line import KEPT, LineByLine
 from archcalc.traces.outcome import Parting, Replay, Stop, carry_out
@@ -42,12 +43,15 @@ class ExecutionChecker(LineByLine):
         self.p = -1
         self.now = 0  # ticks since the trace began
         self.recent: deque[str] = deque(maxlen=KEPT)
-        self.verdicts: dict[str, Counter[str]] = {what: Counter() for what in WHAT.values()}
+        self.verdicts: dict[str, Counter[str]] = {
+            what: Counter() for what in (*WHAT.values(), "places of spans")
+        }
 
     def run(self, progress: Callable[[int, int], None] | None = None) -> Replay:
         """Checks the file. Raises TraceFault where it is no whole recording."""
         first, stream = self.begin()
         self.heap = SeenHeap(self.config)
+        self.fit = FirstFit(self.header.extra.get("base", 0), self.config)
         started = time.perf_counter()
         carry_out(self, first, stream, progress)
         self.result.checked = {what: dict(counts) for what, counts in self.verdicts.items() if counts}
@@ -92,6 +96,9 @@ class ExecutionChecker(LineByLine):
                 decimal(word)
             self.heap.carry_out(SeenStep(letter, self.p, 0))
             self.heap.collections += letter == "g"
+            if letter == "P":
+                self.fit.procs = decimal(words[2])
+                self.fit.stopped(self.p)
             return
         step = self._step(letter, words)
         judged = self.judge(step)
@@ -117,8 +124,20 @@ class ExecutionChecker(LineByLine):
         return SeenStep(letter, self.p, addr, decimal(words[2]) if letter in "us" else 0)
 
     def judge(self, step: SeenStep) -> Appraisal:
-        """What can be said of a step."""
-        return self.heap.judge(step)
+        """What can be said of a step; of a span also whether it lies where first fit puts it."""
+        said = self.heap.judge(step)
+        record, addr = step.record, step.addr
+        if record == "H":
+            placed = self.fit.allocated(addr, step.n, step.p, self.now)
+            self.verdicts["places of spans"][placed.verdict.value] += 1
+            return (
+                said if said.verdict is Certainty.WRONG or placed.verdict is not Certainty.WRONG else placed
+            )
+        if record == "h":
+            self.fit.older(addr, step.n)
+        elif record == "D" and (s := self.heap.spans.get(addr)) is not None:
+            self.fit.freed(addr, s.npages, step.p, self.now)
+        return said
 
     def _wrong(self, line: str, judged: Appraisal, step: SeenStep) -> None:
         result = self.result
