@@ -14,9 +14,10 @@ from archcalc import machines
 from archcalc.calculator import figures
 from archcalc.cli import session
 from archcalc.cli.options import Go, complete_platforms
-from archcalc.cli.targets import asked_for, generation
+from archcalc.cli.targets import generation
 from archcalc.cli.trace.options import Force
 from archcalc.host.output import check_writable
+from archcalc.library.targets import asked_for
 from archcalc.machines.options import MachineOptions
 from archcalc.profiles import platforms
 from archcalc.reading.errors import Fault, UsageFault

@@ -22,7 +22,8 @@ from archcalc.traces.replay import replay
 from archcalc.traces.stats import stats
 
 DATA = Path(__file__).parents[3] / "data" / "execution"
-TRACES = sorted(DATA.glob("*.trace.xz"))
+TRACES = sorted(DATA.glob("go*-linux-amd64.trace.xz"))
+ONE_P = DATA / "one-p-go1.27-linux-amd64.trace.xz"
 
 
 def config_for(release: str):
@@ -71,7 +72,9 @@ def test_what_real_programs_tell_can_have_been(release: str, recordings: dict[st
     assert result.checked is not None
     for what, counts in result.checked.items():
         assert counts.get("wrong", 0) == 0
-        assert counts["right"] > 9 * counts.get("not decidable", 0), what
+        # What the Ps' page caches hold comes to be known only by and by.
+        factor = 2 if what == "places of spans" else 9
+        assert counts["right"] > factor * counts.get("not decidable", 0), what
 
 
 @pytest.mark.parametrize("release", ["1.23", "1.27"])
@@ -111,6 +114,25 @@ def test_an_address_that_cannot_be_is_found(letter: str, recordings: dict[str, P
         result = replay(other, lambda _: config_for("1.27"), keep_going=True)
         found += result.mismatches > 0
     assert found >= 6, f"{found} of {len(chosen)}"
+
+
+def test_with_one_p_nearly_every_span_has_its_place(tmp_path) -> None:
+    target = tmp_path / "one.trace"
+    imported(ONE_P, target, "1.27")
+    result = replay(target, lambda _: config_for("1.27"))
+    assert result.mismatches == 0, result.first
+    assert result.checked is not None
+    places = result.checked["places of spans"]
+    assert places["right"] > 20 * places.get("not decidable", 0)
+    # Spans that move to the next free place are not where first fit puts them.
+    lines = target.read_text().splitlines()
+    chosen = [at for at, line in enumerate(lines) if line.startswith("H ") and " 1 " in line[2:]][20:40]
+    found = 0
+    for at in chosen:
+        target.write_text("\n".join([*changed(lines, at, 1 << 21), ""]))
+        after = replay(target, lambda _: config_for("1.27"), keep_going=True)
+        found += after.first is not None and after.first.line == at + 1
+    assert found > 15
 
 
 def test_the_first_thing_wrong_is_told_with_its_place(recordings: dict[str, Path], tmp_path) -> None:
