@@ -41,7 +41,7 @@ class Cache(NamedTuple):
 NOTHING = Cache(0, 0)
 
 
-class Change(NamedTuple):
+class PagesChanged(NamedTuple):
     """Pages that came to a span or were given back a short time ago."""
 
     ticks: int
@@ -65,7 +65,7 @@ class FirstFit:
         self.lowest = FURTHEST  # page of the first span
         self.caches: dict[int, Cache] = {}  # of the Ps whose cache is known
         self.procs = 0  # how many Ps there are; 0 before that is told
-        self.changes: deque[Change] = deque()
+        self.changes: deque[PagesChanged] = deque()
 
     def _page(self, addr: int) -> int:
         page = (addr - self.base) >> self.shift
@@ -97,7 +97,7 @@ class FirstFit:
     def _changed(self, p: int, ticks: int, pages: int) -> None:
         while self.changes and self.changes[0].ticks + RUN_AHEAD < ticks:
             self.changes.popleft()
-        self.changes.append(Change(ticks, p, pages))
+        self.changes.append(PagesChanged(ticks, p, pages))
 
     # What can be said.
 
