@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import golang
 import pytest
+import typechecker
 
 from archcalc import generations
 from archcalc.calculator.figures import Figures, compute
@@ -53,6 +55,27 @@ def test_all_ports_constants_and_structs(release: str) -> None:
             fields = [{"name": f.name, "offset": f.offset, "size": f.size} for f in layout.fields]
             own_struct = {"size": layout.size, "align": layout.align, "fields": fields}
             assert own_struct == expected, (port["platform"], name)
+
+
+PORTS = ("linux/amd64", "linux/386", "aix/ppc64", "js/wasm", "windows/arm64", "ios/arm64")
+
+
+@pytest.mark.parametrize("port", PORTS)
+def test_the_installed_go_s_type_checker_says_so_today(port: str) -> None:
+    """The kept data came from the same program; here it runs."""
+    tool = golang.installed()
+    go = str(tool.command)
+    release = generations.named(".".join(tool.release.removeprefix("go").split(".")[:2]))
+    found, _ = typechecker.compare(release, typechecker.computed(typechecker.checker(go), go, port))
+    assert found.different == [] and len(found.equal) > 900
+
+
+def test_a_value_that_differs_is_told() -> None:
+    port = next(port for port in checked(RELEASES[-1]) if port["platform"] == "linux/amd64")
+    port["constants"]["runtime"]["heapArenaBytes"] += 1
+    port["structs"]["mspan"]["fields"][3]["offset"] += 8
+    found, _ = typechecker.compare(RELEASES[-1], port)
+    assert len(found.different) == 3 and any("heapArenaBytes" in line for line in found.different)
 
 
 @pytest.fixture(params=RELEASES)
