@@ -346,7 +346,8 @@ SWEEP = """A sweep file says which what-ifs are to be carried out. Under `grid` 
 combination is a point; each of the `points` is one more, or one for each platform that its pattern means. A point boots
 a machine of its own, runs a workload of `smoke` on it or allocates a histogram of sizes, and leaves a row of figures.
 `archcalc sweep FILE --output TABLE` runs it; `archcalc schema sweep-file` prints this for editors. What is not said is as
-usual: linux/amd64, Go's own classes, `mixed`, 5000 allocations, seed 1, GOGC off.
+usual: linux/amd64, Go's own classes, `mixed`, 5000 allocations, seed 1, GOGC off, 7aefdfded or the release of `--go`.
+Several releases under `go` stand in one table; each point asks the machine of its release for what it counts.
 
 Paths are looked for from the sweep file's folder. A histogram is a CSV of `size,count`, bytes and objects, with or
 without that heading; lines that begin with # are passed over. Its objects have no pointers, come in an order that the

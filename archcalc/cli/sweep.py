@@ -9,8 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from archcalc.cli import session
+from archcalc.cli.options import Go
+from archcalc.cli.targets import generation
 from archcalc.host import output as files
 from archcalc.host.processes import cores
+from archcalc.library.targets import asked_for
 from archcalc.machines.computer import without_effect
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.quantities import parse_count
@@ -107,7 +110,7 @@ def without_effect_in(sweep: Sweep) -> list[str]:
 
 def _is_asked(name: str) -> bool:
     return name.startswith(("set.", "machine.")) or name in (
-        "platform", "profile", "classes", "workload", "histogram", "n", "seed", "gogc", "procs",
+        "platform", "profile", "go", "classes", "workload", "histogram", "n", "seed", "gogc", "procs",
     )  # fmt: skip
 
 
@@ -133,12 +136,13 @@ def command(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Forget what an earlier run left unfinished.")
     ] = False,
+    go: Go = None,
 ) -> Swept:
     """Run a grid or a list of what-ifs into one table of figures.
 
-    A point is a platform, constants that have another value, a machine, and a workload or a
-    histogram of sizes. Points run on all cores, or on a Dask cluster. Each row is kept as soon as
-    it is there: the same command goes on where a killed one ended.
+    A point is a platform, a release of Go, constants that have another value, a machine, and a
+    workload or a histogram of sizes. Points run on all cores, or on a Dask cluster. Each row is kept
+    as soon as it is there: the same command goes on where a killed one ended.
     """
     if output is None:
         raise UsageFault(Fault("nothing says where the table is to go", "--output OUT"))
@@ -146,7 +150,7 @@ def command(
         raise UsageFault(Fault("--scheduler: no address", "such as tcp://127.0.0.1:8786"))
     table.check(output)
     files.check_writable(output, force)
-    sweep = load(file)
+    sweep = load(file, generation(go) if asked_for(go) else None)
     for words in without_effect_in(sweep):
         session.note(words)
     place = journal_of(output)

@@ -224,6 +224,11 @@ def adopt(generation: Generation) -> str:
     return name
 
 
+def adopted(name: str) -> Generation | None:
+    """A tree's generation that this process knows by such a name; None for a release."""
+    return _ADOPTED.get(name)
+
+
 @cache
 def ports(name: str = CURRENT) -> tuple[str, ...]:
     """The ports of a generation as goos/goarch, without reading its tables."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from archcalc import generations
 from archcalc.calculator import classrules
 from archcalc.machines.computer import read_maps
 from archcalc.profiles import platforms
@@ -42,6 +43,7 @@ class SweepFault(UsageFault):
 
 _ONE: dict[str, Field] = {
     "platform": Field(Text(what="a platform"), "goos/goarch, a glob or all"),
+    "go": Field(Text(what="a release of Go"), "the release: 1.27, 7aefdfded; without it that of --go"),
     "profile": Field(Text("[^\\x00]+", "a path", 4096), "a profile file in place of a platform"),
     "classes": Field(Choice(classrules.RULES), "the rule for the table of size classes"),
     "workload": Field(Choice(WORKLOADS), "what drives the machine; none: it only boots"),
@@ -92,8 +94,11 @@ class Sweep:
     key: str
 
 
-def load(path: Path) -> Sweep:
-    """The points of a file. Raises SweepFault with every fault."""
+def load(path: Path, go: str | None = None) -> Sweep:
+    """The points of a file. Raises SweepFault with every fault.
+
+    `go` is the generation of points that name none, where somebody named one.
+    """
     faults: list[Fault] = []
     document = Document(str(path), "sweep", faults, SweepFault)
     data = read_bytes(path, document)
@@ -105,7 +110,7 @@ def load(path: Path) -> Sweep:
             (group.line, group.column), "missing-key", "nothing to sweep", "a grid, points or both"
         )
         raise document.stop()
-    reader = _Reader(path, document, tuple(group.get("figures", ())))
+    reader = _Reader(path, document, tuple(group.get("figures", ())), go)
     if "grid" in group:
         reader.grid(group["grid"])
     for said in group.get("points", ()):
@@ -134,16 +139,17 @@ def _key(points: tuple[Point, ...]) -> str:
 class _Reader:
     """Turns what a file says into points, noting faults with their places."""
 
-    def __init__(self, path: Path, document: Document, constants: tuple[str, ...]) -> None:
+    def __init__(self, path: Path, document: Document, constants: tuple[str, ...], go: str | None) -> None:
         self.folder = path.parent
         self.document = document
         self.constants = constants
+        self.go = go
         self.points: list[Point] = []
         self.files: dict[str, Histogram | Profile | None] = {}
 
     def grid(self, said: Group) -> None:
         """Every combination, the last key changing fastest."""
-        axes: list[tuple[str, list[Any]]] = [("profile", self._profiles(said))]
+        axes: list[tuple[str, list[Any]]] = [("target", self._targets(said))]
         axes += [(f"set.{name}", values) for name, values in said.get("set", {}).items()]
         axes += [(f"machine.{name}", values) for name, values in self._machine(said)]
         for name in ("classes", "workload", "n", "seed", "gogc", "procs"):
@@ -175,8 +181,8 @@ class _Reader:
         }
         if "histogram" in said:
             values["histogram"] = self._histogram(said["histogram"], said.at["histogram"])
-        for profile in self._profiles(said):
-            self._add({"profile": profile, **values})
+        for target in self._targets(said):
+            self._add({"target": target, **values})
 
     def _machine(self, said: Group) -> Iterator[tuple[str, Any]]:
         """What a section says of machines, with ranges of addresses read; what could not be is None."""
@@ -216,6 +222,7 @@ class _Reader:
     def _add(self, values: dict[str, Any]) -> None:
         if None in values.values():
             return  # the fault is noted
+        profile, go = values.pop("target")
         parts: dict[str, list[tuple[str, Any]]] = {"set": [], "machine": []}
         direct: dict[str, Any] = {}
         for name, value in values.items():
@@ -227,6 +234,9 @@ class _Reader:
         self.points.append(
             Point(
                 number=len(self.points),
+                profile=profile,
+                go=None if go is None else generations.label(go),
+                tree=None if go is None else generations.adopted(go),
                 sets=tuple(parts["set"]),
                 machine=tuple(parts["machine"]),
                 constants=self.constants,
@@ -234,27 +244,45 @@ class _Reader:
             )
         )
 
-    def _profiles(self, said: Group) -> list[Profile | None]:
+    def _targets(self, said: Group) -> list[tuple[Profile, str | None] | None]:
+        """The profiles of each release that is named, with what was named; what cannot be is None."""
+        gos: list[str | None] = [self.go]
+        if "go" in said:
+            texts = said["go"] if isinstance(said["go"], list) else [said["go"]]
+            gos = [self._generation(text, said.at["go"]) for text in texts]
+            if None in gos:
+                return [None]
+        found = [(profile, go) for go in gos for profile in self._profiles(said, go or generations.CURRENT)]
+        return [None if profile is None else (profile, go) for profile, go in found]
+
+    def _generation(self, text: str, place: tuple[int, int]) -> str | None:
+        try:
+            return generations.named(text)
+        except UsageFault as fault:
+            self.document.fault(place, "unknown", fault.faults[0].found, fault.faults[0].expected)
+            return None
+
+    def _profiles(self, said: Group, go: str) -> list[Profile | None]:
         """The profiles of platforms and profile files; linux/amd64 where there is neither."""
         found: list[Profile | None] = []
         patterns = said.get("platform", [] if "profile" in said else ["linux/amd64"])
         patterns = patterns if isinstance(patterns, list) else [patterns]
         if patterns:
             try:
-                found += platforms.resolve(patterns)
+                found += platforms.resolve(patterns, go=go)
             except UsageFault as fault:
                 self._take_over(fault, said.at.get("platform", (said.line, said.column)))
         files = said.get("profile", [])
         for file in files if isinstance(files, list) else [files]:
-            found.append(self._profile(file, said.at["profile"]))
+            found.append(self._profile(file, said.at["profile"], go))
         return found
 
-    def _profile(self, file: str, place: tuple[int, int]) -> Profile | None:
-        key = f"profile {file}"
+    def _profile(self, file: str, place: tuple[int, int], go: str) -> Profile | None:
+        key = f"profile {file} {go}"
         if key not in self.files:
             self.files[key] = None
             try:
-                self.files[key] = platforms.load_file(self.folder / file)
+                self.files[key] = platforms.load_file(self.folder / file, go)
             except UsageFault as fault:
                 self._take_over(fault, place)
         profile = self.files[key]

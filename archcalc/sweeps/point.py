@@ -11,9 +11,9 @@ from typing import Any
 from allocator.common.sizeclasses import SizeClassError
 from allocator.common.throw import Death
 from allocator.interface import Allocator
-from archcalc import machines
+from archcalc import generations, machines
 from archcalc.calculator import classrules, figures
-from archcalc.machines.computer import system_of
+from archcalc.generations import Generation
 from archcalc.machines.options import MachineOptions, machine_options
 from archcalc.profiles.profile import Profile
 from archcalc.reading.errors import UsageFault
@@ -74,6 +74,8 @@ class Point:
     gogc: int = -1
     procs: int | None = None
     constants: tuple[str, ...] = ()
+    go: str | None = None  # what the table calls its release; None where nobody named one
+    tree: Generation | None = None  # that its profile is of, where no other process knows it by its name
 
     def options(self) -> MachineOptions:
         """The machine, as `boot` wants it."""
@@ -84,6 +86,8 @@ class Point:
     def said(self) -> Row:
         """What it is, as the first columns of its row."""
         row: Row = {"point": self.number, "platform": self.profile.platform, "profile": self.profile.name}
+        if self.go is not None:
+            row["go"] = self.go
         row |= {f"set.{name}": value for name, value in self.sets}
         for name, value in self.machine:
             row[f"machine.{name}"] = value.said if isinstance(value, Ranges) else value
@@ -99,6 +103,8 @@ def work(point: Point) -> Row:
     """Carries a point out. The same row every time; a machine that cannot be, or dies, is a result."""
     row = point.said()
     row |= {"outcome": FINE, "why": None}
+    if point.tree is not None:
+        generations.adopt(point.tree)
     try:
         target = figures.compute(point.profile, dict(point.sets))
         options = point.options()
@@ -108,20 +114,18 @@ def work(point: Point) -> Row:
         )
         row |= {f"figure.{name}": _figure(target.constants, name) for name in point.constants}
         row |= {"page_size": config.page_size, "size_classes": len(config.size_classes)}
-        system = system_of(target, options)
-    except (UsageFault, SizeClassError) as fault:
-        words = fault.faults[0].message if isinstance(fault, UsageFault) else str(fault)
-        return row | {"outcome": REFUSED, "why": words}
-    try:
         rt = machines.boot(
             target,
             options,
-            system,
+            machines.system_of(target, options),
             config=config,
             gogc=point.gogc,
             procs=_procs(point),
             seed=point.seed,
         )
+    except (UsageFault, SizeClassError) as fault:
+        words = fault.faults[0].message if isinstance(fault, UsageFault) else str(fault)
+        return row | {"outcome": REFUSED, "why": words}
     except Death as death:
         return row | {"outcome": DIED, "why": death.words}
     return row | _measured(point, rt)

@@ -21,6 +21,7 @@ COLUMNS = {
     "point": "the point's number, from 0: the grid's first, the last of its keys changing fastest",
     "platform": "goos/goarch",
     "profile": "the profile's name, which is the platform's unless it is one of your own",
+    "go": "the release of Go, where the sweep or `--go` names one",
     "set.*": "what a constant was set to",
     "machine.*": "an option of the machine; `taken` as it was said, `maps` as the file's name",
     "classes": "the rule for size classes",
@@ -50,7 +51,7 @@ COLUMNS = {
     "inside": "lost inside objects of 16 bytes and more, which are rounded up to their class",
     "tails": "lost behind the last object of spans",
     "unfilled": "room for further objects in spans",
-    "rest": "the rest: room in blocks of tiny objects, and what is dead and not swept",
+    "rest": "the rest: blocks of tiny objects, what is dead and not swept, what the runtime has for itself",
     "waste": "`heap_inuse` less `live_asked`: the four before together",
     "waste_share": "`waste` as a part of `heap_inuse`",
 }
@@ -73,7 +74,7 @@ def columns(rows: Sequence[Row]) -> list[str]:
     found = dict.fromkeys(name for row in rows for name in row)
     # Settings of later rows stand beside those of the first.
     asked = [name for name in found if name.startswith(("set.", "machine."))]
-    first = [name for name in ("point", "platform", "profile") if name in found]
+    first = [name for name in ("point", "platform", "profile", "go") if name in found]
     return [*first, *asked, *(name for name in found if name not in asked and name not in first)]
 
 

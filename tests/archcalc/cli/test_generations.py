@@ -46,6 +46,7 @@ TRIED = {
     "boot": ("boot", "linux/amd64", "--go", "{go}"),
     "smoke": ("smoke", "linux/amd64", "--go", "{go}"),
     "run": ("run", "{scenario}"),
+    "sweep": ("sweep", "{sweep}", "--go", "{go}", "--output", "table.csv"),
     "check": ("check", "linux/amd64", "--go", "{go}"),
     "drift": ("drift", "--go", "{go}"),
     "replay": ("replay", "{recording}"),
@@ -64,12 +65,16 @@ def test_what_is_said_to_be_possible_is(cli: Cli, tmp_path: Path, name: str, com
     scenario.write_text(
         f'schema: 1\nabout: it boots\nplatform: linux/amd64\ngo: "{name}"\nexpect: {{outcome: booted}}\n'
     )
+    sweep = tmp_path / "sweep.yaml"
+    sweep.write_text("schema: 1\ngrid: {workload: [mixed, churn], classes: [go, quarters], n: 200}\n")
     data = Path(__file__).parents[2] / "data"
     recording = data / RECORDINGS.get(name, f"version2/go{name}-linux-amd64.trace.gz")
-    words = [word.format(go=name, scenario=scenario, recording=recording) for word in TRIED[command]]
+    files = {"scenario": scenario, "sweep": sweep, "recording": recording}
+    words = [word.format(go=name, **files) for word in TRIED[command]]
     run = cli(*words, "--format", "json")
     assert run.code == 0 or (command == "drift" and run.code == 1)
     assert run.json.get("generation", generations.label(name)) == generations.label(name)
+    assert run.json.get("outcomes", {"ok": 4}) == {"ok": 4}
 
 
 def test_a_report_of_a_release_has_the_constants_of_all_packages(cli: Cli) -> None:

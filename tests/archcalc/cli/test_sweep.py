@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "sweeps" / "least-waste.yaml"
+RELEASES = EXAMPLE.with_name("releases.yaml")
 Cli = Callable[..., Any]
 
 
@@ -38,6 +39,42 @@ def test_the_example_answers_its_question(cli: Cli, tmp_path: Path) -> None:
     assert {row["set._PageShift"]: row["page_size"] for row in rows} == {
         "12": "4096", "13": "8192", "14": "16384", "15": "32768",
     }  # fmt: skip
+
+
+def test_releases_stand_in_one_table(cli: Cli, tmp_path: Path) -> None:
+    found = cli("sweep", RELEASES, "--output", "x.json", "--format", "json")
+    assert found.code == 0 and found.json["outcomes"] == {"ok": 10}
+    rows = json.loads((tmp_path / "x.json").read_text())["rows"]
+    assert [row["go"] for row in rows[::2]] == ["7aefdfded", "go1.21", "go1.22", "go1.24", "go1.27"]
+    asked = {row["asked"] for row in rows}
+    assert len(asked) == 1
+    # A row is what the release alone gives: one of them, asked of the command.
+    path = tmp_path / "one.yaml"
+    path.write_text(
+        f"schema: 1\ngrid: {{platform: linux/386, histogram: {RELEASES.parent}/web-server.csv}}\n"
+    )
+    assert cli("sweep", path, "--go", "1.24", "--output", "y.json").code == 0
+    (alone,) = json.loads((tmp_path / "y.json").read_text())["rows"]
+    (same,) = [row for row in rows if (row["go"], row["platform"]) == ("go1.24", "linux/386")]
+    told = {"point", "histogram"}
+    assert {k: v for k, v in alone.items() if k not in told} == {
+        k: v for k, v in same.items() if k in alone and k not in told
+    }
+    assert alone["why"] is None and found.json["points"] == 10
+
+
+def test_a_release_that_there_is_not_is_refused_at_its_place(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text('schema: 1\ngrid:\n  go: ["1.27", "1.99"]\n')
+    refused = cli("sweep", path, "--output", "x.csv")
+    assert refused.code == 2 and f"{path}:3:" in refused.err and "1.99" in refused.err
+
+
+def test_a_port_that_a_release_has_not_is_refused(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text("schema: 1\ngrid: {platform: linux/riscv64, workload: none}\n")
+    assert cli("sweep", path, "--output", "x.csv", "--go", "1.27").code == 0
+    assert cli("sweep", path, "--output", "y.csv").code == 2
 
 
 def test_tables_by_suffix(cli: Cli, tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ def test_tables_have_every_row_and_column(suffix: str, expected: list[Row], tmp_
 def test_every_column_is_told(expected: list[Row], tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text(
         "schema: 1\nfigures: [_PageSize]\n"
-        "grid: {machine: {ulimit_v: 2g}, set: {_PageShift: 14}, workload: none}\n"
+        "grid: {go: 7aefdfded, machine: {ulimit_v: 2g}, set: {_PageShift: 14}, workload: none}\n"
     )
     names = table.columns(rows_of(load(tmp_path / "s.yaml"), tmp_path))
     # The heap's end goes by the name that the machine gives it.
