@@ -28,6 +28,7 @@ class MemSbrk(MemoryOfSystem):
         super().__init__()
         self.kernel = kernel
         self.page = config.phys_page_size
+        self.mask = config.uintptr_mask
         self.bloc = self.bloc_max = self._round(config.data_end)
         self.freed = MemFreeList()
 
@@ -36,13 +37,14 @@ class MemSbrk(MemoryOfSystem):
         return (n + self.page - 1) & -self.page
 
     def _sbrk(self, n: int) -> int:
-        n = self._round(n)
         old = self.bloc
-        if old + n > self.bloc_max:
-            if not self.kernel.set_brk(old + n):
+        # An end beyond the address space wraps, and then seems to be there already.
+        end = (old + self._round(n)) & self.mask
+        if end > self.bloc_max:
+            if not self.kernel.set_brk(end):
                 return 0
-            self.bloc_max = old + n
-        self.bloc = old + n
+            self.bloc_max = end
+        self.bloc = end
         return old
 
     def _from_list(self, n: int) -> int:
@@ -76,7 +78,7 @@ class MemSbrk(MemoryOfSystem):
         """Nothing: it is memory already."""
 
     def reserve_aligned_sbrk(self, size: int, align: int) -> tuple[int, int]:
-        base = self._from_list(size + align)
+        base = self._from_list((size + align) & self.mask)
         if base:
             start = (base + align - 1) & -align
             if start > base:
@@ -85,7 +87,7 @@ class MemSbrk(MemoryOfSystem):
                 self._to_list(start + size, base + align - start)
             return start, size
         p = (self.bloc + align - 1) & -align
-        r = self._sbrk(p + size - self.bloc)
+        r = self._sbrk((p + size - self.bloc) & self.mask)
         if not r:
             return 0, 0
         if p > r:

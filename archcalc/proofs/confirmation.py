@@ -6,8 +6,8 @@ What the machine then shows is written down as what is expected.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,7 +27,8 @@ class ScenarioDraft:
     """A scenario without its expectations, and what a run of it must do to confirm the proof.
 
     `calls` are helper, address and size of what is asked of the system; `death` the last words,
-    empty where the process need not die; `overwrites`: somebody else's memory is lost. `go` is the
+    empty where the process need not die. Where there are any `dies_unlike`, it must die of other words than
+    these, or have the figures that `shows` tells. `overwrites`: somebody else's memory is lost. `go` is the
     release, where it is not the usual one.
     """
 
@@ -39,6 +40,8 @@ class ScenarioDraft:
     steps: Sequence[str]
     calls: Sequence[tuple[str, int, int]]
     death: str = ""
+    dies_unlike: frozenset[str] = frozenset()
+    shows: Mapping[str, int] = field(default_factory=dict)
     overwrites: bool = False
     go: str = ""
     runtime: Sequence[str] = ()
@@ -98,21 +101,30 @@ def confirmed(draft: ScenarioDraft) -> str:
         run = _Noted(scenario, lambda *_: None)
         outcome = run.run()
     noted = iter(run.noted)
-    if not all(call in noted for call in draft.calls):
-        return ""
-    if draft.death and (outcome.death is None or outcome.death["throw"] != draft.death):
-        return ""
-    if draft.overwrites and not getattr(outcome.runtime.kernel, "overwritten", ()):  # type: ignore[union-attr]
+    if not all(call in noted for call in draft.calls) or not _as_it_must_be(draft, outcome):
         return ""
     return draft.text(list(_expected(outcome)))
 
 
+def _as_it_must_be(draft: ScenarioDraft, outcome: ScenarioOutcome) -> bool:
+    """Whether a run has ended, and left the machine, as the proof says."""
+    words = None if outcome.death is None else outcome.death["throw"]
+    if draft.death and words != draft.death:
+        return False
+    assert outcome.runtime is not None
+    if draft.dies_unlike and (words is None or words in draft.dies_unlike):
+        figures = outcome.runtime.heap_figures()
+        if not draft.shows or any(figures.get(name) != value for name, value in draft.shows.items()):
+            return False
+    return not draft.overwrites or bool(getattr(outcome.runtime.kernel, "overwritten", ()))
+
+
 def described(options: MachineOptions) -> Iterator[tuple[str, object]]:
     """What a command line has said of the machine, as a scenario says it."""
-    for field in fields(options):
-        value = getattr(options, field.name)
-        if value != field.default:
-            yield field.name, list(value) if field.name == "taken" else value
+    for option in fields(options):
+        value = getattr(options, option.name)
+        if value != option.default:
+            yield option.name, list(value) if option.name == "taken" else value
 
 
 def _expected(outcome: ScenarioOutcome) -> list[str]:

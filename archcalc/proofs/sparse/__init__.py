@@ -7,8 +7,9 @@ counterexample.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from archcalc import machines
 from archcalc.calculator.figures import Figures
@@ -22,28 +23,29 @@ from archcalc.proofs.paths import Explorer
 from archcalc.proofs.platform import PlatformProofs
 from archcalc.proofs.proof import Proof, Refuted
 from archcalc.proofs.properties import HINTS, NOTICED, PROGRAM
-from archcalc.proofs.sparse import overwritten, start, tables
+from archcalc.proofs.sparse import (
+    arena_growth,
+    break_memory,
+    heap_growth,
+    overwritten,
+    records,
+    start,
+    tables,
+)
 from archcalc.proofs.sparse.process import Prepared, Process, explored
 from archcalc.proofs.sparse.scenario import scenario
 
 __all__ = ["IDS", "prove", "scenario"]
 
 IDS: tuple[str, ...] = (
-    properties.FIXED, properties.WRAP, properties.ENDS, HINTS, properties.REACH, properties.PAGES,
-    properties.TWICE, NOTICED, PROGRAM, properties.SUMMARIES, properties.INDEX, properties.CHUNKS,
+    properties.FIXED, properties.WRAP, properties.ACCEPTED, properties.REFUSED, properties.ENDS, HINTS,
+    properties.LADDER, properties.REACH, properties.PAGES, properties.COUNTERS, properties.TWICE, NOTICED,
+    PROGRAM, properties.SUMMARIES, properties.INDEX, properties.CHUNKS, properties.RECORDED,
 )  # fmt: skip
 
-# What the growth of arenas could break, too, which no exploration goes through yet.
-PARTLY = frozenset(
-    {
-        properties.FIXED, properties.WRAP, properties.ENDS, properties.REACH, properties.PAGES,
-        properties.TWICE, NOTICED, PROGRAM,
-    }
-)  # fmt: skip
-NOT_YET = (
-    "mallocinit and the page allocator's tables do not break it; the growth of arenas is not gone through"
-)
-NO_BREAK = "systems that have nothing but a break are not gone through"
+# The steps of the induction, each from any state.
+GROWTHS = (heap_growth.grow, arena_growth.grow, records.add, break_memory.step)
+MOST_GROWTHS = 3  # of a run that looks for a counterexample
 
 
 def prove(figures: Figures, options: MachineOptions, wanted: frozenset[str]) -> list[Proof]:
@@ -61,23 +63,35 @@ class _Platform(PlatformProofs):
 
     def proofs(self) -> list[Proof]:
         """What is known of each wanted property."""
-        if self.subject.config.sbrk_platform:
-            self.undecided = dict.fromkeys(IDS, NO_BREAK)
-            return [self._proof(id) for id in IDS if id in self.wanted]
         indexes: set[bool] = set()
         self.refuted |= self._explored(lambda e, j: start.anyhow(e, j, self.subject, indexes))
         steps = [(tables.grow_without_index, True)] if True in indexes else []
         for step, index_refused in (*steps, (tables.grow, False)):
             for id, found in self._explored(self._step(step)).items():
-                self._look_for(id, found, index_refused)
+                self._look_for(
+                    id,
+                    found,
+                    lambda e, j, refused=index_refused: start.to_the_first_memory(
+                        e, j, self.subject, refused
+                    ),
+                )
+        for growth in GROWTHS:
+            for id, found in self._explored(self._step(growth)).items():
+                self._look_for(id, found, *self._growths())
         self._tell_what_is_overwritten()
-        return [self._proof(id) for id in IDS if id in self.wanted]
+        return [self.proof(id) for id in IDS if id in self.wanted]
+
+    def _growths(self) -> Iterator[Callable[[Explorer, Judge], object]]:
+        """Runs from the beginning: ever more growths, then those of a start that was refused something."""
+        for refused in (False, True):
+            for times in range(1, MOST_GROWTHS + 1):
+                yield partial(start.growths, subject=self.subject, refused=refused, times=times)
 
     def _step(self, grow: Callable[[Process], None]) -> Callable[[Explorer, Judge], None]:
         def run(engine: Explorer, judge: Judge) -> None:
             loops = Loops(engine)
             with explored(loops):
-                grow(Process(engine, judge, self.subject, loops, 0))
+                grow(Process(engine, judge, self.subject, loops))
 
         return run
 
@@ -88,27 +102,21 @@ class _Platform(PlatformProofs):
         self.take(tally, wanted)
         return refuted
 
-    def _look_for(self, id: str, step: Refutation, index_refused: bool) -> None:
+    def _look_for(self, id: str, step: Refutation, *runs: Callable[[Explorer, Judge], object]) -> None:
         """A run from the beginning in which the property does not hold."""
-        _, refuted, tally = explore(
-            self.bits,
-            frozenset({id}),
-            lambda e, j: start.to_the_first_memory(e, j, self.subject, index_refused),
-            until_refuted=True,
-        )
-        self.tally.seconds += tally.seconds
-        self.refuted |= refuted
-        if id not in refuted:
-            self.undecided[id] = f"the invariant does not bear it ({step.what}), but no start shows it"
+        for run in runs:
+            _, refuted, tally = explore(self.bits, frozenset({id}), run, until_refuted=True)
+            self.tally.seconds += tally.seconds
+            self.refuted |= refuted
+            if id in refuted:
+                return
+        self.undecided[id] = f"the invariant does not bear it ({step.what}), but no start shows it"
 
     def _tell_what_is_overwritten(self) -> None:
         """To what is refuted of the scavenge index: where it goes, and which programs that hits."""
         for id in (NOTICED, PROGRAM):
             found = self.refuted.get(id)
-            if found is not None:
+            if found is not None and overwritten.INDEX in found.what:
                 computed = overwritten.computed(self.subject)
                 what = f"{found.what}: {overwritten.words(computed)}"
                 self.refuted[id] = replace(found, what=what, computed=computed)
-
-    def _proof(self, id: str) -> Proof:
-        return self.proof(id, NOT_YET if id in PARTLY else "")

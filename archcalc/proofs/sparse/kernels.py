@@ -45,13 +45,15 @@ class AnsweringKernel:
         self.in_use: list[HeldMemory] = []
         self.script: list[bool] = []  # which of the next reservations are refused, where that is told
         self.obliging = False  # whether it refuses nothing else, and answers as it did before
+        self.generous = False  # whether it refuses nothing but reservations
 
     def note(self, call: str, v: Number, n: Number) -> SystemCall:
         """Remembers a call, whose answer follows; its arguments must be machine words."""
-        for what, value in (("address", v), ("size", n)):
-            fits(self.require, value, self.engine.room.mask, f"{call}'s {what}", MEANT)
         made = SystemCall(call, v, n, 0)
         self.calls.append(made)
+        for what, value in (("address", v), ("size", n)):
+            fits(self.require, value, self.engine.room.mask, f"{call}'s {what}", MEANT)
+        self.engine.before_narrowing()  # what was cut is told by itself, and not by what comes of it
         return made
 
     def given(self, size: Number) -> Number:
@@ -80,7 +82,7 @@ class AnsweringKernel:
 
     def refusal(self, numbers: Sequence[int]) -> Errno | None:
         """Whether it refuses now, and how."""
-        way = 0 if self.obliging else self.engine.choose(len(numbers) + 1)
+        way = 0 if self.obliging or self.generous else self.engine.choose(len(numbers) + 1)
         return Errno(numbers[way - 1]) if way else None
 
     def refuses(self) -> bool:
@@ -134,7 +136,7 @@ class AnsweringKernel:
 
 # Functions of the machine in which a word may wrap, since addresses count from elsewhere there.
 MEANT = frozenset({"offset", "address", "arena_index", "arena_base", "chunk_index", "chunk_base"})
-REFUSED = "the reservation of "
+REFUSED = "the reservation "
 
 
 class FromRefusal(int):
@@ -163,6 +165,9 @@ def marked(word: SymbolicWord, refused: str) -> SymbolicWord:
     return SymbolicWord(word.room, word.term, word.unit, word.low, word.high, cuts)
 
 
+INVALID = 22  # EINVAL: what mmap says to a request of no bytes
+
+
 class AnsweringUnix(AnsweringKernel):
     """mmap and its kin."""
 
@@ -176,6 +181,9 @@ class AnsweringUnix(AnsweringKernel):
         if not access:
             self.require(REACH, v + n <= self.engine.room.mask + 1, "a reservation is asked for to its end")
         call = self.note("sysAlloc" if access else "sysReserve", v, n)
+        if n == 0:
+            call.answer = Errno(INVALID)
+            return call.answer  # type: ignore[no-any-return]
         refusal = self.refusal(self.contract.refusals) if access else None
         if refusal is not None or (not access and self.refuses()):
             call.answer = refusal or Errno(12)
@@ -189,6 +197,9 @@ class AnsweringUnix(AnsweringKernel):
 
     def _fixed(self, v: Number, n: Number, helper: str) -> Answer:
         call = self.note(helper, v, n)
+        if n == 0:
+            call.answer = Errno(INVALID)
+            return call.answer  # type: ignore[no-any-return]
         self.put_to_use(v, n, helper)
         refusal = self.refusal(self.contract.refusals[:2])
         if refusal is not None:
@@ -214,6 +225,8 @@ class AnsweringUnix(AnsweringKernel):
     def mprotect(self, v: Number, n: Number, access: bool) -> Answer:
         """Makes what is reserved usable, and what is not mapped cannot be."""
         call = self.note("sysMap", v, n)
+        if n == 0:
+            return 0
         self.replaces = False
         self.put_to_use(v, n, "mprotect")
         refusal = self.refusal(self.contract.refusals[:2])
@@ -242,7 +255,7 @@ class AnsweringNt(AnsweringKernel):
         if not reserve:
             return self._commit(v, n)
         call = self.note("sysAlloc" if commit else "sysReserve", v, n)
-        if self.refuses():
+        if n == 0 or self.refuses():
             call.answer = Errno(self.contract.refusals[0])
             return call.answer  # type: ignore[no-any-return]
         size = self.contract.rounded(self.machine, n)

@@ -18,6 +18,7 @@ from archcalc.proofs.paths import Explorer
 from archcalc.proofs.sparse.process import Prepared, Process, explored
 from archcalc.proofs.sparse.tables import first_entries
 
+INDEX = "the scavenge index"  # what a refutation that is meant here is about
 Number = Any  # an int, or a SymbolicWord in its place
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from allocator.common.throw import Death
+from allocator.kernels.contracts import apart
 from allocator.kernels.machine import Machine
 from allocator.sparse import arena_hints, arenas, mem, page_alloc, scavenge_index, summary_memory
 from allocator.sparse.addr_ranges import AddrRanges
@@ -28,6 +29,7 @@ from archcalc.proofs.loops import Loops, over_the_unknown
 from archcalc.proofs.paths import Explorer
 from archcalc.proofs.properties import ENDS, INDEX, RECORDED, SUMMARIES
 from archcalc.proofs.sparse.kernels import KERNELS, FromRefusal
+from archcalc.proofs.words import Truth
 
 Number = Any  # an int, or a SymbolicWord in its place
 
@@ -92,6 +94,32 @@ class Pairs:
         return len(self.pairs)
 
 
+class Records:
+    """Which arenas have records: ranges of their numbers, [first, end). `made` are those of one step."""
+
+    def __init__(self) -> None:
+        self.ranges: list[tuple[Number, Number]] = []
+        self.made: list[tuple[Number, Any]] = []
+
+    def add(self, config: Config, arenas: HeldMemory) -> None:
+        """The arenas of that memory have records."""
+        first = config.arena_index(arenas.start)
+        self.ranges.append((first, first + (arenas.size >> config.log_heap_arena_bytes)))
+
+    def has(self, index: Number) -> Truth | bool:
+        """Whether the arena with that number has a record."""
+        whole: Truth | bool = False
+        for first, end in self.ranges:
+            whole = whole | ((first <= index) & (index < end))
+        return whole
+
+    def __contains__(self, index: Number) -> bool:
+        return bool(self.has(index))
+
+    def __setitem__(self, index: Number, record: Any) -> None:
+        self.made.append((index, record))
+
+
 class _Pages(PageAlloc):
     """A page allocator of which only the memory is looked at, not what the bits say."""
 
@@ -154,8 +182,8 @@ class Process:
         if lot is None and config.randomized_heap_base:
             self.lot = engine.fresh("lot", 0, (1 << SEED_BITS) - 1)
         self.used: list[HeldMemory] = []  # memory that the heap has been given
-        self.arenas: list[HeldMemory] = []
-        self.known_hint: Number = None
+        self.records = Records()
+        self.others: list[HeldMemory] = []  # arenas that the heap has
         self.below: Number = 0  # where the break began
         self.told: dict[str, Number] = {}  # what else a refutation is to tell
         self.rt.prepare(config, self.kernel, heap_seed=self.lot)
@@ -171,7 +199,8 @@ class Process:
         def remembering(v: Number, n: Number, name: str) -> Number:
             p = reserve(v, n, name)
             if type(p) is int and p == 0:
-                return FromRefusal.of(0, f"the reservation of {n} bytes for the {name} was refused")
+                size = f" of {n} bytes" if isinstance(n, int) else ""
+                return FromRefusal.of(0, f"the reservation{size} for the {name} was refused")
             return p
 
         os.reserve = remembering
@@ -185,6 +214,8 @@ class Process:
             found["scavenge_index"] = rt.tables.index
             found |= {f"{what.replace(' ', '_')}_mapped_at": v for v, _, what in rt.tables.mapped}
             found |= {f"{what.replace(' ', '_')}_mapped_bytes": n for _, n, what in rt.tables.mapped}
+        if self.records.ranges:
+            found["arenas"] = sum((end - first for first, end in self.records.ranges), 0)
         if hasattr(rt, "growth"):
             found |= {"arena_base": rt.growth.base, "arena_end": rt.growth.end}
         return found
@@ -256,6 +287,20 @@ class Process:
         for used in self.kernel.in_use:
             inside = inside | ((used.start <= at) & (at < used.start + used.size))
         return inside
+
+    def held_region(self, name: str, unit: int) -> HeldMemory:
+        """Memory of whole units that the program holds somewhere, apart from all else that it has."""
+        engine, kernel = self.engine, self.kernel
+        start = engine.fresh(name, 0, engine.room.mask, unit)
+        size = engine.fresh(f"{name}_size", unit, engine.room.mask, unit)
+        engine.assume(
+            *kernel.contract.place(kernel.machine, kernel.ptr_size, start, size),
+            start + size <= engine.room.mask,
+            *(apart(start, size, held.start, held.size) for held in kernel.reserved),
+        )
+        region = HeldMemory(start, size)
+        kernel.reserved.append(region)
+        return region
 
     # Growth.
 

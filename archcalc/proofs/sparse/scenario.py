@@ -11,7 +11,8 @@ from archcalc.machines.options import MachineOptions
 from archcalc.proofs.answering import SystemCall
 from archcalc.proofs.confirmation import ScenarioDraft, confirmed, described
 from archcalc.proofs.judge import Refutation
-from archcalc.proofs.properties import FIXED, NOTICED, PROGRAM
+from archcalc.proofs.properties import NOTICED, PROGRAM
+from archcalc.proofs.sparse.process import KNOWN_WORDS
 
 SHOWN = ("sysReserve", "sysMap", "sysUsed")  # calls that a run must make to confirm a proof
 
@@ -19,32 +20,36 @@ SHOWN = ("sysReserve", "sysMap", "sysUsed")  # calls that a run must make to con
 def scenario(figures: Figures, options: MachineOptions, found: Refutation) -> str:
     """The text of the scenario; empty where the machine does not do what the proof says.
 
-    It confirms last words, memory that is replaced, and a mapping that should not be. Nothing else
-    can be seen in a run, so of anything else there is none: a scenario has no lot for the heap's base.
+    A run can show last words, a call that should not be made, memory that is replaced, and how many
+    arenas there are. What shows itself by nothing of that must end with words that nobody expects.
     """
-    last = found.calls[-1].call if found.calls else ""
-    if not found.death and not (
-        found.property in (FIXED, NOTICED, PROGRAM) and last in ("sysMap", "sysUsed")
-    ):
-        return ""
-    arena = int(figures.constants["heapArenaBytes"])
+    offence = bool(found.calls) and found.what.startswith(found.calls[-1].call)
+    by_last_call = offence or (bool(found.calls) and f"{found.calls[-1].call} maps" in found.what)
+    shows, dies_unlike = {}, frozenset[str]()
+    if not found.death and not by_last_call:
+        dies_unlike = KNOWN_WORDS
+        if found.property == NOTICED:
+            shows = {"arenas": found.figures["arenas"]}
     return confirmed(
         ScenarioDraft(
             name=f"{found.property}-{figures.profile.name}-{figures.generation.name}".replace("/", "-"),
             about=f"What archcalc prove has found against {found.property}: {found.what}.",
             figures=figures,
             machine=dict(described(options)),
-            answers=list(_answers(found.calls, arena)),
-            steps=[],
+            answers=list(_answers(found.calls)),
+            # The first growth is that of the start.
+            steps=[f"malloc: {{size: {n}}}" for n in found.requests[1:]],
             calls=[(call.call, call.address, call.size) for call in found.calls if call.call in SHOWN],
             death=found.death,
+            dies_unlike=dies_unlike,
+            shows=shows,
             overwrites=found.property == PROGRAM,
             go=figures.generation.name,
         )
     )
 
 
-def _answers(calls: tuple[SystemCall, ...], arena: int) -> Iterator[str]:
+def _answers(calls: tuple[SystemCall, ...]) -> Iterator[str]:
     """The answers that the system gives, each to its call; other hints than those told are refused."""
     times: Counter[tuple[str, int, int]] = Counter()
     for call in calls:
@@ -55,5 +60,5 @@ def _answers(calls: tuple[SystemCall, ...], arena: int) -> Iterator[str]:
             yield f"{asked}, answer: errno={call.answer.number}"
         elif call.call == "sysAlloc" or (call.call == "sysReserve" and call.answer):
             yield f"{asked}, answer: {call.answer:#x}"
-    if any(call.call == "sysReserve" and call.address for call in calls):
-        yield f"call: sysReserve, size: {arena}, answer: refused"
+    for size in dict.fromkeys(c.size for c in calls if c.call == "sysReserve" and c.address):
+        yield f"call: sysReserve, size: {size}, answer: refused"

@@ -6,10 +6,13 @@ from typing import Any
 
 from allocator.sparse import arena_hints
 from allocator.sparse.arena_hints import usual_seed
+from allocator.sparse.mallocinit import ARENA_SIZES
 from archcalc.proofs.judge import Judge
 from archcalc.proofs.loops import Loops
 from archcalc.proofs.paths import Explorer
-from archcalc.proofs.properties import HINTS
+from archcalc.proofs.properties import HINTS, LADDER
+from archcalc.proofs.sparse import heap_growth
+from archcalc.proofs.sparse.arena_growth import JudgedArenas
 from archcalc.proofs.sparse.process import Prepared, Process, explored
 
 Number = Any  # an int, or a SymbolicWord in its place
@@ -27,6 +30,7 @@ def anyhow(engine: Explorer, judge: Judge, subject: Prepared, found: set[bool]) 
         if process.start():
             found.add(bool(process.rt.tables.index_failed))
             check_hints(process)
+            check_ladder(process)
 
 
 def check_hints(process: Process) -> None:
@@ -42,6 +46,15 @@ def check_hints(process: Process) -> None:
         process.judge.require(HINTS, fits, "a hint is an address that a process can have")
         fits = (first <= hint.addr) & (hint.addr + arena <= end)
         process.judge.require(HINTS, fits, "a hint lies in the arena map")
+
+
+def check_ladder(process: Process) -> None:
+    """The reservations of the 32-bit start are no larger than all that a process can have."""
+    config, kernel = process.config, process.kernel
+    if config.ptr_size == 4 and not config.sbrk_platform:
+        for size in ARENA_SIZES:
+            fits = size + config.heap_arena_bytes <= kernel.end - kernel.machine.low
+            process.judge.require(LADDER, fits, f"{size} bytes and an arena more fit the address space")
 
 
 def to_the_first_memory(
@@ -63,3 +76,34 @@ def to_the_first_memory(
         if not process.start():
             return None
         return process if process.first_growth() else None
+
+
+def growths(engine: Explorer, judge: Judge, subject: Prepared, refused: bool, times: int) -> None:
+    """mallocinit, then growth of the heap so many times: by a small object first, then by any.
+
+    Only reservations are refused. One hint stands for all. `refused` lets those of a 32-bit start be
+    refused, too.
+    """
+    config = subject.config
+    loops = Loops(engine)
+    with explored(loops):
+        process = Process(
+            engine, judge, subject, loops, usual_seed(config) if config.randomized_heap_base else 0
+        )
+        kernel, rt = process.kernel, process.rt
+        kernel.obliging, kernel.generous = not refused, True
+        if not process.start():
+            return
+        kernel.obliging = False
+        arenas = rt.arenas
+        arenas.__class__ = JudgedArenas
+        arenas.process = process
+        arenas.by_index = process.records
+        arenas.hints = arenas.hints[:1]
+        if not heap_growth.judged(process, 1):
+            return
+        for _ in range(1, times):
+            most = max(config.max_alloc >> config.page_shift, 1)
+            npages = engine.fresh("pages", config.palloc_chunk_pages, most)
+            if not heap_growth.judged(process, npages):
+                return

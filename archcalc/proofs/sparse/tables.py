@@ -19,7 +19,7 @@ from archcalc.proofs.sparse.process import Process
 
 Number = Any  # an int, or a SymbolicWord in its place
 
-NAME = f"{REFUSED}{{}} bytes for the scavenge index was refused"
+NAME = f"{REFUSED}of {{}} bytes for the scavenge index was refused"
 
 
 class _Summaries(SummaryMemory):
