@@ -64,17 +64,12 @@ class _Platform(PlatformProofs):
     def proofs(self) -> list[Proof]:
         """What is known of each wanted property."""
         indexes: set[bool] = set()
-        self.refuted |= self._explored(lambda e, j: start.anyhow(e, j, self.subject, indexes))
+        self.refuted |= self._explored(partial(start.anyhow, subject=self.subject, found=indexes))
         steps = [(tables.grow_without_index, True)] if True in indexes else []
         for step, index_refused in (*steps, (tables.grow, False)):
             for id, found in self._explored(self._step(step)).items():
-                self._look_for(
-                    id,
-                    found,
-                    lambda e, j, refused=index_refused: start.to_the_first_memory(
-                        e, j, self.subject, refused
-                    ),
-                )
+                run = partial(start.to_the_first_memory, subject=self.subject, index_refused=index_refused)
+                self._look_for(id, found, run)
         for growth in GROWTHS:
             for id, found in self._explored(self._step(growth)).items():
                 self._look_for(id, found, *self._growths())
@@ -116,7 +111,7 @@ class _Platform(PlatformProofs):
         """To what is refuted of the scavenge index: where it goes, and which programs that hits."""
         for id in (NOTICED, PROGRAM):
             found = self.refuted.get(id)
-            if found is not None and overwritten.INDEX in found.what:
+            if found is not None and (id == PROGRAM or overwritten.INDEX in found.what):
                 computed = overwritten.computed(self.subject)
                 what = f"{found.what}: {overwritten.words(computed)}"
                 self.refuted[id] = replace(found, what=what, computed=computed)

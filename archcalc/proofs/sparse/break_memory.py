@@ -123,8 +123,11 @@ def step(process: Process) -> None:
     # Anywhere, at the break, anywhere else, or memory to be used at once.
     hint = (0, os.bloc, engine.fresh("hint", page, engine.room.mask, page), 0, 0)[way]
     got: list[Number] = []
-    ask = (lambda: os.alloc(n, "")) if way == 3 else (lambda: rt.mem.sys_reserve(hint, n, ""))
-    if not process.lives(lambda: got.append(ask())):
+    if way == 3:
+        lives = process.lives(lambda: got.append(os.alloc(n, "")))
+    else:
+        lives = process.lives(lambda: got.append(rt.mem.sys_reserve(hint, n, "")))
+    if not lives:
         return
     whole = [used]
     if not (isinstance(got[0], int) and not got[0]):

@@ -59,7 +59,7 @@ class _Arenas:
     def __init__(self, process: Process) -> None:
         config = process.config
         self.process = process
-        self.lot = HeapLot(process.lot)  # type: ignore[arg-type]
+        self.lot = HeapLot(process.lot)
         if config.randomized_heap_base:
             self.lot.remaining -= random_address_bits(config) - config.log_heap_arena_bytes
 

@@ -128,6 +128,10 @@ class AnsweringKernel:
         for used in self.in_use:
             require(TWICE, apart(v, n, used.start, used.size), f"{call} maps over what is in use")
 
+    def usable(self) -> Sequence[HeldMemory]:
+        """Memory that the program can read and write."""
+        return self.in_use
+
     @property
     def overwritten(self) -> tuple[()]:
         """What a mapping has replaced is a property here, and no way to die."""
@@ -303,6 +307,10 @@ class AnsweringBreak(AnsweringKernel):
         super().__init__(engine, machine, ptr_size, require)
         page = machine.page_size
         self.at: Number = -(-machine.data_end // page) * page
+
+    def usable(self) -> Sequence[HeldMemory]:
+        """All below the break: a reservation is memory already."""
+        return self.reserved
 
     def set_brk(self, p: Number) -> bool:
         """Whether the break is at p now; all below it is memory."""

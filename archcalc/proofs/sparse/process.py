@@ -28,7 +28,7 @@ from archcalc.proofs.judge import Judge
 from archcalc.proofs.loops import Loops, over_the_unknown
 from archcalc.proofs.paths import Explorer
 from archcalc.proofs.properties import ENDS, INDEX, RECORDED, SUMMARIES
-from archcalc.proofs.sparse.kernels import KERNELS, FromRefusal
+from archcalc.proofs.sparse.kernels import KERNELS, AnsweringBreak, FromRefusal
 from archcalc.proofs.words import Truth
 
 Number = Any  # an int, or a SymbolicWord in its place
@@ -54,6 +54,7 @@ KNOWN_WORDS = frozenset(
 )
 LOOPING = (arena_hints, arenas, page_alloc, scavenge_index, summary_memory)
 SOMEWHERE = 1 << 12  # an address of what is not looked at
+MOST_TRIES = 2  # of one reservation, on windows
 RETRIES = 2  # of an aligned reservation on windows: each try is like the one before
 
 
@@ -187,17 +188,20 @@ class Process:
         self.below: Number = 0  # where the break began
         self.told: dict[str, Number] = {}  # what else a refutation is to tell
         self.rt.prepare(config, self.kernel, heap_seed=self.lot)
+        self.refused = ""  # what every reservation for is refused, by its name
         self._remember_refusals(self.rt.mem.os)
         judge.calls = lambda: self.kernel.calls
         judge.figures = self.figures
         judge.requests = ()
 
-    @staticmethod
-    def _remember_refusals(os: Any) -> None:
+    def _remember_refusals(self, os: Any) -> None:
         reserve = os.reserve
 
         def remembering(v: Number, n: Number, name: str) -> Number:
+            if name == self.refused:
+                self.kernel.script = [True] * MOST_TRIES
             p = reserve(v, n, name)
+            self.kernel.script = []
             if type(p) is int and p == 0:
                 size = f" of {n} bytes" if isinstance(n, int) else ""
                 return FromRefusal.of(0, f"the reservation{size} for the {name} was refused")
@@ -284,7 +288,7 @@ class Process:
         at = self.engine.fresh("byte", 0, self.engine.room.mask)
         self.engine.assume(start <= at, at < end)
         inside: Any = False
-        for used in self.kernel.in_use:
+        for used in self.kernel.usable():
             inside = inside | ((used.start <= at) & (at < used.start + used.size))
         return inside
 
@@ -332,7 +336,14 @@ class Process:
                 shift = config.log_palloc_chunk_bytes + (3 if config.scav_index_of_bits else 0)
                 first, end = base >> shift, (limit - 1 >> shift) + 1
                 there = self._mapped(tables.index + first * unit, (end - first) * unit)
-                judge.require(INDEX, there, "the scavenge index is mapped")
+                if isinstance(self.kernel, AnsweringBreak):
+                    # Nothing is mapped here: what lies there without a reservation is somebody else's.
+                    there = there and not isinstance(tables.index, FromRefusal)
+                refused = getattr(tables.index, "refused", "")
+                what = (
+                    f"{refused}, and its entries lie anywhere" if refused else "the scavenge index is mapped"
+                )
+                judge.require(INDEX, there, what)
             for edge in (base, limit - 1):
                 number = config.arena_index(config.address(edge))
                 judge.require(RECORDED, number < 1 << config.arena_bits, "an arena has its place in the map")
@@ -343,7 +354,7 @@ class Process:
 
     def _mapped(self, start: Number, size: Number) -> Any:
         inside: Any = False
-        for used in self.kernel.in_use:
+        for used in self.kernel.usable():
             inside = inside | ((used.start <= start) & (start + size <= used.start + used.size))
         return inside
 

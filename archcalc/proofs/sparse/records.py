@@ -99,10 +99,11 @@ def judged(process: Process, act: Callable[[], None], new: HeldMemory, user: boo
 def _any_tables(process: Process, arenas: Arenas, user: bool) -> None:
     """The arena map's second level, the list of arenas, and on 32-bit the room for records."""
     engine, config = process.engine, process.config
-    arenas.l2_maps = Pairs()  # type: ignore[assignment]
+    maps = Pairs()
+    arenas.l2_maps = maps  # type: ignore[assignment]
     if engine.choose(2):
         l1 = engine.fresh("l1", 0, (1 << config.arena_l1_bits) - 1) if config.arena_l1_bits else 0
-        arenas.l2_maps[l1] = SOMEWHERE
+        maps[l1] = SOMEWHERE
     full, entries = engine.choose(2), config.phys_page_size // config.ptr_size
     arenas.list_caps[user] = entries * engine.choose(2)
     listed = arenas.user_list if user else arenas.heap_list

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from allocator.kernels.system import Errno
 from archcalc.calculator.figures import Figures
+from archcalc.machines.computer import machine_of
 from archcalc.machines.options import MachineOptions
 from archcalc.proofs.answering import SystemCall
 from archcalc.proofs.confirmation import ScenarioDraft, confirmed, described
 from archcalc.proofs.judge import Refutation
-from archcalc.proofs.properties import NOTICED, PROGRAM
+from archcalc.proofs.properties import HINTS, INDEX, NOTICED, PROGRAM
 from archcalc.proofs.sparse.process import KNOWN_WORDS
+from archcalc.proofs.sparse.start import ASKED
 
+HINTS_AT_MOST = 128
 SHOWN = ("sysReserve", "sysMap", "sysUsed")  # calls that a run must make to confirm a proof
 
 
@@ -30,12 +34,16 @@ def scenario(figures: Figures, options: MachineOptions, found: Refutation) -> st
         dies_unlike = KNOWN_WORDS
         if found.property == NOTICED:
             shows = {"arenas": found.figures["arenas"]}
+        elif found.property == INDEX:
+            shows = {"index_unreserved": True}
+    if found.property == HINTS:
+        return confirmed(_at_a_hint(figures, options, found))
     return confirmed(
         ScenarioDraft(
             name=f"{found.property}-{figures.profile.name}-{figures.generation.name}".replace("/", "-"),
             about=f"What archcalc prove has found against {found.property}: {found.what}.",
             figures=figures,
-            machine=dict(described(options)),
+            machine=dict(described(options)) | _limit(figures, options, found.calls),
             answers=list(_answers(found.calls)),
             # The first growth is that of the start.
             steps=[f"malloc: {{size: {n}}}" for n in found.requests[1:]],
@@ -47,6 +55,41 @@ def scenario(figures: Figures, options: MachineOptions, found: Refutation) -> st
             go=figures.generation.name,
         )
     )
+
+
+def _at_a_hint(figures: Figures, options: MachineOptions, found: Refutation) -> ScenarioDraft:
+    """Every hint is refused, so that the one that is meant is asked for, too; or none is asked for."""
+    arena = int(figures.constants["heapArenaBytes"])
+    # Tables of the same size come first.
+    tables = sum(call.call == "sysReserve" and call.size == arena for call in found.calls)
+    asked = found.what == ASKED
+    return ScenarioDraft(
+        name=f"{found.property}-{figures.profile.name}-{figures.generation.name}".replace("/", "-"),
+        about=f"What archcalc prove has found against {found.property}: {found.what}.",
+        figures=figures,
+        machine=dict(described(replace(options, heap_base=found.figures["heap_base"] or None))),
+        answers=[
+            f"call: sysReserve, size: {arena}, nth: {tables + 1}, times: {HINTS_AT_MOST}, answer: refused"
+        ],
+        steps=[],
+        calls=[*[("sysReserve", 0, arena)] * tables, ("sysReserve", found.figures["hint"], arena)][
+            : None if asked else tables
+        ],
+        dies_unlike=frozenset() if asked else KNOWN_WORDS,
+        # Those that the heap's first arena leaves, which lies anywhere.
+        shows={} if asked else {"hints": 2},
+        go=figures.generation.name,
+    )
+
+
+def _limit(figures: Figures, options: MachineOptions, calls: tuple[SystemCall, ...]) -> dict[str, int]:
+    """A limit that lets the break rise as far as it did, where it was refused more. No script can do that."""
+    risen = [call.address for call in calls if call.call == "brk" and call.answer]
+    if len(risen) == sum(call.call == "brk" for call in calls):
+        return {}
+    machine = machine_of(figures.profile, options)
+    start = -(-machine.data_end // machine.page_size) * machine.page_size
+    return {"commit_limit": machine.committed + max(risen, default=start) - start}
 
 
 def _answers(calls: tuple[SystemCall, ...]) -> Iterator[str]:

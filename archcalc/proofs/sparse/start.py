@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from allocator.sparse import arena_hints
-from allocator.sparse.arena_hints import usual_seed
+from allocator.sparse.arena_hints import HeapLot, random_address_bits, usual_seed
 from allocator.sparse.mallocinit import ARENA_SIZES
 from archcalc.proofs.judge import Judge
 from archcalc.proofs.loops import Loops
@@ -14,8 +14,13 @@ from archcalc.proofs.properties import HINTS, LADDER
 from archcalc.proofs.sparse import heap_growth
 from archcalc.proofs.sparse.arena_growth import JudgedArenas
 from archcalc.proofs.sparse.process import Prepared, Process, explored
+from archcalc.proofs.words import negated
 
 Number = Any  # an int, or a SymbolicWord in its place
+
+
+ASKED = "a hint is an address that a process can have"
+NOT_ASKED = "a hint lies in the arena map: else it is not asked for"
 
 
 def anyhow(engine: Explorer, judge: Judge, subject: Prepared, found: set[bool]) -> None:
@@ -40,12 +45,25 @@ def check_hints(process: Process) -> None:
         return
     arena = config.heap_arena_bytes
     first, end = process.arena_map()
-    for hint in (*arenas.hints, *arenas.user_hints):
-        process.told = {"hint": hint.addr, "lot": process.lot}
-        fits = (kernel.machine.low <= hint.addr) & (hint.addr + arena <= kernel.end)
-        process.judge.require(HINTS, fits, "a hint is an address that a process can have")
-        fits = (first <= hint.addr) & (hint.addr + arena <= end)
-        process.judge.require(HINTS, fits, "a hint lies in the arena map")
+    base: Number = 0
+    hints = [*arenas.hints, *arenas.user_hints]
+    if config.randomized_heap_base:
+        bits = random_address_bits(config) - config.log_heap_arena_bytes
+        base = HeapLot(process.lot).next(bits) << config.log_heap_arena_bytes
+        # What a hint for user arenas is with one base, the heap's first is with another.
+        hints = arenas.hints
+    for hint in hints:
+        process.told = {"hint": hint.addr, "heap_base": base}
+        inside = (first <= hint.addr) & (hint.addr + arena <= end)
+        fits = negated(inside) | (kernel.machine.low <= hint.addr) & (hint.addr + arena <= kernel.end)
+        if config.randomized_heap_base:
+            # One that a scenario can show comes first: with a base that is not 0.
+            process.judge.require(HINTS, fits | (base < arena), ASKED)
+            process.judge.judge()
+        process.judge.require(HINTS, fits, ASKED)
+        process.judge.judge()
+        process.judge.require(HINTS, inside, NOT_ASKED)
+        process.judge.judge()
 
 
 def check_ladder(process: Process) -> None:
@@ -72,7 +90,7 @@ def to_the_first_memory(
     with explored(loops):
         process = Process(engine, judge, subject, loops, lot)
         process.kernel.obliging = True
-        process.kernel.script = [False] * config.summary_levels + [index_refused]
+        process.refused = "scavenge index" if index_refused else ""
         if not process.start():
             return None
         return process if process.first_growth() else None
