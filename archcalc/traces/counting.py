@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from archcalc.traces.reader import Header, TraceFault, address, decimal, fault, parse_type, shorten
+from archcalc.traces.reader import Header, TraceFault, base_of, decimal, fault, marks_of, parse_type, shorten
 
 SAMPLES = 100  # points of live bytes over events
 
@@ -219,7 +219,7 @@ class Count:
     def _span(self, rest: str) -> None:
         """mheap.alloc gave a span: its objects are new."""
         npages, sizeclass, base, _ = rest.split(" ")
-        start, number, n = address(base), decimal(sizeclass), decimal(npages)
+        start, number, n = base_of(base), decimal(sizeclass), decimal(npages)
         if number >= len(self.classes.class_to_size):
             raise ValueError(f"there is no size class {number}")
         shift = self.config.page_shift
@@ -241,16 +241,9 @@ class Count:
     def _sweep(self, rest: str) -> None:
         """A sweep finds these marks; all else in the span is dead."""
         base, _, _, _, words = rest.split(" ")
-        span = self.pages.get(address(base) >> self.config.page_shift)
-        if span is None:
-            return
-        marked = 0
-        if "," in words:
-            for word in reversed(words.split(",")):
-                marked = marked << 64 | address(word)
-        else:
-            marked = address(words)
-        self.swept(span, marked)
+        span = self.pages.get(base_of(base) >> self.config.page_shift)
+        if span is not None:
+            self.swept(span, marks_of(words))
 
     def swept(self, span: CountedSpan, marked: int) -> None:
         """What has no mark in a span is dead; bit i is object i's."""

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from pathlib import Path
 
 from allocator.contiguous.gc import MARK_TERMINATION
 from allocator.contiguous.mspan import IN_USE
 from allocator.contiguous.sweep import DONE
 from archcalc.traces.inputs import Inputs
-from archcalc.traces.reader import address, decimal, shorten
+from archcalc.traces.reader import address, base_of, decimal, marks_of, shorten
 
 MAX_RATIO = float(1 << 63)
 _RATIO = re.compile(r"0x[01]\.[0-9a-f]{1,13}p[+-][0-9]{1,3}")
-_WORDS = re.compile(r"(?:0|[1-9a-f][0-9a-f]{0,15})(?:,(?:0|[1-9a-f][0-9a-f]{0,15}))*")
 
 
 class Cycles(Inputs):
@@ -126,14 +124,3 @@ class Cycles(Inputs):
         _, now, limit = parts
         self.rt.scavenge(decimal(now), decimal(limit))
         self.settle()
-
-
-base_of = lru_cache(maxsize=1 << 14)(address)  # of spans, which are swept again in each cycle
-
-
-@lru_cache(maxsize=1 << 12)  # what lives long has the same ones again in each cycle
-def marks_of(words: str) -> int:
-    """The mark bits that 64-bit words say, low bits first. ValueError where they are not written so."""
-    if not _WORDS.fullmatch(words):
-        raise ValueError(f"found {shorten(words)}, expected hexadecimal words of 64 bits")
-    return int("".join([word.zfill(16) for word in reversed(words.split(","))]), 16)

@@ -32,6 +32,7 @@ MAX_LINE = 1 << 24
 MAX_COUNT = 1 << 64
 
 _DECIMAL = re.compile(r"(?:0|[1-9][0-9]{0,19})", re.ASCII)
+_WORDS = re.compile(r"(?:0|[1-9a-f][0-9a-f]{0,15})(?:,(?:0|[1-9a-f][0-9a-f]{0,15}))*")
 
 
 class TraceFault(UsageFault):
@@ -91,6 +92,17 @@ def address(text: str) -> int:
     except ValueError:
         pass
     raise ValueError(f"found {shorten(text)}, expected a hexadecimal address without 0x")
+
+
+base_of = functools.lru_cache(maxsize=1 << 14)(address)  # of spans, which are swept again in each cycle
+
+
+@functools.lru_cache(maxsize=1 << 12)  # what lives long has the same ones again in each cycle
+def marks_of(words: str) -> int:
+    """The mark bits that 64-bit words say, low bits first. ValueError where they are not written so."""
+    if not _WORDS.fullmatch(words):
+        raise ValueError(f"found {shorten(words)}, expected hexadecimal words of 64 bits")
+    return int("".join([word.zfill(16) for word in reversed(words.split(","))]), 16)
 
 
 def pieces(path: Path) -> Iterator[list[str]]:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from allocator.contiguous.config import Config
     from archcalc.traces.text_columns import TextColumns
 
-FEW_ROWS = 1000  # so many are as quickly done line by line
+FEW_ROWS = 2500  # so many are as quickly done line by line
 RARE = 8  # and rows of which fewer than one in so many is an allocation
 
 
