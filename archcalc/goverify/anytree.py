@@ -6,7 +6,7 @@ The nearest generation lends units and words, and the formulas of the layout. No
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from archcalc.calculator import goexpr
 from archcalc.calculator.constants import Constants
 from archcalc.calculator.goexpr import ExprError
 from archcalc.generations import FileLines, Generation, Row, TypeSection, tables
-from archcalc.goverify import shapes, writing
+from archcalc.goverify import era, shapes, writing
 from archcalc.goverify.shapes import Unknown
 from archcalc.reading.errors import Fault, UsageFault
 
@@ -164,13 +164,6 @@ def _built(base: Generation, src: Path, read: Mapping[str, object]) -> dict[str,
     return found
 
 
-_MARKS = (
-    ("sparse", "runtime/mpagealloc.go", "pageAlloc"),
-    ("contiguous", "runtime/malloc.go", "_MHeapMap_TotalBits"),
-)
-"""What the trees of an era declare, and those of the others do not."""
-
-
 def nearest(src: Path) -> str:
     """The generation that a tree is nearest to: that of its version, else the one of its era most like it.
 
@@ -178,8 +171,8 @@ def nearest(src: Path) -> str:
     """
     version = writing.version_of(src).removeprefix("go")
     release = ".".join(version.split(".")[:2])
-    era = next((era for era, file, name in _MARKS if declares(src / file, name)), "")
-    known = [name for name in generations.known() if generations.said(name, "era") == era]
+    tables_of = era.of(declared_in(src / "runtime")).tables
+    known = [name for name in generations.known() if generations.said(name, "era") == tables_of]
     if release in known or not known:
         return release if known else ""
 
@@ -194,9 +187,11 @@ def nearest(src: Path) -> str:
     return max(known, key=lambda name: (alike(name), known.index(name)))
 
 
-def declares(file: Path, name: str) -> bool:
-    """Whether a file is there and mentions a name."""
-    return file.is_file() and re.search(rf"\b{name}\b", file.read_text("utf-8", "replace")) is not None
+def declared_in(folder: Path) -> Callable[[str], bool]:
+    """Whether Go files of a folder declare a name: by how lines begin, since they may be broken otherwise."""
+    files = (path for path in sorted(folder.glob("*.go")) if not path.name.endswith("_test.go"))
+    text = "\n".join(path.read_text("utf-8", "replace") for path in files)
+    return lambda name: re.search(rf"^(?:type |const |var |\t){name}\b", text, re.MULTILINE) is not None
 
 
 def _layout(

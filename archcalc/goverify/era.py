@@ -25,6 +25,11 @@ class Era:
         return self.name == PAGE_ALLOCATOR
 
     @property
+    def tables(self) -> str:
+        """The era that generations with such a heap say they are of; empty where there is none."""
+        return "sparse" if self.sparse else "contiguous" if self.name.startswith(ONE_ARENA) else ""
+
+    @property
     def known(self) -> bool:
         """Whether it is a generation that has a name."""
         return self.go != "unknown"
@@ -34,18 +39,19 @@ class Era:
 
 
 PAGE_ALLOCATOR = "sparse arenas with a page allocator"
+ONE_ARENA = "one arena"
 
 # From the latest to the first; a tree is of the first whose marks it has all.
 _MARKS: tuple[tuple[str, str, bool, tuple[str, ...], tuple[str, ...]], ...] = (
     (PAGE_ALLOCATOR, "Go 1.14 or later", False, ("heapArena", "pageAlloc"), ()),
     ("sparse arenas", "Go 1.11 to 1.13", False, ("heapArena",), ()),
-    ("one arena, span classes", "Go 1.9 and 1.10", False, ("spanClass", "_MHeapMap_TotalBits"), ()),
+    (f"{ONE_ARENA}, span classes", "Go 1.9 and 1.10", False, ("spanClass", "_MHeapMap_TotalBits"), ()),
     (
-        "one arena, mark bits, sweep buffers", "Go 1.8", True,
+        f"{ONE_ARENA}, mark bits, sweep buffers", "Go 1.8", True,
         ("_MHeapMap_TotalBits", "gcSweepBuf", "class_to_divmagic"), ("spanClass",),
     ),
-    ("one arena, mark bits", "Go 1.7", False, ("_MHeapMap_TotalBits", "gcBits"), ("gcSweepBuf",)),
-    ("one arena, free lists", "Go 1.5 and 1.6", False, ("_MHeapMap_TotalBits", "gcWork"), ()),
+    (f"{ONE_ARENA}, mark bits", "Go 1.7", False, ("_MHeapMap_TotalBits", "gcBits"), ("gcSweepBuf",)),
+    (f"{ONE_ARENA}, free lists", "Go 1.5 and 1.6", False, ("_MHeapMap_TotalBits", "gcWork"), ()),
 )  # fmt: skip
 
 
