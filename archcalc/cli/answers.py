@@ -45,9 +45,9 @@ class AnswerOptions:
     after: int | None = None
     chance: float | None = None
 
-    def install_on(self, system: Any, seed: int) -> list[tuple[NthScript, NthCall]]:
+    def install_on(self, system: Any, seed: int, helpers: bool) -> list[tuple[NthScript, NthCall]]:
         """As `install`, where the machine asks a system by helpers; UsageFault where it does not."""
-        if hasattr(system, "plan"):
+        if helpers:
             return self.install(system, seed)
         if self != AS_USUAL:
             found = "answers to OS helpers, for a machine that calls its kernel itself"

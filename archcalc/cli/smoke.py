@@ -83,8 +83,8 @@ def command(
     shows with which words. --answer, --refuse-after and --refuse-chance make the OS fail where it
     would not: a machine that dies of it shows its last words, one that survives must be sound.
     """
-    if procs is not None and not 1 <= procs <= 256:
-        raise UsageFault(Fault(f"{procs} Ps", "GOMAXPROCS, which is 1 to 256"))
+    if procs is not None and not 1 <= procs <= programs.MOST_PROCS:
+        raise UsageFault(Fault(f"{procs} Ps", f"GOMAXPROCS, which is 1 to {programs.MOST_PROCS}"))
     names = list(workload or ["mixed"])
     if "all" in names:
         names = list(programs.WORKLOADS)
@@ -103,7 +103,7 @@ def command(
         for target in targets:
             for name in names:
                 system = machines.system_of(target, machine)
-                counted = answers.install_on(system, dice)
+                counted = answers.install_on(system, dice, machines.era(target.generation).HELPERS)
                 rt = machines.prepare(target, machine, system, seed=dice, record=record is not None)
                 runs.append(
                     running.boot_and_run(

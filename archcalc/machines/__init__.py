@@ -29,6 +29,8 @@ class MachineKind(Protocol):
     """What a module of this room has."""
 
     MACHINE: type[Allocator]
+    # Whether they ask a system by helpers, whose answers can be had without a machine, or planned otherwise.
+    HELPERS: bool
 
     def config(self, figures: Figures, phys_page_size: int, data_end: int) -> Any:
         """The machine's Config of a platform's figures. Both in bytes."""

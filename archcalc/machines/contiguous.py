@@ -10,6 +10,7 @@ from archcalc.calculator.figures import Figures, compute
 from archcalc.machines.computer import system_of
 
 MACHINE = Runtime
+HELPERS = True
 system = system_of
 
 

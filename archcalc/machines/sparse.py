@@ -17,6 +17,7 @@ from archcalc.machines.options import MachineOptions
 from archcalc.reading.errors import Fault, UsageFault
 
 MACHINE = Runtime
+HELPERS = False
 
 # A switch of Config, and the release that made it true.
 SINCE: dict[str, tuple[int, int]] = {

@@ -155,7 +155,7 @@ class _World:
     def grants(self, attempt: Attempt, refused: int) -> bool:
         """Whether it grants what another one refused, `refused` times in the same size."""
         system = self.system()
-        if hasattr(system, "sys_reserve"):
+        if machines.era(self.figures.generation).HELPERS:
             return bool(system.sys_reserve(attempt.hint, attempt.size)[0])
         boot = try_boot(self.figures, self.options, system)
         return sum(one.size == attempt.size for one in boot.refused) < refused

@@ -33,6 +33,7 @@ from archcalc.reading.fields import (
     nearest,
 )
 from archcalc.reading.strictyaml import Document, Node, Scalar
+from archcalc.workloads.programs import MOST_PROCS
 
 SCHEMA_VERSION = 1
 MOST_OBJECTS = 10_000_000  # what one step may allocate: a mistake should not run for an hour
@@ -403,7 +404,7 @@ STEP = OneKey(
 RUNTIME = FixedKeys(
     {
         "gogc": Field(Int(-1, 1 << 31), "GOGC; -1, which is off, without it"),
-        "procs": Field(Int(1, 256), "GOMAXPROCS; 1 without it"),
+        "procs": Field(Int(1, MOST_PROCS), "GOMAXPROCS; 1 without it"),
         "seed": Field(Int(1), "of the heap profile's sampling"),
         "mem_profile_rate": Field(Size(0, 1 << 40), "mean bytes between samples; 0, none, without it"),
     }

@@ -22,6 +22,7 @@ from archcalc.reading.quantities import parse_count, parse_range, parse_size
 from archcalc.reading.strictyaml import Document, in_order, read_bytes
 from archcalc.scenarios.fields import COUNT, MOST_BYTES, OPTIONS, Setting
 from archcalc.sweeps.point import WORKLOADS, Histogram, Point, Ranges
+from archcalc.workloads.programs import MOST_PROCS
 
 SCHEMA_VERSION = 1
 MOST_POINTS = 1_000_000
@@ -51,7 +52,7 @@ _ONE: dict[str, Field] = {
     "n": Field(COUNT, "about so many allocations of the workload"),
     "seed": Field(Int(0, (1 << 32) - 1), "of the workload's choices, or of the histogram's order"),
     "gogc": Field(Int(-1, 1 << 20), "GOGC; -1 is off"),
-    "procs": Field(Int(1, 256), "GOMAXPROCS"),
+    "procs": Field(Int(1, MOST_PROCS), "GOMAXPROCS"),
 }
 
 

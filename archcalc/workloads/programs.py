@@ -165,6 +165,7 @@ WORKLOADS: Mapping[str, Callable[[Driver], None]] = {
     "churn": churn,
     "exhaust": exhaust,
 }
+MOST_PROCS = 256  # what GOMAXPROCS may be here: _MaxGomaxprocs, which later releases have no longer
 PROCS = {"procs": 4}  # GOMAXPROCS, where it is not 1
 GOGC = {"churn": 100}  # where it is not off; with it off no concurrent cycle begins
 FATAL = frozenset({"exhaust"})  # workloads whose natural end is the runtime's death
