@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
 from allocator.contiguous.mem import System
@@ -98,7 +100,18 @@ def read_maps(path: Path, end: int = 1 << 64) -> list[Range]:
 
 
 def maps_lines(path: Path) -> tuple[MapsLine, ...]:
-    """The mappings in a /proc/PID/maps file. Raises UsageFault."""
+    """The mappings in a /proc/PID/maps file, which is read once: it may be a pipe. Raises UsageFault."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise UsageFault(Fault(f"cannot be read: {error.strerror}", file=str(path))) from None
+    written = (found.st_size, found.st_mtime_ns) if S_ISREG(found.st_mode) else (0, 0)
+    return _maps_of(path, (found.st_dev, found.st_ino, *written))
+
+
+@lru_cache(maxsize=16)
+def _maps_of(path: Path, file: tuple[int, ...]) -> tuple[MapsLine, ...]:
+    """The mappings in a file that is told from others, and from what it was before."""
     from allocator.kernels.maps import MapsError, parse_maps
 
     try:

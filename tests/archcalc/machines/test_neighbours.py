@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from allocator.kernels.address_space import MAPPED, RESERVED, TAKEN
 from allocator.kernels.maps import parse_maps
 from archcalc.boot import boot
+from archcalc.machines.computer import maps_lines
 from archcalc.machines.neighbours import GoHeap, foreign, go_heaps
 from archcalc.reading.errors import UsageFault
 
@@ -122,3 +124,23 @@ def test_a_machine_gets_the_hint_that_the_program_has(tmp_path: Path) -> None:
 def test_maps_of_a_64_bit_process_are_none_of_a_32_bit_port() -> None:
     with pytest.raises(UsageFault, match="64-bit process"):
         boot("linux/386", maps=DATA / "go1.21.txt")
+
+
+def test_a_maps_file_is_read_once_while_it_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "maps"
+    file.write_text(OLD)
+    read = Path.read_text
+    times = []
+
+    def counted(path: Path, *args: Any, **kwargs: Any) -> str:
+        times.append(path)
+        return read(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "read_text", counted)
+    assert maps_lines(file) == maps_lines(file) == parse_maps(OLD)
+    boot("linux/amd64", maps=file)
+    assert times.count(file) == 1
+    file.write_text(OLD + "7ffe00000000-7ffe00001000 r--p 00000000 00:00 0\n")
+    assert len(maps_lines(file)) == len(parse_maps(OLD)) + 1
