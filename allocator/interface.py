@@ -457,8 +457,17 @@ class Allocator(ABC):
         """
 
     def last_words(self, death: Death) -> dict[str, Any]:
-        """How the runtime ended: its kind, its words, and every line printed before and behind them."""
-        return last_words(self.system, death, self.has_heap)
+        """How the runtime ended: its kind, its words, every line printed before, and those `after` them.
+
+        startpanic_m (panic.go) tells behind a fatal error's words that there was no heap yet; the stacks of
+        goroutines, which follow, are left out.
+        """
+        return {
+            "kind": death.kind,
+            "throw": death.words,
+            "printed": [*self.printed, *death.before],
+            "after": [TOO_EARLY] if death.kind == "throw" and not self.has_heap else [],
+        }
 
     @property
     @abstractmethod
@@ -471,21 +480,3 @@ class Allocator(ABC):
 
 
 TOO_EARLY = "runtime: panic before malloc heap initialized"
-
-
-def last_words(system: Any, death: Death, has_heap: bool = True) -> dict[str, Any]:
-    """How a runtime on that system ended: its kind, its words, every line before, and those `after` them.
-
-    startpanic_m (panic.go) tells behind the fatal error's words that there was no heap yet.
-    """
-    return {
-        "kind": death.kind,
-        "throw": death.words,
-        "printed": [*system.printed, *death.before],
-        "after": behind(death, has_heap),
-    }
-
-
-def behind(death: Death, has_heap: bool) -> list[str]:
-    """The lines that stand behind a fatal error's words, the stacks of goroutines aside."""
-    return [TOO_EARLY] if death.kind == "throw" and not has_heap else []

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from allocator.common.throw import Death, Throw
-from allocator.interface import NO_LOT, Allocator, Attempt, BootCheck, Cannot, Region, Unnoticed, behind
+from allocator.interface import NO_LOT, Allocator, Attempt, BootCheck, Cannot, Region, Unnoticed
 from allocator.kernels.counts import Calls
 from allocator.kernels.machine import Machine
 from allocator.kernels.system import Errno
@@ -188,14 +188,6 @@ class Runtime(Heap, Allocator):
 
     def end_state(self, whole: bool = True) -> Iterator[str]:
         raise Cannot(NO_RECORDING)
-
-    def last_words(self, death: Death) -> dict[str, Any]:
-        return {
-            "kind": death.kind,
-            "throw": death.words,
-            "printed": [*self.printed, *death.before],
-            "after": behind(death, self.has_heap),
-        }
 
     @property
     def has_heap(self) -> bool:
