@@ -24,7 +24,8 @@ TRACES = TREE / "tests" / "data" / "traces"
 FORMATS = ("table", "json", "jsonl", "csv", "markdown", "yaml")
 JUDGED = (*FORMATS, "github", "junit", "sarif")
 TIMES = re.compile(r'("?seconds"?: ?|time=")[0-9.e-]+|\b[0-9.]+ (?:s|ms)\b|[0-9,]+ events/s')
-FLOATS = re.compile(r"[ -]*[0-9]+\.[0-9]+[ -]*")
+# What stands between the cells of a row.
+BETWEEN = {"table": re.compile(r" {2,}"), "csv": re.compile(","), "markdown": re.compile(r"\s*\|\s*")}
 WORKLOADS = ("mixed", "tiny", "large", "stacks", "trees", "finalizers", "procs", "churn", "exhaust")
 
 
@@ -135,12 +136,29 @@ def run(words: list[str], environment: dict[str, str], scratch: str = "SCRATCH")
     done = subprocess.run(
         [sys.executable, "-m", "archcalc", *words], cwd=TREE, env=environment, capture_output=True, text=True
     )
-    text = (
-        TIMES.sub("TIME", done.stdout + "\n--\n" + done.stderr)
-        .replace(str(TREE), "TREE")
-        .replace(scratch, "SCRATCH")
-    )
+    text = without_times(words, done.stdout) + "\n--\n" + without_times(words, done.stderr)
+    text = text.replace(str(TREE), "TREE").replace(scratch, "SCRATCH")
     return f"{done.returncode} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def without_times(words: list[str], text: str) -> str:
+    """What a command printed, without how long it took, and without the room that this takes in a table."""
+    text = TIMES.sub("TIME", text)
+    form = next((form for form in BETWEEN if form in words), "")
+    if words[0] != "replay" or not form:
+        return text
+    lines: list[str] = []
+    heading: list[str] = []
+    for line in text.splitlines():
+        cells = BETWEEN[form].split(line.rstrip())
+        heading = cells if "seconds" in cells else heading
+        if len(cells) != len(heading):
+            lines.append(line)
+        else:
+            if cells is not heading:
+                cells[heading.index("seconds")] = "TIME"
+            lines.append("|".join(cell.strip("-:") for cell in cells))
+    return "\n".join(lines)
 
 
 def main() -> int:
