@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from archcalc.html import notebook
 from archcalc.library import targets
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from archcalc.calculator.figures import Figures
 
 Sets = Mapping[str, int | str]
+R = TypeVar("R", bound=Result)
 
 Result.as_html = staticmethod(notebook.shown)
 
@@ -42,7 +43,7 @@ def report(
 
     given = _given(sets)
     found = targets.computed(targets.across(platforms, None, _several(go)), given)
-    return Report(found, Selection(only, found), differs, given)
+    return _said(Report(found, Selection(only, found), differs, given), given)
 
 
 def explain(
@@ -57,30 +58,38 @@ def explain(
         return known
     releases = _several(go)
     eras = topics.eras(releases) if go else topics.ALL_ERAS
-    return module.explain(name, platforms, None, releases, _given(sets), eras=eras)
+    given = _given(sets)
+    return _said(module.explain(name, platforms, None, releases, given, eras=eras), given)
 
 
 def diff(a: str, b: str = "", sets: Sets | None = None, go: str | Sequence[str] | None = None) -> Result:
     """What differs between two platforms, or with two releases as `go` between these."""
     from archcalc.library import diff as module
 
-    return module.diff(a, b, None, _several(go), _given(sets))
+    given = _given(sets)
+    return _said(module.diff(a, b, None, _several(go), given), given)
 
 
 def check(*platforms: str, sets: Sets | None = None, go: str | None = None) -> Judged:
     """What the checks find; `ok` says whether all hold."""
     from archcalc.library import check as module
 
-    release = targets.generation(go)
-    return module.check(_figures(platforms, sets, release), None, None, _given(sets), release)
+    release, given = targets.generation(go), _given(sets)
+    return _said(module.check(_figures(platforms, given, release), None, None, given, release), given)
 
 
-def boot(*platforms: str, sets: Sets | None = None, go: str | None = None, **machine: Any) -> Judged:
-    """The start of each runtime; keywords describe the machine as the options of `archcalc boot` do."""
+def boot(
+    *platforms: str, sets: Sets | None = None, go: str | None = None, why: bool = False, **machine: Any
+) -> Judged:
+    """The start of each runtime; keywords describe the machine as the options of `archcalc boot` do.
+
+    `why` looks for what refused where one fails, and for what would stop one that boots.
+    """
     from archcalc.library import boot as module
 
     options = machine_options(machine)
-    return module.boot(_figures(platforms, sets, targets.generation(go)), options)
+    given = _given(sets)
+    return _said(module.boot(_figures(platforms, given, targets.generation(go)), options, why), given)
 
 
 def map(
@@ -95,8 +104,9 @@ def map(
     from archcalc.library.map import Mapped, atlases_of
 
     options = machine_options(machine)
-    found = _figures(platforms, sets, targets.generation(go))
-    return Mapped([atlas for one in found for atlas in atlases_of(one, options, after, n)])
+    given = _given(sets)
+    found = _figures(platforms, given, targets.generation(go))
+    return _said(Mapped([atlas for one in found for atlas in atlases_of(one, options, after, n)]), given)
 
 
 def heap(
@@ -106,6 +116,7 @@ def heap(
     n: int = 5000,
     at_event: int | None = None,
     frames: int = 1,
+    sets: Sets | None = None,
     go: str | None = None,
     **machine: Any,
 ) -> Pictured:
@@ -117,18 +128,23 @@ def heap(
     options = machine_options(machine)
     if is_trace(str(target)):
         path = Path(target)
-        refuse_what_it_has(path, None, go, options, None)
+        refuse_what_it_has(path, None, go, options, sets)
         taken = film.of_recording(
             path, lambda header: config_for(header, {}), frames=frames, at_event=at_event
         )
         return Heaps([taken])
-    found = _figures([str(target)], None, targets.generation(go))
-    return Heaps(
-        [
-            film.of_workload(one, after, n, 1, frames=frames, at_event=at_event, machine=options)
-            for one in found
-        ]
-    )
+    given = _given(sets)
+    found = _figures([str(target)], given, targets.generation(go))
+    heaps = [
+        film.of_workload(one, after, n, 1, frames=frames, at_event=at_event, machine=options) for one in found
+    ]
+    return _said(Heaps(heaps), given)
+
+
+def _said(result: R, given: Sets) -> R:
+    """The result, which says in every form what was set."""
+    result.what_ifs = given
+    return result
 
 
 def _several(go: str | Sequence[str] | None) -> list[str]:

@@ -26,6 +26,8 @@ LARGE = 1 << 32  # what 64 bits reserve nothing for, when it is larger
 class MemBsd(System):
     """The helpers over mmap, munmap and madvise. `phys_page_size` is what the runtime believes, in bytes."""
 
+    minds_huge_pages = False
+
     def __init__(
         self, kernel: Posix, name: str, *, goarch: str = "", phys_page_size: int = 0, huge_page_size: int = 0
     ) -> None:
@@ -33,7 +35,8 @@ class MemBsd(System):
         self.kernel: Posix = kernel
         self.ptr_size = kernel.ptr_size
         self.phys_page_size = phys_page_size or kernel.page
-        self.huge_page_size = huge_page_size  # sys.HugePageSize, 0 where the architecture has none
+        # sys.HugePageSize, 0 where the architecture has none, and where nothing asks for it.
+        self.huge_page_size = huge_page_size if self.minds_huge_pages else 0
         self.advice_failure_crashes = goarch in ADVICE_FAILURE_CRASHES.get(name, ())
         # Most assembly stores to a bad address when munmap fails, too; sysvicall2 drops the answer.
         self.unmap_failure_crashes = name != "solaris"

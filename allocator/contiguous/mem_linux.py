@@ -22,6 +22,8 @@ class MemLinux(MemBsd):
 
     kernel: Linux
 
+    minds_huge_pages = True
+
     def all_unmapped(self, v: int, n: int) -> bool:
         """addrspace_free: whether mincore calls every page of [v, v+n) unmapped, where an error counts so."""
         return not self.kernel.mincore(v, n, self.phys_page_size)

@@ -15,6 +15,7 @@ class Break(SimulatedKernel):
 
     name = "plan9"
     limits = frozenset({"segment_limit", "commit_limit"})
+    without = frozenset({"hints_honoured", "top_down", "mmap_base"})
 
     def __init__(
         self, machine: Machine, start: int, limit: int | None = None, *, ptr_size: int = 8, logs: bool = True

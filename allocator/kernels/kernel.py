@@ -29,6 +29,8 @@ class SimulatedKernel:
     # The fields of Machine that this kernel knows as limits; any other is without effect on it.
     limits: ClassVar[frozenset[str]] = frozenset()
     contract: ClassVar[Contract] = Contract()
+    # The habits among its fields that this kernel does not have.
+    without: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, machine: Machine, ptr_size: int, logs: bool) -> None:
         self.machine = machine

@@ -101,6 +101,12 @@ class Runtime(Heap, Allocator):
         self.gc_enabled = True
         self.phase_changed()
 
+    def profile(self, v: int, size: int) -> None:
+        if self._booted and not self.stats.bytes["buckhash_sys"]:
+            self.first_sample(v, size)
+        else:
+            Heap.profile(self, v, size)
+
     def first_sample(self, v: int, size: int) -> None:
         """An object is the first of the heap profile: the table of buckets, a bucket, and its record."""
         config = self.config
@@ -109,7 +115,7 @@ class Runtime(Heap, Allocator):
             raise Throw("runtime: cannot allocate memory")
         bucket = config.sizeof["bucket"] + config.sizeof["memRecord"] + BUCKET_FRAMES * config.ptr_size
         self.persistent.alloc(bucket, 0, "buckhash_sys")
-        self.profile(v, size)
+        Heap.profile(self, v, size)
 
     @property
     def booted(self) -> bool:

@@ -18,7 +18,7 @@ from allocator.interface import Allocator, Cannot, Facts
 from allocator.kernels.machine import Machine
 from archcalc.calculator.figures import Figures, Scalar, compute
 from archcalc.generations import Generation
-from archcalc.machines.computer import machine_of
+from archcalc.machines.computer import heeded, machine_of
 from archcalc.machines.options import MachineOptions
 from archcalc.reading.errors import Fault, UsageFault
 
@@ -86,7 +86,8 @@ def basis(figures: Figures, options: MachineOptions | None = None) -> tuple[obje
     config = config_of(figures, options)
     # Not by ==: a Config may be compared by which it is rather than by what it says.
     parts = (getattr(config, field.name) for field in fields(config))
-    return (*parts, machine_of(figures.profile, options), figures.current("sys.HugePageSize"))
+    huge = getattr(system_of(figures, options), "huge_page_size", 0)
+    return (*parts, *heeded(figures.profile, machine_of(figures.profile, options)), huge)
 
 
 @lru_cache(maxsize=256)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 from stat import S_ISREG
@@ -147,6 +148,18 @@ def system_of(
 
 
 LIMITS = ("ulimit_v", "rlimit_data", "commit_limit", "max_map_count", "overcommit")
+
+
+LIMIT_FIELDS = frozenset((*LIMITS, "memlock_limit", "ram_and_swap", "segment_limit"))
+
+
+def heeded(profile: Profile, machine: Machine) -> tuple[object, ...]:
+    """What of a machine its system's kernel reads, so that two alike in it answer alike."""
+    goos = profile.goos if profile.goos in GOOSES else GOOS_OF.get(str(profile.facts["mem"]), profile.goos)
+    kernel = new_kernel(goos, Machine(), ptr_size=int(profile.facts["ptr_size"]))
+    known = kernel.limits | ({"overcommit"} if "ram_and_swap" in kernel.limits else set())
+    deaf = (LIMIT_FIELDS - known) | kernel.without
+    return tuple(getattr(machine, field.name) for field in fields(machine) if field.name not in deaf)
 
 
 def without_effect(goos: str, options: MachineOptions, ptr_size: int) -> list[str]:

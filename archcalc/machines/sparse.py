@@ -99,24 +99,30 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
     heap_addr_bits = number("heapAddrBits")
     addr_bits = 0 if is_32bit else number("addrBits")
     tag_bits = number("taggedPointerBits", "tagBits", default=32 if is_32bit else 64 - addr_bits + 3)
+    huge = int(machine.get("phys_huge_page_size") or 0)
+    offset = number("arenaBaseOffset")
+    if offset >> 8 * ptr_size:
+        found = f"arenaBaseOffset is {offset:#x}, which overflows a uintptr of {ptr_size} bytes"
+        raise UsageFault(Fault(found, "what Go can compile"))
+    # What a port does not read stands as if it were not set: hints and their lot are those of 64 bits.
     made = Config(
         platform=figures.platform,
         goos=goos,
         goarch=goarch,
         ptr_size=ptr_size,
         phys_page_size=phys_page_size,
-        phys_huge_page_size=int(machine.get("phys_huge_page_size") or 0),
+        phys_huge_page_size=huge,
         data_end=data_end,
         # Only there does the heap begin where the stack shows how many bits addresses have.
         address_bits=int(machine["user_address_bits"]) + 1 if goarch == "riscv64" else 0,
         min_phys_page_size=number("minPhysPageSize"),
         max_phys_page_size=number("maxPhysPageSize"),
-        max_phys_huge_page_size=number("maxPhysHugePageSize"),
+        max_phys_huge_page_size=number("maxPhysHugePageSize") if huge else 0,
         heap_addr_bits=heap_addr_bits,
         log_heap_arena_bytes=number("logHeapArenaBytes"),
         arena_l1_bits=number("arenaL1Bits"),
         arena_l2_bits=number("arenaL2Bits"),
-        arena_base_offset=number("arenaBaseOffset"),
+        arena_base_offset=offset,
         max_alloc=number("maxAlloc"),
         pages_per_span_root=number("pagesPerSpanRoot"),
         pages_per_reclaimer_chunk=number("pagesPerReclaimerChunk"),
@@ -154,12 +160,12 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
         stack_min=number("stackMin", "_StackMin"),
         stack_system=number("stackSystem", "_StackSystem"),
         sizeof=sizeof,
-        race=bool(figures.current("raceenabled")),
+        race=not is_32bit and bool(figures.current("raceenabled")),
         sbrk_platform=bool(number("isSbrkPlatform", default=goos in ("plan9", "js", "wasip1"))),
         phys_page_aligned_stacks=bool(number("physPageAlignedStacks")),
         inline_mark_bits=bool(experiment.get("GreenTeaGC", False)) and "spanInlineMarkBits" in sizeof,
         early_debug=at >= EARLY_DEBUG_SINCE and goos in EARLY_DEBUG,
-        randomized_heap_base=bool(number("randomizeHeapBase", default=0)),
+        randomized_heap_base=not is_32bit and bool(number("randomizeHeapBase", default=0)),
         **switches,
     )
     _check_address_bits(made)

@@ -53,6 +53,35 @@ def test_a_function_gives_what_its_command_prints(name: str, cli: Callable[..., 
     assert set(printed) - set(said) <= {"generation", "set"}
 
 
+SETS = {"_MaxMem": 68719476735}
+WITH_SETS: dict[str, Callable[[dict[str, int | str]], Any]] = {
+    "report": lambda sets: api.report("linux/amd64", only=["_MaxMem"], sets=sets),
+    "explain": lambda sets: api.explain("_MaxMem", "linux/amd64", sets=sets),
+    "diff": lambda sets: api.diff("linux/amd64", "linux/arm64", sets=sets),
+    "check": lambda sets: api.check("linux/amd64", sets=sets),
+    "boot": lambda sets: api.boot("linux/amd64", sets=sets),
+    "map": lambda sets: api.map("linux/amd64", sets=sets),
+    "heap": lambda sets: api.heap("linux/amd64", n=100, sets=sets),
+}
+
+
+@pytest.mark.parametrize("name", WITH_SETS)
+def test_a_result_says_what_was_set(name: str) -> None:
+    assert WITH_SETS[name](SETS).whole()["set"] == SETS
+
+
+@pytest.mark.parametrize("name", ["boot", "map", "heap"])
+@pytest.mark.parametrize("sets", [{"stackDebug": 1}, {"GOOS": "windows"}, {"noSuchName": 1}])
+def test_a_machine_refuses_what_it_does_not_read(name: str, sets: dict[str, int | str]) -> None:
+    with pytest.raises(UsageFault, match=next(iter(sets))):
+        WITH_SETS[name](sets)
+
+
+def test_programs_may_ask_why() -> None:
+    (boot,) = api.boot("linux/386", why=True, ulimit_v="900m").document()["boots"]  # type: ignore[misc]
+    assert boot["stops"][0]["line"] == "ulimit -v 265587"
+
+
 def test_a_platform_that_there_is_not_is_refused() -> None:
     with pytest.raises(UsageFault, match="linux/vax"):
         api.boot("linux/vax")

@@ -17,7 +17,7 @@ from archcalc.reading.errors import UsageFault
 from archcalc.workloads import run as running
 
 MB = 1 << 20
-CROWDED = ((1 << 36, 1 << 47),)  # where every hint of a 64-bit port lies
+CROWDED = ((1 << 36, 1 << 48),)  # where every hint of a 64-bit port lies
 
 World = tuple[MachineOptions, str, dict[str, Any]]
 
@@ -39,8 +39,11 @@ WORLDS: tuple[World, ...] = (
     (MachineOptions(taken=CROWDED, ulimit_v=200 * MB), "tiny", {}),
     (MachineOptions(ignore_hints=True, ulimit_v=1 << 30), "exhaust", {}),
     (MachineOptions(commit_limit=MB), "tiny", {}),
-    (MachineOptions(taken=((600 * MB, 1 << 47),)), "tiny", {}),
-    (MachineOptions(taken=((700 * MB, 1 << 47),)), "tiny", {}),
+    (MachineOptions(taken=((600 * MB, 1 << 48),)), "tiny", {}),
+    (MachineOptions(taken=((700 * MB, 1 << 48),)), "tiny", {}),
+    (MachineOptions(taken=((420 * MB, 1 << 48),)), "tiny", {}),
+    (MachineOptions(taken=((2 << 30, 1 << 48),)), "tiny", {}),
+    (MachineOptions(taken=((290 * MB, 1 << 48),)), "tiny", {}),
     (MachineOptions(page_size=64 << 10), "stacks", {}),
     (MachineOptions(page_size=64 << 10), "edges", {}),
 )
@@ -110,7 +113,7 @@ def answer(figures: Figures, world: World) -> object:
 def others(value: Scalar) -> Iterator[Scalar]:
     """Values that a figure does not have, some of which should matter."""
     if isinstance(value, str):
-        yield from ("windows", "arm", "down", "up")
+        yield from (other for other in ("windows", "linux", "arm", "down", "up") if other != value)
     elif isinstance(value, bool):
         yield not value
     else:
@@ -163,9 +166,20 @@ def _moves(accepted: list[Figures], usual: dict[int, object], plain: Figures) ->
 
 @pytest.mark.parametrize(
     ("go", "platform"),
-    [("7aefdfded", "linux/amd64"), ("7aefdfded", "linux/mips"), ("1.27", "linux/amd64")],
+    [
+        ("7aefdfded", "linux/amd64"),
+        ("7aefdfded", "linux/mips"),
+        ("7aefdfded", "windows/386"),
+        ("1.27", "linux/386"),
+        ("1.27", "linux/amd64"),
+    ],
 )
 def test_each_name_moves_the_machine_or_is_refused(go: str, platform: str) -> None:
     # The size of a goroutine's record follows from it, by less than the size class that it is allocated of.
     hidden = ["fact.reg_size"] if go == "1.27" else []
     assert silent(go, platform) == hidden
+
+
+def test_what_overflows_a_word_is_refused() -> None:
+    with pytest.raises(UsageFault, match="overflows a uintptr of 4 bytes"):
+        machines.prepare(figures_of("1.27", "linux/386", {"goarch.IsAmd64": 1}))
