@@ -70,14 +70,14 @@ class MHeap:
         """The list for large objects of that length (busyList)."""
         return self.busy[npages] if npages < self.max_list else self.busylarge
 
-    def _insert_free(self, s: int, npages: int) -> None:
+    def insert_free(self, s: int, npages: int) -> None:
         if npages < self.max_list:
             self.free[npages].insert(s)
             self.free_mask |= 1 << npages
         else:
             self.freelarge.insert(s)
 
-    def _remove_free(self, s: int, npages: int) -> None:
+    def remove_free(self, s: int, npages: int) -> None:
         if npages < self.max_list:
             lst = self.free[npages]
             lst.remove(s)
@@ -185,7 +185,7 @@ class MHeap:
         have = spans.npages[s]
         if have < npages:
             raise Throw("MHeap_AllocLocked - bad npages")
-        self._remove_free(s, have)
+        self.remove_free(s, have)
         shift = self.page_shift
         base = spans.base[s]
         if spans.npreleased[s]:
@@ -351,12 +351,12 @@ class MHeap:
                 self._absorb(t, length)
         spans.npreleased[s] = released
         spans.npages[s] = npages
-        self._insert_free(s, npages)
+        self.insert_free(s, npages)
 
     def _absorb(self, t: int, npages: int) -> None:
         """Ends a free span whose pages another one has taken over."""
         rt = self.rt
-        self._remove_free(t, npages)
+        self.remove_free(t, npages)
         rt.spans.state[t] = DEAD
         rt.spanalloc.free(t)
 

@@ -43,7 +43,7 @@ class Settlement:
         n = self.n
         used = growth.pages[self.row.first + n] - growth.pages[self.row.first]
         if self.row.first_tail != NIL:
-            heap._remove_free(self.row.first_tail, self.row.first_left)
+            heap.remove_free(self.row.first_tail, self.row.first_left)
         begins, many = np.array(self.row.names, np.int64).T
         ids = np.arange(n) + np.repeat(begins - np.cumsum(many) + many, many)
         self.ids = as_array(ids)
@@ -67,7 +67,7 @@ class Settlement:
             spans.state[t] = FREE
             heap.pages.set(page, t)
             heap.pages.set(page + self.row.left - 1, t)
-            heap._insert_free(t, self.row.left)
+            heap.insert_free(t, self.row.left)
         self._places(n, ids)
 
     def _rest(self, t: int, page: int, length: int, needzero: int, unused: int, generation: int) -> None:

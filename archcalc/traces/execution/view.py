@@ -57,6 +57,7 @@ class SeenMachine:
         size = self.config.page_size
         runs = list(self.runs())
         used = [run for run in runs if run.state == IN_USE]
+        lost = [run.waste(size) for run in used]
         stacks = sum(run.pages for run in runs if run.state == STACK) * size
         free = [run.pages for run in runs if run.state == FREE]
         in_use = sum(run.pages for run in used) * size
@@ -68,8 +69,8 @@ class SeenMachine:
             stacks=stacks,
             idle=idle,
             released=0,
-            tails=sum(run.pages * size - run.slots * run.elemsize for run in used),
-            unfilled=sum((run.slots - run.objects) * run.elemsize for run in used),
+            tails=sum(one.tail for one in lost),
+            unfilled=sum(one.unfilled for one in lost),
             spans_in_use=len(used),
             spans_stack=len(runs) - len(used) - len(free),
             free_runs=len(free),
