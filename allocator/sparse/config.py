@@ -120,6 +120,7 @@ class Config:
     limit_by_nelems: bool  # mspan.limit is behind the last object; before, heap bits counted for objects
     pack_checks: bool  # taggedPointerPack looks whether an address fits; before, only lfstack.push did
     traces_all_spans: bool  # an execution trace has all spans and stacks; before, none made while it was busy
+    traces_tiny: bool  # and objects in blocks for tiny ones that are open; before, those with new blocks
     zeroed_when_scavenged: bool  # pages that were released count as zero where the system says so
 
     @property

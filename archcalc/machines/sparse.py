@@ -39,6 +39,7 @@ SINCE: dict[str, tuple[int, int]] = {
     "zeroed_when_scavenged": (1, 26),
     "samples_below_zero": (1, 24),
     "traces_all_spans": (1, 24),
+    "traces_tiny": (1, 24),
 }
 # A switch of Config, and the release that made it false.
 UNTIL: dict[str, tuple[int, int]] = {

@@ -55,7 +55,10 @@ class Companion:
     """Steps of one machine, and its kernel. `turn_of` is the request that is carried out now."""
 
     def __init__(
-        self, differs: Differs, requests: Callable[[Placed], None], nested: Callable[[Placed], None]
+        self,
+        differs: Differs,
+        requests: Callable[[Placed], None],
+        nested: Callable[[Placed, deque[Placed]], None],
     ) -> None:
         self.differs = differs
         self.requests = requests
@@ -97,10 +100,27 @@ class Companion:
             elif line[0] in "sS" or (line[:7] == "( stack" and line[7:12] != "clear"):
                 # Any function of the runtime may find its own stack too small.
                 self.now.take()
-                self.nested(placed)
+                self.nested(placed, deque())
+            elif line[:4] == "M 0 " and self._for_others():
+                continue
             else:
                 return line
         return ""
+
+    def _for_others(self) -> bool:
+        """Carries out a sysAlloc that another part of the runtime makes inside a request, if that is next.
+
+        The tracer writes down what the allocator does, and its buffer may be full.
+        """
+        behind = 1
+        while (placed := self.now.ahead(behind)) is not None and placed[1][0] == "N":
+            behind += 1
+        if placed is None or placed[1][0] != "Y":
+            return False
+        records = deque(self.now.take() for _ in range(behind))
+        self.now.take()
+        self.nested(placed, deque(one for one in records if one is not None))
+        return True
 
     def _who(self) -> str:
         core = self.core

@@ -253,8 +253,11 @@ class SparseReplayer(LineByLine):
             self.differs(records[0], "nothing more")
             records.clear()
 
-    def nested(self, placed: Placed) -> None:
-        """A stack that grew or shrank inside another request, which goes on then."""
+    def nested(self, placed: Placed, records: deque[Placed]) -> None:
+        """A stack that grew inside another request, or memory for others than the allocator.
+
+        `records` are what the system was asked for it.
+        """
         core, follower = self.core, self.follower
         assert core is not None
         state = core.p, core.current_p
@@ -262,7 +265,7 @@ class SparseReplayer(LineByLine):
         if words[0] == "(":
             self.brackets[words[1]](words)
         else:
-            outer, follower.now = follower.now, Turn(deque())
+            outer, follower.now = follower.now, Turn(records)
             self.handlers[words[0]](words, placed[1])
             follower.now = outer
         core.p, core.current_p = state

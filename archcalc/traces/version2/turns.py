@@ -31,6 +31,10 @@ class Turn:
         """The next record, still to be taken."""
         return self.records[0] if self.records else None
 
+    def ahead(self, i: int) -> Placed | None:
+        """The record that comes so many behind the next."""
+        return self.records[i] if i < len(self.records) else None
+
     def take(self) -> Placed | None:
         """The next record."""
         if not self.records:
@@ -85,12 +89,15 @@ class Waiting(Turn):
             self._theirs.acquire()
 
     def peek(self) -> Placed | None:
-        while not self.records:
+        return self.ahead(0)
+
+    def ahead(self, i: int) -> Placed | None:
+        while len(self.records) <= i:
             if self.closed:
                 raise Ended
             self._theirs.release()
             self._mine.acquire()
-        return self.records[0]
+        return self.records[i]
 
     def take(self) -> Placed | None:
         """The next record, when it is there."""
