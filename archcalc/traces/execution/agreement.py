@@ -25,7 +25,7 @@ FREED: Happened = ("freed",)
 
 
 @dataclass(slots=True)
-class Agreement:
+class SameRun:
     """How many things of each kind both have; the places where they do not agree, and the first of them."""
 
     both: dict[str, int] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Agreement:
         return not self.differences
 
 
-class Places:
+class PlaceHistories:
     """What happened at each place, by kind (objects, spans, stacks) and address."""
 
     def __init__(self, config: Config) -> None:
@@ -85,9 +85,9 @@ class Places:
         self.heap.add_object(addr, -1, False)
 
 
-def places_of_trace(path: Path, config: Config) -> Places:
+def places_of_trace(path: Path, config: Config) -> PlaceHistories:
     """Of a recording of version 3."""
-    found = Places(config)
+    found = PlaceHistories(config)
     for line in _lines(path, 3):
         words = line.split(" ")
         letter, last = words[0], words[-1]
@@ -106,9 +106,9 @@ def places_of_trace(path: Path, config: Config) -> Places:
     return found
 
 
-def places_of_recording(path: Path, config: Config) -> Places:
+def places_of_recording(path: Path, config: Config) -> PlaceHistories:
     """Of a recording of version 2."""
-    found = Places(config)
+    found = PlaceHistories(config)
     for line in _lines(path, 2):
         words = line.split(" ")
         letter, last = words[0], words[-1]
@@ -128,7 +128,7 @@ def places_of_recording(path: Path, config: Config) -> Places:
     return found
 
 
-def _swept(found: Places, base: int, marks: str) -> None:
+def _swept(found: PlaceHistories, base: int, marks: str) -> None:
     """A sweep of a span: what lived there and has no mark was freed."""
     s = found.heap.spans.get(base)
     if s is None:
@@ -156,10 +156,10 @@ def _lines(path: Path, version: int) -> Iterator[str]:
         yield from piece
 
 
-def compare(recording: Path, trace: Path, config: Config) -> Agreement:
+def compare(recording: Path, trace: Path, config: Config) -> SameRun:
     """A recording of version 2 and one of version 3, of the same run. Raises TraceFault."""
     ours, theirs = places_of_recording(recording, config), places_of_trace(trace, config)
-    result = Agreement()
+    result = SameRun()
     for kind, places in theirs.of.items():
         known = ours.of[kind]
         result.both[kind] = 0

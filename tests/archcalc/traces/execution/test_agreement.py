@@ -11,7 +11,7 @@ import pytest
 from golang import environment, installed
 
 from archcalc.traces.columnar import header_of
-from archcalc.traces.execution.agreement import Agreement, compare
+from archcalc.traces.execution.agreement import SameRun, compare
 from archcalc.traces.execution.recording import import_trace
 from archcalc.traces.recorded_machine import config_for
 
@@ -20,7 +20,7 @@ RECORDING = DATA / "both-go1.27-linux-amd64.recording.trace.gz"
 TRACE = DATA / "both-go1.27-linux-amd64.trace.xz"
 
 
-def compared(recording: Path, trace: Path, folder: Path) -> Agreement:
+def compared(recording: Path, trace: Path, folder: Path) -> SameRun:
     """A recording and the trace that the program wrote meanwhile."""
     header = header_of(recording)
     config = config_for(header, {})
