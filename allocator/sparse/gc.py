@@ -1,8 +1,8 @@
 """The collector as the allocator sees it: phases, what is marked, and what follows (mgc.go, mgcmark.go).
 
 What is alive is either told (a set of addresses, or everything) or found by following the
-pointers that were stored in the simulated heap. Marking takes no time: it is done when the mark
-phase ends.
+pointers that were stored in the simulated heap. No worker marks beside the program: what an allocation
+owes is marked by its assist, and what is left when the mark phase ends.
 """
 
 from __future__ import annotations
@@ -20,24 +20,27 @@ from allocator.sparse.sweep import DONE
 
 if TYPE_CHECKING:
     from allocator.sparse.heap_core import HeapCore
+    from allocator.sparse.procs import P
 
 OFF, MARK, MARK_TERMINATION = range(3)
 BACKGROUND, FORCE, BLOCK = range(3)  # gcMode
+OVER_ASSIST_WORK = 64 << 10  # bytes that an assist scans at least
 
 
 class Collector:
     """work and the phase. `bytes_marked` is of the cycle that runs, or ran last."""
 
-    __slots__ = ("bytes_marked", "core", "everything", "grey", "phase", "roots", "told")
+    __slots__ = ("bytes_marked", "core", "following", "grey", "phase", "told")
 
     def __init__(self, core: HeapCore) -> None:
         self.core = core
         self.phase = OFF
         self.bytes_marked = 0
         self.grey: list[int] = []
-        self.everything = False
-        self.told: list[tuple[MSpan, int]] | None = None  # what is alive, as bits
-        self.roots: list[int] | None = None
+        self.told: list[
+            tuple[MSpan, int]
+        ] = []  # what is still to be marked because it is told to live, as bits
+        self.following = False  # whether what lives is found by following pointers
 
     def set_phase(self, phase: int) -> None:
         """setGCPhase."""
@@ -53,7 +56,7 @@ class Collector:
         while core.sweeper.sweepone() != DONE:
             pass
         core.sync_caches()
-        told = None if live is None or isinstance(live, bool) else self._told(live)
+        told = [] if live is None or isinstance(live, bool) else self._told(live)
         for p in core.ps:
             if p.mcache.flush_gen != core.heap.sweepgen:
                 line = f"runtime: p {p.number} flushGen {p.mcache.flush_gen} != sweepgen {core.heap.sweepgen}"
@@ -61,14 +64,11 @@ class Collector:
         core.heap.marked.clear()
         self.bytes_marked = 0
         core.sweeper.finish()
-        core.pacer.start_cycle()
-        self.everything = live is True
-        self.told = told
-        self.roots = None if roots is None else [int(p) for p in roots]
-        self.set_phase(MARK)
         for p in core.ps:
-            if p.mcache.tiny:
-                self.mark(p.mcache.tiny)
+            p.assist_bytes = 0
+        core.pacer.start_cycle()
+        self.set_phase(MARK)
+        self._queue([(s, s.allocated()) for s in core.in_use()] if live is True else told, roots)
 
     def finish(self, mode: int) -> None:
         """Marks what lives, and ends the cycle (gcMarkDone, gcMarkTermination)."""
@@ -76,7 +76,7 @@ class Collector:
             raise BadRequest("no collection is in its mark phase")
         core = self.core
         core.sync_caches()
-        self._mark_all()
+        self._drain(None)
         core.pacer.end_cycle()
         self.terminate(mode)
 
@@ -134,33 +134,86 @@ class Collector:
         self.set_mark(s, 1 << s.index_of(p))
         self.bytes_marked += s.elemsize
 
-    def _mark_all(self) -> None:
+    def shade(self, old: int, new: int) -> None:
+        """A pointer is replaced by another while marking: both are marked, as the write barrier does."""
+        if self.phase == MARK and self.following:
+            self.mark(old)
+            self.mark(new)
+
+    def deduct_assist_credit(self, size: int) -> None:
+        """An allocation while marking pays for itself, in debt by marking (deductAssistCredit).
+
+        In a recording others mark too, and nothing tells who did what.
+        """
         core = self.core
-        if self.roots is not None:
-            for p in self.roots:
-                self.mark(p)
-        elif self.everything:
-            for s in core.in_use():
-                new = s.allocated() & ~s.mark_bits
-                if new:
-                    self.set_mark(s, new)
-                    self.bytes_marked += new.bit_count() * s.elemsize
-                    self._count_scan(s, new.bit_count())
-        for s, mask in self.told or ():
-            new = mask & ~s.mark_bits
-            self.set_mark(s, new)
-            self.bytes_marked += new.bit_count() * s.elemsize
-            self._count_scan(s, new.bit_count())
-        for p in core.specials.finalizer_queue:
-            self.mark(p)
+        if self.phase != MARK or core.p is None or core.steps is not None:
+            return
+        core.p.assist_bytes -= size
+        if core.p.assist_bytes < 0:
+            self._assist(core.p)
+
+    def _assist(self, p: P) -> None:
+        """Marks until the debt is paid, or nothing is left to mark, which ends the phase (gcAssistAlloc)."""
+        pacer = self.core.pacer
+        debt = -p.assist_bytes
+        work = int(pacer.assist_work_per_byte * float(debt))
+        if work < OVER_ASSIST_WORK:
+            work = OVER_ASSIST_WORK
+            debt = int(pacer.assist_bytes_per_work * float(work))
+        if pacer.bg_scan_credit > 0:
+            if pacer.bg_scan_credit < work:
+                stolen = pacer.bg_scan_credit
+                p.assist_bytes += 1 + int(pacer.assist_bytes_per_work * float(stolen))
+            else:
+                stolen = work
+                p.assist_bytes += debt
+            pacer.bg_scan_credit -= stolen
+            work -= stolen
+            if not work:
+                return
+        self.core.sync_caches()
+        done = self._drain(work)
+        p.assist_bytes += 1 + int(pacer.assist_bytes_per_work * float(done))
+        if not self.grey and not self.told:
+            # Nothing is left for anybody: this assist ends the mark phase, and debts are forgotten.
+            self.finish(BACKGROUND)
+            p.assist_bytes = 0
+
+    def _queue(self, told: list[tuple[MSpan, int]], roots: Iterable[int] | None) -> None:
+        """What is told to live, or the roots, becomes work for who marks; tiny blocks in use live anyway."""
+        core = self.core
+        self.told = told
+        self.following = roots is not None
+        self.grey.clear()
+        for p in core.ps:
+            if p.mcache.tiny:
+                self.mark(p.mcache.tiny)
+        for root in roots or ():
+            self.mark(int(root))
+        for v in core.specials.finalizer_queue:
+            self.mark(v)
         for s in core.user_arenas.chunks:
             self.mark(s.base)  # their arenas hold them
-        if self.roots is not None:
+        if self.following:
             self._mark_for_finalizers()
-            while self.grey:
-                self._scan(self.grey.pop())
-        self.grey.clear()
-        self.told = self.roots = None
+        else:
+            self.grey.clear()
+
+    def _drain(self, most: int | None) -> int:
+        """Marks what is queued, or about `most` bytes of it (gcDrain, gcDrainN); the bytes scanned."""
+        pacer = self.core.pacer
+        before = pacer.heap_scan_work
+        end = None if most is None else before + most
+        while self.told and (end is None or pacer.heap_scan_work < end):
+            s, mask = self.told.pop()
+            new = mask & ~s.mark_bits
+            if new:
+                self.set_mark(s, new)
+                self.bytes_marked += new.bit_count() * s.elemsize
+                self._count_scan(s, new.bit_count())
+        while self.grey and (end is None or pacer.heap_scan_work < end):
+            self._scan(self.grey.pop())
+        return pacer.heap_scan_work - before
 
     def _told(self, live: Iterable[int]) -> list[tuple[MSpan, int]]:
         """Spans and objects of theirs, as bits. BadRequest where one is no object, or free."""

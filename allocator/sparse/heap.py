@@ -181,6 +181,8 @@ class Heap(Malloc):
             raise BadRequest(f"{addr:#x} is not aligned to a word")
         if not 0 <= value <= self.config.uintptr_mask:
             raise BadRequest(f"{value:#x} is no pointer of {self.config.ptr_size} bytes")
+        if self.marking:
+            self.gc.shade(self.memory.load(addr), value)
         self.memory.store(addr, value)
         if self.unusual != (self.watched is not None or bool(self.memory)):
             self.phase_changed()

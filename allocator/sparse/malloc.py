@@ -95,6 +95,8 @@ class Malloc(HeapCore):
         if size == 0:
             return self.zerobase
         cache = self.mcache0 if p is None else self.run_on(p).mcache
+        if self.marking:
+            self.gc.deduct_assist_credit(size)
         if self.debug_sbrk:
             return self.persistent.alloc(size, _sbrk_align(size) if typ else 16, "other_sys")
         if self.mallocing:
@@ -130,6 +132,8 @@ class Malloc(HeapCore):
         self._note(v, typ, size)
         if self.marking:
             self.gc.mark_new(s, slot)
+            if self.p is not None:
+                self.p.assist_bytes -= s.elemsize - size
         self._sample(cache, v, s.elemsize)
 
     def _note(self, v: int, typ: Type | None, size: int) -> None:

@@ -6,6 +6,7 @@ that marking is taken to run at its background share, a quarter.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ MIN_RUNWAY = 64 << 10
 HEADROOM = 1 << 20
 HEADROOM_PERCENT = 3
 TRIGGER_DEN, MIN_TRIGGER, MAX_TRIGGER = 64, 45, 61
+UNLIMITED_PERCENT = 100_000  # what a collection without GOGC is paced by
+OVERSHOOT = 1.1  # a heap past its goal may grow so far
+LEAST_WORK = 1000
+LEAST_INT64 = -(1 << 63)
 MARGIN = 1 << 20  # sweeping is to end so many bytes before the next cycle
 
 
@@ -25,8 +30,9 @@ class Pacer:
     """gcController. All in bytes; `gc_percent` is -1 for off."""
 
     __slots__ = (
-        "cons_mark", "core", "gc_percent", "globals_scan", "goal_by_percent", "heap_live", "heap_marked",
-        "heap_minimum", "heap_scan", "heap_scan_work", "last_cons_mark", "last_heap_goal", "last_heap_scan",
+        "assist_bytes_per_work", "assist_work_per_byte", "bg_scan_credit", "cons_mark", "core",
+        "gc_percent", "globals_scan", "goal_by_percent", "heap_live", "heap_marked", "heap_minimum",
+        "heap_scan", "heap_scan_work", "last_cons_mark", "last_heap_goal", "last_heap_scan",
         "last_stack_scan", "memory_limit", "runway", "stack_scan_work", "sweep_dist_min_trigger",
         "total_alloc", "total_free", "triggered",
     )  # fmt: skip
@@ -46,6 +52,10 @@ class Pacer:
         self.cons_mark = 0.0
         self.last_cons_mark = [0.0] * 4
         self.runway = 0
+        # How much marking an allocation owes, and what background workers have done more than they had to.
+        self.assist_work_per_byte = 0.0
+        self.assist_bytes_per_work = 0.0
+        self.bg_scan_credit = 0
         self.last_heap_goal = 0
         self.triggered = UNSET
         self.goal_by_percent = 0
@@ -70,6 +80,8 @@ class Pacer:
         self.heap_live += live
         if not self.core.marking:
             self.heap_scan += scan
+        else:
+            self.revise()
 
     def commit(self, sweep_done: bool) -> None:
         """Takes the goals from what the last cycle found (commit)."""
@@ -139,8 +151,33 @@ class Pacer:
 
     def start_cycle(self) -> None:
         """Marking begins (startCycle)."""
-        self.heap_scan_work = self.stack_scan_work = 0
+        self.heap_scan_work = self.stack_scan_work = self.bg_scan_credit = 0
         self.triggered = self.heap_live
+        self.revise()
+
+    def revise(self) -> None:
+        """How much marking is left for each byte up to the goal, and the other way round (revise)."""
+        percent = self.gc_percent if self.gc_percent >= 0 else UNLIMITED_PERCENT
+        work = self.heap_scan_work + self.stack_scan_work
+        goal = self.heap_goal
+        if goal > NO_LIMIT:
+            goal -= 1 << 64
+        scanned = self.last_stack_scan + self.globals_scan
+        expected = self.last_heap_scan + scanned
+        most = self.heap_scan + scanned
+        if work > expected:
+            # More than the last cycle had: the worst is taken for likely, and the goal moved on with it.
+            further = _divided(float(goal - self.triggered), float(expected)) * float(most)
+            hard = _int64((1.0 + float(percent) / 100.0) * float(goal))
+            goal = min(_int64(further) + self.triggered, hard)
+            expected = most
+        if self.heap_live > goal:
+            goal = _int64(float(goal) * OVERSHOOT)
+            expected = most
+        left = max(expected - work, LEAST_WORK)
+        room = max(goal - self.heap_live, 1)
+        self.assist_work_per_byte = float(left) / float(room)
+        self.assist_bytes_per_work = float(room) / float(left)
 
     def end_cycle(self) -> None:
         """Marking ends: how fast the program allocated beside it (endCycle)."""
@@ -181,3 +218,15 @@ class Pacer:
             heap.sweep_pages_per_byte = float(pages) / float(distance)
             heap.sweep_heap_live_basis = self.heap_live
             heap.pages_swept_basis = heap.pages_swept
+
+
+def _divided(a: float, b: float) -> float:
+    """A division as floating point units do it."""
+    if b:
+        return a / b
+    return math.nan if not a else math.copysign(math.inf, a)
+
+
+def _int64(x: float) -> int:
+    """A float as an int64 on amd64: what is too large, or no number, is the least there is."""
+    return int(x) if math.isfinite(x) and -(2.0**63) <= x < 2.0**63 else LEAST_INT64

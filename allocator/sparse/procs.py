@@ -17,10 +17,11 @@ class P:
     """One P: its number, its pages, its span records and its mcache. Pages and records are used
     last in, first out."""
 
-    __slots__ = ("mcache", "mspan_cache", "number", "page_cache")
+    __slots__ = ("assist_bytes", "mcache", "mspan_cache", "number", "page_cache")
 
     def __init__(self, number: int, mcache: MCache) -> None:
         self.number = number
         self.mcache = mcache
+        self.assist_bytes = 0  # gcAssistBytes of the goroutine that runs here: below zero it owes marking
         self.page_cache = PageCache()
         self.mspan_cache: list[Entry] = []

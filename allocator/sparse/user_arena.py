@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from allocator.common.throw import GoPanic, Throw
 from allocator.common.types import Type
+from allocator.sparse.gc import MARK_TERMINATION
 from allocator.sparse.heap_bits import repeated
 from allocator.sparse.mheap import HEAP
 from allocator.sparse.mspan import MSpan, SpanList
@@ -51,14 +52,33 @@ class UserArenas:
         """A chunk to allocate from (newUserArenaChunk)."""
         if self.reuse:
             return self.reuse.pop()
+        core = self.core
+        if core.gc.phase == MARK_TERMINATION:
+            raise Throw("newUserArenaChunk called with gcphase == _GCmarktermination")
+        if core.marking:
+            core.gc.deduct_assist_credit(self.bytes)
+        if core.mallocing:
+            raise Throw("malloc deadlock")
         s = self._chunk()
         if s is None:
             raise Throw("out of memory")
-        core = self.core
         if core.marking:
             core.gc.mark_new(s, s.base)
+        self._sample(s)
         core.may_collect()
         return s
+
+    def _sample(self, s: MSpan) -> None:
+        """Counts a chunk down to the next object of the heap profile, as one object."""
+        core = self.core
+        if not core.mem_profile_rate:
+            return
+        cache = core.mcache
+        if core.mem_profile_rate != 1 and self.bytes < cache.next_sample:
+            cache.next_sample -= self.bytes
+        else:
+            cache.next_sample = core.next_sample()
+            core.profile(s.base, self.bytes)
 
     def _chunk(self) -> MSpan | None:
         """mheap.allocUserArenaChunk: a chunk that is ready, or address space for one and more."""
@@ -182,6 +202,8 @@ class UserArena:
     def _take(self, s: MSpan, typ: Type, size: int, count: int) -> int:
         """Room in a chunk: from the front with pointers, from the back without; 0 for none."""
         core = self.core
+        if core.mallocing:
+            raise Throw("malloc deadlock")
         base, limit = s.user_arena_free
         align = typ.align
         if typ.noscan:

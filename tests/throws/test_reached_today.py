@@ -520,6 +520,8 @@ def test_user_arenas_that_are_used_wrongly(rt: Runtime) -> None:
     words = Type(8, 0, KIND_NO_POINTERS, 8, b"", "")
     with reaches("arena.go:292", rt):
         arena.slice(words, -1)
+    with rt.during_malloc(), reaches("arena.go:475", rt):
+        arena.new(words)
     with reaches("arena.go:391", rt):
         arena._refill()
     arena.free()
@@ -530,6 +532,12 @@ def test_user_arenas_that_are_used_wrongly(rt: Runtime) -> None:
     rt.user_arenas.reuse.clear()
     with reaches("arena.go:1018", rt):
         rt.user_arenas.new_chunk()
+
+
+def test_a_user_arena_at_the_wrong_moment(rt: Runtime) -> None:
+    rt.gc.set_phase(MARK_TERMINATION)
+    with reaches("arena.go:739", rt):
+        rt.new_user_arena()
 
 
 def test_no_room_for_a_user_arena(rt: Runtime) -> None:

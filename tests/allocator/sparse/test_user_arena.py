@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from allocator.common.throw import GoPanic
+from allocator.common.throw import GoPanic, Throw
 from allocator.common.types import Type
+from allocator.sparse.gc import MARK_TERMINATION
+from allocator.sparse.specials import PROFILE
 from tests.support.sparse_heap import heap
 
 PAIR = Type.of_words("pair", "p.", 8)
@@ -99,3 +101,23 @@ def test_a_small_address_space_has_small_chunks() -> None:
     arena = rt.new_user_arena()
     arena.new(Type.of_words("word", "p", 4))
     assert rt.audit() == []
+
+
+@pytest.mark.parametrize(("rate", "sampled"), [(0, 0), (1, 1), (1 << 40, 0)])
+def test_a_chunk_counts_as_one_object_of_the_heap_profile(rate: int, sampled: int) -> None:
+    rt = heap(mem_profile_rate=rate)
+    s = rt.user_arenas.new_chunk()
+    assert sum(record.kind == PROFILE for record in s.specials or ()) == sampled
+
+
+def test_a_chunk_cannot_be_taken_at_the_wrong_moment() -> None:
+    rt = heap()
+    arena = rt.new_user_arena()
+    with rt.during_malloc():
+        with pytest.raises(Throw, match="malloc deadlock"):
+            rt.new_user_arena()
+        with pytest.raises(Throw, match="malloc deadlock"):
+            arena.new(PAIR)
+    rt.gc.set_phase(MARK_TERMINATION)
+    with pytest.raises(Throw, match="newUserArenaChunk called with gcphase == _GCmarktermination"):
+        rt.new_user_arena()
