@@ -281,13 +281,14 @@ class Constants:
     def _without(self, name: str, absent: Absent) -> Exception:
         """What to raise for a name that cannot be had, since it, or what it follows from, is absent.
 
-        A fact that a system does not have takes with it what follows from it. Anything else that a formula
-        mentions must be there wherever the formula stands, as it must for a compiler.
+        A fact that a system does not have takes with it what follows from it, and so does a constant that a
+        fact only names: a port's family may have to be added yet. Anything else that a formula mentions must
+        be there wherever the formula stands, as it must for a compiler.
         """
         missing = absent.missing
-        if missing == name or missing.startswith("fact."):
-            return Absent(name, missing)
         row = self.row(name)
+        if missing == name or missing.startswith("fact.") or (row is not None and "named(" in row.formula):
+            return Absent(name, missing)
         assert row is not None
         return self._lacks(f"{_own(name)} ({Source(*row.source)})", missing)
 

@@ -123,3 +123,35 @@ def test_profiles_that_can_be_used_are_a_case_each(cli: Cli, repository: Path) -
         cli("profile", "validate", repository / "poor.yaml", "--format", "sarif").json["runs"][0]["results"]
         == []
     )
+
+
+# Fewer addresses than the arena counts on: hints that no process can have.
+SMALL = """schema: 1
+platform: linux/mine
+inherit: linux/arm64
+machine:
+  user_address_bits: 36
+  address_high: 0x1000000000
+  mmap_base: 0xff0000000
+"""
+
+
+@pytest.mark.parametrize("words", [["check"], ["prove", "--property", "prove-hints-in-user-space"]])
+def test_every_finding_about_a_profile_stands_at_a_line_of_it(
+    words: list[str], cli: Cli, repository: Path
+) -> None:
+    if words[0] == "prove":
+        pytest.importorskip("z3")
+    (repository / "small.yaml").write_text(SMALL)
+    given = [*words, "linux/mine", "--profile", repository / "small.yaml"]
+    sarif = cli(*given, "--format", "sarif")
+    (run,) = sarif.json["runs"]
+    assert sarif.code == 1 and run["results"]
+    for result in run["results"]:
+        (place,) = result["locations"]
+        physical = place["physicalLocation"]
+        assert physical["artifactLocation"]["uri"] == "ports/small.yaml", result["ruleId"]
+        assert physical["region"]["startLine"] in (5, 6, 7)
+    lines = cli(*given, "--format", "github").out.splitlines()
+    assert len(lines) == len(run["results"])
+    assert all(re.match(r"::\w+ file=ports/small\.yaml,line=[567],col=\d+,title=", line) for line in lines)
