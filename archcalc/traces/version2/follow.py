@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 ERRNO_OF = {name: number for number, name in ERRNO.items()}
 ADVISED = {f"MADV_{name.upper()}": name for name in ADVICE.values()}
 BITS_BYTES = 64 << 10
+ERRNO_ENDS = {name[-1] for name in ERRNO_OF}  # no address ends so: these are capitals
 
 Differs = Callable[[Placed | None, str], None]
 
@@ -101,7 +102,7 @@ class Companion:
                 # Any function of the runtime may find its own stack too small.
                 self.now.take()
                 self.nested(placed, deque())
-            elif line[:4] == "M 0 " and self._for_others():
+            elif line[:4] == "M 0 " and line[-1] not in ERRNO_ENDS and self._for_others():
                 continue
             else:
                 return line
