@@ -37,6 +37,11 @@ REPORTED = ("NextGC", "NumForcedGC", "PauseTotalNs")  # clocks and the pacer dec
 WRONG = (BadRequest, BadType, ValueError, IndexError, KeyError, AttributeError, AssertionError)
 
 
+# What an m record asks for: by which P, how many bytes, of which type, and whether they must be zero.
+Asked = tuple[int | None, int, Type | None, bool]
+SLOWLY: Asked = (None, 0, None, False)
+
+
 class Context:
     """A thread's records that wait: for a request, or for the end of the bracket that is open."""
 
@@ -64,6 +69,7 @@ class SparseReplayer(LineByLine):
         super().__init__(path, config_for, keep_going, source)
         self.core: Runtime | None = None
         self.types: dict[str, Type] = {}
+        self.asked: dict[str, Asked] = {}  # by an m record's fields but its address
         self.contexts: dict[str, Context] = {}
         self.thread = "0"
         self.gone: set[int] = set()
@@ -116,15 +122,17 @@ class SparseReplayer(LineByLine):
     def feed(self, lines: list[str]) -> None:
         self.before = [*self.before, *self.lines][-KEPT:]
         self.lines, self.first = lines, self.line + 1
-        for line in lines:
+        context = self.contexts.get(self.thread)
+        rest = iter(lines)
+        for line in rest:
             self.line += 1
             letter = line[:1]
-            if letter == "m" and self.thread in self.contexts and not self.contexts[self.thread].records:
+            if letter == "m" and context is not None and not context.records:
                 self.event += 1
-                self._request(line)
-                continue
-            if letter == "@":
+                self._object(line)
+            elif letter == "@":
                 self._switch(line[2:])
+                context = self.contexts.get(self.thread)
             elif letter == "T":
                 self._type(line)
             elif letter == "Z":
@@ -134,7 +142,65 @@ class SparseReplayer(LineByLine):
                 self._death(line)
             else:
                 self.event += 1
+                if line[:11] == "( sweepone " and self._nothing_to_sweep(line, context):
+                    self.line += 1
+                    self.event += 1
+                    next(rest)
+                    continue
                 self._record(line)
+                if context is None:
+                    context = self.contexts[self.thread]
+
+    def _object(self, line: str) -> None:
+        """An m record that nothing else belongs to."""
+        key, _, ret = line.rpartition(" ")
+        asked = self.asked.get(key)
+        if asked is None:
+            asked = self.asked[key] = self._asked(key)
+        core = self.core
+        if core is None or asked is SLOWLY:
+            self._request(line)
+            return
+        follower = self.follower
+        if follower.now.records:
+            follower.now = Turn(deque())
+        p, size, typ, zero = asked
+        if core.current_p != p or p is None:
+            self._run_on(NO_P if p is None else str(p))
+        try:
+            v = core.mallocgc(size, typ, zero, p)
+        except Death as death:
+            self._died(death, (self.line, line))
+        except WRONG as broken:
+            self.differs((self.line, line), f"{type(broken).__name__}: {broken}")
+        else:
+            if f"{v:x}" != ret:
+                self.differs((self.line, line), f"{key} {v:x}")
+
+    def _asked(self, key: str) -> Asked:
+        """What m records with these fields ask for; SLOWLY where that is to be found out with each."""
+        try:
+            _, who, size, typ, flags = key.split(" ")
+            if "l" in flags:
+                return SLOWLY
+            p = None if who == NO_P else decimal(who)
+            return p, decimal(size), self.types[typ] if typ != "-" else None, "z" in flags
+        except (ValueError, KeyError):
+            return SLOWLY
+
+    def _nothing_to_sweep(self, line: str, context: Context | None) -> bool:
+        """Whether a sweepone is whole with the next line and finds all swept: nothing changes then."""
+        core = self.core
+        if core is None or context is None or context.depth or context.records:
+            return False
+        at = self.line - self.first + 1
+        if at >= len(self.lines) or self.lines[at] != ") sweepone done" or not core.sweeper.drained:
+            return False
+        try:
+            self._run_on(line[11:])
+        except WRONG:
+            return False
+        return True
 
     def _switch(self, thread: str) -> None:
         """Another thread goes on: what this one has begun must wait from here."""
@@ -169,16 +235,15 @@ class SparseReplayer(LineByLine):
             context = self.contexts[self.thread] = Context()
         letter = line[0]
         if letter == "(":
-            words = line.split(" ", 2)
-            if words[1] in TRANSPARENT and not context.depth:
-                return
-            if not context.depth and context.records and words[1][:5] == "stack":
-                # A stack grew while something else was being done.
-                context.aside, context.records = context.records, deque()
+            if not context.depth:
+                if line.split(" ", 2)[1] in TRANSPARENT:
+                    return
+                if context.records and line[2:7] == "stack":
+                    # A stack grew while something else was being done.
+                    context.aside, context.records = context.records, deque()
             context.depth += 1
         elif letter == ")":
-            words = line.split(" ", 2)
-            if words[1] in TRANSPARENT and not context.depth:
+            if not context.depth and line.split(" ", 2)[1] in TRANSPARENT:
                 return
             context.depth -= 1
             if context.depth < 0:

@@ -8,10 +8,11 @@ critical sections.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 Placed = tuple[int, str]  # a line's number and the line
 
@@ -44,6 +45,44 @@ class Turn:
         return placed
 
 
+class Worker:
+    """A thread that does one request after the other. Two locks hand it its turn and give it back.
+
+    Of all threads only one runs at a time: a lock is taken by who waits, and released by the other.
+    """
+
+    idle: ClassVar[list[Worker]] = []
+
+    def __init__(self) -> None:
+        self.mine = threading.Lock()
+        self.theirs = threading.Lock()
+        self.mine.acquire()
+        self.theirs.acquire()
+        self.waiting: Waiting | None = None
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            self.mine.acquire()
+            waiting = self.waiting
+            assert waiting is not None
+            try:
+                waiting.result = waiting.work(waiting)
+            except Ended:
+                pass
+            except BaseException as failure:  # it is the replay's, not this thread's
+                waiting.failure = failure
+            waiting.done = True
+            self.waiting = None
+            self.idle.append(self)
+            self.theirs.release()
+
+
+# A process that was forked has none of the threads.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=Worker.idle.clear)
+
+
 class Waiting(Turn):
     """A request that waits for its records, in a thread of its own of which only one runs at a time."""
 
@@ -55,28 +94,15 @@ class Waiting(Turn):
         self.failure: BaseException | None = None
         self.closed = False
         self.state: Any = None  # who ran when it stopped
-        self._mine = threading.Semaphore(0)
-        self._theirs = threading.Semaphore(0)
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        self._mine.acquire()
-        try:
-            self.result = self.work(self)
-        except Ended:
-            pass
-        except BaseException as failure:  # it is the replay's, not this thread's
-            self.failure = failure
-        self.done = True
-        self._theirs.release()
+        self._worker = worker = Worker.idle.pop() if Worker.idle else Worker()
+        worker.waiting = self
 
     def resume(self) -> None:
         """Lets the request go on until it is done or wants a record that is not there yet."""
         if self.done:
             return
-        self._mine.release()
-        self._theirs.acquire()
+        self._worker.mine.release()
+        self._worker.theirs.acquire()
         if self.failure is not None:
             failure, self.failure = self.failure, None
             raise failure
@@ -85,8 +111,8 @@ class Waiting(Turn):
         """No more records will come: what still waits is given up."""
         if not self.done:
             self.closed = True
-            self._mine.release()
-            self._theirs.acquire()
+            self._worker.mine.release()
+            self._worker.theirs.acquire()
 
     def peek(self) -> Placed | None:
         return self.ahead(0)
@@ -95,8 +121,8 @@ class Waiting(Turn):
         while len(self.records) <= i:
             if self.closed:
                 raise Ended
-            self._theirs.release()
-            self._mine.acquire()
+            self._worker.theirs.release()
+            self._worker.mine.acquire()
         return self.records[i]
 
     def take(self) -> Placed | None:
