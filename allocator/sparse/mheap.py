@@ -44,7 +44,7 @@ class MHeap:
         self.core = core
         self.page_shift = core.config.page_shift
         self.page_size = core.config.page_size
-        self.spanalloc = FixAlloc(core, core.config.sizeof["mspan"], "mspan_sys", self._record_spans)
+        self.spanalloc = FixAlloc(core, core.config.sizeof["mspan"], "mspan_sys", self._record_span)
         self.allspans = SpanRecords(self.spanalloc.size)
         self.allspans_array = 0
         self.allspans_cap = 0
@@ -65,7 +65,7 @@ class MHeap:
 
     # Span records.
 
-    def _record_spans(self, address: int, n: int) -> int:
+    def _record_span(self, address: int, n: int) -> int:
         """Enters records that are new in allspans, whose array grows by half (recordspan).
 
         How many it has entered: as many as there is room for, or the first in an array that has grown.

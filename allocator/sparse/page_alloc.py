@@ -19,6 +19,8 @@ from allocator.sparse.config import Config
 from allocator.sparse.pallocbits import ALLOCATED, NONE, Summary, find_run, merge, summarize, trailing_zeros
 from allocator.sparse.scavenge_index import ScavengeIndex
 
+MANY_STALE = 32  # pieces of which the summaries do not know; more are brought up to date at once
+
 
 class Tables(Protocol):
     """The memory that summaries, chunks and index take of the system; simulated like everything."""
@@ -53,8 +55,8 @@ class PageAlloc:
     """
 
     __slots__ = (
-        "all_pages", "chunk_mask", "chunk_pages", "chunk_shift", "chunks", "config", "end", "in_use", "index",
-        "leaf", "level_bits", "level_pages", "level_shift", "levels", "mapped", "max_search_addr",
+        "_levels", "_stale", "all_pages", "chunk_mask", "chunk_pages", "chunk_shift", "chunks", "config",
+        "end", "in_use", "index", "level_bits", "level_pages", "level_shift", "mapped", "max_search_addr",
         "page_shift", "search_addr", "start", "tables",
     )  # fmt: skip
 
@@ -70,8 +72,8 @@ class PageAlloc:
         self.level_bits = config.level_bits
         self.level_shift = config.level_shift
         self.level_pages = tuple(1 << log for log in config.level_log_pages)
-        self.levels: list[dict[int, Summary]] = [{} for _ in self.level_bits]
-        self.leaf = self.levels[-1]
+        self._levels: list[dict[int, Summary]] = [{} for _ in self.level_bits]
+        self._stale: list[tuple[int, int]] = []  # chunks, from and to, whose bits the summaries do not know
         self.chunks: dict[int, Chunk] = {}
         self.start = self.end = 0
         self.max_search_addr = (1 << config.heap_addr_bits) - 1
@@ -82,7 +84,17 @@ class PageAlloc:
 
     def summary(self, chunk: int) -> Summary:
         """A chunk's summary; where the heap never was, nothing is free."""
-        return self.leaf.get(chunk, ALLOCATED)
+        return self.levels[-1].get(chunk, ALLOCATED)
+
+    def known_most(self, chunk: int) -> int | None:
+        """How many pages side by side a chunk has free, by its summary; None where that does not know yet.
+
+        All below searchAddr is allocated, so that looking for a run from there on tells as well.
+        """
+        for first, last in self._stale:
+            if first <= chunk <= last:
+                return None
+        return self._levels[-1].get(chunk, ALLOCATED)[1]
 
     def grow(self, base: int, size: int) -> None:
         """The heap has `size` more bytes from the address base on, free and not backed (grow)."""
@@ -106,47 +118,44 @@ class PageAlloc:
                 self.chunks[ci] = Chunk(self.all_pages)
             else:
                 chunk.scavenged = self.all_pages
-        self.update(off, size >> self.page_shift, True, False)
+        self.update(off, size >> self.page_shift)
 
-    def update(self, off: int, npages: int, whole: bool, alloc: bool) -> None:
-        """Brings the summaries up to date after the bits of pages from off on changed (update).
+    def update(self, off: int, npages: int) -> None:
+        """The bits of pages from off on have changed, and the summaries do not know yet (update).
 
-        whole: all of them were allocated, or all freed; else as the bits say.
+        They are brought up to date when somebody looks at them.
         """
-        chunks, leaf, pages = self.chunks, self.leaf, self.chunk_pages
-        first = off >> self.chunk_shift
-        last = off + (npages << self.page_shift) - 1 >> self.chunk_shift
-        if first == last:
-            new = summarize(chunks[first].bits, pages)
-            if leaf.get(first, ALLOCATED) == new:
-                return
-            leaf[first] = new
-        elif whole:
-            leaf[first] = summarize(chunks[first].bits, pages)
-            leaf.update(dict.fromkeys(range(first + 1, last), ALLOCATED if alloc else (pages, pages, pages)))
-            leaf[last] = summarize(chunks[last].bits, pages)
-        else:
-            for chunk in range(first, last + 1):
-                leaf[chunk] = summarize(chunks[chunk].bits, pages)
-        self._update_above(first, last)
+        piece = off >> self.chunk_shift, off + (npages << self.page_shift) - 1 >> self.chunk_shift
+        if not self._stale or self._stale[-1] != piece:
+            self._stale.append(piece)
+            if len(self._stale) > MANY_STALE:
+                self._bring_up()
 
-    def _update_above(self, first: int, last: int) -> None:
-        """Merges upwards from the leaves first to last, as long as anything changes."""
-        levels = self.levels
-        for level in range(len(levels) - 2, -1, -1):
+    @property
+    def levels(self) -> list[dict[int, Summary]]:
+        """The summaries of each level, by number; those without a free page are left out."""
+        if self._stale:
+            self._bring_up()
+        return self._levels
+
+    def _bring_up(self) -> None:
+        """Makes the summaries what the bits say."""
+        changed: set[int] = set()
+        leaf, chunks = self._levels[-1], self.chunks
+        for first, last in self._stale:
+            for ci in range(first, last + 1):
+                if _put(leaf, ci, summarize(chunks[ci].bits, self.chunk_pages)):
+                    changed.add(ci)
+        self._stale.clear()
+        for level in range(len(self._levels) - 2, -1, -1):
             bits = self.level_bits[level + 1]
             pages = self.level_pages[level + 1]
-            below, here = levels[level + 1].get, levels[level]
-            changed = False
-            first >>= bits
-            last >>= bits
-            for i in range(first, last + 1):
-                new = merge(map(below, range(i << bits, (i + 1) << bits)), pages)
-                if here.get(i, ALLOCATED) != new:
-                    here[i] = new
-                    changed = True
-            if not changed:
-                return
+            below, here = self._levels[level + 1].get, self._levels[level]
+            changed = {
+                i
+                for i in {j >> bits for j in changed}
+                if _put(here, i, merge(map(below, range(i << bits, (i + 1) << bits)), pages))
+            }
 
     def pieces(self, off: int, npages: int) -> list[tuple[int, int, int]]:
         """Chunk, first page and pages of each part of a run of pages."""
@@ -174,7 +183,7 @@ class PageAlloc:
             chunk.bits |= mask
             chunk.scavenged &= ~mask
             self.index.alloc(ci, n)
-        self.update(off, npages, True, True)
+        self.update(off, npages)
         return scavenged << self.page_shift
 
     def mark_random_padding(self, base: int, npages: int) -> None:
@@ -186,7 +195,7 @@ class PageAlloc:
             chunk.bits |= mask
             chunk.scavenged |= mask
             self.index.alloc(ci, n)
-        self.update(off, npages, True, True)
+        self.update(off, npages)
 
     def alloc(self, npages: int) -> tuple[int, int]:
         """The lowest run of so many pages: its address, and the bytes of it that were scavenged (alloc).
@@ -197,14 +206,17 @@ class PageAlloc:
         if ci >= self.end:
             return 0, 0
         page = self.search_addr >> self.page_shift & self.chunk_mask
-        if self.chunk_pages - page >= npages and self.summary(ci)[1] >= npages:
+        known = self.known_most(ci)
+        found = lowest = NONE
+        if self.chunk_pages - page >= npages and (known is None or known >= npages):
             found, lowest = self.find_in_chunk(self.chunks[ci], npages, page)
-            if found == NONE:
+            if found == NONE and known is not None:
                 raise Throw(
                     "bad summary data",
                     f"runtime: max = {self.summary(ci)[1]}, npages = {npages}",
                     f"runtime: searchIdx = {page}, p.searchAddr = {self._shown(self.search_addr)}",
                 )
+        if found != NONE:
             off = (ci << self.chunk_shift) + (found << self.page_shift)
             search = (ci << self.chunk_shift) + (lowest << self.page_shift)
         else:
@@ -238,6 +250,8 @@ class PageAlloc:
         Walks the summaries from the root: into the first that has room inside, or to the first run
         that goes on from one to the next. NONE where there is no room.
         """
+        if self._stale:
+            self._bring_up()
         free_base, free_bound = 0, self.max_search_addr
         at = 0
         for level, bits in enumerate(self.level_bits):
@@ -324,7 +338,7 @@ class PageAlloc:
 
     def _entries(self, level: int, first: int, end: int) -> list[tuple[int, Summary]]:
         """The summaries from first to end that exist, and one without room behind each gap."""
-        here = self.levels[level]
+        here = self._levels[level]
         if end - first <= 64:
             return [(i, here.get(i, ALLOCATED)) for i in range(first, end)]
         known = sorted(i for i in here if first <= i < end)
@@ -354,7 +368,7 @@ class PageAlloc:
         for ci, page, n in self.pieces(off, npages):
             self.chunks[ci].bits &= ~((1 << n) - 1 << page)
             self.index.free(ci, page, n)
-        self.update(off, npages, True, False)
+        self.update(off, npages)
 
     def free_pages(self) -> int:
         """How many pages are free, caches' not among them."""
@@ -364,3 +378,14 @@ class PageAlloc:
 def _entry(level: int, i: int, summary: Summary) -> str:
     start, most, end = summary
     return f"runtime: summary[{level}][{i}] = ({start}, {most}, {end})"
+
+
+def _put(level: dict[int, Summary], i: int, new: Summary) -> bool:
+    """Enters a summary, unless it has no free page; whether it is another than before."""
+    if level.get(i, ALLOCATED) == new:
+        return False
+    if new == ALLOCATED:
+        del level[i]
+    else:
+        level[i] = new
+    return True

@@ -62,31 +62,19 @@ class PageCache:
         ci = pages.search_addr >> chunk_shift
         if ci >= pages.end:
             return
-        if pages.summary(ci)[1]:
-            self.take_from(pages, ci)
+        known = pages.known_most(ci)
+        if known or (known is None and pages.chunks[ci].bits != pages.all_pages):
+            at = pages.search_addr >> shift & pages.chunk_mask
+            page, _ = pages.find_in_chunk(pages.chunks[ci], 1, at)
+            if page == NONE:
+                raise Throw("bad summary data")
         else:
             addr, _ = pages.find(1)
             if addr == NONE:
                 pages.search_addr = pages.max_search_addr
                 return
-            self._take(pages, addr >> chunk_shift, addr >> shift & pages.chunk_mask)
-        pages.update(pages.config.offset(self.base), 64, False, True)
-
-    def take_from(self, pages: PageAlloc, ci: int) -> None:
-        """The first free page of the chunk that searchAddr is in, and those around it.
-
-        The summaries are not told.
-        """
-        at = pages.search_addr >> pages.page_shift & pages.chunk_mask
-        page, _ = pages.find_in_chunk(pages.chunks[ci], 1, at)
-        if page == NONE:
-            raise Throw("bad summary data")
-        self._take(pages, ci, page)
-
-    def _take(self, pages: PageAlloc, ci: int, page: int) -> None:
-        """The free ones of the 64 pages around a page of a chunk are the cache's."""
-        config = pages.config
-        shift, chunk_shift = config.page_shift, config.log_palloc_chunk_bytes
+            ci = addr >> chunk_shift
+            page = addr >> shift & pages.chunk_mask
         chunk = pages.chunks[ci]
         first = page & -64
         off = (ci << chunk_shift) + (first << shift)
@@ -96,6 +84,7 @@ class PageCache:
         self.scav = scav = chunk.scavenged >> first & ALL
         chunk.bits |= cache << first
         chunk.scavenged &= ~((cache & scav) << first)
+        pages.update(off, GROUP)
         pages.index.alloc(ci, cache.bit_count())
         pages.search_addr = off + (63 << shift)
 
@@ -114,7 +103,7 @@ class PageCache:
     def pass_groups(self, pages: PageAlloc, n: int) -> tuple[int, int]:
         """Fills and empties the cache n times, which must be with whole groups (see `whole_groups`).
 
-        The address of the pages, and bits of those whose memory the system has. The summaries are not told.
+        The address of the pages, and bits of those whose memory the system has.
         """
         config = pages.config
         ci = pages.search_addr >> pages.chunk_shift
@@ -125,11 +114,13 @@ class PageCache:
         chunk.bits |= mask << first
         chunk.scavenged &= ~(mask << first)
         pages.index.alloc(ci, n * GROUP)
-        last = (ci << pages.chunk_shift) + (first + n * GROUP - 1 << pages.page_shift)
+        off = (ci << pages.chunk_shift) + (first << pages.page_shift)
+        pages.update(off, n * GROUP)
+        last = off + (n * GROUP - 1 << pages.page_shift)
         pages.search_addr = last
         self.base = config.address(last - (GROUP - 1 << pages.page_shift))
         self.cache = self.scav = 0
-        return config.address((ci << pages.chunk_shift) + (first << pages.page_shift)), scavenged
+        return config.address(off), scavenged
 
     def flush(self, pages: PageAlloc) -> None:
         """Gives all back to the page allocator (flush)."""
@@ -147,5 +138,5 @@ class PageCache:
                 pages.index.free(ci, first + i, 1)
         chunk.scavenged |= self.scav << first
         pages.search_addr = min(pages.search_addr, off)
-        pages.update(off, 64, False, False)
+        pages.update(off, GROUP)
         self.base = self.cache = self.scav = 0

@@ -111,7 +111,7 @@ class Scavenger:
         mask = (1 << n) - 1 << first
         chunk.bits |= mask
         chunk.scavenged &= ~mask
-        pages.update(off, n, True, True)
+        pages.update(off, n)
         nbytes = n << core.config.page_shift
         base = core.config.address(off)
         steps = core.steps
@@ -128,7 +128,7 @@ class Scavenger:
             steps.turn()
         pages.search_addr = min(pages.search_addr, off)
         chunk.bits &= ~mask
-        pages.update(off, n, True, False)
+        pages.update(off, n)
         chunk.scavenged |= mask
         if steps is not None:
             steps.released(n, base)

@@ -429,6 +429,7 @@ def test_records_on_what_is_no_object(rt: Runtime) -> None:
 def test_summaries_that_lie(rt: Runtime) -> None:
     pages = rt.pages
     ci = pages.search_addr >> pages.chunk_shift
+    assert pages.summary(ci) != ALLOCATED
     pages.chunks[ci].bits = pages.all_pages
     with reaches("mpagealloc.go:899", rt):
         pages.alloc(1)
@@ -436,7 +437,7 @@ def test_summaries_that_lie(rt: Runtime) -> None:
         PageCache().fill(pages)
     with reaches("mpagealloc.go:854", rt):
         pages.find(3)
-    pages.leaf[ci] = ALLOCATED
+    pages.levels[-1][ci] = ALLOCATED
     pages.levels[-2][ci >> pages.level_bits[-1]] = (0, 100, 0)
     with reaches("mpagealloc.go:836", rt):
         pages.find(3)

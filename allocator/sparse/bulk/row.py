@@ -75,7 +75,6 @@ class SpanRow:
         self.records: list[int] = []
         self.real_moments: list[int] = []  # of spans that have been made records
         self.dirty: set[int] = set()  # the moments of spans whose pages had been used before
-        self.stale: int | None = None  # the chunk whose summary does not know yet what was taken
         self.used = self.scavenged = 0  # pages and bytes since the counters were last brought up to date
         self.lazy: FullSpans | None = None
 
@@ -90,7 +89,6 @@ class SpanRow:
                 if not self._take(n):
                     self._fetch(self.done)
         finally:
-            self._bring_up()
             RowSettlement(self).write()
             self.moments.at += self.done
 
@@ -157,7 +155,8 @@ class SpanRow:
                     if n:
                         i += n
                         continue
-                if not self._fill():
+                cache.fill(self.rt.pages)
+                if not cache.cache:
                     break
             if not records and heap.records_at_hand():
                 again = bool(heap.spanalloc.free_list)
@@ -190,7 +189,6 @@ class SpanRow:
         most = cache.whole_groups(pages, (stop - i) // GROUP)
         if not most:
             return 0
-        self._stale_is(pages.search_addr >> pages.chunk_shift)
         records = self._take_records(most * GROUP)
         n = len(records) // GROUP * GROUP
         self.proc.mspan_cache += reversed(records[n:])
@@ -219,31 +217,6 @@ class SpanRow:
         """How many of the P's records stay in its cache: the last that was a span's, and those below it."""
         records = self.proc.mspan_cache
         return next((at for at in range(len(records), 0, -1) if type(records[at - 1]) is not int), 0)
-
-    def _fill(self) -> bool:
-        """Fills the P's cache of pages; False where no page is free."""
-        cache, pages = self.proc.page_cache, self.rt.pages
-        at = pages.search_addr >> pages.chunk_shift
-        if at < pages.end and pages.chunks[at].bits != pages.all_pages:
-            self._stale_is(at)
-            cache.take_from(pages, at)
-            return True
-        self._bring_up()
-        cache.fill(pages)
-        return bool(cache.cache)
-
-    def _stale_is(self, chunk: int) -> None:
-        """Pages of a chunk are about to be taken, and its summary will not know."""
-        if self.stale != chunk:
-            self._bring_up()
-            self.stale = chunk
-
-    def _bring_up(self) -> None:
-        """Tells the summaries of the chunk that pages were taken from."""
-        pages = self.rt.pages
-        if self.stale is not None:
-            pages.update(self.stale << pages.chunk_shift, pages.chunk_pages, False, True)
-            self.stale = None
 
     def _taken(self, i: int, first: int, npages: int, n: int) -> None:
         """So many pages of the cache are the next n spans', which begin at moment i."""
@@ -293,7 +266,6 @@ class SpanRow:
         part = self.parts[int(self.which[k])]
         place = part.place
         index = int(part.moments.searchsorted(k))
-        self._bring_up()
         self.push(part, index)
         if index:
             place.cached.open(self.made(part, index - 1))

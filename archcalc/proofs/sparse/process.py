@@ -126,7 +126,7 @@ class _Pages(PageAlloc):
 
     __slots__ = ()
 
-    def update(self, off: Number, npages: Number, whole: bool, alloc: bool) -> None:
+    def update(self, off: Number, npages: Number) -> None:
         """The summaries' contents."""
 
     def mark_random_padding(self, base: Number, npages: Number) -> None:

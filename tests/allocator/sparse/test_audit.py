@@ -46,7 +46,7 @@ def free_page_bit(rt: Heap) -> int:
 
 
 def summary(rt: Heap) -> None:
-    rt.pages.leaf[rt.pages.start] = (1, 2, 3)
+    rt.pages.levels[-1][rt.pages.start] = (1, 2, 3)
 
 
 def search_address(rt: Heap) -> None:

@@ -128,6 +128,7 @@ def test_padding_is_allocated_and_not_backed() -> None:
 
 def test_summaries_that_lie_are_noticed() -> None:
     pages = page_alloc()
+    check_summaries(pages)
     for chunk in pages.chunks.values():
         chunk.bits = pages.all_pages
     with pytest.raises(Throw, match="bad summary data"):
