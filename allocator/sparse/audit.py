@@ -131,7 +131,10 @@ def _scavenge_index(core: HeapCore) -> Iterator[Seen]:
     """The index knows how many pages of each chunk are in use, and of each that has any to give back."""
     pages = core.pages
     for ci, chunk in pages.chunks.items():
-        use = pages.index.chunks[ci]
+        use = pages.index.chunks.get(ci)
+        if use is None:
+            yield f"the index does not know the chunk at {core.config.chunk_base(ci):#x}", NOWHERE
+            continue
         at = f"of the chunk at {core.config.chunk_base(ci):#x}"
         if use.in_use != chunk.bits.bit_count():
             yield f"{chunk.bits.bit_count()} pages {at} are allocated, the index has {use.in_use}", NOWHERE

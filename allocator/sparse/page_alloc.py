@@ -15,6 +15,7 @@ from typing import Protocol
 
 from allocator.common.throw import Throw
 from allocator.sparse.addr_ranges import AddrRanges
+from allocator.sparse.chunk_table import ChunkTable
 from allocator.sparse.config import Config
 from allocator.sparse.pallocbits import ALLOCATED, NONE, Summary, find_run, merge, summarize, trailing_zeros
 from allocator.sparse.scavenge_index import ScavengeIndex
@@ -47,6 +48,16 @@ class Chunk:
         self.bits = 0
         self.scavenged = scavenged
 
+    def key(self) -> tuple[int, int]:
+        """All of it."""
+        return self.bits, self.scavenged
+
+    def copy(self) -> Chunk:
+        """Another like it."""
+        other = Chunk(self.scavenged)
+        other.bits = self.bits
+        return other
+
 
 class PageAlloc:
     """One heap's pages. `start` and `end` are the first chunk and the one behind the last.
@@ -74,7 +85,7 @@ class PageAlloc:
         self.level_pages = tuple(1 << log for log in config.level_log_pages)
         self._levels: list[dict[int, Summary]] = [{} for _ in self.level_bits]
         self._stale: list[tuple[int, int]] = []  # chunks, from and to, whose bits the summaries do not know
-        self.chunks: dict[int, Chunk] = {}
+        self.chunks = ChunkTable(Chunk.key, Chunk.copy)
         self.start = self.end = 0
         self.max_search_addr = (1 << config.heap_addr_bits) - 1
         self.search_addr = self.max_search_addr
@@ -144,7 +155,9 @@ class PageAlloc:
         leaf, chunks = self._levels[-1], self.chunks
         for first, last in self._stale:
             for ci in range(first, last + 1):
-                if _put(leaf, ci, summarize(chunks[ci].bits, self.chunk_pages)):
+                chunk = chunks.get(ci)
+                assert chunk is not None
+                if _put(leaf, ci, summarize(chunk.bits, self.chunk_pages)):
                     changed.add(ci)
         self._stale.clear()
         for level in range(len(self._levels) - 2, -1, -1):
@@ -176,6 +189,7 @@ class PageAlloc:
         """Allocates the pages from base on; the bytes of them that were scavenged (allocRange)."""
         off = self.config.offset(base)
         scavenged = 0
+        full = []
         for ci, page, n in self.pieces(off, npages):
             chunk = self.chunks[ci]
             mask = (1 << n) - 1 << page
@@ -183,6 +197,11 @@ class PageAlloc:
             chunk.bits |= mask
             chunk.scavenged &= ~mask
             self.index.alloc(ci, n)
+            if chunk.bits == self.all_pages and not chunk.scavenged:
+                full.append(ci)
+        if full:
+            self.chunks.fold(full[0], full[-1] + 1)
+            self.index.chunks.fold(full[0], full[-1] + 1)
         self.update(off, npages)
         return scavenged << self.page_shift
 

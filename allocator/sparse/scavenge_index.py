@@ -9,6 +9,7 @@ scavenging. Addresses are offset addresses.
 from __future__ import annotations
 
 from allocator.common.throw import Throw
+from allocator.sparse.chunk_table import ChunkTable
 from allocator.sparse.config import Config
 
 
@@ -22,6 +23,16 @@ class ChunkUse:
         self.last_in_use = 0
         self.gen = 0
         self.has_free = False
+
+    def key(self) -> tuple[int, int, int, bool]:
+        """All of it."""
+        return self.in_use, self.last_in_use, self.gen, self.has_free
+
+    def copy(self) -> ChunkUse:
+        """Another like it."""
+        other = ChunkUse()
+        other.in_use, other.last_in_use, other.gen, other.has_free = self.key()
+        return other
 
     def renew(self, gen: int) -> None:
         """The first change in a generation: what was in use until then is what the last one left."""
@@ -79,7 +90,7 @@ class ScavengeIndex:
         self.chunk_shift = config.log_palloc_chunk_bytes
         self.page_shift = config.page_shift
         self.dense = config.scav_chunk_hi_occ_pages
-        self.chunks: dict[int, ChunkUse] = {}
+        self.chunks = ChunkTable(ChunkUse.key, ChunkUse.copy)
         self.min_heap = 0  # the lowest chunk of the heap
         self.gen = 0
         self.background = Cursor()

@@ -82,7 +82,9 @@ def _scavenged(core: HeapCore, base: int, npages: int) -> int:
     off = config.offset(base)
     count = 0
     for ci, page, n in core.pages.pieces(off, npages):
-        count += (core.pages.chunks[ci].scavenged >> page & (1 << n) - 1).bit_count()
+        chunk = core.pages.chunks.get(ci)
+        assert chunk is not None
+        count += (chunk.scavenged >> page & (1 << n) - 1).bit_count()
     for p in core.ps:
         cache = p.page_cache
         first = max(base, cache.base)

@@ -1,0 +1,46 @@
+"""Chunks that stand as runs are what they would be in a dictionary, and so are spans in few pieces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from allocator.sparse.chunk_table import ChunkTable
+from allocator.sparse.mspan import MSpan
+from allocator.sparse.span_records import SpanRecords
+from allocator.sparse.span_table import SpanTable
+
+Changes = st.lists(
+    st.tuples(st.sampled_from(["set", "change", "fold"]), st.integers(0, 12), st.integers(0, 2))
+)
+
+
+@given(Changes)
+def test_a_table_of_chunks_is_a_dictionary(changes: list[tuple[str, int, int]]) -> None:
+    table: ChunkTable[list[int]] = ChunkTable(tuple, list.copy)
+    plain: dict[int, list[int]] = {}
+    for what, chunk, value in changes:
+        if what == "set":
+            table[chunk], plain[chunk] = [value], [value]
+        elif what == "fold":
+            table.fold(chunk, chunk + 1 + value)
+        elif chunk in plain:
+            table[chunk][0], plain[chunk][0] = value, value
+        assert dict(table.items()) == plain
+        assert len(table) == len(plain)
+        assert [chunk in table for chunk in range(14)] == [chunk in plain for chunk in range(14)]
+        assert [table.get(chunk) for chunk in range(14)] == [plain.get(chunk) for chunk in range(14)]
+    assert list(table) == sorted(plain)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1500), st.one_of(st.integers(1, 5), st.integers(64, 1100)))))
+def test_a_page_belongs_to_the_span_entered_last(entries: list[tuple[int, int]]) -> None:
+    table = SpanTable(SpanRecords(160))
+    plain: dict[int, Any] = {}
+    for page, n in entries:
+        s = MSpan(page)
+        table.set_range(page, n, s)
+        plain.update(dict.fromkeys(range(page, page + n), s))
+    assert all(table.get(page) is plain.get(page) for page in range(2700))
