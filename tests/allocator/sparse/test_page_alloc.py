@@ -281,7 +281,7 @@ def test_bits_that_changed_in_several_chunks_are_summed_up_anew() -> None:
     first = pages.start
     for ci in (first, first + 1, first + 2):
         pages.chunks[ci].bits = 0b101
-    pages.update(first << pages.chunk_shift, 3 * 512, False, True)
+    pages.update(first << pages.chunk_shift, 3 * 512)
     pages.search_addr = first << pages.chunk_shift
     check_summaries(pages)
     assert pages.summary(first + 1) == (0, 509, 509)
@@ -315,16 +315,17 @@ def test_a_free_run_that_ends_where_the_next_entry_is_full() -> None:
 def test_what_a_lying_summary_lets_the_runtime_print(lied_at: str) -> None:
     pages = page_alloc(chunks=1)
     ci = pages.start
+    check_summaries(pages)
     pages.chunks[ci].bits = pages.all_pages
     shift, bits = pages.level_shift[-1], pages.level_bits[-1]
     for level in range(4):
         at = ci << pages.chunk_shift >> pages.level_shift[level]
         pages.levels[level][at] = (0, 7, 0)
     if lied_at == "leaf":
-        pages.leaf[ci] = (0, 7, 0)
+        pages.levels[-1][ci] = (0, 7, 0)
         lines = (f"runtime: summary[4][{ci}] = (0, 7, 0)", "runtime: npages = 3")
     else:
-        pages.leaf[ci] = ALLOCATED
+        pages.levels[-1][ci] = ALLOCATED
         first = ci >> bits << bits
         lines = (
             f"runtime: summary[3][{ci >> bits}] = 0, 7, 0",
@@ -340,6 +341,7 @@ def test_what_a_lying_summary_lets_the_runtime_print(lied_at: str) -> None:
 
 def test_what_a_lying_chunk_lets_the_runtime_print() -> None:
     pages = page_alloc(chunks=1)
+    check_summaries(pages)
     pages.chunks[pages.start].bits = pages.all_pages
     with pytest.raises(Throw, match="bad summary data") as died:
         pages.alloc(3)
