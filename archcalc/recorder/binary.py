@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 
 from archcalc.host.extras import needed
-from archcalc.reading.errors import UsageFault
+from archcalc.reading.errors import Fault, UsageFault
 
 GC_MASK_ON_DEMAND = 1 << 4  # abi.TFlagGCMaskOnDemand, since 1.24
 GC_PROG = 1 << 6  # abi.KindGCProg, up to 1.23
@@ -41,7 +41,8 @@ class ProgramFile:
                 (one["p_vaddr"], one["p_filesz"], one["p_offset"]) for one in file.iter_segments("PT_LOAD")
             ]
         except Exception as error:  # pyelftools fails in whatever way its input leads it to
-            raise UsageFault(f"{path} is no ELF program, or damaged ({str(error)[:80]})") from None
+            found = f"no ELF program, or damaged ({str(error)[:80]})"
+            raise UsageFault(Fault(found, file=str(path))) from None
         self.ptr_size = file.elfclass // 8
         self.order = "<" if file.little_endian else ">"
 
