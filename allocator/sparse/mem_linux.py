@@ -6,13 +6,11 @@ from dataclasses import dataclass
 
 from allocator.common.throw import Exit, Throw
 from allocator.kernels.calls import COLLAPSE, DONTNEED, FREE, HUGEPAGE, NOHUGEPAGE, Kernel
+from allocator.kernels.posix import EACCES, EAGAIN, ENOMEM
 from allocator.kernels.system import Answer, Errno
 from allocator.sparse.config import Config
 from allocator.sparse.memory_of_system import MemoryOfSystem
 
-EACCES = 13
-EAGAIN = 11
-ENOMEM = 12
 UNSUPPORTED = ""  # no advice left to try
 
 

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from allocator.common.throw import Exit, Throw
 from allocator.kernels.calls import DONTNEED, FREE, FREE_REUSABLE, FREE_REUSE, Kernel
+from allocator.kernels.posix import EACCES, EAGAIN, ENOMEM
 from allocator.kernels.system import Errno
 from allocator.sparse.config import Config
 from allocator.sparse.memory_of_system import MemoryOfSystem
-
-EAGAIN = 11
-ENOMEM = 12
-EACCES = 13
 
 
 class MemBsd(MemoryOfSystem):

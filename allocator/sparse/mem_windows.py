@@ -7,11 +7,10 @@ from typing import Protocol
 
 from allocator.common.throw import Throw
 from allocator.kernels.system import Answer, Errno
+from allocator.kernels.windows import COMMITMENT_LIMIT, NOT_ENOUGH_MEMORY
 from allocator.sparse.config import Config
 from allocator.sparse.memory_of_system import MemoryOfSystem
 
-NOT_ENOUGH_MEMORY = 8
-COMMITMENT_LIMIT = 1455
 SMALLEST_PIECE = 4096  # where the halving stops
 
 
@@ -63,7 +62,7 @@ class MemWindows(MemoryOfSystem):
         if failed is None:
             return
         error, small = failed
-        if error.number in (NOT_ENOUGH_MEMORY, COMMITMENT_LIMIT):
+        if error in (NOT_ENOUGH_MEMORY, COMMITMENT_LIMIT):
             self._print("VirtualAlloc", n, error)
             raise Throw("out of memory")
         self._print("VirtualAlloc", small, error)

@@ -57,6 +57,12 @@ RULES = [
     rule("the words of a death without a heap", r"TOO_EARLY\s*=", "allocator/interface.py"),
     rule("how last words are put together", r"""\.printed,\s*\*death\.before""", "allocator/interface.py"),
     rule(
+        "the numbers of errors with which systems refuse memory",
+        r"(?m)^(?:ENOMEM|EACCES|EAGAIN|EPERM|EINVAL)\s*=\s*\d+|COMMITMENT_LIMIT\s*=|NOT_ENOUGH_MEMORY\s*=",
+        "allocator/kernels/posix.py",
+        "allocator/kernels/windows.py",
+    ),
+    rule(
         "what is larger than 64 bits reserve", r"LARGE\s*=\s*1\s*<<\s*32", "allocator/contiguous/mem_bsd.py"
     ),
     rule(
