@@ -411,43 +411,56 @@ class MHeap:
     def sys_alloc(self, n: int) -> int:
         """The next n bytes of the arena, 0 when there are none (mheap.sysAlloc, malloc.go)."""
         rt = self.rt
-        config = rt.config
         word = rt.word
-        page_size = config.page_size
-        max32 = config.max_arena32
-        if n > (self.arena_end - self.arena_used) & word:
-            size = (n + page_size + RESERVE_UNIT - 1) & word & -RESERVE_UNIT
-            new_end = (self.arena_end + size) & word
-            if self.arena_end <= new_end and (new_end - self.arena_start - 1) & word <= max32:
-                p, flag = rt.sys_reserve(self.arena_end, size)
-                reserved = bool(flag)
-                if not p:
-                    return 0
-                if p == self.arena_end:
-                    self.arena_end = new_end
-                    self.arena_reserved = reserved
-                elif self.arena_start <= p and (p + size - self.arena_start - 1) & word <= max32:
-                    # Somewhere else, perhaps below what is in use; taken all the same.
-                    self.arena_end = (p + size) & word
-                    used = p + (-p & (page_size - 1))
-                    self._map_bits(used)
-                    self._map_spans(used)
-                    self.arena_used = used
-                    self.arena_reserved = reserved
-                else:
-                    rt.sys_free(p, size, None)
+        if n > (self.arena_end - self.arena_used) & word and not self._reserve_more(n):
+            return 0
         if n <= (self.arena_end - self.arena_used) & word:
             p = self.arena_used
             rt.sys_map(p, n, self.arena_reserved, "heap_sys")
             self._map_bits(p + n)
             self._map_spans(p + n)
             self.arena_used = p + n
-            if p & (page_size - 1):
-                raise Throw("misrounded allocation in MHeap_SysAlloc")
-            return p
-        if (self.arena_end - self.arena_start) & word > max32:
+        elif (self.arena_end - self.arena_start) & word > rt.config.max_arena32:
             return 0
-        # The reservation is gone; any address will do that the bitmap can describe.
+        else:
+            p = self._alloc_anywhere(n)
+        if p & (rt.config.page_size - 1):
+            raise Throw("misrounded allocation in MHeap_SysAlloc")
+        return p
+
+    def _reserve_more(self, n: int) -> bool:
+        """Asks for n more bytes behind the arena, where the bitmap can describe them; False for none."""
+        rt = self.rt
+        word = rt.word
+        page_size, max32 = rt.config.page_size, rt.config.max_arena32
+        size = (n + page_size + RESERVE_UNIT - 1) & word & -RESERVE_UNIT
+        new_end = (self.arena_end + size) & word
+        if new_end < self.arena_end or (new_end - self.arena_start - 1) & word > max32:
+            return True
+        p, flag = rt.sys_reserve(self.arena_end, size)
+        reserved = bool(flag)
+        if not p:
+            return False
+        if p == self.arena_end:
+            self.arena_end = new_end
+            self.arena_reserved = reserved
+        elif self.arena_start <= p and (p + size - self.arena_start - 1) & word <= max32:
+            # Somewhere else, perhaps below what is in use; taken all the same.
+            self.arena_end = (p + size) & word
+            used = p + (-p & (page_size - 1))
+            self._map_bits(used)
+            self._map_spans(used)
+            self.arena_used = used
+            self.arena_reserved = reserved
+        else:
+            rt.sys_free(p, size, None)
+        return True
+
+    def _alloc_anywhere(self, n: int) -> int:
+        """n bytes where the reservation is gone: at any address that the bitmap can describe; 0 at none."""
+        rt = self.rt
+        word = rt.word
+        page_size, max32 = rt.config.page_size, rt.config.max_arena32
         size = (((n + page_size - 1) & -page_size) + page_size) & word
         p = rt.sys_alloc(size, "heap_sys")
         if not p:
@@ -470,8 +483,6 @@ class MHeap:
             self._map_spans(used)
             self.arena_used = used
             self.arena_end = max(self.arena_end, end)
-        if p & (page_size - 1):
-            raise Throw("misrounded allocation in MHeap_SysAlloc")
         return p
 
     def _map_bits(self, arena_used: int) -> None:

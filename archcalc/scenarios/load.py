@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -321,6 +321,13 @@ def _profile(said: Group, document: Document) -> tuple[Profile | None, tuple[Fau
         return None, ()
     elif given is None and not facts:
         return platforms.load(name, go), ()
+    inner = Document(document.file, "profile", [], ProfileFault)
+    profile = profiles.of_group(_whole(said, given, name, facts), inner, document.file, go)
+    return profile, _result_or_fault(inner.faults, document)
+
+
+def _whole(said: Group, given: Group | None, name: str | None, facts: Mapping[str, Any]) -> Group:
+    """The profile that a scenario's parts make together, each with its place."""
     whole = Group(*said.at.get("profile", said.at.get("machine", (said.line, said.column))))
     if given is not None:
         whole.update(given)
@@ -332,15 +339,14 @@ def _profile(said: Group, document: Document) -> tuple[Profile | None, tuple[Fau
             whole["inherit"] = [name]
             whole.at["inherit"] = said.at["platform"]
     if facts:
+        machine = said["machine"]
         own = Group(machine.line, machine.column)
         own.update(whole.get("machine", {}))
         own.at.update(getattr(whole.get("machine"), "at", {}))
         own.update(facts)
         own.at.update({key: machine.at[key] for key in facts})
         whole["machine"] = own
-    inner = Document(document.file, "profile", [], ProfileFault)
-    profile = profiles.of_group(whole, inner, document.file, go)
-    return profile, _result_or_fault(inner.faults, document)
+    return whole
 
 
 # A contradiction between facts is what a scenario can be about; a misspelt key is not.

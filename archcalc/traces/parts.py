@@ -237,18 +237,7 @@ class BatchPart:
                     rt.cache = caches[running[at]]
             replayer.line = first + i
             if code == M:
-                key = self.keys[words[at]]
-                self._reach(key, before[at], i)
-                request = key.request
-                if request is None or request.way == EMPTY or replayer.line > replayer.last_line:
-                    replayer.carry_out(self.columns.line(self.start + i))
-                    continue
-                if not replayer.allocating:
-                    raise GaveUp
-                v = rt.mallocgc(request.size, request.typ, request.needzero, request.cache.id)
-                if v != addresses[at] or rt.last_flags != request.flags:
-                    raise GaveUp
-                replayer.settle()
+                self._allocate(self.keys[words[at]], before[at], addresses[at], i)
                 continue
             line = next(others)
             if code in BARRIERS:
@@ -270,14 +259,28 @@ class BatchPart:
         self._wait(len(self.own))
         self._reach_all(self.n)
         self._no_malloc(terminating, self.n)
-        if running is None:
-            if self.gained[-1]:
-                caches[0].local_scan += self.gained[-1]
-        else:
+        if running is not None:
             while gain is not None:
                 caches[gain[1]].local_scan += gain[2]
                 gain = next(gains, None)
+        elif self.gained[-1]:
+            caches[0].local_scan += self.gained[-1]
         replayer.line = first + self.n - 1
+
+    def _allocate(self, key: Key, before: int, address: int, i: int) -> None:
+        """An allocation that is not ordinary, with all the ordinary ones that come before it."""
+        replayer, rt = self.replayer, self.rt
+        self._reach(key, before, i)
+        request = key.request
+        if request is None or request.way == EMPTY or replayer.line > replayer.last_line:
+            replayer.carry_out(self.columns.line(self.start + i))
+            return
+        if not replayer.allocating:
+            raise GaveUp
+        v = rt.mallocgc(request.size, request.typ, request.needzero, request.cache.id)
+        if v != address or rt.last_flags != request.flags:
+            raise GaveUp
+        replayer.settle()
 
     def _take_up_own(self) -> None:
         """The lines of the allocator's own records, none of which is waiting yet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,50 @@ if TYPE_CHECKING:
     from allocator.contiguous.mcache import CachedSpan
 
 Ints = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(slots=True)
+class Ends:
+    """The ends of the columns of spans, where new records are; the few that are not new one by one."""
+
+    ids: array[int]  # each span's record
+    which: Ints  # and its place
+    new: Ints  # the spans whose records are new
+    at: Ints  # and where these stand in the ends
+    again: list[int]  # the other spans
+    kind: Ints  # the place of each new record, one more than there are for none
+
+    def fill(self, column: array[int], values: Ints, missing: int) -> None:
+        """A value a span."""
+        end = np.full(len(self.kind), missing, np.int64)
+        end[self.at] = values[self.new]
+        column.frombytes(end.data.cast("B"))
+        for i in self.again:
+            column[self.ids[i]] = int(values[i])
+
+    def by_place(self, values: Ints, *columns: array[int]) -> None:
+        """A value a place."""
+        end = np.append(values, 0).take(self.kind).data.cast("B")
+        for column in columns:
+            column.frombytes(end)
+            for i in self.again:
+                column[self.ids[i]] = int(values[self.which[i]])
+
+    def all(self, value: int, *columns: array[int]) -> None:
+        """One value for all."""
+        end = np.full(len(self.kind), value, np.int64).data.cast("B")
+        for column in columns:
+            column.frombytes(end)
+            for i in self.again:
+                column[self.ids[i]] = value
+
+    def objects(self, value: Any, *columns: list[Any]) -> None:
+        """One object for all."""
+        end = [value] * len(self.kind)
+        for column in columns:
+            column.extend(end)
+            for i in self.again:
+                column[self.ids[i]] = value
 
 
 class Settlement:
@@ -98,52 +143,25 @@ class Settlement:
         kind = np.full(count, len(sizeclass))  # the place of each new record, one more: of none
         kind[at] = which[new]
 
-        def fill(column: array[int], values: Ints, missing: int) -> None:
-            end = np.full(count, missing, np.int64)
-            end[at] = values[new]
-            column.frombytes(end.data.cast("B"))
-            for i in again:
-                column[self.ids[i]] = int(values[i])
-
-        def fill_by_place(values: Ints, *columns: array[int]) -> None:
-            end = np.append(values, 0).take(kind).data.cast("B")
-            for column in columns:
-                column.frombytes(end)
-                for i in again:
-                    column[self.ids[i]] = int(values[which[i]])
-
-        def fill_all(value: int, *columns: array[int]) -> None:
-            end = np.full(count, value, np.int64).data.cast("B")
-            for column in columns:
-                column.frombytes(end)
-                for i in again:
-                    column[self.ids[i]] = value
-
-        def fill_objects(value: Any, *columns: list[Any]) -> None:
-            end = [value] * count
-            for column in columns:
-                column.extend(end)
-                for i in again:
-                    column[self.ids[i]] = value
-
+        ends = Ends(self.ids, which, new, at, again, kind)
         if self.row.addresses:
             chunk, many = np.array(self.row.addresses, np.int64).T
             within = np.arange(count) - np.repeat(np.cumsum(many) - many, many)
             spans.self_addr.frombytes((np.repeat(chunk, many) + within * rt.spanalloc.size).data.cast("B"))
-        fill(spans.base, self.base, 0)
-        fill(spans.limit, self.base + (of_nelems * sizes)[which], 0)
-        fill(spans.next, after, NIL)
-        fill(spans.prev, before, NIL)
-        fill_by_place(of_npages, spans.npages)
-        fill_by_place(sizeclass, spans.sizeclass)
-        fill_by_place(sizes, spans.elemsize)
-        fill_by_place(of_nelems, spans.nelems, spans.free_index, spans.alloc_count)
-        fill_all(IN_USE, spans.state)
-        fill_all(rt.heap.sweepgen, spans.sweepgen)
-        fill_all(0, spans.needzero, spans.npreleased, spans.unused_since)
-        fill_objects(0, spans.alloc_bits, spans.mark_bits, spans.bits)
-        fill_objects(False, spans.in_cache)
-        fill_objects(None, spans.specials)
+        ends.fill(spans.base, self.base, 0)
+        ends.fill(spans.limit, self.base + (of_nelems * sizes)[which], 0)
+        ends.fill(spans.next, after, NIL)
+        ends.fill(spans.prev, before, NIL)
+        ends.by_place(of_npages, spans.npages)
+        ends.by_place(sizeclass, spans.sizeclass)
+        ends.by_place(sizes, spans.elemsize)
+        ends.by_place(of_nelems, spans.nelems, spans.free_index, spans.alloc_count)
+        ends.all(IN_USE, spans.state)
+        ends.all(rt.heap.sweepgen, spans.sweepgen)
+        ends.all(0, spans.needzero, spans.npreleased, spans.unused_since)
+        ends.objects(0, spans.alloc_bits, spans.mark_bits, spans.bits)
+        ends.objects(False, spans.in_cache)
+        ends.objects(None, spans.specials)
         spans.stack_free.extend([None] * count)
         lists = np.array([*(rt.central[c].empty for c in sizeclass.tolist()), None], object)
         spans.on_list.extend(lists.take(kind).tolist())
