@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from allocator.contiguous.mspan import DEAD, IN_USE, STACK
 from allocator.contiguous.mstats import MStats
-from allocator.interface import FREE, MAPPED, RESERVED, USED, PageRun, Region, Totals, waste
+from allocator.interface import FREE, MAPPED, RESERVED, USED, PageRun, Region, Totals
 from allocator.interface import IN_USE as RUN_IN_USE
 from allocator.interface import STACK as RUN_STACK
 
@@ -65,7 +65,7 @@ def totals(rt: Core) -> Totals:
     """The spans counted, and memstats' counters as they stand."""
     rt.sync_caches()
     spans, stats, shift = rt.spans, rt.stats, rt.config.page_shift
-    live = allocated = in_use = stacks = idle = released = tails = unfilled = largest = 0
+    live = allocated = in_use = stacks = idle = released = room = largest = 0
     spans_in_use = spans_stack = free_runs = 0
     for s, state in enumerate(spans.state):
         if state == DEAD:
@@ -77,9 +77,7 @@ def totals(rt: Core) -> Totals:
             in_use += size
             allocated += objects
             live += objects * each
-            lost = waste(size, slots, objects, each)
-            tails += lost.tail
-            unfilled += lost.unfilled
+            room += slots * each
         elif state == STACK:
             spans_stack += 1
             stacks += size
@@ -95,8 +93,8 @@ def totals(rt: Core) -> Totals:
         stacks=stacks,
         idle=idle,
         released=released,
-        tails=tails,
-        unfilled=unfilled,
+        tails=in_use - room,
+        unfilled=room - live,
         spans_in_use=spans_in_use,
         spans_stack=spans_stack,
         free_runs=free_runs,
