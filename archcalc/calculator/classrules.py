@@ -10,6 +10,7 @@ from bisect import bisect_left
 from functools import lru_cache
 
 from allocator.common.sizeclasses import ALIGN, DivMagic, SizeClassError, SizeClasses, div_magic
+from archcalc.reading.words import counted
 
 GO = "go"
 STEPS = {"powers-of-two": 1, "quarters": 4, "eighths": 8, "sixteenths": 16}
@@ -41,7 +42,8 @@ def table(rule: str, go: SizeClasses) -> SizeClasses:
         pages.append(span // go.page_size)
     if len(sizes) > 256 or max(pages) > 255:
         raise SizeClassError(
-            f"{len(sizes)} classes, {max(pages)} pages a span: one byte each is all there is"
+            f"{counted(len(sizes), 'class')}, {counted(max(pages), 'page')} a span: one byte each "
+            f"is all there is"
         )
     magics = [div_magic(size, n * go.page_size) for size, n in zip(sizes[1:], pages[1:], strict=True)]
     small = range(0, go.small_size_max + 1, go.small_size_div)

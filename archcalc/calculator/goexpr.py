@@ -24,6 +24,8 @@ from fractions import Fraction
 from functools import cache, lru_cache
 from typing import NamedTuple, Protocol
 
+from archcalc.reading.words import counted
+
 Scalar = int | bool | str | Fraction
 
 MAX_BITS = 512
@@ -590,7 +592,7 @@ def _fit(node: Node, value: int | Fraction, kind: ConstantType, variable: bool) 
         value = _wrap(int(value), kind)
     elif kind.integer and kind.untyped:
         if int(value).bit_length() > MAX_BITS:
-            raise node.error(f"constant overflow: {node.source()} needs more than {MAX_BITS} bits")
+            raise node.error(f"constant overflow: {node.source()} needs more than {counted(MAX_BITS, 'bit')}")
     elif kind.integer:
         least, most = kind.bounds
         if not least <= value <= most:
@@ -872,7 +874,7 @@ def _int_literal(text: str) -> Value:
     except ValueError:
         raise ValueError(f"malformed constant: {text}") from None
     if value.bit_length() > MAX_BITS:
-        raise ValueError(f"constant needs more than {MAX_BITS} bits")
+        raise ValueError(f"constant needs more than {counted(MAX_BITS, 'bit')}")
     return Value(value, UNTYPED_INT)
 
 

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from archcalc.calculator import goexpr
 from archcalc.calculator.goexpr import ExprError, Scope, Token
+from archcalc.reading.words import counted
 
 MAX_DEPTH = 50
 ALIGN64 = "atomic.align64"
@@ -258,7 +259,7 @@ class Layouts:
 
     def _checked(self, size: int, name: str) -> int:
         if size >= (1 << 31 if self.ptr_size == 4 else MAX_WIDTH):
-            raise StructError(f"type {name} too large: {size} bytes")
+            raise StructError(f"type {name} too large: {counted(size, 'byte')}")
         return size
 
 

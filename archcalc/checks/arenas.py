@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from archcalc.calculator.figures import Figures
 from archcalc.checks import SPARSE, Problem, Problems, check, fact, figure, has
+from archcalc.reading.words import counted
 from archcalc.results.findings import Severity
 
 _FEW = 256
@@ -41,7 +42,8 @@ def map_is_the_space(figures: Figures) -> Problems:
     bits = figure(figures, "heapAddrBits")
     if sum(parts) != bits:
         yield Problem(
-            f"{parts[0]} + {parts[1]} + {parts[2]} bits of levels and arena are not the {bits} of an address",
+            f"{parts[0]} + {parts[1]} + {counted(parts[2], 'bit')} of levels and arena are not the "
+            f"{bits} of an address",
             "arenaL2Bits",
             data={"found": sum(parts), "heapAddrBits": bits},
         )
@@ -69,7 +71,7 @@ def base_offset(figures: Figures) -> Problems:
     offset, arena = figure(figures, "arenaBaseOffset"), figure(figures, "heapArenaBytes")
     if offset % arena:
         yield Problem(
-            f"arenaBaseOffset is {offset:#x}, no multiple of {arena:#x}",
+            f"arenaBaseOffset is {offset:#x}, not a multiple of {arena:#x}",
             "arenaBaseOffset",
             data={"arenaBaseOffset": offset, "heapArenaBytes": arena},
         )
@@ -221,7 +223,7 @@ def metadata_fits(figures: Figures) -> Problems:
     room = fact(figures, "address_high") - fact(figures, "address_low")
     if size > room // 4:
         yield Problem(
-            f"{size} bytes of a process's {room} are reserved for records of arenas",
+            f"{counted(size, 'byte')} of a process's {room} are reserved for records of arenas",
             "metadata_reservation",
             data={"metadata_reservation": size, "room": room},
         )
@@ -230,7 +232,7 @@ def metadata_fits(figures: Figures) -> Problems:
 @check("arenas.ladder-descends", "Each rung of the ladder asks for less, and for whole arenas", era=SPARSE)
 def ladder_descends(figures: Figures) -> Problems:
     """mallocinit tries 512, 256 and 128 MB in turn on 32-bit ports: a rung that is not smaller than the one
-    before would be refused as well, and one that is no whole number of arenas has a tail without a record.
+    before would be refused as well, and one that is not a whole number of arenas has a tail without a record.
     """
     if not has(figures, "layout.ladder0"):
         return
@@ -252,7 +254,9 @@ def parts_divide(figures: Figures) -> Problems:
     for name in ("pagesPerSpanRoot", "pagesPerReclaimerChunk"):
         part = figure(figures, name)
         if pages % part:
-            yield Problem(f"pagesPerArena is {pages}, no multiple of {name}, {part}", name, data={name: part})
+            yield Problem(
+                f"pagesPerArena is {pages}, not a multiple of {name}, {part}", name, data={name: part}
+            )
 
 
 @check("arenas.user-chunks", "Chunks of user arenas are whole pages and divide an arena", era=SPARSE)

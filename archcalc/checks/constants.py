@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from archcalc.calculator.figures import Figures
 from archcalc.checks import Problem, Problems, check, differs, fact, is_power_of_two, number
+from archcalc.reading.words import counted
 
 
 @check("constants.page-size", "The page size is a power of two and its three constants agree")
@@ -13,7 +14,7 @@ def page_size(figures: Figures) -> Problems:
     """
     size = number(figures, "_PageSize")
     if not is_power_of_two(size):
-        yield Problem(f"_PageSize is {size}, no power of two", "_PageSize", data={"_PageSize": size})
+        yield Problem(f"_PageSize is {size}, not a power of two", "_PageSize", data={"_PageSize": size})
     yield from differs(figures, "_PageSize", 1 << number(figures, "_PageShift"), "1 << _PageShift")
     yield from differs(figures, "_PageMask", size - 1, "_PageSize - 1")
     for name in ("PageSize", "PageMask", "PageShift"):
@@ -29,7 +30,7 @@ def page_holds_physical(figures: Figures) -> Problems:
     size, least = number(figures, "_PageSize"), number(figures, "minPhysPageSize")
     if size < least or size % least:
         yield Problem(
-            f"_PageSize is {size}, which is no multiple of minPhysPageSize, {least}",
+            f"_PageSize is {size}, which is not a multiple of minPhysPageSize, {least}",
             "_PageSize",
             data={"_PageSize": size, "minPhysPageSize": least},
         )
@@ -41,12 +42,14 @@ def word_size(figures: Figures) -> Problems:
     RegSize may be larger than PtrSize (amd64p32) and never smaller.
     """
     pointer = number(figures, "sys.PtrSize")
-    yield from differs(figures, "_64bit", int(pointer == 8), f"pointers have {pointer} bytes")
-    yield from differs(figures, "uintptrMask", (1 << 8 * pointer) - 1, f"pointers have {pointer} bytes")
+    yield from differs(figures, "_64bit", int(pointer == 8), f"pointers have {counted(pointer, 'byte')}")
+    yield from differs(
+        figures, "uintptrMask", (1 << 8 * pointer) - 1, f"pointers have {counted(pointer, 'byte')}"
+    )
     register = number(figures, "sys.RegSize")
     if register < pointer:
         yield Problem(
-            f"a register has {register} bytes and a pointer {pointer}",
+            f"a register has {counted(register, 'byte')} and a pointer {pointer}",
             "sys.RegSize",
             data={"RegSize": register, "PtrSize": pointer},
         )
@@ -61,14 +64,14 @@ def total_bits(figures: Figures) -> Problems:
     total, word = number(figures, "_MHeapMap_TotalBits"), 8 * number(figures, "sys.PtrSize")
     if not 0 < total <= word:
         yield Problem(
-            f"_MHeapMap_TotalBits is {total}, and a word has {word} bits",
+            f"_MHeapMap_TotalBits is {total}, and a word has {counted(word, 'bit')}",
             "_MHeapMap_TotalBits",
             data={"_MHeapMap_TotalBits": total, "word_bits": word},
         )
         return
     shift = number(figures, "_PageShift")
     yield from differs(figures, "_MHeapMap_Bits", total - shift, f"TotalBits {total} less _PageShift {shift}")
-    yield from differs(figures, "_MaxMem", (1 << total) - 1, f"the last byte of {total} bits")
+    yield from differs(figures, "_MaxMem", (1 << total) - 1, f"the last byte of {counted(total, 'bit')}")
 
 
 @check("constants.address-bits", "The arena that TotalBits promises can be addressed at all")
@@ -80,7 +83,7 @@ def address_bits(figures: Figures) -> Problems:
     total, user = number(figures, "_MHeapMap_TotalBits"), fact(figures, "user_address_bits")
     if total > user and figures.layout.contiguous:
         yield Problem(
-            f"the arena spans {total} bits of address, and a process has {user}",
+            f"the arena spans {counted(total, 'bit')} of address, and a process has {user}",
             "_MHeapMap_TotalBits",
             data={"_MHeapMap_TotalBits": total, "user_address_bits": user},
         )
@@ -94,10 +97,11 @@ def heap_bitmap_scale(figures: Figures) -> Problems:
     """
     pointer, page = number(figures, "sys.PtrSize"), number(figures, "_PageSize")
     scale = number(figures, "heapBitmapScale")
-    yield from differs(figures, "heapBitmapScale", 4 * pointer, f"four words of {pointer} bytes")
+    yield from differs(figures, "heapBitmapScale", 4 * pointer, f"four words of {counted(pointer, 'byte')}")
     if scale <= 0 or page % scale:
         yield Problem(
-            f"a page of {page} bytes is no whole number of bitmap bytes, {scale} bytes of heap each",
+            f"a page of {counted(page, 'byte')} is not a whole number of bitmap bytes, "
+            f"{counted(scale, 'byte')} of heap each",
             "heapBitmapScale",
             data={"_PageSize": page, "heapBitmapScale": scale},
         )
@@ -129,12 +133,12 @@ def tiny_class(figures: Figures) -> Problems:
         yield Problem(f"there is no class {index}", "_TinySizeClass", data={"_TinySizeClass": index})
     elif sizes[index] != size:
         yield Problem(
-            f"class {index} has {sizes[index]} bytes and _TinySize is {size}",
+            f"class {index} has {counted(sizes[index], 'byte')} and _TinySize is {size}",
             "_TinySizeClass",
             data={"_TinySize": size, "class_size": sizes[index]},
         )
     if not is_power_of_two(size):
-        yield Problem(f"_TinySize is {size}, no power of two", "_TinySize", data={"_TinySize": size})
+        yield Problem(f"_TinySize is {size}, not a power of two", "_TinySize", data={"_TinySize": size})
 
 
 @check("constants.max-small-size", "The largest class is _MaxSmallSize and the count is right")
@@ -157,7 +161,8 @@ def objects_per_span(figures: Figures) -> Problems:
     for index in range(1, len(classes)):
         if classes.objects(index) > most:
             yield Problem(
-                f"class {index} has {classes.objects(index)} objects a span, and maxObjsPerSpan is {most}",
+                f"class {index} has {counted(classes.objects(index), 'object')} a span, and "
+                f"maxObjsPerSpan is {most}",
                 f"class {index}",
                 data={"objects": classes.objects(index), "maxObjsPerSpan": most},
             )
@@ -172,7 +177,7 @@ def heap_list(figures: Figures) -> Problems:
     chunk = number(figures, "_HeapAllocChunk")
     if pages * size != chunk:
         yield Problem(
-            f"_MaxMHeapList is {pages} pages, {pages * size} bytes, and the heap grows by {chunk}",
+            f"_MaxMHeapList is {counted(pages, 'page')}, {pages * size} bytes, and the heap grows by {chunk}",
             "_MaxMHeapList",
             data={"_MaxMHeapList": pages, "_PageSize": size, "_HeapAllocChunk": chunk},
         )
@@ -201,7 +206,7 @@ def channel_header(figures: Figures) -> Problems:
     struct = figures.structs["hchan"].size
     if size < struct or size % align or size - struct >= align:
         yield Problem(
-            f"hchanSize is {size}: an hchan has {struct} bytes, and maxAlign is {align}",
+            f"hchanSize is {size}: an hchan has {counted(struct, 'byte')}, and maxAlign is {align}",
             "hchanSize",
             data={"hchanSize": size, "maxAlign": align, "size": struct},
         )
@@ -217,7 +222,8 @@ def min_legal_pointer(figures: Figures) -> Problems:
     for name in ("minLegalPointer", "_StackBig"):
         if number(figures, name) > least:
             yield Problem(
-                f"{name} is {number(figures, name)}, more than the {least} bytes at 0 that are never mapped",
+                f"{name} is {number(figures, name)}, more than the {counted(least, 'byte')} at 0 "
+                f"that are never mapped",
                 name,
                 data={name: number(figures, name), "minPhysPageSize": least},
             )

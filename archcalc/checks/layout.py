@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from archcalc.calculator.figures import Figures
 from archcalc.checks import Problem, Problems, check, fact, number, of_machine
+from archcalc.reading.words import counted
 from archcalc.results.findings import Severity
 from archcalc.results.tables import human
 
@@ -96,7 +97,7 @@ def parts_aligned(figures: Figures) -> Problems:
     ):
         if size % page:
             yield Problem(
-                f"{what} is {size}, no multiple of {page}", what, data={what: size, "_PageSize": page}
+                f"{what} is {size}, not a multiple of {page}", what, data={what: size, "_PageSize": page}
             )
 
 
@@ -111,7 +112,7 @@ def parts_physical(figures: Figures) -> Problems:
         for what, part in (("bitmap_size", layout.bitmap_size), ("spans_size", layout.spans_size)):
             if part % size:
                 yield Problem(
-                    f"{what} is {part}, no multiple of a physical page of {size}",
+                    f"{what} is {part}, not a multiple of a physical page of {size}",
                     what,
                     data={what: part, "phys_page_size": size},
                 )
@@ -142,7 +143,7 @@ def reservation_addressable(figures: Figures) -> Problems:
     last = figures.layout.ladder[-1]
     if last > high - low:
         yield Problem(
-            f"even the last rung of the ladder wants {last} bytes, and a process has {high - low}",
+            f"even the last rung of the ladder wants {counted(last, 'byte')}, and a process has {high - low}",
             f"ladder{len(figures.layout.ladder) - 1}",
             data={"reservation_size": last, "addresses": high - low},
         )
@@ -177,7 +178,10 @@ def hints_in_reach(figures: Figures) -> Problems:
     hints, high = figures.layout.hints, fact(figures, "address_high")
     out, part = (sum(hint.fits == fits for hint in hints) for fits in ("no", "partly"))
     if (out or part) and len(hints) > 1:
-        found = [f"{out} of {len(hints)} hints are out of reach of a process with addresses up to {high:#x}"]
+        found = [
+            f"{out} of {counted(len(hints), 'hint')} are out of reach of a process with addresses "
+            f"up to {high:#x}"
+        ]
         if part:
             found.append(f"the reservation at {part} of them would end beyond that")
         yield Problem(
@@ -255,7 +259,7 @@ def bitmap_chunk(figures: Figures) -> Problems:
     size = fact(figures, "phys_page_size")
     if size * scale > chunk:
         yield Problem(
-            f"a physical page of {size} bytes of bitmap describes {size * scale} bytes of heap,"
+            f"a physical page of {counted(size, 'byte')} of bitmap describes {size * scale} bytes of heap,"
             f" which grows by {chunk}",
             "phys_page_size",
             data={"phys_page_size": size, "described": size * scale, "_HeapAllocChunk": chunk},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from archcalc.calculator.figures import Figures
 from archcalc.checks import SPARSE, Problem, Problems, check, figure, has, is_power_of_two
 from archcalc.checks.pages import page_size
+from archcalc.reading.words import counted
 
 
 @check("objects.classes-ascend", "Classes ascend, and every size finds the first that holds it", era=SPARSE)
@@ -14,7 +15,9 @@ def classes_ascend(figures: Figures) -> Problems:
     sizes = classes.class_to_size
     for at in range(1, len(sizes)):
         if sizes[at] <= sizes[at - 1]:
-            yield Problem(f"class {at} has {sizes[at]} bytes, after {sizes[at - 1]}", f"class {at}")
+            yield Problem(
+                f"class {at} has {counted(sizes[at], 'byte')}, after {sizes[at - 1]}", f"class {at}"
+            )
     div, small = (
         figure(figures, "SmallSizeDiv", "smallSizeDiv"),
         figure(figures, "SmallSizeMax", "smallSizeMax"),
@@ -24,7 +27,9 @@ def classes_ascend(figures: Figures) -> Problems:
         for at, found in enumerate(getattr(classes, table)):
             size = start + at * step
             if sizes[found] < size or (found and sizes[found - 1] >= size):
-                yield Problem(f"{size} bytes are looked up in a class of {sizes[found]}", f"{table}[{at}]")
+                yield Problem(
+                    f"{counted(size, 'byte')} are looked up in a class of {sizes[found]}", f"{table}[{at}]"
+                )
 
 
 @check("objects.tiny-class", "The tiny block is a size class without pointers' alignment lost", era=SPARSE)
@@ -33,7 +38,9 @@ def tiny_class(figures: Figures) -> Problems:
     size, at = figure(figures, "TinySize", "_TinySize"), figure(figures, "TinySizeClass", "_TinySizeClass")
     found = figures.size_classes.class_to_size[at]
     if size != found:
-        yield Problem(f"a tiny block has {size} bytes, its class {found}", "TinySize", data={"found": found})
+        yield Problem(
+            f"a tiny block has {counted(size, 'byte')}, its class {found}", "TinySize", data={"found": found}
+        )
 
 
 @check("objects.header-is-a-class", "The largest object without a header is a size class", era=SPARSE)
@@ -45,7 +52,9 @@ def header_is_a_class(figures: Figures) -> Problems:
         return
     size = figure(figures, "MinSizeForMallocHeader", "minSizeForMallocHeader")
     if size not in figures.size_classes.class_to_size:
-        yield Problem(f"{size} bytes are no size class", "minSizeForMallocHeader", data={"size": size})
+        yield Problem(
+            f"{counted(size, 'byte')} are not a size class", "minSizeForMallocHeader", data={"size": size}
+        )
 
 
 @check("objects.headerless-one-page", "Classes of objects without headers have spans of one page", era=SPARSE)
@@ -60,7 +69,9 @@ def headerless_one_page(figures: Figures) -> Problems:
     classes = figures.size_classes
     for at, (size, pages) in enumerate(zip(classes.class_to_size, classes.class_to_allocnpages, strict=True)):
         if size <= most and pages > 1:
-            yield Problem(f"class {at} of {size} bytes has spans of {pages} pages", f"class {at}")
+            yield Problem(
+                f"class {at} of {counted(size, 'byte')} has spans of {counted(pages, 'page')}", f"class {at}"
+            )
 
 
 @check(
@@ -78,7 +89,7 @@ def heap_bits_fit_word(figures: Figures) -> Problems:
     )
     if size // word > 8 * word:
         yield Problem(
-            f"an object of {size} bytes has {size // word} bits, a word {8 * word}",
+            f"an object of {counted(size, 'byte')} has {size // word} bits, a word {8 * word}",
             "minSizeForMallocHeader",
             data={"bits": size // word},
         )
@@ -96,7 +107,7 @@ def inline_marks(figures: Figures) -> Problems:
     objects = figure(figures, "layout.objects16_plain")
     if objects > 8 * marks:
         yield Problem(
-            f"{objects} objects of 16 bytes, and {8 * marks} marks",
+            f"{counted(objects, 'object')} of 16 bytes, and {8 * marks} marks",
             "spanInlineMarkBits.marks",
             data={"objects": objects, "marks": 8 * marks},
         )
@@ -124,12 +135,13 @@ def stack_cache(figures: Figures) -> Problems:
     """
     cache = figure(figures, "_StackCacheSize")
     if cache % page_size(figures):
-        yield Problem(f"_StackCacheSize is {cache}, no whole pages", "_StackCacheSize")
+        yield Problem(f"_StackCacheSize is {cache}, not a whole number of pages", "_StackCacheSize")
     for at, one in enumerate(figures.engine.family_values("layout.stack_order")):
         size = 0 if isinstance(one.value, str) else int(one.value)
         if not size or cache % size:
             yield Problem(
-                f"a span of {cache} bytes is no whole number of stacks of {size}", f"stack_order{at}"
+                f"a span of {counted(cache, 'byte')} is not a whole number of stacks of {size}",
+                f"stack_order{at}",
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from archcalc.calculator.figures import Figures
 from archcalc.checks import SPARSE, Problem, Problems, check, figure, has, is_power_of_two
+from archcalc.reading.words import counted
 from archcalc.results.findings import Severity
 
 
@@ -23,7 +24,7 @@ def page_is_power_of_two(figures: Figures) -> Problems:
     """
     size = page_size(figures)
     if not is_power_of_two(size) or size < figure(figures, "minPhysPageSize"):
-        yield Problem(f"a page has {size} bytes", "pageSize", data={"pageSize": size})
+        yield Problem(f"a page has {counted(size, 'byte')}", "pageSize", data={"pageSize": size})
 
 
 @check("pages.summaries-cover-map", "Levels of summaries and a chunk make up an address", era=SPARSE)
@@ -36,7 +37,7 @@ def summaries_cover_map(figures: Figures) -> Problems:
     found += figure(figures, "logPallocChunkBytes")
     if found != bits:
         yield Problem(
-            f"levels and chunk have {found} bits, an address {bits}",
+            f"levels and chunk have {counted(found, 'bit')}, an address {bits}",
             "summaryL0Bits",
             data={"found": found, "heapAddrBits": bits},
         )
@@ -52,7 +53,7 @@ def summary_fits_word(figures: Figures) -> Problems:
     wanted = figure(figures, "logPallocChunkPages") + (levels - 1) * level
     if 3 * bits + 1 > room or bits < wanted:
         yield Problem(
-            f"counts of {bits} bits, where a root entry wants {wanted}, in {room} bits",
+            f"counts of {counted(bits, 'bit')}, where a root entry wants {wanted}, in {counted(room, 'bit')}",
             "logMaxPackedValue",
             data={"logMaxPackedValue": bits, "wanted": wanted},
         )
@@ -66,7 +67,9 @@ def chunks_divide_arena(figures: Figures) -> Problems:
     arena, chunk = figure(figures, "heapArenaBytes"), figure(figures, "pallocChunkBytes")
     if arena % chunk:
         yield Problem(
-            f"an arena has {arena} bytes, a chunk {chunk}", "pallocChunkBytes", data={"chunk": chunk}
+            f"an arena has {counted(arena, 'byte')}, a chunk {chunk}",
+            "pallocChunkBytes",
+            data={"chunk": chunk},
         )
 
 
@@ -94,7 +97,9 @@ def scavenge_index(figures: Figures) -> Problems:
     entries, chunk = figure(figures, "layout.scavenge_index_entries"), figure(figures, "pallocChunkBytes")
     wanted = (1 << figure(figures, "heapAddrBits")) // chunk
     if entries < wanted:
-        yield Problem(f"{entries} records, of {wanted}", "scavenge_index_entries", data={"entries": entries})
+        yield Problem(
+            f"{counted(entries, 'record')}, of {wanted}", "scavenge_index_entries", data={"entries": entries}
+        )
 
 
 @check("pages.cache-is-a-word", "A page cache is a word, and divides a chunk", era=SPARSE)
@@ -105,7 +110,9 @@ def cache_is_a_word(figures: Figures) -> Problems:
     pages, chunk = figure(figures, "pageCachePages"), figure(figures, "pallocChunkPages")
     if pages != 64 or chunk % pages:
         yield Problem(
-            f"a cache of {pages} pages, a chunk of {chunk}", "pageCachePages", data={"pages": pages}
+            f"a cache of {counted(pages, 'page')}, a chunk of {chunk}",
+            "pageCachePages",
+            data={"pages": pages},
         )
 
 
@@ -118,7 +125,7 @@ def phys_page_range(figures: Figures) -> Problems:
     for size in figures.profile.machine["phys_page_sizes"]:
         if not least <= size <= most:
             yield Problem(
-                f"kernels may have pages of {size} bytes; mallocinit wants {least} to {most}",
+                f"kernels may have pages of {counted(size, 'byte')}; mallocinit wants {least} to {most}",
                 f"phys_page_sizes {size}",
                 data={"phys_page_size": size},
             )
@@ -133,7 +140,7 @@ def huge_page_known(figures: Figures) -> Problems:
     most = figure(figures, "maxPhysHugePageSize")
     if size > most:
         yield Problem(
-            f"huge pages have {size} bytes, and are minded up to {most}",
+            f"huge pages have {counted(size, 'byte')}, and are minded up to {most}",
             "phys_huge_page_size",
             data={"phys_huge_page_size": size, "maxPhysHugePageSize": most},
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from archcalc.calculator.figures import Figures
 from archcalc.checks import Problem, Problems, check, fact, number, of_machine
+from archcalc.reading.words import counted
 from archcalc.results.findings import Severity
 
 
@@ -16,7 +17,8 @@ def phys_page_too_small(figures: Figures) -> Problems:
     for size in of_machine(figures, "phys_page_sizes"):
         if size < least:
             yield Problem(
-                f"kernels may have physical pages of {size} bytes; mallocinit wants at least {least}",
+                f"kernels may have physical pages of {counted(size, 'byte')}; mallocinit wants at "
+                f"least {least}",
                 "phys_page_sizes",
                 data={"phys_page_size": size, "minPhysPageSize": least},
             )
@@ -35,7 +37,7 @@ def default_phys_page(figures: Figures) -> Problems:
     for size in of_machine(figures, "phys_page_sizes"):
         if default % size:
             yield Problem(
-                f"DefaultPhysPageSize is {default} and no multiple of {size}, which a kernel may have",
+                f"DefaultPhysPageSize is {default} and not a multiple of {size}, which a kernel may have",
                 "DefaultPhysPageSize",
                 data={"DefaultPhysPageSize": default, "phys_page_size": size},
             )
@@ -51,7 +53,8 @@ def segments_below_phys_page(figures: Figures) -> Problems:
     for size in of_machine(figures, "phys_page_sizes"):
         if size > aligned:
             yield Problem(
-                f"segments are aligned to {aligned} bytes; a kernel with pages of {size} cannot load them",
+                f"segments are aligned to {counted(aligned, 'byte')}; a kernel with pages of {size} "
+                f"cannot load them",
                 "segment_alignment",
                 data={"segment_alignment": aligned, "phys_page_size": size},
             )
@@ -102,7 +105,7 @@ def int64_alignment(figures: Figures) -> Problems:
     align, register = number(figures, "sys.Int64Align"), number(figures, "sys.RegSize")
     if align != register:
         yield Problem(
-            f"Int64Align is {align} where a register has {register} bytes",
+            f"Int64Align is {align} where a register has {counted(register, 'byte')}",
             "Int64Align",
             data={"Int64Align": align, "RegSize": register},
         )

@@ -6,6 +6,7 @@ import re
 
 from archcalc.calculator.figures import Figures
 from archcalc.checks import SPARSE, Problem, Problems, check, figure
+from archcalc.reading.words import counted
 
 _ATOMIC64 = re.compile(r"^atomic\.(Int64|Uint64|Float64)$")
 _FROM_FIXALLOC = (
@@ -33,7 +34,9 @@ def arena_has_its_pages(figures: Figures) -> Problems:
     fields = {field.name: field.size for field in figures.structs["heapArena"].fields}
     for name, wanted in (("spans", pages * word), ("pageInUse", pages // 8), ("pageMarks", pages // 8)):
         if fields[name] != wanted:
-            yield Problem(f"heapArena.{name} has {fields[name]} bytes, not {wanted}", f"heapArena.{name}")
+            yield Problem(
+                f"heapArena.{name} has {counted(fields[name], 'byte')}, not {wanted}", f"heapArena.{name}"
+            )
 
 
 @check("records.fixalloc-fits", "Records that fixalloc makes fit its chunks", era=SPARSE)
@@ -52,4 +55,6 @@ def gc_bits_block(figures: Figures) -> Problems:
     """newArenaMayUnlock takes gcBitsChunkBytes at a time for a gcBitsArena: header and bits together."""
     chunk, found = figure(figures, "gcBitsChunkBytes"), figures.structs["gcBitsArena"].size
     if chunk != found:
-        yield Problem(f"gcBitsArena has {found} bytes, a block {chunk}", "gcBitsArena", data={"found": found})
+        yield Problem(
+            f"gcBitsArena has {counted(found, 'byte')}, a block {chunk}", "gcBitsArena", data={"found": found}
+        )

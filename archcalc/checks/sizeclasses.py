@@ -7,6 +7,7 @@ from functools import cache
 from allocator.common.sizeclasses import SizeClasses
 from archcalc.calculator.figures import Figures
 from archcalc.checks import Problem, Problems, check, number
+from archcalc.reading.words import counted
 
 # What mksizeclasses.go promises: of the tail of a span, and of a rounded size with its share of the tail.
 TAIL_SHARE = 8
@@ -21,11 +22,11 @@ def ascending(figures: Figures) -> Problems:
     """
     classes = figures.size_classes
     if classes.class_to_size[0] or classes.class_to_allocnpages[0]:
-        yield Problem(f"class 0 has {classes.class_to_size[0]} bytes", "class 0")
+        yield Problem(f"class 0 has {counted(classes.class_to_size[0], 'byte')}", "class 0")
     for index in range(1, len(classes)):
         if classes.class_to_size[index] <= classes.class_to_size[index - 1]:
             yield Problem(
-                f"class {index} has {classes.class_to_size[index]} bytes,"
+                f"class {index} has {counted(classes.class_to_size[index], 'byte')},"
                 f" after {classes.class_to_size[index - 1]}",
                 f"class {index}",
                 data={"size": classes.class_to_size[index]},
@@ -42,7 +43,7 @@ def alignment(figures: Figures) -> Problems:
         wanted = step if size > small_max else 16 if size >= 16 else 8
         if size % wanted:
             yield Problem(
-                f"class {index} has {size} bytes, no multiple of {wanted}",
+                f"class {index} has {counted(size, 'byte')}, not a multiple of {wanted}",
                 f"class {index}",
                 data={"size": size},
             )
@@ -58,7 +59,8 @@ def tail_waste(figures: Figures) -> Problems:
         tail, span = classes.tail_waste(index), classes.span_bytes(index)
         if tail * TAIL_SHARE > span:
             yield Problem(
-                f"class {index} ({classes.class_to_size[index]} bytes) leaves {tail} of {span} bytes unused",
+                f"class {index} ({counted(classes.class_to_size[index], 'byte')}) leaves {tail} of "
+                f"{counted(span, 'byte')} unused",
                 f"class {index}",
                 data={"tail_waste": tail, "span": span},
             )
@@ -79,8 +81,9 @@ def rounding_waste(figures: Figures) -> Problems:
         waste = span - classes.objects(index) * smallest
         if waste * 1000 > WORST_SHARE_PERMILLE * span:
             yield Problem(
-                f"{smallest} bytes in class {index} ({classes.class_to_size[index]} bytes) waste"
-                f" {waste} of {span} bytes, {100 * waste / span:.1f}%",
+                f"{counted(smallest, 'byte')} in class {index} "
+                f"({counted(classes.class_to_size[index], 'byte')}) waste"
+                f" {waste} of {counted(span, 'byte')}, {100 * waste / span:.1f}%",
                 f"class {index}",
                 data={"waste": waste, "span": span},
             )
@@ -95,7 +98,8 @@ def lookup(figures: Figures) -> Problems:
     if wrong:
         size, found, right = wrong
         yield Problem(
-            f"{size} bytes are looked up as class {found}, and class {right} is the first that holds them",
+            f"{counted(size, 'byte')} are looked up as class {found}, and class {right} is the "
+            f"first that holds them",
             f"size {size}",
             data={"size": size, "found": found, "right": right},
         )
@@ -124,7 +128,7 @@ def division_magic(figures: Figures) -> Problems:
         size = figures.size_classes.class_to_size[index]
         mul = figures.size_classes.class_to_divmagic[index].mul
         yield Problem(
-            f"class {index} ({size} bytes): offset {at} is divided wrongly, multiplier {mul}",
+            f"class {index} ({counted(size, 'byte')}): offset {at} is divided wrongly, multiplier {mul}",
             f"class {index}",
             data={"size": size, "offset": at, "mul": mul},
         )
@@ -162,7 +166,7 @@ def base_mask(figures: Figures) -> Problems:
         power = size & (size - 1) == 0
         if mask != ((1 << 16) - size if power else 0):
             yield Problem(
-                f"class {index} ({size} bytes) has the mask {mask:#x}",
+                f"class {index} ({counted(size, 'byte')}) has the mask {mask:#x}",
                 f"class {index}",
                 data={"base_mask": mask},
             )

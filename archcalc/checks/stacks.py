@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from archcalc.calculator.figures import Figures
 from archcalc.checks import Problem, Problems, check, differs, is_power_of_two, number
+from archcalc.reading.words import counted
 from archcalc.results.findings import Severity
 
 
@@ -32,7 +33,8 @@ def orders_double(figures: Figures) -> Problems:
     for entry in figures.layout.stack_orders:
         if entry.size != fixed << entry.order:
             yield Problem(
-                f"order {entry.order} has stacks of {entry.size} bytes, not {fixed << entry.order}",
+                f"order {entry.order} has stacks of {counted(entry.size, 'byte')}, not "
+                f"{fixed << entry.order}",
                 f"order {entry.order}",
                 data={"size": entry.size},
             )
@@ -47,14 +49,14 @@ def cache_holds_order(figures: Figures) -> Problems:
     cache, page = number(figures, "_StackCacheSize"), number(figures, "_PageSize")
     if cache % page:
         yield Problem(
-            f"_StackCacheSize is {cache}, no whole number of pages of {page}",
+            f"_StackCacheSize is {cache}, not a whole number of pages of {page}",
             "_StackCacheSize",
             data={"_StackCacheSize": cache, "_PageSize": page},
         )
     for entry in figures.layout.stack_orders:
         if cache % entry.size:
             yield Problem(
-                f"a span of {cache} bytes is no whole number of stacks of {entry.size}",
+                f"a span of {counted(cache, 'byte')} is not a whole number of stacks of {entry.size}",
                 f"order {entry.order}",
                 data={"_StackCacheSize": cache, "size": entry.size},
             )
@@ -89,7 +91,7 @@ def dead_order(figures: Figures) -> Problems:
     for entry in figures.layout.stack_orders:
         if entry.dead:
             yield Problem(
-                f"order {entry.order} is never asked for: its stacks have {entry.size} bytes,"
+                f"order {entry.order} is never asked for: its stacks have {counted(entry.size, 'byte')},"
                 f" and _StackCacheSize is {cache}",
                 f"order {entry.order}",
                 data={"size": entry.size, "_StackCacheSize": cache},
@@ -122,7 +124,7 @@ def guard_fits(figures: Figures) -> Problems:
     fixed, whole = number(figures, "_FixedStack"), number(figures, "_StackGuard")
     if whole >= fixed:
         yield Problem(
-            f"the guard is {whole} bytes above the low end of a stack of {fixed}",
+            f"the guard is {counted(whole, 'byte')} above the low end of a stack of {fixed}",
             "_StackGuard",
             data={"_StackGuard": whole, "_FixedStack": fixed},
         )
@@ -154,7 +156,7 @@ def span_alignment(figures: Figures) -> Problems:
     for entry in figures.layout.stack_orders:
         if align <= 0 or entry.size % align:
             yield Problem(
-                f"stacks of {entry.size} bytes are not aligned to {align}",
+                f"stacks of {counted(entry.size, 'byte')} are not aligned to {align}",
                 f"order {entry.order}",
                 data={"align": align},
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from archcalc.calculator.figures import Figures
 from archcalc.calculator.structs import StructLayout
 from archcalc.checks import Problem, Problems, check, number
+from archcalc.reading.words import counted
 
 # Fields that are touched by 64-bit atomic operations (mheap.go, mstats.go).
 ATOMICS = {
@@ -39,7 +40,7 @@ def atomic_alignment(figures: Figures) -> Problems:
             at = offset(struct, field)
             if at % 8:
                 yield Problem(
-                    f"{name}.{field} is at offset {at}, no multiple of 8",
+                    f"{name}.{field} is at offset {at}, not a multiple of 8",
                     f"{name}.{field}",
                     data={"offset": at},
                 )
@@ -47,7 +48,7 @@ def atomic_alignment(figures: Figures) -> Problems:
 
 @check("structs.alignment", "Each struct is a multiple of its alignment, and so is each place in it")
 def alignment(figures: Figures) -> Problems:
-    """Elements of an array and blocks of a fixalloc stand side by side: a size that is no multiple of the
+    """Elements of an array and blocks of a fixalloc stand side by side: a size that is not a multiple of the
     alignment would misalign every second one. No struct may want more than a register's alignment,
     which is all that persistentalloc gives by default.
     """
@@ -55,7 +56,7 @@ def alignment(figures: Figures) -> Problems:
     for name, struct in figures.structs.items():
         if struct.size % struct.align or not 0 < struct.align <= most:
             yield Problem(
-                f"{name} has {struct.size} bytes with alignment {struct.align}",
+                f"{name} has {counted(struct.size, 'byte')} with alignment {struct.align}",
                 name,
                 data={"size": struct.size, "align": struct.align},
             )
@@ -75,7 +76,9 @@ def overlap(figures: Figures) -> Problems:
                 )
             end = field.offset + field.size
         if end > struct.size:
-            yield Problem(f"{name} has {struct.size} bytes and fields up to {end}", name, data={"end": end})
+            yield Problem(
+                f"{name} has {counted(struct.size, 'byte')} and fields up to {end}", name, data={"end": end}
+            )
 
 
 @check("structs.workbuf", "A work buffer has _WorkbufSize bytes")
@@ -86,7 +89,7 @@ def workbuf(figures: Figures) -> Problems:
     size, wanted = figures.structs["workbuf"].size, number(figures, "_WorkbufSize")
     if size != wanted:
         yield Problem(
-            f"workbuf has {size} bytes and _WorkbufSize is {wanted}",
+            f"workbuf has {counted(size, 'byte')} and _WorkbufSize is {wanted}",
             "workbuf",
             data={"size": size, "_WorkbufSize": wanted},
         )
@@ -101,12 +104,15 @@ def gc_bits(figures: Figures) -> Problems:
     header = number(figures, "gcBitsHeaderBytes")
     if struct.size != chunk:
         yield Problem(
-            f"gcBits has {struct.size} bytes, and a chunk {chunk}", "gcBits", data={"size": struct.size}
+            f"gcBits has {counted(struct.size, 'byte')}, and a chunk {chunk}",
+            "gcBits",
+            data={"size": struct.size},
         )
     at = offset(struct, "bits")
     if at != header or at % 8:
         yield Problem(
-            f"mark bits begin at {at}; the header has {header} bytes, and bits want a multiple of 8",
+            f"mark bits begin at {at}; the header has {counted(header, 'byte')}, and bits want a "
+            f"multiple of 8",
             "gcBits.bits",
             data={"offset": at, "gcBitsHeaderBytes": header},
         )
@@ -118,7 +124,7 @@ def finalizer_block(figures: Figures) -> Problems:
     size, block = figures.structs["finblock"].size, number(figures, "_FinBlockSize")
     if size > block:
         yield Problem(
-            f"finblock has {size} bytes and _FinBlockSize is {block}",
+            f"finblock has {counted(size, 'byte')} and _FinBlockSize is {block}",
             "finblock",
             data={"size": size, "block": block},
         )
@@ -134,7 +140,7 @@ def fixalloc_fits(figures: Figures) -> Problems:
         size = figures.structs[name].size
         if not link <= size <= chunk:
             yield Problem(
-                f"{name} has {size} bytes; fixalloc serves {link} to {chunk}",
+                f"{name} has {counted(size, 'byte')}; fixalloc serves {link} to {chunk}",
                 name,
                 data={"size": size, "chunk": chunk},
             )
@@ -165,19 +171,20 @@ def memstats_prefix(figures: Figures) -> Problems:
     classes = number(figures, "_NumSizeClasses")
     if size != classes * entry:
         yield Problem(
-            f"by_size has {size} bytes, and {classes} classes of {entry} bytes need {classes * entry}",
+            f"by_size has {counted(size, 'byte')}, and {counted(classes, 'class')} of "
+            f"{counted(entry, 'byte')} need {classes * entry}",
             "mstats.by_size",
             data={"size": size, "entry": entry},
         )
     if classes < MEMSTATS_CLASSES:
         yield Problem(
-            f"MemStats shows {MEMSTATS_CLASSES} classes, and there are {classes}",
+            f"MemStats shows {counted(MEMSTATS_CLASSES, 'class')}, and there are {classes}",
             "mstats.by_size",
             data={"_NumSizeClasses": classes},
         )
     if at % align:
         yield Problem(
-            f"by_size is at offset {at}, no multiple of {align}", "mstats.by_size", data={"offset": at}
+            f"by_size is at offset {at}, not a multiple of {align}", "mstats.by_size", data={"offset": at}
         )
 
 
@@ -193,7 +200,7 @@ def mcache_arrays(figures: Figures) -> Problems:
         size = size_of(mcache, field)
         if size != count * each:
             yield Problem(
-                f"mcache.{field} has {size} bytes, and {count} of {each} need {count * each}",
+                f"mcache.{field} has {counted(size, 'byte')}, and {count} of {each} need {count * each}",
                 f"mcache.{field}",
                 data={"size": size, "count": count, "each": each},
             )
@@ -208,7 +215,8 @@ def central_padding(figures: Figures) -> Problems:
     least = figures.structs["mcentral"].size + number(figures, "sys.CacheLineSize")
     if classes <= 0 or size % classes or size // classes < least:
         yield Problem(
-            f"mheap.central has {size} bytes for {classes} classes; an mcentral with its padding has {least}",
+            f"mheap.central has {counted(size, 'byte')} for {counted(classes, 'class')}; an "
+            f"mcentral with its padding has {least}",
             "mheap.central",
             data={"size": size, "_NumSizeClasses": classes, "padded": least},
         )
@@ -228,7 +236,8 @@ def division_magic(figures: Figures) -> Problems:
     ):
         if size_of(span, there) != size_of(magic, here):
             yield Problem(
-                f"mspan.{there} has {size_of(span, there)} bytes, divMagic.{here} has {size_of(magic, here)}",
+                f"mspan.{there} has {counted(size_of(span, there), 'byte')}, divMagic.{here} has "
+                f"{size_of(magic, here)}",
                 f"mspan.{there}",
                 data={"mspan": size_of(span, there), "divMagic": size_of(magic, here)},
             )
@@ -243,7 +252,7 @@ def alloc_count(figures: Figures) -> Problems:
         bits = 8 * size_of(span, field)
         if value >= 1 << bits:
             yield Problem(
-                f"mspan.{field} has {bits} bits and may have to hold {value}",
+                f"mspan.{field} has {counted(bits, 'bit')} and may have to hold {value}",
                 f"mspan.{field}",
                 data={"value": value},
             )

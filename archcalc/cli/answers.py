@@ -82,7 +82,7 @@ def without_effect(counted: list[tuple[NthScript, NthCall]]) -> Iterator[str]:
     """Of answers to calls that never came, how many came."""
     for said, plan in counted:
         if plan.seen < said.first:
-            yield f"--answer {said} changed nothing: there were {plan.seen} calls of {said.call}"
+            yield f"--answer {said} changed nothing: there was {plan.seen or 'no'} call of {said.call}"
 
 
 def parse_answer(text: str) -> NthScript:
@@ -91,7 +91,7 @@ def parse_answer(text: str) -> NthScript:
     call, colon, which = what.partition(":")
     if call not in CALLS:
         raise UsageFault(
-            Fault(f"{call!r} is no OS helper", f"one of {', '.join(CALLS)}", closest(call, CALLS))
+            Fault(f"{call!r} is not an OS helper", f"one of {', '.join(CALLS)}", closest(call, CALLS))
         )
     first, last = 1, EVER
     if colon:
@@ -111,7 +111,7 @@ def _parse_what(answer: str) -> int | Errno | str:
         return Errno(parse_count(number))
     if answer[:1].isdigit():
         return parse_address(answer)
-    raise UsageFault(Fault(f"{answer!r} is no answer", f"{REFUSED}, errno=N, or an address"))
+    raise UsageFault(Fault(f"{answer!r} is not an answer", f"{REFUSED}, errno=N, or an address"))
 
 
 Answer = Annotated[
@@ -119,8 +119,8 @@ Answer = Annotated[
     typer.Option(
         "--answer",
         metavar="CALL[:NTH[-LAST]][=ANSWER]",
-        help="Have the OS answer calls of a helper so: sysMap:3 is refused, sysReserve:1=0x7f0000000000 is "
-        "given that address, sysUsed=errno=12 always fails (repeatable).",
+        help="How the OS answers calls of a helper: sysMap:3 refuses the third, sysReserve:1=0x7f0000000000 "
+        "gives that address, sysUsed=errno=12 always fails (repeatable).",
         parser=parse_answer,
         rich_help_panel=PANEL,
     ),
@@ -130,7 +130,7 @@ RefuseAfter = Annotated[
     typer.Option(
         "--refuse-after",
         metavar="SIZE",
-        help="Refuse memory once so much was given.",
+        help="Refuse memory once this much was given.",
         parser=parse_size,
         rich_help_panel=PANEL,
     ),

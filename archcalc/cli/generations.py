@@ -10,6 +10,7 @@ import typer
 
 from archcalc import generations
 from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.words import counted
 from archcalc.results.result import Result
 from archcalc.results.tables import Block, Column, Prose, Table
 
@@ -22,14 +23,19 @@ What = Annotated[
     ),
 ]
 Base = Annotated[
-    str, typer.Option("--base", metavar="RELEASE", help="Of new: what it differs from (default: the latest).")
+    str,
+    typer.Option(
+        "--base",
+        metavar="RELEASE",
+        help="With new: the release that it is compared with (default: the latest).",
+    ),
 ]
 Into = Annotated[
     Any,
     typer.Option(
         "--into",
         metavar="FOLDER",
-        help="Of new: where the tables go (default: a folder named as the release).",
+        help="With new: where the tables go (default: a folder named as the release).",
         parser=Path,
     ),
 ]
@@ -114,7 +120,7 @@ class Begun(Result):
         }
 
     def view(self) -> Sequence[Block]:
-        blocks: list[Block] = [Prose(f"wrote {self.folder}: {self.version}, {self.ports} ports")]
+        blocks: list[Block] = [Prose(f"wrote {self.folder}: {self.version}, {counted(self.ports, 'port')}")]
         if self.decide:
             rows = [(text,) for text in self.decide]
             blocks.append(Table((Column("a person must decide", wrap=True),), rows))

@@ -26,7 +26,7 @@ def _size(name: str, help: str) -> Any:
 
 
 def _limit(name: str, help: str) -> Any:
-    help += " In bytes, or with a unit (200000k), or unlimited."
+    help += " A number of bytes, a size with a unit (200000k), or unlimited."
     return typer.Option(name, metavar="SIZE", help=help, parser=parse_limit, rich_help_panel=PANEL)
 
 
@@ -34,7 +34,9 @@ def _count(name: str, help: str) -> Any:
     return typer.Option(name, metavar="N", help=help, parser=parse_count, rich_help_panel=PANEL)
 
 
-UlimitV = Annotated[Any, _limit("--ulimit-v", "Limit of its address space (ulimit -v, in units of 1k).")]
+UlimitV = Annotated[
+    Any, _limit("--ulimit-v", "Limit of its address space, which ulimit -v counts in units of 1k.")
+]
 ImageSize = Annotated[Any, _size("--image-size", "What the program itself takes of that limit.")]
 VaBits = Annotated[Any, _count("--va-bits", "Bits of a user address.")]
 Taken = Annotated[
@@ -76,10 +78,12 @@ MaxMapCount = Annotated[Any, _count("--max-map-count", "Mappings that the proces
 IgnoreHints = Annotated[
     bool,
     typer.Option(
-        "--ignore-hints", help="The kernel puts nothing where it was asked to.", rich_help_panel=PANEL
+        "--ignore-hints", help="The kernel ignores the addresses that it is asked for.", rich_help_panel=PANEL
     ),
 ]
-RlimitData = Annotated[Any, _limit("--rlimit-data", "Limit of its data segment (ulimit -d).")]
+RlimitData = Annotated[
+    Any, _limit("--rlimit-data", "Limit of its data segment, which ulimit -d counts in units of 1k.")
+]
 HeapBase = Annotated[
     Any,
     typer.Option(
@@ -135,7 +139,7 @@ def tell_without_effect(profiles: Iterable[Profile], machine: MachineOptions) ->
         from archcalc.machines.neighbours import go_heaps
 
         for heap in go_heaps(maps_lines(Path(machine.maps))):
-            session.note(f"{machine.maps}: {heap} that the maps are of, is not taken from the machine")
+            session.note(f"{machine.maps}: {heap}, counts as free: the maps are of that program")
     systems = {profile.goos: int(profile.facts["ptr_size"]) for profile in profiles}
     for name in LIMITS:
         deaf = [goos for goos, size in systems.items() if name in without_effect(goos, machine, size)]

@@ -75,7 +75,7 @@ Go = Annotated[
     typer.Option(
         "--go",
         metavar="RELEASE",
-        help="Of which Go: a release such as 1.27, a commit, or the folder of a source tree;"
+        help="The Go that is meant: a release such as 1.27, a commit, or the folder of a source tree;"
         " default: $ARCHCALC_GO, else 7aefdfded.",
         autocompletion=complete_generations,
         show_default=False,
@@ -88,8 +88,8 @@ Gos = Annotated[
     typer.Option(
         "--go",
         metavar="RELEASE",
-        help="Of which Go: a release such as 1.27, a commit, a source tree's folder, or all (repeatable);"
-        " default: $ARCHCALC_GO, else 7aefdfded.",
+        help="The Go that is meant: a release such as 1.27, a commit, a source tree's folder, or all "
+        "(repeatable); default: $ARCHCALC_GO, else 7aefdfded.",
         autocompletion=complete_generations,
         show_default=False,
     ),

@@ -50,11 +50,13 @@ After = Annotated[
 ]
 Count = Annotated[
     Any,
-    typer.Option("-n", metavar="N", help="About so many allocations; default 5000.", parser=parse_count),
+    typer.Option("-n", metavar="N", help="About how many allocations; default 5000.", parser=parse_count),
 ]
 Seed = Annotated[
     Any,
-    typer.Option("--seed", metavar="N", help="Of the workload's choices; default 1.", parser=parse_count),
+    typer.Option(
+        "--seed", metavar="N", help="Seed of the workload's choices; default 1.", parser=parse_count
+    ),
 ]
 SvgFile = Annotated[
     Any, typer.Option("--svg", metavar="FILE", help="Write the picture as SVG too.", parser=Path)

@@ -11,6 +11,7 @@ import typer
 from archcalc.cli import session
 from archcalc.cli.trace.options import Force
 from archcalc.host.output import check_writable
+from archcalc.reading.words import counted
 from archcalc.recorder import run
 from archcalc.results.result import Result
 from archcalc.results.tables import Block
@@ -90,7 +91,7 @@ def command(
     words = list(arguments) if arguments else []
     if log is not None:
         recorded = run.write(log, Path(target), found, path, 0, target=target, force=force)
-        session.note(f"{recorded.path}: {recorded.events} events")
+        session.note(f"{recorded.path}: {counted(recorded.events, 'event')}")
         return Ran(path, recorded.events)
     if exec_ is None and not run.runs_here(found):
         program = Path(f"{name}.{found.goarch}")
@@ -117,6 +118,7 @@ def command(
             progress=progress.update,
         )
     session.note(
-        f"{recorded.path}: {recorded.events} events" + ("" if recorded.whole else ", without an end state")
+        f"{recorded.path}: {counted(recorded.events, 'event')}"
+        + ("" if recorded.whole else ", without an end state")
     )
     return Ran(path, recorded.events, recorded.exit)

@@ -20,6 +20,7 @@ from archcalc.machines.options import MachineOptions
 from archcalc.profiles import platforms
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.quantities import parse_count
+from archcalc.reading.words import counted
 from archcalc.traces.columnar import NAMES, recordings_in
 from archcalc.traces.many import Progress, replay_many
 from archcalc.traces.model import replay_on_model
@@ -47,7 +48,7 @@ def command(
             "--jobs",
             "-j",
             metavar="N",
-            help="So many recordings at a time; default one on each core.",
+            help="How many recordings at a time; default one on each core.",
             parser=parse_count,
         ),
     ] = None,
@@ -84,7 +85,7 @@ def command(
     work = partial(_replay_one, keep_going, by_name, len(paths) > 1)
     count = min(cores() if jobs is None else max(jobs, 1), len(paths))
     if count > 1:
-        with session.progress(f"{len(paths)} recordings") as progress:
+        with session.progress(f"{counted(len(paths), 'recording')}") as progress:
             found = replay_many(paths, work, count, partial(_tell, progress))
     else:
         found = []

@@ -98,7 +98,9 @@ def fate(figures: Figures, size: int) -> Fate:
         rounded = classes.round_up_size(size, largest)
         if size > largest or rounded < size or rounded % page:
             raise UsageFault(
-                Fault(f"{size} bytes wrap at the word size of {figures.platform}", "a smaller size")
+                Fault(
+                    f"{counted(size, 'byte')} wrap at the word size of {figures.platform}", "a smaller size"
+                )
             )
         waste = rounded - size
         return Fate(
@@ -241,7 +243,10 @@ class Classes(Result):
         classes = self.figures.size_classes
         return (
             Table(CLASS_COLUMNS, self.rows, f"Size classes of {self.figures.platform}"),
-            Prose(f"{len(classes)} classes with class 0, for what is above {classes.max_small_size} bytes."),
+            Prose(
+                f"{counted(len(classes), 'class')} with class 0, for what is above "
+                f"{counted(classes.max_small_size, 'byte')}."
+            ),
         )
 
 
@@ -304,7 +309,7 @@ def command(
     if waste is not None:
         fates = wasteful(figures, waste)
         some, limit = counted(len(fates), "size"), spans.small_limit(figures)
-        notes = (f"{some} of 1 to {limit} bytes waste more by rounding.",)
+        notes = (f"{some} of 1 to {counted(limit, 'byte')} waste more by rounding.",)
         return SizesFound(figures, fates, f"Sizes that waste more than {100 * waste:g}%", notes)
     if near:
         fates = [one for size in near for one in best_near(figures, size)]

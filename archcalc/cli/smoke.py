@@ -46,10 +46,10 @@ def command(
     ] = None,
     n: Annotated[
         Any,
-        typer.Option("-n", metavar="N", help="About so many allocations; default 5000.", parser=parse_count),
+        typer.Option("-n", metavar="N", help="About how many allocations; default 5000.", parser=parse_count),
     ] = None,
     seed: Annotated[
-        Any, typer.Option("--seed", metavar="N", help="Of its choices; default 1.", parser=parse_count)
+        Any, typer.Option("--seed", metavar="N", help="Seed of its choices; default 1.", parser=parse_count)
     ] = None,
     audit_every: Annotated[
         Any,

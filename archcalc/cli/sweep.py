@@ -17,6 +17,7 @@ from archcalc.library.targets import asked_for
 from archcalc.machines.computer import without_effect
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.quantities import parse_count
+from archcalc.reading.words import counted
 from archcalc.results.result import INTERRUPTED, OK, Result
 from archcalc.results.tables import Block, Bytes, Column, Prose, Table
 from archcalc.sweeps import table
@@ -68,7 +69,8 @@ class Swept(Result):
     def view(self) -> Iterable[Block]:
         if self.interrupted:
             yield Prose(
-                f"interrupted: {len(self.rows)} of {len(self.sweep.points)} points are done and kept in "
+                f"interrupted: {len(self.rows)} of {counted(len(self.sweep.points), 'point')} are "
+                f"done and kept in "
                 f"{journal_of(self.target)}; the same command goes on from there"
             )
             return
@@ -145,7 +147,7 @@ def command(
     as soon as it is there: the same command goes on where a killed one ended.
     """
     if output is None:
-        raise UsageFault(Fault("nothing says where the table is to go", "--output OUT"))
+        raise UsageFault(Fault("there is no file to write the table to", "--output OUT"))
     if scheduler is not None and not scheduler.strip():
         raise UsageFault(Fault("--scheduler: no address", "such as tcp://127.0.0.1:8786"))
     table.check(output)
@@ -156,7 +158,7 @@ def command(
     place = journal_of(output)
     journal = Journal(place, sweep.key, len(sweep.points), fresh)
     if journal.rows:
-        session.note(f"{len(journal.rows)} of {len(sweep.points)} points were done before")
+        session.note(f"{len(journal.rows)} of {counted(len(sweep.points), 'point')} were done before")
     try:
         with session.progress(sweep.name, len(sweep.points)) as progress:
             rows = run(sweep.points, journal, jobs or cores(), scheduler, progress.update)

@@ -112,7 +112,7 @@ def rows(text: str, table: str, package: str, reported: bool) -> Iterator[Row | 
         else:
             match = _ROW.fullmatch(line)
             if match is None:
-                raise ValueError(f"{table}: this is no row: {line}")
+                raise ValueError(f"{table}: this is not a row: {line}")
             yield Row(
                 own,
                 match["name"],

@@ -11,6 +11,7 @@ from archcalc.goverify.formats.parts import asking
 from archcalc.goverify.image import Image, Unreadable
 from archcalc.goverify.rtypes import FieldOf, StructOf
 from archcalc.host.extras import needed
+from archcalc.reading.words import counted
 
 MOST_ENTRIES = 400_000
 """Top-level entries that are looked at where no index of types says where to look."""
@@ -62,7 +63,7 @@ def _dies(info: Any, wanted: frozenset[str]) -> Iterator[Any]:
         for die in unit.get_top_DIE().iter_children():
             looked += 1
             if looked > MOST_ENTRIES:
-                raise Unreadable(f"more than {MOST_ENTRIES} entries without an index of types")
+                raise Unreadable(f"more than {counted(MOST_ENTRIES, 'entry')} without an index of types")
             if "DW_AT_name" in die.attributes and _text(die, "DW_AT_name").startswith("runtime."):
                 yield die
 
@@ -103,7 +104,7 @@ def _offset(member: Any) -> int:
     if isinstance(value, int):
         return _bounded(value)
     if not value or value[0] != _PLUS_UCONST:
-        raise Unreadable("a member's place is no plain offset")
+        raise Unreadable("the place of a member is not a plain offset")
     number = 0
     for shift, byte in enumerate(value[1:11]):
         number |= (byte & 0x7F) << (7 * shift)

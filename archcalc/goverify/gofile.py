@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archcalc.host.extras import needed
+from archcalc.reading.words import counted
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Tree
@@ -99,7 +100,7 @@ def read(data: bytes, file: str) -> GoFile:
     """The declarations of a Go text; `file` is the path that they will be said to stand in."""
     found = GoFile(file)
     if len(data) > LONGEST:
-        found.broken.append(Broken(file, 0, f"{len(data)} bytes are no file of Go's"))
+        found.broken.append(Broken(file, 0, f"{counted(len(data), 'byte')} are not a file of Go's"))
         return found
     # The nodes of functions are walked later and live no longer than their tree.
     found.tree = _parser().parse(data)

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from archcalc.reading.words import counted
+
 
 class Unreadable(Exception):
     """A part of a program that is not what it says, with the reason."""
@@ -72,7 +74,7 @@ class Image:
         """Bytes of memory. Raises Unreadable where the file does not have them all."""
         offset = self.offset(address, size) if size >= 0 else None
         if offset is None:
-            raise Unreadable(f"{size} bytes at {address:#x} are not in the file")
+            raise Unreadable(f"{counted(size, 'byte')} at {address:#x} are not in the file")
         return self.data[offset : offset + size]
 
     def numbers(self, address: int, count: int, width: int) -> tuple[int, ...]:

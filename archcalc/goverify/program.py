@@ -27,6 +27,7 @@ from archcalc.goverify.rtypes import StructOf
 from archcalc.goverify.verdict import Subject, Verdict
 from archcalc.profiles import platforms
 from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.words import counted
 
 BUILD_INFO = b"\xff Go buildinf:"
 LONGEST_VERSION = 200
@@ -83,7 +84,9 @@ def verify(path: Path, targets: Sequence[Figures] | None, sets: Mapping[str, int
         profile = platforms.load(program.platform, program.generation)
         targets = [figures.compute(profile, {**_experiments(program), **sets})]
     if len(targets) != 1:
-        raise UsageFault(Fault(f"--binary with {len(targets)} platforms", "one, or none: the program tells"))
+        raise UsageFault(
+            Fault(f"--binary with {counted(len(targets), 'platform')}", "one, or none: the program tells")
+        )
     comparison = _Comparison(program, targets[0])
     comparison.compare()
     image = program.image

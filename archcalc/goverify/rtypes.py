@@ -15,6 +15,7 @@ from typing import NamedTuple
 from archcalc.calculator.structs import StructLayout
 from archcalc.goverify.image import Image, Unreadable
 from archcalc.goverify.pclntab import PclnTab
+from archcalc.reading.words import counted
 
 MOST_TYPES = 200_000
 MOST_FIELDS = 4096
@@ -153,7 +154,7 @@ class _Reader:
             if address in found or not self.types <= address < self.etypes:
                 continue
             if len(found) > MOST_TYPES:
-                raise Unreadable(f"more than {MOST_TYPES} types")
+                raise Unreadable(f"more than {counted(MOST_TYPES, 'type')}")
             try:
                 found[address], inner = self._type(address)
             except (Unreadable, struct.error):
@@ -199,7 +200,7 @@ class _Reader:
             methods = struct.unpack(self.image.order + "H", self.image.read(address + self.size + own + 4, 2))
             size += _UNCOMMON + methods[0] * _METHOD
         if not 0 < size < self.descriptors_end - self.types:
-            raise Unreadable(f"a descriptor of {size} bytes")
+            raise Unreadable(f"a descriptor of {counted(size, 'byte')}")
         return size
 
     def _type(self, address: int) -> tuple[_Type, list[int]]:
@@ -231,7 +232,7 @@ class _Reader:
         elif kind == _STRUCT:
             start, count, _ = self._words(own + self.word, 3)
             if count > MOST_FIELDS:
-                raise Unreadable(f"a struct of {count} fields")
+                raise Unreadable(f"a struct of {counted(count, 'field')}")
             for at in range(count):
                 name_at, field_type, offset = self._words(start + 3 * at * self.word, 3)
                 fields.append((self._name(name_at), field_type, offset))

@@ -112,7 +112,7 @@ class SourceTree:
             file = f"{package}/{path.name}"
             try:
                 if path.stat().st_size > gofile.LONGEST or not path.is_file():
-                    raise OSError("is no file of Go's")
+                    raise OSError("is not a file of Go's")
                 data = path.read_bytes()
                 constraint = _both(buildtags.of_name(path.name), buildtags.of_text(data))
             except (OSError, ValueError) as error:
@@ -174,7 +174,7 @@ def _descendants(node: Node) -> Iterator[Node]:
 
 
 def _no_tree(root: Path) -> Path:
-    found = "is no folder" if not root.is_dir() else "has no src/runtime"
+    found = "is not a folder" if not root.is_dir() else "has no src/runtime"
     raise UsageFault(Fault(f"{root} {found}", "a Go source tree (a GOROOT)", id="no-tree"))
 
 

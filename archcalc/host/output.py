@@ -37,7 +37,7 @@ def write(path: Path, pieces: Iterable[str], force: bool = False) -> None:
 
 
 def write_bytes(path: Path, data: bytes, force: bool = False) -> None:
-    """The same for what is no text. Raises UsageFault."""
+    """The same for what is not text. Raises UsageFault."""
     with replacing(path, force) as stream:
         stream.write(data)
 

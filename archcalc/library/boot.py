@@ -17,6 +17,7 @@ from archcalc.questions.room import HeapRoom
 from archcalc.questions.room import room as room_of
 from archcalc.questions.stops import Stops, what_stops
 from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.words import counted
 from archcalc.results.findings import Case, Finding, Rule, Severity
 from archcalc.results.judged import Judged
 from archcalc.results.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value
@@ -58,7 +59,10 @@ class Answered(Judged):
         for one in self.compared:
             found: tuple[Finding, ...] = ()
             if one.differences:
-                message = f"{one.differences} of {len(one.program.calls)} calls differ: {_difference(one)}"
+                message = (
+                    f"{one.differences} of {counted(len(one.program.calls), 'call')} differ: "
+                    f"{_difference(one)}"
+                )
                 found = (Finding(CALLS.id, one.platform, Severity.ERROR, message, FAMILY, one.program.file),)
             yield Case(CALLS.id, f"{one.platform} ({one.program.file})", found)
 
@@ -296,6 +300,6 @@ def answered(
     wanted = {name for name in platforms or () if "*" not in name and name != "all"}
     for program in programs:
         if wanted and program.platform not in wanted:
-            found = f"its program is one of {program.platform}"
+            found = f"the program is one of {program.platform}"
             raise UsageFault(Fault(found, f"one of {', '.join(sorted(wanted))}", file=program.file))
     return Answered([compare(program, go, machine) for program in programs])

@@ -15,6 +15,7 @@ from archcalc.library.targets import selected
 from archcalc.profiles.profile import Profile
 from archcalc.profiles.profile_tools import show
 from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.words import counted
 from archcalc.results.result import Result
 from archcalc.results.tables import Block, Column, Hex, NotApplicable, Prose, Table, Value
 
@@ -72,7 +73,7 @@ class Diff(Result):
         for size in sorted({*tables[0], *tables[1]}):
             a, b = (table.get(size, NO_CLASS) for table in tables)
             if a != b:
-                yield "size_classes", f"pages of {size} bytes", a, b, delta(a, b), "", ""
+                yield "size_classes", f"pages of {counted(size, 'byte')}", a, b, delta(a, b), "", ""
 
     def fact_rows(self) -> Iterator[Row]:
         """Facts of the profiles; they are what all the rest follows from."""
@@ -161,7 +162,7 @@ def one(pattern: str, files: Sequence[Path] | None, go: str) -> Profile:
     """The one platform that a word names."""
     found = selected([pattern], files, go=go)
     if len(found) != 1:
-        raise UsageFault(Fault(f"{pattern} names {len(found)} platforms", "one"))
+        raise UsageFault(Fault(f"{pattern} names {counted(len(found), 'platform')}", "one"))
     return found[0]
 
 
@@ -178,7 +179,7 @@ def diff(
     Raises UsageFault where words name another number of platforms or releases than that.
     """
     if len(releases) > 2:
-        raise UsageFault(Fault(f"--go names {len(releases)} releases", "one or two"))
+        raise UsageFault(Fault(f"--go names {counted(len(releases), 'release')}", "one or two"))
     old, new = releases[0], releases[-1]
     first = one(a, files, old)
     left = calculator.compute(first, given, old)

@@ -87,7 +87,7 @@ class Drifted(Judged):
     def _on(self, one: Drift) -> str:
         count = len(one.platforms)
         if count == self.platforms > 1:
-            return f"all {count} platforms"
+            return f"all {counted(count, 'platform')}"
         return ", ".join(one.platforms)
 
     def document(self) -> Mapping[str, object]:
@@ -158,13 +158,13 @@ class Drifted(Judged):
 
     def _named(self, platforms: Sequence[str]) -> str:
         if len(platforms) == self.platforms > 1:
-            return f"all {len(platforms)} platforms"
+            return f"all {counted(len(platforms), 'platform')}"
         return ", ".join(platforms)
 
     def summary(self) -> str:
         """One line: how many claims, and how many do not hold."""
         on = counted(self.platforms, "platform")
-        parts = [f"{len(self.found)} of {self.claims} claims contradicted on {on}"]
+        parts = [f"{len(self.found)} of {counted(self.claims, 'claim')} contradicted on {on}"]
         parts += self.told_of_baseline()
         if self.gone:
             parts.append(f"{len(self.gone)} gone")

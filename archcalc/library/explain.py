@@ -22,6 +22,7 @@ from archcalc.reading import faults
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.fields import Address
 from archcalc.reading.names import closest
+from archcalc.reading.words import counted
 from archcalc.results.findings import Rule, Severity
 from archcalc.results.result import Listing, Result
 from archcalc.results.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value, human, show
@@ -97,7 +98,7 @@ class FigureExplained(Result):
             table = Table((Column("value"), Column("platforms", wrap=True)), rows)
             yield Section("Where platforms differ", (table,))
         elif len(self.everywhere) > 1:
-            yield Section(f"The same on all {len(self.everywhere)} platforms", ())
+            yield Section(f"The same on all {counted(len(self.everywhere), 'platform')}", ())
 
 
 class RuleExplained(Result):

@@ -10,6 +10,7 @@ from archcalc.pictures import heap_svg, heap_text
 from archcalc.pictures.film import Film
 from archcalc.pictures.heap import HeapView, Sample
 from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.words import counted
 from archcalc.results.result import Pictured
 from archcalc.results.tables import Block, Bytes, Column, Drawing, Hex, Pages, Prose, Section, Table, human
 
@@ -106,7 +107,7 @@ class Heaps(Pictured):
             ("the longest free run", t.largest_free),
         ]
         note = (
-            f"{t.spans} spans in use, {t.occupancy:.1%} of their bytes in allocated objects;"
+            f"{counted(t.spans, 'span')} in use, {t.occupancy:.1%} of their bytes in allocated objects;"
             f" {t.fragmentation:.1%} of the free bytes lie outside the longest free run"
         )
         yield Table(columns, [(what, size, human(size)) for what, size in rows], keys=0, notes=[note])
@@ -137,7 +138,9 @@ class Heaps(Pictured):
     def only_one(self, format: str) -> None:
         """Raises UsageFault where there is more than one heap for one picture."""
         if len(self.films) != 1:
-            raise UsageFault(Fault(f"{len(self.films)} heaps for one {format}", "one platform or recording"))
+            raise UsageFault(
+                Fault(f"{counted(len(self.films), 'heap')} for one {format}", "one platform or recording")
+            )
 
 
 def totals(sample: Sample) -> dict[str, object]:

@@ -81,7 +81,8 @@ class Replays(Judged):
             if r.first is not None:
                 d = r.first
                 message = (
-                    f"event {d.event}: expected {d.expected}, found {d.found} ({r.mismatches} differences)"
+                    f"event {d.event}: expected {d.expected}, found {d.found} "
+                    f"({counted(r.mismatches, 'difference')})"
                 )
                 found = (
                     Finding(
@@ -193,7 +194,7 @@ class Replays(Judged):
             yield self._checked()
         held = sum(r.ok for r in self.replays)
         count = len(self.replays) + len(self.damaged)
-        yield Prose(f"{'ok' if self.ok else 'FAILED'}: {held} of {count} recordings reproduced")
+        yield Prose(f"{'ok' if self.ok else 'FAILED'}: {held} of {counted(count, 'recording')} reproduced")
         for one in self.damaged:
             yield Prose(f"not read: {one.path}")
         for r in self.replays:

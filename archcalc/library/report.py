@@ -237,7 +237,7 @@ class Report(Result):
         if self.only.wants_section("size_classes") and len(tables) == 1:
             blocks.append(self._size_classes(self.platforms[0]))
         if blocks:
-            yield Section(f"The same on all {len(self.platforms)} platforms", blocks)
+            yield Section(f"The same on all {counted(len(self.platforms), 'platform')}", blocks)
 
 
 DESCRIBED = (
@@ -393,6 +393,7 @@ def hints(found: Layout) -> str:
     how = {"wholly": "wholly at", "partly": "partly at", "no": "not at all at"}
     told = [f"{how[fits]} {count}" for fits, count in counts.items() if count]
     return (
-        f"{len(addresses)} hints from {addresses[0]:#x} to {addresses[-1]:#x}, {human(step) or step} apart:"
+        f"{counted(len(addresses), 'hint')} from {addresses[0]:#x} to {addresses[-1]:#x}, "
+        f"{human(step) or step} apart:"
         f" the reservation fits {', '.join(told)}."
     )

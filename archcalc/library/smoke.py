@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from archcalc.calculator.figures import Figures
 from archcalc.questions import origins
+from archcalc.reading.words import counted
 from archcalc.results.findings import Case, Finding, Rule, Severity, SourceLine
 from archcalc.results.judged import Judged
 from archcalc.results.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value
@@ -160,7 +161,7 @@ class Smoked(Judged):
                 lines = [*run.death["printed"], f"fatal error: {run.death['throw']}", *run.death["after"]]
                 yield Section(f"{run.platform}, {run.workload}", (Prose("\n".join(lines), verbatim=True),))
         held = sum(run.ok for run in self.runs)
-        yield Prose(f"{'ok' if self.ok else 'FAILED'}: {held} of {len(self.runs)} runs held")
+        yield Prose(f"{'ok' if self.ok else 'FAILED'}: {held} of {counted(len(self.runs), 'run')} held")
 
     def _classes(self, run: WorkloadRun) -> Block:
         columns = (

@@ -19,6 +19,7 @@ from archcalc.machines.options import MachineOptions
 from archcalc.profiles.addresses import of_bits
 from archcalc.profiles.profile import Profile
 from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.words import counted
 
 if TYPE_CHECKING:
     from allocator.kernels.maps import MapsLine
@@ -42,7 +43,7 @@ def machine_of(profile: Profile, options: MachineOptions | None = None) -> Machi
     addresses: Mapping[str, Any] = facts
     if options.va_bits is not None:
         if not 20 <= options.va_bits <= 64:
-            raise UsageFault(Fault(f"{options.va_bits} bits of address (va_bits)", "20 to 64"))
+            raise UsageFault(Fault(f"{counted(options.va_bits, 'bit')} of address (va_bits)", "20 to 64"))
         addresses = of_bits(facts, options.va_bits)
     high, low = int(addresses["address_high"]), int(facts["address_low"])
     page_size = int(options.page_size or facts["phys_page_size"])
@@ -120,7 +121,7 @@ def _maps_of(path: Path, file: tuple[int, ...]) -> tuple[MapsLine, ...]:
     except OSError as error:
         raise UsageFault(Fault(f"cannot be read: {error.strerror}", file=str(path))) from None
     except UnicodeDecodeError:
-        raise UsageFault(Fault("is no text", "a /proc/PID/maps file", file=str(path))) from None
+        raise UsageFault(Fault("is not text", "a /proc/PID/maps file", file=str(path))) from None
     try:
         return parse_maps(text)
     except MapsError as error:

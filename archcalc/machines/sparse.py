@@ -15,6 +15,7 @@ from archcalc.calculator.figures import Figures
 from archcalc.machines.computer import machine_of
 from archcalc.machines.options import MachineOptions
 from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.words import counted
 
 MACHINE = Runtime
 HELPERS = False
@@ -103,7 +104,7 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
     huge = int(machine.get("phys_huge_page_size") or 0)
     offset = number("arenaBaseOffset")
     if offset >> 8 * ptr_size:
-        found = f"arenaBaseOffset is {offset:#x}, which overflows a uintptr of {ptr_size} bytes"
+        found = f"arenaBaseOffset is {offset:#x}, which overflows a uintptr of {counted(ptr_size, 'byte')}"
         raise UsageFault(Fault(found, "what Go can compile"))
     # What a port does not read stands as if it were not set: hints and their lot are those of 64 bits.
     made = Config(

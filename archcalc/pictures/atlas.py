@@ -17,6 +17,7 @@ from allocator.kernels.address_space import TAKEN
 from archcalc import machines
 from archcalc.calculator.figures import Figures
 from archcalc.questions.boot import Boot
+from archcalc.reading.words import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,5 +202,5 @@ def _obstacle(system: Any, start: int, end: int, low: int, high: int) -> str:
     machine = getattr(system, "machine", None)
     limit = getattr(machine, "ulimit_v", None)
     if limit is not None and end - start + getattr(machine, "image_bytes", 0) > limit:
-        return f"with the image it is more than the {limit} bytes of ulimit -v"
+        return f"with the image it is more than the {counted(limit, 'byte')} of ulimit -v"
     return ""

@@ -20,6 +20,7 @@ from archcalc.calculator.figures import Figures
 from archcalc.machines.options import MachineOptions
 from archcalc.pictures.heap import HeapView, Sample, look_at, sample
 from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.words import counted
 from archcalc.traces import columnar
 from archcalc.traces.execution.checking import ExecutionChecker
 from archcalc.traces.execution.view import SeenMachine
@@ -139,7 +140,7 @@ def of_workload(
         note = f"died: {rt.last_words(death)['throw']}"
     else:
         if at_event is not None and driver.allocations < at_event:
-            note = f"it ended after {driver.allocations} allocations"
+            note = f"it ended after {counted(driver.allocations, 'allocation')}"
     camera.done(rt, driver.allocations, not note.startswith("stopped"))
     return Film(subject, tuple(camera.frames), tuple(camera.samples), note)
 
@@ -242,7 +243,7 @@ def of_recording(
     if replay.first is not None:
         notes.append(f"differs from the recording since event {replay.first.event}")
     if at_event is not None and at_event > replayer.header.events:
-        notes.append(f"the recording has {replayer.header.events} events")
+        notes.append(f"the recording has {counted(replayer.header.events, 'event')}")
     if replay.death is not None:
         notes.append(f"died: {replay.death.get('throw', 'a panic or a signal')}")
     camera.done(replayer.rt, replay.events, replay.events >= replayer.header.events)

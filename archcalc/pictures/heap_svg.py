@@ -8,6 +8,7 @@ from archcalc.pictures import svg
 from archcalc.pictures.heap import HeapView, ViewedRun
 from archcalc.pictures.map_text import short
 from archcalc.pictures.palette import SPANS
+from archcalc.reading.words import counted
 
 WIDTH = 1000
 MARGIN = 12
@@ -140,9 +141,12 @@ def described(run: ViewedRun, heap: HeapView) -> str:
     """A run for whoever points at it."""
     size = run.npages * heap.page_size
     words = f"{heap.base + run.page * heap.page_size:#x}: {run.npages} page{'s' * (run.npages > 1)}"
-    words += f" ({short(size)}, {size} bytes), {SPANS[run.look].words}"
+    words += f" ({short(size)}, {counted(size, 'byte')}), {SPANS[run.look].words}"
     if run.sizeclass:
-        words += f": class {run.sizeclass}, {run.objects} of {run.slots} objects of {run.size} bytes"
+        words += (
+            f": class {run.sizeclass}, {run.objects} of {counted(run.slots, 'object')} of "
+            f"{counted(run.size, 'byte')}"
+        )
     return words
 
 

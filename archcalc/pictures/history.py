@@ -13,6 +13,7 @@ from archcalc.calculator import spans
 from archcalc.calculator.figures import Figures
 from archcalc.pictures import svg
 from archcalc.pictures.palette import Look
+from archcalc.reading.words import counted
 from archcalc.results.tables import human
 
 WIDTH, LEFT, RIGHT, BAR, STEP, TOP = 760.0, 92.0, 170.0, 18.0, 26.0, 34.0
@@ -61,7 +62,7 @@ def draw(title: str, bars: Sequence[Bar], total: Callable[[Bar], str], *, bare: 
 
 def _all(bar: Bar) -> str:
     size = sum(bar.parts.values())
-    return human(size) or f"{size} bytes"
+    return human(size) or f"{counted(size, 'byte')}"
 
 
 def reservations(releases: Sequence[Figures], *, bare: bool = False) -> str:
@@ -132,7 +133,7 @@ def pages(releases: Sequence[Figures], size: int, *, bare: bool = False) -> str:
     def objects(bar: Bar) -> str:
         return f"{bar.parts['objects'] // size} objects"
 
-    title = f"A page of objects of {size} bytes with pointers on {releases[0].platform}"
+    title = f"A page of objects of {counted(size, 'byte')} with pointers on {releases[0].platform}"
     return draw(title, bars, objects, bare=bare)
 
 
@@ -192,7 +193,10 @@ def way(figures: Figures, *, bare: bool = False) -> str:
     )
     total = sum(step[1] for step in steps)
     scale = (WIDTH - 2 * LEFT) / total
-    title = f"From an address to its span on {figures.platform}, {figures.generation.label}: {total} bits"
+    title = (
+        f"From an address to its span on {figures.platform}, {figures.generation.label}: "
+        f"{counted(total, 'bit')}"
+    )
     body = [svg.text(8, 18, title, class_="b")]
     x, y = LEFT, TOP + BAR + 22
     for kind, (name, width, words) in zip(LOOKS, steps, strict=False):

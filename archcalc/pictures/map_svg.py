@@ -11,6 +11,7 @@ from archcalc.pictures.atlas import Asked, Atlas
 from archcalc.pictures.map_text import short, ticks
 from archcalc.pictures.palette import LOOKS, looks_of
 from archcalc.pictures.zoom import Level, levels
+from archcalc.reading.words import counted
 
 WIDTH = 610  # of one map, in px
 NARROW = 330  # of one on a phone
@@ -106,7 +107,7 @@ class Picture:
         for region in level.regions:
             x, end = self._x(level, region.start), self._x(level, region.end)
             width = max(end - x, 1.5) if region.kind != "free" else end - x
-            exact = f"{short(region.size)}, {region.size} bytes"
+            exact = f"{short(region.size)}, {counted(region.size, 'byte')}"
             words = f"{region.start:#x}–{region.end:#x}: {region.what}, {exact}"
             yield svg.rect(x, self.y, width, BAR, words, **svg.fill(region.kind))
             label = f"{region.what}, {short(region.size)}"

@@ -17,6 +17,7 @@ from archcalc.profiles.files import without_profile as without_profile
 from archcalc.profiles.profile import Profile
 from archcalc.reading import fields
 from archcalc.reading.errors import Fault, ProfileFault
+from archcalc.reading.words import counted
 
 
 def load(name: str, go: str = CURRENT) -> Profile:
@@ -37,7 +38,7 @@ def _unknown(name: str, go: str) -> Fault:
         expected = f"a profile of your own, with --profile; `archcalc profile new {name}` begins one"
         return Fault(f"there is no profile of {name}", expected, id="platform-unknown")
     of = "" if go == CURRENT else f" of {label(go)}"
-    expected = f"one of the {len(known)} platforms{of}, a glob such as linux/*, or all"
+    expected = f"one of the {counted(len(known), 'platform')}{of}, a glob such as linux/*, or all"
     return Fault(f"there is no platform {name}", expected, fields.nearest(name, known), "platform-unknown")
 
 

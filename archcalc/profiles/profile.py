@@ -29,6 +29,7 @@ from archcalc.reading import strictyaml
 from archcalc.reading.errors import Fault, ProfileFault
 from archcalc.reading.fields import Group, nearest, read_file
 from archcalc.reading.strictyaml import Document
+from archcalc.reading.words import counted
 
 # A chain of inheritance is two or three files long; the limit only keeps a mistake from going on and on.
 _LONGEST_CHAIN = 16
@@ -347,13 +348,13 @@ class _Contradictions:
         self.family(arch)
         ptr_size, bits = arch["ptr_size"], machine["user_address_bits"]
         if ptr_size > arch["reg_size"]:
-            found = f"reg_size is {arch['reg_size']} where pointers have {ptr_size} bytes"
+            found = f"reg_size is {arch['reg_size']} where pointers have {counted(ptr_size, 'byte')}"
             self.fault(("reg_size", "ptr_size"), "word-size", found, "at least ptr_size")
         if arch.get("int64_align", ptr_size) < ptr_size:
-            found = f"int64_align is {arch['int64_align']} where pointers have {ptr_size} bytes"
+            found = f"int64_align is {arch['int64_align']} where pointers have {counted(ptr_size, 'byte')}"
             self.fault(("int64_align", "ptr_size"), "word-size", found, "at least ptr_size")
         if bits > 8 * ptr_size:
-            found = f"user_address_bits is {bits} where pointers have {ptr_size} bytes"
+            found = f"user_address_bits is {bits} where pointers have {counted(ptr_size, 'byte')}"
             self.fault(("user_address_bits", "ptr_size"), "address-bits", found, f"at most {8 * ptr_size}")
 
     def family(self, arch: Mapping[str, Any]) -> None:
@@ -373,7 +374,7 @@ class _Contradictions:
     def pages(self, machine: Mapping[str, Any]) -> None:
         page, segment = machine["phys_page_size"], machine["segment_alignment"]
         if page > segment:
-            found = f"segment_alignment is {segment} where a physical page has {page} bytes"
+            found = f"segment_alignment is {segment} where a physical page has {counted(page, 'byte')}"
             expected = f"a multiple of {page}: a kernel cannot load segments that share a page"
             self.fault(("segment_alignment", "phys_page_size"), "segment-alignment", found, expected)
         if page not in machine["phys_page_sizes"]:
@@ -382,7 +383,9 @@ class _Contradictions:
             self.fault(keys, "page-size", f"phys_page_size is {page}", expected)
         granularity = machine.get("allocation_granularity", page)
         if granularity < page:
-            found = f"allocation_granularity is {granularity} where a physical page has {page} bytes"
+            found = (
+                f"allocation_granularity is {granularity} where a physical page has {counted(page, 'byte')}"
+            )
             keys = ("allocation_granularity", "phys_page_size")
             self.fault(keys, "page-size", found, f"at least {page}")
 

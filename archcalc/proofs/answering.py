@@ -63,7 +63,7 @@ def fits(
     """
     if not isinstance(value, SymbolicWord):
         if not isinstance(value, bool):
-            require(WRAP, 0 <= value <= mask, f"{what} is {value:#x}, which is no machine word")
+            require(WRAP, 0 <= value <= mask, f"{what} is {value:#x}, which is not a machine word")
         return
     for low_enough in (value >= 0, value <= mask):
         if low_enough is not True:

@@ -11,6 +11,7 @@ from archcalc import machines
 from archcalc.calculator.figures import Figures
 from archcalc.machines.computer import machine_of
 from archcalc.machines.options import MachineOptions
+from archcalc.reading.words import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Boot:
         have, want = max(self.high - start, 0), self.beyond - start
         return (
             f"the {arena.name} counts on addresses to {self.beyond:#x}, and a process has them to"
-            f" {self.high:#x}: {have} of its {want} bytes can exist"
+            f" {self.high:#x}: {have} of its {counted(want, 'byte')} can exist"
         )
 
     @property

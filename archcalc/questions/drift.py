@@ -32,6 +32,7 @@ from archcalc.machines.options import MachineOptions
 from archcalc.profiles.profile import Profile
 from archcalc.questions.boot import try_boot
 from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.words import counted
 from archcalc.results.tables import human
 
 NUMBERS: Mapping[str, int] = {"randomBitCount": sampling.RANDOM_BITS}
@@ -219,7 +220,7 @@ class _ClaimScope(Within):
         if isinstance(value, str) or form is None:
             return str(value)
         if form == "size":
-            return human(int(value)) or f"{int(value)} bytes"
+            return human(int(value)) or f"{counted(int(value), 'byte')}"
         if form == "percent":
             return f"{float(value) * 100:.1f}%"
         return format(float(value) if form == ".2f" else int(value), form)
@@ -384,7 +385,7 @@ class Comments:
     def __init__(self, root: Path) -> None:
         self.src = next((p for p in (root / "src", root) if (p / "runtime").is_dir()), None)
         if self.src is None:
-            found = "is no folder" if not root.is_dir() else "has no src/runtime"
+            found = "is not a folder" if not root.is_dir() else "has no src/runtime"
             raise UsageFault(Fault(f"{root} {found}", "a Go source tree (a GOROOT)", id="no-tree"))
         self._words: dict[str, tuple[str, list[int], list[int]]] = {}
 

@@ -292,7 +292,7 @@ def _bits(world: _World) -> Iterator[Border]:
     for bits in range(now - 1, 19, -1):
         death = world.dies_of(va_bits=bits)
         if death:
-            text = f"addresses of {bits} bits, now {now}"
+            text = f"addresses of {counted(bits, 'bit')}, now {now}"
             yield Border("va_bits", now, bits + 1, bits, death, text, "", f"--va-bits {bits}")
             return
 

@@ -24,6 +24,7 @@ from archcalc.machines.computer import machine_of
 from archcalc.machines.options import MachineOptions
 from archcalc.questions.boot import Boot, try_boot
 from archcalc.reading.errors import UsageFault
+from archcalc.reading.words import counted
 from archcalc.results.tables import sized
 
 OPTIONS = frozenset(field.name for field in fields(MachineOptions))
@@ -392,9 +393,11 @@ def _address_bits(world: _World) -> Iterator[Mend]:
     for bits in range(now, 8 * int(world.figures.profile.facts["ptr_size"]) + 1):
         end = 1 << bits
         if end > machine.end and world.having(**_wider(machine, end)).boots():
-            text = f"a kernel that gives {bits} bits of address, {bits - now} more (--va-bits {bits})"
+            text = (
+                f"a kernel that gives {counted(bits, 'bit')} of address, {bits - now} more (--va-bits {bits})"
+            )
             if bits == now:
-                text = f"a kernel that gives all of {bits} bits of address (--va-bits {bits})"
+                text = f"a kernel that gives all of {counted(bits, 'bit')} of address (--va-bits {bits})"
             yield Mend("va_bits", bits, bits - now, text)
             return
 

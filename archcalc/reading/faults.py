@@ -32,16 +32,18 @@ _OTHERS = {
     "profile-address-range": "An address lies outside those that can be mapped, or a range has no addresses.",
     "profile-arch-contradiction": "The profile is of an architecture that Go knows, and says otherwise about "
     "what makes it that architecture: word and register size, byte order, family, instruction, frame.",
-    "profile-inherit-loop": "A file inherits, perhaps over others, from itself.",
+    "profile-inherit-loop": "A file inherits from itself, perhaps through others.",
     "profile-inherit-too-long": "A chain of files that inherit from one another is longer than 16.",
     "profile-name-taken": "Two profiles given together have one name, so neither could be asked for.",
-    "profile-page-size": "The physical page is none that the port's kernels have, or larger than what "
+    "profile-page-size": "The port's kernels do not have such a physical page, or it is larger than what "
     "reservations are aligned to.",
+    "profile-port": "A release whose own files say what a port is like has no port of that name. Go of "
+    "January 2017 takes ports of your own.",
     "profile-segment-alignment": "The linker aligns segments to less than a physical page, so that two of "
     "them would share a page and the kernel could not load the program (golang/go#18408).",
-    "profile-unknown-parent": "What is to be inherited is none of our files, nor the path of a .yaml file.",
+    "profile-unknown-parent": "What is to be inherited is neither one of our files nor the path of a .yaml file.",
     "profile-word-size": "A register, or the alignment of a 64-bit integer, is smaller than a pointer.",
-    "platform-unknown": "There is no platform of that name, and no pattern's match.",
+    "platform-unknown": "There is no platform of that name, and no platform that matches the pattern.",
     "usage": "The command line, or a value on it, is wrong.",
 }
 

@@ -145,7 +145,7 @@ class Int(Kind):
         return value
 
     def allow(self, value: object) -> bool:
-        """Whether a value that did not come from a document may stand there; what is no number may."""
+        """Whether a value that did not come from a document may stand there; what is not a number may."""
         return not isinstance(value, int) or self.low <= value <= self.high
 
     def _unquoted(self, node: Node) -> str:

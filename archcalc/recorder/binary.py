@@ -41,7 +41,7 @@ class ProgramFile:
                 (one["p_vaddr"], one["p_filesz"], one["p_offset"]) for one in file.iter_segments("PT_LOAD")
             ]
         except Exception as error:  # pyelftools fails in whatever way its input leads it to
-            found = f"no ELF program, or damaged ({str(error)[:80]})"
+            found = f"not an ELF program, or damaged ({str(error)[:80]})"
             raise UsageFault(Fault(found, file=str(path))) from None
         self.ptr_size = file.elfclass // 8
         self.order = "<" if file.little_endian else ">"

@@ -56,7 +56,7 @@ def toolchain(command: Path, env: Mapping[str, str]) -> Toolchain:
         said = json.loads(done.stdout)
     except (OSError, subprocess.CalledProcessError, ValueError) as broken:
         words = getattr(broken, "stderr", "") or str(broken)
-        raise UsageFault(f"{command} is no go command: {words.strip()}") from None
+        raise UsageFault(f"{command} is not a go command: {words.strip()}") from None
     found = Toolchain(
         command,
         Path(said["GOROOT"]),
@@ -174,7 +174,7 @@ def build(
         raise UsageFault(f"{go.release} does not build {target}:\n{(done.stderr or done.stdout).strip()}")
     if not output.is_file() or output.read_bytes()[:4] != b"\x7fELF":
         raise UsageFault(
-            f"{target} is no program; expected a package main" + (" or one with tests" if test else "")
+            f"{target} is not a program; expected a package main" + (" or one with tests" if test else "")
         )
 
 

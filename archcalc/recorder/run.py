@@ -57,7 +57,7 @@ def find_go(wanted: str | None, env: Mapping[str, str]) -> Toolchain:
     if not re.fullmatch(r"(?:go)?1\.\d+(?:\.\d+)?", wanted):
         path = shutil.which(wanted, path=env.get("PATH"))
         if path is None:
-            raise UsageFault(Fault(f"{wanted} is no go command", "a path or a release such as 1.27"))
+            raise UsageFault(Fault(f"{wanted} is not a go command", "a path or a release such as 1.27"))
         return overlay.toolchain(Path(path), env)
     release = wanted if wanted.startswith("go") else f"go{wanted}"
     seen = []

@@ -85,7 +85,7 @@ def read(path: Path) -> Baseline:
         raise fault(f'no "version": {VERSION}')
     entries = document.get("findings")
     if not isinstance(entries, list):
-        raise fault('"findings" is no list')
+        raise fault('"findings" is not a list')
     known: dict[str, Mapping[str, str]] = {}
     for number, entry in enumerate(entries):
         fingerprint = entry.get("fingerprint") if isinstance(entry, dict) else None

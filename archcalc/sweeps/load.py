@@ -20,6 +20,7 @@ from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.fields import Choice, Field, FixedKeys, Group, Int, ListOf, MapOf, Text, read_file
 from archcalc.reading.quantities import parse_count, parse_range, parse_size
 from archcalc.reading.strictyaml import Document, in_order, read_bytes
+from archcalc.reading.words import counted
 from archcalc.scenarios.fields import COUNT, MOST_BYTES, OPTIONS, Setting
 from archcalc.sweeps.point import WORKLOADS, Histogram, Point, Ranges
 from archcalc.workloads.programs import MOST_PROCS
@@ -165,7 +166,10 @@ class _Reader:
             count *= len(values)
         if count + len(self.points) > MOST_POINTS:
             self.document.fault(
-                (said.line, said.column), "out-of-range", f"{count} points", f"at most {MOST_POINTS}"
+                (said.line, said.column),
+                "out-of-range",
+                f"{counted(count, 'point')}",
+                f"at most {MOST_POINTS}",
             )
             return
         for combination in itertools.product(*(values for _, values in axes)):
@@ -332,7 +336,9 @@ def _histogram(name: str, data: bytes, document: Document) -> Histogram | None:
             )
     found = Histogram(name, tuple(sizes))
     if len(document.faults) == before and not 0 < found.objects <= MOST_OBJECTS:
-        document.fault((1, 1), "out-of-range", f"{found.objects} objects in all", f"1 to {MOST_OBJECTS}")
+        document.fault(
+            (1, 1), "out-of-range", f"{counted(found.objects, 'object')} in all", f"1 to {MOST_OBJECTS}"
+        )
     return found if len(document.faults) == before else None
 
 

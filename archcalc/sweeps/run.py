@@ -14,6 +14,7 @@ from archcalc import __version__
 from archcalc.host import processes
 from archcalc.host.extras import needed
 from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.words import counted
 from archcalc.sweeps.journal import Journal
 from archcalc.sweeps.point import Point, Row, work
 
@@ -63,7 +64,8 @@ def _on_cores(points: Sequence[Point], jobs: int) -> Iterator[Row]:
             if deaths == TRIES:
                 raise UsageFault(
                     Fault(
-                        f"processes died {TRIES} times, none of {len(left)} points being done in between",
+                        f"processes died {TRIES} times, none of {counted(len(left), 'point')} being "
+                        f"done in between",
                         "enough memory, or fewer --jobs; what is done is kept in the journal",
                     )
                 ) from None

@@ -218,7 +218,9 @@ class ColumnarFile:
             told = f"columns of version {form.decode(errors='replace')}"
             raise fault(self.name, 0, told, f"version {FORM.decode()}, or a newer archcalc")
         if HEADER_KEY not in metadata or FORM_KEY not in metadata or not found.equals(schema()):
-            raise fault(self.name, 0, "a Parquet file that is no recording", "one of archcalc trace convert")
+            raise fault(
+                self.name, 0, "a Parquet file that is not a recording", "one of archcalc trace convert"
+            )
         self.header_line = self._text(metadata[HEADER_KEY])
         self.rows: int = self._file.metadata.num_rows
 
@@ -230,7 +232,7 @@ class ColumnarFile:
         try:
             text = data.decode()
         except UnicodeDecodeError:
-            raise fault(self.name, 1, "a header that is no UTF-8") from None
+            raise fault(self.name, 1, "a header that is not UTF-8") from None
         if "\n" in text:
             raise fault(self.name, 1, "a header of more than one line")
         return text

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from archcalc.reading.words import counted
 from archcalc.traces.reader import Header, TraceFault, base_of, decimal, fault, marks_of, parse_type, shorten
 
 SAMPLES = 100  # points of live bytes over events
@@ -226,7 +227,7 @@ class Count:
         size = self.classes.class_to_size[number] or n << shift
         if number and n != self.classes.class_to_allocnpages[number]:
             raise ValueError(
-                f"spans of class {number} have {self.classes.class_to_allocnpages[number]} pages"
+                f"spans of class {number} have {counted(self.classes.class_to_allocnpages[number], 'page')}"
             )
         # Of a large object only the address is ever seen.
         pages = range(start >> shift, (start >> shift) + (n if number else 1))

@@ -8,6 +8,7 @@ from pathlib import Path
 from allocator.contiguous.gc import MARK_TERMINATION
 from allocator.contiguous.mspan import IN_USE
 from allocator.contiguous.sweep import DONE
+from archcalc.reading.words import counted
 from archcalc.traces.inputs import Inputs
 from archcalc.traces.reader import address, base_of, decimal, marks_of, shorten
 
@@ -88,12 +89,14 @@ class Cycles(Inputs):
             return
         nelems = spans.nelems[s]
         if words.count(",") != (nelems - 1) // 64:
-            found = f"a span of {nelems} objects there, so {(nelems + 63) // 64} words"
+            found = f"a span of {counted(nelems, 'object')} there, so {(nelems + 63) // 64} words"
             self.differs("b", line, found, s)
             return
         marks = marks_of(words)
         if marks >> nelems:
-            self.differs("b", line, f"a span of {nelems} objects there, so no marks behind them", s)
+            self.differs(
+                "b", line, f"a span of {counted(nelems, 'object')} there, so no marks behind them", s
+            )
             return
         spans.mark_bits[s] = marks
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from allocator.contiguous.end_state import BITMAP_SPANS, span_lines
+from archcalc.reading.words import counted
 from archcalc.traces.reader import address, fault, shorten
 
 if TYPE_CHECKING:
@@ -81,7 +82,9 @@ class EndState:
             differs("Zb", shorten(line), f"a bitmap here should be {turn}", s)
             return
         if len(text) not in [2 * size for size in self._sizes(s)]:
-            raise ValueError(f"a bitmap of {len(text)} digits; the span has {self._whole(s)} bytes of it")
+            raise ValueError(
+                f"a bitmap of {len(text)} digits; the span has {counted(self._whole(s), 'byte')} of it"
+            )
         found = rt.bitmap(s, len(text) // 2).hex()
         if found != text:
             at = next(i for i in range(len(text)) if found[i : i + 1] != text[i : i + 1]) // 2
@@ -92,7 +95,7 @@ class EndState:
         """Tells what the recording does not have."""
         rt, differs = self.replayer.rt, self.replayer.differs
         if self._next_span != len(rt.spans):
-            differs("Zs", f"{self._next_span} spans", f"{len(rt.spans)} spans")
+            differs("Zs", f"{counted(self._next_span, 'span')}", f"{counted(len(rt.spans), 'span')}")
         left = self._spans_with_bitmaps()[self._next_bitmap :]
         if left:
             differs("Zb", "the end", f"a bitmap of the span at {rt.spans.base[left[0]]:x}", left[0])

@@ -21,6 +21,7 @@ from typing import Any
 from allocator.common.throw import BadRequest, Death
 from allocator.common.types import KIND_NO_POINTERS, Type
 from allocator.interface import Allocator
+from archcalc.reading.words import counted
 from archcalc.traces.logs import ALLOC, FREE, Event, Log
 from archcalc.traces.reader import fault
 from archcalc.traces.writer import Recorder
@@ -217,7 +218,9 @@ class _LogRun(_Run):
                         name, event.line, f"{where} is allocated, and was not freed", "tracefree before"
                     )
                 if not event.size or not event.address:
-                    raise fault(name, event.line, f"an object of {event.size} bytes at {event.address:x}")
+                    raise fault(
+                        name, event.line, f"an object of {counted(event.size, 'byte')} at {event.address:x}"
+                    )
                 at[event.address] = len(deaths), event.size, collections
                 deaths.append(-1)
                 odd += not self._is_rounded(event.size)
@@ -232,7 +235,7 @@ class _LogRun(_Run):
                     raise fault(
                         name,
                         event.line,
-                        f"{where} is freed with {event.size} bytes",
+                        f"{where} is freed with {counted(event.size, 'byte')}",
                         f"{known[1]}, as allocated",
                     )
                 if known[2] == collections:

@@ -19,6 +19,7 @@ from allocator.contiguous.mcache import MCache
 from allocator.contiguous.persistent import DEFAULT_ALIGN
 from allocator.contiguous.recorded import RecordedMismatch, parse_answer
 from allocator.contiguous.vocabulary import malloc_flags
+from archcalc.reading.words import counted
 from archcalc.traces.judgement import WRONG, Judgement
 from archcalc.traces.outcome import Stop
 from archcalc.traces.reader import address, decimal, parse_type, shorten
@@ -116,7 +117,7 @@ class Inputs(Judgement):
         record = queue[-1]
         self.answers_at[id(record)] = self.line
         if type(record.answer) is int and record.answer > self.rt.word:
-            raise ValueError(f"{record.answer:#x} is no address of {self.header.platform}")
+            raise ValueError(f"{record.answer:#x} is not an address of {self.header.platform}")
         if len(queue) > MAX_ANSWERS:
             raise ValueError(f"{MAX_ANSWERS} answers of the OS that nobody asked for")
 
@@ -189,7 +190,9 @@ class Inputs(Judgement):
         if size == decimal(n):
             self.rt.stack_free(address(v), size, p)
         else:
-            found = "no stack in use begins there" if size is None else f"that stack has {size} bytes"
+            found = (
+                "no stack in use begins there" if size is None else f"that stack has {counted(size, 'byte')}"
+            )
             self.differs("S", line, found)
         self.settle()
 

@@ -14,6 +14,7 @@ from typing import Any
 from allocator.common.throw import BadRequest, Death
 from allocator.common.types import BadType, Type
 from allocator.contiguous.recorded import RecordedMismatch
+from archcalc.reading.words import counted
 from archcalc.traces.machine import ReplayedRuntime, ReplayedSystem
 from archcalc.traces.outcome import Parting, Replay, Stop
 from archcalc.traces.reader import Header, TraceFault, fault, shorten
@@ -187,4 +188,4 @@ class Judgement:
 
     def miscounted(self, events: int) -> TraceFault:
         expected = f"{self.header.events}, as the header says: lines are missing or added"
-        return fault(self.name, self.line, f"{events} events", expected)
+        return fault(self.name, self.line, f"{counted(events, 'event')}", expected)

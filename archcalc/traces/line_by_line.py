@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from archcalc.reading.words import counted
 from archcalc.traces import columnar
 from archcalc.traces.outcome import Replay
 from archcalc.traces.reader import Header, fault, parse_header
@@ -52,5 +53,8 @@ class LineByLine:
         """The file has no more lines. Raises TraceFault where the header says that it has."""
         if self.event != self.header.events:
             raise fault(
-                self.name, self.line, f"{self.event} events", f"{self.header.events}, as the header says"
+                self.name,
+                self.line,
+                f"{counted(self.event, 'event')}",
+                f"{self.header.events}, as the header says",
             )

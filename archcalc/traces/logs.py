@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from archcalc.reading.words import counted
 from archcalc.traces.reader import GZIP_MAGIC, MAX_LINE, fault, shorten
 
 _TRACE = re.compile(r"(?<!runtime\.)trace(?:alloc|free|gc)")  # runtime.tracealloc is a frame of a stack
@@ -118,14 +119,14 @@ class Log:
 
     def _text(self, number: int, data: bytes) -> str:
         if len(data) > MAX_LINE:
-            raise fault(self.name, number, f"a line of more than {MAX_LINE} bytes", "a log")
+            raise fault(self.name, number, f"a line of more than {counted(MAX_LINE, 'byte')}", "a log")
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError as broken:
             raise fault(
                 self.name,
                 number,
-                f"byte {data[broken.start]:#04x}, which is no UTF-8",
+                f"byte {data[broken.start]:#04x}, which is not UTF-8",
                 column=broken.start + 1,
             ) from None
         if "\0" in text:

@@ -19,6 +19,7 @@ from typing import Any
 
 from allocator.common.types import KIND_GC_PROG, KIND_NO_POINTERS, Type
 from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.words import counted
 
 FORMAT = "archtrace"
 VERSION = 1
@@ -123,7 +124,9 @@ def blocks(path: Path) -> Iterator[tuple[int, bytes]]:
                 whole, newline, data_rest = (rest + data).rpartition(b"\n")
                 rest = data_rest
                 if len(rest) > MAX_LINE:
-                    raise fault(name, line_number, f"a line of more than {MAX_LINE} bytes", "a recording")
+                    raise fault(
+                        name, line_number, f"a line of more than {counted(MAX_LINE, 'byte')}", "a recording"
+                    )
                 if newline:
                     yield line_number, whole
                     line_number += whole.count(b"\n") + 1
@@ -144,7 +147,7 @@ def check_text(path: str, first: int, data: bytes) -> None:
 
 
 def _unpacked(name: str, raw: io.BufferedReader) -> gzip.GzipFile | io.BufferedReader:
-    """A file's text, by its first bytes. TraceFault for what is no text of a recording."""
+    """A file's text, by its first bytes. TraceFault for what is not text of a recording."""
     magic = raw.peek(4)[:4]
     if magic[:2] == GZIP_MAGIC:
         return gzip.GzipFile(fileobj=raw, mode="rb")
@@ -160,7 +163,7 @@ def _decode(path: str, first: int, data: bytes) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as broken:
         line = first + data.count(b"\n", 0, broken.start)
-        raise fault(path, line, f"byte {data[broken.start]:#04x}, which is no UTF-8") from None
+        raise fault(path, line, f"byte {data[broken.start]:#04x}, which is not UTF-8") from None
 
 
 def parse_header(path: str, line: str, versions: tuple[int, ...] = (VERSION,)) -> Header:

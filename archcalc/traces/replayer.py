@@ -18,6 +18,7 @@ from allocator.contiguous.heap_bitmap import press
 from allocator.contiguous.mcache import CachedSpan
 from allocator.contiguous.mspan import Spans
 from archcalc.reading.errors import UsageFault
+from archcalc.reading.words import counted
 from archcalc.traces import columnar
 from archcalc.traces.ending import Ending
 from archcalc.traces.judgement import KEPT, WRONG
@@ -228,7 +229,10 @@ class Replayer(Ending):
         self.pending_at.append(self.line)
         if len(self.pending) > MAX_PENDING:
             raise fault(
-                self.name, self.line, f"{MAX_PENDING} events without one that causes them", "a recording"
+                self.name,
+                self.line,
+                f"{counted(MAX_PENDING, 'event')} without one that causes them",
+                "a recording",
             )
 
     def carry_out(self, line: str) -> None:

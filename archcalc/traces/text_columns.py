@@ -29,8 +29,8 @@ LONGEST = 23  # bytes of a request that is looked up as numbers; there is room f
 ADDRESS_DIGITS = 16
 SLOTS = 16  # bits of a place in the table of what is known
 MAX_WORDS = 1 << 18
-# What is no recording, or an odd one, is left to who goes line by line: lines with so few bytes on average,
-# and so many records in a part whose letters have to be looked at.
+# What is not a recording, or an odd one, is left to who goes line by line: lines with so few bytes on
+# average, and so many records in a part whose letters have to be looked at.
 SHORTEST = 4
 ODD = 1 << 10
 PART = 1 << 19  # bytes that are taken apart at once: what comes of them fits into a processor's cache

@@ -43,7 +43,7 @@ class Head(Result):
 def command(
     trace: Trace,
     n: Annotated[
-        Any, typer.Option("-n", metavar="N", help="So many records; default 10.", parser=parse_count)
+        Any, typer.Option("-n", metavar="N", help="How many records; default 10.", parser=parse_count)
     ] = None,
     types: Annotated[
         bool, typer.Option("--types", help="The declarations of types too, which mostly come first.")

@@ -21,6 +21,7 @@ from archcalc.library.targets import asked_for
 from archcalc.machines.options import MachineOptions
 from archcalc.profiles import platforms
 from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.words import counted
 from archcalc.results.result import FAILED, OK, Result
 from archcalc.results.tables import Block, Bytes, Column, Prose, Table
 from archcalc.traces.execution.recording import import_trace
@@ -62,7 +63,7 @@ class Import(Result):
             lines = [*i.death["printed"], f"fatal error: {i.death['throw']}"]
             yield Prose("\n".join(("the simulated runtime died of it:", *lines)), verbatim=True)
         if i.other_lines:
-            yield Prose(f"{i.other_lines} lines of the log are the program's own output.")
+            yield Prose(f"{counted(i.other_lines, 'line')} of the log are the program's own output.")
         yield Prose("\n".join(("what the log does not tell:", *(f"- {u}" for u in i.unknown))), verbatim=True)
 
 
@@ -72,7 +73,7 @@ def _of_trace(
     """The recording of an execution trace."""
     release = asked_for(go)
     if release is None:
-        raise UsageFault(Fault("nothing says of which Go the trace is", "--go RELEASE"))
+        raise UsageFault(Fault("the trace does not say of which Go it is", "--go RELEASE"))
     name = generation(release)
     chosen = platforms.load_file(profile, name) if profile else platforms.load(platform or "", name)
     config = machines.config_of(figures.compute(chosen, go=name), MachineOptions())
@@ -126,9 +127,11 @@ def command(
     What the log does not tell is said, here and in the recording's header.
     """
     if output is None:
-        raise UsageFault(Fault("nothing says where the recording is to go", "--output OUT"))
+        raise UsageFault(Fault("there is no file to write the recording to", "--output OUT"))
     if (platform is None) == (profile is None):
-        raise UsageFault(Fault("nothing says what platform the log is of", "--platform P or --profile FILE"))
+        raise UsageFault(
+            Fault("the log does not say of which platform it is", "--platform P or --profile FILE")
+        )
     check_writable(output, force)
     if is_trace(log):
         return _of_trace(log, platform, profile, output, force, go)

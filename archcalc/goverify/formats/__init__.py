@@ -15,6 +15,7 @@ from typing import Any
 from archcalc.goverify.formats import elf, macho, pe, plan9, wasm, xcoff
 from archcalc.goverify.image import Image, Unreadable
 from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.words import counted
 
 LARGEST = 1 << 30
 """Bytes of a file that is still read."""
@@ -70,7 +71,7 @@ def _reader(data: bytes) -> tuple[Any, str]:
     if start[:2] == b"\x01\xf7":
         return xcoff.read, "an XCOFF file"
     if not data.strip(b"\0"):
-        return None, f"{len(data)} bytes of zeros"
+        return None, f"{counted(len(data), 'byte')} of zeros"
     if start[:2] == b"#!" or not set(data[:512]) - set(b"\t\n\f\r" + bytes(range(32, 127))):
         return None, "a text"
     if start[:6] == b"\xfd7zX" or start[:2] == b"\x1f\x8b":

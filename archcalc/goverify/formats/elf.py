@@ -9,6 +9,7 @@ from typing import Any
 from archcalc.goverify.formats.parts import MOST_SECTIONS, MOST_SYMBOLS, add_debug, asking, named, within
 from archcalc.goverify.image import Image, Segment, Unreadable
 from archcalc.host.extras import needed
+from archcalc.reading.words import counted
 
 _ARCHS: Mapping[str, tuple[str, ...]] = {
     "EM_386": ("386",), "EM_MIPS": ("mips", "mipsle", "mips64", "mips64le"), "EM_PPC": ("ppc",),
@@ -37,7 +38,7 @@ def read(data: bytes) -> Image:
         file = library.ELFFile(BytesIO(data))
         image = _loaded(data, file)
         if file.num_sections() > MOST_SECTIONS:
-            raise Unreadable(f"{file.num_sections()} sections")
+            raise Unreadable(f"{counted(file.num_sections(), 'section')}")
         _add_sections(image, file)
     return image
 
@@ -78,7 +79,7 @@ def _add_sections(image: Image, file: Any) -> None:
 def _symbols(table: Any) -> Iterator[tuple[str, int, int]]:
     """Name, address and size of each symbol but those of files and sections."""
     if table.num_symbols() > MOST_SYMBOLS:
-        raise Unreadable(f"more than {MOST_SYMBOLS} symbols")
+        raise Unreadable(f"more than {counted(MOST_SYMBOLS, 'symbol')}")
     for symbol in table.iter_symbols():
         if symbol["st_info"]["type"] not in ("STT_FILE", "STT_SECTION"):
             yield symbol.name, symbol["st_value"], symbol["st_size"]

@@ -7,6 +7,7 @@ from typing import Any
 from archcalc.goverify.formats.parts import add_debug, asking, named, within, without_underscores
 from archcalc.goverify.image import Image, Segment, Unreadable
 from archcalc.host.extras import needed
+from archcalc.reading.words import counted
 
 _CPUS = {"X86": "386", "X86_64": "amd64", "ARM": "arm", "ARM64": "arm64"}
 _DEFINED = 0x0E
@@ -46,7 +47,9 @@ def _look_for_cuts(data: bytes, parsed: Any) -> None:
         raise Unreadable(f"of {said} load commands, {found} can be read")
     for segment in parsed.segments:
         if segment.numberof_sections != len(segment.sections):
-            raise Unreadable(f"segment {segment.name} has no room for {segment.numberof_sections} sections")
+            raise Unreadable(
+                f"segment {segment.name} has no room for {counted(segment.numberof_sections, 'section')}"
+            )
         within(data, segment.file_offset, segment.file_size, f"segment {segment.name}")
     table = parsed.symbol_command
     if table is not None:

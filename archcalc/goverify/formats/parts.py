@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from archcalc.goverify.image import Image, Symbol, Unreadable
 from archcalc.reading.errors import UsageFault
+from archcalc.reading.words import counted
 
 LARGEST_SECTION = 1 << 28
 """Bytes that a compressed section may unpack to."""
@@ -50,7 +51,7 @@ def named(symbols: Iterable[tuple[str, int, int]]) -> Mapping[str, Symbol]:
     found: dict[str, Symbol] = {}
     for number, (name, address, size) in enumerate(symbols):
         if number > MOST_SYMBOLS:
-            raise Unreadable(f"more than {MOST_SYMBOLS} symbols")
+            raise Unreadable(f"more than {counted(MOST_SYMBOLS, 'symbol')}")
         if name:
             found.setdefault(name, Symbol(address, size))
     return found
@@ -84,8 +85,8 @@ def add_debug(image: Image, debug: dict[str, bytes], name: str, content: bytes, 
 
 def unpacked(content: bytes, size: int) -> bytes:
     if size > LARGEST_SECTION:
-        raise Unreadable(f"it says that it unpacks to {size} bytes")
+        raise Unreadable(f"it says that it unpacks to {counted(size, 'byte')}")
     unpacked = zlib.decompressobj().decompress(content, size + 1)
     if len(unpacked) != size:
-        raise Unreadable(f"it unpacks to {len(unpacked)} bytes, and says {size}")
+        raise Unreadable(f"it unpacks to {counted(len(unpacked), 'byte')}, and says {size}")
     return unpacked

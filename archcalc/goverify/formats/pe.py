@@ -7,6 +7,7 @@ from typing import Any
 from archcalc.goverify.formats.parts import add_debug, asking, named, within, without_underscores
 from archcalc.goverify.image import Image, Segment, Unreadable
 from archcalc.host.extras import needed
+from archcalc.reading.words import counted
 
 _MACHINES = {"I386": "386", "AMD64": "amd64", "ARM": "arm", "THUMB": "arm", "ARMNT": "arm", "ARM64": "arm64"}
 _NOT_NEEDED = ("parse_signature", "parse_exports", "parse_imports", "parse_rsrc", "parse_reloc")
@@ -51,12 +52,17 @@ def _look_for_cuts(data: bytes, parsed: Any) -> None:
     header = parsed.header
     said, found = header.numberof_sections, len(parsed.sections)
     if said != found:
-        raise Unreadable(f"cut short: of {said} sections, {found} can be read")
+        raise Unreadable(f"cut short: of {counted(said, 'section')}, {found} can be read")
     if header.sizeof_optional_header < _SHORTEST_OPTIONAL_HEADER:
         raise Unreadable("without an optional header: an object file")
     if header.pointerto_symbol_table:
         size = _SYMBOL * header.numberof_symbols
-        within(data, header.pointerto_symbol_table, size, f"its table of {header.numberof_symbols} symbols")
+        within(
+            data,
+            header.pointerto_symbol_table,
+            size,
+            f"its table of {counted(header.numberof_symbols, 'symbol')}",
+        )
     for section in parsed.sections:
         if section.sizeof_raw_data:
             name = f"section {section.name}"

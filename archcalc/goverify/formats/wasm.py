@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from archcalc.goverify.formats.parts import within
 from archcalc.goverify.image import Image, Segment, Unreadable
+from archcalc.reading.words import counted
 
 _MEMORY, _DATA = 5, 11
 _I32_CONST, _END = 0x41, 0x0B
@@ -42,7 +43,7 @@ def _pages(data: bytes, at: int) -> int:
     _, at = _number(data, at)
     pages, _ = _number(data, at)
     if count != 1 or pages > MOST_PAGES:
-        raise Unreadable(f"{count} memories, the first of {pages} pages")
+        raise Unreadable(f"{count} memories, the first of {counted(pages, 'page')}")
     return pages
 
 

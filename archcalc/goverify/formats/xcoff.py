@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from archcalc.goverify.formats.parts import add_debug, named, within
 from archcalc.goverify.image import Image, Segment, Unreadable
+from archcalc.reading.words import counted
 
 # Section types (scnhdr.h): what is loaded, and what has DWARF, whose upper half tells which.
 _TEXT, _DATA, _DWARF = 0x20, 0x40, 0x10
@@ -24,7 +25,7 @@ def read(data: bytes) -> Image:
     within(data, 0, _HEADER.size, "its header")
     _, count, _, symbols, optional, _, symbol_count = _HEADER.unpack_from(data)
     start = _HEADER.size + optional
-    within(data, start, count * _SECTION.size, f"its table of {count} sections")
+    within(data, start, count * _SECTION.size, f"its table of {counted(count, 'section')}")
     image = Image(data, "XCOFF", False, ("ppc64",), ("aix",), 0, [])
     debug: dict[str, bytes] = {}
     for at in range(count):
@@ -42,7 +43,7 @@ def read(data: bytes) -> Image:
         raise Unreadable("nothing in it is loaded: an object file, or no whole program")
     image.debug = debug
     if symbols:
-        within(data, symbols, symbol_count * _SYMBOL.size, f"its table of {symbol_count} symbols")
+        within(data, symbols, symbol_count * _SYMBOL.size, f"its table of {counted(symbol_count, 'symbol')}")
         image.symbols = named(_symbols(data, symbols, symbol_count))
     return image
 

@@ -26,6 +26,7 @@ from archcalc.proofs.paths import Explorer
 from archcalc.proofs.platform import PlatformProofs
 from archcalc.proofs.proof import Proof, Refuted
 from archcalc.proofs.properties import COUNTERS, HINTS, LADDER
+from archcalc.reading.words import counted
 
 __all__ = ["IDS", "prove", "scenario"]
 
@@ -80,7 +81,8 @@ class _Platform(PlatformProofs):
             for i, hint in enumerate(config.hints):
                 if hint < machine.low or hint + layout.reservation_size > end:
                     what = (
-                        f"hint {i}, {hint:#x}, is for {layout.reservation_size} bytes, and the user's "
+                        f"hint {i}, {hint:#x}, is for {counted(layout.reservation_size, 'byte')}, "
+                        f"and the user's "
                         f"addresses are {machine.low:#x} to {end:#x}"
                     )
                     calls = tuple(
@@ -94,7 +96,8 @@ class _Platform(PlatformProofs):
             for rung in layout.rungs:
                 if rung.reservation_size > end - machine.low:
                     what = (
-                        f"a rung of {rung.reservation_size} bytes is larger than all of the user's "
+                        f"a rung of {counted(rung.reservation_size, 'byte')} is larger than all of "
+                        f"the user's "
                         f"addresses, {machine.low:#x} to {end:#x}"
                     )
                     self.refuted[LADDER] = Refutation(LADDER, what, (), {"rung": rung.reservation_size})

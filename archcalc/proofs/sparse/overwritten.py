@@ -17,6 +17,7 @@ from archcalc.proofs.loops import Loops
 from archcalc.proofs.paths import Explorer
 from archcalc.proofs.sparse.process import Prepared, Process, explored
 from archcalc.proofs.sparse.tables import first_entries
+from archcalc.reading.words import counted
 
 INDEX = "the scavenge index"  # what a refutation that is meant here is about
 Number = Any  # an int, or a SymbolicWord in its place
@@ -56,7 +57,8 @@ def words(figures: Mapping[str, Any]) -> str:
     if "mapped" in found:
         at, n = found["mapped"]["address"], found["mapped"]["bytes"]
         said.append(
-            f"with the heap at {found['usual_base']:#x}, {n} bytes are mapped at {at:#x}, over any program "
+            f"with the heap at {found['usual_base']:#x}, {counted(n, 'byte')} are mapped at "
+            f"{at:#x}, over any program "
             f"that has code or data from there to {at + n:#x}"
         )
     for base in found["heap_bases"]:

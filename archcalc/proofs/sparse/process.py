@@ -30,6 +30,7 @@ from archcalc.proofs.paths import Explorer
 from archcalc.proofs.properties import ENDS, INDEX, RECORDED, SUMMARIES
 from archcalc.proofs.sparse.kernels import KERNELS, AnsweringBreak, FromRefusal
 from archcalc.proofs.words import Truth
+from archcalc.reading.words import counted
 
 Number = Any  # an int, or a SymbolicWord in its place
 
@@ -203,7 +204,7 @@ class Process:
             p = reserve(v, n, name)
             self.kernel.script = []
             if type(p) is int and p == 0:
-                size = f" of {n} bytes" if isinstance(n, int) else ""
+                size = f" of {counted(n, 'byte')}" if isinstance(n, int) else ""
                 return FromRefusal.of(0, f"the reservation{size} for the {name} was refused")
             return p
 

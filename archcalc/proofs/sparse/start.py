@@ -15,6 +15,7 @@ from archcalc.proofs.sparse import heap_growth
 from archcalc.proofs.sparse.arena_growth import JudgedArenas
 from archcalc.proofs.sparse.process import Prepared, Process, explored
 from archcalc.proofs.words import negated
+from archcalc.reading.words import counted
 
 Number = Any  # an int, or a SymbolicWord in its place
 
@@ -72,7 +73,9 @@ def check_ladder(process: Process) -> None:
     if config.ptr_size == 4 and not config.sbrk_platform:
         for size in ARENA_SIZES:
             fits = size + config.heap_arena_bytes <= kernel.end - kernel.machine.low
-            process.judge.require(LADDER, fits, f"{size} bytes and an arena more fit the address space")
+            process.judge.require(
+                LADDER, fits, f"{counted(size, 'byte')} and an arena more fit the address space"
+            )
 
 
 def to_the_first_memory(

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from allocator.sparse.config import Config
 from allocator.sparse.heap_bits import SpanLayout, layouts
+from archcalc.reading.words import counted
 
 UNKNOWN = 0  # no block lies there
 OPEN_BLOCKS = 8  # that a P may have open, as far as it is followed
@@ -192,13 +193,15 @@ class SeenHeap:
     def judge_span(self, base: int, npages: int, spanclass: int, older: bool = False) -> Appraisal:
         """Whether a span of so many pages can be there."""
         if not npages or base % self.config.page_size:
-            return Appraisal(Certainty.WRONG, f"{npages} pages from {base:x} on are no span")
+            return Appraisal(Certainty.WRONG, f"{counted(npages, 'page')} from {base:x} on are not a span")
         if spanclass != MANUAL:
             if spanclass >= len(self.layout):
                 return Appraisal(Certainty.WRONG, f"there is no span class {spanclass}")
             wanted = self.layout[spanclass].npages
             if wanted and npages != wanted:
-                return Appraisal(Certainty.WRONG, f"spans of class {spanclass} have {wanted} pages")
+                return Appraisal(
+                    Certainty.WRONG, f"spans of class {spanclass} have {counted(wanted, 'page')}"
+                )
         other = self._overlapping(base, npages)
         if other is not None and not (older and (other.base, other.npages) == (base, npages)):
             return Appraisal(Certainty.WRONG, f"the span at {other.base:x} has those pages", True)
@@ -238,7 +241,9 @@ class SeenHeap:
         if s is None:
             return Appraisal(Certainty.WRONG, f"no span begins at {base:x}", True)
         if s.live:
-            return Appraisal(Certainty.WRONG, f"{s.live.bit_count()} objects live in the span", True)
+            return Appraisal(
+                Certainty.WRONG, f"{counted(s.live.bit_count(), 'object')} live in the span", True
+            )
         if s.manual:
             for stack in self.stacks_in(s):
                 return Appraisal(Certainty.WRONG, f"the stack at {stack:x} lives in the span", True)
@@ -282,12 +287,14 @@ class SeenHeap:
                 return Appraisal(Certainty.WRONG, wrong)
         slot, beside = divmod(addr - s.base, s.elemsize)
         if slot >= s.nelems:
-            return Appraisal(Certainty.WRONG, f"the span has {s.nelems} objects")
+            return Appraisal(Certainty.WRONG, f"the span has {counted(s.nelems, 'object')}")
         bit = 1 << slot
         if s.live & bit:
             return self._in_live(s, addr, slot, p, resumed)
         if beside != (self.config.malloc_header_size if self._has_headers(s) else 0):
-            return Appraisal(Certainty.WRONG, f"no object of the span begins {beside} bytes behind its slot")
+            return Appraisal(
+                Certainty.WRONG, f"no object of the span begins {counted(beside, 'byte')} behind its slot"
+            )
         if s.owed & bit:
             if resumed:
                 return RIGHT
@@ -305,9 +312,12 @@ class SeenHeap:
             return f"there is no type {number}"
         if bool(typ.ptrdata) == s.noscan:
             which = "without" if s.noscan else "with"
-            return f"the span is for objects {which} pointers, and {typ.name} has {typ.ptrdata} bytes of them"
+            return (
+                f"the span is for objects {which} pointers, and {typ.name} has "
+                f"{counted(typ.ptrdata, 'byte')} of them"
+            )
         if typ.size > s.elemsize:
-            return f"{typ.name} has {typ.size} bytes, objects of the span {s.elemsize}"
+            return f"{typ.name} has {counted(typ.size, 'byte')}, objects of the span {s.elemsize}"
         return ""
 
     def _in_live(self, s: SeenSpan, addr: int, slot: int, p: int, resumed: bool) -> Appraisal:
@@ -447,7 +457,7 @@ class SeenHeap:
         if s is None or not s.manual:
             return Appraisal(Certainty.WRONG, f"no span of stacks holds {base:x}", True)
         if size < self.config.fixed_stack or (base - s.base) % min(size, s.npages << self.shift):
-            return Appraisal(Certainty.WRONG, f"stacks of {size} bytes do not begin there")
+            return Appraisal(Certainty.WRONG, f"stacks of {counted(size, 'byte')} do not begin there")
         if base + size > s.base + (s.npages << self.shift):
             return Appraisal(Certainty.WRONG, f"the span ends at {s.base + (s.npages << self.shift):x}")
         for at in self.stacks_in(s):
@@ -456,7 +466,9 @@ class SeenHeap:
             if at < base + size and base < at + self.stacks[at]:
                 return Appraisal(Certainty.WRONG, f"the stack at {at:x} lives there", True)
             if self.stacks[at] != size:
-                return Appraisal(Certainty.WRONG, f"the span's stacks have {self.stacks[at]} bytes", True)
+                return Appraisal(
+                    Certainty.WRONG, f"the span's stacks have {counted(self.stacks[at], 'byte')}", True
+                )
         return RIGHT
 
     def judge_stack_free(self, base: int) -> Appraisal:

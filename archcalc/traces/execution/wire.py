@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from archcalc.reading.words import counted
 from archcalc.traces.logs import unpacked
 from archcalc.traces.reader import TraceFault, fault
 
@@ -189,7 +190,7 @@ class ExecutionTrace:
             self._file.seek(batch.offset)
             data = self._file.read(batch.size)
             if len(data) != batch.size:
-                raise damaged(self.name, at, f"{len(data)} bytes of a batch", f"{batch.size}")
+                raise damaged(self.name, at, f"{counted(len(data), 'byte')} of a batch", f"{batch.size}")
             self._sort(now, experiment, m, batch, data)
             at = batch.offset + batch.size
         if now is not None:
@@ -214,7 +215,7 @@ class ExecutionTrace:
         if not generation:
             raise damaged(self.name, at, "a batch of generation 0", "a number from 1 on")
         if size > MAX_BATCH:
-            raise damaged(self.name, at, f"a batch of {size} bytes", f"{MAX_BATCH} at most")
+            raise damaged(self.name, at, f"a batch of {counted(size, 'byte')}", f"{MAX_BATCH} at most")
         return experiment, generation, m, EventBatch(time, at + here, size)
 
     def _number(self, data: bytes, here: int, at: int) -> tuple[int, int]:
@@ -281,7 +282,9 @@ class ExecutionTrace:
                 numbers.append(value)
             number, address, size, ptrdata, length = numbers
             if here + length > len(data) or ptrdata > size:
-                raise damaged(self.name, batch.offset + here, f"a type of {size} bytes", "its name")
+                raise damaged(
+                    self.name, batch.offset + here, f"a type of {counted(size, 'byte')}", "its name"
+                )
             name = data[here : here + length].decode(errors="replace")
             now.types[number] = TracedType(address, size, ptrdata, name)
             here += length

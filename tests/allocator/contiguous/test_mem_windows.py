@@ -41,7 +41,7 @@ def test_a_taken_address_leaves_the_choice_to_the_kernel() -> None:
     """mem_windows.go:98-109: first at v, then anywhere."""
     system = windows(4, high=0x7FFF_0000, taken=(Range(0x40_0000, 0x57_0000),))
     assert system.sys_reserve(0x50_0000, 256 * MB) == (0x57_0000, True)
-    # The end of that is no multiple of 64 KB away from the next free address.
+    # The end of that is not a multiple of 64 KB away from the next free address.
     assert system.sys_reserve(0x57_0000 + 256 * MB, MB) == (0x57_0000 + 256 * MB, True)
 
 

@@ -215,7 +215,7 @@ def test_an_answer_to_a_call_that_never_comes_is_noted(cli: Any) -> None:
         (["--answer", "sysMap:0"], "'0' names no calls of sysMap"),
         (["--answer", "sysMap:3-2"], "'3-2' names no calls of sysMap"),
         (["--answer", "sysMap:x"], "'x' is not a number of things"),
-        (["--answer", "sysMap=no"], "'no' is no answer"),
+        (["--answer", "sysMap=no"], "'no' is not an answer"),
         (["--answer", "sysMap=errno=x"], "'x' is not a number of things"),
         (["--answer", "sysMap=0xq"], "0xq"),
         (["--refuse-after", "x"], "'x' is not a size"),

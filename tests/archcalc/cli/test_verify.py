@@ -109,10 +109,10 @@ def test_a_program_as_json(cli: Cli, tmp_path: Path) -> None:
         (("--goroot", ".", "--binary", "x"), "--goroot and --binary together"),
         (("--what-changed", "one"), "--what-changed without two trees"),
         (("--goroot", "."), "has no src/runtime"),
-        (("--goroot", "nowhere"), "is no folder"),
+        (("--goroot", "nowhere"), "is not a folder"),
         (("--binary", "nowhere"), "cannot read"),
         (("--binary", "."), "a folder"),
-        (("--what-changed", "one", "two"), "one is no folder"),
+        (("--what-changed", "one", "two"), "one is not a folder"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(cli: Cli, words: tuple[str, ...], message: str) -> None:

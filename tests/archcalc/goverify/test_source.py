@@ -311,7 +311,7 @@ def test_a_long_chain_of_constants_is_no_overflow_of_the_stack(tree: Path, gotre
 
 
 def test_a_folder_that_is_no_tree_is_refused(tmp_path: Path) -> None:
-    for root, words in ((tmp_path, "has no src/runtime"), (tmp_path / "nowhere", "is no folder")):
+    for root, words in ((tmp_path, "has no src/runtime"), (tmp_path / "nowhere", "is not a folder")):
         with pytest.raises(UsageFault, match=words):
             SourceTree(root)
 

@@ -160,7 +160,7 @@ FAULTS: dict[str, tuple[str | bytes, list[tuple[str, str]]]] = {
             )
         ],
     ),
-    "a page size that is no power of two": (
+    "a page size that is not a power of two": (
         ARM64 + "machine:\n  phys_page_size: 5000\n",
         [
             (

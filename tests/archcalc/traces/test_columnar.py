@@ -205,7 +205,7 @@ def test_a_parquet_file_of_something_else_is_refused(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     pq.write_table(pa.table({"record": ["m"]}), tmp_path / "x.parquet")
-    with pytest.raises(TraceFault, match="a Parquet file that is no recording"):
+    with pytest.raises(TraceFault, match="a Parquet file that is not a recording"):
         columnar.ColumnarFile(tmp_path / "x.parquet")
 
 

@@ -142,7 +142,7 @@ def test_lines_come_whole_whatever_the_pieces(tmp_path: Path, monkeypatch: pytes
         (gzip.compress(b"a\nb\nc", mtime=0), 3, "a last line without its end"),
         (gzip.compress(b"a\nb\n", mtime=0)[:-1], 3, "cut short"),
         (gzip.compress(b"a\nb\n", mtime=0)[:-6] + b"\0\0\0\0\0\0", 3, "damaged .*CRC check failed"),
-        (gzip.compress(b"a\nb\xffc\n", mtime=0), 2, "0xff, which is no UTF-8"),
+        (gzip.compress(b"a\nb\xffc\n", mtime=0), 2, "0xff, which is not UTF-8"),
         (gzip.compress(b"a\n", mtime=0) + b"more", 2, "damaged .*Not a gzipped file"),
         (gzip.compress(b"a\n", mtime=0)[:10] + b"\xff" * 20, 1, "damaged .*invalid"),
     ],

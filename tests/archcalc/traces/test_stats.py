@@ -180,7 +180,7 @@ def test_what_no_span_can_have_is_told(tmp_path: Path) -> None:
     """linux/386: a span of class 1 is one page of 1024 objects of 8 bytes; of class 44, three of 4864."""
     header = lines_of("linux-386.mixed.stw")[0]
     for lines, words in (
-        (["H 9999999999 1 10000000 0"], "spans of class 1 have 1 pages"),
+        (["H 9999999999 1 10000000 0"], "spans of class 1 have 1 page"),
         (["H 3 44 10000000 0", "m 4800 - n 0 10005fff"], "no object lies there"),
     ):
         path = write(tmp_path / "x.trace.gz", [header, *lines])
