@@ -41,7 +41,8 @@ _OTHERS = {
     "January 2017 takes ports of your own.",
     "profile-segment-alignment": "The linker aligns segments to less than a physical page, so that two of "
     "them would share a page and the kernel could not load the program (golang/go#18408).",
-    "profile-unknown-parent": "What is to be inherited is neither one of our files nor the path of a .yaml file.",
+    "profile-unknown-parent": "What is to be inherited is neither one of our files nor the path of a "
+    ".yaml file.",
     "profile-word-size": "A register, or the alignment of a 64-bit integer, is smaller than a pointer.",
     "platform-unknown": "There is no platform of that name, and no platform that matches the pattern.",
     "usage": "The command line, or a value on it, is wrong.",

@@ -45,5 +45,5 @@ def test_the_bytes_at_an_address_are_those_of_the_segment(tmp_path: Path, wide: 
 def test_what_is_no_program_is_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "program"
     path.write_bytes(data)
-    with pytest.raises(UsageFault, match="program: no ELF program, or damaged"):
+    with pytest.raises(UsageFault, match="program: not an ELF program, or damaged"):
         ProgramFile(path, (1, 24))
