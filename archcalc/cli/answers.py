@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from allocator.kernels.faults import CALLS, Chance, Exhaustion, NthCall, install
+from allocator.kernels.fault_plans import CALLS, Chance, Exhaustion, NthCall, install
 from allocator.kernels.system import Errno, Plan, Planned
 from archcalc.cli.command import ONE, Together
 from archcalc.reading.errors import Fault, UsageFault

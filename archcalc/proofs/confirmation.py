@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from allocator.kernels.faults import Plans
+from allocator.kernels.fault_plans import Plans
 from allocator.kernels.system import Answer
 from archcalc.calculator.figures import Figures
 from archcalc.machines import vocabulary

@@ -7,7 +7,7 @@ from typing import Any
 
 from allocator.common.vocabulary import ADDRESS, BYTES, FLAG
 from allocator.common.vocabulary import COUNT as NUMBER
-from allocator.kernels.faults import CALLS
+from allocator.kernels.fault_plans import CALLS
 from archcalc.machines import vocabulary
 from archcalc.profiles import profile_fields
 from archcalc.reading import quantities, strictyaml

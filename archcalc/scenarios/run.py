@@ -16,7 +16,7 @@ from allocator.common.types import KIND_NO_POINTERS, BadType, Type
 from allocator.interface import Allocator, Attempt
 from allocator.kernels.address_space import TAKEN
 from allocator.kernels.counts import Calls
-from allocator.kernels.faults import Chance, Exhaustion, Plans
+from allocator.kernels.fault_plans import Chance, Exhaustion, Plans
 from allocator.kernels.system import Answer, Errno, Plan
 from archcalc import machines
 from archcalc.calculator import figures as figures_of

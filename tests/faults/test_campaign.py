@@ -21,7 +21,7 @@ import allocator
 from allocator.common.throw import Death
 from allocator.common.types import Type
 from allocator.contiguous.runtime import Runtime
-from allocator.kernels.faults import Chance, Exhaustion, NthCall, Plans
+from allocator.kernels.fault_plans import Chance, Exhaustion, NthCall, Plans
 from allocator.kernels.system import ENOMEM, Answer, Plan
 from archcalc import machines
 from archcalc.calculator import figures

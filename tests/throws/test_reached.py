@@ -24,7 +24,7 @@ from allocator.contiguous.mspan import FREE, STACK
 from allocator.contiguous.runtime import Runtime
 from allocator.contiguous.systems import new_system
 from allocator.kernels.address_space import Range
-from allocator.kernels.faults import NthCall, Request, install
+from allocator.kernels.fault_plans import NthCall, Request, install
 from allocator.kernels.machine import Machine
 from allocator.kernels.system import ENOMEM, Answer, Errno
 from archcalc.boot import boot

@@ -16,7 +16,7 @@ import pytest
 
 from allocator.common.throw import Death
 from allocator.common.types import KIND_NO_POINTERS, Type
-from allocator.kernels.faults import Request
+from allocator.kernels.fault_plans import Request
 from allocator.kernels.system import ENOMEM, Errno
 from allocator.sparse.addr_ranges import AddrRanges
 from allocator.sparse.arena_hints import HeapLot

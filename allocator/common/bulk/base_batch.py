@@ -11,9 +11,9 @@ import numpy as np
 from allocator.common.bulk.codes import BLOCK
 
 if TYPE_CHECKING:
+    from allocator.common.bulk.batch_layout import BatchLayout
     from allocator.common.bulk.codes import Coder
     from allocator.common.bulk.compiled import CompiledLayout
-    from allocator.common.bulk.layout import BatchLayout
     from allocator.common.bulk.supply import Supply
 
 Ints = np.ndarray[Any, np.dtype[Any]]

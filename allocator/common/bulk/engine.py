@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from allocator.common.bulk.layout import BatchLayout
+from allocator.common.bulk.batch_layout import BatchLayout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

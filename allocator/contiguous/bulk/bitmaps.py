@@ -15,8 +15,8 @@ from allocator.contiguous.heap_bitmap import NOTHING, press, press_noscan
 from allocator.contiguous.mspan import NIL
 
 if TYPE_CHECKING:
+    from allocator.common.bulk.batch_layout import BatchLayout
     from allocator.common.bulk.compiled import CompiledLayout
-    from allocator.common.bulk.layout import BatchLayout
     from allocator.common.bulk.supply import Piece
     from allocator.contiguous.bulk.places import BulkPlace
     from allocator.contiguous.heap_bitmap import Stamp

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from allocator.common.bulk.batch_layout import BatchLayout
     from allocator.common.bulk.compiled import CompiledLayout
-    from allocator.common.bulk.layout import BatchLayout
     from allocator.sparse.bulk.places import SpanPlace
     from allocator.sparse.heap_bits import ObjectType, Plan
     from allocator.sparse.mspan import MSpan

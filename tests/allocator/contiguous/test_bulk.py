@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from machine_state import differences, state_of
 
-from allocator.common.bulk import base_batch, batches, codes, layout
+from allocator.common.bulk import base_batch, batch_layout, batches, codes
 from allocator.common.bulk.engine import has_numba
 from allocator.common.throw import BadRequest, Death
 from allocator.common.types import BadType, Type
@@ -47,7 +47,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch, "PATIENCE", 3)
     monkeypatch.setattr(base_batch, "BLOCK", 512)
     monkeypatch.setattr(codes, "BLOCK", 512)
-    monkeypatch.setattr(layout, "BLOCK", 512)
+    monkeypatch.setattr(batch_layout, "BLOCK", 512)
     monkeypatch.setattr(batches, "AT_ONCE", 3000)
     monkeypatch.setattr(gc, "MANY", 1)
 
@@ -482,8 +482,8 @@ def test_compiled_when_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is taken by itself once a process has asked for enough, unless that was switched off."""
     if not has_numba():
         pytest.skip("Numba is not installed")
+    from allocator.common.bulk.batch_layout import BatchLayout
     from allocator.common.bulk.compiled import CompiledLayout
-    from allocator.common.bulk.layout import BatchLayout
 
     rt = boot("linux/amd64")
     made: list[type] = []

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from allocator.common.bulk import tiny_runs as tiny
 from allocator.common.bulk.arguments import Kinds
+from allocator.common.bulk.batch_layout import BatchLayout
 from allocator.common.bulk.codes import FITTED, LARGE, TINY, ZERO, Coder, CodeTable
 from allocator.common.bulk.engine import has_numba
-from allocator.common.bulk.layout import BatchLayout
 from allocator.common.throw import BadRequest
 from allocator.common.types import Type
 from allocator.contiguous import gc

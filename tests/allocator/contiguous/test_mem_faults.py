@@ -9,7 +9,7 @@ import pytest
 from allocator.common.throw import Death
 from allocator.contiguous.mem import System
 from allocator.contiguous.systems import GOOSES, new_system
-from allocator.kernels.faults import CALLS, Chance, Exhaustion, NthCall, Request, install
+from allocator.kernels.fault_plans import CALLS, Chance, Exhaustion, NthCall, Request, install
 from allocator.kernels.machine import Machine
 from allocator.kernels.system import ENOMEM, Answer, Errno
 

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from allocator.contiguous.mem_plan9 import MemPlan9, first_bloc
 from allocator.kernels.address_space import Range
 from allocator.kernels.brk import Break
-from allocator.kernels.faults import Exhaustion, NthCall, install
+from allocator.kernels.fault_plans import Exhaustion, NthCall, install
 from allocator.kernels.machine import Machine
 from allocator.kernels.system import ENOMEM, Errno
 

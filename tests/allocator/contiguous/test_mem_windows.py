@@ -7,7 +7,7 @@ import pytest
 from allocator.common.throw import Throw
 from allocator.contiguous.mem_windows import MemWindows
 from allocator.kernels.address_space import MAPPED, Range
-from allocator.kernels.faults import NthCall, Request, install
+from allocator.kernels.fault_plans import NthCall, Request, install
 from allocator.kernels.machine import Machine
 from allocator.kernels.system import Errno
 from allocator.kernels.windows import COMMITMENT_LIMIT, Windows, page_table_commit

@@ -15,7 +15,7 @@ from allocator.common.throw import Death, Exit, Throw
 from allocator.contiguous.mem import System
 from allocator.contiguous.systems import new_system
 from allocator.kernels.address_space import Range
-from allocator.kernels.faults import NthCall, install
+from allocator.kernels.fault_plans import NthCall, install
 from allocator.kernels.machine import Machine
 from allocator.kernels.system import Errno
 

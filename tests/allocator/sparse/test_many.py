@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from allocator.common.bulk import base_batch, batches, codes, layout
+from allocator.common.bulk import base_batch, batch_layout, batches, codes
 from allocator.common.bulk.engine import has_numba, use_compiled
 from allocator.common.throw import BadRequest, Throw
 from allocator.common.types import BadType, Type
@@ -152,7 +152,7 @@ def small_steps() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(moments, "WORTH_IT", 2)
         patch.setattr(batch, "PATIENCE", 3)
-        for module in (base_batch, codes, layout):
+        for module in (base_batch, codes, batch_layout):
             patch.setattr(module, "BLOCK", 512)
         patch.setattr(batches, "AT_ONCE", 3000)
         yield
