@@ -280,7 +280,7 @@
         el("p", { class: "controls" }, choice("map-a", "Platform", a, (name) => go("maps", name, b)), choice("map-b", "beside", b, (name) => go("maps", a, name), "none")),
         el("div", { class: "maps" }, holder(a), ...(b ? [holder(b)] : [])),
         document.getElementById("map-legend").content.cloneNode(true),
-        el("p", { class: "dim" }, "To scale; each bar enlarges a part of one above it. Over the first bar the hints: disc had, cross refused, diamond moved, dot not tried.")];
+        el("p", { class: "dim" }, "To scale; each bar enlarges a part of one above it. Over the first bar the hints: disc granted, cross refused, diamond moved, dot not tried.")];
     },
     classes(name = first(), typed = "100") {
       const platform = platforms[at(name)];

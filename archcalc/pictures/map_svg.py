@@ -154,7 +154,7 @@ def kinds_of(atlases: Sequence[Atlas]) -> list[str]:
     return [kind for kind in LOOKS if any(r.kind == kind for a in atlases for r in a.regions)]
 
 
-HINTS = "over the bar, hints: disc had, cross refused, diamond moved, dot not tried"
+HINTS = "over the bar, hints: disc granted, cross refused, diamond moved, dot not tried"
 
 
 def notes(atlases: Sequence[Atlas]) -> list[str]:

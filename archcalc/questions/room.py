@@ -36,6 +36,8 @@ class HeapRoom:
     def __str__(self) -> str:
         if not self.heap.death:
             return f"no limit of this machine ends a heap of {sized(self.heap.size)}; no more was tried"
+        if not self.heap.size:
+            return f"no heap fits: the first object ends with: {self.heap.death}"
         told = f"the heap can grow to {sized(self.heap.size)}, object by object; then: {self.heap.death}"
         if not self.largest.death:
             return told

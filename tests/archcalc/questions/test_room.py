@@ -74,6 +74,13 @@ def test_what_has_no_limit_is_tried_to_an_end(go: str) -> None:
     assert found(go, "linux/amd64").heap.death == ""
 
 
+def test_a_machine_may_boot_and_have_no_room_for_a_heap() -> None:
+    """The last rung reserves no arena, and mallocgc's first wish of 256 MB more is beyond the limit."""
+    none = found("7aefdfded", "linux/386", ulimit_v=300 * MB)
+    assert (none.heap.size, none.largest.size) == (0, 0)
+    assert str(none) == "no heap fits: the first object ends with: out of memory"
+
+
 @pytest.mark.parametrize("go", ["7aefdfded", "1.27"])
 def test_32_bits_end_a_heap_without_a_limit(go: str) -> None:
     heap = found(go, "linux/386").heap
