@@ -195,7 +195,8 @@ def legend(atlases: Sequence[Atlas], width: int, charset: Charset, color: bool) 
     ]
     states = {one.state for atlas in atlases for one in atlas.asked if len(atlas.asked) > 1}
     words = {
-        "had": "granted", "moved": "answered at another address", "refused": "refused", "untried": "not tried",
+        "had": "granted", "moved": "answered at another address", "refused": "refused",
+        "untried": "not tried",
     }  # fmt: skip
     if states & words.keys():
         told = ", ".join(f"{charset.hints[state]} {words[state]}" for state in words if state in states)

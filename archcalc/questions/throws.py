@@ -142,7 +142,7 @@ _LIKE = 0.72  # how alike a word must be that is perhaps misspelt
 
 def is_a_line(words: str) -> bool:
     """Whether words are a line that somebody pasted, and no name of anything."""
-    return words.startswith(_PREFIXES) or len(words.split()) > 2
+    return words.startswith(_PREFIXES) or len(words.split()) > 1
 
 
 def find(words: str, era: str = OLDEST) -> list[LastWords]:

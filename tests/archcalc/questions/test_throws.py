@@ -13,6 +13,8 @@ from archcalc.questions import throws
         "panic: runtime error: index out of range",  # the middle of `block index out of range`
         "fatal error: all goroutines are asleep - deadlock!",
         "panic: runtime error: invalid memory address or nil pointer dereference",
+        "signal: killed",
+        "exit status 2",
     ],
 )
 def test_a_line_of_others_is_none_of_the_allocator(line: str) -> None:
