@@ -262,7 +262,7 @@ def parts_divide(figures: Figures) -> Problems:
 @check("arenas.user-chunks", "Chunks of user arenas are whole pages and divide an arena", era=SPARSE)
 def user_chunks(figures: Figures) -> Problems:
     """newUserArenaChunk cuts arenas into chunks of userArenaChunkBytes and protects them one by one; the
-    runtime's init dies where they are no whole pages, or larger than an arena, or no physical pages.
+    runtime's init dies where they are not whole pages, are larger than an arena, or are not physical pages.
     """
     if not has(figures, "runtime.userArenaChunkBytes"):
         return

@@ -31,7 +31,7 @@ def command(
 
     To scale, with an enlargement of everything that is too small to see: what the program and
     others have taken, the table of spans, the heap bitmap and the arena, reserved and mapped, the
-    holes between, the hints that were had, refused and not tried. Several platforms stand side by
+    holes between, the hints that were granted, refused and not tried. Several platforms stand side by
     side, and so does each before and --after a workload. The options describe the machine, as those
     of boot do.
     """

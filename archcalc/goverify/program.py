@@ -68,7 +68,7 @@ class Program:
 def verify(path: Path, targets: Sequence[Figures] | None, sets: Mapping[str, int | str]) -> Verdict:
     """A program against the figures of its own platform, or of the one that was named.
 
-    Raises UsageFault for what is no program of Go's, and for one of a platform without figures.
+    Raises UsageFault for what is not a program of Go's, and for one of a platform without figures.
     """
     program = identify(path)
     if targets is None:

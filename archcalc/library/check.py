@@ -113,7 +113,7 @@ def check(
 ) -> CheckReport:
     """Runs the checks that words select, else those that the configuration does, else all.
 
-    Raises UsageFault for words that are no checks, and where none is left.
+    Raises UsageFault for words that are not checks, and where none is left.
     """
     project = config.current()
     eras = {target.generation.era for target in targets} or {checks.CONTIGUOUS}

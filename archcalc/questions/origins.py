@@ -88,7 +88,7 @@ def _fact(figures: Figures, fact: str) -> SourceLine:
 
 
 def _step(figures: Figures, name: str) -> SourceLine:
-    """A formula on the way; Go's source is no file of the user's, so that it is named only."""
+    """A formula on the way; Go's source is not a file of the user's, so that it is named only."""
     short = name.partition(".")[2]
     if name.startswith("struct."):
         return SourceLine("", message=f"{short} is {figures.engine.struct(short).size} bytes")

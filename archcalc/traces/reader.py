@@ -141,7 +141,7 @@ def blocks(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def check_text(path: str, first: int, data: bytes) -> None:
-    """TraceFault where lines, the first of that number, are no UTF-8."""
+    """TraceFault where lines, the first of that number, are not UTF-8."""
     if not data.isascii():
         _decode(path, first, data)
 

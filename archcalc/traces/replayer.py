@@ -57,7 +57,7 @@ class Replayer(Ending):
         self.source = source
 
     def run(self, progress: Callable[[int, int], None] | None = None) -> Replay:
-        """Replays the file. Raises TraceFault where it is no whole recording."""
+        """Replays the file. Raises TraceFault where it is not a whole recording."""
         stream = self.source(self.path)
         try:
             lines = next(stream)

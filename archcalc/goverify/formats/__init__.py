@@ -47,7 +47,7 @@ def read(path: Path) -> Image:
 
 
 def fault(path: Path, found: str) -> UsageFault:
-    """A file that is no program of Go's."""
+    """A file that is not a program of Go's."""
     return UsageFault(Fault(found, "a program that Go has built", id="no-program", file=str(path)))
 
 

@@ -48,7 +48,7 @@ class ExecutionChecker(LineByLine):
         }
 
     def run(self, progress: Callable[[int, int], None] | None = None) -> Replay:
-        """Checks the file. Raises TraceFault where it is no whole recording."""
+        """Checks the file. Raises TraceFault where it is not a whole recording."""
         first, stream = self.begin()
         self.heap = SeenHeap(self.config)
         self.fit = FirstFit(self.header.extra.get("base", 0), self.config)

@@ -105,7 +105,7 @@ class SparseReplayer(LineByLine):
     # The whole.
 
     def run(self, progress: Callable[[int, int], None] | None = None) -> Replay:
-        """Replays the file. Raises TraceFault where it is no whole recording."""
+        """Replays the file. Raises TraceFault where it is not a whole recording."""
         first, stream = self.begin()
         started = time.perf_counter()
         try:

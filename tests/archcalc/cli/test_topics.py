@@ -32,7 +32,8 @@ def test_vsz_of_a_platform(cli: Any) -> None:
 def test_nonsense_is_still_a_mistake(cli: Any) -> None:
     run = cli("explain", "hello world")
     assert run.code == 2
-    assert "unknown name hello world" in run.err
+    assert "no last words of the allocator: hello world" in run.err
+    assert "unknown name hello_world" in cli("explain", "hello_world").err
 
 
 def test_a_what_if_that_names_nothing_is_a_mistake(cli: Any) -> None:
