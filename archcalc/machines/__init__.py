@@ -109,9 +109,9 @@ def _unread(figures: Figures, options: MachineOptions | None, name: str, value: 
 
     plain = having({})
     without = having({other: given for other, given in figures.sets.items() if other != name})
-    if without.current(name) == value or basis(without, options) != basis(figures, options):
+    if without.current(name) == value or _differ(without, figures, options):
         return None
-    if len(figures.sets) > 1 and basis(having({name: value}), options) != basis(plain, options):
+    if len(figures.sets) > 1 and _differ(having({name: value}), plain, options):
         return None  # others among the what-ifs say the same
     return Fault(
         f"--set {name}={value}: no machine of Go {figures.generation.name} reads it; it moves only what"
@@ -119,6 +119,14 @@ def _unread(figures: Figures, options: MachineOptions | None, name: str, value: 
         " or ".join(_heard(plain, name, options)) or "a figure that the machine reads",
         id="set-unread",
     )
+
+
+def _differ(one: Figures, other: Figures, options: MachineOptions | None) -> bool:
+    """Whether machines of the two would; also where one of them is possible with other what-ifs only."""
+    try:
+        return basis(one, options) != basis(other, options)
+    except UsageFault:
+        return True
 
 
 def _heard(figures: Figures, name: str, options: MachineOptions | None) -> Iterator[str]:

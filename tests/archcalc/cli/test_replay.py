@@ -56,7 +56,7 @@ def test_a_changed_number_is_exit_code_1_with_its_record(
     table = cli("replay", path)
     assert table.code == 1
     assert f"(line {line}), a record {start[0]}" in table.out
-    assert "FAILED: 0 of 1 recordings reproduced" in table.out
+    assert "FAILED: 0 of 1 recording reproduced" in table.out
 
 
 def test_the_difference_is_a_finding_at_its_line(tmp_path: Path, cli: Any) -> None:

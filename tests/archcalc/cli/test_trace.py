@@ -268,7 +268,7 @@ def test_an_interrupt_leaves_a_summary_of_what_held(long_recording: Path) -> Non
     words = " ".join(out.split())  # where lines end depends on the path's length
     match = re.search(r"interrupted: .*long\.trace\.gz was as recorded up to event (\d+)", words)
     assert match and 0 < int(match[1]) < 20_000
-    assert "FAILED: 0 of 1 recordings reproduced" in words
+    assert "FAILED: 0 of 1 recording reproduced" in words
     assert re.search(r"\[#+ *\] +\d+%", shown)
 
 
