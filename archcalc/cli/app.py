@@ -59,7 +59,10 @@ COMMANDS: tuple[CommandEntry, ...] = (
         "Import and convert recordings, and show what is in them.",
         RUN,
         (
-            CommandEntry("import", "Make a recording of a log of allocations, or of a list of sizes."),
+            CommandEntry(
+                "import",
+                "Make a recording of a log of allocations, of a list of sizes, or of a Go execution trace.",
+            ),
             CommandEntry("convert", "Write a recording in its other form: text, or columns (Parquet)."),
             CommandEntry(
                 "info", "Show a recording's header, its form and how many records of each kind it has."

@@ -88,8 +88,8 @@ def put_back(monkeypatch: pytest.MonkeyPatch, owner: Any, function: str, old: st
 
 HISTORIC = [
     (
-        "refused-reservation", "sys_alloc",
-        "if not p:\n                return 0\n            if p == self.arena_end:",
+        "refused-reservation", "_reserve_more",
+        "if not p:\n        return False\n    if p == self.arena_end:",
         "if p == self.arena_end:", "linux/mips", {}, properties.ANSWERED,
     ),
     ("bits-not-mapped", "sys_alloc",
@@ -117,7 +117,7 @@ def test_a_historic_bug_put_back_is_found(
 def test_the_mended_code_is_proved(monkeypatch: pytest.MonkeyPatch) -> None:
     """The mending of #20259: nothing below arena_used is accepted any more, and every span stays inside."""
     old, new = "elif self.arena_start <= p and", "elif self.arena_used <= p and"
-    put_back(monkeypatch, mheap.MHeap, "sys_alloc", old, new)
+    put_back(monkeypatch, mheap.MHeap, "_reserve_more", old, new)
     assert proved("linux/mipsle", properties.SPAN)[properties.SPAN].holds is True
 
 
