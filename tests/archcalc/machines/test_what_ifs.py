@@ -138,6 +138,7 @@ def silent(go: str, platform: str) -> list[str]:
             try:
                 figures = figures_of(go, platform, {name: other})
                 machines.refuse_unread(figures)
+                machines.basis(figures)  # where there is no machine with it alone, that is a refusal, too
             except UsageFault as fault:
                 assert fault.faults[0].expected or fault.faults[0].found
                 continue
@@ -177,6 +178,9 @@ def _moves(accepted: list[Figures], usual: dict[int, object], plain: Figures) ->
 def test_each_name_moves_the_machine_or_is_refused(go: str, platform: str) -> None:
     # The size of a goroutine's record follows from it, by less than the size class that it is allocated of.
     hidden = ["fact.reg_size"] if go == "1.27" else []
+    if go == "1.27" and platform == "linux/386":
+        # An index over the same bits: two levels take as many pages as four, other numbers are refused.
+        hidden.insert(0, "summaryLevels")
     assert silent(go, platform) == hidden
 
 
