@@ -123,6 +123,38 @@ class Malloc(HeapCore):
             self.may_collect()
         return v
 
+    def short_way(self, size: int, typ: Type | None) -> Plan | None:
+        """How a small object is laid out that `takes_next` may take; None for tiny and large ones."""
+        config = self.config
+        if typ is not None and not typ.noscan:
+            found = self.plan(typ, size)
+            return found if found.spanclass else None
+        if config.tiny_size <= size <= config.max_small_size - config.malloc_header_size:
+            return Plan(self.noscan_class[size], None, 0, 0)
+        return None
+
+    def takes_next(self, plan: Plan, v: int, p: int) -> bool:
+        """mallocgc's short way: the object at v, where it is the next in the P's span and nobody looks at it.
+
+        False where that is not so; nothing has changed then.
+        """
+        if self.unusual or self.marking or self.mem_profile_rate or self.debug_sbrk or self.mallocing:
+            return False
+        spanclass, what, scan, header = plan
+        cache = self.run_on(p).mcache
+        cached = cache.alloc[spanclass]
+        slot = v - header
+        if cached.next != slot or slot == cached.end or self.gc.phase == MARK_TERMINATION:
+            return False
+        cached.next = slot + cached.size
+        if what is not None:
+            types = cached.types
+            if types is None:
+                types = self.open_types(cached)
+            types[(slot - cached.base) // cached.size] = what
+        cache.scan_alloc += scan
+        return True
+
     def _look_at(self, cache: MCache, v: int, slot: int, typ: Type | None, size: int, needzero: bool) -> None:
         """What is done with a new object where somebody looks at objects one by one."""
         s = self.heap.span_of(slot)

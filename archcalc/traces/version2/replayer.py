@@ -17,6 +17,7 @@ from allocator.common.throw import BadRequest, Death, Throw
 from allocator.common.types import KIND_NO_POINTERS, BadType, Type
 from allocator.sparse.config import Config
 from allocator.sparse.fixalloc import FixAlloc
+from allocator.sparse.heap_bits import Plan
 from allocator.sparse.mallocinit import mallocinit
 from allocator.sparse.mheap import WORK_BUF
 from allocator.sparse.procs import P
@@ -37,9 +38,10 @@ REPORTED = ("NextGC", "NumForcedGC", "PauseTotalNs")  # clocks and the pacer dec
 WRONG = (BadRequest, BadType, ValueError, IndexError, KeyError, AttributeError, AssertionError)
 
 
-# What an m record asks for: by which P, how many bytes, of which type, and whether they must be zero.
-Asked = tuple[int | None, int, Type | None, bool]
-SLOWLY: Asked = (None, 0, None, False)
+# What an m record asks for: by which P, how many bytes, of which type, whether they must be zero, and how
+# the machine lays it out where there is a short way.
+Asked = tuple[int | None, int, Type | None, bool, Plan | None]
+SLOWLY: Asked = (None, 0, None, False, None)
 
 
 class Context:
@@ -164,7 +166,14 @@ class SparseReplayer(LineByLine):
         follower = self.follower
         if follower.now.records:
             follower.now = Turn(deque())
-        p, size, typ, zero = asked
+        p, size, typ, zero, plan = asked
+        if plan is not None and p is not None:
+            try:
+                v = int(ret, 16)
+            except ValueError:
+                v = 0
+            if f"{v:x}" == ret and core.takes_next(plan, v, p):
+                return
         if core.current_p != p or p is None:
             self._run_on(NO_P if p is None else str(p))
         try:
@@ -184,8 +193,11 @@ class SparseReplayer(LineByLine):
             if "l" in flags:
                 return SLOWLY
             p = None if who == NO_P else decimal(who)
-            return p, decimal(size), self.types[typ] if typ != "-" else None, "z" in flags
-        except (ValueError, KeyError):
+            what = self.types[typ] if typ != "-" else None
+            core, n = self.core, decimal(size)
+            usual = core is not None and p is not None and p < len(core.ps)
+            return p, n, what, "z" in flags, core.short_way(n, what) if core is not None and usual else None
+        except WRONG:
             return SLOWLY
 
     def _nothing_to_sweep(self, line: str, context: Context | None) -> bool:
