@@ -56,7 +56,7 @@ KNOWN_WORDS = frozenset(
 LOOPING = (arena_hints, arenas, page_alloc, scavenge_index, summary_memory)
 SOMEWHERE = 1 << 12  # an address of what is not looked at
 MOST_TRIES = 2  # of one reservation, on windows
-RETRIES = 2  # of an aligned reservation on windows: each try is like the one before
+RETRIES = 2  # of an aligned reservation on windows: a further one begins as the first did
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,10 +361,10 @@ class Process:
 
 
 @contextmanager
-def explored(loops: Loops) -> Iterator[None]:
-    """The machine's modules as an exploration needs them."""
+def explored(loops: Loops, tries: int = RETRIES) -> Iterator[None]:
+    """The machine's modules as an exploration needs them, with so many tries of an aligned reservation."""
     retries = mem.ALIGNED_RETRIES
-    mem.ALIGNED_RETRIES = RETRIES
+    mem.ALIGNED_RETRIES = tries
     try:
         with over_the_unknown(loops, *LOOPING):
             yield

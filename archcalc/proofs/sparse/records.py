@@ -17,7 +17,7 @@ from allocator.sparse.persistentalloc import MAX_BLOCK
 from archcalc.proofs.answering import HeldMemory, covered, fits
 from archcalc.proofs.properties import RECORDED, TWICE
 from archcalc.proofs.sparse import break_memory
-from archcalc.proofs.sparse.kernels import MEANT
+from archcalc.proofs.sparse.kernels import MEANT, AnsweringBreak
 from archcalc.proofs.sparse.process import SOMEWHERE, Pairs, Process
 
 Number = Any  # an int, or a SymbolicWord in its place
@@ -28,9 +28,11 @@ class Persistent:
 
     def __init__(self, process: Process) -> None:
         self.process = process
+        self.asked = 0  # bytes of the last piece
 
     def alloc(self, size: int, align: int, stat: str) -> int:
         """Some address; 0."""
+        self.asked = size
         return SOMEWHERE if size < MAX_BLOCK or self.process.engine.choose(2) else 0
 
 
@@ -68,6 +70,8 @@ def judged(process: Process, act: Callable[[], None], new: HeldMemory, user: boo
     before = linear.next
     process.loops.ends.pop("Arenas._add_arenas", None)
     process.records.made.clear()
+    maps, had = len(arenas.l2_maps), len(kernel.calls)
+    listed, capacity = (arenas.user_list if user else arenas.heap_list), arenas.list_caps[user]
     act()
     first, end = process.loops.ends["Arenas._add_arenas"]
     covers = (first == config.arena_index(new.start)) & (
@@ -88,7 +92,18 @@ def judged(process: Process, act: Callable[[], None], new: HeldMemory, user: boo
             require(RECORDED, mapped, "a record's memory is mapped")
             require(TWICE, before <= at, "a record lies behind those before it")
             require(TWICE, linear.next >= at + size, "the next record lies behind it")
-    listed = arenas.user_list if user else arenas.heap_list
+    if len(arenas.l2_maps) > maps:
+        size = config.ptr_size << config.arena_l2_bits
+        large = any(call.call == "sysAlloc" and call.size >= size for call in kernel.calls[had:])
+        whole = large or isinstance(kernel, AnsweringBreak)  # which is asked for no sizes
+        require(RECORDED, whole, "a part of the map has all its entries")
+        for _, at in arenas.l2_maps.pairs[maps:]:
+            require(RECORDED, at != 0, "a part of the map lies somewhere")
+    if arenas.list_caps[user] is not capacity and isinstance(process.rt.persistent, Persistent):
+        room = process.rt.persistent.asked
+        require(
+            RECORDED, arenas.list_caps[user] * config.ptr_size <= room, "the list is as large as its memory"
+        )
     if listed:
         require(RECORDED, len(listed) <= arenas.list_caps[user], "the list of arenas has room for it")
     for other in process.others:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from allocator.kernels.contracts import apart
 from allocator.sparse import arena_hints
 from allocator.sparse.arena_hints import HeapLot, random_address_bits, usual_seed
 from allocator.sparse.mallocinit import ARENA_SIZES
 from archcalc.proofs.judge import Judge
 from archcalc.proofs.loops import Loops
 from archcalc.proofs.paths import Explorer
-from archcalc.proofs.properties import HINTS, LADDER
+from archcalc.proofs.properties import ACCEPTED, HINTS, LADDER, RECORDED, TWICE
 from archcalc.proofs.sparse import heap_growth
 from archcalc.proofs.sparse.arena_growth import JudgedArenas
 from archcalc.proofs.sparse.process import Prepared, Process, explored
@@ -31,12 +32,14 @@ def anyhow(engine: Explorer, judge: Judge, subject: Prepared, found: set[bool]) 
     """
     loops = Loops(engine)
     loops.any_turn = arena_hints.HINTS
-    with explored(loops):
+    # One try each of the 32-bit start's reservations: `arena_growth` shows that a further one is alike.
+    with explored(loops, 1):
         process = Process(engine, judge, subject, loops)
         if process.start():
             found.add(bool(process.rt.tables.index_failed))
             check_hints(process)
             check_ladder(process)
+            check_room(process)
 
 
 def check_hints(process: Process) -> None:
@@ -76,6 +79,35 @@ def check_ladder(process: Process) -> None:
             process.judge.require(
                 LADDER, fits, f"{counted(size, 'byte')} and an arena more fit the address space"
             )
+
+
+def check_room(process: Process) -> None:
+    """What the 32-bit start has reserved for records and arenas is as the growth of arenas relies on."""
+    config, kernel, arenas = process.config, process.kernel, process.rt.arenas
+    if config.ptr_size == 8 or config.sbrk_platform:
+        return
+    require = process.judge.require
+    rooms = {"records": arenas.heap_arena_alloc, "arenas": arenas.arena}
+    for name, room in rooms.items():
+        if not room.end:
+            continue
+        size = room.end - room.next
+        require(ACCEPTED, (size >= 0) & kernel.holds(room.next, size), f"the room for {name} is reserved")
+        require(ACCEPTED, room.mapped == room.next, f"nothing of the room for {name} is mapped yet")
+    require(
+        RECORDED, (not arenas.heap_arena_alloc.end) | arenas.heap_arena_alloc.map_memory, "records are mapped"
+    )
+    first, second = rooms.values()
+    if first.end and second.end:
+        free = apart(first.next, first.end - first.next, second.next, second.end - second.next)
+        require(TWICE, free, "records and arenas do not overlap")
+    for hint in (*arenas.hints, *arenas.user_hints):
+        right = (hint.addr % config.heap_arena_bytes == 0) & (hint.addr > 0)
+        require(
+            ACCEPTED,
+            right & (hint.addr <= process.engine.room.mask),
+            "a hint is a multiple of an arena's size",
+        )
 
 
 def to_the_first_memory(
