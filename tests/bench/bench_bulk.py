@@ -60,7 +60,7 @@ LIMITS = {
 SPANS_LIMIT = 0.5  # seconds
 LINKED = 1_000_000  # objects of the heap that is collected, as in objects.go
 # A collection of those, of which half are reached: times the real runtime's, and what is reached for.
-COLLECTION_LIMIT, COLLECTION_REACH = 6.0, 1.0
+COLLECTION_LIMIT, COLLECTION_REACH = 10.0, 1.0
 
 
 def arguments() -> argparse.Namespace:
