@@ -189,7 +189,8 @@ class Figures:
 
     def value(self, name: str) -> Scalar:
         """The value of anything that `explain` knows; of a struct its size, of a field its offset."""
-        return self.explain(name).value
+        found = self.current(name)
+        return self.explain(name).value if found is None else found
 
     def current(self, name: str) -> Scalar | None:
         """The value of a constant, a layout figure or a fact; None where this platform has none so called."""

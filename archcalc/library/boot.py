@@ -15,7 +15,6 @@ from archcalc.questions import why as why_of
 from archcalc.questions.boot import Boot, try_boot
 from archcalc.questions.room import HeapRoom
 from archcalc.questions.room import room as room_of
-from archcalc.questions.stops import Stops, what_stops
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.words import counted
 from archcalc.results.findings import Case, Finding, Rule, Severity
@@ -24,6 +23,7 @@ from archcalc.results.tables import Block, Bytes, Column, Hex, Prose, Section, T
 
 if TYPE_CHECKING:
     from archcalc.questions.calls import ComparedCalls
+    from archcalc.questions.stops import Stops
 
 
 FAMILY = "boot"
@@ -283,6 +283,8 @@ def boot(targets: Sequence[Figures], machine: MachineOptions, why: bool = False)
         if found is not None:
             whys[b.platform] = found
         else:
+            from archcalc.questions.stops import what_stops  # only a machine that boots is asked
+
             stops[b.platform] = what_stops(b.figures, machine)
     limited = why or any(getattr(machine, name) is not None for name in LIMITS)
     rooms = {b.platform: room_of(b.figures, machine) for b in boots if limited and b.death is None}
