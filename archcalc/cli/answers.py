@@ -14,6 +14,7 @@ import typer
 from allocator.kernels.fault_plans import CALLS, Chance, Exhaustion, NthCall, install
 from allocator.kernels.system import Errno, Plan, Planned
 from archcalc.cli.command import ONE, Together
+from archcalc.reading import words
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.names import closest
 from archcalc.reading.quantities import parse_address, parse_count, parse_share, parse_size
@@ -82,7 +83,9 @@ def without_effect(counted: list[tuple[NthScript, NthCall]]) -> Iterator[str]:
     """Of answers to calls that never came, how many came."""
     for said, plan in counted:
         if plan.seen < said.first:
-            yield f"--answer {said} changed nothing: there was {plan.seen or 'no'} call of {said.call}"
+            came = "was" if plan.seen == 1 else "were"
+            calls = words.counted(plan.seen, "call")
+            yield f"--answer {said} changed nothing: there {came} {calls} of {said.call}"
 
 
 def parse_answer(text: str) -> NthScript:
