@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from allocator.common.assist import share, worth
 from allocator.common.throw import BadRequest, Throw
 from allocator.common.types import KIND_GC_PROG
 from allocator.contiguous.heap_bitmap import LargeBits, pointer_words
@@ -30,7 +31,6 @@ OFF, MARK, MARK_TERMINATION = range(3)
 BACKGROUND, FORCE, FORCE_BLOCK = range(3)  # gcMode
 
 GOAL_UTILIZATION = 0.25
-OVER_ASSIST_WORK = 64 << 10
 TRIGGER_GAIN = 0.5
 MAX_UINT64 = (1 << 64) - 1
 
@@ -277,24 +277,14 @@ class Collector:
 
     def assist(self, cache: MCache) -> None:
         """Lets an allocation that is in debt do its share of the marking (gcAssistAlloc)."""
-        debt = -cache.assist_bytes
-        work = int(self.assist_work_per_byte * float(debt))
-        if work < OVER_ASSIST_WORK:
-            work = OVER_ASSIST_WORK
-            debt = int(self.assist_bytes_per_work * float(work))
-        if self.bg_scan_credit > 0:
-            if self.bg_scan_credit < work:
-                stolen = self.bg_scan_credit
-                cache.assist_bytes += 1 + int(self.assist_bytes_per_work * float(stolen))
-            else:
-                stolen = work
-                cache.assist_bytes += debt
-            self.bg_scan_credit -= stolen
-            work -= stolen
-            if work == 0:
-                return
-        done = self._drain(work)
-        cache.assist_bytes += 1 + int(self.assist_bytes_per_work * float(done))
+        bytes_per_work = self.assist_bytes_per_work
+        own = share(-cache.assist_bytes, self.bg_scan_credit, self.assist_work_per_byte, bytes_per_work)
+        cache.assist_bytes += own.paid
+        self.bg_scan_credit -= own.stolen
+        if not own.work:
+            return
+        done = self._drain(own.work)
+        cache.assist_bytes += worth(done, self.assist_bytes_per_work)
         if not self.grey and not self.masks:
             # Nothing is left for anybody: this assist ends the mark phase, and debts are forgotten.
             self.finish()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from allocator.common.assist import share, worth
 from allocator.common.throw import BadRequest, Throw
 from allocator.common.types import KIND_GC_PROG, Type
 from allocator.interface import Live
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 OFF, MARK, MARK_TERMINATION = range(3)
 BACKGROUND, FORCE, BLOCK = range(3)  # gcMode
-OVER_ASSIST_WORK = 64 << 10  # bytes that an assist scans at least
 
 
 class Collector:
@@ -155,25 +155,15 @@ class Collector:
     def _assist(self, p: P) -> None:
         """Marks until the debt is paid, or nothing is left to mark, which ends the phase (gcAssistAlloc)."""
         pacer = self.core.pacer
-        debt = -p.assist_bytes
-        work = int(pacer.assist_work_per_byte * float(debt))
-        if work < OVER_ASSIST_WORK:
-            work = OVER_ASSIST_WORK
-            debt = int(pacer.assist_bytes_per_work * float(work))
-        if pacer.bg_scan_credit > 0:
-            if pacer.bg_scan_credit < work:
-                stolen = pacer.bg_scan_credit
-                p.assist_bytes += 1 + int(pacer.assist_bytes_per_work * float(stolen))
-            else:
-                stolen = work
-                p.assist_bytes += debt
-            pacer.bg_scan_credit -= stolen
-            work -= stolen
-            if not work:
-                return
+        bytes_per_work = pacer.assist_bytes_per_work
+        own = share(-p.assist_bytes, pacer.bg_scan_credit, pacer.assist_work_per_byte, bytes_per_work)
+        p.assist_bytes += own.paid
+        pacer.bg_scan_credit -= own.stolen
+        if not own.work:
+            return
         self.core.sync_caches()
-        done = self._drain(work)
-        p.assist_bytes += 1 + int(pacer.assist_bytes_per_work * float(done))
+        done = self._drain(own.work)
+        p.assist_bytes += worth(done, pacer.assist_bytes_per_work)
         if not self.grey and not self.told:
             # Nothing is left for anybody: this assist ends the mark phase, and debts are forgotten.
             self.finish(BACKGROUND)

@@ -175,7 +175,7 @@ class SpanRow:
         heap = rt.heap
         growth = self.growth
         which = int(growth.which[i])
-        npages, nelems = int(growth.of_place[1][which]), int(growth.of_place[2][which])
+        npages, nelems = int(growth.npages[which]), int(growth.nelems[which])
         ask = rt.config.heap_alloc_chunk
         rt.cache = self.batch.places[which].cache
         if self.left < npages:

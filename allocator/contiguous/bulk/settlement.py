@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from allocator.common.bulk.moments import as_array
 from allocator.contiguous.mspan import DEAD, FREE, IN_USE, NIL
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Settlement:
         begins, many = np.array(self.row.names, np.int64).T
         ids = np.arange(n) + np.repeat(begins - np.cumsum(many) + many, many)
         self.ids = as_array(ids)
-        npages = growth.of_place[1][self.which]
+        npages = growth.npages[self.which]
         self._columns(n, ids, npages)
         stats.heap_inuse += used << shift
         stats.heap_idle -= used << shift
@@ -130,7 +131,7 @@ class Settlement:
         """The spans' own fields."""
         rt = self.rt
         spans = rt.spans
-        sizeclass, of_npages, of_nelems = self.growth.of_place
+        sizeclass, of_npages, of_nelems = self.growth.sizeclass, self.growth.npages, self.growth.nelems
         sizes = np.array(rt.class_to_size, np.int64)[sizeclass]
         which = self.which
         self.base = (self.row.first_page + np.cumsum(npages) - npages) << rt.config.page_shift
@@ -183,7 +184,7 @@ class Settlement:
         """The spans in line at the end of their class's list; also sets the lists' ends."""
         rt = self.rt
         spans = rt.spans
-        classes = self.growth.of_place[0][self.which].astype(np.uint8)
+        classes = self.growth.sizeclass[self.which].astype(np.uint8)
         order = np.argsort(classes, kind="stable")
         line = ids[order]
         after = np.empty(n, np.int64)
@@ -214,7 +215,7 @@ class Settlement:
             if cached.span != NIL:
                 spent(rt, cached)
                 spans.in_cache[cached.span] = False
-            each = int(self.growth.of_place[2][int(self.which[part[0]])])
+            each = int(self.growth.nelems[int(self.which[part[0]])])
             place.supply(ids[part], self.base[part].astype(np.uint64), each)
             last = self.ids[part[-1]]
             spans.in_cache[last] = True
@@ -231,13 +232,6 @@ class Settlement:
             rt.flush_local_scan(batch.caches[number])
         if n:
             rt.cache = batch.places[int(self.which[n - 1])].cache
-
-
-def as_array(values: Ints) -> array[int]:
-    """The same numbers, of 64 bits, as the columns have them."""
-    found = array("q")
-    found.frombytes(np.ascontiguousarray(values, np.int64).data.cast("B"))
-    return found
 
 
 def spent(rt: Core, cached: CachedSpan) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from allocator.common.bulk.base_batch import BaseBatch
 from allocator.common.bulk.engine import lay_out
-from allocator.sparse.bulk.moments import Moments, only_fresh
+from allocator.sparse.bulk.fresh_moments import FreshMoments, only_fresh
 from allocator.sparse.bulk.object_types import types_of, write_types
 from allocator.sparse.bulk.places import SpanPlace
 from allocator.sparse.bulk.row import SpanRow
@@ -79,7 +79,7 @@ class Batch(BaseBatch):
             place.cached.sync()
             if place.cached.span is not None:
                 place.supply_span(place.cached.span)
-        fresh: Moments | None = None
+        fresh: FreshMoments | None = None
         waiting = self.waiting()
         patience = 0
         while True:
@@ -95,8 +95,8 @@ class Batch(BaseBatch):
                     patience = PATIENCE
                     if only_fresh(self):
                         if fresh is None or fresh.spoiled:
-                            fresh = Moments(self)
-                        end = fresh.end(large[-1] if large else self.n)
+                            fresh = FreshMoments(self)
+                        end = fresh.reachable(large[-1] if large else self.n)
                         if end:
                             row = SpanRow(self, fresh)
                             self.rows.append(row)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from allocator.sparse.bulk.batch import Batch
+    from allocator.sparse.bulk.fresh_moments import FreshMoments
     from allocator.sparse.bulk.full_spans import FullSpans
-    from allocator.sparse.bulk.moments import Moments
     from allocator.sparse.bulk.object_types import ObjectTypes
     from allocator.sparse.bulk.places import SpanPlace
     from allocator.sparse.span_set import SpanSet
@@ -59,7 +59,7 @@ class RowPlace:
 class SpanRow:
     """The spans of the moments from the first that is not past; `done` counts those that were taken."""
 
-    def __init__(self, batch: Batch, moments: Moments) -> None:
+    def __init__(self, batch: Batch, moments: FreshMoments) -> None:
         self.batch = batch
         self.moments = moments
         self.rt = rt = batch.rt

@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from machine_state import differences, state_of
 
-from allocator.common.bulk import base_batch, batch_layout, batches, codes
+from allocator.common.bulk import base_batch, batch_layout, batches, codes, moments
 from allocator.common.bulk.engine import has_numba
 from allocator.common.throw import BadRequest, Death
 from allocator.common.types import BadType, Type
 from allocator.contiguous import gc
-from allocator.contiguous.bulk import batch, growth, row, use_compiled
+from allocator.contiguous.bulk import batch, row, use_compiled
 from allocator.contiguous.runtime import Runtime
 from archcalc.boot import boot
 from archcalc.profiles import platforms
@@ -43,7 +43,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done for many objects, blocks and spans at once is done for few."""
-    monkeypatch.setattr(growth, "WORTH_IT", 2)
+    monkeypatch.setattr(moments, "WORTH_IT", 2)
     monkeypatch.setattr(batch, "PATIENCE", 3)
     monkeypatch.setattr(base_batch, "BLOCK", 512)
     monkeypatch.setattr(codes, "BLOCK", 512)

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from allocator.common.bulk import base_batch, batch_layout, batches, codes
+from allocator.common.bulk import base_batch, batch_layout, batches, codes, moments
 from allocator.common.bulk.engine import has_numba, use_compiled
 from allocator.common.throw import BadRequest, Throw
 from allocator.common.types import BadType, Type
-from allocator.sparse.bulk import batch, moments
+from allocator.sparse.bulk import batch
 from allocator.sparse.heap import Heap
 from allocator.sparse.mspan import MSpan
 from tests.support.sparse_heap import heap
