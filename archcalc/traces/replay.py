@@ -7,13 +7,17 @@ import gc
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archcalc.traces import columnar
 from archcalc.traces.columns import in_columns
 from archcalc.traces.outcome import GaveUp, Replay
 from archcalc.traces.reader import VERSIONS, Header, parse_header
 from archcalc.traces.replayer import Replayer
+
+if TYPE_CHECKING:
+    from archcalc.traces.execution.checking import ExecutionChecker
+    from archcalc.traces.version2.replayer import SparseReplayer
 
 
 def replay(
@@ -39,35 +43,20 @@ def replay(
         pieces = list(itertools.islice(stream, 1))
         handed_on = itertools.chain(pieces, stream)
         version = parse_header(str(path), pieces[0][0], VERSIONS).version if pieces else 1
-        if version == 2:
-            return _version2(path, config_for, keep_going, lambda _: handed_on, progress)
-        if version == 3:
-            return _version3(path, config_for, keep_going, lambda _: handed_on, progress)
-        return Replayer(path, config_for, keep_going, lambda _: handed_on).run(progress)
+        return _replayer_of(version)(path, config_for, keep_going, lambda _: handed_on).run(progress)
 
 
-def _version2(
-    path: Path,
-    config_for: Callable[[Header], Any],
-    keep_going: bool,
-    source: Callable[[Path], Iterator[list[str]]],
-    progress: Callable[[int, int], None] | None,
-) -> Replay:
-    from archcalc.traces.version2.replayer import SparseReplayer
+def _replayer_of(version: int) -> Callable[..., Replayer | SparseReplayer | ExecutionChecker]:
+    """What goes through a recording of a version; that of the others is not read."""
+    if version == 2:
+        from archcalc.traces.version2.replayer import SparseReplayer
 
-    return SparseReplayer(path, config_for, keep_going, source).run(progress)
+        return SparseReplayer
+    if version == 3:
+        from archcalc.traces.execution.checking import ExecutionChecker
 
-
-def _version3(
-    path: Path,
-    config_for: Callable[[Header], Any],
-    keep_going: bool,
-    source: Callable[[Path], Iterator[list[str]]],
-    progress: Callable[[int, int], None] | None,
-) -> Replay:
-    from archcalc.traces.execution.checking import ExecutionChecker
-
-    return ExecutionChecker(path, config_for, keep_going, source).run(progress)
+        return ExecutionChecker
+    return Replayer
 
 
 @contextlib.contextmanager
