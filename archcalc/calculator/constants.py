@@ -17,10 +17,11 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 from allocator.common import sizeclasses
-from archcalc.calculator import goexpr, structs
-from archcalc.calculator.goexpr import ExprError, Function, Scope, Value
+from archcalc import goexpr
+from archcalc.calculator import structs
 from archcalc.calculator.structs import Declaration, StructError, StructLayout
 from archcalc.generations import Generation, Row, Source
+from archcalc.goexpr import ExprError, Function, Scope, Value
 from archcalc.reading.errors import Fault, UsageFault
 
 Fact = int | bool | str

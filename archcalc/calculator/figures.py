@@ -18,14 +18,13 @@ from functools import cached_property, lru_cache
 from types import MappingProxyType
 
 from allocator.common.sizeclasses import SizeClasses
-from archcalc import generations
-from archcalc.calculator import goexpr
+from archcalc import generations, goexpr
 from archcalc.calculator import layout as layouts
 from archcalc.calculator.constants import Absent, Constants
-from archcalc.calculator.goexpr import ExprError, Value
 from archcalc.calculator.layout import Layout
 from archcalc.calculator.structs import StructField, StructLayout
 from archcalc.generations import Generation
+from archcalc.goexpr import ExprError, Value
 from archcalc.profiles.addresses import of_bits
 from archcalc.profiles.profile import Origin, Profile
 from archcalc.profiles.profile_fields import SECTIONS

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Literal
 
 from archcalc.calculator.constants import Constants
-from archcalc.calculator.goexpr import Value
+from archcalc.goexpr import Value
 
 Fits = Literal["wholly", "partly", "no"]
 

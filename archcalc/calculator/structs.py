@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from archcalc.calculator import goexpr
-from archcalc.calculator.goexpr import ExprError, Scope, Token
+from archcalc import goexpr
+from archcalc.goexpr import ExprError, Scope, Token
 from archcalc.reading.words import counted
 
 MAX_DEPTH = 50

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 
-from archcalc.calculator import goexpr
-from archcalc.calculator.goexpr import Function, Scope
+from archcalc import goexpr
 from archcalc.generations import constraints, tables
 from archcalc.generations.tables import FileLines, OtherPlace, Row, Source, TypeSection
+from archcalc.goexpr import Function, Scope
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.names import closest
 

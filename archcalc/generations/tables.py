@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from archcalc.calculator.goexpr import Function
+from archcalc.goexpr import Function
 
 
 class Source(NamedTuple):

@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from archcalc import generations
-from archcalc.calculator import goexpr
+from archcalc import generations, goexpr
 from archcalc.calculator.constants import Constants
-from archcalc.calculator.goexpr import ExprError
 from archcalc.generations import FileLines, Generation, Row, TypeSection, tables
+from archcalc.goexpr import ExprError
 from archcalc.goverify import era, shapes, writing
 from archcalc.goverify.shapes import Unknown
 from archcalc.reading.errors import Fault, UsageFault

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from archcalc.calculator.goexpr import ExprError
+from archcalc.goexpr import ExprError
 from archcalc.goverify import mallocinit
 from archcalc.goverify.comparison import Change
 from archcalc.goverify.mallocinit import Follower, ReserveCall

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from archcalc.calculator import goexpr, structs
-from archcalc.calculator.goexpr import ExprError
+from archcalc import goexpr
+from archcalc.calculator import structs
+from archcalc.goexpr import ExprError
 from archcalc.goverify.comparison import Difference
 from archcalc.goverify.port import ComparedPort
 from archcalc.goverify.tree import PackageScope

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from allocator.common import sizeclasses
 from allocator.common.sizeclasses import SizeClasses
-from archcalc.calculator.goexpr import ExprError
+from archcalc.goexpr import ExprError
 from archcalc.goverify.comparison import Change
 from archcalc.goverify.port import ComparedPort, number, own_name, plain
 from archcalc.goverify.tree import Missing, PackageScope

@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
-from archcalc.calculator.goexpr import ExprError, Value
 from archcalc.calculator.structs import StructError
 from archcalc.generations import Generation, tables
+from archcalc.goexpr import ExprError, Value
 from archcalc.goverify.comparison import Change, Scalar, Unlisted
 from archcalc.goverify.gofile import Const
 from archcalc.goverify.port import ComparedPort, plain, words_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from archcalc.calculator import goexpr
-from archcalc.calculator.goexpr import Value, Within
+from archcalc import goexpr
+from archcalc.goexpr import Value, Within
 from archcalc.goverify.tree import PackageScope
 
 

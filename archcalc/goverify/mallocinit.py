@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from archcalc.calculator import goexpr
-from archcalc.calculator.goexpr import ExprError, Scope, Value, Within
+from archcalc import goexpr
+from archcalc.goexpr import ExprError, Scope, Value, Within
 from archcalc.goverify.gofile import Func, line, named, text
 
 if TYPE_CHECKING:

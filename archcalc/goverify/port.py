@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from archcalc.calculator import goexpr
+from archcalc import goexpr
 from archcalc.calculator.figures import Figures
-from archcalc.calculator.goexpr import Value
+from archcalc.goexpr import Value
 from archcalc.goverify.comparison import Comparison, Scalar
 from archcalc.goverify.era import Era
 from archcalc.goverify.gofile import Broken

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from archcalc import generations
-from archcalc.calculator import figures, goexpr
+from archcalc import generations, goexpr
+from archcalc.calculator import figures
 from archcalc.calculator.figures import Figures
 from archcalc.calculator.structs import StructLayout
 from archcalc.goverify import classtables, dwarf, era, formats, pclntab, rtypes

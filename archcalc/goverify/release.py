@@ -14,10 +14,11 @@ from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
-from archcalc.calculator import goexpr, structs
-from archcalc.calculator.goexpr import ExprError, Scope
+from archcalc import goexpr
+from archcalc.calculator import structs
 from archcalc.calculator.structs import Array, Declaration, Named, PointerWords, Struct, StructError
 from archcalc.generations import constraints
+from archcalc.goexpr import ExprError, Scope
 from archcalc.goverify import buildtags, gofile
 from archcalc.goverify.gofile import Const, GoFile, TypeText
 

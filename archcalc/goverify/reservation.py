@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from archcalc.calculator import goexpr
-from archcalc.calculator.goexpr import ExprError
+from archcalc import goexpr
+from archcalc.goexpr import ExprError
 from archcalc.goverify import mallocinit
 from archcalc.goverify.comparison import Change
 from archcalc.goverify.given import Given

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from archcalc.calculator import goexpr
-from archcalc.calculator.goexpr import ExprError
+from archcalc import goexpr
+from archcalc.goexpr import ExprError
 from archcalc.goverify import gofile
 from archcalc.goverify.given import Given
 from archcalc.goverify.port import ComparedPort, number

@@ -13,10 +13,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from archcalc import generations
-from archcalc.calculator import goexpr, structs
-from archcalc.calculator.goexpr import ExprError, Function, Scope, Value
+from archcalc import generations, goexpr
+from archcalc.calculator import structs
 from archcalc.calculator.structs import Declaration, StructError, StructLayout
+from archcalc.goexpr import ExprError, Function, Scope, Value
 from archcalc.goverify import buildtags, gofile
 from archcalc.goverify.gofile import Broken, Const, GoFile, TypeText, Var
 from archcalc.reading.errors import Fault, UsageFault

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from archcalc.calculator.goexpr import ExprError
 from archcalc.calculator.structs import StructError, StructLayout
+from archcalc.goexpr import ExprError
 from archcalc.goverify.comparison import Change, numbered
 from archcalc.goverify.port import ComparedPort, words_of
 from archcalc.goverify.tree import Missing, PackageScope

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 
-from archcalc.calculator import goexpr
+from archcalc import goexpr
 from archcalc.generations import Generation, Row, Source, TypeSection
 from archcalc.generations.tables import FileLines
 from archcalc.goverify import shapes

@@ -21,13 +21,13 @@ from typing import NamedTuple
 import yaml
 
 from allocator.common import sampling
+from archcalc import goexpr
 from archcalc.calculator import figures as figures_of
-from archcalc.calculator import goexpr
 from archcalc.calculator.constants import Absent
 from archcalc.calculator.figures import Explanation, Figures
-from archcalc.calculator.goexpr import ExprError, Scalar, Scope, Value, Within
 from archcalc.calculator.structs import StructLayout
 from archcalc.generations import Generation, tables
+from archcalc.goexpr import ExprError, Scalar, Scope, Value, Within
 from archcalc.machines.options import MachineOptions
 from archcalc.profiles.profile import Profile
 from archcalc.questions.boot import try_boot

@@ -19,7 +19,7 @@ FLOORS = (
     ("archcalc.reading",),
     ("archcalc.host",),
     ("archcalc.results",),
-    ("archcalc.calculator.goexpr",),
+    ("archcalc.goexpr",),
     ("archcalc.generations",),
     ("archcalc.profiles",),
     ("archcalc.calculator",),

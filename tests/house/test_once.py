@@ -52,7 +52,7 @@ RULES = [
     rule(
         "that a scope forwards what it does not know to another",
         r"return self\.\w+\.(?:struct|length|function)\(name\)(?! if)",
-        "archcalc/calculator/goexpr.py",
+        "archcalc/goexpr/scope.py",
     ),
     rule("the words of a death without a heap", r"TOO_EARLY\s*=", "allocator/interface.py"),
     rule("how last words are put together", r"""\.printed,\s*\*death\.before""", "allocator/interface.py"),

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archcalc import generations
-from archcalc.calculator import constants, figures, goexpr
+from archcalc import generations, goexpr
+from archcalc.calculator import constants, figures
 from archcalc.calculator.constants import Absent, Constants
 from archcalc.calculator.figures import Figures
 from archcalc.generations.tables import Row, Source

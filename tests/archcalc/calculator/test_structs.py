@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archcalc.calculator import structs
-from archcalc.calculator.goexpr import ExprError, Scope
 from archcalc.calculator.structs import Layouts, StructError, StructLayout, parse_declarations
+from archcalc.goexpr import ExprError, Scope
 
 MACHINES = {"386": (4, 4), "amd64": (8, 8), "amd64p32": (4, 8)}
 

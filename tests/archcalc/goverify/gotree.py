@@ -14,7 +14,7 @@ from pathlib import Path
 from archcalc import generations
 from archcalc.calculator import figures
 from archcalc.calculator.figures import Figures
-from archcalc.calculator.goexpr import quote
+from archcalc.goexpr import quote
 from archcalc.goverify import constants
 from archcalc.profiles import platforms
 

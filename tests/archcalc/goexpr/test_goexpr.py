@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archcalc.calculator import goexpr
-from archcalc.calculator.goexpr import ConstantType, ExprError, Function, Scope, Value, evaluate
+from archcalc import goexpr
+from archcalc.goexpr import ConstantType, ExprError, Function, Scope, Value, evaluate
 
 SCOPE = Scope(8, {"a": 5, "b": -7, "sys.PtrSize": 8, "on": True, "GOOS": "linux", "pi": Fraction(22, 7)})
 UINTPTR32 = goexpr.basic_types(4)["uintptr"]
@@ -76,7 +76,7 @@ def test_untyped_integers_are_exact(case: Case) -> None:
         with pytest.raises(ExprError, match="division by zero"):
             evaluate(text, SCOPE)
     else:
-        assert evaluate(text, SCOPE) == Value(expected, goexpr.UNTYPED_INT)
+        assert evaluate(text, SCOPE) == goexpr.untyped(expected)
 
 
 TYPES = sorted(name for name, kind in goexpr.basic_types(8).items() if kind.integer)
