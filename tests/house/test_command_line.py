@@ -89,3 +89,19 @@ def test_a_class_of_ours_defines_no_private_name_that_theirs_have(ours: type) ->
     assert theirs
     own = vars(ours).keys() - {"_abc_impl"}  # that Python itself gives to each subclass of an abstract class
     assert {name for name in own if private(name) and name in theirs} == set()
+
+
+# What is about the command line itself: the terminal, its width, the variables that it reads.
+OF_THE_COMMAND_LINE = {"archcalc.cli.env.Environment"}
+
+
+def test_results_are_the_librarys() -> None:
+    bases = {"Result", "Judged", "Pictured", "Listing"}
+    made = {
+        f"{name}.{node.name}"
+        for name, tree in sources().items()
+        if name.startswith("archcalc.cli.")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and bases & {ast.unparse(base) for base in node.bases}
+    }
+    assert made == OF_THE_COMMAND_LINE

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from archcalc import checks
 from archcalc.calculator import figures
-from archcalc.cli.sizeclass import best_near, fate, wasteful
 from archcalc.profiles import platforms
+from archcalc.questions.fates import best_near, fate, wasteful
 from archcalc.reading import faults
 
 Cli = Callable[..., Any]

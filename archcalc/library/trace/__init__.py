@@ -1,0 +1,1 @@
+"""Questions about one recording, each with its result."""
