@@ -88,12 +88,12 @@ def section() -> FixedKeys:
             "platforms": Field(texts, "platforms of commands that name none: goos/goarch, globs or all"),
             "profiles": Field(texts, "profile files that every command knows, relative to this file"),
             "set": Field(ListOf(Checked(Text(), _unset)), "what-ifs, NAME=VALUE as --set takes them"),
-            "go": Field(Text(), "the release of Go where the command line does not say, as --go takes it"),
+            "go": Field(Text(), "the release of Go where the command line names none, as --go takes it"),
             "format": Field(choice, "how results are printed where the command line does not say"),
             "select": Field(texts, "checks to run: ids, families or globs"),
             "ignore": Field(texts, "checks not to run: ids, families or globs"),
-            "severity": Field(severity, "severities that are to be others than the checks' own"),
-            "baseline": Field(Text(), "file of the findings that are known, relative to this file"),
+            "severity": Field(severity, "severities that replace the checks' own"),
+            "baseline": Field(Text(), "file of known findings, relative to this file"),
         }
     )
 
@@ -145,9 +145,7 @@ def _toml_tree(data: bytes, document: Document) -> Node | None:
         document.fault(at, "syntax", "not TOML from here on", "valid TOML")
         return None
     except (RecursionError, AttributeError):
-        document.fault(
-            (1, 1), "syntax", "no table stands at tool.archcalc, or it is nested absurdly", "a table"
-        )
+        document.fault((1, 1), "syntax", "tool.archcalc is not a table, or is nested too deeply", "a table")
         return None
     return _node(table, _Lines(text))
 

@@ -42,8 +42,8 @@ def table(rule: str, go: SizeClasses) -> SizeClasses:
         pages.append(span // go.page_size)
     if len(sizes) > 256 or max(pages) > 255:
         raise SizeClassError(
-            f"{counted(len(sizes), 'class')}, {counted(max(pages), 'page')} a span: one byte each "
-            f"is all there is"
+            f"{counted(len(sizes), 'class')}, {counted(max(pages), 'page')} a span: each number must "
+            "fit a byte"
         )
     magics = [div_magic(size, n * go.page_size) for size, n in zip(sizes[1:], pages[1:], strict=True)]
     small = range(0, go.small_size_max + 1, go.small_size_div)

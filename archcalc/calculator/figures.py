@@ -135,7 +135,7 @@ class Figures:
         except Absent as gone:
             own, of = str(gone).removeprefix("layout."), self.generation.label
             found = f"{of} has no {own}: the function that it stands in could not be followed"
-            expected = "a tree that reckons it as a release does"
+            expected = "a tree that computes it as a release does"
             raise UsageFault(Fault(found, expected, id="left-out")) from None
 
     @property
@@ -515,7 +515,7 @@ def _set_value(figures: Figures, name: str, given: Scalar) -> tuple[str, Value]:
     if known is None:
         if name.partition(".")[0] in engine.declarations:
             raise UsageFault(
-                Fault(f"{name} cannot be set", "a constant or a fact, of which it follows", id="set-invalid")
+                Fault(f"{name} cannot be set", "a constant or a fact that it follows from", id="set-invalid")
             )
         raise _unknown(figures, name)
     # runtime.GOOS and runtime.GOARCH only repeat those of sys, which everything else asks.

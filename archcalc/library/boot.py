@@ -32,13 +32,13 @@ FAMILY = "boot"
 # Of every machine, whatever its own invariants.
 OUTCOME = Rule(
     "boot-outcome", FAMILY, Severity.ERROR, "the machine boots",
-    "mallocinit came to its end; otherwise its last words are told.",
+    "mallocinit runs to its end. If it does not, the message has its last words.",
 )  # fmt: skip
 
 
 CALLS = Rule(
     "boot-calls", FAMILY, Severity.ERROR, "the machine asks for what a real program asked for",
-    "Every call of mmap and its kin, in order, with the answers that the program got.",
+    "The machine makes every call of mmap and its kin in the recorded order, given the program's answers.",
 )  # fmt: skip
 
 
@@ -302,6 +302,6 @@ def answered(
     wanted = {name for name in platforms or () if "*" not in name and name != "all"}
     for program in programs:
         if wanted and program.platform not in wanted:
-            found = f"the program is one of {program.platform}"
+            found = f"the calls are those of a program for {program.platform}"
             raise UsageFault(Fault(found, f"one of {', '.join(sorted(wanted))}", file=program.file))
     return Answered([compare(program, go, machine) for program in programs])

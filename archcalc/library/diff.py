@@ -22,10 +22,10 @@ from archcalc.results.tables import Block, Column, Hex, NotApplicable, Prose, Ta
 KEYS = ("section", "name", "a", "b", "delta", "a_formula", "b_formula")
 
 
-NO_CLASS = NotApplicable("no such class there")
+NO_CLASS = NotApplicable("that side has no such class")
 
 
-NOT_SAID = NotApplicable("not said there")
+NOT_SAID = NotApplicable("that side does not give it")
 
 
 Row = tuple[str, str, Value, Value, Value, str, str]
@@ -114,11 +114,7 @@ class Diff(Result):
     def view(self) -> Sequence[Block]:
         rows = self.rows()
         if not rows:
-            return (
-                Prose(
-                    f"{self.labels[0]} and {self.labels[1]} do not differ in anything that is known of them."
-                ),
-            )
+            return (Prose(f"{self.labels[0]} and {self.labels[1]} have the same figures and facts."),)
         known = sections((self.first, self.second))
         titles = {**known, "facts": "Facts of the profiles", "": "Other figures"}
         columns = (Column("name"), *(Column(label, wrap=True) for label in self.labels), Column("delta", int))

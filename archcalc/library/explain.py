@@ -133,7 +133,7 @@ class RuleExplained(Result):
 def blocks(one: Explanation) -> Iterator[Block]:
     """How one figure comes about, from what it is to what follows from it."""
     unit = f" Unit: {one.unit}." if one.unit in ("bytes", "bits", "pages") else ""
-    yield Prose(f"{one.what[:1].upper()}{one.what[1:]}.{unit} Stands at {one.source}.")
+    yield Prose(f"{one.what[:1].upper()}{one.what[1:]}.{unit} Source: {one.source}.")
     if one.was is not None:
         yield Prose(f"Without --set: {show(value_of(replace(one, value=one.was)))}.")
     if one.steps:
@@ -143,8 +143,8 @@ def blocks(one: Explanation) -> Iterator[Block]:
         yield Table(columns, [(mention.name, mention.value, mention.origin) for mention in one.mentions])
     if one.dependents:
         further = [name for name in one.reaches if name not in one.dependents]
-        more = f" Through these: {', '.join(further)}." if further else ""
-        yield Prose(f"What follows from it directly: {', '.join(one.dependents)}.{more}")
+        more = f" Indirectly by: {', '.join(further)}." if further else ""
+        yield Prose(f"Directly used by: {', '.join(one.dependents)}.{more}")
 
 
 def value_of(one: Explanation) -> Value:

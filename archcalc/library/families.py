@@ -84,6 +84,6 @@ def named(name: str, targets: Sequence[Figures]) -> str | None:
 
 def _none(name: str, figures: Figures) -> UsageFault:
     drawn = name in _COUNTED.values() and "random_bits" in figures.areas
-    why = ": the heap's base is drawn by lot" if drawn else ""
-    expected = "random_bits or random_base_limit, which tell of the lot" if drawn else ""
+    why = ": the heap's base is random" if drawn else ""
+    expected = "random_bits or random_base_limit, which describe how it is drawn" if drawn else ""
     return UsageFault(Fault(f"{name} has no members on {figures.platform}{why}", expected, id="absent-name"))

@@ -12,6 +12,7 @@ from archcalc.pictures import map_svg, map_text
 from archcalc.pictures.atlas import Atlas, survey
 from archcalc.pictures.palette import LOOKS
 from archcalc.questions import boot
+from archcalc.reading.words import counted
 from archcalc.results.result import Pictured
 from archcalc.results.tables import Block, Bytes, Column, Drawing, Hex, Section, Table
 from archcalc.workloads import run as running
@@ -98,8 +99,8 @@ class Mapped(Pictured):
         shown = tried if len(tried) <= SHOWN else [*tried[: SHOWN - 2], *tried[-2:]]
         counts = {
             f"{len(tried) - len(shown)} more were asked for in between": len(tried) - len(shown),
-            "{} hints were not tried": sum(a.state == "untried" for a in atlas.asked),
-            "{} hints lie beyond the user's addresses": sum(a.state == "beyond" for a in atlas.asked),
+            "{hints} not tried": sum(a.state == "untried" for a in atlas.asked),
+            "{hints} beyond the user's addresses": sum(a.state == "beyond" for a in atlas.asked),
         }
         columns = (
             Column("asked for", Hex),
@@ -109,7 +110,7 @@ class Mapped(Pictured):
             Column("because", wrap=True),
         )
         asked = [(a.address, a.size, a.state, a.answer or None, a.obstacle) for a in shown]
-        notes = [text.format(count) for text, count in counts.items() if count]
+        notes = [text.format(hints=counted(count, "hint")) for text, count in counts.items() if count]
         yield Table(columns, asked, "Reservations", keys=0, notes=notes)
 
     def svg(self) -> str:

@@ -34,8 +34,8 @@ MODEL_RULE = Rule(
     FAMILY,
     Severity.ERROR,
     "the simulated system answers as the recorded one",
-    "With --os model each call of an OS helper is put to the simulated system too. Where memory comes to lie "
-    "is the kernel's choice; whether it is given at all is not.",
+    "With --os model the simulated system answers each call of an OS helper, too. Where memory lies "
+    "is the kernel's choice; whether it is granted at all is not.",
 )
 
 
@@ -199,7 +199,7 @@ class Replays(Judged):
             yield Prose(f"not read: {one.path}")
         for r in self.replays:
             if r.interrupted and r.first is None:
-                yield Prose(f"interrupted: {r.path} was as recorded up to event {r.events}")
+                yield Prose(f"interrupted: {r.path} agreed with its recording up to event {r.events}")
         if unordered:
             yield Prose(
                 "unordered: what several threads did at once without a lock, and is written down in "

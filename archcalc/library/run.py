@@ -17,7 +17,7 @@ RULE = Rule(
     Severity.ERROR,
     "An expectation of a scenario does not hold",
     "A scenario file describes a machine, what is done on it, and what must come of it. The message has "
-    "what the file expects and what came instead; the place is the expectation's own line.",
+    "the expected and the actual value; the place is the expectation's own line.",
 )
 
 

@@ -18,7 +18,7 @@ FAMILY = "smoke"
 
 DEATH = Rule(
     "smoke-death", FAMILY, Severity.ERROR, "the runtime survives the workload",
-    "A workload that is not meant to exhaust the machine must come to its end.",
+    "A workload that is not meant to exhaust the machine must finish.",
 )  # fmt: skip
 
 

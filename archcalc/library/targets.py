@@ -96,7 +96,7 @@ def _tree(folder: str, note: Callable[[str], None]) -> str:
         note(str(one))
     name = generations.adopt(found.generation)
     for port in platforms.without_profile(name):
-        note(f"{port} is a port of the tree, and there is no profile of it; `all` leaves it out")
+        note(f"{port} is a port of the tree that has no profile; `all` leaves it out")
     return name
 
 

@@ -69,7 +69,7 @@ def words_blocks(row: LastWords) -> Iterable[Block]:
     if row.mends:
         yield Prose(row.mends, "what mends it")
     if row.unreachable:
-        yield Prose(row.unreachable, "no input leads there")
+        yield Prose(row.unreachable, "no input leads here")
     if row.scope:
         yield Prose(row.scope, "not modelled")
     if row.incidents:
@@ -100,7 +100,7 @@ class FootprintExplained(Result):
     def view(self) -> Iterable[Section]:
         columns = (
             Column("part"),
-            Column("kept for it", Bytes),
+            Column("set aside", Bytes),
             Column("in VIRT", Bytes),
             Column("mapped", Bytes),
             Column("what it is", wrap=True),
@@ -110,7 +110,7 @@ class FootprintExplained(Result):
                 (p.name, Bytes(p.planned), Bytes(p.held), Bytes(p.mapped), p.why) for p in one.parts
             ]
             rows.append(
-                ("in all", None, Bytes(one.virt), Bytes(one.mapped), "what is resident is less still")
+                ("in all", None, Bytes(one.virt), Bytes(one.mapped), "the resident size is smaller still")
             )
             title = f"VIRT of a program on {one.platform} with one object on its heap"
             yield Section(title, (*((Table(columns, rows),) if one.parts else ()), Prose(vsz.story(one))))

@@ -101,7 +101,7 @@ def _unread(figures: Figures, options: MachineOptions | None, name: str, value: 
     profile = figures.profile
     named = {"goos": profile.goos, "goarch": profile.goarch}.get(name.rpartition(".")[2].lower())
     if named is not None:
-        found = f"--set {name}={value}: the machine is {figures.platform}'s and stays so"
+        found = f"--set {name}={value}: a what-if cannot turn {figures.platform} into another platform"
         return None if value == named else Fault(found, "another platform by its name", id="set-unread")
 
     def having(sets: Mapping[str, Scalar]) -> Figures:

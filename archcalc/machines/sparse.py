@@ -182,8 +182,9 @@ def _check_address_bits(made: Config) -> None:
         ("arenaL2Bits", made.arena_l2_bits),
     ):
         if bits < 0:
-            found = f"{name} would be {bits}: an address of {made.platform} has {made.heap_addr_bits}"
-            raise UsageFault(Fault(found, "0 or more, as no compiler takes it otherwise"))
+            have = counted(made.heap_addr_bits, "bit")
+            found = f"{name} would be {bits}: a heap address of {made.platform} has {have}"
+            raise UsageFault(Fault(found, "0 or more bits, as Go cannot compile anything less"))
 
 
 def hints(figures: Figures) -> list[tuple[int, int]]:

@@ -14,8 +14,8 @@ HEAP: tuple[NamedFigure, ...] = (
 )
 # The address up to which a heap has been used, by its name in tables.
 HEAP_ENDS = {
-    contiguous.EXTENT[1]: "the address to which the arena is used",
-    sparse.EXTENT[1]: "the address to which the heap has grown",
+    contiguous.EXTENT[1]: "the end of what is used of the arena",
+    sparse.EXTENT[1]: "the end of what the heap has grown to",
 }
 BOOT: tuple[BootRule, ...] = (*contiguous.BOOT, *sparse.BOOT)
 COUNTERS: tuple[str, ...] = MStats.__slots__

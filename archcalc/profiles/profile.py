@@ -258,7 +258,7 @@ class _Reader:
     def inherited(self, name: str, path: str, document: Document, place: tuple[int, int]) -> _Merged | None:
         if not name.endswith((".yaml", ".yml")):
             if not files.files_of(name, self.go):
-                known = "a platform of ours, os/NAME, arch/NAME, or the path of a .yaml file"
+                known = "a platform of `archcalc list`, os/NAME, arch/NAME, or the path of a .yaml file"
                 found = f"there is no {name} to inherit"
                 document.fault(place, "unknown-parent", found, known, files.nearest_file(name))
                 return None
@@ -267,7 +267,12 @@ class _Reader:
             return merged
         beside = os.path.join(os.path.dirname(path), name)
         if os.path.realpath(beside) in self.open:
-            document.fault(place, "inherit-loop", f"{name} inherits from this file, in the end", "no loop")
+            document.fault(
+                place,
+                "inherit-loop",
+                f"{name} inherits from this file, directly or through others",
+                "inheritance without a loop",
+            )
             return None
         if len(self.open) >= _LONGEST_CHAIN:
             found = f"{name} is the {_LONGEST_CHAIN + 1}th file in a chain of inheritance"
@@ -290,7 +295,7 @@ class _Reader:
         for name, section in SECTIONS.items():
             for key, spec in section.fields.items():
                 if spec.required and key not in merged.sections[name] and key not in elsewhere:
-                    found = f"no {name}.{key}, neither here nor in what is inherited"
+                    found = f"no {name}.{key}, here or in what is inherited"
                     document.fault(merged.place, "missing-key", found, f"{key}: {spec.kind.words()}")
         if self.faults or platform is None:
             return None
@@ -332,7 +337,7 @@ class _Contradictions:
         """A release whose own files say what a port is like has to have the port."""
         ports = generations.ports(self.go)
         if platform not in ports:
-            found = f"Go {self.go} has no port to {platform}, and its own files say what a port is like"
+            found = f"Go {self.go} has no port to {platform}, and takes its ports from its own files"
             expected = f"one of `archcalc list --go {self.go}`; or Go {CURRENT}, for a port of your own"
             near = nearest(platform, ports)
             self.faults.append(Fault(found, expected, near, "profile-port", *self.origins["platform"]))
@@ -410,7 +415,7 @@ class _Contradictions:
             self.fault(("data_end", "image_start"), "address-range", found, "more")
         for taken in machine.get("taken", ()):
             if taken["from"] >= taken["to"]:
-                found = f"a taken range from {taken['from']:#x} to {taken['to']:#x}"
+                found = f"a taken range runs from {taken['from']:#x} to {taken['to']:#x}"
                 self.fault(("taken",), "address-range", found, "an end after its start")
 
 

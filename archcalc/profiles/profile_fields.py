@@ -44,7 +44,7 @@ ARCH = FixedKeys(
         ),
         "default_phys_page_size": Field(
             PowerOfTwo(512, 1 << 30),
-            "bytes of a physical page where nothing tells better (sys.DefaultPhysPageSize)",
+            "bytes of a physical page where no system tells (sys.DefaultPhysPageSize)",
             True,
         ),
         "pc_quantum": Field(SizeChoice((1, 2, 4)), "bytes of the smallest instruction (sys.PCQuantum)", True),
@@ -52,7 +52,9 @@ ARCH = FixedKeys(
             SizeChoice((4, 8)), "alignment of a 64-bit integer in bytes (sys.Int64Align)", True
         ),
         "huge_page_size": Field(
-            PowerOfTwo(0, 1 << 34), "bytes of a huge page that sysUnused minds, or 0 (sys.HugePageSize)", True
+            PowerOfTwo(0, 1 << 34),
+            "bytes of a huge page, which sysUnused keeps whole, or 0 (sys.HugePageSize)",
+            True,
         ),
         "min_frame_size": Field(
             Size(0, 4096),
@@ -66,7 +68,7 @@ ARCH = FixedKeys(
         ),
         "ctz_in_assembly": Field(
             Bool(),
-            "whether counting zeros is assembly, so that internal/sys/intrinsics.go is not built",
+            "whether counting zeros is written in assembly, so that internal/sys/intrinsics.go is not built",
             True,
         ),
     },
@@ -78,7 +80,7 @@ OS = FixedKeys(
     {
         "mem": Field(
             Choice(("linux", "bsd", "darwin", "windows", "plan9", "solaris", "nacl", "aix", "wasm")),
-            "how memory is got: the mem_*.go of the system and its kernel's habits",
+            "how memory is obtained: the system's mem_*.go, and how its kernel behaves",
             True,
         ),
         "netpoll": Field(Bool(), "whether the runtime polls the network, so that netpoll.go is built", True),
@@ -91,7 +93,7 @@ TAKEN = FixedKeys(
     {
         "from": Field(Address(), "first address that is taken", True),
         "to": Field(Address(), "first address after it", True),
-        "what": Field(Text(), "who has it"),
+        "what": Field(Text(), "what occupies it"),
     }
 )
 
@@ -100,10 +102,12 @@ MACHINE = FixedKeys(
         "user_address_bits": Field(Int(20, 64), "bits of the addresses that a process can have", True),
         "address_low": Field(Address(), "lowest address that can be mapped", True),
         "address_high": Field(Address(), "first address beyond those that can be mapped", True),
-        "mmap_base": Field(Address(), "where the system looks first for memory that names no address", True),
-        "mmap_direction": Field(Choice(("up", "down")), "which way it looks from there", True),
+        "mmap_base": Field(
+            Address(), "where the system starts to look when a request names no address", True
+        ),
+        "mmap_direction": Field(Choice(("up", "down")), "the direction in which it looks from there", True),
         "hints_honoured": Field(
-            Bool(), "whether memory comes where it was asked for when that is free", True
+            Bool(), "whether a request gets the address it asks for when that is free", True
         ),
         "phys_page_size": Field(
             PowerOfTwo(512, 1 << 30), "bytes of a physical page of the usual kernel", True
@@ -115,7 +119,7 @@ MACHINE = FixedKeys(
         ),
         "allocation_granularity": Field(
             PowerOfTwo(512, 1 << 30),
-            "bytes that the start of a reservation is aligned to; without it, a page",
+            "bytes that the start of a reservation is aligned to; default: a page",
         ),
         "segment_alignment": Field(
             PowerOfTwo(512, 1 << 30), "bytes that the linker aligns the program's segments to", True
@@ -128,28 +132,28 @@ MACHINE = FixedKeys(
         "image_start": Field(Address(), "where the program begins in memory", True),
         "image_size": Field(
             Size(0, 1 << 48),
-            "bytes of address space that the program takes before its heap; without it, its extent",
+            "bytes of address space that the program takes before its heap; default: its extent",
         ),
-        "ulimit_v": Field(Limit(), "limit of the address space in bytes (RLIMIT_AS); without it, none"),
-        "rlimit_data": Field(Limit(), "limit of the data segment in bytes (RLIMIT_DATA); without it, none"),
+        "ulimit_v": Field(Limit(), "limit of the address space in bytes (RLIMIT_AS); default: none"),
+        "rlimit_data": Field(Limit(), "limit of the data segment in bytes (RLIMIT_DATA); default: none"),
         "overcommit": Field(
             Choice((0, 1, 2)),
-            "what linux promises (vm.overcommit_memory): 0 all but the absurd, 1 all, 2 the commit limit",
+            "what linux grants (vm.overcommit_memory): 0 all but obvious excess, 1 all, 2 the commit limit",
         ),
         "ram_and_swap": Field(
-            Limit(), "bytes of memory and swap, which the absurd is measured by; without it, plenty"
+            Limit(), "bytes of memory and swap; asking for more is obvious excess; default: plenty"
         ),
-        "commit_limit": Field(Limit(), "bytes that can be committed on the whole machine; without it, any"),
+        "commit_limit": Field(Limit(), "bytes that can be committed on the whole machine; default: no limit"),
         "max_map_count": Field(Int(1, 1 << 31), "mappings that a process can have (vm.max_map_count)"),
         "page_tables_charged": Field(
             Bool(), "whether reserving commits page tables, as Windows did before 8.1"
         ),
         "phys_huge_page_size": Field(
             PowerOfTwo(0, 1 << 34),
-            "bytes of a huge page, as the kernel tells a program that asks; 0 or nothing where there is none",
+            "bytes of a huge page, as the kernel reports it; 0 or omitted where there is none",
         ),
-        "segment_limit": Field(Size(), "bytes that Plan 9 lets one segment become"),
-        "taken": Field(ListOf(TAKEN), "address ranges that something else has already"),
+        "segment_limit": Field(Size(), "bytes that one segment of Plan 9 can grow to"),
+        "taken": Field(ListOf(TAKEN), "address ranges that something else already occupies"),
     },
     "machine",
     partial=True,
@@ -164,7 +168,7 @@ CONSTANTS = MapOf(
 _SECTIONS_OF_FACTS = {
     "arch": Field(ARCH, "the architecture, as Go's runtime/internal/sys has it"),
     "os": Field(OS, "the operating system, as the runtime treats it"),
-    "constants": Field(CONSTANTS, "constants of package runtime that the system's headers gave"),
+    "constants": Field(CONSTANTS, "constants of package runtime that come from the system's headers"),
     "machine": Field(MACHINE, "the usual machine: its address space and how it hands out memory"),
 }
 
@@ -172,21 +176,21 @@ _RELEASE = Text(r"go1\.[0-9]+", "a release of Go, such as go1.21")
 
 CHANGE = FixedKeys(
     {
-        "since": Field(_RELEASE, "the first release that this is so for; without it, from the beginning"),
-        "until": Field(_RELEASE, "the first release that it is no longer so for; without it, to this day"),
+        "since": Field(_RELEASE, "the first release that this holds for; default: the very first"),
+        "until": Field(_RELEASE, "the first release that this no longer holds for; default: none"),
         **_SECTIONS_OF_FACTS,
     }
 )
 
 FILE = FixedKeys(
     {
-        "schema": Field(Choice((SCHEMA_VERSION,)), "version of this form of file", True),
+        "schema": Field(Choice((SCHEMA_VERSION,)), "version of this file format", True),
         "platform": Field(Text(PLATFORM_PATTERN, "goos/goarch, such as linux/amd64"), "GOOS/GOARCH"),
         "name": Field(
             Text("[A-Za-z0-9][A-Za-z0-9._/-]*", "a name of letters, digits and . _ - /", 100),
-            "what the profile is called beside others of its platform; without it, the platform",
+            "the profile's name among others of its platform; default: the platform",
         ),
-        "about": Field(Text(), "a line for people"),
+        "about": Field(Text(), "a description in one line"),
         "inherit": Field(
             ListOf(
                 Text(
@@ -197,12 +201,12 @@ FILE = FixedKeys(
                 longest=16,
                 alone=True,
             ),
-            "where facts come from that do not stand here; later ones win",
+            "where facts come from that are not given here; later ones win",
         ),
         **_SECTIONS_OF_FACTS,
         "changes": Field(
             ListOf(CHANGE, longest=32),
-            "facts that hold from a release of Go on, or up to one; later ones win, and all over the rest",
+            "facts that hold since or until a release of Go; later ones win, and all win over the rest",
         ),
     },
     "archcalc profile",

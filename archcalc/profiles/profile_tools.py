@@ -95,14 +95,14 @@ def new(platform: str, like: str | None = None) -> str:
     goos, _, goarch = platform.partition("/")
     own = {"arch": base.goarch != goarch, "os": base.goos != goos, "machine": True}
     lines = [
-        f"# {platform}, begun from {begun_from(base)}.",
+        f"# {platform}, started from {begun_from(base)}.",
         f"# Look at these first: {', '.join(CHECK_FIRST)}.",
-        "# Put right what differs, take out what is the same,",
-        "# and see whether it holds together: archcalc profile validate FILE",
+        "# Correct what differs, remove what is the same,",
+        "# and check the result: archcalc profile validate FILE",
         f"schema: {SCHEMA_VERSION}",
         f"platform: {platform}",
         f"about: {goos} on {goarch}",
-        "# Where facts come from that do not stand here; later ones win.",
+        "# Where facts come from that are not given here; later ones win.",
         f"inherit: {base.platform}",
     ]
     values: dict[str, dict[str, Any]] = {}

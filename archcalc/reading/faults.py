@@ -7,42 +7,42 @@ with it. What any file can have wrong is told under the second part alone.
 from __future__ import annotations
 
 _ANY_FILE = {
-    "alias": "An alias (*name) stands before its anchor (&name), or inside of what it names.",
+    "alias": "An alias (*name) comes before its anchor (&name), or inside what it names.",
     "documents": "A file is one YAML document; a second one begins after `---` or `...`.",
     "duplicate-key": "A mapping has a key twice. YAML readers differ over which counts, so neither does.",
     "encoding": "Files are UTF-8 without a byte order mark, and every character in them can be printed.",
     "key": "A key is a name; lists and mappings as keys are not read.",
-    "missing-key": "Something that must be said is said neither in the file nor in what it inherits.",
+    "missing-key": "A required key is missing from the file and from what it inherits.",
     "not-mapping": "A file is a mapping of keys to values.",
     "not-power-of-two": "Page sizes and alignments are powers of two: runtime and kernel mask with them.",
-    "out-of-range": "The value is of the right type but not one of those that can be.",
+    "out-of-range": "The value has the right type but is not one of those allowed.",
     "syntax": "The file is not YAML; nothing after the place is read.",
     "tag": "Tags (!name) are not read: they could only say what the key says already, or run code.",
-    "too-big": "A file of facts has a few KB; one of more than 1 MB, or that unfolds to more than 100000 "
+    "too-big": "A file of facts has a few KB; one of more than 1 MB, or one that unfolds to more than 100000 "
     "values, is a mistake or an attack.",
-    "too-deep": "Nothing that can be said is nested deeper than a few levels; beyond 32 reading stops.",
+    "too-deep": "No valid file is nested deeper than a few levels; reading stops beyond 32.",
     "unknown-key": "There is no such key at this place; a misspelt one would otherwise be silently ignored.",
     "unreadable": "The file cannot be opened or read.",
-    "wrong-type": "The value has another type than its key. Words such as `yes` and numbers such as 010 or "
-    "1:30, which YAML 1.1 and 1.2 read differently, have none that is sure.",
+    "wrong-type": "The value has the wrong type for its key. YAML 1.1 and 1.2 read words such as `yes` and "
+    "numbers such as 010 or 1:30 differently, so these have no certain type.",
 }
 _OTHERS = {
-    "profile-arch-family": "No release of Go declares the constant that sys.ArchFamily is to be.",
-    "profile-address-bits": "More bits of user addresses than a pointer has.",
+    "profile-arch-family": "No release of Go declares the architecture family that the profile gives.",
+    "profile-address-bits": "User addresses have more bits than a pointer.",
     "profile-address-range": "An address lies outside those that can be mapped, or a range has no addresses.",
-    "profile-arch-contradiction": "The profile is of an architecture that Go knows, and says otherwise about "
-    "what makes it that architecture: word and register size, byte order, family, instruction, frame.",
-    "profile-inherit-loop": "A file inherits from itself, perhaps through others.",
+    "profile-arch-contradiction": "The profile contradicts what Go says about its architecture: word and "
+    "register size, byte order, family, instruction, frame.",
+    "profile-inherit-loop": "A file inherits from itself, directly or through others.",
     "profile-inherit-too-long": "A chain of files that inherit from one another is longer than 16.",
-    "profile-name-taken": "Two profiles given together have one name, so neither could be asked for.",
-    "profile-page-size": "The port's kernels do not have such a physical page, or it is larger than what "
-    "reservations are aligned to.",
-    "profile-port": "A release whose own files say what a port is like has no port of that name. Go of "
-    "January 2017 takes ports of your own.",
+    "profile-name-taken": "Two profiles given together have the same name, so neither can be asked for.",
+    "profile-page-size": "The port's kernels have no physical page of this size, or it is larger than the "
+    "alignment of reservations.",
+    "profile-port": "The release takes its ports from its own files, and has no port of that name. Go of "
+    "January 2017 (7aefdfded) accepts ports of your own.",
     "profile-segment-alignment": "The linker aligns segments to less than a physical page, so that two of "
     "them would share a page and the kernel could not load the program (golang/go#18408).",
-    "profile-unknown-parent": "What is to be inherited is neither one of our files nor the path of a "
-    ".yaml file.",
+    "profile-unknown-parent": "What `inherit` names is neither a file of the package nor the path of a .yaml "
+    "file.",
     "profile-word-size": "A register, or the alignment of a 64-bit integer, is smaller than a pointer.",
     "platform-unknown": "There is no platform of that name, and no platform that matches the pattern.",
     "usage": "The command line, or a value on it, is wrong.",

@@ -53,14 +53,18 @@ def meaning(scalar: Scalar) -> Meaning:
     if text in ("true", "false"):
         return Meaning("bool", text == "true", text)
     if text.lower() in _OLD_BOOL:
-        return Meaning("unsure", text, f"{text}, a bool to some readers only", _OLD_BOOL[text.lower()])
+        return Meaning(
+            "unsure", text, f"{text}, a boolean to some YAML readers only", _OLD_BOOL[text.lower()]
+        )
     if len(text) <= _LONGEST_NUMBER:
         if _INT.fullmatch(text):
             return Meaning("int", int(text, 0), f"the number {text}")
         if re.fullmatch(_OLD_INT, text):
-            return Meaning("unsure", text, f"{text}, a number that readers differ over", _plain_number(text))
+            return Meaning(
+                "unsure", text, f"{text}, a number that YAML readers read differently", _plain_number(text)
+            )
         if re.fullmatch(_SEXAGESIMAL, text):
-            return Meaning("unsure", text, f"{text}, a number in base 60 to some readers", f'"{text}"')
+            return Meaning("unsure", text, f"{text}, a number in base 60 to some YAML readers", f'"{text}"')
         if re.fullmatch(_FLOAT, text):
             return Meaning("float", float(text), f"the number {text}")
         if text.lower() in _NO_NUMBER:
@@ -380,7 +384,7 @@ class Anything(Kind):
         return INVALID if any(value is INVALID for value in values.values()) else values
 
     def words(self) -> str:
-        return "a value that every reader takes for the same"
+        return "a value that every YAML reader reads the same way"
 
     def schema(self) -> dict[str, Any]:
         return {}
@@ -409,7 +413,7 @@ class ListOf(Kind):
 
     def words(self) -> str:
         least = f" of at least {self.shortest}" if self.shortest else ""
-        return f"a list{least}, each {self.item.words()}" + (", or one alone" if self.alone else "")
+        return f"a list{least}, each {self.item.words()}" + (", or a single one" if self.alone else "")
 
     def schema(self) -> dict[str, Any]:
         items = {

@@ -88,7 +88,7 @@ def parse_count(text: str) -> int:
     word = text.strip()
     if len(word) <= _LONGEST and re.fullmatch(r"\d+(_\d+)*", word, re.ASCII):
         return int(word)
-    raise QuantityFault(Fault(f"{_shortened(text)} is not a number of things", "0, 1, 2, …"))
+    raise QuantityFault(Fault(f"{_shortened(text)} is not a count", "0, 1, 2, …"))
 
 
 def parse_share(text: str) -> float:
@@ -99,7 +99,9 @@ def parse_share(text: str) -> float:
         if share <= 1:
             return share
     suggestion = f"{word}%" if re.fullmatch(r"\d{1,2}(\.\d+)?", word, re.ASCII) else ""
-    raise QuantityFault(Fault(f"{_shortened(text)} is not a share", "one such as 12.5% or 0.125", suggestion))
+    raise QuantityFault(
+        Fault(f"{_shortened(text)} is not a percentage or fraction", "one such as 12.5% or 0.125", suggestion)
+    )
 
 
 def parse_setting(text: str) -> tuple[str, int | str]:

@@ -178,11 +178,15 @@ def _broken(text: str, mark: Any, document: Document) -> None:
     if "\t" in indentation and mark.column <= len(indentation):
         document.fault(place, "syntax", "a tab in the indentation", "spaces")
     elif not here and not "".join(lines[mark.line + 1 :]).strip():
-        document.fault(place, "syntax", "the file ends within a value", "a closing bracket or quote before")
+        document.fault(
+            place, "syntax", "the file ends inside a value", "a closing bracket or quote before the end"
+        )
     elif here in "@`%|>&*!" and here:
-        document.fault(place, "syntax", f"a value begins with {here}", "quotes around such a value")
+        document.fault(place, "syntax", f"a value begins with {here}", "quotes around the value")
     elif here == ":":
-        document.fault(place, "syntax", "a second colon in `key: value`", "quotes around a value with one")
+        document.fault(
+            place, "syntax", "a second colon in `key: value`", "quotes around a value that contains a colon"
+        )
     else:
         document.fault(place, "syntax", "not YAML from here on", "valid YAML")
 
@@ -311,7 +315,7 @@ class _Composer:
                 self.document.fault(
                     key,
                     "duplicate-key",
-                    f"key {key.text} stands here a second time",
+                    f"key {key.text} is given a second time",
                     f"it once; the first is on line {first.line}",
                 )
             else:
@@ -325,9 +329,7 @@ class _Composer:
             raise _Stop
         node = self.anchors[name]
         if node is None:
-            self.document.fault(
-                (line, column), "alias", f"the alias *{name} inside of what it names", "no loop"
-            )
+            self.document.fault((line, column), "alias", f"the alias *{name} inside what it names", "no loop")
             raise _Stop
         # A bomb is small on disk; what counts is what it would unfold to.
         self.count(node.weight, line, column)

@@ -80,7 +80,7 @@ def read(path: Path) -> Baseline:
     except json.JSONDecodeError as error:
         raise fault(error.msg, error.lineno, error.colno) from error
     except (RecursionError, ValueError) as error:
-        raise fault("nested too deeply, or a number of absurd length") from error
+        raise fault("nested too deeply, or a number of thousands of digits") from error
     if not isinstance(document, dict) or document.get("version") != VERSION:
         raise fault(f'no "version": {VERSION}')
     entries = document.get("findings")

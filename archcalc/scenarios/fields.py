@@ -144,13 +144,13 @@ OPTIONS = {
     "ulimit_v": Field(LIMIT, "limit of the address space (RLIMIT_AS)"),
     "image_size": Field(AMOUNT, "address space that the program itself takes"),
     "va_bits": Field(Int(20, 64), "bits of the addresses that the kernel gives a process"),
-    "taken": Field(TAKEN, "address ranges that something else has already"),
+    "taken": Field(TAKEN, "address ranges that something else already occupies"),
     "maps": Field(
         Text("[^\\x00]+", "the path of a /proc/PID/maps file", 4096), "a maps file, whose ranges are taken"
     ),
     "page_size": Field(PAGE, "bytes of the kernel's page, a power of two"),
     "believed_page_size": Field(
-        Size(0, 1 << 30), "what the runtime is told that a page is; the kernel's own without"
+        Size(0, 1 << 30), "the page size that the runtime is told; default: the kernel's own"
     ),
     "data_end": Field(Address(), "end of the program's data segment (firstmoduledata.end)"),
     "commit_limit": Field(LIMIT, "bytes that can be committed on the whole machine"),
@@ -159,7 +159,7 @@ OPTIONS = {
     "rlimit_data": Field(LIMIT, "limit of the data segment (RLIMIT_DATA)"),
     "overcommit": Field(Choice((0, 1, 2)), "vm.overcommit_memory"),
     "ram_and_swap": Field(LIMIT, "bytes of memory and swap"),
-    "heap_base": Field(Address(), "where the heap begins, if the release draws that by lot"),
+    "heap_base": Field(Address(), "where the heap begins, if the release draws that at random"),
 }
 MACHINE = FixedKeys(
     {
@@ -176,21 +176,21 @@ PROFILE = FixedKeys(
     partial=True,
 )
 
-# What the system answers in place of what it would.
+# What the system answers instead of what it would.
 
 ANSWER = FixedKeys(
     {
         "call": Field(
             Choice(CALLS),
-            "the OS helper, by its Go name; without it any (chance) or those that take memory (after)",
+            "the OS helper, by its Go name; default: any (chance), or those that take memory (after)",
         ),
-        "nth": Field(Int(1, 1 << 40), "which of the calls that match, from 1; without it all of them"),
-        "times": Field(Int(1, 1 << 40), "how many calls from the nth on; 1 without it"),
+        "nth": Field(Int(1, 1 << 40), "which of the calls that match, from 1; default: all of them"),
+        "times": Field(Int(1, 1 << 40), "how many calls from the nth on; default: 1"),
         "address": Field(Address(), "only calls at this address"),
         "size": Field(AMOUNT, "only calls of this size in bytes"),
-        "answer": Field(Answer(), "what the system says; refused without it"),
+        "answer": Field(Answer(), "what the system says; default: refused"),
         "chance": Field(Number(0, 1), "the probability that a call is refused"),
-        "seed": Field(Int(0), "of the chance; 1 without it"),
+        "seed": Field(Int(0), "seed of the chance; default: 1"),
         "after": Field(AMOUNT, "memory is refused once so many bytes were given"),
     }
 )
@@ -202,7 +202,7 @@ TYPE = FixedKeys(
         "size": Field(Size(1, 1 << 40), "bytes of a value of the type", True),
         "pointers": Field(
             Either(Choice(("all",)), ListOf(Int(0, 1 << 20), 1)),
-            "which words are pointers, from 0, or all; none without it",
+            "which words are pointers, from 0, or all; default: none",
         ),
         "name": Field(Text(longest=200), "the type's name"),
     }
@@ -238,16 +238,16 @@ MALLOC = FixedKeys(
         "size": Field(
             ListOf(AMOUNT, 1, 1000, alone=True), "bytes of an object; of several sizes each in turn", True
         ),
-        "count": Field(COUNT, "how many objects; 1 without it"),
-        "noscan": Field(Bool(), "whether they are without pointers; true without it or a type"),
-        "type": Field(TYPE, "what they are made of"),
+        "count": Field(COUNT, "how many objects; default: 1"),
+        "noscan": Field(Bool(), "whether they have no pointers; default: true, unless there is a type"),
+        "type": Field(TYPE, "their type"),
         "p": P,
         "as": Field(LABEL, "what later steps call them"),
     }
 )
 COLLECT = FixedKeys(
     {
-        "live": Field(Live(), "which objects survive, spread evenly; all of them without it"),
+        "live": Field(Live(), "which objects survive, spread evenly; default: all"),
         "keep": Field(ListOf(LABEL, alone=True), "objects of these names survive in any case"),
         "drop": Field(ListOf(LABEL, alone=True), "objects of these names do not survive"),
         "mode": Field(
@@ -258,14 +258,14 @@ COLLECT = FixedKeys(
 )
 SCAVENGE = FixedKeys(
     {
-        "now": Field(Int(), "time in ns, for a scavenger that spares what was in use lately"),
+        "now": Field(Int(), "time in ns, for a scavenger that spares what was used recently"),
         "limit": Field(Int(), "idle time in ns that a free run needs"),
     }
 )
 STACKS = FixedKeys(
     {
         "size": Field(Size(1, 1 << 40), "bytes of a stack", True),
-        "count": Field(COUNT, "how many; 1 without it"),
+        "count": Field(COUNT, "how many; default: 1"),
         "p": P,
     }
 )
@@ -280,9 +280,9 @@ GROW = FixedKeys(
             "a figure that must be reached, or death",
             True,
         ),
-        "size": Field(Size(1, MOST_BYTES), "bytes of each object; 1 MB without it"),
-        "noscan": Field(Bool(), "whether they are without pointers; true without it"),
-        "most": Field(COUNT, "objects after which to give up; a million without it"),
+        "size": Field(Size(1, MOST_BYTES), "bytes of each object; default: 1 MB"),
+        "noscan": Field(Bool(), "whether they have no pointers; default: true"),
+        "most": Field(COUNT, "objects after which to give up; default: a million"),
         "as": Field(LABEL, "what later steps call them"),
     }
 )
@@ -307,9 +307,7 @@ EXPECT = FixedKeys(
         "printed": Field(ListOf(Text(), longest=1000), "every line that the runtime printed, in order"),
         "during": Field(Text(), "the step in which it died: boot, or `step N: NAME`"),
         "faults": Field(ListOf(Text()), "ids of the profile's faults, where it is refused"),
-        "findings": Field(
-            ListOf(Text()), "ids of the checks that have something to say of these figures, in order"
-        ),
+        "findings": Field(ListOf(Text()), "ids of the checks that have findings on these figures, in order"),
         "allocated": Field(Int(), "objects that the steps have allocated"),
         "audit": Field(Int(), "violations that the audit finds"),
         "attempts": Field(
@@ -329,7 +327,7 @@ EXPECT = FixedKeys(
         ),
         "arena": Field(
             FixedKeys({named.name: Field(UNITS[named.unit], named.what) for named in vocabulary.HEAP}),
-            "where everything lies",
+            "where the parts of the heap lie",
         ),
         "memstats": Field(
             MapOf(AMOUNT, "[A-Za-z_]+", "a counter's name"),
@@ -391,8 +389,8 @@ STEP = OneKey(
         "collect": Either(Live(), None, COLLECT),
         "scavenge": SCAVENGE,
         "stacks": STACKS,
-        "free_stacks": FixedKeys({"count": Field(COUNT, "how many, the oldest first; all without it")}),
-        "finalizers": FixedKeys({"count": Field(COUNT, "live objects that get a finalizer; all without it")}),
+        "free_stacks": FixedKeys({"count": Field(COUNT, "how many, the oldest first; default: all")}),
+        "finalizers": FixedKeys({"count": Field(COUNT, "live objects that get a finalizer; default: all")}),
         "run_finalizers": FixedKeys({}),
         "take": profile_fields.TAKEN,
         "answers": ListOf(ANSWER, 0, 100),
@@ -403,41 +401,37 @@ STEP = OneKey(
 
 RUNTIME = FixedKeys(
     {
-        "gogc": Field(Int(-1, 1 << 31), "GOGC; -1, which is off, without it"),
-        "procs": Field(Int(1, MOST_PROCS), "GOMAXPROCS; 1 without it"),
-        "seed": Field(Int(1), "of the heap profile's sampling"),
-        "mem_profile_rate": Field(Size(0, 1 << 40), "mean bytes between samples; 0, none, without it"),
+        "gogc": Field(Int(-1, 1 << 31), "GOGC; default: -1, which is off"),
+        "procs": Field(Int(1, MOST_PROCS), "GOMAXPROCS; default: 1"),
+        "seed": Field(Int(1), "seed of the heap profile's sampling"),
+        "mem_profile_rate": Field(Size(0, 1 << 40), "mean bytes between samples; default: 0, no samples"),
     }
 )
 
 COMMON = {
-    "go": Field(
-        Text(r"[0-9a-z.]+", "a release such as 1.27, in quotes", 40), "which Go; 7aefdfded without it"
-    ),
+    "go": Field(Text(r"[0-9a-z.]+", "a release such as 1.27, in quotes", 40), "which Go; default: 7aefdfded"),
     "platform": Field(
         Text(profile_fields.PLATFORM_PATTERN, "goos/goarch, such as linux/amd64"), "GOOS/GOARCH"
     ),
     "profile": Field(
         Either(Text(r".+\.ya?ml", "the path of a profile, *.yaml", 4096), None, PROFILE),
-        "a profile's file, or facts to lay over the platform's own, as they stand in a profile",
+        "a profile's file, or facts to lay over the platform's own, written as in a profile",
     ),
     "set": Field(
         MapOf(Setting(), r"[A-Za-z_][A-Za-z0-9_.]*", "a constant's or a fact's name"),
         "what if a constant had another value",
     ),
-    "machine": Field(MACHINE, "what the machine is like, where it is not the platform's usual one"),
+    "machine": Field(MACHINE, "what differs from the platform's usual machine"),
     "os": Field(ListOf(ANSWER, 0, 100), "answers of the system, from the start on"),
     "runtime": Field(RUNTIME, "how the runtime was started"),
-    "steps": Field(ListOf(STEP, 0, 1000), "what is done, in order; the machine boots first of all"),
-    "expect": Field(EXPECT, "what must have come of it"),
+    "steps": Field(ListOf(STEP, 0, 1000), "what is done, in order; the machine boots before that"),
+    "expect": Field(EXPECT, "what must be so in the end"),
 }
 
 
 VARIANT = FixedKeys(
     {
-        "name": Field(
-            Text("[A-Za-z0-9][A-Za-z0-9._-]*", "a name", 100), "what tells it from the others", True
-        ),
+        "name": Field(Text("[A-Za-z0-9][A-Za-z0-9._-]*", "a name", 100), "the variant's own name", True),
         "about": Field(Text(), "how it differs"),
         **COMMON,
     }
@@ -445,21 +439,21 @@ VARIANT = FixedKeys(
 
 FILE = FixedKeys(
     {
-        "schema": Field(Choice((SCHEMA_VERSION,)), "version of this form of file", True),
+        "schema": Field(Choice((SCHEMA_VERSION,)), "version of this file format", True),
         "name": Field(
-            Text("[A-Za-z0-9][A-Za-z0-9._-]*", "a name", 100), "what it is called; without it, as the file"
+            Text("[A-Za-z0-9][A-Za-z0-9._-]*", "a name", 100), "the scenario's name; default: the file's"
         ),
         "about": Field(Text(), "what happened", True),
         "report": Field(
-            ListOf(Text("https?://[^\\s]+", "an address of the web", 500), alone=True),
+            ListOf(Text("https?://[^\\s]+", "a web address", 500), alone=True),
             "where that was reported",
         ),
-        "source": Field(Text(), "where the source does something else than the report or its table says"),
+        "source": Field(Text(), "where the source differs from what the report or its table says"),
         "advice": Field(Text(), "what a person in that trouble can do"),
         **COMMON,
         "variants": Field(
             ListOf(VARIANT, 1, 100),
-            "further runs: each has all of the file's own, and what it says itself in place of that",
+            "further runs: each takes what the file says, except for what it says itself",
         ),
     },
     "archcalc scenario",

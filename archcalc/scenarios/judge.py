@@ -54,7 +54,7 @@ class Expectation:
         own = self.what.rpartition(".")[2]
         if isinstance(self.expected, list) and isinstance(self.came, list) and len(self.expected) > 3:
             return f"{self.name}: {_differing(self.expected, self.came, own)}"
-        return f"{self.name}: expected {spelt(self.expected, own)}, came {spelt(self.came, own)}"
+        return f"{self.name}: expected {spelt(self.expected, own)}, got {spelt(self.came, own)}"
 
     def document(self) -> dict[str, Any]:
         """The expectation as JSON has it."""
@@ -67,7 +67,7 @@ def _differing(expected: list[Any], came: list[Any], own: str) -> str:
     if len(expected) != len(came):
         return f"expected {len(expected)} items, came {len(came)}: {spelt(came, own)}"
     i = next(i for i, (a, b) in enumerate(zip(expected, came, strict=True)) if a != b)
-    return f"item {i + 1}: expected {spelt(expected[i], own)}, came {spelt(came[i], own)}"
+    return f"item {i + 1}: expected {spelt(expected[i], own)}, got {spelt(came[i], own)}"
 
 
 def spelt(value: Any, own: str = "") -> str:

@@ -306,7 +306,10 @@ def _profile(said: Group, document: Document) -> tuple[Profile | None, tuple[Fau
         given.at["inherit"] = said.at["profile"]
     elif name is None:
         document.fault(
-            (said.line, said.column), "missing-key", "no platform", "platform: goos/goarch, or profile: FILE"
+            (said.line, said.column),
+            "missing-key",
+            "the scenario names no platform",
+            "platform: goos/goarch, or profile: FILE",
         )
         return None, ()
     elif name not in platforms.names(go) and not (given and "inherit" in given):

@@ -33,7 +33,7 @@ MACHINE = {
     **OPTIONS,
     "taken": Field(
         Text(r"0[xX][^,]+[-+][^,]+(,[^,]+[-+][^,]+)*", "FROM-TO or FROM+SIZE, several with commas between"),
-        "address ranges that something else has already: FROM-TO or FROM+SIZE, several with commas between",
+        "address ranges that something else already occupies: FROM-TO or FROM+SIZE, with commas between",
     ),
 }
 _NAME = r"[A-Za-z_][A-Za-z0-9_.\[\]]*"
@@ -45,7 +45,7 @@ class SweepFault(UsageFault):
 
 _ONE: dict[str, Field] = {
     "platform": Field(Text(what="a platform"), "goos/goarch, a glob or all"),
-    "go": Field(Text(what="a release of Go"), "the release: 1.27, 7aefdfded; without it that of --go"),
+    "go": Field(Text(what="a release of Go"), "the release: 1.27, 7aefdfded; default: that of --go"),
     "profile": Field(Text("[^\\x00]+", "a path", 4096), "a profile file in place of a platform"),
     "classes": Field(Choice(classrules.RULES), "the rule for the table of size classes"),
     "workload": Field(Choice(WORKLOADS), "what drives the machine; none: it only boots"),
@@ -66,7 +66,7 @@ def _fields(many: bool) -> dict[str, Field]:
     return {
         **{name: Field(kind(field), field.help) for name, field in _ONE.items()},
         "set": Field(MapOf(setting, _NAME, "a constant's name"), "constants that have another value"),
-        "machine": Field(FixedKeys(machine), "what the machine is like, where it is not the usual one"),
+        "machine": Field(FixedKeys(machine), "what is unusual about the machine"),
     }
 
 
@@ -75,11 +75,13 @@ POINT = FixedKeys(_fields(many=False))
 FILE = FixedKeys(
     {
         "schema": Field(Int(SCHEMA_VERSION, SCHEMA_VERSION), "the version of this format, 1", required=True),
-        "name": Field(Text(), "what to call the sweep; the file's name without it"),
-        "about": Field(Text(), "what it is to find out"),
+        "name": Field(Text(), "name of the sweep; default: the file's name"),
+        "about": Field(Text(), "what it is meant to find out"),
         "grid": Field(GRID, "every combination of these; each a value or a list of them"),
-        "points": Field(ListOf(POINT, 1), "single points; what a point does not say is as usual"),
-        "figures": Field(ListOf(Text(_NAME, "a constant's name")), "constants that are columns, too"),
+        "points": Field(ListOf(POINT, 1), "single points; what a point does not say has its default"),
+        "figures": Field(
+            ListOf(Text(_NAME, "a constant's name")), "constants that the table gets columns for"
+        ),
     },
     "sweep",
 )

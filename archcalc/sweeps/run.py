@@ -64,7 +64,7 @@ def _on_cores(points: Sequence[Point], jobs: int) -> Iterator[Row]:
             if deaths == TRIES:
                 raise UsageFault(
                     Fault(
-                        f"processes died {TRIES} times, none of {counted(len(left), 'point')} being "
+                        f"processes died {TRIES} times, and none of {counted(len(left), 'point')} being "
                         f"done in between",
                         "enough memory, or fewer --jobs; what is done is kept in the journal",
                     )

@@ -36,7 +36,7 @@ def reason(error: Exception) -> str:
     try:
         words = " ".join(str(error).split())[:120]
     except ValueError:
-        words = "a number of absurd length"
+        words = "a number of thousands of digits"
     return f"{type(error).__name__}: {words}"
 
 

@@ -214,12 +214,12 @@ def test_an_answer_to_a_call_that_never_comes_is_noted(cli: Any) -> None:
         (["--answer", "sysmap"], "did you mean 'sysMap'?"),
         (["--answer", "sysMap:0"], "'0' names no calls of sysMap"),
         (["--answer", "sysMap:3-2"], "'3-2' names no calls of sysMap"),
-        (["--answer", "sysMap:x"], "'x' is not a number of things"),
+        (["--answer", "sysMap:x"], "'x' is not a count"),
         (["--answer", "sysMap=no"], "'no' is not an answer"),
-        (["--answer", "sysMap=errno=x"], "'x' is not a number of things"),
+        (["--answer", "sysMap=errno=x"], "'x' is not a count"),
         (["--answer", "sysMap=0xq"], "0xq"),
         (["--refuse-after", "x"], "'x' is not a size"),
-        (["--refuse-chance", "2"], "'2' is not a share"),
+        (["--refuse-chance", "2"], "'2' is not a percentage or fraction"),
     ],
 )
 def test_answers_that_cannot_be_are_exit_code_2(words: list[str], told: str, cli: Any) -> None:

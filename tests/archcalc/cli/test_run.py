@@ -121,7 +121,7 @@ def broken(tmp_path: Path) -> Path:
 def test_what_came_is_shown_with_its_place(broken: Path, cli: Any) -> None:
     run = cli("run", broken)
     assert run.code == 1
-    assert f"{broken}:8:24: arena.arena_start: expected 0xc420002000, came 0xc420000000" in run.out
+    assert f"{broken}:8:24: arena.arena_start: expected 0xc420002000, got 0xc420000000" in run.out
     assert "FAILED: 1 scenario, 2 expectations, 1 failed" in run.out
 
 

@@ -147,7 +147,7 @@ def test_people_see_why_a_point_came_to_nothing(cli: Cli, tmp_path: Path) -> Non
     [
         (("--output", "x.csv", "--scheduler", ""), "--scheduler: no address"),
         (("--output", "."), "a table called ''"),
-        (("--output", "x.csv", "--jobs", "x"), "--jobs: 'x' is not a number of things"),
+        (("--output", "x.csv", "--jobs", "x"), "--jobs: 'x' is not a count"),
     ],
 )
 def test_mistakes_on_the_command_line_are_told(

@@ -266,7 +266,7 @@ def test_an_interrupt_leaves_a_summary_of_what_held(long_recording: Path) -> Non
     code, out, shown = interrupted(["replay", str(long_recording)], r"long\.trace\.gz \[#+ *\]")
     assert code == 130
     words = " ".join(out.split())  # where lines end depends on the path's length
-    match = re.search(r"interrupted: .*long\.trace\.gz was as recorded up to event (\d+)", words)
+    match = re.search(r"interrupted: .*long\.trace\.gz agreed with its recording up to event (\d+)", words)
     assert match and 0 < int(match[1]) < 20_000
     assert "FAILED: 0 of 1 recording reproduced" in words
     assert re.search(r"\[#+ *\] +\d+%", shown)
@@ -278,7 +278,8 @@ def test_an_interrupt_of_columns_leaves_a_summary_too(long_recording: Path, tmp_
     code, out, shown = interrupted(["replay", str(path)], r"long\.trace\.parquet \[#+ *\]")
     assert code == 130
     match = re.search(
-        r"interrupted: .*long\.trace\.parquet was as recorded up to event (\d+)", " ".join(out.split())
+        r"interrupted: .*long\.trace\.parquet agreed with its recording up to event (\d+)",
+        " ".join(out.split()),
     )
     assert match and 0 < int(match[1]) < 20_000
     assert re.search(r"\[#+ *\] +\d+%", shown)
@@ -309,4 +310,4 @@ def test_an_interrupt_of_several_leaves_a_summary_of_all_that_were_begun(long_re
     whole, begun = map(int, summary.groups())
     assert begun + int(left[1]) == len(several)
     # Those that were under way say how far they came; all may have ended just then.
-    assert whole == begun or "was as recorded up to event" in out
+    assert whole == begun or "agreed with its recording up to event" in out

@@ -146,7 +146,7 @@ FAULTS: dict[str, tuple[str | bytes, list[tuple[str, str]]]] = {
         [
             (
                 "profile-wrong-type",
-                "4:15: arch.big_endian is no, a bool to some readers only; expected true or false; "
+                "4:15: arch.big_endian is no, a boolean to some YAML readers only; expected true or false; "
                 "did you mean false?",
             )
         ],
@@ -194,7 +194,7 @@ FAULTS: dict[str, tuple[str | bytes, list[tuple[str, str]]]] = {
         [
             (
                 "profile-duplicate-key",
-                "3:1: key inherit stands here a second time; expected it once; the first is on line 2",
+                "3:1: key inherit is given a second time; expected it once; the first is on line 2",
             )
         ],
     ),
@@ -211,14 +211,21 @@ FAULTS: dict[str, tuple[str | bytes, list[tuple[str, str]]]] = {
         [
             (
                 "profile-unknown-parent",
-                "2:10: there is no linux/amd46 to inherit; expected a platform of ours, os/NAME, arch/NAME, "
+                "2:10: there is no linux/amd46 to inherit; expected a platform of `archcalc list`, "
+                "os/NAME, arch/NAME, "
                 "or the path of a .yaml file; did you mean linux/amd64?",
             )
         ],
     ),
     "a parent that is itself": (
         ARM64.replace("linux/arm64", "[linux/arm64, mine.yaml]"),
-        [("profile-inherit-loop", "2:10: mine.yaml inherits from this file, in the end; expected no loop")],
+        [
+            (
+                "profile-inherit-loop",
+                "2:10: mine.yaml inherits from this file, directly or through others; expected "
+                "inheritance without a loop",
+            )
+        ],
     ),
     "nothing inherited and nothing said": (
         "schema: 1\nplatform: linux/riscv64\ninherit: os/linux\n"
@@ -230,12 +237,12 @@ FAULTS: dict[str, tuple[str | bytes, list[tuple[str, str]]]] = {
         [
             (
                 "profile-missing-key",
-                "1:1: no arch.stack_guard_multiplier, neither here nor in what is inherited; "
+                "1:1: no arch.stack_guard_multiplier, here or in what is inherited; "
                 "expected stack_guard_multiplier: an integer from 1 to 16",
             ),
             (
                 "profile-missing-key",
-                "1:1: no machine.image_start, neither here nor in what is inherited; "
+                "1:1: no machine.image_start, here or in what is inherited; "
                 "expected image_start: an address from 0 to 0x10000000000000000",
             ),
         ],
@@ -330,7 +337,7 @@ FAULTS: dict[str, tuple[str | bytes, list[tuple[str, str]]]] = {
         [
             (
                 "profile-address-range",
-                "3:18: a taken range from 0x2000 to 0x1000; expected an end after its start",
+                "3:18: a taken range runs from 0x2000 to 0x1000; expected an end after its start",
             )
         ],
     ),
@@ -370,7 +377,8 @@ FAULTS: dict[str, tuple[str | bytes, list[tuple[str, str]]]] = {
         [
             (
                 "profile-unknown-parent",
-                "2:10: there is no os/linus to inherit; expected a platform of ours, os/NAME, arch/NAME, "
+                "2:10: there is no os/linus to inherit; expected a platform of `archcalc list`, "
+                "os/NAME, arch/NAME, "
                 "or the path of a .yaml file; did you mean os/linux?",
             ),
             ("profile-out-of-range", "3:18: arch.ptr_size is the number 6; expected 4 or 8"),
@@ -406,7 +414,8 @@ def test_a_loop_of_two_files_is_told_once(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("schema: 1\ninherit: [linux/arm, b.yaml]\n")
     (tmp_path / "b.yaml").write_text("schema: 1\ninherit: ./a.yaml\n")
     assert [str(fault) for fault in profile.validate(tmp_path / "a.yaml")] == [
-        f"{tmp_path}/b.yaml:2:10: ./a.yaml inherits from this file, in the end; expected no loop"
+        f"{tmp_path}/b.yaml:2:10: ./a.yaml inherits from this file, directly or through others; "
+        "expected inheritance without a loop"
     ]
 
 

@@ -102,32 +102,44 @@ BAD = [
     (Int(), "", f"key is nothing; expected {OF_64_BITS}"),
     (Int(), "[8]", f"key is a list; expected {OF_64_BITS}"),
     (Int(), "{a: 8}", f"key is a mapping; expected {OF_64_BITS}"),
-    (Int(), "010", f"key is 010, a number that readers differ over; expected {OF_64_BITS}; did you mean 10?"),
+    (
+        Int(),
+        "010",
+        f"key is 010, a number that YAML readers read differently; expected {OF_64_BITS}; did you mean 10?",
+    ),
     (
         Int(),
         "1_000",
-        f"key is 1_000, a number that readers differ over; expected {OF_64_BITS}; did you mean 1000?",
+        f"key is 1_000, a number that YAML readers read differently; expected {OF_64_BITS}; did you "
+        "mean 1000?",
     ),
     (
         Int(),
         "0xc0_0000",
-        f"key is 0xc0_0000, a number that readers differ over; expected {OF_64_BITS}; did you mean 0xc00000?",
+        f"key is 0xc0_0000, a number that YAML readers read differently; expected {OF_64_BITS}; did "
+        "you mean 0xc00000?",
     ),
     (
         Int(),
         "0b101",
-        f"key is 0b101, a number that readers differ over; expected {OF_64_BITS}; did you mean 0x5?",
+        f"key is 0b101, a number that YAML readers read differently; expected {OF_64_BITS}; did you "
+        "mean 0x5?",
     ),
     (
         Int(),
         "-0x10",
-        f"key is -0x10, a number that readers differ over; expected {OF_64_BITS}; did you mean -16?",
+        f"key is -0x10, a number that YAML readers read differently; expected {OF_64_BITS}; did you "
+        "mean -16?",
     ),
-    (Int(), "+8", f"key is +8, a number that readers differ over; expected {OF_64_BITS}; did you mean 8?"),
+    (
+        Int(),
+        "+8",
+        f"key is +8, a number that YAML readers read differently; expected {OF_64_BITS}; did you mean 8?",
+    ),
     (
         Int(),
         "1:30",
-        f'key is 1:30, a number in base 60 to some readers; expected {OF_64_BITS}; did you mean "1:30"?',
+        f'key is 1:30, a number in base 60 to some YAML readers; expected {OF_64_BITS}; did you mean "1:30"?',
     ),
     (Int(1, 16), "17", "key is 17; expected an integer from 1 to 16"),
     (Int(1, 16), "-1", "key is -1; expected an integer from 1 to 16"),
@@ -158,12 +170,24 @@ BAD = [
         "2m",
         "key is 2m; expected a size such as 64k, 1.5g or plain bytes, from 0 to 1048576",
     ),
-    (Bool(), "yes", "key is yes, a bool to some readers only; expected true or false; did you mean true?"),
-    (Bool(), "Off", "key is Off, a bool to some readers only; expected true or false; did you mean false?"),
-    (Bool(), "TRUE", "key is TRUE, a bool to some readers only; expected true or false; did you mean true?"),
+    (
+        Bool(),
+        "yes",
+        "key is yes, a boolean to some YAML readers only; expected true or false; did you mean true?",
+    ),
+    (
+        Bool(),
+        "Off",
+        "key is Off, a boolean to some YAML readers only; expected true or false; did you mean false?",
+    ),
+    (
+        Bool(),
+        "TRUE",
+        "key is TRUE, a boolean to some YAML readers only; expected true or false; did you mean true?",
+    ),
     (Bool(), "1", "key is the number 1; expected true or false"),
     (Text(), "386", 'key is the number 386; expected text; did you mean "386"?'),
-    (Text(), "no", 'key is no, a bool to some readers only; expected text; did you mean "no"?'),
+    (Text(), "no", 'key is no, a boolean to some YAML readers only; expected text; did you mean "no"?'),
     (Text(), "", "key is nothing; expected text"),
     (Text("[a-z]+", "small letters"), "ABC", 'key is the text "ABC"; expected small letters'),
     (Text(longest=3), "abcd", 'key is the text "abcd"; expected text'),
@@ -194,7 +218,8 @@ BAD = [
     (
         Anything(),
         "[1, yes]",
-        "key[1] is yes, a bool to some readers only; expected a value that every reader takes for the same; "
+        "key[1] is yes, a boolean to some YAML readers only; expected a value that every YAML reader "
+        "reads the same way; "
         "did you mean true?",
     ),
     (

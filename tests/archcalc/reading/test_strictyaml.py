@@ -81,7 +81,7 @@ FAULTS: dict[str, tuple[str | bytes, str]] = {
     ),
     "duplicate key": (
         "a: 1\nb: 2\na: 3\n",
-        "f.yaml:3:1: key a stands here a second time; expected it once; the first is on line 1",
+        "f.yaml:3:1: key a is given a second time; expected it once; the first is on line 1",
     ),
     "list as key": ("? [1, 2]\n: 3\n", "f.yaml:1:3: a list as a key; expected a name"),
     "mapping as key": ("{a: 1}: 3\n", "f.yaml:1:1: a mapping as a key; expected a name"),
@@ -97,7 +97,7 @@ FAULTS: dict[str, tuple[str | bytes, str]] = {
     "no anchor": ("a: *x\n", "f.yaml:1:4: the alias *x; expected an anchor &x before it"),
     "alias within itself": (
         "a: &x [1, *x]\n",
-        "f.yaml:1:11: the alias *x inside of what it names; expected no loop",
+        "f.yaml:1:11: the alias *x inside what it names; expected no loop",
     ),
     "utf-16": ("a: 1".encode("utf-16"), "f.yaml:1:1: the file is UTF-16; expected UTF-8"),
     "byte order mark": (
@@ -154,18 +154,18 @@ def test_an_alias_bomb_is_counted_unfolded() -> None:
 BROKEN = {
     "list not closed": (
         "a: [1\n",
-        "f.yaml:2:1: the file ends within a value; expected a closing bracket or quote before",
+        "f.yaml:2:1: the file ends inside a value; expected a closing bracket or quote before the end",
     ),
     "quote not closed": (
         "a: 'x\n",
-        "f.yaml:2:1: the file ends within a value; expected a closing bracket or quote before",
+        "f.yaml:2:1: the file ends inside a value; expected a closing bracket or quote before the end",
     ),
     "tab": ("a:\n\t- 1\n", "f.yaml:2:1: a tab in the indentation; expected spaces"),
-    "at sign": ("a: @x\n", "f.yaml:1:4: a value begins with @; expected quotes around such a value"),
-    "backquote": ("a: `x`\n", "f.yaml:1:4: a value begins with `; expected quotes around such a value"),
+    "at sign": ("a: @x\n", "f.yaml:1:4: a value begins with @; expected quotes around the value"),
+    "backquote": ("a: `x`\n", "f.yaml:1:4: a value begins with `; expected quotes around the value"),
     "two colons": (
         "a: b: c\n",
-        "f.yaml:1:5: a second colon in `key: value`; expected quotes around a value with one",
+        "f.yaml:1:5: a second colon in `key: value`; expected quotes around a value that contains a colon",
     ),
     "after a list": ("a: [1] 2\nb: 3\n", "f.yaml:1:8: not YAML from here on; expected valid YAML"),
 }
@@ -203,7 +203,7 @@ def test_depth_is_limited_by_us_and_not_by_a_library(opening: str, levels: int) 
 @pytest.mark.usefixtures("engine")
 def test_brackets_in_quoted_text_are_no_levels() -> None:
     _, faults = parse(f"a: '{'[' * 2_000}'\nb: @\n")
-    assert faults == ["f.yaml:2:4: a value begins with @; expected quotes around such a value"]
+    assert faults == ["f.yaml:2:4: a value begins with @; expected quotes around the value"]
 
 
 @pytest.mark.usefixtures("engine")

@@ -90,4 +90,4 @@ def test_any_one_expectation_changed_fails_and_shows_what_came(path: Path) -> No
             came = other.came
             if isinstance(came, list) and len(came) > 3:
                 came = came[-1]
-            assert f"came {judge.spelt(came, own)}" in other.message
+            assert f"got {judge.spelt(came, own)}" in other.message

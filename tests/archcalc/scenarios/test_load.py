@@ -21,7 +21,10 @@ def write(folder: Path, text: str) -> Path:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("expect: {outcome: booted}\n", ":1:1: no platform; expected platform: goos/goarch"),
+        (
+            "expect: {outcome: booted}\n",
+            ":1:1: the scenario names no platform; expected platform: goos/goarch",
+        ),
         ("platform: linux/amd64\n", ":1:1: it expects nothing; expected an expect: with at least one key"),
         ("platform: linux/amd46\nexpect: {outcome: booted}\n", ":3:11: there is no platform linux/amd46"),
         (
