@@ -38,6 +38,9 @@ class MachineKind(Protocol):
     def system(self, figures: Figures, options: MachineOptions | None, machine: Machine | None = None) -> Any:
         """What its machines are prepared on: a computer of the profile or as the options say, or that one."""
 
+    def kernel(self, config: Any, machine: Machine) -> Any:
+        """The kernel that a machine of that Config asks itself; None where its helpers stand between."""
+
     def hints(self, figures: Figures) -> list[tuple[int, int]]:
         """Where its machines ask for their heap's reservations, in order: addresses, and bytes asked for."""
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 from allocator.contiguous.config import Config
 from allocator.contiguous.runtime import Runtime
+from allocator.kernels.machine import Machine
 from archcalc.calculator.figures import Figures, compute
 from archcalc.machines.computer import system_of
 
@@ -91,6 +93,11 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
         min_defer_args=number("minDeferArgs"),
         size_classes=figures.size_classes,
     )
+
+
+def kernel(config: Config, machine: Machine) -> Any:
+    """None: helpers stand between a machine and its kernel, and have books of their own."""
+    return None
 
 
 def hints(figures: Figures) -> list[tuple[int, int]]:

@@ -7,10 +7,12 @@ tells stands in SINCE and UNTIL: the release from which on it goes that way, or 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 from allocator.kernels.machine import Machine
 from allocator.sparse.config import Config
 from allocator.sparse.runtime import Runtime
+from allocator.sparse.systems import kernel_of
 from archcalc.calculator.figures import Figures
 from archcalc.machines.computer import machine_of
 from archcalc.machines.options import MachineOptions
@@ -185,6 +187,11 @@ def _check_address_bits(made: Config) -> None:
             have = counted(made.heap_addr_bits, "bit")
             found = f"{name} would be {bits}: a heap address of {made.platform} has {have}"
             raise UsageFault(Fault(found, "0 or more bits, as Go cannot compile anything less"))
+
+
+def kernel(config: Config, machine: Machine) -> Any:
+    """The kernel that a machine of that Config asks; it is prepared on it as well as on the computer."""
+    return kernel_of(config, machine)
 
 
 def hints(figures: Figures) -> list[tuple[int, int]]:

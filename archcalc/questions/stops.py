@@ -8,11 +8,13 @@ is sought by halves.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from allocator.kernels import new_kernel
+from allocator.kernels.heard import Endings, Heard
 from allocator.kernels.machine import Machine
+from archcalc import machines
 from archcalc.calculator import figures as figures_of
 from archcalc.calculator.figures import Figures
 from archcalc.machines.computer import GOOS_OF, machine_of
@@ -107,6 +109,8 @@ class _World:
 
     figures: Figures
     options: MachineOptions
+    # What is known of machines by their Config: most that are tried are answered as another one was.
+    known: dict[Any, Endings] = field(default_factory=dict)
 
     @property
     def machine(self) -> Machine:
@@ -114,11 +118,28 @@ class _World:
 
     def dies_of(self, **changes: Any) -> str:
         """How it ends with other options; nothing where it boots as it should."""
+        options = replace(self.options, **changes)
         try:
-            boot = try_boot(self.figures, replace(self.options, **changes))
+            return self._end(options)
         except UsageFault:
             return ""  # no such machine
-        return _death(boot)
+
+    def _end(self, options: MachineOptions) -> str:
+        figures = self.figures
+        config = machines.config_of(figures, options)
+
+        def kernel() -> Any:
+            return machines.era(figures.generation).kernel(config, machine_of(figures.profile, options))
+
+        if kernel() is None:
+            return _death(try_boot(figures, options))
+        endings = self.known.setdefault(config, Endings())
+        end = endings.foretell(kernel())
+        if end is None:
+            heard = Heard(kernel())
+            end = _death(try_boot(figures, options, heard))
+            endings.learn(heard.heard, end)
+        return end
 
 
 def _death(boot: Boot) -> str:
