@@ -52,10 +52,17 @@ def era_of(generation: Generation) -> str:
 
 def era(generation: Generation) -> MachineKind:
     """How machines of a generation are made. Raises UsageFault where there is none for it."""
-    name = f"{__name__}.{era_of(generation)}"
-    if find_spec(name) is None:
+    kind = _kind(era_of(generation))
+    if kind is None:
         raise UsageFault(Fault(f"there is no machine for {generation.name}", "a generation with `boot`"))
-    return cast(MachineKind, import_module(name))
+    return kind
+
+
+@lru_cache(maxsize=16)
+def _kind(name: str) -> MachineKind | None:
+    """The era of that name; None where there is none. It is looked for among files, so only once."""
+    module = f"{__name__}.{name}"
+    return cast(MachineKind, import_module(module)) if find_spec(module) else None
 
 
 def machine_class(generation: Generation) -> type[Allocator]:

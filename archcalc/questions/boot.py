@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from allocator.common.throw import Death
-from allocator.interface import Allocator, Attempt, BootCheck, Region, Unnoticed
+from allocator.interface import Allocator, Attempt, BootCheck, Facts, Region, Unnoticed
 from archcalc import machines
 from archcalc.calculator.figures import Figures
 from archcalc.machines.computer import machine_of
@@ -84,10 +84,11 @@ def try_boot(
     options: MachineOptions | None = None,
     system: Any = None,
     *,
+    config: Facts | None = None,
     beside_figures: bool = False,
 ) -> Boot:
     """Boots and judges; a death is a result. What-ifs that no machine reads: see `machines.prepare`."""
-    rt = machines.prepare(figures, options, system, beside_figures=beside_figures)
+    rt = machines.prepare(figures, options, system, config=config, beside_figures=beside_figures)
     death = None
     try:
         rt.start(procs=rt.USUAL_PROCS)

@@ -62,26 +62,25 @@ def room(figures: Figures, options: MachineOptions) -> HeapRoom:
     most = min(max(ENOUGH, 2 * max(limits, default=0)), MOST)
     most = min(most, (1 << 8 * int(figures.profile.facts["ptr_size"])) - page)
     largest = _largest(figures, options, page, most)
+    if not largest.death:
+        return HeapRoom(largest, largest)  # one object alone is such a heap
     return HeapRoom(_grown(figures, options, largest.size, most), largest)
 
 
 def _largest(figures: Figures, options: MachineOptions, page: int, most: int) -> Fits:
     """The largest object of whole pages that a machine gives first of all."""
-    low, high, words = 0, most // page + 1, ""
-    tried = 1
-    while tried < high:  # from small ones on: a large one costs more to try
+    low, high, words = 0, most // page, _dies_of(figures, options, most // page * page)
+    if not words:
+        return Fits(high * page, "")
+    first = high
+    while high - low > 1:
+        # From small ones on while all fit: a large one costs more to try.
+        tried = min(max(2 * low, 1), high - 1) if high == first else (low + high) // 2
         found = _dies_of(figures, options, tried * page)
         if found:
             high, words = tried, found
         else:
-            low, tried = tried, min(2 * tried, high - 1) if tried < high - 1 else high
-    while words and high - low > 1:
-        middle = (low + high) // 2
-        found = _dies_of(figures, options, middle * page)
-        if found:
-            high, words = middle, found
-        else:
-            low = middle
+            low = tried
     return Fits(low * page, words)
 
 

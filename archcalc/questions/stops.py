@@ -118,26 +118,36 @@ class _World:
 
     def dies_of(self, **changes: Any) -> str:
         """How it ends with other options; nothing where it boots as it should."""
-        options = replace(self.options, **changes)
         try:
-            return self._end(options)
+            return self._end(replace(self.options, **changes))
         except UsageFault:
             return ""  # no such machine
 
-    def _end(self, options: MachineOptions) -> str:
+    def guessed(self, **changes: Any) -> str:
+        """As `dies_of`, of a runtime that has not heard of the changes: more is known of it already."""
+        told = machines.config_of(self.figures, self.options)
+        try:
+            return self._end(replace(self.options, **changes), told)
+        except UsageFault:
+            return ""
+
+    @property
+    def foretells(self) -> bool:
+        """Whether how a machine ends can be known without starting it."""
+        return bool(self.known)
+
+    def _end(self, options: MachineOptions, config: Any = None) -> str:
         figures = self.figures
-        config = machines.config_of(figures, options)
-
-        def kernel() -> Any:
-            return machines.era(figures.generation).kernel(config, machine_of(figures.profile, options))
-
-        if kernel() is None:
-            return _death(try_boot(figures, options))
-        endings = self.known.setdefault(config, Endings())
-        end = endings.foretell(kernel())
+        told = machines.config_of(figures, options) if config is None else config
+        machine = machine_of(figures.profile, options)
+        kernel = machines.era(figures.generation).kernel(told, machine)
+        if kernel is None:
+            return _death(try_boot(figures, options, config=config))
+        endings = self.known.setdefault(told, Endings())
+        end = endings.foretell(kernel)
         if end is None:
-            heard = Heard(kernel())
-            end = _death(try_boot(figures, options, heard))
+            heard = Heard(machines.era(figures.generation).kernel(told, machine))
+            end = _death(try_boot(figures, options, heard, config=config))
             endings.learn(heard.heard, end)
         return end
 
@@ -174,8 +184,21 @@ def limits_of(profile: Profile) -> frozenset[str]:
     return new_kernel(goos, Machine(), ptr_size=int(profile.facts["ptr_size"])).limits
 
 
-def _border(stops: Callable[[int], str], good: int, bad: int, step: int) -> tuple[int, int]:
-    """The last good and the first bad of multiples of `step`, on the way from a good value to a bad one."""
+def _border(
+    stops: Callable[[int], str],
+    good: int,
+    bad: int,
+    step: int,
+    guess: Callable[[int], str] | None = None,
+) -> tuple[int, int]:
+    """The last good and the first bad of multiples of `step`, on the way from a good value to a bad one.
+
+    Where a cheap `guess` of what stops it holds on both sides of its border, that is the border.
+    """
+    if guess is not None:
+        last, first = _border(guess, good, bad, step)
+        if not stops(last) and stops(first):
+            return last, first
     while abs(good - bad) > step:
         middle = (good + bad) // 2 // step * step
         if middle in (good, bad):
@@ -297,10 +320,14 @@ def _program(world: _World) -> Iterator[Border]:
     def further(value: int) -> str:
         return world.dies_of(data_end=value)
 
+    def guessed(value: int) -> str:
+        return world.guessed(data_end=value)
+
     last = machine.end // machine.page_size * machine.page_size
     if end and further(last):
         page = machine.page_size
-        enough, least = _border(further, end // page * page, last, page)
+        guess = guessed if world.foretells else None
+        enough, least = _border(further, end // page * page, last, page, guess)
         text = f"a program whose data ends at {least:#x}, now {end:#x}"
         yield Border("data_end", end, enough, least, further(least), text, "", f"--data-end {least:#x}")
 
