@@ -115,6 +115,20 @@ class Contents:
             if gone:
                 self._drop_if_empty(page)
 
+    def zero_objects(self, base: int, size: int, objects: int) -> None:
+        """Zeroes those of the objects side by side from base on, each of `size` bytes, given as bits."""
+        for page in self._pages(base, base + objects.bit_length() * size):
+            words = self.pages[page]
+            start = (page << self.shift) - base
+            places = range(self.per_page) if type(words) is array else list(words)
+            for place in places:
+                if words[place] and objects >> (start + (place << self.word_shift)) // size & 1:
+                    if type(words) is array:
+                        words[place] = 0
+                    else:
+                        del words[place]
+            self._drop_if_empty(page)
+
     def clear(self, addrs: list[int]) -> None:
         """Zeroes words that were written."""
         pages = self.pages

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from allocator.common.assist import share, worth
+from allocator.common.at_once import pays, scanned
 from allocator.common.throw import BadRequest, Throw
 from allocator.common.types import KIND_GC_PROG
 from allocator.contiguous.heap_bitmap import LargeBits, pointer_words
@@ -33,16 +33,6 @@ BACKGROUND, FORCE, FORCE_BLOCK = range(3)  # gcMode
 GOAL_UTILIZATION = 0.25
 TRIGGER_GAIN = 0.5
 MAX_UINT64 = (1 << 64) - 1
-
-# Fewer spans than these are quicker one by one: with NumPy loaded, and when it has yet to be.
-MANY, VERY_MANY = 256, 50_000
-
-
-def pays(spans: int) -> bool:
-    """Whether so many spans are worth being worked on at once, with NumPy if that is installed."""
-    if spans < MANY:
-        return False
-    return "numpy" in sys.modules or (spans >= VERY_MANY and find_spec("numpy") is not None)
 
 
 def is_array(live: Any) -> TypeGuard[Any]:
@@ -354,16 +344,8 @@ class Collector:
         return self.scan_work - before
 
     def _follow(self) -> None:
-        """Scans what is grey: one by one, or all at once where so much is stored that this pays.
-
-        How much of it is reached shows only on the way, so a part is gone one by one first.
-        """
-        pages = len(self.rt.memory.pages)
-        for _ in range(MANY + pages // 2):
-            if not self.grey:
-                return
-            self._scan(self.grey.pop())
-        if pays(pages):
+        """Scans what is grey: one by one, or all at once where so much is stored that this pays."""
+        if not scanned(self.grey, self._scan, len(self.rt.memory.pages)):
             from allocator.contiguous.bulk.tracing import follow
 
             follow(self)

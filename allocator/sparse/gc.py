@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from allocator.common.assist import share, worth
+from allocator.common.at_once import scanned
 from allocator.common.throw import BadRequest, Throw
 from allocator.common.types import KIND_GC_PROG, Type
 from allocator.interface import Live
 from allocator.sparse.heap_bits import ObjectType, mask_of
 from allocator.sparse.mspan import MSpan
 from allocator.sparse.specials import FINALIZER
-from allocator.sparse.sweep import DONE
 
 if TYPE_CHECKING:
     from allocator.sparse.heap_core import HeapCore
@@ -53,8 +53,7 @@ class Collector:
     def start(self, live: Live | None, roots: Iterable[int] | None) -> None:
         """Begins a cycle, which is left marking (gcStart)."""
         core = self.core
-        while core.sweeper.sweepone() != DONE:
-            pass
+        core.sweeper.sweep_all()
         core.sync_caches()
         told = [] if live is None or isinstance(live, bool) else self._told(live)
         for p in core.ps:
@@ -91,8 +90,7 @@ class Collector:
             core.heap.sweep_pages_per_byte = 0.0
             for p in core.ps:
                 p.mcache.prepare_for_sweep()
-            while core.sweeper.sweepone() != DONE:
-                pass
+            core.sweeper.sweep_all()
         core.scavenger.last_heap_in_use = core.stats.bytes["heap_in_use"]
         core.pacer.commit_all()
         core.num_gc += 1
@@ -201,9 +199,18 @@ class Collector:
                 self.set_mark(s, new)
                 self.bytes_marked += new.bit_count() * s.elemsize
                 self._count_scan(s, new.bit_count())
+        if most is None and self.following:
+            self._follow()
         while self.grey and (end is None or pacer.heap_scan_work < end):
             self._scan(self.grey.pop())
         return pacer.heap_scan_work - before
+
+    def _follow(self) -> None:
+        """Scans what is grey: one by one, or all at once where so much is stored that this pays."""
+        if not scanned(self.grey, self._scan, len(self.core.memory.pages)):
+            from allocator.sparse.bulk.tracing import follow
+
+            follow(self)
 
     def _told(self, live: Iterable[int]) -> list[tuple[MSpan, int]]:
         """Spans and objects of theirs, as bits. BadRequest where one is no object, or free."""

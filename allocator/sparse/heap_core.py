@@ -78,6 +78,8 @@ class HeapCore(Core):
         self.ps: list[P] = []
         self.p: P | None = None
         self.memory = Contents(config.page_shift, config.ptr_size)
+        # Objects freed by the sweep of everything that runs: by size, number and pages of such spans.
+        self.freed: dict[tuple[int, int, int], list[tuple[int, int]]] | None = None
         self.watched: Watch | None = None
         self.unusual = False
         self.plain = False
@@ -193,11 +195,10 @@ class HeapCore(Core):
         """A sweep freed these objects of a span, as bits: what was noted of them goes."""
         if self.watched is not None:
             self.watched.freed(s, objects)
-        if self.memory:
-            while objects:
-                index = (objects & -objects).bit_length() - 1
-                objects &= objects - 1
-                self.memory.zero(s.base + index * s.elemsize, s.elemsize)
+        if self.freed is not None:
+            self.freed.setdefault((s.elemsize, s.nelems, s.npages), []).append((s.base, objects))
+        elif self.memory:
+            self.memory.zero_objects(s.base, s.elemsize, objects)
             self.phase_changed()
 
     def on_sweep(self, s: MSpan) -> None:

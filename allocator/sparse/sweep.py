@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from allocator.common.at_once import pays
 from allocator.common.throw import Throw
 from allocator.sparse.mspan import DEAD, IN_USE, MSpan
 
@@ -97,6 +98,21 @@ class Sweeper:
                     return npages
                 return 0
 
+    def sweep_all(self) -> None:
+        """Sweeps until nothing is left."""
+        core = self.core
+        at_once = pays(len(core.memory.pages))
+        if at_once:
+            core.freed = {}
+        try:
+            while self.sweepone() != DONE:
+                pass
+        finally:
+            if at_once:
+                from allocator.sparse.bulk.forgetting import forget_freed
+
+                forget_freed(core)
+
     def ensure_swept(self, s: MSpan) -> bool:
         """Sweeps the span unless this cycle did already (ensureSwept). True if it was swept now."""
         if self.drained or not self.try_acquire(s):
@@ -106,8 +122,7 @@ class Sweeper:
 
     def finish(self) -> None:
         """Sweeps what is left before a cycle begins, and makes the lists new (finishsweep_m)."""
-        while self.sweepone() != DONE:
-            pass
+        self.sweep_all()
         for c in self.core.central:
             c.partial_unswept().reset()
             c.full_unswept().reset()

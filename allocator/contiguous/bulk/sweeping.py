@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from allocator.common.bulk.forget import forget
 from allocator.contiguous.bulk.marking import column
 from allocator.contiguous.mspan import IN_USE
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 Ints = np.ndarray[Any, np.dtype[Any]]
 
 AT_ONCE = 1 << 14  # spans looked at together
-WORDS_AT_ONCE = 1 << 16  # words of contents
 
 
 def sweep_all(rt: Core) -> None:
@@ -126,40 +126,12 @@ def _count_free(rt: Core, which: Ints, freed: Ints) -> None:
 
 def _forget(rt: Core, which: Ints) -> None:
     """Drops what was stored in objects that are free now, of spans that were just swept (Sweeper._forget)."""
-    classes = column(rt.spans.sizeclass)[which]
+    spans = rt.spans
+    classes = column(spans.sizeclass)[which]
     for sizeclass in np.unique(classes).tolist():
         those = which[classes == sizeclass].tolist()
-        words = rt.spans.npages[those[0]] * rt.memory.per_page
-        step = max(WORDS_AT_ONCE // words, 1)
-        for at in range(0, len(those), step):
-            _forget_of(rt, those[at : at + step])
-
-
-def _forget_of(rt: Core, those: list[int]) -> None:
-    """The same for spans of one class."""
-    memory, spans = rt.memory, rt.spans
-    pages, per_page = memory.pages, memory.per_page
-    s = those[0]
-    nelems, npages, words = spans.nelems[s], spans.npages[s], spans.elemsize[s] >> memory.word_shift
-    width = (nelems + 7) // 8
-    alive = np.frombuffer(b"".join([spans.alloc_bits[s].to_bytes(width, "little") for s in those]), np.uint8)
-    free = np.unpackbits(~alive, bitorder="little").reshape(len(those), -1)[:, :nelems]
-    gone = np.zeros((len(those), npages * per_page), bool)
-    gone[:, : nelems * words] = np.repeat(free, words, axis=1)
-    kind = np.dtype(memory.typecode)
-    for s, row in zip(those, gone.reshape(len(those), npages, per_page), strict=True):
-        page = spans.base[s] >> memory.shift
-        for at in range(npages):
-            stored = pages.get(page + at)
-            if stored is None:
-                continue
-            if isinstance(stored, dict):
-                for place in [place for place in stored if row[at, place]]:
-                    del stored[place]
-                left = bool(stored)
-            else:
-                array = np.frombuffer(stored, kind)
-                array[row[at]] = 0
-                left = bool(array.any())
-            if not left:
-                del pages[page + at]
+        s = those[0]
+        nelems = spans.nelems[s]
+        every = (1 << nelems) - 1
+        free = [(spans.base[s], every & ~spans.alloc_bits[s]) for s in those]
+        forget(rt.memory, free, spans.elemsize[s], nelems, spans.npages[s])

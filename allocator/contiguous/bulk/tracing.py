@@ -2,17 +2,17 @@
 
 Objects are numbered in the order of their addresses, each span's from a multiple of eight on, so that the
 numbers of a span are the bits of its mark bitmap. All words that are stored become edges from the object that
-they stand in to the one that they point into; then what is reached is marked in rings, each at once, or one
-by one where rings are small, as in a list. What is found is written down only if no bad pointer is among what
-was reached; if one is, nothing has changed and the collector comes upon it in its own order.
+they stand in to the one that they point into. What is reached is written down only if no bad pointer is among
+it; if one is, nothing has changed and the collector comes upon it in its own order.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from allocator.common.bulk.reach import Edges, edges_of, reach
 from allocator.contiguous.bulk.marking import column, extents_of, owners
 from allocator.contiguous.heap_bitmap import LargeBits
 from allocator.contiguous.mspan import IN_USE, NIL, STACK
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 Ints = np.ndarray[Any, np.dtype[Any]]
 
 AT_ONCE = 1 << 17  # words of contents looked at together
-SMALL = 48  # objects of a ring that are followed one by one
 
 
 class Numbers:
@@ -47,13 +46,6 @@ class Numbers:
         return found
 
 
-class Edges(NamedTuple):
-    """From where each object's pointers begin in `targets`, and the numbers that they point at."""
-
-    begin: Ints
-    targets: Ints
-
-
 def follow(collector: Collector) -> bool:
     """Marks all that is reached from the grey objects. False: a bad pointer is; nothing was done."""
     rt = collector.rt
@@ -63,7 +55,8 @@ def follow(collector: Collector) -> bool:
     grey = np.array(collector.grey, np.int64)
     frontier = numbers.of(rt, owners(rt, _pages(rt, grey)), grey)
     before = seen.copy()
-    if not _reach(_edges(rt, numbers, extents), frontier, seen):
+    reach(_edges(rt, numbers, extents), frontier, seen)
+    if seen[-1]:
         return False
     fresh = seen[:-1] - before[:-1]
     collector.scan_work += int(extents[frontier].sum()) + int(extents[:-1][fresh.view(bool)].sum())
@@ -144,9 +137,7 @@ def _edges(rt: Core, numbers: Numbers, extents: Ints) -> Edges:
     ]
     sources = np.concatenate([source for source, _ in parts]) if parts else np.zeros(0, np.int64)
     targets = np.concatenate([target for _, target in parts]) if parts else np.zeros(0, np.int64)
-    begin = np.zeros(numbers.total + 2, np.int64)
-    np.cumsum(np.bincount(sources, minlength=numbers.total + 1), out=begin[1:])
-    return Edges(begin, targets)
+    return edges_of(sources, targets, numbers.total + 1)
 
 
 def _edges_of(rt: Core, numbers: Numbers, extents: Ints, pages: list[int], first: int) -> tuple[Ints, Ints]:
@@ -217,40 +208,3 @@ def _targets(rt: Core, numbers: Numbers, values: Ints) -> Ints:
     found[keep] = numbers.of(rt, span[keep], values[keep])
     found[span == NIL] = NIL
     return found
-
-
-def _reach(edges: Edges, frontier: Ints, seen: Ints) -> bool:
-    """Sees all that is reached from the frontier, which is seen already. False: a bad pointer is."""
-    mentioned = np.zeros(len(seen), np.int64)
-    while len(frontier):
-        if len(frontier) <= SMALL:
-            frontier = _rings(edges, frontier, seen)
-        else:
-            low = edges.begin[frontier]
-            count = edges.begin[frontier + 1] - low
-            ends = np.cumsum(count)
-            which = np.arange(int(ends[-1])) + np.repeat(low - ends + count, count)
-            reached = edges.targets[which]
-            reached = reached[seen[reached] == 0]
-            seen[reached] = 1
-            # Of those that are mentioned more than once, the last mention stays.
-            order = np.arange(len(reached))
-            mentioned[reached] = order
-            frontier = reached[mentioned[reached] == order]
-    return not seen[-1]
-
-
-def _rings(edges: Edges, frontier: Ints, seen: Ints) -> Ints:
-    """Follows pointers one by one as long as rings are small; the ring that is not, or the empty one."""
-    begin, targets, marks = edges.begin.data, edges.targets.data, seen.data
-    ring: list[int] = frontier.tolist()
-    while ring and len(ring) <= SMALL:
-        reached = []
-        for at in ring:
-            for i in range(begin[at], begin[at + 1]):
-                target = targets[i]
-                if not marks[target]:
-                    marks[target] = 1
-                    reached.append(target)
-        ring = reached
-    return np.array(ring, np.int64)

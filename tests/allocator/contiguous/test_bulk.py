@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from machine_state import differences, state_of
 
+from allocator.common import at_once
 from allocator.common.bulk import base_batch, batch_layout, batches, codes, moments
 from allocator.common.bulk.engine import has_numba
 from allocator.common.throw import BadRequest, Death
 from allocator.common.types import BadType, Type
-from allocator.contiguous import gc
 from allocator.contiguous.bulk import batch, row, use_compiled
 from allocator.contiguous.runtime import Runtime
 from archcalc.boot import boot
@@ -49,7 +49,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(codes, "BLOCK", 512)
     monkeypatch.setattr(batch_layout, "BLOCK", 512)
     monkeypatch.setattr(batches, "AT_ONCE", 3000)
-    monkeypatch.setattr(gc, "MANY", 1)
+    monkeypatch.setattr(at_once, "MANY", 1)
 
 
 class Pair:
@@ -113,11 +113,11 @@ class one_by_one:
     """Within it, the collector does nothing at once."""
 
     def __enter__(self) -> None:
-        self.many = gc.MANY
-        gc.MANY = 1 << 62
+        self.many = at_once.MANY
+        at_once.MANY = 1 << 62
 
     def __exit__(self, *_: object) -> None:
-        gc.MANY = self.many
+        at_once.MANY = self.many
 
 
 def mixed(rng: np.random.Generator, n: int, powers: int = 10) -> Ints:

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from machine_state import differences, state_of
 
+from allocator.common import at_once
+from allocator.common.bulk import forget, reach
 from allocator.common.throw import Throw
 from allocator.common.types import Type
-from allocator.contiguous import gc
-from allocator.contiguous.bulk import marking, sweeping, tracing
+from allocator.contiguous.bulk import marking, tracing
 from allocator.contiguous.runtime import Runtime
 from archcalc.boot import boot
 from archcalc.workloads.driver import types_for
@@ -28,8 +29,8 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done for many is done for few."""
     monkeypatch.setattr(marking, "AT_ONCE", 300)
     monkeypatch.setattr(tracing, "AT_ONCE", 3000)
-    monkeypatch.setattr(sweeping, "WORDS_AT_ONCE", 3000)
-    monkeypatch.setattr(tracing, "SMALL", 2)
+    monkeypatch.setattr(forget, "WORDS_AT_ONCE", 3000)
+    monkeypatch.setattr(reach, "SMALL", 2)
 
 
 class Twins:
@@ -49,13 +50,13 @@ class Twins:
         """Does it on both, which answer alike."""
         answers = []
         for rt, many in self:
-            before, gc.MANY = gc.MANY, many
+            before, at_once.MANY = at_once.MANY, many
             try:
                 answers.append(getattr(rt, call)(*args, **named))
             except Throw as death:
                 answers.append(rt.last_words(death))
             finally:
-                gc.MANY = before
+                at_once.MANY = before
         assert answers[0] == answers[1]
         return answers[0]
 
@@ -181,7 +182,7 @@ def test_heaps_of_one_shape(platform: str, shape: str) -> None:
         rt = boot(platform)
         objects = linked(rt, n, shapes[shape])
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(gc, "MANY", many)
+            patched.setattr(at_once, "MANY", many)
             rt.collect(roots=[objects[1], objects[n // 2]])
         found.append((rt, contents(rt)))
     (rt, stored), (other, stored_too) = found
@@ -200,7 +201,7 @@ def test_a_bad_pointer_that_is_not_reached(amd64: Runtime) -> None:
     for at in (500, 2500):
         amd64.store(objects[at] + 8, hole)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(gc, "MANY", 1)
+        patched.setattr(at_once, "MANY", 1)
         amd64.collect(roots=objects[501:502])
         with pytest.raises(Throw, match="found bad pointer"):
             amd64.store(objects[1999], objects[501])

@@ -1,0 +1,29 @@
+"""Whether so much is worth being worked on at once, with NumPy, rather than one by one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+
+# Fewer spans than these are quicker one by one: with NumPy loaded, and when it has yet to be.
+MANY, VERY_MANY = 256, 50_000
+
+
+def pays(spans: int) -> bool:
+    """Whether so many spans, or pages, are worth being worked on at once; NumPy may be missing."""
+    if spans < MANY:
+        return False
+    return "numpy" in sys.modules or (spans >= VERY_MANY and find_spec("numpy") is not None)
+
+
+def scanned(grey: list[int], scan: Callable[[int], None], pages: int) -> bool:
+    """Scans what is grey one by one, but no more than pays. False: the rest is to be scanned at once.
+
+    Pointers are stored in so many pages; how much of that is reached shows only on the way.
+    """
+    for _ in range(MANY + pages // 4):
+        if not grey:
+            return True
+        scan(grey.pop())
+    return not (grey and pays(pages))
