@@ -9,13 +9,14 @@ A machine is a subclass of `Allocator` for each generation. What one cannot do, 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 from allocator.common.audit import Violation
+from allocator.common.many import ManyObjects
 from allocator.common.sizeclasses import SizeClasses
 from allocator.common.throw import BadRequest, Death
 from allocator.common.types import Type
@@ -191,7 +192,7 @@ class Facts(Protocol):
     def size_classes(self) -> SizeClasses: ...
 
 
-class Allocator(ABC):
+class Allocator(ManyObjects):
     """One simulated process's allocator.
 
     Everything may raise Death where the runtime dies, BadRequest for what no program can ask for.
@@ -271,11 +272,6 @@ class Allocator(ABC):
     def booted(self) -> bool:
         """Whether mallocinit came to its end."""
 
-    @property
-    @abstractmethod
-    def procs(self) -> int:
-        """GOMAXPROCS: how many Ps there are."""
-
     @abstractmethod
     def add_procs(self, procs: int) -> None:
         """More Ps, up to so many."""
@@ -305,18 +301,6 @@ class Allocator(ABC):
     @abstractmethod
     def newarray(self, typ: Type, n: int, p: int = 0) -> int:
         """n values of the type (newarray). A panic where no slice is so long."""
-
-    @abstractmethod
-    def malloc_many(
-        self,
-        sizes: Any,
-        noscan: bool | None = None,
-        typ: Type | Sequence[Type] | None = None,
-        types: Any = None,
-        needzero: bool = True,
-        p: Any = 0,
-    ) -> Any:
-        """Many objects at once: a NumPy array of sizes in, one of addresses out."""
 
     @abstractmethod
     def block_of(self, addr: int) -> tuple[int, int] | None:

@@ -482,11 +482,16 @@ def python_api() -> str:
     """The Python API: what programs and notebooks call, by signature and docstring."""
     from allocator import interface
     from allocator.common import types
+    from allocator.common.many import ManyObjects
     from archcalc import api, boot
 
     doors = [
         ("archcalc.boot", "A machine in a program", [boot.boot]),
-        ("allocator.interface.Allocator", "What a booted machine can do", public(interface.Allocator)),
+        (
+            "allocator.interface.Allocator",
+            "What a booted machine can do",
+            [*public(interface.Allocator), ManyObjects.malloc_many],
+        ),
         ("allocator.common.types.Type", "Types of objects", [types.Type, *public(types.Type)]),
         ("archcalc.api", "The commands as functions", public(api)),
     ]

@@ -8,12 +8,11 @@ pointers, and ask what came of it.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from allocator.common.audit import Violation
 from allocator.common.throw import BadRequest
-from allocator.common.types import Type
 from allocator.contiguous import survey, vocabulary
 from allocator.contiguous.config import Config
 from allocator.contiguous.end_state import end_state
@@ -27,6 +26,9 @@ from allocator.contiguous.scavenge import EVERYTHING, scavenge
 from allocator.contiguous.watch import Watch
 from allocator.interface import Allocator, BootCheck, Live, PageRun, Region, Totals
 from allocator.kernels.counts import Calls
+
+if TYPE_CHECKING:
+    from allocator.contiguous.bulk.many import Many
 
 MODES = {"background": BACKGROUND, "force": FORCE, "block": FORCE_BLOCK}
 
@@ -143,19 +145,11 @@ class Runtime(Malloc, Allocator):
         self.collect(live)
         return self.scavenge()
 
-    def malloc_many(
-        self,
-        sizes: Any,
-        noscan: bool | None = None,
-        typ: Type | Sequence[Type] | None = None,
-        types: Any = None,
-        needzero: bool = True,
-        p: Any = 0,
-    ) -> Any:
-        """Many objects at once: a NumPy array of sizes in, one of addresses out (see `bulk`)."""
-        from allocator.contiguous.bulk import malloc_many
+    def many(self, needzero: bool) -> Many:
+        """The machine as batches of objects see it."""
+        from allocator.contiguous.bulk.many import Many
 
-        return malloc_many(self, sizes, noscan, typ, types, needzero, p)
+        return Many(self, needzero)
 
     # Stacks.
 

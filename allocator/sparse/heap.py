@@ -7,12 +7,12 @@ store pointers, and ask what came of it.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from allocator.common.audit import Violation
+from allocator.common.many import ManyObjects
 from allocator.common.throw import BadRequest
-from allocator.common.types import Type
 from allocator.interface import Live, PageRun, Totals
 from allocator.sparse import survey
 from allocator.sparse.gc import BACKGROUND, BLOCK, FORCE, OFF
@@ -23,10 +23,13 @@ from allocator.sparse.specials import CLEANUP, FINALIZER
 from allocator.sparse.user_arena import UserArena
 from allocator.sparse.watch import Watch
 
+if TYPE_CHECKING:
+    from allocator.sparse.bulk.many import Many
+
 MODES = {"background": BACKGROUND, "force": FORCE, "block": BLOCK}
 
 
-class Heap(Malloc):
+class Heap(Malloc, ManyObjects):
     """A machine's heap with all that programs do to it; how a process gets there is not its business."""
 
     def start_heap(self, gogc: int = -1, procs: int = 1) -> None:
@@ -112,19 +115,16 @@ class Heap(Malloc):
 
     # Objects.
 
-    def malloc_many(
-        self,
-        sizes: Any,
-        noscan: bool | None = None,
-        typ: Type | Sequence[Type] | None = None,
-        types: Any = None,
-        needzero: bool = True,
-        p: Any = 0,
-    ) -> Any:
-        """Many objects at once: a NumPy array of sizes in, one of addresses out (see `bulk`)."""
-        from allocator.sparse.bulk.many import malloc_many
+    @property
+    def procs(self) -> int:
+        """GOMAXPROCS: how many Ps there are."""
+        return len(self.ps)
 
-        return malloc_many(self, sizes, noscan, typ, types, needzero, p)
+    def many(self, needzero: bool) -> Many:
+        """The machine as batches of objects see it."""
+        from allocator.sparse.bulk.many import Many
+
+        return Many(self, needzero)
 
     def new_user_arena(self) -> UserArena:
         """arena.NewArena: an arena that a program allocates from and frees as a whole."""

@@ -127,10 +127,6 @@ class Runtime(Heap, Allocator):
         arenas = getattr(self, "arenas", None)
         return [] if arenas is None else [Attempt(p, n, v, bool(v)) for p, n, v in arenas.attempts]
 
-    @property
-    def procs(self) -> int:
-        return len(self.ps)
-
     def add_procs(self, procs: int) -> None:
         while len(self.ps) < procs:
             self.add_p()

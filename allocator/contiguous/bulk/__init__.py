@@ -8,7 +8,7 @@ heap has nothing free but the run of pages at its end, and nothing waits to be
 swept, even these moments need no playing: spans then follow each other in
 memory, and only the times at which somebody asks the OS are gone through.
 
-- `many`: the call itself, and what its arguments mean
+- `many`: the machine as the call sees it (`allocator.common.many`)
 - `places`: a place, and the span that it has cached
 - `batch`: the order of events
 - `growth`: spans cut from the end of the heap, thousands at a time
@@ -21,6 +21,5 @@ What does not depend on the machine is in `allocator.common.bulk`.
 """
 
 from allocator.common.bulk.engine import use_compiled
-from allocator.contiguous.bulk.many import malloc_many
 
-__all__ = ["malloc_many", "use_compiled"]
+__all__ = ["use_compiled"]

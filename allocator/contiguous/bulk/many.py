@@ -1,4 +1,4 @@
-"""malloc_many: what its arguments mean, and which way its objects go."""
+"""malloc_many on this machine: where its objects come from, and which way they go."""
 
 from __future__ import annotations
 
@@ -7,47 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allocator.common.bulk import tiny_runs
-from allocator.common.bulk.arguments import Kinds, kinds_of, procs_of, sizes_of
-from allocator.common.bulk.batches import allocate
+from allocator.common.bulk.arguments import Kinds
 from allocator.common.bulk.codes import CLASSES, Coder
 from allocator.common.throw import Death
 from allocator.common.types import BadType, Type
 from allocator.contiguous.bulk.batch import Batch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from allocator.contiguous.plan import Plan
     from allocator.contiguous.runtime import Runtime
 
 Ints = np.ndarray[Any, np.dtype[Any]]
-
-
-def malloc_many(
-    rt: Runtime,
-    sizes: Any,
-    noscan: bool | None = None,
-    typ: Type | Sequence[Type] | None = None,
-    types: Any = None,
-    needzero: bool = True,
-    p: Any = 0,
-) -> Ints:
-    """The addresses (uint64) of objects of these sizes, as `malloc` would have given them one by one.
-
-    sizes: a flat array of bytes. typ: one type for all, or several with `types`, an index into them
-    for each object, -1 for none. noscan and needzero are those of `malloc`, for all objects. p: the
-    P that allocates, one for all or one for each.
-
-    The machine is afterwards as one by one leaves it. A collection that an allocation triggers is
-    run behind that allocation. Raises Death where the runtime dies in the middle, BadType for a
-    type and size that contradict each other, both with the machine as it was then; and BadRequest,
-    before anything happens, for what cannot be asked. KeyboardInterrupt leaves a machine that is
-    good for nothing.
-    """
-    asked, least, most = sizes_of(sizes, rt.config.uintptr_mask)
-    kinds = kinds_of(rt.pointer_type, typ, types, noscan, asked.size)
-    procs = procs_of(p, asked.size, len(rt.caches))
-    return allocate(Many(rt, needzero), asked, least, most, kinds, procs)
 
 
 class ClassPlaces:
