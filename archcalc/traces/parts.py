@@ -65,6 +65,7 @@ class BatchPart:
         self.table = KeyTable(self.keys, self.np)
         self._classify()
         self._sort()
+        self._ranks()
         self._tiny()
         self._specials()
 
@@ -131,6 +132,14 @@ class BatchPart:
         bare = np.unique(by_key[table.stamp == 0]).tolist()
         self.bare = {self.places[number].stamps for number in bare if number < count}
 
+    def _ranks(self) -> None:
+        """How many allocations are before each event out of the ordinary; if it is one, its rank."""
+        np, order = self.np, self.order
+        self.before = np.searchsorted(self.rows, self.events)
+        rank_of = np.empty(len(order) + 1, np.intp)
+        rank_of[order] = np.arange(len(order))
+        self.ranks: list[int] = rank_of.take(self.before).tolist()
+
     def _tiny(self) -> None:
         """The tiny allocations of each mcache, in order."""
         np = self.np
@@ -172,8 +181,7 @@ class BatchPart:
     def _counts(self) -> None:
         """What the counters of each mcache gain between one event out of the ordinary and the next."""
         np = self.np
-        before = np.searchsorted(self.rows, self.events)  # allocations before each
-        self.before = before
+        before = self.before
         self.gains: list[tuple[int, int, int]] = []  # place in events, mcache, bytes; in order
         self.running: list[int] | None = None
         scan = np.where(self.table.fast, self.table.scan, 0).take(self.key)
@@ -219,7 +227,6 @@ class BatchPart:
         words = self.request[events].tolist()
         addresses = self.columns.address[self.start + events].tolist()
         until = np.searchsorted(self.own, events).tolist()  # own records before each
-        self._ranks()
         caches = rt.caches
         first = replayer.line + 1
         gains = iter(self.gains)
@@ -269,13 +276,6 @@ class BatchPart:
         elif self.gained[-1]:
             caches[0].local_scan += self.gained[-1]
         replayer.line = first + self.n - 1
-
-    def _ranks(self) -> None:
-        """Which of its place each allocation out of the ordinary is."""
-        np, order = self.np, self.order
-        rank_of = np.empty(len(order) + 1, np.intp)
-        rank_of[order] = np.arange(len(order))
-        self.ranks: list[int] = rank_of.take(self.before).tolist()
 
     def _allocate(self, key: Key, before: int, rank: int, address: int, i: int) -> None:
         """An allocation that is not ordinary, with all the ordinary ones that come before it."""
