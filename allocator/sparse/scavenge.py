@@ -62,10 +62,11 @@ class Scavenger:
         released = 0
         index = self.core.pages.index
         while released < nbytes:
-            found = index.look(force)
+            found, early = index.look(force), False
             if steps is not None:
-                found = steps.found(found)
-            index.move(force, found)
+                found, early = steps.found(found, force)
+            if not early:
+                index.move(force, found)
             if found is None:
                 break
             released += self._one(*found, nbytes - released)

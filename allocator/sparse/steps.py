@@ -119,9 +119,10 @@ class Steps(Protocol):
     def scavenging(self, nbytes: int, force: bool) -> None:
         """pageAlloc.scavenge begins."""
 
-    def found(self, chunk: tuple[int, int] | None) -> tuple[int, int] | None:
+    def found(self, chunk: tuple[int, int] | None, force: bool) -> tuple[tuple[int, int] | None, bool]:
         """The chunk that it looks at next, and from which page downwards, as far as the machine knows; what
-        is so."""
+        is so, and whether that is known only once another thread has said what it did to the index: who
+        follows then moves the cursor."""
 
     def goes_on(self) -> bool:
         """Whether it looks for one more."""

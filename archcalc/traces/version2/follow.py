@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 ERRNO_OF = {name: number for number, name in ERRNO.items()}
 ADVISED = {f"MADV_{name.upper()}": name for name in ADVICE.values()}
 BITS_BYTES = 64 << 10
+CHANGES = frozenset("HDCEun")  # what changes the scavenger's index, under the heap's lock
 ERRNO_ENDS = {name[-1] for name in ERRNO_OF}  # no address ends so: these are capitals
 
 Differs = Callable[[Placed | None, str], None]
@@ -50,6 +51,16 @@ class Making:
         size = npages << core.config.page_shift
         clean = scav == size and not core.mem.need_zero_after_sys_unused()
         return cls(size, s.self_addr, clean, core.heap.was_used(base, npages))
+
+
+@dataclass(slots=True)
+class FoundEarly:
+    """A chunk that the scavenger found because of what another thread was doing with the heap's lock."""
+
+    told: tuple[int, int] | None
+    force: bool
+    placed: Placed
+    changes: int = 0  # of the index, since then
 
 
 class Companion:
@@ -79,6 +90,7 @@ class Companion:
         self._all_reclaimed = False
         self._making: dict[int, Making] = {}  # by base: spans whose pages are found, and no more yet
         self._popped_at = 0
+        self._early: list[FoundEarly] = []
         self.unordered = 0
         self._sets: dict[int, str] = {}
         self.core: Runtime | None = None
@@ -91,10 +103,14 @@ class Companion:
         placed = self.now.take()
         if placed is None or placed[1] != found:
             self.differs(placed, found)
+        elif self._early:
+            self._changed(found)
 
     def next(self) -> str:
         """The next record, which stays; empty where there is none."""
         while (placed := self.now.peek()) is not None:
+            if self._early:
+                self._settle()
             line = placed[1]
             if line[0] == "N":  # what a mapping is called is nothing that a machine knows
                 self.now.take()
@@ -288,6 +304,10 @@ class Companion:
         for c in core.central if core is not None else ():
             for each in (*c.partial, *c.full):
                 self.emptied(each)
+        if self._early:
+            self._settle()
+            for one in self._early:
+                self.differs(one.placed, "another chunk, or none")
 
     def freed(self, npages: int, kind: int, base: int) -> None:
         self.expect(f"D {self._who()} {npages} {KINDS[kind]} {base:x}")
@@ -456,7 +476,7 @@ class Companion:
     def scavenging(self, nbytes: int, force: bool) -> None:
         self.expect(f"( scavenge {self._who()} {nbytes} {int(force)}")
 
-    def found(self, chunk: tuple[int, int] | None) -> tuple[int, int] | None:
+    def found(self, chunk: tuple[int, int] | None, force: bool) -> tuple[tuple[int, int] | None, bool]:
         core = self.core
         assert core is not None
         shift = core.config.log_palloc_chunk_bytes
@@ -470,17 +490,42 @@ class Companion:
                 else (core.config.offset(address(words[1])) >> shift, decimal(words[2]))
             )
         placed = self.now.peek()
-        if told != chunk and placed is not None and placed[0] > self.now.line + 1 and self._is_chunk(told):
-            # It is found without a lock, and what others did meanwhile is in part written down already.
-            self.unordered += 1
+        early = False
+        if told != chunk and placed is not None and len(self.threads()) > 1 and self._is_chunk(told):
+            # It is found without a lock. What others did meanwhile is in part written down already, or
+            # who has the heap's lock has done it and has not written it down yet.
+            early = placed[0] <= self.now.line + 1
             chunk = told
+            if early:
+                self._early.append(FoundEarly(told, force, placed))
+            else:
+                self.unordered += 1
         self.expect("c -" if chunk is None else f"c {core.config.address(chunk[0] << shift):x} {chunk[1]}")
-        return chunk
+        return chunk, early
 
     def _is_chunk(self, told: tuple[int, int] | None) -> bool:
         assert self.core is not None
         index = self.core.pages.index
         return told is None or (told[0] in index.chunks and told[1] < index.chunk_pages)
+
+    def _settle(self) -> None:
+        """What was found early may be so by now."""
+        core = self.core
+        assert core is not None
+        index = core.pages.index
+        for one in self._early[:]:
+            if index.look(one.force) == one.told:
+                index.move(one.force, one.told)
+                self.unordered += 1
+                self._early.remove(one)
+
+    def _changed(self, line: str) -> None:
+        """The index was changed: it must be that change, or the one before, that was seen early."""
+        for one in self._early[:]:
+            one.changes += line[0] in CHANGES and (line[0] != "H" or " h " in line)
+            if one.changes > 1:
+                self._early.remove(one)
+                self.differs(one.placed, "another chunk, or none")
 
     def goes_on(self) -> bool:
         return self.next()[:2] == "c "
