@@ -253,7 +253,8 @@ VERSION_2 = """
 Recordings of programs built by Go 1.22 to 1.27, which `archcalc record` makes. Lines, addresses and counts are as in
 version 1; P is a P's id or `-`, and an mcache goes by its P. The header has `version` (2), `platform`, `go` (the release),
 `experiment`, `target`, `data_end`, `phys_page_size`, `phys_huge_page_size` (0 for none), `zerobase` (where objects of no
-size are), `events`, and `whole`: whether the end state was written down.
+size are), `events`, and `whole`: whether the end state was written down. Of a program that was killed it also has
+`cut`: records end before the first that was not written out.
 
 The order of the lines is the order inside the critical sections of the runtime, over all threads. What an event made
 the allocator do stands before it; where that takes more steps, or other threads can come between, brackets say what

@@ -68,6 +68,10 @@ COMMANDS: tuple[CommandEntry, ...] = (
                 "info", "Show a recording's header, its form and how many records of each kind it has."
             ),
             CommandEntry("head", "Show the first events."),
+            CommandEntry(
+                "compare",
+                "Compare a recording and the execution trace of the same run; exit 1 on a difference.",
+            ),
             CommandEntry("stats", "Count allocations, frees, sizes, types, classes and lifetimes."),
         ),
     ),

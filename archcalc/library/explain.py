@@ -29,7 +29,10 @@ from archcalc.results.tables import Block, Bytes, Column, Hex, Prose, Section, T
 
 # What else judges, each with its RULES.
 JUDGING = (
-    *(f"archcalc.library.{name}" for name in ("boot", "smoke", "replay", "run", "drift", "prove")),
+    *(
+        f"archcalc.library.{name}"
+        for name in ("boot", "smoke", "replay", "run", "drift", "prove", "trace_compare")
+    ),
     "archcalc.goverify.verdict",
 )
 

@@ -212,6 +212,7 @@ def anchors(source: dict[str, str]) -> list[Anchor]:
         Anchor("panic.go", "fatal", 'print("fatal error: "', "before", "archcalcThrow(2, s)\n\t\t"),
         Anchor("panic.go", "fatalthrow", "\n\t\texit(2)", "before", "\n\t\tarchcalcDie(0)"),
         Anchor("panic.go", "fatalpanic", "\n\t\texit(2)", "before", "\n\t\tarchcalcDie(1)"),
+        Anchor("signal_unix.go", "sighandler", "\n\texit(2)", "before", "\n\tarchcalcDie(uintptr(sig))"),
         Anchor("proc.go", "main", "\n\texit(0)", "before", "\n\tarchcalcEnd(0)"),
     ]  # fmt: skip
     if "bootstrapRand()" in source["malloc.go"]:

@@ -12,6 +12,8 @@ from archcalc.reading.errors import UsageFault
 
 MAGIC = 0x41524332
 HEAD = 16
+DIED, EXITED = 100, 101  # what a record `!` is that ends a log: a death, an exit with the whole state
+ENDS = (DIED, EXITED)
 
 # number, thread, kind's letter, id of the P or -1, words
 Raw = tuple[int, int, str, int, tuple[int, ...]]
@@ -25,6 +27,7 @@ class RawLog:
         self.ptr_size = ptr_size
         self.order = order
         self.chunks: dict[int, list[tuple[int, int]]] = {}
+        self.cut = False
         self._find_chunks()
 
     def _find_chunks(self) -> None:
@@ -43,12 +46,35 @@ class RawLog:
                 at += length
 
     def records(self) -> Iterator[Raw]:
-        """All records, in the order in which they happened."""
+        """All records, in the order in which they happened.
+
+        Of a program that was killed, those before the first that is missing: what threads had not
+        written out yet went with it. `cut` says then that there were more.
+        """
         if not self.chunks:
             return
         with self.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             streams = [self._thread(data, thread, chunks) for thread, chunks in self.chunks.items()]
-            yield from streams[0] if len(streams) == 1 else heapq.merge(*streams)
+            merged = streams[0] if len(streams) == 1 else heapq.merge(*streams)
+            last = 0
+            for record in merged:
+                if record[0] != last + 1:
+                    self.cut = not self._ended(data)
+                    if not self.cut:
+                        # A number that was drawn when the end had begun has no record.
+                        yield record
+                        yield from merged
+                    return
+                last = record[0]
+                yield record
+
+    def _ended(self, data: mmap.mmap) -> bool:
+        """Whether the recorder itself wrote the log's end: that is in a thread's last chunk."""
+        return any(
+            kind == "!" and words[0] in ENDS
+            for thread, chunks in self.chunks.items()
+            for _, _, kind, _, words in self._thread(data, thread, chunks[-1:])
+        )
 
     def _thread(self, data: mmap.mmap, thread: int, chunks: list[tuple[int, int]]) -> Iterator[Raw]:
         head = struct.Struct(self.order + "2I").unpack_from

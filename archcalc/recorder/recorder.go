@@ -36,7 +36,7 @@ type archcalcBuffer struct {
 }
 
 var (
-	archcalcOn     uint32 // 0 not recording, 1 recording, 2 the end has begun
+	archcalcOn     uint32 // 0 not recording, 1 recording, 2 the end has begun, 3 the recording ends before that
 	archcalcFd     int32
 	archcalcNumber uint32
 	archcalcCloser int64
@@ -146,6 +146,7 @@ func archcalcBegin(kind uintptr, words uintptr) (b *archcalcBuffer, at uintptr) 
 	}
 	b = archcalcBuf()
 	if b == nil {
+		archcalcGiveUp()
 		return nil, 0
 	}
 	b.busy = 1
@@ -160,9 +161,13 @@ func archcalcBegin(kind uintptr, words uintptr) (b *archcalcBuffer, at uintptr) 
 	if archcalcOn != 1 && archcalcCloser != int64(getg().m.id) {
 		// The end has begun: this thread's part in the recording is over.
 		b.busy = 0
-		for {
+		for archcalcOn == 2 {
 			usleep(10000)
 		}
+		for archcalcOn == 3 {
+			usleep(100)
+		}
+		return nil, 0
 	}
 	at = b.pos
 	*(*uint32)(unsafe.Pointer(at)) = number
@@ -542,6 +547,18 @@ func archcalcFinish() {
 	}
 	archcalcCloser = int64(getg().m.id)
 	archcalcWriteAll()
+}
+
+// archcalcGiveUp ends the recording of a program that goes on: a thread can have no buffer.
+//
+//go:nosplit
+func archcalcGiveUp() {
+	if archcalcOn != 1 || !atomic.Cas(&archcalcOn, 1, 3) {
+		return
+	}
+	archcalcCloser = -1
+	archcalcWriteAll()
+	archcalcOn = 0
 }
 
 //go:nosplit

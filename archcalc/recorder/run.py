@@ -28,6 +28,7 @@ from archcalc.traces import columnar
 
 VARIABLE = "ARCHCALC_RECORD"
 LINES = 4096  # at a time
+PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 # What a machine runs without help, by what platform.machine says.
 NATIVE = {
     "x86_64": ("amd64", "386"), "aarch64": ("arm64", "arm"), "riscv64": ("riscv64",), "s390x": ("s390x",),
@@ -142,26 +143,29 @@ def build(go: Toolchain, target: str, program: Path, env: Mapping[str, str], tes
 
 
 def run(command: Sequence[str], env: Mapping[str, str], log: Path, folder: Path | None) -> int:
-    """Runs the program with its own input and output. An interrupt is the program's, not ours."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Runs the program with its own input and output, and waits for it.
+
+    Signals that would end this process are the program's: an interrupt from the terminal reaches both
+    anyway, what another process sends to this one is passed on.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*PASSED_ON, signal.SIGCHLD})
     try:
         child = subprocess.Popen(
             command,
             env={**env, VARIABLE: str(log)},
             cwd=folder,
-            preexec_fn=_take_interrupts,
+            preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before),
         )
+        while child.poll() is None:
+            came = signal.sigwaitinfo({*PASSED_ON, signal.SIGCHLD})
+            if came.si_signo != signal.SIGCHLD and came.si_code <= 0:
+                child.send_signal(came.si_signo)
         code = child.wait()
     except OSError as broken:
         raise UsageFault(f"{command[0]} cannot be run: {broken.strerror}") from None
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return code if code >= 0 else 128 - code
-
-
-def _take_interrupts() -> None:
-    """What this process ignores while it waits, the program does not."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def write(
@@ -190,6 +194,8 @@ def write(
                     if progress is not None:
                         progress(texts.events)
             packed.write("".join(f"{line}\n" for line in piece).encode())
+        if not texts.events:
+            raise UsageFault(f"{target} ended with {code} before anything of its log was written out")
         body.seek(0)
         header = texts.header(
             platform=go.platform, go=go.release, target=Path(target).name, experiment=go.experiment

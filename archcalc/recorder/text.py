@@ -124,6 +124,7 @@ class Texts:
             "fixallocs": self.fixed,
             "zerobase": self.meta.get(ZEROBASE, 0),
             "whole": self.ended,
+            **({"cut": True} if self.log.cut else {}),
             "events": self.events,
         }
 

@@ -18,6 +18,8 @@ from archcalc.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 TRACES = ROOT / "tests" / "data" / "traces"
+EXECUTION = ROOT / "tests" / "data" / "execution"
+BOTH = [str(EXECUTION / f"both-go1.27-linux-amd64{end}") for end in (".recording.trace.gz", ".trace.xz")]
 PROMISED = ROOT / "tests" / "data" / "promised_keys.json"
 
 COMMANDS = [
@@ -64,6 +66,8 @@ COMMANDS = [
     ("profile-validate", ["profile", "validate", str(ROOT / "examples" / "profiles" / "linux-riscv64.yaml")]),
     ("trace-info", ["trace", "info", str(TRACES / "linux-amd64.gcprog.stw.trace.gz")]),
     ("trace-head", ["trace", "head", "-n", "5", str(TRACES / "linux-amd64.gcprog.stw.trace.gz")]),
+    ("trace-compare", ["trace", "compare", *BOTH]),
+    ("trace-compare", ["trace", "compare", BOTH[0], str(EXECUTION / "one-p-go1.27-linux-amd64.trace.xz")]),
     ("trace-stats", ["trace", "stats", str(TRACES / "linux-amd64.gcprog.stw.trace.gz")]),
 ]  # fmt: skip
 

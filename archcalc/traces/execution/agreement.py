@@ -8,7 +8,7 @@ has of it: the same kinds of things, of the same types and sizes.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +18,34 @@ from archcalc.traces import columnar
 from archcalc.traces.execution.heap import MANUAL, SeenHeap
 from archcalc.traces.reader import address, decimal, fault, parse_header
 
-FIRST = 10  # differences that are told in words
+FIRST = 10  # differences that are kept
+KINDS = ("objects", "spans", "stacks")
 Happened = tuple[str, ...]
 """One thing at a place: `allocated` and of what, or `freed`."""
 FREED: Happened = ("freed",)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceDiffers:
+    """What each of the two has of a place, in its order: what was allocated there, and that it was freed."""
+
+    kind: str
+    address: int
+    recorded: tuple[str, ...]
+    traced: tuple[str, ...]
+
+    def document(self) -> dict[str, object]:
+        """As JSON has it."""
+        return {
+            "kind": self.kind,
+            "address": self.address,
+            "recorded": list(self.recorded),
+            "traced": list(self.traced),
+        }
+
+    def __str__(self) -> str:
+        ours, theirs = (", ".join(things[-6:]) or "nothing" for things in (self.recorded, self.traced))
+        return f"{self.kind} at {self.address:x}: {ours}; the tracer: {theirs}"
 
 
 @dataclass(slots=True)
@@ -29,8 +53,13 @@ class SameRun:
     """How many things of each kind both have; the places where they do not agree, and the first of them."""
 
     both: dict[str, int] = field(default_factory=dict)
-    differences: int = 0
-    first: list[str] = field(default_factory=list)
+    differing: Counter[str] = field(default_factory=Counter)
+    first: list[PlaceDiffers] = field(default_factory=list)
+
+    @property
+    def differences(self) -> int:
+        """Places at which they do not agree."""
+        return self.differing.total()
 
     @property
     def ok(self) -> bool:
@@ -44,9 +73,7 @@ class PlaceHistories:
     def __init__(self, config: Config) -> None:
         self.heap = SeenHeap(config)
         self.types: dict[str, Happened] = {}
-        self.of: dict[str, dict[int, list[Happened]]] = {
-            kind: defaultdict(list) for kind in ("objects", "spans", "stacks")
-        }
+        self.of: dict[str, dict[int, list[Happened]]] = {kind: defaultdict(list) for kind in KINDS}
 
     def add(self, kind: str, at: int, what: Happened) -> None:
         """One thing more."""
@@ -168,11 +195,9 @@ def compare(recording: Path, trace: Path, config: Config) -> SameRun:
             if (_is_among if gaps else _is_part)(told, known.get(at, [])):
                 result.both[kind] += len(told)
                 continue
-            result.differences += 1
+            result.differing[kind] += 1
             if len(result.first) < FIRST:
-                result.first.append(
-                    f"{kind} at {at:x}: {_words(known.get(at, []))}; the tracer: {_words(told)}"
-                )
+                result.first.append(PlaceDiffers(kind, at, _words(known.get(at, [])), _words(told)))
     return result
 
 
@@ -188,5 +213,5 @@ def _is_among(told: list[Happened], known: list[Happened]) -> bool:
     return all(thing in rest for thing in told)
 
 
-def _words(things: list[Happened]) -> str:
-    return ", ".join(" ".join(thing) for thing in things[-6:]) or "nothing"
+def _words(things: list[Happened]) -> tuple[str, ...]:
+    return tuple(" ".join(thing) for thing in things)

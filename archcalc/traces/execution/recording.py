@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from allocator.sparse.config import Config
+from archcalc.reading.errors import Fault, UsageFault
 from archcalc.traces import columnar
 from archcalc.traces.execution import wire
 from archcalc.traces.execution.heap import MANUAL, Certainty, SeenHeap, SeenStep, SeenType
@@ -178,8 +180,10 @@ def import_trace(
     progress: Callable[[int, int], None] | None = None,
     force: bool = True,
 ) -> Imported:
-    """Writes a trace as a recording. `about` goes into its header. Raises TraceFault, UsageFault."""
+    """Writes a trace as a recording. `about` goes into its header, and its `go` must be a release that
+    writes such traces. Raises TraceFault, UsageFault."""
     with ExecutionTrace(source) as trace, tempfile.TemporaryFile() as body:
+        _check_release(trace, about["go"])
         result = Imported(str(source), config.platform, "execution trace", unknown=list(UNKNOWN))
         lines = Lines(trace, config)
         # The header, which stands first, is known last.
@@ -217,6 +221,16 @@ def import_trace(
         with gzip.GzipFile(fileobj=body, mode="rb") as packed:
             columnar.write_as_named(target, json.dumps(header), _pieces(packed), force)
     return result
+
+
+def _check_release(trace: ExecutionTrace, go: str) -> None:
+    """Whether a release (`go1.27`) writes traces in this version of the format."""
+    release = re.match(r"go1\.(\d+)", go)
+    if release is None or wire.format_of(int(release[1])) != trace.version:
+        fitting = wire.releases_of(trace.version)
+        words = " or ".join(f"--go 1.{minor}" for minor in fitting)
+        found = f"the trace is of Go {' or '.join(f'1.{minor}' for minor in fitting)} by its first bytes"
+        raise UsageFault(Fault(f"{found}, not of {go}", words, file=trace.name))
 
 
 def _pieces(body: gzip.GzipFile) -> Iterator[list[str]]:

@@ -27,6 +27,7 @@ HEADER = re.compile(rb"go 1\.(\d{1,3}) trace\0\0\0", re.ASCII)
 HEADER_BYTES = 16
 # The versions of the format that have allocation events, and how many kinds of events each knows beside them.
 VERSIONS = {23: 50, 25: 52, 26: 53}
+LAST = 27  # the last release that is known to write one of them
 MAX_BATCH = 64 << 10
 PACKED_BADLY = (OSError, EOFError, zlib.error, lzma.LZMAError)
 MAX_NUMBER = 10  # bytes of a number
@@ -122,6 +123,16 @@ def is_trace(path: Path) -> bool:
             return HEADER.fullmatch(unpacked(file).read(HEADER_BYTES)) is not None
     except PACKED_BADLY:
         return False
+
+
+def releases_of(version: int) -> list[int]:
+    """The releases, as the minor numbers of Go 1, whose traces are in a version of the format."""
+    return [minor for minor in range(min(VERSIONS), LAST + 1) if format_of(minor) == version]
+
+
+def format_of(minor: int) -> int:
+    """The version of the format that Go 1.minor writes; a release before the first has none of these."""
+    return max((version for version in VERSIONS if version <= minor), default=0)
 
 
 def damaged(path: str, offset: int, found: str, expected: str = "") -> TraceFault:

@@ -400,7 +400,7 @@ class SparseReplayer(LineByLine):
         thrown = self.result.death is not None and "throw" in self.result.death
         if self.died is not None and not thrown:
             self.differs(self.died_at, f"the runtime died: {self.died.words}")
-        if self.result.death is None:
+        if self.result.death is None and not self.header.extra.get("cut"):
             self.follower.finish()
             for context in self.contexts.values():
                 for placed in context.records:

@@ -54,3 +54,23 @@ def test_what_is_no_log_is_a_fault(tmp_path: Path) -> None:
     path.write_bytes(b"something else that is long enough")
     with pytest.raises(UsageFault, match="no raw log at byte 0"):
         RawLog(path, 8, "<")
+
+
+@pytest.mark.parametrize(
+    ("last", "kept", "cut"),
+    [((7, "m", 0, (1,)), [1, 2], True), ((7, "!", 0, (100, 2)), [1, 2, 4, 7], False)],
+    ids=["killed", "ended"],
+)
+def test_what_a_kill_took_is_not_told_around(
+    tmp_path: Path, last: tuple[int, str, int, tuple[int, ...]], kept: list[int], cut: bool
+) -> None:
+    """Number 3 is missing: it was still in a thread's buffer, or the end had begun when it was drawn."""
+    path = tmp_path / "log"
+    path.write_bytes(
+        chunk("<", 8, 0, (1, "m", 0, (1,)), (4, "m", 0, (1,)))
+        + chunk("<", 8, 2, (2, "m", 1, (1,)))
+        + chunk("<", 8, 0, last)
+    )
+    log = RawLog(path, 8, "<")
+    assert [number for number, *_ in log.records()] == kept
+    assert log.cut is cut

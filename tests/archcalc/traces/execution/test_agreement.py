@@ -6,10 +6,13 @@ import gzip
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from golang import environment, installed
 
+from archcalc.library.trace_compare import compare_files
+from archcalc.reading.errors import UsageFault
 from archcalc.traces.columnar import header_of
 from archcalc.traces.execution.agreement import SameRun, compare
 from archcalc.traces.execution.recording import import_trace
@@ -52,7 +55,46 @@ def test_one_that_is_elsewhere_is_told(kind: str, start: str, place: int, tmp_pa
     other.write_text("\n".join([*lines, ""]))
     found = compared(other, TRACE, tmp_path)
     assert not found.ok
-    assert any(words.startswith(kind) for words in found.first)
+    assert any(one.kind == kind for one in found.first)
+    assert found.differing[kind]
+
+
+def test_the_command_compares_files_and_tells_other_files_apart(tmp_path) -> None:
+    def told(*files: Path) -> dict[str, Any]:
+        return dict(compare_files(files[0], files[1], lambda header: config_for(header, {})).document())
+
+    same = told(RECORDING, TRACE)
+    assert (same["ok"], same["differences"], same["first_difference"]) == (True, 0, None)
+    imported = tmp_path / "official.trace.gz"
+    import_trace(TRACE, config_for(header_of(RECORDING), {}), {"go": "go1.27"}, imported)
+    assert {**told(RECORDING, imported), "trace": str(TRACE)} == same
+    other = told(RECORDING, DATA / "one-p-go1.27-linux-amd64.trace.xz")
+    assert not other["ok"] and other["differences"] == sum(other["by_kind"].values()) > 0
+    assert other["first_difference"]["kind"] == "objects" and other["first_difference"]["address"] > 0
+    for files in (
+        (imported, TRACE),
+        (RECORDING, RECORDING),
+        (RECORDING, DATA / "go1.25-linux-amd64.trace.xz"),
+    ):
+        with pytest.raises(UsageFault):
+            told(*files)
+    # A recording of version 3, but of another platform.
+    text = gzip.decompress(imported.read_bytes()).decode().replace("linux/amd64", "linux/arm64", 1)
+    imported.write_bytes(gzip.compress(text.encode()))
+    with pytest.raises(UsageFault, match=r"a trace of linux/arm64; expected one of linux/amd64"):
+        told(RECORDING, imported)
+
+
+@pytest.mark.parametrize("go", ["1.22", "1.23", "1.25", "1.26"])
+def test_a_trace_is_imported_as_of_a_release_that_writes_such(go: str, tmp_path) -> None:
+    config = config_for(header_of(RECORDING), {})
+    trace, about, target = DATA / "go1.27-linux-amd64.trace.xz", {"go": f"go{go}"}, tmp_path / "x.trace.gz"
+    if go == "1.26":
+        assert import_trace(trace, config, about, target).events
+        return
+    with pytest.raises(UsageFault, match=rf"is of Go 1.26 or 1.27 .*, not of go{go}; expected --go 1.26 or"):
+        import_trace(trace, config, about, target)
+    assert not target.exists()
 
 
 def test_a_run_of_now(tmp_path) -> None:
