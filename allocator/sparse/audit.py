@@ -6,7 +6,8 @@ the address of the span where it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from allocator.common.audit import NOWHERE, Seen, Violation, violations
@@ -20,6 +21,7 @@ from allocator.sparse.specials import ORDER
 
 if TYPE_CHECKING:
     from allocator.sparse.heap_core import HeapCore
+    from allocator.sparse.page_alloc import Chunk, PageAlloc
 
 Check = Callable[["HeapCore"], Iterator[Seen]]
 INVARIANTS: dict[str, Check] = {}
@@ -48,12 +50,16 @@ def audit(core: HeapCore) -> list[Violation]:
 def _summaries(core: HeapCore) -> Iterator[Seen]:
     """Each summary is what the bits, or the summaries, below it say."""
     pages = core.pages
-    for ci, chunk in pages.chunks.items():
-        if pages.summary(ci) != summarize(chunk.bits, pages.chunk_pages):
-            yield (
-                f"the summary of the chunk at {core.config.chunk_base(ci):#x} is not what its bits say",
-                NOWHERE,
-            )
+    leaf = pages.levels[-1]
+    for first, end, chunk in pages.chunks.parts(pages.start, pages.end):
+        found = summarize(chunk.bits, pages.chunk_pages)
+        looked_at: Iterable[int] = range(first, end)
+        if found == ALLOCATED and len(leaf) < end - first:
+            looked_at = [ci for ci in leaf if first <= ci < end]
+        for ci in looked_at:
+            if pages.summary(ci) != found:
+                seen = f"the summary of the chunk at {core.config.chunk_base(ci):#x} is not what its bits say"
+                yield seen, NOWHERE
     for level in range(len(pages.levels) - 1):
         bits = pages.level_bits[level + 1]
         below = pages.levels[level + 1]
@@ -67,7 +73,7 @@ def _summaries(core: HeapCore) -> Iterator[Seen]:
 def _search_address(core: HeapCore) -> Iterator[Seen]:
     """No page below searchAddr is free."""
     pages = core.pages
-    for ci, chunk in pages.chunks.items():
+    for ci, _, chunk in pages.chunks.parts(pages.start, pages.end):
         free = ~chunk.bits & pages.all_pages
         first = (ci << pages.chunk_shift) + (((free & -free).bit_length() - 1) << pages.page_shift)
         if free and first < pages.search_addr:
@@ -79,10 +85,16 @@ def _page_owners(core: HeapCore) -> Iterator[Seen]:
     """An allocated page belongs to one span, to one page cache, or to the padding at the heap's beginning."""
     config, pages = core.config, core.pages
     owned: dict[int, int] = {}
+    whole: list[tuple[int, int]] = []  # chunks, from and to, that one span has
     for s in survey.spans(core):
         for ci, page, n in pages.pieces(config.offset(s.base), s.npages):
+            if n >= pages.chunk_pages:
+                if (whole and whole[-1][1] > ci) or ci in owned:
+                    yield "a page belongs to two spans", s.base
+                whole.append((ci, ci + n // pages.chunk_pages))
+                continue
             mask = ((1 << n) - 1) << page
-            if owned.get(ci, 0) & mask:
+            if owned.get(ci, 0) & mask or (whole and whole[-1][0] <= ci < whole[-1][1]):
                 yield "a page belongs to two spans", s.base
             owned[ci] = owned.get(ci, 0) | mask
     for p in core.ps:
@@ -91,11 +103,10 @@ def _page_owners(core: HeapCore) -> Iterator[Seen]:
             off = config.offset(cache.base)
             ci = off >> config.log_palloc_chunk_bytes
             mask = cache.cache << (off >> config.page_shift & pages.chunk_mask)
-            if owned.get(ci, 0) & mask:
+            if owned.get(ci, 0) & mask or any(first <= ci < end for first, end in whole):
                 yield f"pages at {cache.base:#x} are P {p.number}'s, and not free", NOWHERE
             owned[ci] = owned.get(ci, 0) | mask
-    for ci, chunk in pages.chunks.items():
-        mine = owned.get(ci, 0)
+    for ci, mine, chunk in _owners(pages, owned, whole):
         if mine & ~chunk.bits:
             seen = f"pages of the chunk at {config.chunk_base(ci):#x} are free, and belong to somebody"
             yield seen, NOWHERE
@@ -105,14 +116,35 @@ def _page_owners(core: HeapCore) -> Iterator[Seen]:
             yield seen, NOWHERE
 
 
+def _owners(
+    pages: PageAlloc, owned: dict[int, int], whole: list[tuple[int, int]]
+) -> Iterator[tuple[int, int, Chunk]]:
+    """Chunks, which of their pages belong to somebody, and their bits: one for neighbours that are alike."""
+    numbers = sorted(owned)
+    at = pages.start
+    for first, end in [*whole, (pages.end, pages.end)]:
+        for ci in numbers[bisect_left(numbers, at) : bisect_left(numbers, first)]:
+            known = pages.chunks.get(ci)
+            if known is not None:
+                yield ci, owned[ci], known
+        for a, b, chunk in pages.chunks.parts(at, max(at, first)):
+            nobody = next((ci for ci in range(a, b) if ci not in owned), None)
+            if nobody is not None:
+                yield nobody, 0, chunk
+        for a, _, chunk in pages.chunks.parts(first, end):
+            yield a, pages.all_pages, chunk
+        at = end
+
+
 @invariant("scavenged pages")
 def _scavenged(core: HeapCore) -> Iterator[Seen]:
     """heapReleased counts the pages without memory, heapFree the free ones with it."""
     shift = core.config.page_shift
-    released = sum(chunk.scavenged.bit_count() for chunk in core.pages.chunks.values())
-    free = sum(
-        (~c.bits & ~c.scavenged & core.pages.all_pages).bit_count() for c in core.pages.chunks.values()
-    )
+    pages = core.pages
+    released = free = 0
+    for first, end, chunk in pages.chunks.parts(pages.start, pages.end):
+        released += chunk.scavenged.bit_count() * (end - first)
+        free += (~chunk.bits & ~chunk.scavenged & pages.all_pages).bit_count() * (end - first)
     for p in core.ps:
         released += (p.page_cache.scav & p.page_cache.cache).bit_count()
         free += (p.page_cache.cache & ~p.page_cache.scav).bit_count()
@@ -130,16 +162,19 @@ def _scavenged(core: HeapCore) -> Iterator[Seen]:
 def _scavenge_index(core: HeapCore) -> Iterator[Seen]:
     """The index knows how many pages of each chunk are in use, and of each that has any to give back."""
     pages = core.pages
-    for ci, chunk in pages.chunks.items():
-        use = pages.index.chunks.get(ci)
-        if use is None:
-            yield f"the index does not know the chunk at {core.config.chunk_base(ci):#x}", NOWHERE
-            continue
-        at = f"of the chunk at {core.config.chunk_base(ci):#x}"
-        if use.in_use != chunk.bits.bit_count():
-            yield f"{chunk.bits.bit_count()} pages {at} are allocated, the index has {use.in_use}", NOWHERE
-        if use.has_free and use.in_use == pages.chunk_pages:
-            yield f"the index looks for free pages {at}, which has none", NOWHERE
+    for first, end, chunk in pages.chunks.parts(pages.start, pages.end):
+        at = f"of the chunk at {core.config.chunk_base(first):#x}"
+        in_use = chunk.bits.bit_count()
+        known = 0
+        for a, b, use in pages.index.chunks.parts(first, end):
+            known += b - a
+            at = f"of the chunk at {core.config.chunk_base(a):#x}"
+            if use.in_use != in_use:
+                yield f"{in_use} pages {at} are allocated, the index has {use.in_use}", NOWHERE
+            if use.has_free and use.in_use == pages.chunk_pages:
+                yield f"the index looks for free pages {at}, which has none", NOWHERE
+        if known != end - first:
+            yield f"the index does not know a chunk from {core.config.chunk_base(first):#x} on", NOWHERE
 
 
 @invariant("ranges in use")
@@ -147,13 +182,18 @@ def _ranges(core: HeapCore) -> Iterator[Seen]:
     """The ranges in use are apart, in order, and hold the chunks."""
     shift = core.pages.chunk_shift
     before = -1
-    chunks: set[int] = set()
+    ranges: list[tuple[int, int]] = []
     for base, limit in core.pages.in_use:
         if not before < base < limit:
             yield f"the range from {core.config.address(base):#x} touches the one before it", NOWHERE
         before = limit
-        chunks.update(range(base >> shift, limit >> shift))
-    if chunks != set(core.pages.chunks):
+        ranges.append((base >> shift, limit >> shift))
+    chunks: list[tuple[int, int]] = []
+    for first, end, _ in core.pages.chunks.parts(0, core.pages.end):
+        if chunks and chunks[-1][1] == first:
+            first = chunks.pop()[0]
+        chunks.append((first, end))
+    if chunks != ranges:
         yield "the ranges in use are not the chunks", NOWHERE
 
 

@@ -5,7 +5,7 @@ A heap of a terabyte has 262,144 chunks, nearly all of which are full.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -15,7 +15,7 @@ Known = TypeVar("Known")
 class ChunkTable(Generic[Known]):
     """A mapping from chunks to what is known of them. `key` tells what counts, `copy` makes another."""
 
-    __slots__ = ("_copy", "_ends", "_key", "_own", "_runs", "_starts")
+    __slots__ = ("_copy", "_ends", "_key", "_own", "_runs", "_starts", "_top")
 
     def __init__(self, key: Callable[[Known], Any], copy: Callable[[Known], Known]) -> None:
         self._key = key
@@ -24,6 +24,7 @@ class ChunkTable(Generic[Known]):
         self._starts: list[int] = []  # runs, from a chunk up to another, and what each chunk of it has
         self._ends: list[int] = []
         self._runs: list[Known] = []
+        self._top = 0  # above all that is known
 
     def __len__(self) -> int:
         return len(self._own) + sum(self._ends) - sum(self._starts)
@@ -71,13 +72,90 @@ class ChunkTable(Generic[Known]):
         if run is not None:
             self._take_out(run, chunk)
         self._own[chunk] = known
+        self._top = max(self._top, chunk + 1)
+
+    def grow(self, first: int, end: int, new: Known, change: Callable[[Known], object] | None = None) -> None:
+        """Chunks first to end are known from now on, by `new`; those that were known already are changed."""
+        if first < self._top and self._any(first, end):
+            for chunk in range(first, end):
+                if chunk not in self:
+                    self._own[chunk] = self._copy(new)
+                elif change is not None:
+                    change(self[chunk])
+        else:
+            i = bisect_right(self._starts, first)
+            self._starts.insert(i, first)
+            self._ends.insert(i, end)
+            self._runs.insert(i, new)
+            self._merge(i, i + 1)
+        self._top = max(self._top, end)
+
+    def change(self, first: int, end: int, act: Callable[[Known, int], object]) -> None:
+        """Changes chunks first to end, all of which are known, and lets neighbours stand as one.
+
+        act is called with what is known of several, and how many they are.
+        """
+        if self._own:
+            self.fold(first, end)
+        a, b = self._cut(first), self._cut(end)
+        starts, ends, runs = self._starts, self._ends, self._runs
+        for i in range(a, b):
+            act(runs[i], ends[i] - starts[i])
+        self._merge(a, b)
+
+    def piece(self, chunk: int) -> tuple[Known | None, int]:
+        """What is known of a chunk, to be looked at, and up to which chunk that stands as one."""
+        known = self._own.get(chunk)
+        if known is not None:
+            return known, chunk + 1
+        i = bisect_right(self._starts, chunk) - 1
+        return (self._runs[i], self._ends[i]) if i >= 0 and chunk < self._ends[i] else (None, chunk + 1)
+
+    def parts(self, first: int, end: int) -> list[tuple[int, int, Known]]:
+        """What is known of chunks first to end, to be looked at: from, to, and what these all have."""
+        starts, ends, runs = self._starts, self._ends, self._runs
+        i, j = bisect_right(ends, first), bisect_left(starts, end)
+        found = [(max(starts[k], first), min(ends[k], end), runs[k]) for k in range(i, j)]
+        if self._own:
+            found += [(chunk, chunk + 1, self._own[chunk]) for chunk in self._owned(first, end)]
+            found.sort(key=lambda part: part[0])
+        return found
 
     def fold(self, first: int, end: int) -> None:
         """These chunks will hardly change soon: they join their neighbours that have the same."""
-        for chunk in range(first, end):
-            known = self._own.pop(chunk, None)
-            if known is not None:
-                self._join(chunk, known)
+        for chunk in self._owned(first, end):
+            self._join(chunk, self._own.pop(chunk))
+
+    def _owned(self, first: int, end: int) -> list[int]:
+        """Which of the chunks first to end stand for themselves, in order."""
+        own = self._own
+        if end - first <= len(own):
+            return [chunk for chunk in range(first, end) if chunk in own]
+        return sorted(chunk for chunk in own if first <= chunk < end)
+
+    def _any(self, first: int, end: int) -> bool:
+        """Whether anything is known of the chunks first to end."""
+        i = bisect_right(self._ends, first)
+        return (i < len(self._starts) and self._starts[i] < end) or bool(self._owned(first, end))
+
+    def _cut(self, chunk: int) -> int:
+        """Makes a run begin at a chunk, if it lies in one; the number of the first run from there on."""
+        starts, ends = self._starts, self._ends
+        i = bisect_right(ends, chunk)
+        if i < len(starts) and starts[i] < chunk:
+            starts.insert(i + 1, chunk)
+            ends.insert(i, chunk)
+            self._runs.insert(i + 1, self._copy(self._runs[i]))
+            return i + 1
+        return i
+
+    def _merge(self, a: int, b: int) -> None:
+        """Runs from number a to b, and those beside them, become one where they touch and have the same."""
+        starts, ends, runs, key = self._starts, self._ends, self._runs, self._key
+        for i in range(min(b, len(starts) - 1), max(a, 1) - 1, -1):
+            if ends[i - 1] == starts[i] and key(runs[i - 1]) == key(runs[i]):
+                ends[i - 1] = ends.pop(i)
+                del starts[i], runs[i]
 
     def _run(self, chunk: int) -> int | None:
         i = bisect_right(self._starts, chunk) - 1
@@ -112,4 +190,4 @@ class ChunkTable(Generic[Known]):
             ends[i] = chunk
             starts.insert(i + 1, chunk + 1)
             ends.insert(i + 1, end)
-            runs.insert(i + 1, runs[i])
+            runs.insert(i + 1, self._copy(runs[i]))

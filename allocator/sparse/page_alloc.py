@@ -10,7 +10,7 @@ the arena map. What drives it passes and gets real addresses.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from allocator.common.throw import Throw
@@ -66,7 +66,8 @@ class PageAlloc:
     """
 
     __slots__ = (
-        "_levels", "_stale", "all_pages", "chunk_mask", "chunk_pages", "chunk_shift", "chunks", "config",
+        "_free_from", "_levels", "_scavenged", "_stale", "all_pages", "chunk_mask", "chunk_pages",
+        "chunk_shift", "chunks", "config",
         "end", "in_use", "index", "level_bits", "level_pages", "level_shift", "mapped", "max_search_addr",
         "page_shift", "search_addr", "start", "tables",
     )  # fmt: skip
@@ -85,10 +86,12 @@ class PageAlloc:
         self.level_pages = tuple(1 << log for log in config.level_log_pages)
         self._levels: list[dict[int, Summary]] = [{} for _ in self.level_bits]
         self._stale: list[tuple[int, int]] = []  # chunks, from and to, whose bits the summaries do not know
+        self._scavenged = 0
         self.chunks = ChunkTable(Chunk.key, Chunk.copy)
         self.start = self.end = 0
         self.max_search_addr = (1 << config.heap_addr_bits) - 1
         self.search_addr = self.max_search_addr
+        self._free_from = self.max_search_addr  # no page below is free; searchAddr may know less
         self.in_use = AddrRanges(tables.in_use)
         tables.reserve()
         self.index = ScavengeIndex(config)
@@ -123,24 +126,31 @@ class PageAlloc:
         self.in_use.add(first << self.chunk_shift, limit)
         self.search_addr = min(self.search_addr, first << self.chunk_shift)
         self.tables.chunks(first, end)
-        for ci in range(first, end):
-            chunk = self.chunks.get(ci)
-            if chunk is None:
-                self.chunks[ci] = Chunk(self.all_pages)
-            else:
-                chunk.scavenged = self.all_pages
+        self.chunks.grow(first, end, Chunk(self.all_pages), self._unback)
         self.update(off, size >> self.page_shift)
+
+    def _unback(self, chunk: Chunk) -> None:
+        """No page of a chunk has memory."""
+        chunk.scavenged = self.all_pages
 
     def update(self, off: int, npages: int) -> None:
         """The bits of pages from off on have changed, and the summaries do not know yet (update).
 
         They are brought up to date when somebody looks at them.
         """
-        piece = off >> self.chunk_shift, off + (npages << self.page_shift) - 1 >> self.chunk_shift
-        if not self._stale or self._stale[-1] != piece:
-            self._stale.append(piece)
-            if len(self._stale) > MANY_STALE:
-                self._bring_up()
+        if off < self._free_from:
+            self._free_from = off
+        first, last = off >> self.chunk_shift, off + (npages << self.page_shift) - 1 >> self.chunk_shift
+        stale = self._stale
+        if stale:
+            low, high = stale[-1]
+            if low <= first <= high + 1:
+                if last > high:
+                    stale[-1] = low, last
+                return
+        stale.append((first, last))
+        if len(stale) > MANY_STALE:
+            self._bring_up()
 
     @property
     def levels(self) -> list[dict[int, Summary]]:
@@ -152,13 +162,14 @@ class PageAlloc:
     def _bring_up(self) -> None:
         """Makes the summaries what the bits say."""
         changed: set[int] = set()
-        leaf, chunks = self._levels[-1], self.chunks
+        leaf = self._levels[-1]
         for first, last in self._stale:
-            for ci in range(first, last + 1):
-                chunk = chunks.get(ci)
-                assert chunk is not None
-                if _put(leaf, ci, summarize(chunk.bits, self.chunk_pages)):
-                    changed.add(ci)
+            for start, end, chunk in self.chunks.parts(first, last + 1):
+                summary = summarize(chunk.bits, self.chunk_pages)
+                known: Iterable[int] = range(start, end)
+                if summary == ALLOCATED and len(leaf) < end - start:
+                    known = [ci for ci in leaf if start <= ci < end]
+                changed.update(ci for ci in known if _put(leaf, ci, summary))
         self._stale.clear()
         for level in range(len(self._levels) - 2, -1, -1):
             bits = self.level_bits[level + 1]
@@ -171,50 +182,75 @@ class PageAlloc:
             }
 
     def pieces(self, off: int, npages: int) -> list[tuple[int, int, int]]:
-        """Chunk, first page and pages of each part of a run of pages."""
+        """Chunk, first page, pages of each part of a run of pages; chunks that it has as a whole are one."""
         chunk = off >> self.chunk_shift
         page = off >> self.page_shift & self.chunk_mask
-        if page + npages <= self.chunk_pages:
+        size = self.chunk_pages
+        if page + npages <= size:
             return [(chunk, page, npages)]
         pieces = []
-        while npages:
-            n = min(npages, self.chunk_pages - page)
-            pieces.append((chunk, page, n))
-            npages -= n
+        if page:
+            pieces.append((chunk, page, size - page))
             chunk += 1
-            page = 0
+            npages -= size - page
+        tail = npages & self.chunk_mask
+        if npages != tail:
+            pieces.append((chunk, 0, npages - tail))
+            chunk += npages - tail >> size.bit_length() - 1
+        if tail:
+            pieces.append((chunk, 0, tail))
         return pieces
 
     def alloc_range(self, base: int, npages: int) -> int:
         """Allocates the pages from base on; the bytes of them that were scavenged (allocRange)."""
         off = self.config.offset(base)
+        all_pages = self.all_pages
         scavenged = 0
-        full = []
         for ci, page, n in self.pieces(off, npages):
+            if n >= self.chunk_pages:
+                last = ci + n // self.chunk_pages
+                self._scavenged = 0
+                self.chunks.change(ci, last, self._take_whole)
+                self.index.alloc_whole(ci, last)
+                scavenged += self._scavenged
+                continue
             chunk = self.chunks[ci]
             mask = (1 << n) - 1 << page
-            scavenged += (chunk.scavenged & mask).bit_count()
+            backed = chunk.scavenged & mask
+            if backed:
+                scavenged += backed.bit_count()
+                chunk.scavenged ^= backed
             chunk.bits |= mask
-            chunk.scavenged &= ~mask
             self.index.alloc(ci, n)
-            if chunk.bits == self.all_pages and not chunk.scavenged:
-                full.append(ci)
-        if full:
-            self.chunks.fold(full[0], full[-1] + 1)
-            self.index.chunks.fold(full[0], full[-1] + 1)
+            if chunk.bits == all_pages and not chunk.scavenged:
+                self.chunks.fold(ci, ci + 1)
+                self.index.chunks.fold(ci, ci + 1)
+        free_from = self._free_from
         self.update(off, npages)
+        if free_from >= off:
+            end = off + (npages << self.page_shift)
+            self._free_from = end if free_from < end else free_from
         return scavenged << self.page_shift
+
+    def _take_whole(self, chunk: Chunk, n: int) -> None:
+        """All pages of a chunk are allocated; it stands for n."""
+        self._scavenged += chunk.scavenged.bit_count() * n
+        chunk.bits = self.all_pages
+        chunk.scavenged = 0
 
     def mark_random_padding(self, base: int, npages: int) -> None:
         """Allocates pages at the heap's beginning that nobody will use (markRandomPaddingPages)."""
         off = self.config.offset(base)
-        for ci, page, n in self.pieces(off, npages):
+        while npages:
+            ci, page, n = self.pieces(off, min(npages, self.chunk_pages))[0]
             chunk = self.chunks[ci]
             mask = (1 << n) - 1 << page
             chunk.bits |= mask
             chunk.scavenged |= mask
             self.index.alloc(ci, n)
-        self.update(off, npages)
+            self.update(off, n)
+            off += n << self.page_shift
+            npages -= n
 
     def alloc(self, npages: int) -> tuple[int, int]:
         """The lowest run of so many pages: its address, and the bytes of it that were scavenged (alloc).
@@ -228,7 +264,9 @@ class PageAlloc:
         known = self.known_most(ci)
         found = lowest = NONE
         if self.chunk_pages - page >= npages and (known is None or known >= npages):
-            found, lowest = self.find_in_chunk(self.chunks[ci], npages, page)
+            chunk = self.chunks.get(ci)
+            assert chunk is not None
+            found, lowest = self.find_in_chunk(chunk, npages, page)
             if found == NONE and known is not None:
                 raise Throw(
                     "bad summary data",
@@ -270,6 +308,9 @@ class PageAlloc:
         that goes on from one to the next. NONE where there is no room.
         """
         if self._stale:
+            top = self._top()
+            if top is not None:
+                return self._find_in(*top, npages)
             self._bring_up()
         free_base, free_bound = 0, self.max_search_addr
         at = 0
@@ -313,9 +354,55 @@ class PageAlloc:
             raise self._promised_too_much(level, npages, at, first)
         return self._find_in_leaf(at, npages, free_base, free_bound)
 
+    def _top(self) -> tuple[int, int] | None:
+        """From where to where all pages are free, if none is elsewhere and it is the heap's end.
+
+        None: it is not so, or nobody knows. A heap that grows is hardly ever otherwise.
+        """
+        limit = self.end << self.chunk_shift
+        first = limit
+        ci = self._free_from >> self.chunk_shift
+        while ci < self.end:
+            chunk, behind = self.chunks.piece(ci)
+            if chunk is None:
+                return None
+            free = chunk.bits ^ self.all_pages
+            if free:
+                lowest = trailing_zeros(free)
+                if first != limit and lowest or free + (1 << lowest) != 1 << self.chunk_pages:
+                    return None
+                if first == limit:
+                    if lowest and behind != ci + 1:
+                        return None
+                    first = (ci << self.chunk_shift) + (lowest << self.page_shift)
+            elif first != limit:
+                return None
+            ci = behind
+        self._free_from = first
+        return first, limit
+
+    def _find_in(self, first: int, end: int, npages: int) -> tuple[int, int]:
+        """What `find` comes to where the pages from `first` to `end` are all that is free.
+
+        It stops at the level where the run begins with an entry, or goes on from one to the next.
+        """
+        size = npages << self.page_shift
+        if end - first < size:
+            return NONE, self.max_search_addr
+        for shift in self.level_shift:
+            entry = first >> shift << shift
+            above = entry + (1 << shift)
+            if entry == first and min(above, end) - first >= size:
+                return first, self._mapped_at(first)
+            if min(above, end) - first < size:
+                return first, self._mapped_at(entry)
+        return first, self._mapped_at(first)
+
     def _find_in_leaf(self, ci: int, npages: int, free_base: int, free_bound: int) -> tuple[int, int]:
         """The end of `find` in the one chunk that is left."""
-        found, lowest = self.find_in_chunk(self.chunks[ci], npages, 0)
+        chunk_of_all = self.chunks.get(ci)
+        assert chunk_of_all is not None
+        found, lowest = self.find_in_chunk(chunk_of_all, npages, 0)
         if found == NONE:
             level = len(self.levels) - 1
             raise Throw(
@@ -385,13 +472,24 @@ class PageAlloc:
         if off < self.search_addr:
             self.search_addr = off
         for ci, page, n in self.pieces(off, npages):
-            self.chunks[ci].bits &= ~((1 << n) - 1 << page)
-            self.index.free(ci, page, n)
+            if n >= self.chunk_pages:
+                last = ci + n // self.chunk_pages
+                self.chunks.change(ci, last, _give_whole)
+                self.index.free_whole(ci, last)
+            else:
+                self.chunks[ci].bits &= ~((1 << n) - 1 << page)
+                self.index.free(ci, page, n)
         self.update(off, npages)
 
     def free_pages(self) -> int:
         """How many pages are free, caches' not among them."""
-        return sum(self.chunk_pages - chunk.bits.bit_count() for chunk in self.chunks.values())
+        parts = self.chunks.parts(self.start, self.end)
+        return sum((self.chunk_pages - chunk.bits.bit_count()) * (end - first) for first, end, chunk in parts)
+
+
+def _give_whole(chunk: Chunk, n: int) -> None:
+    """No page of a chunk is allocated any more."""
+    chunk.bits = 0
 
 
 def _entry(level: int, i: int, summary: Summary) -> str:

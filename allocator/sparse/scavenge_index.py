@@ -101,9 +101,7 @@ class ScavengeIndex:
         """The heap has chunks first to end from now on (grow)."""
         if not self.min_heap or first < self.min_heap:
             self.min_heap = first
-        for chunk in range(first, end):
-            if chunk not in self.chunks:
-                self.chunks[chunk] = ChunkUse()
+        self.chunks.grow(first, end, ChunkUse())
 
     def alloc(self, chunk: int, pages: int) -> None:
         """So many pages of a chunk were allocated (alloc)."""
@@ -115,6 +113,31 @@ class ScavengeIndex:
         if use.in_use == self.chunk_pages:
             use.has_free = False
 
+    def alloc_whole(self, first: int, end: int) -> None:
+        """All pages of chunks first to end were allocated."""
+        self.chunks.change(first, end, self._take_whole)
+
+    def _take_whole(self, use: ChunkUse, n: int) -> None:
+        if use.in_use:
+            line = f"runtime: inUse={use.in_use} npages={self.chunk_pages}"
+            raise Throw("too many pages allocated in chunk?", line)
+        use.renew(self.gen)
+        use.in_use = self.chunk_pages
+        use.has_free = False
+
+    def free_whole(self, first: int, end: int) -> None:
+        """All pages of chunks first to end were freed."""
+        self.chunks.change(first, end, self._give_whole)
+        self._freed((end << self.chunk_shift) - (1 << self.page_shift))
+
+    def _give_whole(self, use: ChunkUse, n: int) -> None:
+        if use.in_use < self.chunk_pages:
+            line = f"runtime: inUse={use.in_use} npages={self.chunk_pages}"
+            raise Throw("allocated pages below zero?", line)
+        use.renew(self.gen)
+        use.in_use = 0
+        use.has_free = True
+
     def free(self, chunk: int, page: int, pages: int) -> None:
         """So many pages of a chunk, from `page` of it on, were freed (free)."""
         use = self.chunks[chunk]
@@ -123,7 +146,10 @@ class ScavengeIndex:
         use.renew(self.gen)
         use.in_use -= pages
         use.has_free = True
-        addr = (chunk << self.chunk_shift) + (page + pages - 1 << self.page_shift)
+        self._freed((chunk << self.chunk_shift) + (page + pages - 1 << self.page_shift))
+
+    def _freed(self, addr: int) -> None:
+        """The page at addr is the highest of some that were freed."""
         if self.free_high < addr:
             self.free_high = addr
         if self.force.addr < addr:

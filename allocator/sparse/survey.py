@@ -81,10 +81,12 @@ def _scavenged(core: HeapCore, base: int, npages: int) -> int:
     config = core.config
     off = config.offset(base)
     count = 0
-    for ci, page, n in core.pages.pieces(off, npages):
-        chunk = core.pages.chunks.get(ci)
-        assert chunk is not None
-        count += (chunk.scavenged >> page & (1 << n) - 1).bit_count()
+    pages = core.pages
+    for ci, page, n in pages.pieces(off, npages):
+        last = ci + max(n // pages.chunk_pages, 1)
+        for first, end, chunk in pages.chunks.parts(ci, last):
+            mask = (1 << min(n, pages.chunk_pages)) - 1
+            count += (chunk.scavenged >> page & mask).bit_count() * (end - first)
     for p in core.ps:
         cache = p.page_cache
         first = max(base, cache.base)

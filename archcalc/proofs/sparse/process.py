@@ -72,6 +72,11 @@ class Pairs:
 
     def __init__(self) -> None:
         self.pairs: list[tuple[Number, Any]] = []
+        self.grown: list[tuple[Number, Number]] = []
+
+    def grow(self, first: Number, end: Number, new: Any, change: Any = None) -> None:
+        """Keys from first to end have something; what it is nobody asks."""
+        self.grown.append((first, end))
 
     def get(self, key: Number, default: Any = None) -> Any:
         """What stands under the key."""

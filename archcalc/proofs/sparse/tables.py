@@ -235,7 +235,8 @@ def _grow_chunks(process: Process) -> None:
     require, loops = process.judge.require, process.loops
     shift = config.log_palloc_chunk_bytes
     base, limit = grown
-    first, end = loops.ends["PageAlloc.grow"]
+    chunks: Any = process.rt.pages.chunks
+    ((first, end),) = chunks.grown
     require(CHUNKS, (first <= base >> shift) & (limit - 1 >> shift < end), "each new chunk has its bits")
     first, end = loops.ends["SummaryMemory.chunks"]
     shift += config.palloc_chunks_l2_bits

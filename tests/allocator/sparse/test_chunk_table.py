@@ -13,25 +13,50 @@ from allocator.sparse.span_records import SpanRecords
 from allocator.sparse.span_table import SpanTable
 
 Changes = st.lists(
-    st.tuples(st.sampled_from(["set", "change", "fold"]), st.integers(0, 12), st.integers(0, 2))
+    st.tuples(
+        st.sampled_from(["set", "change", "fold", "grow", "change all"]),
+        st.integers(0, 12),
+        st.integers(0, 2),
+        st.integers(0, 6),
+    )
 )
 
 
 @given(Changes)
-def test_a_table_of_chunks_is_a_dictionary(changes: list[tuple[str, int, int]]) -> None:
+def test_a_table_of_chunks_is_a_dictionary(changes: list[tuple[str, int, int, int]]) -> None:
     table: ChunkTable[list[int]] = ChunkTable(tuple, list.copy)
     plain: dict[int, list[int]] = {}
-    for what, chunk, value in changes:
+    for what, chunk, value, n in changes:
+        several = range(chunk, chunk + n)
         if what == "set":
             table[chunk], plain[chunk] = [value], [value]
         elif what == "fold":
             table.fold(chunk, chunk + 1 + value)
+        elif what == "grow" and n:
+            table.grow(chunk, chunk + n, [value], lambda known: known.append(7) if len(known) < 3 else None)
+            for i in several:
+                if i not in plain:
+                    plain[i] = [value]
+                elif len(plain[i]) < 3:
+                    plain[i].append(7)
+        elif what == "change all" and all(i in plain for i in several):
+            met: list[int] = []
+
+            def act(known: list[int], several: int, met: list[int] = met, value: int = value) -> None:
+                met.append(several)
+                known[:] = [value]
+
+            table.change(chunk, chunk + n, act)
+            assert sum(met) == n
+            plain.update((i, [value]) for i in several)
         elif chunk in plain:
             table[chunk][0], plain[chunk][0] = value, value
         assert dict(table.items()) == plain
+        parts = [(i, known) for first, end, known in table.parts(chunk, 9) for i in range(first, end)]
+        assert parts == [(i, plain[i]) for i in range(chunk, 9) if i in plain]
         assert len(table) == len(plain)
-        assert [chunk in table for chunk in range(14)] == [chunk in plain for chunk in range(14)]
-        assert [table.get(chunk) for chunk in range(14)] == [plain.get(chunk) for chunk in range(14)]
+        assert [chunk in table for chunk in range(20)] == [chunk in plain for chunk in range(20)]
+        assert [table.get(chunk) for chunk in range(20)] == [plain.get(chunk) for chunk in range(20)]
     assert list(table) == sorted(plain)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -161,6 +164,95 @@ def test_a_cache_of_nothing_stays_empty() -> None:
     assert cache.alloc(1, PAGE) == (0, 0)
     cache.flush(pages)
     assert pages.free_pages() == 0
+
+
+class TwinsMachine(RuleBasedStateMachine):
+    """What the runtime keeps of a page allocator is the same whether its summaries are brought up at each
+    step, as Go does, or only when somebody looks at them."""
+
+    runs = Bundle("runs")
+
+    @initialize(c=st.sampled_from(CONFIGS))
+    def begin(self, c: Config) -> None:
+        self.base = BASE if c.heap_addr_bits > 32 else 0x8000000
+        self.chunk = c.palloc_chunk_bytes
+        self.twins = [PageAlloc(c, NoTables(), lambda p: True) for _ in range(2)]
+        self.caches = [PageCache(), PageCache()]
+        self.grown: set[int] = set()
+
+    def both(self, act: Callable[[PageAlloc, PageCache], Any]) -> Any:
+        seen = []
+        for lazy, (pages, cache) in enumerate(zip(self.twins, self.caches, strict=True)):
+            if not lazy:
+                assert pages.levels
+            seen.append((act(pages, cache), pages.search_addr, cache.base, cache.cache, cache.scav))
+        assert seen[0] == seen[1]
+        return seen[0][0]
+
+    @rule(at=st.integers(0, 60), n=st.integers(1, 20))
+    def grow(self, at: int, n: int) -> None:
+        if not self.grown & set(range(at, at + n)):
+            self.grown |= set(range(at, at + n))
+            self.both(lambda pages, _: pages.grow(self.base + at * self.chunk, n * self.chunk))
+
+    @rule(n=st.integers(1, 20))
+    def grow_on(self, n: int) -> None:
+        self.grow(max(self.grown, default=-1) + 1, n)
+
+    @rule(target=runs, npages=st.one_of(st.integers(1, 20), st.integers(1, 3000)), chunks=st.integers(0, 8))
+    def alloc(self, npages: int, chunks: int) -> tuple[int, int]:
+        npages = chunks * self.twins[0].chunk_pages or npages
+        return self.both(lambda pages, _: pages.alloc(npages))[0], npages
+
+    @rule(npages=st.integers(1, 4000))
+    def find(self, npages: int) -> None:
+        self.both(lambda pages, _: pages.find(npages))
+
+    @rule(run=consumes(runs))
+    def release(self, run: tuple[int, int]) -> None:
+        if run[0]:
+            self.both(lambda pages, _: pages.free(*run))
+
+    @rule(npages=st.integers(1, 16))
+    def take(self, npages: int) -> None:
+        def act(pages: PageAlloc, cache: PageCache) -> tuple[int, int]:
+            if not cache.cache:
+                cache.fill(pages)
+            return cache.alloc(npages, PAGE)
+
+        self.both(act)
+
+    @rule()
+    def flush(self) -> None:
+        self.both(lambda pages, cache: cache.flush(pages))
+
+    @rule(force=st.booleans())
+    def scavenge(self, force: bool) -> None:
+        self.both(lambda pages, _: pages.index.find(force))
+
+    @rule()
+    def collect(self) -> None:
+        self.both(lambda pages, _: pages.index.next_gen())
+
+    @rule()
+    def look(self) -> None:
+        for pages in self.twins:
+            check_summaries(pages)
+
+    @invariant()
+    def the_same_is_known(self) -> None:
+        for table in (lambda pages: pages.chunks, lambda pages: pages.index.chunks):
+            one, other = ([(ci, known.key()) for ci, known in table(pages).items()] for pages in self.twins)
+            assert one == other
+
+    def teardown(self) -> None:
+        if hasattr(self, "twins"):
+            self.look()
+        assert self.twins[0].levels == self.twins[1].levels
+
+
+TestTwins = TwinsMachine.TestCase
+TestTwins.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 
 
 class PagesMachine(RuleBasedStateMachine):
@@ -353,6 +445,7 @@ def test_what_a_lying_chunk_lets_the_runtime_print() -> None:
 
 def test_windows_of_free_addresses_that_overlap_in_part() -> None:
     pages = page_alloc(chunks=1)
+    check_summaries(pages)
     inside = (pages.start << pages.chunk_shift) + 10 * PAGE
     pages.max_search_addr = inside
     with pytest.raises(Throw, match="range partially overlaps") as died:
