@@ -17,6 +17,8 @@ TAKEN = 0  # somebody else's: the program's image, another runtime, a library
 RESERVED = 1  # ours, without access (PROT_NONE)
 MAPPED = 2  # ours, readable and writable
 
+SIZES_KNOWN = 16  # of upward searches from one address
+
 
 class Range(NamedTuple):
     """The addresses from `start` up to, not including, `end`."""
@@ -36,8 +38,8 @@ class AddressSpace:
         self._kinds: list[int] = []
         self._totals: dict[int, int] = {}
         self.held = 0  # bytes of all kinds but TAKEN
-        # (base, align) of upward searches -> (n, at): from base to at there is no room for n bytes.
-        self._full: dict[tuple[int, int], tuple[int, int]] = {}
+        # (base, align) of upward searches: sizes in order, and up to where from base on there is no room for each.
+        self._full: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
         for start, end in taken:
             self.place(start, end, TAKEN)
 
@@ -84,6 +86,8 @@ class AddressSpace:
             return
         starts, ends, kinds = self._starts, self._ends, self._kinds
         first = bisect_right(ends, start)
+        if self._move_border(first, start, end, kind):
+            return
         first, last, new_starts, new_ends, new_kinds = self._cut(start, end, first)
         totals = self._totals
         totals[kind] = totals.get(kind, 0) + end - start
@@ -139,12 +143,41 @@ class AddressSpace:
             self.held += end - start
         return True
 
+    def _move_border(self, i: int, start: int, end: int, kind: int) -> bool:
+        """Makes [start, end) of this kind if interval i begins there and the one below it, which touches, is.
+
+        False: it is not so, and nothing has changed. So a heap grows within what is reserved for it.
+        """
+        starts, ends, kinds = self._starts, self._ends, self._kinds
+        if not 0 < i < len(starts) or starts[i] != start or ends[i] < end:
+            return False
+        had = kinds[i]
+        if ends[i - 1] != start or kinds[i - 1] != kind or had == kind:
+            return False
+        if ends[i] > end:
+            ends[i - 1] = starts[i] = end
+        elif i + 1 < len(starts) and starts[i + 1] == end and kinds[i + 1] == kind:
+            return False
+        else:
+            ends[i - 1] = end
+            del starts[i], ends[i], kinds[i]
+        self._totals[had] -= end - start
+        self._totals[kind] += end - start
+        self.held += (end - start) * (bool(kind) - bool(had))
+        return True
+
     def clear(self, start: int, end: int) -> None:
         """Makes [start, end) free."""
         if start >= end:
             return
-        self._full.clear()
         first = bisect_right(self._ends, start)
+        # The room that there is from now on begins where the interval below ends.
+        if first < len(self._starts) and self._starts[first] < start:
+            room = start
+        else:
+            room = self._ends[first - 1] if first else 0
+        for (base, _), (_, full) in self._full.items():
+            full[:] = [min(at, max(room, base)) for at in full]
         first, last, new_starts, new_ends, new_kinds = self._cut(start, end, first)
         self._starts[first:last] = new_starts
         self._ends[first:last] = new_ends
@@ -176,15 +209,19 @@ class AddressSpace:
     def find_up(self, n: int, base: int, limit: int, align: int) -> int | None:
         """The lowest free aligned address at or above base with n bytes before limit."""
         starts, ends = self._starts, self._ends
-        known, full = self._full.get((base, align), (n, base))
-        at = -(-(full if n >= known else base) // align) * align
+        sizes, full = self._full.setdefault((base, align), ([], []))
+        # Allocations come one after the other; each would pass all before it again.
+        place = bisect_right(sizes, n)
+        at = -(-(max(full[:place], default=base)) // align) * align
         i = bisect_right(ends, at)
         while i < len(starts) and at + n > starts[i] and at + n <= limit:
             at = -(-ends[i] // align) * align
             i = bisect_right(ends, at, i + 1)
-        # Small allocations come one after the other; each would pass all before it again.
-        if n <= known:
-            self._full[base, align] = n, at
+        if place and sizes[place - 1] == n:
+            full[place - 1] = at
+        elif len(sizes) < SIZES_KNOWN:
+            sizes.insert(place, n)
+            full.insert(place, at)
         return at if at + n <= limit else None
 
     def find_down(self, n: int, top: int, floor: int, align: int) -> int | None:

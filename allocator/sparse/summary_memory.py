@@ -63,7 +63,7 @@ class SummaryMemory:
     """
 
     __slots__ = (
-        "core", "huge_pages", "index", "index_failed", "index_max", "index_min", "lengths", "mapped",
+        "_grown_to", "_index_shift", "core", "huge_pages", "index", "index_failed", "index_max", "index_min", "lengths", "mapped",
         "mapped_ready", "summary", "tables",
     )  # fmt: skip
 
@@ -78,6 +78,9 @@ class SummaryMemory:
         self.tables: dict[int, int] = {}
         self.mapped: list[tuple[int, int, str]] = []
         self.huge_pages = False  # chunkHugePages
+        self._grown_to = -1  # where the latest growth ended
+        config = core.config
+        self._index_shift = config.log_palloc_chunk_bytes + (3 if config.scav_index_of_bits else 0)
 
     @property
     def is_32bit(self) -> bool:
@@ -160,8 +163,30 @@ class SummaryMemory:
                 "sysGrow bounds not aligned to pallocChunkBytes",
                 f"runtime: base = {address(base):#x}, limit = {address(limit):#x}",
             )
-        self._grow_summaries(base, limit, in_use)
-        if not self.is_32bit:
+        if base == self._grown_to and in_use.bases[-1] < base:
+            self._grow_on(base, limit)
+        else:
+            self._grow_summaries(base, limit, in_use)
+            if not self.is_32bit:
+                self._grow_index(base, limit)
+        self._grown_to = limit
+
+    def _grow_on(self, base: int, limit: int) -> None:
+        """The same where the heap's last range goes on with its latest growth: only blocks that are new count."""
+        config = self.core.config
+        narrow = self.is_32bit
+        page = config.phys_page_size
+        for level, (shift, bits) in enumerate(zip(config.level_shift, config.level_bits, strict=True)):
+            shift += bits
+            blocks, known = (limit - 1 >> shift) + 1, (base - 1 >> shift) + 1
+            if blocks == known:
+                continue
+            self.lengths[level] = max(self.lengths[level], blocks << bits)
+            if not narrow:
+                have, need = ((n << bits) * SUM_BYTES + page - 1 & -page for n in (known, blocks))
+                if need > have:
+                    self._map(self.summary[level] + have, need - have, "page alloc")
+        if not narrow and limit > self.index_max << self._index_shift:
             self._grow_index(base, limit)
 
     def summary_range(self, level: int, base: int, limit: int) -> tuple[int, int]:
