@@ -85,9 +85,9 @@ class AddressSpace:
         if self.lengthen(start, end, kind):
             return
         starts, ends, kinds = self._starts, self._ends, self._kinds
-        first = bisect_right(ends, start)
-        if self._move_border(first, start, end, kind):
+        if self.move_border(start, end, kind):
             return
+        first = bisect_right(ends, start)
         first, last, new_starts, new_ends, new_kinds = self._cut(start, end, first)
         totals = self._totals
         totals[kind] = totals.get(kind, 0) + end - start
@@ -143,16 +143,18 @@ class AddressSpace:
             self.held += end - start
         return True
 
-    def _move_border(self, i: int, start: int, end: int, kind: int) -> bool:
-        """Makes [start, end) of this kind if interval i begins there and the one below it, which touches, is.
+    def move_border(self, start: int, end: int, kind: int) -> bool:
+        """Makes [start, end) of this kind if an interval of ours begins there, and the one below it, which
+        touches, is of the kind.
 
         False: it is not so, and nothing has changed. So a heap grows within what is reserved for it.
         """
         starts, ends, kinds = self._starts, self._ends, self._kinds
+        i = bisect_right(ends, start)
         if not 0 < i < len(starts) or starts[i] != start or ends[i] < end:
             return False
         had = kinds[i]
-        if ends[i - 1] != start or kinds[i - 1] != kind or had == kind:
+        if ends[i - 1] != start or kinds[i - 1] != kind or had == kind or not had or not kind:
             return False
         if ends[i] > end:
             ends[i - 1] = starts[i] = end
@@ -163,7 +165,6 @@ class AddressSpace:
             del starts[i], ends[i], kinds[i]
         self._totals[had] -= end - start
         self._totals[kind] += end - start
-        self.held += (end - start) * (bool(kind) - bool(had))
         return True
 
     def clear(self, start: int, end: int) -> None:

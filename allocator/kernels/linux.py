@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from allocator.kernels.address_space import MAPPED
+from allocator.kernels.address_space import MAPPED, RESERVED
 from allocator.kernels.calls import HUGEPAGE, NOHUGEPAGE
 from allocator.kernels.posix import EAGAIN, ENOMEM, Posix
 from allocator.kernels.system import Answer, Errno
@@ -42,24 +42,35 @@ class Linux(Posix):
         return all(limit is None for limit in limits)
 
     def mmap(self, v: int, n: int, access: bool, fixed: bool = False, forced: Answer | None = None) -> Answer:
-        # Where no size is limited, what lengthens a mapping into free space is given as it is asked for.
+        # Where no size is limited, a heap that grows is given what it asks for.
         if (
-            access
-            and n
-            and forced is None
+            forced is None
             and self.plan is None
-            and self.boundless
+            and n
             and not (v | n) & (self.page - 1)
             and v >= self.lowest
             and v + n <= self.end
+            and self.boundless
             and (fixed or self.machine.hints_honoured)
             and (self.machine.max_map_count is None or self.map_count <= self.machine.max_map_count)
-            and self.space.lengthen(v, v + n, MAPPED)
+            and self._goes_on(v, v + n, MAPPED if access else RESERVED, fixed)
         ):
             if self.logs:
-                self.note("map", v, n, "rw", v, fixed)
+                self.note("map", v, n, "rw" if access else "-", v, fixed)
             return v
         return super().mmap(v, n, access, fixed, forced)
+
+    def _goes_on(self, start: int, end: int, kind: int, fixed: bool) -> bool:
+        """Makes [start, end) of this kind where it lengthens what lies beside it, or was free and may be."""
+        space = self.space
+        if space.lengthen(start, end, kind):
+            return True
+        if fixed:
+            return space.move_border(start, end, kind)
+        if space.is_free(start, end):
+            space.place(start, end, kind)
+            return True
+        return False
 
     @cached_property
     def lowest(self) -> int:

@@ -126,6 +126,12 @@ class ChunkTable(Generic[Known]):
         for chunk in self._owned(first, end):
             self._join(chunk, self._own.pop(chunk))
 
+    def fold_one(self, chunk: int) -> None:
+        """The same of one."""
+        known = self._own.pop(chunk, None)
+        if known is not None:
+            self._join(chunk, known)
+
     def _owned(self, first: int, end: int) -> list[int]:
         """Which of the chunks first to end stand for themselves, in order."""
         own = self._own

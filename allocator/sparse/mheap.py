@@ -147,7 +147,7 @@ class MHeap:
             if steps.reclaims(npages):
                 self.reclaim(npages)
                 steps.reclaimed()
-        elif not self.core.sweeper.done:
+        elif not self.core.sweeper.drained:
             self.reclaim(npages)
         return self.alloc_span(npages, HEAP, spanclass)
 
@@ -193,8 +193,12 @@ class MHeap:
         s = self.new_mspan()
         if steps is not None:
             steps.span(npages, kind, spanclass, from_cache, base, scav, s)
-        self._scavenge_for(scav, growth)
-        self.init_span(s, kind, spanclass, base, npages, scav)
+        limited = core.stats.mapped_ready + scav > core.pacer.memory_limit
+        if limited or core.scavenger.gc_percent_goal != UNLIMITED or steps is not None:
+            self._scavenge_for(scav, growth)
+        self._make(s, kind, spanclass, base, npages, scav)
+        if steps is not None:
+            s.needzero = steps.zeroed(base, s.needzero)
         nbytes = npages << self.page_shift
         if scav:
             core.mem.sys_used(base, nbytes, scav)
@@ -281,8 +285,7 @@ class MHeap:
             self.table.set_range(page, npages, s)
             return
         self.shape(s, spanclass)
-        core.gc_bits.new_bits(s.nelems)
-        core.gc_bits.new_bits(s.nelems)
+        core.gc_bits.new_span(s.nelems)
         s.sweepgen = self.sweepgen
         s.state = IN_USE
         self.table.set_range(page, npages, s)
@@ -329,6 +332,11 @@ class MHeap:
         left = npages << self.page_shift
         index = config.arena_index(base)
         at = base & size - 1
+        if at + left <= size:
+            arena = arenas[index]
+            needs = at < arena.zeroed_base
+            arena.zeroed_base = max(arena.zeroed_base, at + left)
+            return needs
         while left:
             arena = arenas[index]
             if at < arena.zeroed_base:

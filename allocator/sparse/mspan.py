@@ -20,6 +20,7 @@ DEAD, IN_USE, MANUAL = range(3)
 STATE_NAMES = ("mSpanDead", "mSpanInUse", "mSpanManual")
 
 NO_SPAN = 0
+NO_STACKS: list[int] = []  # the free stacks of every span that never had any
 
 
 class MSpan:
@@ -62,20 +63,26 @@ class MSpan:
         self.nelems = 0
         self.sweepgen = 0
         self.alloc_count_before_cache = 0
-        self.manual_free_list: list[int] = []
+        self.manual_free_list: list[int] = NO_STACKS
         self.large_type: ObjectType | None = None
         self.is_user_arena_chunk = False
         self.user_arena_free = (0, 0)  # what of a chunk is left: from, to
-        self.init(0, 0, 0)
+        self.base = self.npages = self.limit = 0
+        self._clear()
 
     def init(self, base: int, npages: int, page_size: int) -> None:
         """(*mspan).init: a record taken for a run of pages. What it leaves alone is of its last life."""
-        self.next: MSpan | None = None
-        self.prev: MSpan | None = None
-        self.list: SpanList | None = None
+        if self.npages:
+            self._clear()
         self.base = base
         self.npages = npages
         self.limit = base + npages * page_size
+
+    def _clear(self) -> None:
+        """As a record is that was never used, but for its pages and what a life leaves behind."""
+        self.next: MSpan | None = None
+        self.prev: MSpan | None = None
+        self.list: SpanList | None = None
         self.alloc_count = 0
         self.spanclass = 0
         self.elemsize = 0

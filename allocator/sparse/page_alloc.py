@@ -203,34 +203,44 @@ class PageAlloc:
 
     def alloc_range(self, base: int, npages: int) -> int:
         """Allocates the pages from base on; the bytes of them that were scavenged (allocRange)."""
-        off = self.config.offset(base)
-        all_pages = self.all_pages
-        scavenged = 0
-        for ci, page, n in self.pieces(off, npages):
-            if n >= self.chunk_pages:
-                last = ci + n // self.chunk_pages
+        return self._take(self.config.offset(base), npages)
+
+    def _take(self, off: int, npages: int) -> int:
+        """The same from an offset address on."""
+        ci = off >> self.chunk_shift
+        page = off >> self.page_shift & self.chunk_mask
+        if page + npages < self.chunk_pages:
+            scavenged = self._take_in_chunk(ci, page, npages)
+        else:
+            scavenged = 0
+            for ci, page, n in self.pieces(off, npages):
+                if n < self.chunk_pages:
+                    scavenged += self._take_in_chunk(ci, page, n)
+                    continue
+                end = ci + n // self.chunk_pages
                 self._scavenged = 0
-                self.chunks.change(ci, last, self._take_whole)
-                self.index.alloc_whole(ci, last)
+                self.chunks.change(ci, end, self._take_whole)
+                self.index.alloc_whole(ci, end)
                 scavenged += self._scavenged
-                continue
-            chunk = self.chunks[ci]
-            mask = (1 << n) - 1 << page
-            backed = chunk.scavenged & mask
-            if backed:
-                scavenged += backed.bit_count()
-                chunk.scavenged ^= backed
-            chunk.bits |= mask
-            self.index.alloc(ci, n)
-            if chunk.bits == all_pages and not chunk.scavenged:
-                self.chunks.fold(ci, ci + 1)
-                self.index.chunks.fold(ci, ci + 1)
         free_from = self._free_from
         self.update(off, npages)
         if free_from >= off:
-            end = off + (npages << self.page_shift)
-            self._free_from = end if free_from < end else free_from
+            self._free_from = max(free_from, off + (npages << self.page_shift))
         return scavenged << self.page_shift
+
+    def _take_in_chunk(self, ci: int, page: int, n: int) -> int:
+        """Allocates pages of one chunk; how many were scavenged."""
+        chunk = self.chunks[ci]
+        mask = (1 << n) - 1 << page
+        chunk.bits = bits = chunk.bits | mask
+        self.index.alloc(ci, n)
+        backed = chunk.scavenged & mask
+        if backed:
+            chunk.scavenged ^= backed
+        if bits == self.all_pages and not chunk.scavenged:
+            self.chunks.fold_one(ci)
+            self.index.chunks.fold_one(ci)
+        return backed.bit_count()
 
     def _take_whole(self, chunk: Chunk, n: int) -> None:
         """All pages of a chunk are allocated; it stands for n."""
@@ -283,11 +293,10 @@ class PageAlloc:
                     # Nothing at all is free.
                     self.search_addr = self.max_search_addr
                 return 0, 0
-        base = self.config.address(off)
-        scavenged = self.alloc_range(base, npages)
+        scavenged = self._take(off, npages)
         if self.search_addr < search:
             self.search_addr = search
-        return base, scavenged
+        return self.config.address(off), scavenged
 
     def find_in_chunk(self, chunk: Chunk, npages: int, page: int) -> tuple[int, int]:
         """The first run of so many pages of a chunk, and its first free page, from `page` on (find).

@@ -71,7 +71,8 @@ class SpanTable:
             low = page & 511
             here = min(n, 512 - low)
             if here == 512:
-                chunks[page >> 9] = s
+                here = n & ~511
+                chunks.update(dict.fromkeys(range(page >> 9, page + n >> 9), s))
             elif n >= LONG and type(chunks.get(page >> 9)) is not list:
                 self._in_pieces(page).put(low, here, s)
             elif here == 1:
