@@ -38,7 +38,7 @@ class AddressSpace:
         self._kinds: list[int] = []
         self._totals: dict[int, int] = {}
         self.held = 0  # bytes of all kinds but TAKEN
-        # (base, align) of upward searches: sizes in order, and up to where from base on there is no room for each.
+        # By base and alignment of upward searches: sizes in order, and up to where there is no room for each.
         self._full: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
         for start, end in taken:
             self.place(start, end, TAKEN)

@@ -28,7 +28,7 @@ from allocator.sparse.memory_of_system import MemoryOfSystem
 from allocator.sparse.mheap import MHeap
 from allocator.sparse.mspan import MSpan
 from allocator.sparse.mstats import HeapStats
-from allocator.sparse.pacer import Pacer
+from allocator.sparse.pacer import NO_LIMIT, Pacer
 from allocator.sparse.procs import P
 from allocator.sparse.scavenge import Scavenger
 from allocator.sparse.span_set import BlockPool
@@ -216,7 +216,8 @@ class HeapCore(Core):
 
     def may_collect(self) -> None:
         """Begins a cycle where the heap has reached its trigger."""
-        if self.pacer.should_start():
+        pacer = self.pacer
+        if (pacer.gc_percent >= 0 or pacer.memory_limit != NO_LIMIT) and pacer.should_start():
             self.start_collection()
 
     def start_collection(self) -> None:

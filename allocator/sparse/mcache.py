@@ -141,12 +141,15 @@ class MCache:
             raise Throw("out of memory")
         npages = size + config.page_size - 1 >> config.page_shift
         nbytes = npages << config.page_shift
-        core.sweeper.deduct_credit(nbytes, npages)
-        s = core.heap.alloc(npages, int(noscan))
+        heap = core.heap
+        if heap.sweep_pages_per_byte or core.steps is not None:
+            core.sweeper.deduct_credit(nbytes, npages)
+        s = heap.alloc(npages, int(noscan))
         if s is None:
             raise Throw("out of memory")
-        core.heap_stats.large_alloc += nbytes
-        core.heap_stats.large_allocs += 1
+        stats = core.heap_stats
+        stats.large_alloc += nbytes
+        stats.large_allocs += 1
         core.pacer.total_alloc += nbytes
         core.pacer.update(nbytes, 0)
         core.central[int(noscan)].full_swept().push(s)

@@ -45,7 +45,8 @@ class MCentral:
     def cache_span(self) -> MSpan | None:
         """A span with room, for an mcache; None where memory has run out (cacheSpan)."""
         core = self.core
-        core.sweeper.deduct_credit(self.npages << core.config.page_shift, 0)
+        if core.heap.sweep_pages_per_byte or core.steps is not None:
+            core.sweeper.deduct_credit(self.npages << core.config.page_shift, 0)
         s = self.partial_swept().pop() or self._sweep_for_room()
         if s is None:
             s = core.heap.alloc(self.npages, self.spanclass)

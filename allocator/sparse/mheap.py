@@ -275,7 +275,7 @@ class MHeap:
     def _make(self, s: MSpan, kind: int, spanclass: int, base: int, npages: int, scav: int) -> None:
         core = self.core
         s.init(base, npages, self.page_size)
-        if self.needs_zero(base, npages, scav):
+        if self.alloc_needs_zero(base, npages) and self.keeps(npages, scav):
             s.needzero = 1
         page = base >> self.page_shift
         if kind != HEAP:
@@ -310,8 +310,11 @@ class MHeap:
 
     def needs_zero(self, base: int, npages: int, scav: int) -> bool:
         """Whether a new span's pages may be dirty, if `scav` bytes of them had no memory."""
-        dirty = self.alloc_needs_zero(base, npages)
-        return dirty and (scav != npages << self.page_shift or self.core.mem.need_zero_after_sys_unused())
+        return self.alloc_needs_zero(base, npages) and self.keeps(npages, scav)
+
+    def keeps(self, npages: int, scav: int) -> bool:
+        """Whether so many pages that were used have their contents still, if `scav` bytes had no memory."""
+        return scav != npages << self.page_shift or self.core.mem.need_zero_after_sys_unused()
 
     def was_used(self, base: int, npages: int) -> bool:
         """Whether any of the pages was ever used."""

@@ -105,9 +105,10 @@ class PageAlloc:
 
         All below searchAddr is allocated, so that looking for a run from there on tells as well.
         """
-        for first, last in self._stale:
-            if first <= chunk <= last:
-                return None
+        if self._stale:
+            for first, last in self._stale:
+                if first <= chunk <= last:
+                    return None
         return self._levels[-1].get(chunk, ALLOCATED)[1]
 
     def grow(self, base: int, size: int) -> None:
@@ -271,9 +272,9 @@ class PageAlloc:
         if ci >= self.end:
             return 0, 0
         page = self.search_addr >> self.page_shift & self.chunk_mask
-        known = self.known_most(ci)
         found = lowest = NONE
-        if self.chunk_pages - page >= npages and (known is None or known >= npages):
+        known = None
+        if self.chunk_pages - page >= npages and ((known := self.known_most(ci)) is None or known >= npages):
             chunk = self.chunks.get(ci)
             assert chunk is not None
             found, lowest = self.find_in_chunk(chunk, npages, page)
@@ -378,7 +379,7 @@ class PageAlloc:
             free = chunk.bits ^ self.all_pages
             if free:
                 lowest = trailing_zeros(free)
-                if first != limit and lowest or free + (1 << lowest) != 1 << self.chunk_pages:
+                if (first != limit and lowest) or free + (1 << lowest) != 1 << self.chunk_pages:
                     return None
                 if first == limit:
                     if lowest and behind != ci + 1:

@@ -63,8 +63,8 @@ class SummaryMemory:
     """
 
     __slots__ = (
-        "_grown_to", "_index_shift", "core", "huge_pages", "index", "index_failed", "index_max", "index_min", "lengths", "mapped",
-        "mapped_ready", "summary", "tables",
+        "_grown_to", "_index_shift", "core", "huge_pages", "index", "index_failed", "index_max",
+        "index_min", "lengths", "mapped", "mapped_ready", "summary", "tables",
     )  # fmt: skip
 
     def __init__(self, core: Core) -> None:
@@ -172,7 +172,7 @@ class SummaryMemory:
         self._grown_to = limit
 
     def _grow_on(self, base: int, limit: int) -> None:
-        """The same where the heap's last range goes on with its latest growth: only blocks that are new count."""
+        """The same where the heap's last range goes on after its latest growth: only new blocks count."""
         config = self.core.config
         narrow = self.is_32bit
         page = config.phys_page_size
