@@ -61,6 +61,8 @@ class MemPlan9(System):
         forced = self.planned(call, v, n)
         if isinstance(forced, Errno):
             return 0
+        if forced == self.bloc and self._sbrk(n):
+            return forced
         if forced is not None:
             self.kernel.grant(forced, mem_round(n, self.ptr_size))
             return forced

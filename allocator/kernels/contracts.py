@@ -25,6 +25,9 @@ class Contract:
     def place(self, machine: Machine, ptr_size: int, at: Any, size: Any) -> list[Any]:
         """What holds of memory that the kernel gives: aligned, within the user's addresses, nobody else's."""
         end = min(machine.end, 1 << 8 * ptr_size)
+        if machine.segment_limit is not None:
+            # All is one segment, from the end of the program on.
+            end = min(end, max(machine.data_end, machine.low) + machine.segment_limit)
         conditions = [machine.low <= at, at + size <= end, at % (self.alignment or machine.page_size) == 0]
         return conditions + [
             apart(at, size, taken.start, taken.end - taken.start)

@@ -38,10 +38,16 @@ def era_of(figures: Figures) -> ProofsOfEra:
 def prove(figures: Figures, options: MachineOptions, wanted: frozenset[str]) -> list[Proof]:
     """What is known of each wanted property on one platform; counterexamples are confirmed by the machine."""
     era = era_of(figures)
+    from archcalc.proofs.confirmation import BrokenDown
+
     proofs = era.prove(figures, options, wanted)
     for proof in proofs:
         if proof.refutation is not None:
-            proof.text = era.scenario(figures, options, proof.refutation)
+            try:
+                proof.text = era.scenario(figures, options, proof.refutation)
+            except BrokenDown as broken:
+                proof.reason = f"{proof.refutation.what}, and there the machine breaks down: {broken}"
+                continue
             if not proof.text:
                 proof.holds = None
                 proof.reason = (

@@ -28,9 +28,12 @@ class SystemCall:
         return {"call": self.call, "address": self.address, "size": self.size, "answer": answer}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class HeldMemory:
-    """Memory that the program has: `held` when the kernel gives it to nobody else."""
+    """Memory that the program has: `held` when the kernel gives it to nobody else.
+
+    Two pieces are never the same one, wherever they lie: to compare what is not known would fork the path.
+    """
 
     start: Number
     size: Number

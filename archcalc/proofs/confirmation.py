@@ -18,6 +18,7 @@ from archcalc.calculator.figures import Figures
 from archcalc.machines import vocabulary
 from archcalc.machines.options import MachineOptions
 from archcalc.profiles.files import file_of
+from archcalc.reading.errors import UsageFault
 from archcalc.scenarios.load import load
 from archcalc.scenarios.run import ScenarioOutcome, ScenarioRun
 
@@ -78,6 +79,10 @@ class ScenarioDraft:
         return "\n".join([*lines, "expect:", *(f"  {line}" for line in expect)]) + "\n"
 
 
+class BrokenDown(Exception):
+    """The machine fails in a way that its runtime knows nothing of, where a counterexample leads."""
+
+
 class _Noted(ScenarioRun):
     """A run that notes every call of the system."""
 
@@ -93,13 +98,21 @@ class _Noted(ScenarioRun):
 
 
 def confirmed(draft: ScenarioDraft) -> str:
-    """The scenario with what comes of it; empty where that does not confirm the proof."""
+    """The scenario with what comes of it; empty where that does not confirm the proof.
+
+    Raises BrokenDown.
+    """
     with TemporaryDirectory() as folder:
         path = Path(folder) / "draft.yaml"
         path.write_text(draft.text(["outcome: booted"]), encoding="utf-8")
         (scenario,) = load(path)
         run = _Noted(scenario, lambda *_: None)
-        outcome = run.run()
+        try:
+            outcome = run.run()
+        except UsageFault:
+            raise
+        except Exception as error:
+            raise BrokenDown(f"{type(error).__name__}: {error}") from error
     noted = iter(run.noted)
     if not all(call in noted for call in draft.calls) or not _as_it_must_be(draft, outcome):
         return ""

@@ -19,7 +19,8 @@ def explore(
 ) -> tuple[list[object], Refuted, Tally]:
     """Runs code on all its paths: what they come to, what was refuted, and what that took.
 
-    `until_refuted` ends it with the first refutation. A bound that is reached stands in the tally.
+    It ends where all that is wanted is refuted; `until_refuted` ends it with the first refutation. A bound
+    that is reached stands in the tally.
     """
     engine = Explorer(bits)
     judge = Judge(engine, wanted)
@@ -34,7 +35,7 @@ def explore(
     try:
         for result in engine.explore(one):
             results.append(result)
-            if until_refuted and judge.refuted:
+            if judge.refuted and (until_refuted or judge.refuted.keys() >= wanted):
                 break
     except Undecided as reason:
         given_up = str(reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
 
@@ -16,7 +16,10 @@ from archcalc.proofs.words import Truth
 
 @dataclass(frozen=True, slots=True)
 class Refutation:
-    """A path on which a property does not hold: numbers for all that was unknown, and what comes of them."""
+    """A path on which a property does not hold: numbers for all that was unknown, and what comes of them.
+
+    `calls_before` of the calls came before the last request.
+    """
 
     property: str
     what: str
@@ -24,6 +27,7 @@ class Refutation:
     figures: Mapping[str, int] = field(default_factory=dict)  # of the machine, before and after
     requests: tuple[int, ...] = ()
     death: str = ""
+    calls_before: int = 0
     computed: Mapping[str, object] = field(default_factory=dict)  # what else follows, as JSON has it
 
 
@@ -43,6 +47,7 @@ class Judge:
         self.calls: Callable[[], list[SystemCall]] = list
         self.figures: Callable[[], Mapping[str, Any]] = dict
         self.requests: tuple[Any, ...] = ()
+        self.calls_before = 0
         self._pending: list[tuple[str, Truth | bool, str]] = []
         self._judgement = 0
         engine.before_narrowing = self.judge
@@ -80,8 +85,14 @@ class Judge:
             whole = truth & whole
         engine.grant(whole, self._judgement)
 
+    def request(self, n: Any) -> None:
+        """One more request of the program."""
+        self.requests = (*self.requests, n)
+        self.calls_before = len(self.calls())
+
     def begin(self) -> None:
         """A new run, from the first judgement on."""
+        self.calls_before = 0
         self._pending = []
         self._judgement = 0
 
@@ -93,9 +104,7 @@ class Judge:
             return
         if not self.engine.holds(False):
             found = self._refutation(id, f"it ends with: {words}")
-            self.refuted[id] = Refutation(
-                id, found.what, found.calls, found.figures, found.requests, death=words
-            )
+            self.refuted[id] = replace(found, death=words)
 
     def _refutation(self, id: str, what: str) -> Refutation:
         model, number = self.engine.model, self.engine.number
@@ -113,4 +122,5 @@ class Judge:
             for c in self.calls()
         )
         figures = {name: plain(value) for name, value in self.figures().items()}
-        return Refutation(id, what, calls, figures, tuple(plain(n) for n in self.requests))
+        requests = tuple(plain(n) for n in self.requests)
+        return Refutation(id, what, calls, figures, requests, calls_before=self.calls_before)

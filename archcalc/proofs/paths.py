@@ -19,7 +19,8 @@ from archcalc.proofs.words import Room, SymbolicWord, Truth, Undecided
 T = TypeVar("T")
 
 MOST_PATHS = 20_000
-SOLVER_MS = 20_000
+# Of one question: three times what the hardest takes on any port (`python tests/bench/proofs.py` counts it).
+SOLVER_UNITS = 30_000_000
 
 
 class Infeasible(Exception):
@@ -47,10 +48,10 @@ class Explorer:
     that depends on no number, such as whether a system refuses.
     """
 
-    def __init__(self, bits: int, most_paths: int = MOST_PATHS, solver_ms: int = SOLVER_MS) -> None:
+    def __init__(self, bits: int, most_paths: int = MOST_PATHS, solver_units: int = SOLVER_UNITS) -> None:
         self.room = Room(bits, self.decide, self._state, self._only)
         self.most_paths = most_paths
-        self._solver = Solver(solver_ms)
+        self._solver = Solver(solver_units)
         self._trail: list[_Entry] = []
         self._at = 0
         self._names = 0

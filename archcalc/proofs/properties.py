@@ -173,6 +173,9 @@ BOOT: tuple[str, ...] = (
     "boot-within-address-bits", "boot-class-table", "boot-first-mcache",
 )  # fmt: skip
 
+# What is asked of every call of a system on today's machine.
+OF_CALLS = frozenset({FIXED, WRAP, REACH, PAGES, TWICE, NOTICED, PROGRAM, ENDS})
+
 # What only a heap in arenas has.
 OF_ARENAS = (NOTICED, PROGRAM, SUMMARIES, INDEX, CHUNKS, RECORDED)
 

@@ -10,6 +10,10 @@ import z3
 from archcalc.proofs.terms import AtMost, Condition, Several
 from archcalc.proofs.words import Undecided
 
+FIRST = 500_000  # units: more than nearly all questions take
+# What Z3 says where a limit has ended its work.
+LIMITED = frozenset({"canceled", "max. resource limit exceeded"})
+
 
 class Witness(dict[str, int]):
     """Numbers for all that is unknown, with which what was stated holds; read off the solver as needed."""
@@ -27,11 +31,21 @@ class Witness(dict[str, int]):
 
 
 class Solver:
-    """A stack of conditions; a question that takes longer than `milliseconds` is not decided."""
+    """A stack of conditions; a question that takes more than so many of Z3's `units` is not decided.
 
-    def __init__(self, milliseconds: int) -> None:
-        self._solver: Any = z3.SolverFor("QF_LIA")
-        self._solver.set("timeout", milliseconds)
+    Z3 counts its own steps in these (`rlimit`), so that the same questions have the same answers on every
+    computer, busy or not. Each solver has a context of its own: what was asked elsewhere does not matter.
+
+    What a solver has learnt from one question helps with the next, and now and then leads it astray for
+    ever. So it gets FIRST units, and then another one begins afresh, which has them all.
+    """
+
+    def __init__(self, units: int) -> None:
+        self._context = z3.Context()
+        self._solver: Any = z3.SolverFor("QF_LIA", ctx=self._context)
+        self._solver.set("rlimit", min(FIRST, units))
+        self._units = units
+        self.hardest = 0  # units that a question has taken of the second solver
         self._variables: dict[str, Any] = {}
         self._known: dict[AtMost, Any] = {}
 
@@ -53,13 +67,25 @@ class Solver:
         if condition is not None:
             self.push(condition)
         answer = solver.check()
+        if answer == z3.unknown:
+            solver = self._afresh()
+            answer = solver.check()
+            self.hardest = max(self.hardest, int(solver.statistics().get_key_value("rlimit count")))
         found = Witness(solver.model(), self._variables) if answer == z3.sat else None
         reason = solver.reason_unknown() if answer == z3.unknown else ""
         if condition is not None:
-            solver.pop()
+            self.pop()
         if reason:
-            raise Undecided(f"the solver gave up: {reason}")
+            why = "more than its limit of steps" if reason in LIMITED else reason
+            raise Undecided(f"the solver gave up: {why}")
         return found
+
+    def _afresh(self) -> Any:
+        """A solver that knows nothing but what is stated."""
+        fresh = z3.SolverFor("QF_LIA", ctx=self._context)
+        fresh.set("rlimit", self._units)
+        fresh.add(self._solver.assertions())
+        return fresh
 
     def _translated(self, condition: Condition) -> Any:
         if isinstance(condition, Several):
@@ -81,5 +107,5 @@ class Solver:
     def _variable(self, name: str) -> Any:
         found = self._variables.get(name)
         if found is None:
-            found = self._variables[name] = z3.Int(name)
+            found = self._variables[name] = z3.Int(name, self._context)
         return found

@@ -53,8 +53,8 @@ class _Platform(PlatformProofs):
         config = machines.config_of(figures, options)
         super().__init__(figures, wanted, 8 * config.ptr_size)
         machine = machine_of(figures.profile, options)
-        system = system_of(figures, options, machine)
-        self.subject = Proven(config, contract_of(figures), machine, system)
+        self._system = partial(system_of, figures, options, machine)
+        self.subject = Proven(config, contract_of(figures), machine, self._system())
 
     def proofs(self) -> list[Proof]:
         """What is known of each wanted property."""
@@ -177,7 +177,7 @@ class _Platform(PlatformProofs):
         if id in heap_growth.PROPERTIES:
             ways += [partial(heap_growth.from_the_beginning, first=first) for first in (True, False)]
         for way in ways:
-            for layout, refusals in layouts.items():
+            for layout, refusals in ((None, 0), *layouts.items()):
                 run = partial(self._from_the_beginning, layout=layout, refusals=refusals, way=way)
                 _, refuted, tally = explore(self.bits, frozenset({id}), run, until_refuted=True)
                 self.tally.seconds += tally.seconds
@@ -192,14 +192,20 @@ class _Platform(PlatformProofs):
         self,
         engine: Explorer,
         judge: Judge,
-        layout: ArenaLayout,
+        layout: ArenaLayout | None,
         refusals: int,
         way: Callable[[Arena, ArenaLayout], object],
     ) -> None:
+        """A start with so many refusals that leaves that layout; without one, a start as it usually is."""
         arena = Arena(engine, judge, self.subject)
-        arena.system.script = [True] * refusals + [False]
-        if arena.start() is not None:
-            way(arena, layout)
+        if layout is None:
+            arena.system.natural = self._system()
+        else:
+            arena.system.script = [True] * refusals + [False]
+        found = arena.start()
+        arena.system.natural = None
+        if found is not None:
+            way(arena, layout or found)
 
 
 def _grow(arena: Arena, layout: ArenaLayout, times: int) -> None:

@@ -49,8 +49,10 @@ class Answering(System):
         self.calls: list[SystemCall] = []
         self.regions: list[HeldMemory] = []
         self.script: list[bool] = []  # which of the next reservations are refused, where that is told
+        self.natural: System | None = None  # a system of its own that answers, as long as one stands here
         self.reservation: HeldMemory | None = None  # the first that was not refused
         self.spans: list[HeldMemory] = []  # what nothing else may be mapped over
+        self.usable: list[HeldMemory] = []  # what was mapped, or given as memory at once
 
     # What the kernel may say.
 
@@ -62,7 +64,8 @@ class Answering(System):
         whole = contract.rounded(machine, size)
         engine.assume(
             *contract.place(machine, self.ptr_size, at, whole),
-            *(apart(at, whole, held.start, held.size) for held in (*self.regions, *self.spans) if held.held),
+            *(apart(at, whole, one.start, one.size) for one in (*self.regions, *self.spans) if one.held),
+            *(apart(at, whole, one.start, one.size) for one in self.usable if one not in self.regions),
         )
         return at
 
@@ -89,6 +92,11 @@ class Answering(System):
         self.require(REACH, v + n <= self.engine.room.mask + 1, "a reservation is asked for up to its end")
         call = SystemCall("sysReserve", v, n, 0)
         self.calls.append(call)
+        if self.natural is not None:
+            call.answer, flag = self.natural.sys_reserve(v, n)
+            if call.answer:
+                self._has(call.answer, contract.rounded(self.machine, n), bool(flag))
+            return call.answer, flag
         worth = contract.believes(n, self.ptr_size)
         if worth == "believed":
             call.answer = v
@@ -109,9 +117,14 @@ class Answering(System):
         self._check("sysAlloc", 0, n)
         call = SystemCall("sysAlloc", 0, n, 0)
         self.calls.append(call)
-        if not self._refuses(n):
+        if self.natural is not None:
+            call.answer = self.natural.sys_alloc(n, stat)
+            self.regions.append(HeldMemory(call.answer, self.contract.rounded(self.machine, n)))
+            self.usable.append(self.regions[-1])
+        elif not self._refuses(n):
             call.answer = self._given(n)
             self.regions.append(HeldMemory(call.answer, self.contract.rounded(self.machine, n)))
+            self.usable.append(self.regions[-1])
         return call.answer
 
     def sys_free(self, v: Number, n: Number) -> None:
@@ -120,6 +133,7 @@ class Answering(System):
         for held in reversed(self.regions):
             if self.engine.holds((held.start == v) & (held.size == self.contract.rounded(self.machine, n))):
                 self.regions.remove(held)
+                self.usable = [one for one in self.usable if one is not held]
                 return
         self.require(TWICE, False, "sysFree gives back what the program does not have")
 
@@ -129,6 +143,7 @@ class Answering(System):
         call = SystemCall("sysMap", v, n, v)
         self.calls.append(call)
         if not contract.map_asks:
+            self.usable.append(HeldMemory(v, n))
             return v  # type: ignore[no-any-return]
         page = self.machine.page_size
         self.require(PAGES, (v % page == 0) & (n % page == 0), "sysMap is asked for whole pages")
@@ -140,11 +155,12 @@ class Answering(System):
             engine.assume(self.machine.low <= v, v + n <= end, v % page == 0)
             if contract.is_fixed(reserved):
                 self.require(FIXED, self.held(v, n), "sysMap insists on an address that was not reserved")
-            for span in self.spans:
-                free = apart(v, n, span.start, span.size)
+            for used in (*self.spans, *self.usable):
+                free = apart(v, n, used.start, used.size)
                 if contract.fixed != "never" and not contract.is_fixed(reserved):
                     engine.assume(free)  # mmap gives nothing twice that is not told MAP_FIXED
                 self.require(TWICE, free, "sysMap maps over what is in use")
+            self.usable.append(HeldMemory(v, n))
             return v  # type: ignore[no-any-return]
         call.answer = self.refusal if way == 1 else Errno(1)
         if way == 3:

@@ -20,7 +20,7 @@ from allocator.contiguous.mheap import MHeap
 from allocator.contiguous.runtime import Runtime
 from allocator.kernels.contracts import apart
 from allocator.kernels.machine import Machine
-from archcalc.proofs.answering import HeldMemory, fits
+from archcalc.proofs.answering import HeldMemory, covered, fits
 from archcalc.proofs.contiguous.answering import Answering
 from archcalc.proofs.judge import Judge
 from archcalc.proofs.paths import Explorer
@@ -151,9 +151,9 @@ class Arena:
             heap.arena_used = heap.arena_start + engine.fresh("grown", 0, mask, config.grow_unit)
             low: Number = heap.bitmap
         else:
-            heap.arena_used = engine.fresh("arena_used", 0, mask, page)
+            heap.arena_used = engine.fresh("arena_used", 0, mask, self._used_unit(layout))
             heap.arena_end = engine.fresh("arena_end", 0, mask)
-            low = engine.fresh("window", 0, mask)
+            low = heap.bitmap if self._only_rises() else engine.fresh("window", 0, mask)
         engine.assume(low <= heap.arena_used)
         self.system.regions.append(HeldMemory(low, heap.arena_end - low, layout.held))
         if layout.arena:
@@ -194,6 +194,13 @@ class Arena:
         heap.arena_reserved = layout.reserved
         self.system.regions.append(HeldMemory(start, layout.spans + layout.bitmap, layout.held))
 
+    def _used_unit(self, layout: ArenaLayout) -> int:
+        """What arena_used is always a multiple of, as all is that the system gives and that is asked for."""
+        machine, config = self.system.machine, self.config
+        given = (self.system.contract.alignment or machine.page_size) if layout.held else self._hint_unit()
+        units = given | layout.spans + layout.bitmap | config.grow_unit
+        return max(config.page_size, units & -units)
+
     def _hint_unit(self) -> int:
         """The largest power of two of which every hint is a multiple."""
         bits = self.config.ladder_hint
@@ -204,6 +211,10 @@ class Arena:
     def _keeps_its_end(self, layout: ArenaLayout) -> bool:
         """Whether sysAlloc never asks for more than the first reservation (64-bit, past max_arena32)."""
         return not layout.flat and layout.arena > self.config.max_arena32
+
+    def _only_rises(self) -> bool:
+        """Whether the arena never moves: every reservation is taken to be where it was asked for."""
+        return self.system.contract.believes_all
 
     def _tables(self, layout: ArenaLayout) -> list[HeldMemory]:
         """Bitmap and table of spans: all that is reserved for them, or else what is mapped."""
@@ -221,7 +232,9 @@ class Arena:
         """What growth relies on and must leave so, each with the property that it belongs to."""
         heap, config = self.heap, self.config
         used = heap.arena_used - heap.arena_start
-        yield ACCEPTED, heap.arena_used % config.page_size == 0, "arena_used is aligned"
+        yield ACCEPTED, heap.arena_used % self._used_unit(layout) == 0, "arena_used is aligned"
+        if self._only_rises():
+            yield ACCEPTED, heap.arena_used >= heap.bitmap, "arena_used is not below where it began"
         yield ACCEPTED, used >= 0, "arena_used is not below arena_start"
         yield ACCEPTED, heap.arena_used <= heap.arena_end, "arena_used is not beyond arena_end"
         described = layout.bitmap * config.heap_bitmap_scale
@@ -275,6 +288,7 @@ class Arena:
         else:
             page = config.page_size
             judge.require(ACCEPTED, v % page == 0, "the address is aligned")
+            judge.require(ACCEPTED, covered(v, n, self.system.usable), "what is given is mapped")
             for span in self.system.spans:
                 judge.require(TWICE, apart(v, n, span.start, span.size), "it overlaps no span")
             for table in self._tables(layout):

@@ -44,7 +44,12 @@ IDS: tuple[str, ...] = (
 )  # fmt: skip
 
 # The steps of the induction, each from any state.
-GROWTHS = (heap_growth.grow, arena_growth.grow, records.add, break_memory.step)
+GROWTHS = (
+    (heap_growth.grow, heap_growth.PROPERTIES),
+    (arena_growth.grow, arena_growth.PROPERTIES),
+    (records.add, records.PROPERTIES),
+    (break_memory.step, break_memory.PROPERTIES),
+)
 MOST_GROWTHS = 3  # of a run that looks for a counterexample
 
 
@@ -64,17 +69,27 @@ class _Platform(PlatformProofs):
     def proofs(self) -> list[Proof]:
         """What is known of each wanted property."""
         indexes: set[bool] = set()
-        self.refuted |= self._explored(partial(start.anyhow, subject=self.subject, found=indexes))
+        beginning = partial(start.anyhow, subject=self.subject, found=indexes)
+        self.refuted |= self._explored(beginning, self.wanted)
         steps = [(tables.grow_without_index, True)] if True in indexes else []
         for step, index_refused in (*steps, (tables.grow, False)):
-            for id, found in self._explored(self._step(step)).items():
-                run = partial(start.to_the_first_memory, subject=self.subject, index_refused=index_refused)
-                self._look_for(id, found, run)
-        for growth in GROWTHS:
-            for id, found in self._explored(self._step(growth)).items():
+            for id, found in self._explored(self._step(step), tables.PROPERTIES).items():
+                self._look_for(id, found, *self._first_memories(index_refused))
+        for growth, asked in GROWTHS:
+            for id, found in self._explored(self._step(growth), asked).items():
                 self._look_for(id, found, *self._growths())
         self._tell_what_is_overwritten()
         return [self.proof(id) for id in IDS if id in self.wanted]
+
+    def _first_memories(self, index_refused: bool) -> Iterator[Callable[[Explorer, Judge], object]]:
+        """Runs from the beginning to the first memory: where systems usually give it, then anywhere."""
+        for anywhere in (False, True):
+            yield partial(
+                start.to_the_first_memory,
+                subject=self.subject,
+                index_refused=index_refused,
+                heap_anywhere=anywhere,
+            )
 
     def _growths(self) -> Iterator[Callable[[Explorer, Judge], object]]:
         """Runs from the beginning: ever more growths, then those of a start that was refused something."""
@@ -90,9 +105,11 @@ class _Platform(PlatformProofs):
 
         return run
 
-    def _explored(self, run: Callable[[Explorer, Judge], object]) -> Refuted:
-        """What an exploration refutes of what is not refuted yet."""
-        wanted = self.wanted - self.refuted.keys()
+    def _explored(self, run: Callable[[Explorer, Judge], object], asked: frozenset[str]) -> Refuted:
+        """What an exploration that asks these properties refutes of what is not refuted yet."""
+        wanted = self.wanted & asked - self.refuted.keys()
+        if not wanted:
+            return {}
         _, refuted, tally = explore(self.bits, wanted, run)
         self.take(tally, wanted)
         return refuted

@@ -12,13 +12,15 @@ from allocator.kernels.contracts import apart
 from allocator.sparse.arena_hints import Hint
 from allocator.sparse.arenas import Arenas
 from archcalc.proofs.answering import HeldMemory, fits
-from archcalc.proofs.properties import ACCEPTED, NOTICED, REFUSED, TWICE
+from archcalc.proofs.properties import ACCEPTED, NOTICED, OF_CALLS, REFUSED, TWICE
 from archcalc.proofs.sparse import break_memory, records
 from archcalc.proofs.sparse.kernels import MEANT, AnsweringBreak, FromRefusal
 from archcalc.proofs.sparse.process import Process
 from archcalc.proofs.sparse.records import Persistent, any_arenas
 
 Number = Any  # an int, or a SymbolicWord in its place
+# What this step asks.
+PROPERTIES = OF_CALLS | {ACCEPTED, REFUSED}
 
 
 class JudgedArenas(Arenas):

@@ -10,12 +10,14 @@ from typing import Any
 
 from allocator.kernels.contracts import apart
 from archcalc.proofs.answering import HeldMemory, fits
-from archcalc.proofs.properties import ACCEPTED, TWICE
+from archcalc.proofs.properties import ACCEPTED, OF_CALLS, TWICE
 from archcalc.proofs.sparse.kernels import MEANT, AnsweringBreak
 from archcalc.proofs.sparse.process import Process
 from archcalc.proofs.words import Truth
 
 Number = Any  # an int, or a SymbolicWord in its place
+# What this step asks.
+PROPERTIES = OF_CALLS | {ACCEPTED}
 MOST_FREED = 2
 
 

@@ -13,12 +13,14 @@ from allocator.kernels.contracts import apart
 from allocator.sparse.arena_hints import HeapLot, random_address_bits
 from allocator.sparse.growth import STAT, Growth
 from archcalc.proofs.answering import HeldMemory, covered, fits
-from archcalc.proofs.properties import ACCEPTED, COUNTERS, RECORDED, REFUSED, TWICE
+from archcalc.proofs.properties import ACCEPTED, COUNTERS, OF_CALLS, RECORDED, REFUSED, TWICE
 from archcalc.proofs.sparse.kernels import MEANT
 from archcalc.proofs.sparse.process import Process
 from archcalc.proofs.sparse.records import any_arenas
 
 Number = Any  # an int, or a SymbolicWord in its place
+# What this step asks.
+PROPERTIES = OF_CALLS | {ACCEPTED, COUNTERS, RECORDED, REFUSED}
 
 
 class _Pages:
@@ -101,7 +103,7 @@ def judged(process: Process, npages: Number) -> bool:
     require, growth = judge.require, rt.growth
     pages = rt.pages = _Pages(process)
     wanted = npages << config.page_shift
-    judge.requests = (*judge.requests, wanted)
+    judge.request(wanted)
     before, stats = (growth.base, growth.end), dict(rt.stats.bytes)
     got: list[Number] = []
     if not process.lives(lambda: got.append(growth.grow(npages))):

@@ -232,7 +232,7 @@ class AnsweringUnix(AnsweringKernel):
         if n == 0:
             return 0
         self.replaces = False
-        self.put_to_use(v, n, "mprotect")
+        self.put_to_use(v, n, "sysMap")
         refusal = self.refusal(self.contract.refusals[:2])
         if refusal is not None:
             call.answer = refusal
@@ -307,6 +307,8 @@ class AnsweringBreak(AnsweringKernel):
         super().__init__(engine, machine, ptr_size, require)
         page = machine.page_size
         self.at: Number = -(-machine.data_end // page) * page
+        if machine.segment_limit is not None:
+            self.end = min(self.end, self.at + machine.segment_limit)
 
     def usable(self) -> Sequence[HeldMemory]:
         """All below the break: a reservation is memory already."""

@@ -319,7 +319,7 @@ class Process:
         rt, config = self.rt, self.config
         # One hint stands for all: what is tried after one that failed does not depend on that.
         rt.arenas.hints = rt.arenas.hints[:1]
-        self.judge.requests = (*self.judge.requests, config.palloc_chunk_bytes)
+        self.judge.request(config.palloc_chunk_bytes)
         got: list[Number] = []
         if not self.lives(lambda: got.append(rt.growth.grow(1))) or (type(got[0]) is int and not got[0]):
             return False

@@ -15,12 +15,14 @@ from allocator.sparse.arenas import Arenas
 from allocator.sparse.linear_alloc import LinearAlloc
 from allocator.sparse.persistentalloc import MAX_BLOCK
 from archcalc.proofs.answering import HeldMemory, covered, fits
-from archcalc.proofs.properties import RECORDED, TWICE
+from archcalc.proofs.properties import OF_CALLS, RECORDED, TWICE
 from archcalc.proofs.sparse import break_memory
 from archcalc.proofs.sparse.kernels import MEANT, AnsweringBreak
 from archcalc.proofs.sparse.process import SOMEWHERE, Pairs, Process
 
 Number = Any  # an int, or a SymbolicWord in its place
+# What this step asks.
+PROPERTIES = OF_CALLS | {RECORDED}
 
 
 class Persistent:

@@ -18,24 +18,30 @@ from archcalc.proofs.sparse.process import KNOWN_WORDS
 from archcalc.proofs.sparse.start import ASKED
 
 HINTS_AT_MOST = 128
-SHOWN = ("sysReserve", "sysMap", "sysUsed")  # calls that a run must make to confirm a proof
+# Calls that a run must make to confirm a proof.
+SHOWN = ("sysAlloc", "sysReserve", "sysMap", "sysUsed")
 
 
 def scenario(figures: Figures, options: MachineOptions, found: Refutation) -> str:
     """The text of the scenario; empty where the machine does not do what the proof says.
 
     A run can show last words, a call that should not be made, memory that is replaced, and how many
-    arenas there are. What shows itself by nothing of that must end with words that nobody expects.
+    arenas there are. What shows itself by nothing of that must come with calls of the request in which it
+    is, all as the proof says; or end with words that nobody expects.
     """
     offence = bool(found.calls) and found.what.startswith(found.calls[-1].call)
     by_last_call = offence or (bool(found.calls) and f"{found.calls[-1].call} maps" in found.what)
     shows, dies_unlike = {}, frozenset[str]()
-    if not found.death and not by_last_call:
+    if found.property == NOTICED and not by_last_call and "arenas" in found.figures:
+        shows, dies_unlike = {"arenas": found.figures["arenas"]}, KNOWN_WORDS
+    elif found.property == INDEX and not found.figures.get("scavenge_index"):
+        shows, dies_unlike = {"index_unreserved": True}, KNOWN_WORDS
+    elif (
+        not found.death
+        and not by_last_call
+        and not any(call.call in SHOWN for call in found.calls[found.calls_before :])
+    ):
         dies_unlike = KNOWN_WORDS
-        if found.property == NOTICED:
-            shows = {"arenas": found.figures["arenas"]}
-        elif found.property == INDEX:
-            shows = {"index_unreserved": True}
     if found.property == HINTS:
         return confirmed(_at_a_hint(figures, options, found))
     return confirmed(

@@ -111,12 +111,18 @@ def check_room(process: Process) -> None:
 
 
 def to_the_first_memory(
-    engine: Explorer, judge: Judge, subject: Prepared, index_refused: bool, lot: int | None = None
+    engine: Explorer,
+    judge: Judge,
+    subject: Prepared,
+    index_refused: bool,
+    lot: int | None = None,
+    heap_anywhere: bool = False,
 ) -> Process | None:
     """mallocinit with no refusal but perhaps the scavenge index's, then the first growth of the heap.
 
-    The system answers at its hints, and else as high as it can. The heap's base is where releases
-    without a lot have it, unless the lot is given.
+    The system answers at its hints, and else as high as it can; or, with `heap_anywhere`, it gives the heap
+    any address, or refuses it. The heap's base is where releases without a lot have it, unless the lot
+    is given.
     """
     config = subject.config
     if lot is None:
@@ -128,6 +134,7 @@ def to_the_first_memory(
         process.refused = "scavenge index" if index_refused else ""
         if not process.start():
             return None
+        process.kernel.obliging, process.kernel.generous = not heap_anywhere, True
         return process if process.first_growth() else None
 
 

@@ -13,12 +13,14 @@ from typing import Any
 
 from allocator.sparse.summary_memory import SCAV_BYTES, SUM_BYTES, SummaryMemory
 from archcalc.proofs.answering import HeldMemory
-from archcalc.proofs.properties import CHUNKS, INDEX, SUMMARIES
+from archcalc.proofs.properties import CHUNKS, INDEX, OF_CALLS, SUMMARIES
 from archcalc.proofs.sparse.kernels import REFUSED, FromRefusal
 from archcalc.proofs.sparse.process import Process
 
 Number = Any  # an int, or a SymbolicWord in its place
 
+# What this step asks.
+PROPERTIES = OF_CALLS | {SUMMARIES, INDEX, CHUNKS}
 NAME = f"{REFUSED}of {{}} bytes for the scavenge index was refused"
 
 

@@ -97,6 +97,12 @@ HISTORIC = [
      "self.arena_used = p + n", "linux/mips", {}, properties.TABLE),
     ("pages-in-use", "_grow", "self.pages_in_use += ask >> shift", "self.pages_in_use += npages",
      "linux/mips", {}, properties.COUNTERS),
+    ("overflow-of-arena-end", "_reserve_more", "new_end < self.arena_end or ", "",
+     "linux/386", {}, properties.REACH),
+    ("stat-underflow", "_reserve_more", "rt.sys_free(p, size, None)", 'rt.sys_free(p, size, "buckhash_sys")',
+     "linux/arm64", {}, properties.ENDS),
+    ("bitmap-short-by-a-page", "_map_bits", "n = (n + phys - 1) & -phys", "pass",
+     "linux/arm64", {"page_size": 65536}, properties.PAGES),
 ]  # fmt: skip
 
 
