@@ -1,6 +1,6 @@
 """Where the heap would like to be: the hints of mallocinit, in the order in which they are tried (malloc.go).
 
-64-bit ports have a list of addresses, by architecture and system, or from 1.26 on one that begins at an
+64-bit ports have a list of addresses, which the Config tells, or from 1.26 on one that begins at an
 address drawn by lot. The later half is for user arenas.
 """
 
@@ -13,14 +13,9 @@ from allocator.common.throw import BadRequest, Throw
 if TYPE_CHECKING:
     from allocator.sparse.config import Config
 
-HINTS = 0x80
+HINTS = 0x80  # where a lot decides
 HEAP_HINTS = 0x40  # the others are for user arenas
 SEED_BITS = 64
-NARROW_RISCV = 39
-# The race detector has shadow memory for one range of addresses only, and so asks nowhere else.
-RACE_HEAP_HINTS = 0x60
-RACE_END = 0xE0 << 32
-NARROW_RACE_END = 0x0F << 32
 
 
 class Hint:
@@ -51,16 +46,11 @@ class HeapLot:
         return self.seed >> self.remaining & ((1 << bits) - 1)
 
 
-def random_address_bits(config: Config) -> int:
-    """randHeapAddrBits: how many bits of the heap's base are drawn."""
-    return config.heap_addr_bits - 1 - (config.goarch == "amd64")
-
-
 def seed_for(config: Config, base: int, start: int, padding: int) -> int:
     """The lot that puts the first arena at `base`, the first mapping at `start` in it, and then leaves
     `padding` pages out. Base is a multiple of the arena's size, start of palloc_chunk_bytes.
     """
-    top = random_address_bits(config) - config.log_heap_arena_bytes
+    top = config.random_address_bits - config.log_heap_arena_bytes
     middle = config.log_heap_arena_bytes - config.log_palloc_chunk_bytes
     seed = base >> config.log_heap_arena_bytes & ((1 << top) - 1)
     seed = seed << middle | (start - base) >> config.log_palloc_chunk_bytes
@@ -73,7 +63,7 @@ def seed_of_base(config: Config, base: int) -> int:
 
     BadRequest for a base that no lot falls on.
     """
-    end = 1 << random_address_bits(config)
+    end = 1 << config.random_address_bits
     if base & config.page_size - 1 or not config.heap_arena_bytes <= base < end:
         least = config.heap_arena_bytes
         raise BadRequest(
@@ -86,49 +76,25 @@ def seed_of_base(config: Config, base: int) -> int:
 
 def usual_seed(config: Config) -> int:
     """The lot with which the heap begins where releases without one put it."""
-    base = next(p for i in range(HINTS) if (p := _hint(config, i)) is not None)
-    return seed_for(config, base, base, 0)
+    return seed_for(config, config.usual_base, config.usual_base, 0)
 
 
 def hint_addresses(config: Config, lot: HeapLot) -> list[tuple[int, bool]]:
     """Every hint as (address, whether it is for user arenas), in the order of trying."""
-    base = _random_base(config, lot) if config.randomized_heap_base else 0
-    hints = []
-    heap_hints = RACE_HEAP_HINTS if config.race else HEAP_HINTS
-    for i in range(HINTS):
-        p = _random_hint(config, base, i) if config.randomized_heap_base else _hint(config, i)
-        if p is not None:
-            hints.append((p, config.user_arenas and i >= heap_hints))
-    return hints
+    if not config.randomized_heap_base:
+        return [(p, False) for p in config.hints] + [(p, True) for p in config.user_arena_hints]
+    base = _random_base(config, lot)
+    return [(_random_hint(config, base, i), config.user_arenas and i >= HEAP_HINTS) for i in range(HINTS)]
 
 
 def _random_base(config: Config, lot: HeapLot) -> int:
-    bits = random_address_bits(config)
+    bits = config.random_address_bits
     top = bits - config.log_heap_arena_bytes
     return lot.next(top) << (bits - top)
 
 
 def _random_hint(config: Config, base: int, i: int) -> int:
     """The i-th hint: the base's top byte counts up, what lies below it stays."""
-    shift = random_address_bits(config) - 8
+    shift = config.random_address_bits - 8
     prefix = (base >> shift) + i & 0xFF
-    return prefix << shift | base & ~(0xFF << (config.heap_addr_bits - 8))
-
-
-def _hint(config: Config, i: int) -> int | None:
-    narrow = (
-        config.goarch == "riscv64"
-        and config.heap_base_by_address_bits
-        and config.address_bits == NARROW_RISCV
-    )
-    if config.race:
-        p = i << 28 | 0x0013 << 28 if narrow else i << 32 | 0x00C0 << 32
-        return p if p < (NARROW_RACE_END if narrow else RACE_END) else None
-    if config.goarch == "arm64":
-        return i << 40 | (0x0013 << 28 if config.goos == "ios" else 0x0040 << 32)
-    if narrow:
-        return i << 32 | 0x0013 << 28
-    if config.goos == "aix":
-        # Addresses right behind 0x0a00000000000000 are left to others.
-        return i << 40 | 0xA0 << 52 if i else None
-    return i << 40 | 0x00C0 << 32
+    return prefix << shift | base & ~config.random_prefix

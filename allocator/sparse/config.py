@@ -26,7 +26,6 @@ class Config:
     # What the machine below tells the runtime (osinit, the linker).
     phys_page_size: int  # physPageSize: what the auxiliary vector or its like says
     phys_huge_page_size: int  # physHugePageSize: 0 where the kernel tells none
-    address_bits: int  # vmaSize: one more than user addresses have, which the stack's place shows
     data_end: int  # firstmoduledata.end: where the 32-bit path looks for room
     min_phys_page_size: int
     max_phys_page_size: int
@@ -48,6 +47,14 @@ class Config:
     tag_bits: int  # tagptr: bits for the count of a lock-free list's head
     min_tag_bits: int
     tag_align_bits: int  # tagptr: low bits of a node's address that are not kept
+
+    # Where the heap asks for room, in the order of asking (malloc.go).
+    hints: tuple[int, ...]  # of the heap, on 64 bits; none where their base is drawn by lot
+    user_arena_hints: tuple[int, ...]
+    ladder: tuple[int, ...]  # what a 32-bit start reserves for arenas: the first of these that it gets
+    random_address_bits: int  # of a base that is drawn by lot, the bits of an address that it lies in
+    random_prefix: int  # and the bits that differ from hint to hint: those that randHeapBasePrefixMask clears
+    usual_base: int  # the first hint, if it were not drawn
 
     # The page allocator (mpagealloc.go, mpallocbits.go, mpagecache.go, mgcscavenge.go).
     page_shift: int
@@ -108,7 +115,6 @@ class Config:
     scav_index_zero_is_unset: bool  # a lower bound of 0 counts as one that was never set
     user_arenas: bool  # the later half of the hints is kept for user arenas
     lists_user_arenas: bool  # arenas of user arenas are registered in a list of their own
-    heap_base_by_address_bits: bool  # riscv64 has hints of its own where addresses have 39 bits
     metadata_without_huge_pages: bool  # arena map and chunks are advised NOHUGEPAGE when made
     used_advises_huge_pages: bool  # sysUsed advises HUGEPAGE, sysUnused NOHUGEPAGE at broken edges
     unused_falls_back: bool  # where madvise fails, sysUnused maps anew

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from allocator.sparse.config import Config
     from allocator.sparse.heap_core import HeapCore
 
-# The 32-bit start stakes out the first of these that it gets.
-ARENA_SIZES = (512 << 20, 256 << 20, 128 << 20)
 AWAY_FROM_IMAGE = 256 << 10
 NAME = "heap reservation"
 
@@ -98,7 +96,7 @@ def _stake_out(core: HeapCore) -> None:
     arena = config.heap_arena_bytes
     # A little away from the program, as not every system tells the right break.
     p = (p + AWAY_FROM_IMAGE + arena - 1) & -arena & config.uintptr_mask
-    for arena_size in ARENA_SIZES:
+    for arena_size in config.ladder:
         v, got = core.mem.sys_reserve_aligned(p, arena_size, arena, NAME)
         arenas.attempts.append((p, arena_size + arena, v))
         if v:

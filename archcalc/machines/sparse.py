@@ -13,7 +13,7 @@ from allocator.kernels.machine import Machine
 from allocator.sparse.config import Config
 from allocator.sparse.runtime import Runtime
 from allocator.sparse.systems import kernel_of
-from archcalc.calculator.figures import Figures
+from archcalc.calculator.figures import Figures, compute
 from archcalc.machines.computer import machine_of
 from archcalc.machines.options import MachineOptions
 from archcalc.reading.errors import Fault, UsageFault
@@ -36,7 +36,6 @@ SINCE: dict[str, tuple[int, int]] = {
     "metadata_without_huge_pages": (1, 21),
     "unused_falls_back": (1, 21),
     "fault_by_mprotect": (1, 23),
-    "heap_base_by_address_bits": (1, 26),
     "one_word_is_pointer": (1, 24),
     "limit_by_nelems": (1, 24),
     "zeroed_when_scavenged": (1, 26),
@@ -94,7 +93,7 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
             raise KeyError(names[0])
         return default
 
-    switches = {name: at >= since for name, since in SINCE.items()}
+    switches: dict[str, Any] = {name: at >= since for name, since in SINCE.items()}
     switches |= {name: at < until for name, until in UNTIL.items()}
     if switches["padded_m"]:
         sizeof.pop("m", None)  # allocm asks for as much as the padded one has, whatever is in it
@@ -104,11 +103,11 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
     addr_bits = 0 if is_32bit else number("addrBits")
     tag_bits = number("taggedPointerBits", "tagBits", default=32 if is_32bit else 64 - addr_bits + 3)
     huge = int(machine.get("phys_huge_page_size") or 0)
+    sbrk = bool(number("isSbrkPlatform", default=goos in ("plan9", "js", "wasip1")))
     offset = number("arenaBaseOffset")
     if offset >> 8 * ptr_size:
         found = f"arenaBaseOffset is {offset:#x}, which overflows a uintptr of {counted(ptr_size, 'byte')}"
         raise UsageFault(Fault(found, "what Go can compile"))
-    # What a port does not read stands as if it were not set: hints and their lot are those of 64 bits.
     made = Config(
         platform=figures.platform,
         goos=goos,
@@ -117,8 +116,6 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
         phys_page_size=phys_page_size,
         phys_huge_page_size=huge,
         data_end=data_end,
-        # Only there does the heap begin where the stack shows how many bits addresses have.
-        address_bits=int(machine["user_address_bits"]) + 1 if goarch == "riscv64" else 0,
         min_phys_page_size=number("minPhysPageSize"),
         max_phys_page_size=number("maxPhysPageSize"),
         max_phys_huge_page_size=number("maxPhysHugePageSize") if huge else 0,
@@ -133,6 +130,7 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
         user_arena_chunk_bytes=number("userArenaChunkBytes", default=0),
         persistent_chunk_size=number("persistentChunkSize"),
         fix_alloc_chunk=number("_FixAllocChunk"),
+        **_room(figures, sbrk),
         min_heap_for_metadata_huge_pages=number("minHeapForMetadataHugePages", default=0),
         tag_bits=tag_bits,
         min_tag_bits=number("minTagBits", default=0),
@@ -165,15 +163,36 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
         stack_system=number("stackSystem", "_StackSystem"),
         sizeof=sizeof,
         race=not is_32bit and bool(figures.current("raceenabled")),
-        sbrk_platform=bool(number("isSbrkPlatform", default=goos in ("plan9", "js", "wasip1"))),
+        sbrk_platform=sbrk,
         phys_page_aligned_stacks=bool(number("physPageAlignedStacks")),
         inline_mark_bits=bool(experiment.get("GreenTeaGC", False)) and "spanInlineMarkBits" in sizeof,
         early_debug=at >= EARLY_DEBUG_SINCE and goos in EARLY_DEBUG,
-        randomized_heap_base=not is_32bit and bool(number("randomizeHeapBase", default=0)),
         **switches,
     )
     _check_address_bits(made)
     return made
+
+
+def _room(figures: Figures, sbrk: bool) -> dict[str, Any]:
+    """Where the heap asks for room, as fields of Config; what a port does not ask for is left empty.
+
+    A heap that only grows at the break (`sbrk`) asks nowhere.
+    """
+    engine = figures.engine
+    drawn = engine.has("layout.random_address_bits")
+    hinted = not sbrk and engine.value("fact.ptr_size").value == 8
+    room: dict[str, Any] = {"randomized_heap_base": drawn, "ladder": ()}
+    for field, family in (("hints", "hint"), ("user_arena_hints", "user_arena_hint")):
+        room[field] = tuple(int(p) for p in figures.family(family)) if hinted else ()
+    while engine.has(f"layout.ladder{len(room['ladder'])}"):
+        room["ladder"] += (int(figures.value(f"ladder{len(room['ladder'])}")),)
+    room |= dict.fromkeys(("random_address_bits", "random_prefix", "usual_base"), 0)
+    if drawn:
+        fixed = compute(figures.base, {**figures.sets, "randomizeHeapBase": False}, figures.generation)
+        room["random_address_bits"] = int(figures.value("random_address_bits"))
+        room["random_prefix"] = int(figures.value("randHeapBasePrefixMask")) ^ (1 << 64) - 1
+        room["usual_base"] = int(fixed.value("hint0"))
+    return room
 
 
 def _check_address_bits(made: Config) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from allocator.kernels.contracts import apart
-from allocator.sparse.arena_hints import HeapLot, random_address_bits
+from allocator.sparse.arena_hints import HeapLot
 from allocator.sparse.growth import STAT, Growth
 from archcalc.proofs.answering import HeldMemory, covered, fits
 from archcalc.proofs.properties import ACCEPTED, COUNTERS, OF_CALLS, RECORDED, REFUSED, TWICE
@@ -63,7 +63,7 @@ class _Arenas:
         self.process = process
         self.lot = HeapLot(process.lot)
         if config.randomized_heap_base:
-            self.lot.remaining -= random_address_bits(config) - config.log_heap_arena_bytes
+            self.lot.remaining -= config.random_address_bits - config.log_heap_arena_bytes
 
     def sys_alloc(self, n: Number) -> tuple[Number, Number]:
         """Address and bytes; 0 and 0 for a refusal."""

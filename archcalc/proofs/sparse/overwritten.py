@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from allocator.kernels.address_space import Range
-from allocator.sparse.arena_hints import HeapLot, hint_addresses, random_address_bits, usual_seed
+from allocator.sparse.arena_hints import HeapLot, hint_addresses, usual_seed
 from archcalc.proofs.judge import Judge
 from archcalc.proofs.loops import Loops
 from archcalc.proofs.paths import Explorer
@@ -44,7 +44,7 @@ def computed(subject: Prepared) -> Mapping[str, object]:
     found["heap_bases"] = bases
     if config.randomized_heap_base:
         arena = config.heap_arena_bytes
-        end = 1 << random_address_bits(config)
+        end = 1 << config.random_address_bits
         drawn = sum(max(min(to, end) - low, 0) // arena for low, to in ranges)
         found["drawn_bases"] = {"overwriting": drawn, "all": end // arena}
     return {"overwritten": found}

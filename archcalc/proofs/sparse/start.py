@@ -6,8 +6,7 @@ from typing import Any
 
 from allocator.kernels.contracts import apart
 from allocator.sparse import arena_hints
-from allocator.sparse.arena_hints import HeapLot, random_address_bits, usual_seed
-from allocator.sparse.mallocinit import ARENA_SIZES
+from allocator.sparse.arena_hints import HeapLot, usual_seed
 from archcalc.proofs.judge import Judge
 from archcalc.proofs.loops import Loops
 from archcalc.proofs.paths import Explorer
@@ -52,7 +51,7 @@ def check_hints(process: Process) -> None:
     base: Number = 0
     hints = [*arenas.hints, *arenas.user_hints]
     if config.randomized_heap_base:
-        bits = random_address_bits(config) - config.log_heap_arena_bytes
+        bits = config.random_address_bits - config.log_heap_arena_bytes
         base = HeapLot(process.lot).next(bits) << config.log_heap_arena_bytes
         # What a hint for user arenas is with one base, the heap's first is with another.
         hints = arenas.hints
@@ -74,7 +73,7 @@ def check_ladder(process: Process) -> None:
     """The reservations of the 32-bit start are no larger than all that a process can have."""
     config, kernel = process.config, process.kernel
     if config.ptr_size == 4 and not config.sbrk_platform:
-        for size in ARENA_SIZES:
+        for size in config.ladder:
             fits = size + config.heap_arena_bytes <= kernel.end - kernel.machine.low
             process.judge.require(
                 LADDER, fits, f"{counted(size, 'byte')} and an arena more fit the address space"
