@@ -43,7 +43,7 @@ class Cannot(BadRequest):
 
 
 # What a machine says whose heap's base is asked for, and no lot decides on it.
-NO_LOT = "no lot decides where this machine's heap begins"
+NO_LOT = "this machine's heap does not begin at random"
 
 
 @dataclass(frozen=True, slots=True)

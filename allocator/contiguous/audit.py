@@ -40,7 +40,7 @@ def spans_tile_arena(rt: Core) -> Iterator[Seen]:
     end = None
     for base, s in live:
         if spans.npages[s] <= 0:
-            yield f"{_at(rt, s)} has {spans.npages[s]} pages", s
+            yield f"{_at(rt, s)} has npages {spans.npages[s]}", s
         if end is not None and base < end:
             yield f"{_at(rt, s)} begins before {end:#x}, where the one below it ends", s
         if rt.config.is_64bit and end is not None and base > end and not heap.arena_reserved:
@@ -49,7 +49,7 @@ def spans_tile_arena(rt: Core) -> Iterator[Seen]:
     total = sum(spans.npages[s] << shift for _, s in live)
     counted = rt.stats.heap_inuse + rt.stats.heap_idle
     if total != counted:
-        yield f"spans have {total} bytes, in use and idle are counted as {counted}", NIL
+        yield f"spans have {total} bytes, heap_inuse and heap_idle come to {counted}", NIL
     if live and rt.config.is_64bit and len(rt.attempts) <= len(rt.config.hints):
         if live[0][0] != heap.arena_start:
             yield f"the first span is at {live[0][0]:#x}, the arena at {heap.arena_start:#x}", live[0][1]
@@ -93,10 +93,10 @@ def _links(rt: Core, lst: SpanList) -> Iterator[Seen]:
         if spans.prev[s] != before:
             yield f"{_at(rt, s)} on {lst.name} points back to {spans.prev[s]}, not {before}", s
         if spans.on_list[s] is not lst:
-            yield f"{_at(rt, s)} stands on {lst.name} but says otherwise", s
+            yield f"{_at(rt, s)} is on {lst.name} but does not say so", s
         before = s
     if lst.last != before:
-        yield f"{lst.name} ends with {before} but says {lst.last}", NIL
+        yield f"{lst.name} ends with {before} but its last is {lst.last}", NIL
 
 
 def list_links(rt: Core) -> Iterator[Seen]:
@@ -112,7 +112,7 @@ def list_links(rt: Core) -> Iterator[Seen]:
             on_lists += sum(1 for _ in _members(rt, lst))
     marked = sum(1 for lst in rt.spans.on_list if lst is not None)
     if marked != on_lists:
-        yield f"{marked} spans say that they are on a list, {on_lists} are", NIL
+        yield f"{marked} spans say that they are on a list, but {on_lists} are", NIL
 
 
 def free_lists(rt: Core) -> Iterator[Seen]:
@@ -126,7 +126,7 @@ def free_lists(rt: Core) -> Iterator[Seen]:
             if spans.state[s] != FREE:
                 yield f"{_at(rt, s)} is on {lst.name} and {STATE_NAMES[spans.state[s]]}", s
             elif spans.npages[s] < length or (length < heap.max_list and spans.npages[s] != length):
-                yield f"{_at(rt, s)} is on {lst.name} and has {spans.npages[s]} pages", s
+                yield f"{_at(rt, s)} is on {lst.name} and has npages {spans.npages[s]}", s
         if length < heap.max_list and bool(heap.free_mask >> length & 1) != (lst.first != NIL):
             yield f"the mask of free lists is wrong about {lst.name}", NIL
 
@@ -179,7 +179,7 @@ def sweep_generations(rt: Core) -> Iterator[Seen]:
             yield f"{_at(rt, s)} has sweepgen {generation}, the heap {sg}", s
         elif generation == sg - 2:
             if s not in waiting:
-                yield f"{_at(rt, s)} is unswept and nobody will sweep it", s
+                yield f"{_at(rt, s)} is unswept and no sweeper will find it", s
             if heap.sweepdone:
                 yield f"{_at(rt, s)} is unswept though sweeping is done", s
             if spans.in_cache[s]:
@@ -208,7 +208,7 @@ def central_lists(rt: Core) -> Iterator[Seen]:
             and spans.sweepgen[s] == rt.heap.sweepgen
             and spans.alloc_count[s] < spans.nelems[s]
         ):
-            yield f"{_at(rt, s)} has free objects that nobody will find", s
+            yield f"{_at(rt, s)} has free objects that no mcache will find", s
 
 
 def busy_lists(rt: Core) -> Iterator[Seen]:
@@ -239,9 +239,9 @@ def object_counts(rt: Core) -> Iterator[Seen]:
             yield f"{_at(rt, s)} has free_index {spans.free_index[s]} of {nelems} objects", s
             continue
         if spans.alloc_bits[s] >> nelems:
-            yield f"{_at(rt, s)} has allocation bits behind its {nelems} objects", s
+            yield f"{_at(rt, s)} has allocation bits beyond its {nelems} objects", s
         if spans.mark_bits[s] >> nelems:
-            yield f"{_at(rt, s)} has mark bits behind its {nelems} objects", s
+            yield f"{_at(rt, s)} has mark bits beyond its {nelems} objects", s
         counted = rt.allocated_mask(s).bit_count()
         if counted != spans.alloc_count[s]:
             yield f"{_at(rt, s)} has {counted} objects, alloc_count is {spans.alloc_count[s]}", s
@@ -281,7 +281,7 @@ def cache_runs(rt: Core) -> Iterator[Seen]:
             first, left = divmod(cached.next - cached.base, cached.size)
             length, odd = divmod(cached.end - cached.next, cached.size)
             if left or odd or first < spans.free_index[s] or first + length > spans.nelems[s]:
-                yield f"{where}: {cached.next:#x} to {cached.end:#x} are no objects of {_at(rt, s)}", s
+                yield f"{where}: {cached.next:#x} to {cached.end:#x} are not objects of {_at(rt, s)}", s
             elif spans.alloc_bits[s] >> first & ((1 << length) - 1):
                 yield f"{where}: an object between {cached.next:#x} and {cached.end:#x} is allocated", s
 
@@ -302,7 +302,7 @@ def cache_ownership(rt: Core) -> Iterator[Seen]:
                 yield f"mcache {cache.id} writes the bitmap of class {sizeclass} somewhere else", s
         tiny = cache.tiny
         if tiny and (rt.heap.lookup_maybe(tiny) < 0 or cache.tiny_offset > rt.config.tiny_size):
-            yield f"mcache {cache.id} has a tiny block at {tiny:#x}, which is no object", NIL
+            yield f"mcache {cache.id} has a tiny block at {tiny:#x}, which is not an object", NIL
     for s, times in owners.items():
         if times > 1:
             yield f"{_at(rt, s)} is cached {times} times", s
@@ -324,7 +324,7 @@ def stack_spans(rt: Core) -> Iterator[Seen]:
                 cached[v] += 1
                 s = rt.heap.lookup(v)
                 if s == NIL or spans.state[s] != STACK or v in (spans.stack_free[s] or ()):
-                    yield f"mcache {cache.id} caches stack {v:#x}, which is not its to give", s
+                    yield f"mcache {cache.id} caches stack {v:#x}, which does not belong to it", s
     for v, times in cached.items():
         if times > 1:
             yield f"stack {v:#x} is cached {times} times", NIL

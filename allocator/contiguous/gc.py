@@ -316,7 +316,7 @@ class Collector:
             if s == NIL:
                 if p == rt.zerobase:
                     continue
-                raise BadRequest(f"{int(p):#x} is no object of this heap")
+                raise BadRequest(f"{int(p):#x} is not an object of this heap")
             index = (int(p) - rt.spans.base[s]) // rt.spans.elemsize[s]
             masks[s] = masks.get(s, 0) | 1 << index
         for s, mask in masks.items():

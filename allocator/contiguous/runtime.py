@@ -92,11 +92,11 @@ class Runtime(Malloc, Allocator):
         that is not alive is freed when its span is swept.
         """
         if (live is None) == (roots is None):
-            raise BadRequest("a collection wants either live objects or roots")
+            raise BadRequest("a collection needs either live objects or roots")
         if mode not in MODES:
             raise BadRequest(f"mode {mode!r}; a collection is {', '.join(MODES)}")
         if self.gc.phase != OFF:
-            raise BadRequest("a collection is under way already")
+            raise BadRequest("a collection is already under way")
         if mode == "background":
             self._check_concurrent()
         if is_array(live):
@@ -117,7 +117,7 @@ class Runtime(Malloc, Allocator):
     def _check_live(self, live: Iterable[int]) -> None:
         for p in live:
             if self.heap.lookup_maybe(int(p)) < 0 and p != self.zerobase:
-                raise BadRequest(f"{int(p):#x} is no object of this heap")
+                raise BadRequest(f"{int(p):#x} is not an object of this heap")
 
     def begin_mark(self, live: Live | None = None, *, roots: Iterable[int] | None = None) -> None:
         """Begins a concurrent cycle and leaves it marking; allocations are black until `finish_mark`."""
@@ -185,7 +185,7 @@ class Runtime(Malloc, Allocator):
         if addr & (self.config.ptr_size - 1):
             raise BadRequest(f"{addr:#x} is not aligned to a word")
         if not 0 <= value <= self.config.uintptr_mask:
-            raise BadRequest(f"{value:#x} is no pointer of {self.config.ptr_size} bytes")
+            raise BadRequest(f"{value:#x} does not fit a pointer of {self.config.ptr_size} bytes")
         was_empty = not self.memory
         self.memory.store(addr, value)
         if was_empty or not self.memory:

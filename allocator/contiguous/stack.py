@@ -110,7 +110,7 @@ class Stacks:
     def _span_of(self, v: int) -> int:
         s = self.rt.heap.lookup(v)
         if s < 0:
-            raise BadRequest(f"{v:#x} is no stack of this machine")
+            raise BadRequest(f"{v:#x} is not a stack of this machine")
         return s
 
     def _pool_alloc(self, order: int) -> int:
@@ -148,7 +148,7 @@ class Stacks:
             raise Throw("freeing stack not in a stack span")
         free = spans.stack_free[s]
         if free is None:
-            raise BadRequest(f"{v:#x} is no small stack of this machine")
+            raise BadRequest(f"{v:#x} is not a small stack of this machine")
         if not free:
             self.pool[order].insert(s)
         free.append(v)

@@ -1,7 +1,7 @@
 """Where the heap would like to be: the hints of mallocinit, in the order in which they are tried (malloc.go).
 
 64-bit ports have a list of addresses, which the Config tells, or from 1.26 on one that begins at an
-address drawn by lot. The later half is for user arenas.
+address drawn at random. The later half is for user arenas.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def seed_of_base(config: Config, base: int) -> int:
     if base & config.page_size - 1 or not config.heap_arena_bytes <= base < end:
         least = config.heap_arena_bytes
         raise BadRequest(
-            f"a heap's base of {base:#x}: it is a multiple of {config.page_size:#x} "
+            f"a heap's base of {base:#x}: it must be a multiple of {config.page_size:#x} "
             f"from {least:#x} to {end - config.page_size:#x}"
         )
     start = base & -config.palloc_chunk_bytes

@@ -66,7 +66,7 @@ def _summaries(core: HeapCore) -> Iterator[Seen]:
         for i in {j >> bits for j in below}:
             children = [below.get(j, ALLOCATED) for j in range(i << bits, (i + 1) << bits)]
             if pages.levels[level].get(i, ALLOCATED) != merge(children, pages.level_pages[level + 1]):
-                yield f"summary {i} of level {level} is not what those below it say", NOWHERE
+                yield f"summary {i} of level {level} is not what those below it add up to", NOWHERE
 
 
 @invariant("search address")
@@ -104,15 +104,18 @@ def _page_owners(core: HeapCore) -> Iterator[Seen]:
             ci = off >> config.log_palloc_chunk_bytes
             mask = cache.cache << (off >> config.page_shift & pages.chunk_mask)
             if owned.get(ci, 0) & mask or any(first <= ci < end for first, end in whole):
-                yield f"pages at {cache.base:#x} are P {p.number}'s, and not free", NOWHERE
+                yield f"pages at {cache.base:#x} are in P {p.number}'s page cache, and not free", NOWHERE
             owned[ci] = owned.get(ci, 0) | mask
     for ci, mine, chunk in _owners(pages, owned, whole):
         if mine & ~chunk.bits:
-            seen = f"pages of the chunk at {config.chunk_base(ci):#x} are free, and belong to somebody"
+            seen = (
+                f"pages of the chunk at {config.chunk_base(ci):#x} are free, but belong to a span or a cache"
+            )
             yield seen, NOWHERE
         # Padding is allocated, and never had any memory.
         if chunk.bits & ~mine & ~chunk.scavenged:
-            seen = f"pages of the chunk at {config.chunk_base(ci):#x} are allocated, and belong to nobody"
+            where = f"pages of the chunk at {config.chunk_base(ci):#x}"
+            seen = f"{where} are allocated, but belong to no span and no cache"
             yield seen, NOWHERE
 
 
@@ -151,11 +154,11 @@ def _scavenged(core: HeapCore) -> Iterator[Seen]:
     stats = core.stats.bytes
     if stats["heap_released"] != released << shift:
         yield (
-            f"heapReleased is {stats['heap_released']}, without memory are {released << shift} bytes",
+            f"heapReleased is {stats['heap_released']}, but {released << shift} bytes have no memory",
             NOWHERE,
         )
     if stats["heap_free"] != free << shift:
-        yield f"heapFree is {stats['heap_free']}, free are {free << shift} bytes", NOWHERE
+        yield f"heapFree is {stats['heap_free']}, but {free << shift} bytes are free", NOWHERE
 
 
 @invariant("scavenge index")
@@ -245,13 +248,13 @@ def _span_fields(core: HeapCore) -> Iterator[Seen]:
             layout.nelems,
             layout.npages,
         ):
-            yield f"a span of class {s.spanclass} has {s.nelems} objects of {s.elemsize} bytes", s.base
+            yield f"a span of class {s.spanclass} has nelems {s.nelems} and elemsize {s.elemsize}", s.base
         if s.spanclass < 2 and s.nelems != 1:
-            yield f"a large object's span has {s.nelems} objects", s.base
+            yield f"a large object's span has nelems {s.nelems}", s.base
         if not 0 <= s.free_index <= s.nelems:
             yield f"freeindex {s.free_index} is beyond {s.nelems} objects", s.base
         elif s.allocated().bit_count() != s.alloc_count:
-            yield f"allocCount is {s.alloc_count}, allocated are {s.allocated().bit_count()}", s.base
+            yield f"allocCount is {s.alloc_count}, but {s.allocated().bit_count()} are allocated", s.base
         if s.mark_bits & ~s.allocated():
             yield "a free object is marked", s.base
         end = s.base + s.npages * core.config.page_size - layout.reserve
@@ -269,7 +272,7 @@ def _span_records(core: HeapCore) -> Iterator[Seen]:
         yield "a span record is cached twice", NOWHERE
     inuse = (len(core.heap.allspans) - len(free)) * core.heap.spanalloc.size
     if core.heap.spanalloc.inuse != inuse:
-        yield f"span records take {core.heap.spanalloc.inuse} bytes, counted are {inuse}", NOWHERE
+        yield f"span records take {core.heap.spanalloc.inuse} bytes, but the records come to {inuse}", NOWHERE
     held = {id(s) for s in cached} | {id(records[records.number_of(a)]) for a in free}
     held |= {id(s) for s in core.user_arenas.ready}
     for s in core.heap.allspans:
@@ -297,7 +300,7 @@ def _span_sets(core: HeapCore) -> Iterator[Seen]:
                         continue
                     places.setdefault(id(s), []).append(name)
                     if s.spanclass != central.spanclass and not s.is_user_arena_chunk:
-                        yield f"a span of class {s.spanclass} stands in class {central.spanclass}", s.base
+                        yield f"a span of class {s.spanclass} is in class {central.spanclass}", s.base
                     if swept and (s.alloc_count < s.nelems) != (name == "partial"):
                         yield f"a span with {s.alloc_count} of {s.nelems} objects is {name}", s.base
     for s, name in _cached(core):
@@ -307,7 +310,7 @@ def _span_sets(core: HeapCore) -> Iterator[Seen]:
     for s in core.heap.allspans:
         found = places.get(id(s), [])
         if s.state == IN_USE and len(found) != 1:
-            yield f"a span in use stands in {', '.join(found) or 'no set and no cache'}", s.base
+            yield f"a span in use is in {', '.join(found) or 'no set and no cache'}", s.base
 
 
 def _stale(core: HeapCore, s: MSpan, swept: bool) -> bool:
@@ -348,13 +351,13 @@ def _cache_runs(core: HeapCore) -> Iterator[Seen]:
                 continue
             for v in range(cached.next, cached.end, cached.size):
                 if s.allocated() >> s.index_of(v) & 1 or v >= s.limit:
-                    yield f"{v:#x} is about to be handed out, and in use", s.base
+                    yield f"{v:#x} is about to be handed out, but is in use", s.base
                     break
         tiny = p.mcache.tiny
         if tiny:
             s = core.heap.span_of_heap(tiny)
             if s is None or s.spanclass != core.tiny_spanclass:
-                yield f"P {p.number}'s tiny block {tiny:#x} is no tiny object", NOWHERE
+                yield f"P {p.number}'s tiny block {tiny:#x} is not a tiny object", NOWHERE
 
 
 # Stacks, specials, mark bits.
@@ -362,7 +365,7 @@ def _cache_runs(core: HeapCore) -> Iterator[Seen]:
 
 @invariant("stack spans")
 def _stack_spans(core: HeapCore) -> Iterator[Seen]:
-    """A span of stacks knows which of them are free, and stands in its pool while any is."""
+    """A span of stacks knows which of them are free, and is in its pool while any is."""
     pooled = {id(s) for spans in core.stack_heap.pool for s in spans}
     for s in core.heap.allspans:
         if s.state != MANUAL or not s.elemsize or core.stack_heap.order_of(s.elemsize) is None:
@@ -371,7 +374,7 @@ def _stack_spans(core: HeapCore) -> Iterator[Seen]:
         if s.alloc_count + len(s.manual_free_list) != total:
             yield f"{s.alloc_count} stacks in use and {len(s.manual_free_list)} free are not {total}", s.base
         if bool(s.manual_free_list) != (id(s) in pooled):
-            yield "a span of stacks stands in the pool exactly while one is free", s.base
+            yield "a span of stacks must be in the pool exactly while it has a free stack", s.base
     for p in core.ps:
         for order, stacks in enumerate(p.mcache.stacks):
             size = core.config.fixed_stack << order
@@ -446,7 +449,7 @@ def _zeroed(core: HeapCore) -> Iterator[Seen]:
         last = s.base + s.npages * config.page_size - 1
         arena = core.arenas.by_index[config.arena_index(last)]
         if last - config.arena_base(arena.index) >= arena.zeroed_base:
-            yield "a span lies where its arena says nobody ever was", s.base
+            yield "a span lies where its arena says that nothing was ever used", s.base
 
 
 # What a watch has noted.
@@ -476,7 +479,7 @@ def _objects(core: HeapCore) -> Iterator[Seen]:
                 s.base,
             )
         elif typ is not None and v != slot + core.header_of(s):
-            yield f"the object at {v:#x} does not begin behind its header", s.base
+            yield f"the object at {v:#x} does not begin right after its header", s.base
         elif typ is not None and not _same_pointers(core, s, core.object_type(s, index), typ, size):
             yield f"the heap bits or header of {v:#x} are not those of its type", s.base
 

@@ -109,7 +109,7 @@ class Config:
     # Switches: what changed from release to release, of the heap.
     headers: bool  # objects above min_size_for_malloc_header keep their type in a header
     inline_mark_bits: bool  # small spans with pointers carry mark bits and owner in their last 128 bytes
-    randomized_heap_base: bool  # hints and the first growth begin at an address drawn by lot
+    randomized_heap_base: bool  # hints and the first growth begin at an address drawn at random
     scav_index_of_bits: bool  # the scavenge index has a bit a chunk; else a record of 8 bytes
     scav_index_from_zero: bool  # its first growth maps all from the index's beginning
     scav_index_zero_is_unset: bool  # a lower bound of 0 counts as one that was never set

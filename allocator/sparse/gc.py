@@ -222,7 +222,7 @@ class Collector:
             if s is None:
                 if p == core.zerobase:
                     continue
-                raise BadRequest(f"{p:#x} is no object of this heap")
+                raise BadRequest(f"{p:#x} is not an object of this heap")
             base = s.base
             bit = 1 << (p - base) // s.elemsize
             if base in masks:

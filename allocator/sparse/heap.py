@@ -90,9 +90,9 @@ class Heap(Malloc, ManyObjects):
 
     def _begin(self, live: Live | None, roots: Iterable[int] | None) -> None:
         if (live is None) == (roots is None):
-            raise BadRequest("a collection wants either live objects or roots")
+            raise BadRequest("a collection needs either live objects or roots")
         if self.gc.phase != OFF:
-            raise BadRequest("a collection is under way already")
+            raise BadRequest("a collection is already under way")
         self.gc.start(live, roots)
 
     def start_collection(self) -> None:
@@ -171,7 +171,7 @@ class Heap(Malloc, ManyObjects):
 
     def _object_at(self, p: int) -> None:
         if self.heap.span_of_heap(p) is None:
-            raise BadRequest(f"{p:#x} is no object of this heap")
+            raise BadRequest(f"{p:#x} is not an object of this heap")
 
     # The simulated heap's contents: pointers, for collections from roots.
 
@@ -180,7 +180,7 @@ class Heap(Malloc, ManyObjects):
         if addr & (self.config.ptr_size - 1):
             raise BadRequest(f"{addr:#x} is not aligned to a word")
         if not 0 <= value <= self.config.uintptr_mask:
-            raise BadRequest(f"{value:#x} is no pointer of {self.config.ptr_size} bytes")
+            raise BadRequest(f"{value:#x} does not fit a pointer of {self.config.ptr_size} bytes")
         if self.marking:
             self.gc.shade(self.memory.load(addr), value)
         self.memory.store(addr, value)

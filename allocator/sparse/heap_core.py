@@ -120,7 +120,7 @@ class HeapCore(Core):
     def add_p(self) -> P:
         """A further P (p.init); the first takes over the mcache of the start."""
         if len(self.ps) >= MAX_PROCS:
-            raise BadRequest(f"no more than {MAX_PROCS} Ps")
+            raise BadRequest(f"there can be at most {MAX_PROCS} Ps")
         p = P(len(self.ps), self.new_mcache() if self.ps else self.mcache0)
         self.ps.append(p)
         return p

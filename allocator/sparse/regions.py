@@ -36,7 +36,7 @@ def _tables(core: Core) -> list[Region]:
     if config.summary_levels == 5:
         if tables.index_failed:
             found += [
-                Region("scavenge index", base, size, MAPPED, "entries at an address nobody reserved")
+                Region("scavenge index", base, size, MAPPED, "entries at an address that was never reserved")
                 for base, size, what in tables.mapped
                 if what == "scavenge index"
             ]
@@ -60,7 +60,7 @@ def _tables(core: Core) -> list[Region]:
             Region("arena records", linear.mapped, linear.end - linear.mapped, RESERVED, "room for more"),
         ]
     elif size >= 64 << 10:
-        found += [Region("arena records", base, size, MAPPED, "what is kept of an arena") for base in own]
+        found += [Region("arena records", base, size, MAPPED, "what is known of an arena") for base in own]
     return [region for region in found if region.size > 0]
 
 

@@ -17,7 +17,7 @@ from allocator.sparse.heap import Heap
 from allocator.sparse.startup import BUCKET_FRAMES, StartUp, Surroundings
 from allocator.sparse.systems import kernel_of, memory_of
 
-NO_RECORDING = "a machine of today writes no recording of what it does; `archcalc record` records a program"
+NO_RECORDING = "a machine of today does not record itself; `archcalc record` records a program"
 # The helpers that `observe` counts, by their methods.
 OBSERVED = {
     "alloc": "sysAlloc",

@@ -149,7 +149,7 @@ class StackHeap:
             raise Throw("stack not a power of 2")
         s = self.core.heap.span_of(v)
         if s is None or s.state != MANUAL or (v - s.base) % n or s.elemsize != n:
-            raise BadRequest(f"{v:#x} is no stack of {n} bytes")
+            raise BadRequest(f"{v:#x} is not a stack of {n} bytes")
         order = self.order_of(n)
         if order is not None:
             self._check_not_free(s, v, order)
@@ -171,7 +171,7 @@ class StackHeap:
     def _check_not_free(self, s: MSpan, v: int, order: int) -> None:
         caches = (p.mcache for p in self.core.ps)
         if v in s.manual_free_list or any(v in cache.stacks[order] for cache in caches):
-            raise BadRequest(f"{v:#x} is no stack in use")
+            raise BadRequest(f"{v:#x} is not a stack in use")
 
     def free_spans(self) -> None:
         """What became free while marking goes back (freeStackSpans)."""

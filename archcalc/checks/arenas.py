@@ -20,7 +20,7 @@ def number_of(figures: Figures, address: int) -> int:
 
 
 def hints(figures: Figures) -> list[tuple[str, int]]:
-    """Every hint by name, those for user arenas last; none where they are drawn by lot."""
+    """Every hint by name, those for user arenas last; none where they are drawn at random."""
     found = []
     for family in ("hint", "user_arena_hint"):
         if f"layout.{family}" in figures.generation.families:
@@ -167,12 +167,12 @@ def hints_apart(figures: Figures) -> Problems:
 
 @check(
     "arenas.random-base-in-reach",
-    "A base drawn by lot is an address that a process can have",
+    "A base drawn at random is an address that a process can have",
     Severity.WARNING,
     SPARSE,
 )
 def random_base_in_reach(figures: Figures) -> Problems:
-    """From Go 1.26 on the first hint is drawn by lot from all addresses below random_base_limit. A process
+    """From Go 1.26 on the first hint is drawn at random from all addresses below random_base_limit. A process
     with fewer addresses gets most draws refused and its heap wherever the system likes, so the base is as
     random as the system makes it.
     """
@@ -187,7 +187,7 @@ def random_base_in_reach(figures: Figures) -> Problems:
         )
 
 
-@check("arenas.random-base-in-map", "A base drawn by lot lies in the arena map", Severity.WARNING, SPARSE)
+@check("arenas.random-base-in-map", "A base drawn at random lies in the arena map", Severity.WARNING, SPARSE)
 def random_base_in_map(figures: Figures) -> Problems:
     """The draw is of addresses below random_base_limit and does not know arenaBaseOffset, from which the map
     counts. sysAlloc passes over a hint that is outside the map. Where all draws are, no hint is ever used,

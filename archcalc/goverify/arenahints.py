@@ -33,7 +33,7 @@ def compare(port: ComparedPort) -> None:
         if f"layout.{family}" in port.figures.generation.families
     }
     if func is None:
-        port.unreadable("hint0", next(iter(ours.get("hint", ())), None), MALLOC, "mallocinit is not there")
+        port.unreadable("hint0", next(iter(ours.get("hint", ())), None), MALLOC, "mallocinit is missing")
         return
     vma = number(engine.value("fact.user_address_bits").value) + 1
     data_end = number(engine.value("fact.data_end").value)

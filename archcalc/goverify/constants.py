@@ -136,7 +136,7 @@ def _unexpected(
     package: str,
     own: str,
     scope: PackageScope,
-    why: str = "not declared on this port, says the calculator",
+    why: str = "the calculator does not declare it on this port",
 ) -> None:
     """A constant that the tree declares on a port on which the calculator has none."""
     const = scope.consts[own]

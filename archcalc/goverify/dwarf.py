@@ -89,7 +89,7 @@ def _struct(die: Any, name: str, ptr_size: int) -> StructOf:
 def _bounded(value: Any) -> int:
     """A number of DWARF's, which may have any length there."""
     if not isinstance(value, int) or not 0 <= value < 1 << 64:
-        raise Unreadable("a size or a place that no program has")
+        raise Unreadable("a size or an offset that no program has")
     return value
 
 
@@ -104,7 +104,7 @@ def _offset(member: Any) -> int:
     if isinstance(value, int):
         return _bounded(value)
     if not value or value[0] != _PLUS_UCONST:
-        raise Unreadable("the place of a member is not a plain offset")
+        raise Unreadable("the offset of a member is not a constant")
     number = 0
     for shift, byte in enumerate(value[1:11]):
         number |= (byte & 0x7F) << (7 * shift)

@@ -100,7 +100,9 @@ def read(data: bytes, file: str) -> GoFile:
     """The declarations of a Go text; `file` is the path that they will be said to stand in."""
     found = GoFile(file)
     if len(data) > LONGEST:
-        found.broken.append(Broken(file, 0, f"{counted(len(data), 'byte')} are not a file of Go's"))
+        found.broken.append(
+            Broken(file, 0, f"{counted(len(data), 'byte')} are too many for a Go source file")
+        )
         return found
     # The nodes of functions are walked later and live no longer than their tree.
     found.tree = _parser().parse(data)

@@ -300,7 +300,7 @@ class Follower:
         for one in body:
             self._steps += 1
             if self._steps > MAX_STEPS:
-                raise ExprError("", 1, "mallocinit does not come to an end")
+                raise ExprError("", 1, "mallocinit does not terminate")
             if isinstance(one, Assign):
                 self._assign(one)
             elif isinstance(one, Leave):

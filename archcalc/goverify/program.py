@@ -76,7 +76,7 @@ def verify(path: Path, targets: Sequence[Figures] | None, sets: Mapping[str, int
             raise UsageFault(
                 Fault(
                     f"a program of {program.version or 'an unknown Go'} for {program.platform},"
-                    " which there is no profile of",
+                    " which has no profile",
                     "a platform of archcalc list, or one of your own (--profile)",
                     file=str(path),
                 )
@@ -85,7 +85,10 @@ def verify(path: Path, targets: Sequence[Figures] | None, sets: Mapping[str, int
         targets = [figures.compute(profile, {**_experiments(program), **sets})]
     if len(targets) != 1:
         raise UsageFault(
-            Fault(f"--binary with {counted(len(targets), 'platform')}", "one, or none: the program tells")
+            Fault(
+                f"--binary with {counted(len(targets), 'platform')}",
+                "one platform, or none: the program names its own",
+            )
         )
     comparison = _Comparison(program, targets[0])
     comparison.compare()
@@ -128,7 +131,7 @@ def identify(path: Path) -> Program:
     version = _version(image, table)
     own = [name for name in image.symbols if name.startswith("runtime.")]
     if table is None and not modern and not version and not own:
-        raise formats.fault(path, f"{_article(image.format)} program that Go has not built")
+        raise formats.fault(path, f"{_article(image.format)} program that was not built by Go")
     platform = _platform(image)
     if platform is None:
         raise formats.fault(
@@ -307,7 +310,7 @@ class _Comparison:
             address, count = self._place(f"{package}.{name}", content, layout.size, len(ours))
             try:
                 if address is None:
-                    raise Unreadable("it has no symbol, and nothing in its data reads like it")
+                    raise Unreadable("it has no symbol, and nothing in its data looks like it")
                 read = [
                     layout.unpack(self.image.read(address + at * layout.size, layout.size))
                     for at in range(count)
@@ -367,7 +370,7 @@ class _Comparison:
         table = self.program.table
         try:
             if table is None or table.current != self.contiguous:
-                raise Unreadable("this generation's descriptors of types are not there")
+                raise Unreadable("it has no type descriptors as this generation writes them")
             module = None if self.contiguous else self.figures.engine.struct("moduledata")
             kind = self.figures.engine.struct("_type" if self.contiguous else self._type_name())
             found = rtypes.structs(self.image, table, kind, module)

@@ -40,7 +40,7 @@ def compare(port: ComparedPort) -> None:
     func = port.runtime.funcs.get("mallocinit")
     if func is None:
         for name, computed in {**ours, **hint}.items():
-            port.unreadable(name, computed, MALLOC, "mallocinit is not there")
+            port.unreadable(name, computed, MALLOC, "mallocinit is missing")
         return
     place = f"{func.file}:{func.line}"
     try:

@@ -252,6 +252,6 @@ class _Reader:
                 length |= (byte & 0x7F) << shift
                 if byte < 0x80:
                     return self.image.read(at, length).decode("utf-8", "replace")
-            raise Unreadable("a name of absurd length")
+            raise Unreadable("a name that is absurdly long")
         _, high, low = self.image.read(address, 3)
         return self.image.read(address + 3, high << 8 | low).decode("utf-8", "replace")

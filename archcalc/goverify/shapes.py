@@ -126,7 +126,7 @@ def around(src: Path, file: str, line: int) -> tuple[str, range]:
         last = text.count("\n", 0, text.find("\n}", match.start())) + 2
         if first <= line <= last:
             return ".".join(filter(None, match.groups())), range(first, last + 1)
-    raise ValueError(f"{file}:{line} stands in no function")
+    raise ValueError(f"{file}:{line} is in no function")
 
 
 def table(generation: Generation, src: Path) -> str:

@@ -105,14 +105,14 @@ class SourceTree:
         except OSError:
             return
         if len(paths) > MAX_FILES:
-            raise UsageFault(Fault(f"{folder} has {len(paths)} Go files", "a package of Go's"))
+            raise UsageFault(Fault(f"{folder} has {len(paths)} Go files", "a package of Go"))
         for path in paths:
             if path.name.endswith("_test.go") or path.name.startswith(("_", ".")):
                 continue
             file = f"{package}/{path.name}"
             try:
                 if path.stat().st_size > gofile.LONGEST or not path.is_file():
-                    raise OSError("is not a file of Go's")
+                    raise OSError("is not a Go file")
                 data = path.read_bytes()
                 constraint = _both(buildtags.of_name(path.name), buildtags.of_text(data))
             except (OSError, ValueError) as error:
@@ -400,7 +400,7 @@ class PackageScope(Scope):
             raise Missing(name)
         body = var.node.child_by_field_name("body")
         if body is None:
-            raise ExprError(name, 1, "no array of literals")
+            raise ExprError(name, 1, "not an array of literals")
         for element in gofile.named(body):
             if element.type != "literal_element":
                 raise ExprError(name, 1, f"line {gofile.line(element)}: an element with a key")
@@ -414,7 +414,7 @@ class PackageScope(Scope):
             return int(gofile.text(node), 0)
         value = goexpr.evaluate(gofile.text(node), self).value
         if isinstance(value, str):
-            raise ExprError(value, 1, "no number")
+            raise ExprError(value, 1, "not a number")
         return int(value)
 
 

@@ -18,7 +18,7 @@ RULES = (
         "verify-value",
         "verify",
         Severity.ERROR,
-        "A value is the calculator's",
+        "A value agrees with the calculator",
         "A constant, a size, an offset, a table's entry or a figure of the layout that a source tree or"
         " a built program has is compared with what the calculator computes for the platform. A difference"
         " means that the tree or the program is of another Go, was changed, or that the calculator is wrong.",
@@ -27,33 +27,34 @@ RULES = (
         "verify-formula",
         "verify",
         Severity.INFO,
-        "A formula is the calculator's",
-        "A tree gives the same value by another formula: the two may part when something else changes.",
+        "A formula agrees with the calculator",
+        "A tree gives the same value by another formula: the two may differ when something else changes.",
     ),
     Rule(
         "verify-unlisted",
         "verify",
         Severity.INFO,
         "A constant of the tree is in the tables",
-        "A file whose constants the tables mostly have declares one that they lack on every port. It is not"
-        " compared, and nobody who reads a report sees it. One that is called as a constant of the tables but"
-        " for case and underscores is a difference.",
+        "The tables have most constants of a file, but lack this one on every port. It is not "
+        "compared, and no"
+        " report shows it. A constant whose name differs from one of the tables only in case and underscores"
+        " is a difference.",
     ),
     Rule(
         "verify-readable",
         "verify",
         Severity.ERROR,
         "Everything could be read",
-        "A file of the tree, or a part of the program, that is broken or missing keeps values from being"
-        " compared; all that could be read has been.",
+        "A file of the tree or a part of the program is broken or missing, so some values are not compared."
+        " Everything that could be read was compared.",
     ),
     Rule(
         "verify-generation",
         "verify",
         Severity.ERROR,
-        "The generation is the calculator's",
-        "The calculator's figures are those of one generation of the allocator. What a tree or a program of"
-        " another one has in common with it is compared, and the rest is not applicable.",
+        "The generation is one that the calculator knows",
+        "The calculator's figures are those of one generation of the allocator. Of a tree or a program of"
+        " another generation, only what both have in common is compared.",
     ),
 )
 _RULE = {rule.id: rule for rule in RULES}
@@ -156,7 +157,7 @@ class Verdict(Judged):
         return self._made("verify-formula", change.platform, message, change.name, change.where)
 
     def _lacking(self, one: Unlisted) -> Finding:
-        message = f"{one.name} = {_one_line(one.theirs)} stands in the tree, and in no table"
+        message = f"{one.name} = {_one_line(one.theirs)} is in the tree, but in no table"
         return self._made("verify-unlisted", one.platform, message, one.name, one.where)
 
     def _made(
@@ -242,10 +243,10 @@ class Verdict(Judged):
             yield Section("What follows from that", (self._table(rest),))
         changes = [change for port in self.ports for change in port.changes]
         if changes:
-            yield Section("Formulas that changed, and no value with them", (self._formulas(changes),))
+            yield Section("Formulas that changed without changing a value", (self._formulas(changes),))
         if self.unreadable:
             rows = [(f"{file}:{line}" if line else file, why) for file, line, why in self.unreadable]
-            yield Section("Not to be read", (Table((Column("where"), Column("why", wrap=True)), rows),))
+            yield Section("Not readable", (Table((Column("where"), Column("why", wrap=True)), rows),))
         if unlisted := self._unlisted():
             columns = (
                 Column("name"),
@@ -257,7 +258,7 @@ class Verdict(Judged):
                 (name, where, theirs, self._platforms(platforms))
                 for (name, theirs, where), platforms in unlisted.items()
             ]
-            yield Section("In the tree, and in no table", (Table(columns, lacking),))
+            yield Section("In the tree, but in no table", (Table(columns, lacking),))
         skipped = self._skipped()
         if skipped:
             yield Section("Not comparable", (self._reasons(skipped),))
@@ -278,7 +279,7 @@ class Verdict(Judged):
             Column(self.subject.old, int),
             Column(self.subject.new, int),
             Column("where"),
-            Column("what stands there", wrap=True),
+            Column("what is there", wrap=True),
             Column("platforms", wrap=True),
         )
         return Table(columns, [(*row, self._platforms(groups[key])) for key, row in rows.items()])
@@ -319,7 +320,8 @@ class Verdict(Judged):
         ports = counted(len(self.ports), "platform")
         version = f" ({self.subject.version})" if self.subject.version else ""
         return (
-            f"{'ok' if self.ok else 'FAILED'}: {self.subject.path}{version}: {self.compared} values compared"
+            f"{'ok' if self.ok else 'FAILED'}: {self.subject.path}{version}: "
+            f"{counted(self.compared, 'value')} compared"
             f" on {ports}, {counted(count, 'difference')}"
             + "".join(f", {part}" for part in self.told_of_baseline())
         )
@@ -330,7 +332,9 @@ def told(difference: Difference, subject: Subject) -> str:
     if subject.kind == "what-changed":
         text = f"{difference.name} was {_said(difference.computed)} and is {_said(difference.found)}"
     else:
-        text = f"{difference.name} is {_said(difference.found)}, computed is {_said(difference.computed)}"
+        text = (
+            f"{difference.name} is {_said(difference.found)}, the calculator has {_said(difference.computed)}"
+        )
     if difference.formula:
         text += f" = {_one_line(difference.formula)} ({difference.source})"
     if difference.follows_from:

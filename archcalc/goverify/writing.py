@@ -343,7 +343,7 @@ def write(
         "lines.txt": line_table(found, lines),
     }
     version = found.version.removeprefix("go")
-    over = f", where {base.name} has it otherwise" if base else ""
+    over = f", where they differ from {base.name}'s" if base else ""
     for name, text in tables.items():
         if text.strip():
             output.write(

@@ -30,7 +30,7 @@ def section(film: Film) -> Mapping[str, object]:
 
     The page around it has the style and the patterns of pictures.
     """
-    curves, why = "", "There are no curves over events: the heap was looked at once."
+    curves, why = "", "There are no curves over events: the heap was only looked at once."
     if importlib.util.find_spec("matplotlib") is None:
         why = "The curves over events need matplotlib: pip install 'archcalc[html]'."
     elif len(film.samples) > 1:

@@ -225,7 +225,7 @@
         ["arena bits", ["constants", "_MHeapMap_TotalBits"]], ["smallest stack", ["constants", "_FixedStack"], ["constants", "fixedStack"]],
         ["heap address bits", ["constants", "heapAddrBits"]], ["an arena", ["constants", "heapArenaBytes"]], ["its record", ["layout", "heap_arena_size"]],
         ["arena map", ["layout", "arena_map_l2_size"]], ["summaries", ["layout", "summary_reserved"]], ["a start takes", ["layout", "start_reserved"]],
-        ["drawn by lot", ["layout", "random_bits"]]];
+        ["drawn at random", ["layout", "random_bits"]]];
       const rows = here();
       const found = (p, places) => places.map(([section, name]) => byName(section, name) ?? { s: section, n: name, u: "" }).find((item) => value(p, item) !== undefined);
       const columns = [

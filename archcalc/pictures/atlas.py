@@ -202,5 +202,5 @@ def _obstacle(system: Any, start: int, end: int, low: int, high: int) -> str:
     machine = getattr(system, "machine", None)
     limit = getattr(machine, "ulimit_v", None)
     if limit is not None and end - start + getattr(machine, "image_bytes", 0) > limit:
-        return f"with the image it is more than the {counted(limit, 'byte')} of ulimit -v"
+        return f"together with the image it exceeds the {counted(limit, 'byte')} of ulimit -v"
     return ""

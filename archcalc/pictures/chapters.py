@@ -65,7 +65,7 @@ def _told(releases: Sequence[Figures]) -> Iterator[tuple[str, str, list[str]]]:
     based = [one for one in releases if history.has_base(one)]
     yield (
         "Where the heap begins",
-        "The first address that the heap asks for was always the same. Since 1.26 it is drawn by lot on "
+        "The first address that the heap asks for was always the same. Since 1.26 it is drawn at random on "
         "most 64-bit ports, so that nobody can guess where objects lie.",
         [history.bases(based, bare=True)] if based else [],
     )

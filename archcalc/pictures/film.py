@@ -235,7 +235,7 @@ def of_recording(
     replay = replayer.run(progress)
     if not replayer.is_there:
         raise UsageFault(
-            Fault(f"at event {at_event} there is no heap yet", "an event behind the boot", file=str(path))
+            Fault(f"at event {at_event} there is no heap yet", "an event after the boot", file=str(path))
         )
     camera = replayer.camera
     assert camera is not None

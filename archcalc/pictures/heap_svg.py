@@ -106,7 +106,7 @@ class PageGrid:
                 continue
             look, fill, start, end = run.look, round(run.fill * 8), run.page, run.page + run.npages
             if found is not None and found[:2] == (look, fill) and found[3] == start and not self.wide(run):
-                found = (look, fill, found[2], end, f"{(end - found[2])} pages, {SPANS[look].words}")
+                found = (look, fill, found[2], end, f"{counted(end - found[2], 'page')}, {SPANS[look].words}")
                 continue
             if found is not None:
                 yield found
@@ -140,7 +140,7 @@ class PageGrid:
 def described(run: ViewedRun, heap: HeapView) -> str:
     """A run for whoever points at it."""
     size = run.npages * heap.page_size
-    words = f"{heap.base + run.page * heap.page_size:#x}: {run.npages} page{'s' * (run.npages > 1)}"
+    words = f"{heap.base + run.page * heap.page_size:#x}: {counted(run.npages, 'page')}"
     words += f" ({short(size)}, {counted(size, 'byte')}), {SPANS[run.look].words}"
     if run.sizeclass:
         words += (

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from archcalc.pictures.heap import HeapView, ViewedRun
 from archcalc.pictures.map_text import ASCII, UNICODE, short
 from archcalc.pictures.palette import SPANS, painted
+from archcalc.reading.words import counted
 
 ROWS = 24
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -19,7 +20,7 @@ def draw(heap: HeapView, width: int, unicode: bool, color: bool, legend: bool = 
     each = 1
     while heap.pages > each * cells * ROWS:
         each *= 2
-    lines = [f"{heap.moment}: {short(heap.pages * heap.page_size)}, {each} page{'s' * (each > 1)} a letter"]
+    lines = [f"{heap.moment}: {short(heap.pages * heap.page_size)}, {counted(each, 'page')} a letter"]
     shown = shares(heap, each)
     room = width - cells - 1
     for at in range(0, len(shown), cells):

@@ -112,7 +112,7 @@ def records(releases: Sequence[Figures], *, bare: bool = False) -> str:
         bitmap = sizes.get("bitmap", 0) + sizes.get("noMorePtrs", 0)
         parts = {"a pointer to the span of each page": sizes["spans"], "heap bits of the arena": bitmap}
         rest = struct.size - sum(parts.values())
-        bars.append(Bar(one.generation.label, {**parts, "marks and what else": rest}))
+        bars.append(Bar(one.generation.label, {**parts, "marks and the rest": rest}))
     arena = human(int(releases[-1].value("heapArenaBytes")))
     return draw(f"The record of an arena of {arena} on {releases[0].platform}", bars, _all, bare=bare)
 
@@ -138,7 +138,7 @@ def pages(releases: Sequence[Figures], size: int, *, bare: bool = False) -> str:
 
 
 def bases(releases: Sequence[Figures], *, bare: bool = False) -> str:
-    """Where the heap wants to begin: one address, or a range in which it is drawn by lot."""
+    """Where the heap wants to begin: one address, or a range in which it is drawn at random."""
     ranges = [(one.generation.label, *_base(one)) for one in releases]
     bits = max(int(one.profile.machine["user_address_bits"]) for one in releases)
     end = max(1 << bits, *(most for _, _, most in ranges))
@@ -154,7 +154,7 @@ def bases(releases: Sequence[Figures], *, bare: bool = False) -> str:
         body.append(svg.rect(LEFT, y, end * scale, BAR, class_="edge"))
         body.append(
             svg.text(
-                LEFT + end * scale + 6, y + 13, f"{least:#x}" if least == most else "by lot", class_="dim"
+                LEFT + end * scale + 6, y + 13, f"{least:#x}" if least == most else "at random", class_="dim"
             )
         )
         y += STEP

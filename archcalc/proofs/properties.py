@@ -42,21 +42,20 @@ RULES: tuple[Rule, ...] = (
     _rule(
         FIXED,
         "nothing is mapped at a fixed address that was not reserved",
-        "Where sysMap insists on its address (MAP_FIXED), the kernel replaces whatever stands there "
-        "without a word: every byte of such a mapping must lie in what the program itself has reserved "
-        "and still holds.",
+        "Where sysMap insists on its address (MAP_FIXED), the kernel silently replaces whatever is there: "
+        "every byte of such a mapping must lie in what the program itself has reserved and still holds.",
     ),
     _rule(
         WRAP,
         "no arithmetic wraps unnoticed",
-        "An address or a size that is cut to a machine word, and loses something by it, must never be "
-        "stored, passed to the system or given to a caller; a test may look at it.",
+        "An address or a size that overflows a machine word must never be stored, passed to the system or "
+        "returned to a caller; a test may compare it.",
     ),
     _rule(
         SPAN,
         "every span lies in the arena",
-        "Each run of pages that the heap has ever been given lies between arena_start and arena_used, also "
-        "after the arena has moved on: else heapBitsForSpan says `base out of range`.",
+        "Each run of pages that the heap was ever given lies between arena_start and arena_used, even after "
+        "the arena has moved; otherwise heapBitsForSpan throws `base out of range`.",
     ),
     _rule(
         BITMAP,
@@ -66,15 +65,15 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         TABLE,
-        "the table of spans reaches over every span",
+        "the table of spans covers every span",
         "The entries of h.spans for all pages of a span are mapped before they are written, and they lie in "
         "what was reserved for the table.",
     ),
     _rule(
         ACCEPTED,
-        "what is accepted is aligned and inside the map",
-        "A run of pages begins at a multiple of _PageSize, ends before the address space does, and bitmap "
-        "and table of spans have room for it.",
+        "accepted memory is aligned and inside the map",
+        "A run of pages begins at a multiple of _PageSize and ends inside the address space; the bitmap and "
+        "the table of spans have room for it.",
     ),
     _rule(
         REFUSED,
@@ -84,43 +83,43 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         ENDS,
-        "every path ends in success, nil or last words that are known",
-        "Memory can run out in words that say so; an index out of range, a misrounded address or a crash are "
-        "bugs whatever the system answers.",
+        "every path ends in success, nil or known last words",
+        "The runtime may die of a lack of memory and say so; an index out of range, a misrounded address or "
+        "a crash is a bug, whatever the system answers.",
     ),
     _rule(
         HINTS,
         "no hint leaves the user's addresses",
-        "Every reservation that mallocinit asks for at an address lies wholly in what a process can have.",
+        "Every reservation that mallocinit asks for at an address lies inside the addresses of a process.",
     ),
     _rule(
         LADDER,
         "the ladder's rungs fit the address space",
-        "Each of the smaller reservations that the 32-bit way tries is no larger than all that a process can "
-        "have.",
+        "Each of the smaller reservations that the 32-bit start tries fits the address space of a process.",
     ),
     _rule(
         REACH,
-        "nothing is asked for that ends beyond the address space",
-        "A reservation that is asked for at an address ends before addresses begin anew at 0: such memory "
-        "cannot be, and the system will answer somewhere else.",
+        "no reservation ends beyond the address space",
+        "A reservation at an address ends before addresses wrap to 0: memory that wraps cannot "
+        "exist, and the "
+        "system would give another address.",
     ),
     _rule(
         PAGES,
         "mappings begin at whole pages of the kernel",
-        "sysMap is asked for addresses that are multiples of the physical page: the kernel rounds or refuses "
-        "any other.",
+        "sysMap gets addresses that are multiples of the physical page: the kernel rounds or refuses any "
+        "other.",
     ),
     _rule(
         ANSWERED,
-        "memory is mapped only where a reservation was answered",
-        "Every byte of a sysMap lies in what some sysReserve has said yes to, whether that reserved it or "
-        "only looked: a refusal is no address.",
+        "memory is mapped only where a reservation was granted",
+        "Every byte of a sysMap lies in what some sysReserve has granted, whether it really reserved it or "
+        "only checked it: a refusal gives no address.",
     ),
     _rule(
         COUNTERS,
-        "growth keeps the counters",
-        "A run of pages that the heap has grown by is free: pages_in_use and heap_inuse stay, and heap_idle "
+        "growth keeps the counters right",
+        "The pages that the heap has grown by are free: pages_in_use and heap_inuse stay, and heap_idle "
         "rises by what was asked for.",
     ),
     _rule(
@@ -132,14 +131,14 @@ RULES: tuple[Rule, ...] = (
     _rule(
         NOTICED,
         "a refused reservation is noticed",
-        "No address is reckoned from a reservation that the system has refused: mapping memory there goes to "
-        "wherever 0 and an offset lead.",
+        "No address is computed from a reservation that the system has refused: memory mapped there would go "
+        "to 0 plus an offset.",
     ),
     _rule(
         PROGRAM,
         "nothing of the program or of others is replaced",
-        "A mapping that insists on its address meets neither the program's image nor anything that others "
-        "have mapped: it would be replaced by zeros without a word.",
+        "A mapping at a fixed address overlaps neither the program's image nor anything that others have "
+        "mapped: it would silently be replaced by zeros.",
     ),
     _rule(
         SUMMARIES,
@@ -156,7 +155,7 @@ RULES: tuple[Rule, ...] = (
     _rule(
         CHUNKS,
         "every chunk of the heap has its bits",
-        "The table with the bits of pages is there for each chunk that the heap has grown to.",
+        "Each chunk that the heap has grown to has its table of page bits.",
     ),
     _rule(
         RECORDED,
@@ -189,7 +188,11 @@ def chosen(words: Sequence[str] | None, known: Sequence[str]) -> frozenset[str]:
         matching = {id for id in known if word == id or fnmatchcase(id, word)}
         if not matching:
             raise UsageFault(
-                Fault(f"--property: nothing that is proved is called {word!r}", "an id", closest(word, known))
+                Fault(
+                    f"--property: no proof is called {word!r}",
+                    "an id of the proofs or a glob",
+                    closest(word, known),
+                )
             )
         found |= matching
     return frozenset(found)

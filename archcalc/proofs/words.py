@@ -189,7 +189,7 @@ class SymbolicWord:
 
     def __mul__(self, other: int) -> SymbolicWord | int:
         if not isinstance(other, int):
-            raise Undecided(f"a product of two numbers that are not known, at {_place()}")
+            raise Undecided(f"a product of two unknown numbers, at {_place()}")
         if not other:
             return 0
         two = other & -other
@@ -207,7 +207,7 @@ class SymbolicWord:
 
     def __floordiv__(self, other: int) -> SymbolicWord | int:
         if not isinstance(other, int) or other <= 0:
-            raise Undecided(f"division by what is not known, at {_place()}")
+            raise Undecided(f"a division by an unknown number, at {_place()}")
         two = min(self.unit, other & -other)
         low, high = self.low // other, self.high // other
         if low == high:
@@ -231,7 +231,7 @@ class SymbolicWord:
 
     def __and__(self, other: SymbolicWord | int) -> SymbolicWord | int:
         if not isinstance(other, int):
-            raise Undecided(f"the common bits of two numbers that are not known, at {_place()}")
+            raise Undecided(f"the common bits of two unknown numbers, at {_place()}")
         if not other:
             return 0
         if other < 0:
@@ -273,7 +273,7 @@ class SymbolicWord:
             end = min(self.high, other.high).bit_length()
             if end - first <= MOST_SHARED_BITS:
                 return self._joined(other, first, end)
-        raise Undecided(f"bits that are put together and not known, at {_place()}")
+        raise Undecided(f"a union of unknown bits, at {_place()}")
 
     __ror__ = __or__
 
@@ -341,7 +341,7 @@ class SymbolicWord:
     def __index__(self) -> int:
         only = self.room.only(self)
         if only is None:
-            raise Undecided(f"a number is needed that is not known, at {_place()}")
+            raise Undecided(f"an unknown number is needed, at {_place()}")
         return only
 
     __int__ = __index__

@@ -89,13 +89,13 @@ class Cycles(Inputs):
             return
         nelems = spans.nelems[s]
         if words.count(",") != (nelems - 1) // 64:
-            found = f"a span of {counted(nelems, 'object')} there, so {(nelems + 63) // 64} words"
+            found = f"a span of {counted(nelems, 'object')} there, so {counted((nelems + 63) // 64, 'word')}"
             self.differs("b", line, found, s)
             return
         marks = marks_of(words)
         if marks >> nelems:
             self.differs(
-                "b", line, f"a span of {counted(nelems, 'object')} there, so no marks behind them", s
+                "b", line, f"a span of {counted(nelems, 'object')} there, so no marks beyond them", s
             )
             return
         spans.mark_bits[s] = marks
@@ -120,7 +120,7 @@ class Cycles(Inputs):
         if s is None:
             self.differs("e", line, "no span in use begins there")
         elif not self.rt.sweeper.ensure_swept(s):
-            self.differs("e", line, "a span that was swept already", s)
+            self.differs("e", line, "a span that was already swept", s)
         self.settle()
 
     def _scavenge(self, line: str, parts: list[str]) -> None:

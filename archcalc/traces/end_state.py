@@ -59,7 +59,7 @@ class EndState:
         self._in_place(line)
         if self._bitmaps is not None:
             replayer = self.replayer
-            expected = "a bitmap (Zb), spans standing before them"
+            expected = "a bitmap (Zb), since all spans come before"
             raise fault(replayer.name, replayer.line, shorten(line), expected)
         s = self._next_span
         self._next_span += 1

@@ -59,7 +59,7 @@ class Ending(Cycles):
             if printed != found["printed"]:
                 self.differs("!", json.dumps(printed), json.dumps(found["printed"]))
             return
-        self.differs("!", f"the runtime's death: {words}", "it went on")
+        self.differs("!", f"the runtime's death: {words}", "the program went on")
         raise Stop
 
     def stop_running(self) -> None:
@@ -79,7 +79,7 @@ class Ending(Cycles):
     def _end(self, line: str, parts: list[str]) -> None:
         record = self._json(line[2:])
         if self.ended:
-            raise ValueError("the end state stands here twice")
+            raise ValueError("the end state is given a second time")
         if self.pending:
             self.settle()
         self.ended = True

@@ -164,7 +164,8 @@ class _LogRun(_Run):
     """A log of allocfreetrace. What dies is what the sweeps freed before the next collection."""
 
     unknown = (
-        "what fitted into an open tiny block: such a log has the blocks only, as objects of 16 bytes",
+        "which objects fitted into an open tiny block: such a log only has the blocks, as objects of "
+        "16 bytes",
         "the sizes asked for: those here are rounded to their class",
         "where types have pointers: objects of 16 bytes and more are taken as without any, except of types "
         "whose words the language tells; smaller ones have pointers in every word, or they would be tiny",

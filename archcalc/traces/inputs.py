@@ -64,7 +64,7 @@ class Inputs(Judgement):
         number, typ = parse_type(line, self.rt.config.ptr_size)
         if number != len(self.types) + 1 or self.system.queue:
             raise ValueError(
-                f"found type {number}, expected number {len(self.types) + 1}, types coming first"
+                f"found type {number}, expected type {len(self.types) + 1}, before the first event"
             )
         self.types[number] = typ
 
@@ -119,7 +119,7 @@ class Inputs(Judgement):
         if type(record.answer) is int and record.answer > self.rt.word:
             raise ValueError(f"{record.answer:#x} is not an address of {self.header.platform}")
         if len(queue) > MAX_ANSWERS:
-            raise ValueError(f"{MAX_ANSWERS} answers of the OS that nobody asked for")
+            raise ValueError(f"{MAX_ANSWERS} answers of the OS that were not asked for")
 
     # What the runtime was asked to do.
 
@@ -240,7 +240,7 @@ class Inputs(Judgement):
         rt = self.rt
         most = rt.config.max_gomaxprocs
         if which == "mcache" and len(live) >= most:
-            raise ValueError(f"there are {most} mcaches, and no more Ps than that")
+            raise ValueError(f"there are {most} mcaches, so no more Ps than that")
         assert rt.log is not None
         # It may stand inside an allocation whose own events wait already. Only a q record right
         # in front of it is its own.

@@ -131,7 +131,7 @@ def blocks(path: Path) -> Iterator[tuple[int, bytes]]:
                     yield line_number, whole
                     line_number += whole.count(b"\n") + 1
             if rest:
-                raise fault(name, line_number, "a last line without its end", "a recording that is whole")
+                raise fault(name, line_number, "a last line without a line end", "a complete recording")
     except (EOFError, zlib.error, gzip.BadGzipFile) as broken:
         raise fault(name, line_number, f"gzip data that is damaged or cut short ({broken})") from None
     except OSError as broken:
@@ -152,9 +152,9 @@ def _unpacked(name: str, raw: io.BufferedReader) -> gzip.GzipFile | io.BufferedR
     if magic[:2] == GZIP_MAGIC:
         return gzip.GzipFile(fileobj=raw, mode="rb")
     if magic == COLUMNAR_MAGIC:
-        raise fault(name, 0, "columns, which are not read one after the other", "a file, not a pipe")
+        raise fault(name, 0, "columns, which cannot be read in one pass", "a file, not a pipe")
     if magic[:1] != b"{" and magic:
-        raise fault(name, 1, "no recording", "*.trace.gz, or the text in it, which begins with a header")
+        raise fault(name, 1, "not a recording", "*.trace.gz, or the text in it, which begins with a header")
     return raw
 
 

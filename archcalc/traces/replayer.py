@@ -231,7 +231,7 @@ class Replayer(Ending):
             raise fault(
                 self.name,
                 self.line,
-                f"{counted(MAX_PENDING, 'event')} without one that causes them",
+                f"{counted(MAX_PENDING, 'event')} without the request that causes them",
                 "a recording",
             )
 

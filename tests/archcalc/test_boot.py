@@ -391,9 +391,9 @@ def test_a_heap_begins_where_it_is_said_to(base: int) -> None:
         ("linux/amd64", "1.27", 0xC000000001, "multiple of 0x2000 from 0x4000000 to 0x3fffffffe000"),
         ("linux/amd64", "1.27", 1 << 46, "multiple of 0x2000"),
         ("linux/amd64", "1.27", 0, "multiple of 0x2000"),
-        ("linux/amd64", "1.25", 0xC000000000, "no lot decides"),
-        ("linux/386", "1.27", 0x8000000, "no lot decides"),
-        ("linux/amd64", None, 0xC000000000, "no lot decides"),
+        ("linux/amd64", "1.25", 0xC000000000, "does not begin at random"),
+        ("linux/386", "1.27", 0x8000000, "does not begin at random"),
+        ("linux/amd64", None, 0xC000000000, "does not begin at random"),
     ],
 )
 def test_a_base_that_no_lot_falls_on(platform: str, go: str | None, base: int, words: str) -> None:

@@ -65,7 +65,7 @@ def kinds_of(
 
     if types is None:
         if typ is not None and not isinstance(typ, Type):
-            raise BadRequest("several types want `types`, which says which object has which")
+            raise BadRequest("several types need `types`, which gives the type of each object")
         return Kinds([], None, told(typ))
     table = [] if typ is None else [typ] if isinstance(typ, Type) else list(typ)
     index = np.asarray(types)
@@ -82,5 +82,5 @@ def procs_of(p: Any, n: int, procs: int) -> Ints | int:
     if who.ndim > 1 or who.dtype.kind not in "iu" or (who.ndim and who.size != n):
         raise BadRequest("p is one number, or one for each object")
     if who.size and not 0 <= int(who.min()) <= int(who.max()) < procs:
-        raise BadRequest(f"there are Ps 0 to {procs - 1}")
+        raise BadRequest(f"p is from 0 to {procs - 1}")
     return int(who) if who.ndim == 0 else who

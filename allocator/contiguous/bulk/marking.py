@@ -75,7 +75,7 @@ def _known(rt: Core, live: Ints) -> tuple[Ints, Ints]:
     if len(missing):
         wrong = missing[live[missing] != rt.zerobase]
         if len(wrong):
-            raise BadRequest(f"{int(live[wrong[0]]):#x} is no object of this heap")
+            raise BadRequest(f"{int(live[wrong[0]]):#x} is not an object of this heap")
         keep = np.flatnonzero(owner != NIL)
         return live[keep], owner[keep]
     return live, owner

@@ -25,7 +25,7 @@ def read(path: Path) -> Image:
     """A program. Raises UsageFault, with the file and the reason, for anything else."""
     try:
         if path.exists() and not path.is_file():
-            raise fault(path, "a folder" if path.is_dir() else "no file, but a device or a pipe")
+            raise fault(path, "a folder" if path.is_dir() else "not a regular file, but a device or a pipe")
         if path.stat().st_size > LARGEST:
             raise fault(path, f"larger than {LARGEST >> 20} MB")
         data = path.read_bytes()
@@ -48,7 +48,7 @@ def read(path: Path) -> Image:
 
 def fault(path: Path, found: str) -> UsageFault:
     """A file that is not a program of Go's."""
-    return UsageFault(Fault(found, "a program that Go has built", id="no-program", file=str(path)))
+    return UsageFault(Fault(found, "a program built by Go", id="no-program", file=str(path)))
 
 
 def _reader(data: bytes) -> tuple[Any, str]:
@@ -73,7 +73,7 @@ def _reader(data: bytes) -> tuple[Any, str]:
     if not data.strip(b"\0"):
         return None, f"{counted(len(data), 'byte')} of zeros"
     if start[:2] == b"#!" or not set(data[:512]) - set(b"\t\n\f\r" + bytes(range(32, 127))):
-        return None, "a text"
+        return None, "a text file"
     if start[:6] == b"\xfd7zX" or start[:2] == b"\x1f\x8b":
         return None, "a compressed file"
-    return None, "no program: it begins with " + start.hex(" ")
+    return None, "not a program: it begins with " + start.hex(" ")

@@ -32,7 +32,7 @@ _TABLES = (".gopclntab", ".data.rel.ro.gopclntab")
 def read(data: bytes) -> Image:
     """A program with its sections and symbols. Raises Unreadable."""
     if len(data) > 5 and (data[4] not in (1, 2) or data[5] not in (1, 2)):
-        raise Unreadable("neither 32-bit nor 64-bit, or of no byte order")
+        raise Unreadable("neither 32-bit nor 64-bit, or without a byte order")
     library = needed("elftools.elf.elffile", "verify")
     with asking("pyelftools", "its headers"):
         file = library.ELFFile(BytesIO(data))
@@ -50,7 +50,7 @@ def _loaded(data: bytes, file: Any) -> Image:
         within(data, segment["p_offset"], segment["p_filesz"], f"part {at} of what is loaded")
         loads.append(Segment(f"load {at}", segment["p_vaddr"], segment["p_offset"], segment["p_filesz"]))
     if not loads:
-        raise Unreadable("nothing in it is loaded: an object file, or no whole program")
+        raise Unreadable("nothing in it is loaded: an object file, or an incomplete program")
     machine = file["e_machine"]
     if machine not in _ARCHS:
         raise Unreadable(f"for machine {machine}, which Go has no port to")

@@ -68,7 +68,7 @@ def _loaded(data: bytes, parsed: Any) -> Image:
         if one.file_size and str(one.name) not in ("__DWARF", "__LINKEDIT")
     ]
     if not segments:
-        raise Unreadable("nothing in it is loaded: an object file, or no whole program")
+        raise Unreadable("nothing in it is loaded: an object file, or an incomplete program")
     return Image(data, "Mach-O", True, (_CPUS[cpu],), ("darwin", "ios"), 0, segments)
 
 

@@ -75,7 +75,7 @@ def add_debug(image: Image, debug: dict[str, bytes], name: str, content: bytes, 
             fields = struct.unpack_from(layout, content)
             kind, size = fields[0], fields[2] if wide else fields[1]
             if kind != 1:
-                raise Unreadable(f"compressed in way {kind}, which is not zlib's")
+                raise Unreadable(f"compressed by method {kind}, which is not zlib")
             content = unpacked(content[struct.calcsize(layout) :], size)
     except (Unreadable, struct.error, zlib.error) as error:
         image.notes.append(f"{name}: {error}")
@@ -85,8 +85,8 @@ def add_debug(image: Image, debug: dict[str, bytes], name: str, content: bytes, 
 
 def unpacked(content: bytes, size: int) -> bytes:
     if size > LARGEST_SECTION:
-        raise Unreadable(f"it says that it unpacks to {counted(size, 'byte')}")
+        raise Unreadable(f"it claims to unpack to {counted(size, 'byte')}")
     unpacked = zlib.decompressobj().decompress(content, size + 1)
     if len(unpacked) != size:
-        raise Unreadable(f"it unpacks to {counted(len(unpacked), 'byte')}, and says {size}")
+        raise Unreadable(f"it unpacks to {counted(len(unpacked), 'byte')}, but claims {size}")
     return unpacked

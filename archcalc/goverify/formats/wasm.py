@@ -52,10 +52,10 @@ def _fill(memory: bytearray, section: bytes) -> None:
     for number in range(count):
         flags, at = _number(section, at)
         if flags != 0 or at >= len(section) or section[at] != _I32_CONST:
-            raise Unreadable(f"data segment {number} has no plain place")
+            raise Unreadable(f"data segment {number} has no constant address")
         place, at = _number(section, at + 1)
         if at >= len(section) or section[at] != _END:
-            raise Unreadable(f"data segment {number} has no plain place")
+            raise Unreadable(f"data segment {number} has no constant address")
         size, at = _number(section, at + 1)
         within(section, at, size, f"data segment {number}")
         if place + size > len(memory):

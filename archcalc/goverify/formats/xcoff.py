@@ -40,7 +40,7 @@ def read(data: bytes) -> Image:
             within(data, offset, size, f"section {name}")
             add_debug(image, debug, f".debug_{part}", data[offset : offset + size], False)
     if not image.segments:
-        raise Unreadable("nothing in it is loaded: an object file, or no whole program")
+        raise Unreadable("nothing in it is loaded: an object file, or an incomplete program")
     image.debug = debug
     if symbols:
         within(data, symbols, symbol_count * _SYMBOL.size, f"its table of {counted(symbol_count, 'symbol')}")

@@ -82,8 +82,7 @@ class _Platform(PlatformProofs):
                 if hint < machine.low or hint + layout.reservation_size > end:
                     what = (
                         f"hint {i}, {hint:#x}, is for {counted(layout.reservation_size, 'byte')}, "
-                        f"and the user's "
-                        f"addresses are {machine.low:#x} to {end:#x}"
+                        f"but the user's addresses are {machine.low:#x} to {end:#x}"
                     )
                     calls = tuple(
                         SystemCall("sysReserve", before, layout.reservation_size, 0)
@@ -96,9 +95,8 @@ class _Platform(PlatformProofs):
             for rung in layout.rungs:
                 if rung.reservation_size > end - machine.low:
                     what = (
-                        f"a rung of {counted(rung.reservation_size, 'byte')} is larger than all of "
-                        f"the user's "
-                        f"addresses, {machine.low:#x} to {end:#x}"
+                        f"a rung of {counted(rung.reservation_size, 'byte')} is larger than the "
+                        f"user's addresses, {machine.low:#x} to {end:#x}"
                     )
                     self.refuted[LADDER] = Refutation(LADDER, what, (), {"rung": rung.reservation_size})
                     break
@@ -185,7 +183,7 @@ class _Platform(PlatformProofs):
                     self.refuted[id] = refuted[id]
                     return
         self.undecided[id] = (
-            f"the invariant does not bear it ({step.what}), but no run of three growths shows it"
+            f"the invariant does not exclude it ({step.what}), but no run of three growths shows it"
         )
 
     def _from_the_beginning(

@@ -122,7 +122,7 @@ class _Platform(PlatformProofs):
             self.refuted |= refuted
             if id in refuted:
                 return
-        self.undecided[id] = f"the invariant does not bear it ({step.what}), but no start shows it"
+        self.undecided[id] = f"the invariant does not exclude it ({step.what}), but no start shows it"
 
     def _tell_what_is_overwritten(self) -> None:
         """To what is refuted of the scavenge index: where it goes, and which programs that hits."""

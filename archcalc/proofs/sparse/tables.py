@@ -199,7 +199,7 @@ def _grow_index(process: Process, refused: bool) -> None:
         require(
             INDEX,
             (tables.index_min <= lowest) & (tables.index_min <= new_low),
-            "the lower bound of the mapped entries is below all",
+            "the lower bound of the mapped entries is below all of them",
         )
         require(
             INDEX,

@@ -23,7 +23,7 @@ UNKNOWN = 0  # no block lies there
 OPEN_BLOCKS = 8  # that a P may have open, as far as it is followed
 MANUAL = -1  # the class of a span that is no heap's: stacks, work buffers
 ALL_PAGES = 64  # spans of more pages are known by their first alone: they hold one object, or one stack
-ELSEWHERE = "told by a goroutine that had been interrupted, perhaps elsewhere"
+ELSEWHERE = "reported by a goroutine that had been interrupted, perhaps on another P"
 
 
 class Certainty(Enum):
@@ -124,7 +124,7 @@ class SeenHeap:
         judged = self._judged(step)
         if judged.verdict is Certainty.WRONG:
             if not self.begun and step.record not in "huo":
-                return Appraisal(Certainty.OPEN, "what was there before the trace began was not told yet")
+                return Appraisal(Certainty.OPEN, "what was there before the trace began is not reported yet")
             if judged.left_out and not self.config.traces_all_spans:
                 return Appraisal(
                     Certainty.OPEN,
@@ -293,12 +293,13 @@ class SeenHeap:
             return self._in_live(s, addr, slot, p, resumed)
         if beside != (self.config.malloc_header_size if self._has_headers(s) else 0):
             return Appraisal(
-                Certainty.WRONG, f"no object of the span begins {counted(beside, 'byte')} behind its slot"
+                Certainty.WRONG,
+                f"no object of the span begins {counted(beside, 'byte')} after the start of its slot",
             )
         if s.owed & bit:
             if resumed:
                 return RIGHT
-            return Appraisal(Certainty.WRONG, "that slot was skipped, and nobody was interrupted in it")
+            return Appraisal(Certainty.WRONG, "that slot was skipped, and no goroutine was interrupted there")
         return self._next(s, slot, p, resumed)
 
     def _has_headers(self, s: SeenSpan) -> bool:
@@ -313,11 +314,11 @@ class SeenHeap:
         if bool(typ.ptrdata) == s.noscan:
             which = "without" if s.noscan else "with"
             return (
-                f"the span is for objects {which} pointers, and {typ.name} has "
+                f"the span is for objects {which} pointers, but {typ.name} has "
                 f"{counted(typ.ptrdata, 'byte')} of them"
             )
         if typ.size > s.elemsize:
-            return f"{typ.name} has {counted(typ.size, 'byte')}, objects of the span {s.elemsize}"
+            return f"{typ.name} has {counted(typ.size, 'byte')}, but objects of the span have {s.elemsize}"
         return ""
 
     def _in_live(self, s: SeenSpan, addr: int, slot: int, p: int, resumed: bool) -> Appraisal:
@@ -329,7 +330,9 @@ class SeenHeap:
         if base in blocks:
             return RIGHT
         if UNKNOWN in blocks:
-            return Appraisal(Certainty.OPEN, "which block for tiny objects a P has open was not told yet")
+            return Appraisal(
+                Certainty.OPEN, "which block for tiny objects the P has open is not reported yet"
+            )
         if resumed:
             return Appraisal(Certainty.OPEN, ELSEWHERE)
         return Appraisal(Certainty.WRONG, f"the block for tiny objects at {base:x} is not that P's")
@@ -339,9 +342,9 @@ class SeenHeap:
         if slot != s.lowest_free():
             at = s.base + s.lowest_free() * s.elemsize
             if resumed:
-                return Appraisal(Certainty.OPEN, "told by a goroutine that had been interrupted")
+                return Appraisal(Certainty.OPEN, "reported by a goroutine that had been interrupted")
             return Appraisal(
-                Certainty.OPEN, f"the free slot at {at:x} was skipped, or is told later", awaits=True
+                Certainty.OPEN, f"the free slot at {at:x} was skipped, or is reported later", awaits=True
             )
         if p < 0:
             return Appraisal(Certainty.OPEN, "a thread without a P")
@@ -355,7 +358,7 @@ class SeenHeap:
                 if resumed:
                     return Appraisal(Certainty.OPEN, ELSEWHERE)
                 at = now.base + now.lowest_free() * now.elemsize
-                found = f"the P's span has a free slot at {at:x}, or that is told later"
+                found = f"the P's span has a free slot at {at:x}, or it is reported later"
                 return Appraisal(Certainty.OPEN, found, awaits=True)
         return RIGHT
 

@@ -156,8 +156,8 @@ class Ordering:
         raise damaged(
             self.trace.name,
             event[3],
-            f"event {event[1]} of a P that cannot be there",
-            "a trace that is whole",
+            f"event {event[1]} of a P that cannot exist then",
+            "a complete trace",
         )
 
     def _can(self, thread: _Thread, kind: int, numbers: tuple[int, ...]) -> bool:

@@ -47,10 +47,10 @@ def fields_of(step: SeenStep) -> str:
 
 
 UNKNOWN = (
-    "what sizes were asked for: an object counts with the bytes of its slot",
-    "what pointers objects hold, and so what is marked: only what sweeps found dead",
+    "the sizes that were asked for: an object counts with the bytes of its slot",
+    "which pointers objects hold, and so what is marked: only what sweeps found dead",
     "what the page allocator and the Ps' page caches held when the trace began",
-    "the order of what threads did at the same time, but where one could only come after the other",
+    "the order of what threads did at the same time, except where one could only come after the other",
 )
 
 

@@ -185,7 +185,7 @@ class ExecutionTrace:
             if kind == END_OF_GENERATION and self.version >= 26:
                 at += 1
                 if now is None:
-                    raise damaged(self.name, at - 1, "the end of a generation that has no batches")
+                    raise damaged(self.name, at - 1, "the end of a generation without batches")
                 yield now
                 now = None
                 continue
@@ -240,7 +240,7 @@ class ExecutionTrace:
                     break
                 return value, i + 1
             shift += 7
-        raise damaged(self.name, at + here, "a number that has no end", "at most 64 bits")
+        raise damaged(self.name, at + here, "a number that does not end", "at most 64 bits")
 
     def _sort(self, now: TraceGeneration, experiment: int, m: int, batch: EventBatch, data: bytes) -> None:
         if experiment:
@@ -342,7 +342,7 @@ class ExecutionTrace:
                     found.append((time, kind, tuple(numbers[1:]), batch.offset + start))
         except IndexError:
             raise damaged(
-                self.name, batch.offset + start, f"event {kind}, cut off where its batch ends"
+                self.name, batch.offset + start, f"event {kind}, cut off at the end of its batch"
             ) from None
         return found
 

@@ -210,7 +210,7 @@ def breaks(name: str, message: str) -> Callable[[Callable[[Runtime], object]], C
     return note
 
 
-@breaks("spans-tile-arena", r"has 0 pages")
+@breaks("spans-tile-arena", r"has npages 0")
 @breaks("counters", r"heap_idle is \d+, the spans have \d+")
 def _(rt: Runtime) -> None:
     rt.spans.npages[free_span(rt)] = 0
@@ -227,7 +227,7 @@ def _(rt: Runtime) -> None:
     rt.spans.base[large(rt)] += PAGE
 
 
-@breaks("spans-tile-arena", r"spans have \d+ bytes, in use and idle are counted as \d+")
+@breaks("spans-tile-arena", r"spans have \d+ bytes, heap_inuse and heap_idle come to \d+")
 @breaks("counters", r"heap_idle is \d+, the spans have \d+")
 def _(rt: Runtime) -> None:
     rt.stats.heap_idle += PAGE
@@ -289,8 +289,8 @@ def _(rt: Runtime) -> None:
     rt.spans.prev[rt.heap.busylarge.first] = 3
 
 
-@breaks("list-links", r"stands on free\[\d+\] but says otherwise")
-@breaks("list-links", r"\d+ spans say that they are on a list, \d+ are")
+@breaks("list-links", r"stands on free\[\d+\] but does not say so")
+@breaks("list-links", r"\d+ spans say that they are on a list, but \d+ are")
 @breaks("free-lists", r"is free but not on the list of \d+ pages")
 def _(rt: Runtime) -> None:
     s = find(rt, lambda s: rt.spans.state[s] == FREE and rt.spans.npages[s] < 128)
@@ -302,7 +302,7 @@ def _(rt: Runtime) -> None:
     rt.heap.freelarge.last = small(rt)
 
 
-@breaks("list-links", r"\d+ spans say that they are on a list, \d+ are")
+@breaks("list-links", r"\d+ spans say that they are on a list, but \d+ are")
 @breaks("free-lists", r"the mask of free lists is wrong about free\[\d+\]")
 def _(rt: Runtime) -> None:
     s = find(rt, lambda s: rt.spans.state[s] == FREE and rt.spans.npages[s] < 128)
@@ -374,7 +374,7 @@ def _(rt: Runtime) -> None:
     rt.spans.sweepgen[small(rt)] -= 1
 
 
-@breaks("sweep-generations", r"is unswept and nobody will sweep it")
+@breaks("sweep-generations", r"is unswept and no sweeper will find it")
 def _(rt: Runtime) -> None:
     rt.sweep_spans.unswept.remove(unswept(rt))
 
@@ -417,7 +417,7 @@ def _(rt: Runtime) -> None:
     rt.spans.alloc_count[s] = rt.spans.nelems[s]
 
 
-@breaks("central-lists", r"has free objects that nobody will find")
+@breaks("central-lists", r"has free objects that no mcache will find")
 def _(rt: Runtime) -> None:
     sp = rt.spans
     s = in_use(
@@ -451,13 +451,13 @@ def _(rt: Runtime) -> None:
     rt.spans.free_index[small(rt)] = -1
 
 
-@breaks("object-counts", r"has allocation bits behind its \d+ objects")
+@breaks("object-counts", r"has allocation bits beyond its \d+ objects")
 def _(rt: Runtime) -> None:
     s = small(rt)
     rt.spans.alloc_bits[s] |= 1 << rt.spans.nelems[s]
 
 
-@breaks("object-counts", r"has mark bits behind its \d+ objects")
+@breaks("object-counts", r"has mark bits beyond its \d+ objects")
 def _(rt: Runtime) -> None:
     s = small(rt)
     rt.spans.mark_bits[s] |= 1 << rt.spans.nelems[s]
@@ -502,14 +502,14 @@ def _(rt: Runtime) -> None:
     rt.spans.limit[s] = rt.spans.base[s] + rt.spans.npages[s] * PAGE + 1
 
 
-@breaks("cache-runs", r"class \d+ of mcache \d: 0x\w+ to 0x\w+ are no objects of span")
+@breaks("cache-runs", r"class \d+ of mcache \d: 0x\w+ to 0x\w+ are not objects of span")
 def _(rt: Runtime) -> None:
     p, sizeclass = class_of_cached(rt, cached(rt))
     place = rt.cached(sizeclass, p)
     place.next = place.start = place.next + 1
 
 
-@breaks("cache-runs", r"class \d+ of mcache \d: 0x\w+ to 0x\w+ are no objects of span")
+@breaks("cache-runs", r"class \d+ of mcache \d: 0x\w+ to 0x\w+ are not objects of span")
 def _(rt: Runtime) -> None:
     p, sizeclass = class_of_cached(rt, cached(rt))
     place = rt.cached(sizeclass, p)
@@ -534,12 +534,12 @@ def _(rt: Runtime) -> None:
     place.bits = bytearray(place.bits)
 
 
-@breaks("cache-ownership", r"mcache 1 has a tiny block at 0x10, which is no object")
+@breaks("cache-ownership", r"mcache 1 has a tiny block at 0x10, which is not an object")
 def _(rt: Runtime) -> None:
     rt.caches[1].tiny = 16
 
 
-@breaks("cache-ownership", r"mcache 0 has a tiny block at 0x\w+, which is no object")
+@breaks("cache-ownership", r"mcache 0 has a tiny block at 0x\w+, which is not an object")
 def _(rt: Runtime) -> None:
     rt.malloc(3)
     assert rt.caches[0].tiny
@@ -568,13 +568,13 @@ def _(rt: Runtime) -> None:
     rt.caches[0].stack_sizes[1] += 4096
 
 
-@breaks("stack-spans", r"mcache 0 caches stack 0x\w+, which is not its to give")
+@breaks("stack-spans", r"mcache 0 caches stack 0x\w+, which does not belong to it")
 def _(rt: Runtime) -> None:
     stacks = rt.caches[0].stack_lists[1]
     stacks[0] = rt.spans.base[large(rt)]
 
 
-@breaks("stack-spans", r"mcache 0 caches stack 0x\w+, which is not its to give")
+@breaks("stack-spans", r"mcache 0 caches stack 0x\w+, which does not belong to it")
 def _(rt: Runtime) -> None:
     s = pool_span(rt)
     free = rt.spans.stack_free[s]

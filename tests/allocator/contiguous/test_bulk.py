@@ -394,7 +394,7 @@ def test_no_objects_and_few(engine: str) -> None:
         ({"sizes": np.array([8]), "typ": types_for(8), "types": np.array([99])}, "types are -1 to 8"),
         ({"sizes": np.array([8]), "typ": types_for(8), "types": np.array([0, 0])}, "one for each size"),
         ({"sizes": np.array([8]), "typ": types_for(8)}, "several types want `types`"),
-        ({"sizes": np.array([8]), "p": 1}, "there are Ps 0 to 0"),
+        ({"sizes": np.array([8]), "p": 1}, "p is from 0 to 0"),
         ({"sizes": np.array([8, 8]), "p": np.array([0])}, "one for each object"),
     ],
 )

@@ -386,7 +386,7 @@ def test_what_is_no_object_cannot_be_alive() -> None:
     rt = boot("linux/amd64")
     v = rt.malloc(100)
     for wrong in (0x10, rt.heap.arena_used + 8, v + 100_000):
-        with pytest.raises(BadRequest, match="is no object of this heap"):
+        with pytest.raises(BadRequest, match="is not an object of this heap"):
             rt.collect([wrong])
     with pytest.raises(BadRequest, match="is free, so it cannot be alive"):
         rt.collect([v + 112])

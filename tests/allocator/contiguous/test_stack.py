@@ -222,7 +222,7 @@ def test_freeing_what_is_no_stack_is_the_end(amd64: Runtime) -> None:
     with pytest.raises(Throw, match=r"^bad span state$"):
         amd64.stack_free(large, 1 << 16)
     assert amd64.printed[-1] == f"{large:#x} {large:#x}"
-    with pytest.raises(BadRequest, match="is no stack of this machine"):
+    with pytest.raises(BadRequest, match="is not a stack of this machine"):
         amd64.stack_free(amd64.heap.arena_used + (1 << 30), 1 << 16)
 
 

@@ -312,7 +312,7 @@ def test_a_program_of_a_release_without_figures_is_recognised(tmp_path: Path) ->
         ),
         (b"\xca\xfe\xba\xbe\0\0\0\x02" + bytes(60), "universal"),
         (b"\x00\x00\x01\xeb" + b"\xff" * 28, "cut short"),
-        (b"\x00\x00\x01\xeb" + bytes(28), "Go has not built"),
+        (b"\x00\x00\x01\xeb" + bytes(28), "not built by Go"),
     ],
 )
 def test_what_is_no_program_is_refused_with_the_reason(tmp_path: Path, data: bytes, words: str) -> None:
@@ -328,7 +328,7 @@ def test_a_program_that_go_has_not_built_is_refused(tmp_path: Path) -> None:
     head += struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, 0x400000, 64, 0, 0, 64, 56, 1, 0, 0, 0)
     path = tmp_path / "program"
     path.write_bytes(head + struct.pack("<IIQQQQQQ", 1, 5, 0, 0x400000, 0, 120, 120, 4096))
-    with pytest.raises(UsageFault, match="an ELF program that Go has not built"):
+    with pytest.raises(UsageFault, match="an ELF program that was not built by Go"):
         verify(path)
 
 

@@ -246,7 +246,7 @@ def test_an_endless_mallocinit_is_given_up(tree: Path, gotree: Any) -> None:
     gotree.edit(tree, "runtime/malloc.go", "i <= 0x7f; i++", "i <= 0x7f; i = 0")
     found = verify(tree, "linux/amd64")
     why = by_name(found, "arena_size").why
-    assert "does not come to an end" in why
+    assert "does not terminate" in why
 
 
 def test_a_cache_of_stacks_under_another_condition_is_found(tree: Path, gotree: Any) -> None:

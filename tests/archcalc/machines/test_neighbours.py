@@ -54,7 +54,7 @@ def test_the_heap_of_a_program_of_today(file: str, heap: GoHeap) -> None:
     ],
 )
 def test_the_heap_of_a_32_bit_program_of_today(file: str, heap: GoHeap) -> None:
-    """Behind the break, which Linux draws by lot; grown by an arena beyond the reservation."""
+    """Behind the break, which Linux draws at random; grown by an arena beyond the reservation."""
     mappings = parse_maps((DATA / file).read_text())
     assert go_heaps(mappings) == [heap]
     assert not any(heap.start <= one.start < heap.end for one in foreign(mappings))

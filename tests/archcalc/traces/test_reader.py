@@ -138,8 +138,8 @@ def test_lines_come_whole_whatever_the_pieces(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize(
     ("data", "line", "words"),
     [
-        (b"no gzip at all", 1, "no recording"),
-        (gzip.compress(b"a\nb\nc", mtime=0), 3, "a last line without its end"),
+        (b"no gzip at all", 1, "not a recording"),
+        (gzip.compress(b"a\nb\nc", mtime=0), 3, "a last line without a line end"),
         (gzip.compress(b"a\nb\n", mtime=0)[:-1], 3, "cut short"),
         (gzip.compress(b"a\nb\n", mtime=0)[:-6] + b"\0\0\0\0\0\0", 3, "damaged .*CRC check failed"),
         (gzip.compress(b"a\nb\xffc\n", mtime=0), 2, "0xff, which is not UTF-8"),

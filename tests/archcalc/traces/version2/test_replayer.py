@@ -89,7 +89,7 @@ def test_it_dies_at_the_recorded_event_with_the_recorded_words() -> None:
 
 
 def changes() -> Iterator[tuple[str, str, int]]:
-    """For every kind of record that is reproduced, one of its lines with a digit, drawn by lot."""
+    """For every kind of record that is reproduced, one of its lines with a digit, drawn at random."""
     draw = random.Random(5)
     seen = set()
     for path in (ONE, THREADS, *RECORDINGS):
