@@ -153,7 +153,7 @@ class Malloc(Core):
         """mallocgc, whole: with a call to write an object's bits, one with pointers took 4 to 8% longer."""
         config = self.config
         if not 0 <= size <= config.uintptr_mask:
-            raise BadRequest(f"an object of {size} bytes: a size is 0 to {config.uintptr_mask}")
+            raise BadRequest(f"an object of {size} bytes: a size must be from 0 to {config.uintptr_mask}")
         cache = self.cache = self.caches[p]
         gc = self.gc
         if gc.phase == MARK_TERMINATION:

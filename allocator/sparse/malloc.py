@@ -89,7 +89,7 @@ class Malloc(HeapCore):
         """mallocgc, whole. p None: before there is a P."""
         config = self.config
         if not 0 <= size <= config.uintptr_mask:
-            raise BadRequest(f"an object of {size} bytes: a size is 0 to {config.uintptr_mask}")
+            raise BadRequest(f"an object of {size} bytes: a size must be from 0 to {config.uintptr_mask}")
         if self.gc.phase == MARK_TERMINATION:
             raise Throw("mallocgc called with gcphase == _GCmarktermination")
         if size == 0:

@@ -39,10 +39,10 @@ def sizes_of(sizes: Any, largest: int) -> tuple[Ints, int, int]:
     """The sizes as an array, with the smallest and the largest of them. BadRequest for what are none."""
     asked = np.asarray(sizes)
     if asked.ndim != 1 or (asked.size and asked.dtype.kind not in "iu"):
-        raise BadRequest("sizes are a flat array of whole numbers")
+        raise BadRequest("sizes must be a flat array of whole numbers")
     least, most = _extremes(asked)
     if least < 0 or most > largest:
-        raise BadRequest(f"a size is 0 to {largest}")
+        raise BadRequest(f"a size must be from 0 to {largest}")
     return asked, least, most
 
 
@@ -70,9 +70,9 @@ def kinds_of(
     table = [] if typ is None else [typ] if isinstance(typ, Type) else list(typ)
     index = np.asarray(types)
     if index.shape != (n,) or (n and index.dtype.kind not in "iu"):
-        raise BadRequest("types is a flat array of whole numbers, one for each size")
+        raise BadRequest("types must be a flat array of whole numbers, one for each size")
     if n and not -1 <= int(index.min()) <= int(index.max()) < len(table):
-        raise BadRequest(f"types are -1 to {len(table) - 1}")
+        raise BadRequest(f"types must be from -1 to {len(table) - 1}")
     return Kinds([told(t) for t in table], index, told(None))
 
 
@@ -80,7 +80,7 @@ def procs_of(p: Any, n: int, procs: int) -> Ints | int:
     """The P of each object, or of all."""
     who = np.asarray(p)
     if who.ndim > 1 or who.dtype.kind not in "iu" or (who.ndim and who.size != n):
-        raise BadRequest("p is one number, or one for each object")
+        raise BadRequest("p must be one number, or one for each object")
     if who.size and not 0 <= int(who.min()) <= int(who.max()) < procs:
-        raise BadRequest(f"p is from 0 to {procs - 1}")
+        raise BadRequest(f"p must be from 0 to {procs - 1}")
     return int(who) if who.ndim == 0 else who

@@ -289,7 +289,7 @@ def _(rt: Runtime) -> None:
     rt.spans.prev[rt.heap.busylarge.first] = 3
 
 
-@breaks("list-links", r"stands on free\[\d+\] but does not say so")
+@breaks("list-links", r"is on free\[\d+\] but does not say so")
 @breaks("list-links", r"\d+ spans say that they are on a list, but \d+ are")
 @breaks("free-lists", r"is free but not on the list of \d+ pages")
 def _(rt: Runtime) -> None:
@@ -297,7 +297,7 @@ def _(rt: Runtime) -> None:
     rt.spans.on_list[s] = None
 
 
-@breaks("list-links", r"freelarge ends with \d+ but says \d+")
+@breaks("list-links", r"freelarge ends with \d+ but its last is \d+")
 def _(rt: Runtime) -> None:
     rt.heap.freelarge.last = small(rt)
 
@@ -311,13 +311,13 @@ def _(rt: Runtime) -> None:
 
 
 @breaks("free-lists", r"is free but not on the list of \d+ pages")
-@breaks("free-lists", r"is on free\[\d+\] and has \d+ pages")
+@breaks("free-lists", r"is on free\[\d+\] and has npages \d+")
 def _(rt: Runtime) -> None:
     s = find(rt, lambda s: rt.spans.state[s] == FREE and rt.spans.npages[s] < 100)
     rt.spans.npages[s] += 1
 
 
-@breaks("free-lists", r"is on freelarge and has 3 pages")
+@breaks("free-lists", r"is on freelarge and has npages 3")
 def _(rt: Runtime) -> None:
     rt.spans.npages[rt.heap.freelarge.first] = 3
 

@@ -389,12 +389,15 @@ def test_no_objects_and_few(engine: str) -> None:
     [
         ({"sizes": np.zeros((2, 2), int)}, "flat array of whole numbers"),
         ({"sizes": np.array([1.5])}, "flat array of whole numbers"),
-        ({"sizes": np.array([8, -1])}, "a size is 0 to 18446744073709551615"),
-        ({"sizes": np.array([8]), "types": np.array([0])}, "types are -1 to -1"),
-        ({"sizes": np.array([8]), "typ": types_for(8), "types": np.array([99])}, "types are -1 to 8"),
+        ({"sizes": np.array([8, -1])}, "a size must be from 0 to 18446744073709551615"),
+        ({"sizes": np.array([8]), "types": np.array([0])}, "types must be from -1 to -1"),
+        (
+            {"sizes": np.array([8]), "typ": types_for(8), "types": np.array([99])},
+            "types must be from -1 to 8",
+        ),
         ({"sizes": np.array([8]), "typ": types_for(8), "types": np.array([0, 0])}, "one for each size"),
-        ({"sizes": np.array([8]), "typ": types_for(8)}, "several types want `types`"),
-        ({"sizes": np.array([8]), "p": 1}, "p is from 0 to 0"),
+        ({"sizes": np.array([8]), "typ": types_for(8)}, "several types need `types`"),
+        ({"sizes": np.array([8]), "p": 1}, "p must be from 0 to 0"),
         ({"sizes": np.array([8, 8]), "p": np.array([0])}, "one for each object"),
     ],
 )
