@@ -229,10 +229,10 @@ def test_compressed_debug_sections_are_unpacked() -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (struct.pack("<IIQQ", 1, 0, 1 << 40, 1) + b"x", "unpacks to 1099511627776"),
-        (struct.pack("<IIQQ", 2, 0, 10, 1) + b"x", "way 2"),
-        (struct.pack("<IIQQ", 1, 0, 11, 1) + zlib.compress(bytes(10)), "10 bytes, and says 11"),
-        (struct.pack("<IIQQ", 1, 0, 11, 1) + zlib.compress(bytes(1 << 24)), "12 bytes, and says 11"),
+        (struct.pack("<IIQQ", 1, 0, 1 << 40, 1) + b"x", "unpack to 1099511627776"),
+        (struct.pack("<IIQQ", 2, 0, 10, 1) + b"x", "method 2"),
+        (struct.pack("<IIQQ", 1, 0, 11, 1) + zlib.compress(bytes(10)), "10 bytes, but claims 11"),
+        (struct.pack("<IIQQ", 1, 0, 11, 1) + zlib.compress(bytes(1 << 24)), "12 bytes, but claims 11"),
         (struct.pack("<IIQQ", 1, 0, 11, 1) + b"no zlib", "incorrect header"),
         (b"short", "24 bytes"),
     ],
