@@ -89,7 +89,7 @@ class Region:
 
 
 class SpanWaste(NamedTuple):
-    """Bytes of a span that are no object's: its tail, where no whole object fits, and its free objects."""
+    """Bytes of a span that no object takes: its tail, where no whole object fits, and its free objects."""
 
     tail: int
     unfilled: int
@@ -119,13 +119,13 @@ class PageRun(NamedTuple):
     noscan: bool | None = None
 
     def waste(self, page_size: int) -> SpanWaste:
-        """What of a span in use is no object's."""
+        """The part of a span in use that no object takes."""
         return waste(self.pages * page_size, self.slots, self.objects, self.elemsize)
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """A heap counted from its runs, and the runtime's own counters beside it. Bytes, but for the counts.
+    """A heap counted from its runs, and the runtime's own counters beside it. Bytes, except the counts.
 
     `live` is what allocated objects take with the rounding of their classes, `tails` what is lost at
     the ends of spans, `unfilled` the free objects of spans in use. The `heap_…` and `stacks_inuse`
@@ -270,7 +270,7 @@ class Allocator(ManyObjects):
     @property
     @abstractmethod
     def booted(self) -> bool:
-        """Whether mallocinit came to its end."""
+        """Whether mallocinit ran to its end."""
 
     @abstractmethod
     def add_procs(self, procs: int) -> None:
@@ -399,7 +399,7 @@ class Allocator(ManyObjects):
     def counters(self) -> Mapping[str, Any]:
         """memstats' counters while the machine runs, under mstats' own names; reading changes nothing."""
 
-    # What came of it all.
+    # Results.
 
     @abstractmethod
     def memstats(self) -> dict[str, Any]:
@@ -422,7 +422,7 @@ class Allocator(ManyObjects):
         return [attempt for attempt in self.attempts if not attempt.answer]
 
     def unnoticed(self) -> list[Unnoticed]:
-        """Refusals that nobody looked at, and what came of them."""
+        """Refusals that went unnoticed, and their consequences."""
         return []
 
     def system_calls(self) -> list[list[Any]] | None:

@@ -196,7 +196,7 @@ def _make_classes(
             pages.append(npages)
         size += align
     for i in range(1, len(sizes)):
-        # A larger object may fit as often; the second lookup table wants large_size_div alignment.
+        # A larger object may fit as often; the second lookup table needs large_size_div alignment.
         span = pages[i] * page_size
         sizes[i] = max(sizes[i], span // (span // sizes[i]) // large_size_div * large_size_div)
     if sizes[-1] < max_small_size:

@@ -53,7 +53,7 @@ class Config:
     sweep_min_heap_distance: int
     buck_hash_size: int
 
-    # What mallocinit reckons before it asks. First the one reservation of 64-bit machines, and where it is
+    # What mallocinit computes before it asks. First the one reservation of 64-bit machines, and where it is
     # asked for, in order; then the ladder of 32-bit ones, with the tables that stand before each arena.
     hints: tuple[int, ...]
     arena_size: int

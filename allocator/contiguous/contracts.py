@@ -32,7 +32,7 @@ class HelpersContract(Contract):
     """The promises of a system's helpers: those of its kernel, and their own. Sizes are bytes."""
 
     # What a reservation larger than LARGE is on 64 bits: had (reserved), tried in a small part and
-    # left free (probed), or taken for granted (believed). `believes_all`: so it is for every size.
+    # left free (probed), or assumed (believed). `believes_all`: so it is for every size.
     large: Literal["reserved", "probed", "believed"] = "reserved"
     believes_all: bool = False
     gives_nothing: bool = False  # whether a request of 0 bytes gets an address, too

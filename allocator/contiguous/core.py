@@ -181,7 +181,7 @@ class Core:
         self.gc = Collector(self, gogc)
 
     def phase_changed(self) -> None:
-        """Decides anew whether allocations may take the short way."""
+        """Decides again whether allocations may take the short way."""
         c = self.config
         self.unseen = (
             self.gc.phase == OFF
@@ -256,7 +256,7 @@ class Core:
         return p, reserved
 
     def sys_map(self, v: int, n: int, reserved: bool, stat: str) -> None:
-        """sysMap; dies with the system's words where the memory cannot be had."""
+        """sysMap; dies with the system's words where the memory is refused."""
         if self.calls is not None:
             self.calls.note("sysMap", v, n)
         self.stat_inc(stat, n)
@@ -446,7 +446,7 @@ class Core:
     # Collections.
 
     def open_sweep_phase(self) -> None:
-        """The start of gcSweep: from now on every span wants sweeping."""
+        """The start of gcSweep: from now on every span needs sweeping."""
         heap = self.heap
         heap.sweepgen += 2
         heap.sweepdone = 0

@@ -60,7 +60,9 @@ class Collector:
         self.bytes_marked = 0
         self.scan_work = 0
         self.grey: list[int] = []  # objects to scan, when pointers are followed
-        self.masks: list[tuple[int, int]] = []  # spans and objects of theirs to mark, when liveness is told
+        self.masks: list[
+            tuple[int, int]
+        ] = []  # spans and objects of theirs to mark, if live objects are given
         self.following = False
         self.heap_minimum = 0
         self.gcpercent = 0

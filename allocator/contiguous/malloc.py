@@ -141,7 +141,7 @@ class Malloc(Core):
                                 bits[end] = bits[end] & 0xCC | tail
                         return v
         if typ is None and noscan is False and size >= self.config.ptr_size:
-            # A block of words; what is left over at its end is no pointer.
+            # A block of words; what is left over at its end is not a pointer.
             return self.mallocgc(size, self.pointer_type, needzero, p, size - size % self.config.ptr_size)
         if noscan and typ is not None and not typ.noscan:
             typ = None

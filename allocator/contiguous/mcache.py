@@ -79,7 +79,7 @@ class CachedSpan:
 class MCache:
     """A P's mcache. `id` is its number in order of first use; `slot` where its P's persistent memory is.
 
-    Counters are bytes but for `local_tinyallocs`, `local_nlookup` and the numbers of frees.
+    Counters are bytes, except `local_tinyallocs`, `local_nlookup` and the numbers of frees.
     """
 
     __slots__ = (

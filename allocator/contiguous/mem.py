@@ -34,7 +34,7 @@ class System:
         self.plan: Plan | None = None
 
     def planned(self, call: str, v: int, n: int) -> Answer | None:
-        """The answer that the plan wants for this call, if it wants any."""
+        """The answer that the plan has for this call, if it has any."""
         return None if self.plan is None else self.plan(call, v, n)
 
     def sys_alloc(self, n: int, stat: str) -> int:

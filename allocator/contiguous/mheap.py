@@ -232,7 +232,7 @@ class MHeap:
         return best
 
     def _grow(self, npages: int) -> bool:
-        """Adds at least npages to the heap, a megabyte if it can be had (grow)."""
+        """Adds at least npages to the heap, a megabyte if possible (grow)."""
         rt = self.rt
         shift = self.page_shift
         unit = rt.config.grow_unit >> shift

@@ -13,7 +13,7 @@ BY_SIZE = 61  # MemStats.BySize stayed this long when the classes became 67
 
 
 class MStats:
-    """The runtime's memstats. Bytes, but for the counts. `gc_*` and pauses need a clock and are left out."""
+    """The runtime's memstats. Bytes, except the counts. `gc_*` and pauses need a clock and are left out."""
 
     __slots__ = (
         "buckhash_sys", "enablegc", "gc_sys", "gc_trigger", "heap_idle", "heap_inuse", "heap_live",
@@ -54,7 +54,7 @@ class MStats:
 
 
 def memstats(rt: Core) -> dict[str, Any]:
-    """runtime.ReadMemStats: counts every span anew and gives the result under MemStats' names.
+    """runtime.ReadMemStats: counts every span again and returns the result under MemStats' names.
 
     As there, the caches are flushed first. Fields that need a clock are zero.
     """

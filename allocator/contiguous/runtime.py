@@ -2,7 +2,7 @@
 
 This is what other packages use, and the one place that tells what can be done
 with a machine: allocate, collect, scavenge, take stacks, set finalizers, store
-pointers, and ask what came of it.
+pointers, and ask for the results.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ class Runtime(Malloc, Allocator):
         """What `store` left in a word; 0 for memory never written."""
         return self.memory.load(addr)
 
-    # What came of it all.
+    # Results.
 
     def memstats(self) -> dict[str, Any]:
         """runtime.ReadMemStats, under MemStats' own names; the caches are flushed for it as there."""

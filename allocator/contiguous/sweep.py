@@ -1,7 +1,7 @@
 """Sweeping: what the collector left unmarked becomes free, span by span (mgcsweep.go).
 
 A span is swept once a cycle: by the background sweeper, by an allocation that
-wants it or its pages, or to pay for an allocation in proportion. Its mark bits
+needs it or its pages, or to pay for an allocation in proportion. Its mark bits
 become its allocation bits.
 """
 

@@ -62,5 +62,5 @@ class SweepSpans:
 
     @property
     def unswept(self) -> array[int]:
-        """The spans still to be looked at, the next on top."""
+        """The spans that are still to be swept, the next on top."""
         return self.bufs[1 - self.rt.heap.sweepgen // 2 % 2].spans

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from allocator.common.vocabulary import ADDRESS, BYTES, COUNT, FLAG, BootRule, NamedFigure
 
-# In the order in which they are told. A boot tells the landmarks.
+# In the order in which they are shown. A boot shows the landmarks.
 HEAP = (
     NamedFigure("spans_start", ADDRESS, "start of the table of spans", landmark=True),
     NamedFigure("bitmap", ADDRESS, "end of the heap bitmap, which grows downward from there", landmark=True),

@@ -1,6 +1,6 @@
 """System calls of memory as values, and what answers them: simulated kernels, or a file of real answers.
 
-What the runtime makes of an answer is no business of a kernel. Kernels that answer from what a real
+What the runtime makes of an answer is not a kernel's business. Kernels that answer from what a real
 program was answered are in `allocator.kernels.answers`.
 """
 

@@ -2,7 +2,7 @@
 
 A subclass answers the system calls of its family by public methods: mmap and its kin (`posix`),
 VirtualAlloc and VirtualFree (`windows`), brk (`brk`). An answer is an address, 0 for success where there
-is none, or an `Errno`. What a runtime asks for, and what it makes of an answer, is no business of a kernel.
+is none, or an `Errno`. What a runtime asks for, and what it makes of an answer, is not a kernel's business.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class SimulatedKernel:
         self.plan: Plan | None = None
         self.logs = logs
         self.log: list[Call] = []
-        self.overwritten: list[Range] = []  # mappings of others that were replaced without a word
+        self.overwritten: list[Range] = []  # mappings of others that were silently replaced
 
     @property
     def program_bytes(self) -> int:

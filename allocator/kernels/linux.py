@@ -135,7 +135,7 @@ class Linux(Posix):
     def mincore(self, v: int, n: int, step: int) -> bool:
         """Whether mincore finds a mapped page in [v, v+n), asked of one page at v and every `step` on.
 
-        The kernel refuses to look (EINVAL) at what is no multiple of its page.
+        The kernel refuses to look (EINVAL) at what is not a multiple of its page.
         """
         page = self.page
         first = v

@@ -169,7 +169,7 @@ class Posix(SimulatedKernel):
         return 0
 
     def _refusal_of_access(self, at: int, size: int, kind: int) -> int:
-        """The errno with which limits forbid that [at, at+size) becomes of this kind, or 0."""
+        """The errno with which limits refuse to turn [at, at+size) into this kind, or 0."""
         return 0
 
     def _own_bytes(self) -> int:
@@ -177,7 +177,7 @@ class Posix(SimulatedKernel):
         return self.space.held
 
     def _note_overwritten(self, start: int, end: int) -> None:
-        """Remembers foreign mappings that a MAP_FIXED replaces without a word."""
+        """Remembers foreign mappings that a MAP_FIXED silently replaces."""
         for piece_start, piece_end, kind in self.space.pieces(start, end):
             if not kind:
                 self.overwritten.append(Range(piece_start, piece_end))

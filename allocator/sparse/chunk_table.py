@@ -38,18 +38,18 @@ class ChunkTable(Generic[Known]):
         return iter(sorted([*self._own, *runs]))
 
     def items(self) -> Iterator[tuple[int, Known]]:
-        """The chunks in order with what is known of them, to be looked at."""
+        """The chunks in order with what is known of them; not to be changed."""
         for chunk in self:
             known = self.get(chunk)
             assert known is not None
             yield chunk, known
 
     def values(self) -> Iterator[Known]:
-        """What is known of the chunks, in order, to be looked at."""
+        """What is known of the chunks, in order; not to be changed."""
         return (known for _, known in self.items())
 
     def get(self, chunk: int) -> Known | None:
-        """What is known of a chunk, to be looked at; None for nothing."""
+        """What is known of a chunk, not to be changed; None for nothing."""
         known = self._own.get(chunk)
         if known is None:
             run = self._run(chunk)

@@ -117,7 +117,7 @@ class Config:
     lists_user_arenas: bool  # arenas of user arenas are registered in a list of their own
     metadata_without_huge_pages: bool  # arena map and chunks are advised NOHUGEPAGE when made
     used_advises_huge_pages: bool  # sysUsed advises HUGEPAGE, sysUnused NOHUGEPAGE at broken edges
-    unused_falls_back: bool  # where madvise fails, sysUnused maps anew
+    unused_falls_back: bool  # where madvise fails, sysUnused maps again
     fault_by_mprotect: bool  # sysFault protects instead of mapping without access
     samples_below_zero: bool  # the heap profile takes an object when its count falls below 0; else at 0
     one_word_is_pointer: (

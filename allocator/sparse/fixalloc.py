@@ -16,7 +16,7 @@ LINK_WORDS = 1  # sizeof mlink: a free record holds the next one's address
 class FixAlloc:
     """Records of `size` bytes cut from chunks of 16 KB; freed ones are used again, last freed first.
 
-    A chunk is as many records as fit, so that it has no tail. `first` is told of records that were never
+    A chunk is as many records as fit, so that it has no tail. `first` is called for records that were never
     handed out before, by the address of the first and how many lie side by side there; it answers how
     many of them it takes note of, at least one. `inuse` is in bytes.
     """

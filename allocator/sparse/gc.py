@@ -39,7 +39,7 @@ class Collector:
         self.grey: list[int] = []
         self.told: list[
             tuple[MSpan, int]
-        ] = []  # what is still to be marked because it is told to live, as bits
+        ] = []  # what is still to be marked because the caller says that it lives, as bits
         self.following = False  # whether what lives is found by following pointers
 
     def set_phase(self, phase: int) -> None:
@@ -168,7 +168,7 @@ class Collector:
             p.assist_bytes = 0
 
     def _queue(self, told: list[tuple[MSpan, int]], roots: Iterable[int] | None) -> None:
-        """What is told to live, or the roots, becomes work for who marks; tiny blocks in use live anyway."""
+        """Objects given as live, or the roots, become work for marking; tiny blocks in use live anyway."""
         core = self.core
         self.told = told
         self.following = roots is not None

@@ -1,7 +1,7 @@
 """Runtime: the machine as a whole, as drivers see it.
 
 What can be done with it: allocate, collect, scavenge, take stacks, hang finalizers on objects,
-store pointers, and ask what came of it.
+store pointers, and ask for the results.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Heap(Malloc, ManyObjects):
         self.phase_changed()
 
     def gcinit(self, gogc: int) -> None:
-        """gcinit: nothing wants sweeping in the first cycle."""
+        """gcinit: nothing needs sweeping in the first cycle."""
         self.sweeper.drained = True
         self.pacer.init(gogc)
 
@@ -191,7 +191,7 @@ class Heap(Malloc, ManyObjects):
         """What `store` left in a word; 0 for memory never written."""
         return self.memory.load(addr)
 
-    # What came of it all.
+    # Results.
 
     def memstats(self) -> dict[str, Any]:
         """runtime.ReadMemStats, under MemStats' own names; the caches are flushed for it as there."""

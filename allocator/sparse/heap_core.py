@@ -225,7 +225,7 @@ class HeapCore(Core):
         raise NotImplementedError
 
     def phase_changed(self) -> None:
-        """Decides anew whether allocations may take the short way."""
+        """Decides again whether allocations may take the short way."""
         self.unusual = self.watched is not None or bool(self.memory)
         self.plain = not (
             self.unusual or self.marking or self.debug_sbrk or self.mallocing or self.mem_profile_rate
@@ -251,7 +251,7 @@ class HeapCore(Core):
 def tiny_grains(narrow: bool) -> tuple[int, ...]:
     """What is added to an offset in the tiny block and masked off, by size.
 
-    12 bytes may be a word beside 64 bits, which 32-bit machines want at a multiple of 8 where they
+    12 bytes may be a word beside 64 bits, which 32-bit machines need at a multiple of 8 where they
     are used atomically.
     """
     return tuple(GRAINS[0 if narrow and size == 12 else size & 7] for size in range(16))

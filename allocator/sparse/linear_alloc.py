@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class LinearAlloc:
-    """[next, end) is still to be had, up to `mapped` it is Ready where `map_memory` says so.
+    """[next, end) is still free, up to `mapped` it is Ready where `map_memory` says so.
 
     Before `init` it is empty and has nothing to give.
     """

@@ -26,7 +26,7 @@ UNLIMITED = (1 << 64) - 1
 
 
 class MHeap:
-    """mheap_, but for what stands in its own file: arenas, growth, pages, central lists.
+    """mheap_, except for what has its own file: arenas, growth, pages, central lists.
 
     Pages have numbers, their address divided by the page size. `in_use`, `marked`, `special` and
     `inline` are the bitmaps of all arenas (pageInUse, pageMarks, pageSpecials,
@@ -399,7 +399,7 @@ class MHeap:
         if core.steps is not None:
             core.steps.freed(s.npages, kind, s.base)
 
-    # Reclaiming: who wants pages sweeps until as many came free (reclaim).
+    # Reclaiming: whoever needs pages sweeps until as many are free (reclaim).
 
     def reclaim(self, npages: int) -> None:
         """Sweeps spans without a marked object, chunk by chunk of each arena, until npages were freed."""

@@ -26,7 +26,7 @@ NO_STACKS: list[int] = []  # the free stacks of every span that never had any
 class MSpan:
     """One mspan. Bitmaps are integers, bit i for object i; `sweepgen` is as in Go, where h is the heap's:
 
-    h-2 wants sweeping, h-1 is being swept, h is swept, h+1 was cached before sweeping began and
+    h-2 needs sweeping, h-1 is being swept, h is swept, h+1 was cached before sweeping began and
     still is, h+3 was swept and is cached now. `types` says by object what its heap bits or its
     header hold: None while all bits are clear.
     """
@@ -66,7 +66,7 @@ class MSpan:
         self.manual_free_list: list[int] = NO_STACKS
         self.large_type: ObjectType | None = None
         self.is_user_arena_chunk = False
-        self.user_arena_free = (0, 0)  # what of a chunk is left: from, to
+        self.user_arena_free = (0, 0)  # what is left of a chunk: from, to
         self.base = self.npages = self.limit = 0
         self._clear()
 

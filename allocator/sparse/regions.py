@@ -79,7 +79,7 @@ def _split(name: str, base: int, size: int, mapped: list[tuple[int, int, str]], 
 
 
 def _heap(core: Core) -> list[Region]:
-    """The arenas: what the heap has grown to, what of them lies before and behind."""
+    """The arenas: what the heap has grown to, and what lies before and after it."""
     config = core.config
     arena = config.heap_arena_bytes
     used = [(config.address(base), config.address(limit)) for base, limit in core.pages.in_use]

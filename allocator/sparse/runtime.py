@@ -95,7 +95,7 @@ class Runtime(Heap, Allocator):
         self.start_in(Surroundings(procs=procs), gogc)
 
     def start_in(self, around: Surroundings, gogc: int = -1) -> None:
-        """As `start`, in surroundings that are told."""
+        """As `start`, in the given surroundings."""
         StartUp(self, around).run(gogc)
         self._booted = True
         self.gc_enabled = True

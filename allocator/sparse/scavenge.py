@@ -1,6 +1,6 @@
 """Giving free memory back to the system, from the heap's end downwards (mgcscavenge.go).
 
-When the background scavenger works is a matter of its clock, so that it is told here; how much
+When the background scavenger works depends on its clock, so the caller says it here; how much
 is given back, and where, is the same.
 """
 

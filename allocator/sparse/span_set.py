@@ -80,7 +80,7 @@ class SpanSet:
             steps.pushed(self, s)
 
     def block_at_hand(self) -> bool:
-        """Whether a block can be had without asking for memory."""
+        """Whether a block is available without asking for memory."""
         pool = self.core.span_set_blocks
         if len(self.blocks) == self.spine_cap:
             return False

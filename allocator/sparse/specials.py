@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from allocator.sparse.heap_core import HeapCore
     from allocator.sparse.mspan import MSpan
 
-# The kinds in the order in which records of one object stand: they are told apart by name here, as
+# The kinds in the order of the records of one object: they are distinguished by name here, as
 # their numbers changed from release to release.
 TINY_BLOCK = "tiny block"
 FINALIZER = "finalizer"
@@ -156,7 +156,7 @@ class Specials:
                     self._dead(s, record)
 
     def _dead(self, s: MSpan, record: Special) -> None:
-        """What becomes of a record whose object was not marked (freeSpecial)."""
+        """What happens to a record whose object was not marked (freeSpecial)."""
         p = s.base + record.offset
         if record.kind == FINALIZER:
             self.finalizer_queue.append(p)

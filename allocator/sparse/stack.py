@@ -107,7 +107,7 @@ class StackHeap:
                 self._pool_free(cache.stacks[order].pop(), order)
             cache.stack_sizes[order] = 0
 
-    # What programs want.
+    # What programs ask for.
 
     def alloc(self, n: int, cache: MCache | None) -> int:
         """A stack of n bytes, a power of two (stackalloc). Without a cache from the pool."""

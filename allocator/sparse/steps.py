@@ -1,6 +1,6 @@
 """Following a machine step by step: what it did, and how what only clocks and other threads decide is to go.
 
-A step is what one critical section of the runtime does. Who replays a recording with several Ps makes the
+A step is what one critical section of the runtime does. Whoever replays a recording with several Ps makes the
 machine wait at each for its turn. Nobody follows by default, and then the machine decides for itself.
 """
 

@@ -1,6 +1,6 @@
 """The memory behind the page allocator: summaries, scavenge index, chunks (mpagealloc_{32,64}bit.go).
 
-On 64-bit each level of the summaries is a reservation as large as the whole address space wants it,
+On 64-bit each level of the summaries is a reservation as large as the whole address space needs it,
 of which growth maps what it needs. The scavenge index is reserved the same way, but nobody looks
 whether that succeeded: where it did not, its entries lie from address 0 on, and growth maps them
 there. On 32-bit all is small: one reservation for all levels, mapped at once, and an index that is a
@@ -23,7 +23,7 @@ STAT = "gc_misc_sys"
 
 
 def subtract(need: tuple[int, int], have: tuple[int, int]) -> tuple[int, int]:
-    """What of `need` lies outside `have`; a throw where that is two pieces (addrRange.subtract)."""
+    """The part of `need` outside `have`; a throw where that is two pieces (addrRange.subtract)."""
     base, limit = need
     lo, hi = have
     if lo <= base and limit <= hi:
@@ -51,7 +51,7 @@ class InUse(Protocol):
 
 
 class SummaryMemory:
-    """Where summaries, scavenge index and chunks lie, and what of them is mapped.
+    """Where summaries, scavenge index and chunks lie, and what is mapped of them.
 
     Addresses of the heap are offset addresses here: counted from the beginning of the arena map.
     `summary` has the address of each level, `lengths` how many of its entries may be read, which only

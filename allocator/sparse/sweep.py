@@ -1,6 +1,6 @@
 """Sweeping: what the collector left unmarked becomes free, span by span (mgcsweep.go).
 
-A span is swept once a cycle: by the background sweeper, by an allocation that wants its room or
+A span is swept once a cycle: by the background sweeper, by an allocation that needs its room or
 its pages, or to pay for an allocation in proportion. Its mark bits become its allocation bits.
 """
 
@@ -129,7 +129,7 @@ class Sweeper:
         self.core.gc_bits.next_epoch()
 
     def begin(self) -> None:
-        """A cycle has marked: from now on all spans want sweeping (gcSweep)."""
+        """A cycle has marked: from now on all spans need sweeping (gcSweep)."""
         heap = self.core.heap
         heap.sweepgen += 2
         self.drained = False

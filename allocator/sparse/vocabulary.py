@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from allocator.common.vocabulary import ADDRESS, BYTES, COUNT, FLAG, BootRule, NamedFigure
 
-# In the order in which they are told. A boot tells the landmarks.
+# In the order in which they are shown. A boot shows the landmarks.
 HEAP = (
     NamedFigure("heap_start", ADDRESS, "where the heap begins", landmark=True),
     NamedFigure("heap_end", ADDRESS, "end of what the heap has grown to", landmark=True),
@@ -46,12 +46,12 @@ BOOT = (
     BootRule(
         "boot-nothing-overwritten",
         "no fixed mapping replaced what is the program's own",
-        "MAP_FIXED replaces without a word whatever was mapped there.",
+        "MAP_FIXED silently replaces whatever was mapped there.",
     ),
     BootRule(
         "boot-arenas-known",
         "each arena that the heap has grown into has a record",
-        "Pointers are looked up by the arena's number; an arena without a record is no heap.",
+        "Pointers are looked up by the arena's number; an arena without a record is not part of the heap.",
     ),
     BootRule(
         "boot-heap-addressable",

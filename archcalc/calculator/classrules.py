@@ -21,7 +21,7 @@ RULES = (GO, *STEPS)
 def table(rule: str, go: SizeClasses) -> SizeClasses:
     """The table that a rule of RULES gives, with the page size and the limits of Go's own.
 
-    Sizes are multiples of 16 from 16 on, and of what the look-up tables want. Spans have as many
+    Sizes are multiples of 16 from 16 on, and of what the look-up tables need. Spans have as many
     pages as keep their tail within an eighth, as in Go. Raises SizeClassError where there is none.
     """
     if rule == GO:

@@ -31,7 +31,7 @@ SIZE_CLASS_PARAMETERS = (
 )  # fmt: skip
 """The constants that mksizeclasses.go makes its table of at 7aefdfded, as sizeclasses.compute takes them."""
 MAX_MEMBERS = 1024
-"""More members of a family than this come of a what-if that means nothing."""
+"""More members of a family than this come from a what-if that makes no sense."""
 _MEMBER = re.compile(r"(\w+\.\w*?\D)(\d+)")
 
 
@@ -280,7 +280,7 @@ class Constants:
         return not row.when or self._holds(row.package, row.when, f"{row.name} ({Source(*row.source)}): ")
 
     def _without(self, name: str, absent: Absent) -> Exception:
-        """What to raise for a name that cannot be had, since it, or what it follows from, is absent.
+        """What to raise for a name that has no value, since it, or what it follows from, is absent.
 
         A fact that a system does not have takes with it what follows from it, and so does a constant that a
         fact only names: a port's family may have to be added yet. Anything else that a formula mentions must
@@ -446,7 +446,7 @@ class Constants:
         except Absent as absent:
             found = f"no size classes: undefined: {absent.args[0] or 'a limit of theirs'}"
             raise UsageFault(Fault(found, id="sizeclasses-invalid")) from None
-        # Heap bitmaps of later releases want objects of 32 bytes and more at multiples of 16, and those
+        # Heap bitmaps of later releases need objects of 32 bytes and more at multiples of 16, and those
         # below at multiples of 8: there is a class of 24 bytes.
         sixteen_from = 16 if self.generation.era == "contiguous" else 32
         try:
@@ -556,7 +556,7 @@ def _family(generation: Generation, name: str) -> str | None:
 
 
 def _index(generation: Generation, name: str) -> int | None:
-    """Which member of its family a qualified name is; None where it is no member."""
+    """Which member of its family a qualified name is; None where it is not a member."""
     if name in generation.rows:
         return None
     match = _MEMBER.fullmatch(name)
@@ -579,7 +579,7 @@ def _literals(generation: Generation) -> dict[str, Value]:
             try:
                 found[name] = goexpr.evaluate(formula.row.formula, Scope(), formula.row.iota)
             except ExprError:
-                # A tree's own mistake, which is told when somebody asks for the constant.
+                # A tree's own mistake, which is reported when the constant is asked for.
                 continue
     return found
 

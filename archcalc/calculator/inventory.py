@@ -72,7 +72,7 @@ class Entry:
 
 
 def entries(figures: Figures) -> Iterator[Entry]:
-    """The figures of a platform, section by section, but for size classes, which are a table of their own."""
+    """The figures of a platform, section by section, except size classes, which are a table of their own."""
     for section, name, value in values(figures):
         unit, what = describe(figures, section, name)
         yield Entry(section, name, typed(value, unit), unit, what)
@@ -191,7 +191,7 @@ class Selection:
     def __init__(self, words: Sequence[str], platforms: Sequence[Figures]) -> None:
         self.words = [part for word in words for part in word.split(",") if part]
         self.extra: dict[str, list[Value]] = {}
-        # Every entry of every platform is looked at, which nobody should pay for who asks for all of them.
+        # Every entry of every platform is looked at, which should cost nothing when all are asked for.
         named = sections(platforms)
         known = {entry.key for figures in platforms for entry in entries(figures)} if self.words else set()
         faults = []

@@ -1,4 +1,4 @@
-"""The heap's place in the address space, as mallocinit reckons it before it asks the system.
+"""The heap's place in the address space, as mallocinit computes it before it asks the system.
 
 64-bit ports reserve bitmap, spans table and arena in one piece and try 128
 addresses for it, the hints. 32-bit ports climb down a ladder of smaller and smaller
@@ -49,7 +49,7 @@ class StackOrder:
 
     @property
     def dead(self) -> bool:
-        """Whether the order has lists that stay empty for ever, because stackalloc never asks them."""
+        """Whether the order has lists that stay empty forever, because stackalloc never asks them."""
         return not self.cached
 
 
@@ -58,7 +58,7 @@ class Layout:
     """The figures of mallocinit. Plain sizes are those of the way that the port tries first.
 
     `contiguous` tells whether that is the single reservation of 64-bit ports; else it is
-    the ladder's first rung. `usable` sizes are what of the tables describes addresses that the
+    the ladder's first rung. `usable` sizes are the part of the tables that describes addresses that the
     heap can have at all.
     """
 

@@ -40,7 +40,7 @@ def header_size(figures: Figures) -> int:
 
 
 def of_object(figures: Figures, size: int, pointers: bool) -> Span | None:
-    """The span that an object of `size` bytes comes to stand in; None where it is a large one, or none."""
+    """The span that an object of `size` bytes lies in; None where it is a large one, or none."""
     if not 0 < size <= small_limit(figures):
         return None
     headers = header_size(figures)
@@ -69,7 +69,7 @@ def _inline_marks(figures: Figures, element: int) -> int:
 
 
 def steps(figures: Figures, pointers: bool) -> list[tuple[int, Span]]:
-    """The spans of all small objects: for each the largest size, in bytes, that comes to stand in it."""
+    """The spans of all small objects: for each the largest size, in bytes, that lies in it."""
     limit, header = small_limit(figures), header_size(figures)
     ends = {int(figures.constants.get("minSizeForMallocHeader", limit)), limit}
     for size in figures.size_classes.class_to_size:

@@ -312,7 +312,7 @@ def underlying(name: str, declared: Mapping[str, Declaration]) -> Struct | None:
 def needs_of(
     declaration: Declaration, declared: Mapping[str, Declaration], fields: int | None = None
 ) -> Needs:
-    """As `needs`, but by way of the declared types that are no structs: only constants and structs remain."""
+    """As `needs`, but by way of the declared types that are not structs: constants and structs remain."""
     names: dict[str, None] = {}
     types: dict[str, None] = {}
     seen: set[str] = set()

@@ -1,4 +1,4 @@
-"""Checks: invariants of a platform's figures that a porter wants to see hold.
+"""Checks: invariants of a platform's figures that should hold on every port.
 
 One file a family. A check is a generator function under an id that never changes:
 

@@ -10,7 +10,7 @@ from archcalc.reading.words import counted
 from archcalc.results.findings import Severity
 
 _FEW = 256
-"""One draw in so many that cannot be had is no finding."""
+"""One unusable draw in so many is not a finding."""
 
 
 def number_of(figures: Figures, address: int) -> int:
@@ -65,7 +65,7 @@ def map_covers_addresses(figures: Figures) -> Problems:
 
 @check("arenas.base-offset", "The base offset is a whole number of arenas", era=SPARSE)
 def base_offset(figures: Figures) -> Problems:
-    """arenaIndex and chunkIndex subtract arenaBaseOffset before they divide. An offset that is no multiple
+    """arenaIndex and chunkIndex subtract arenaBaseOffset before they divide. An offset that is not a multiple
     of an arena would put the border between two arenas into the middle of both.
     """
     offset, arena = figure(figures, "arenaBaseOffset"), figure(figures, "heapArenaBytes")

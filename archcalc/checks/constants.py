@@ -77,7 +77,7 @@ def total_bits(figures: Figures) -> Problems:
 @check("constants.address-bits", "The arena that TotalBits promises can be addressed at all")
 def address_bits(figures: Figures) -> Problems:
     """A process has user_address_bits of addresses (a fact of the machine). An arena of more bits that is to
-    be reserved in one piece can never be had, and the port always ends up on the fallback ladder or dies.
+    be reserved in one piece can never succeed, and the port always ends up on the fallback ladder or dies.
     32-bit ports reserve piece by piece, and may have fewer addresses than their arena has room for.
     """
     total, user = number(figures, "_MHeapMap_TotalBits"), fact(figures, "user_address_bits")

@@ -135,7 +135,7 @@ def arena_within_max_mem(figures: Figures) -> Problems:
 @check("layout.reservation-addressable", "A reservation is smaller than what a process can address")
 def reservation_addressable(figures: Figures) -> Problems:
     """A process has the addresses from address_low to address_high (facts of the machine). A reservation
-    that is larger cannot be had anywhere, whatever the hint. The 64-bit ports have the ladder to fall
+    that is larger fits nowhere, whatever the hint. The 64-bit ports have the ladder to fall
     back on, so it is their last rung that must fit; on 32-bit each smaller rung is for address spaces
     in which something is taken already.
     """
@@ -143,7 +143,7 @@ def reservation_addressable(figures: Figures) -> Problems:
     last = figures.layout.ladder[-1]
     if last > high - low:
         yield Problem(
-            f"even the last rung of the ladder wants {counted(last, 'byte')}, and a process has {high - low}",
+            f"even the last rung of the ladder needs {counted(last, 'byte')}, and a process has {high - low}",
             f"ladder{len(figures.layout.ladder) - 1}",
             data={"reservation_size": last, "addresses": high - low},
         )
@@ -223,7 +223,7 @@ def ladder_descends(figures: Figures) -> Problems:
             )
     if rungs[-1].arena_size:
         yield Problem(
-            f"the last rung still wants an arena of {rungs[-1].arena_size} bytes",
+            f"the last rung still needs an arena of {rungs[-1].arena_size} bytes",
             f"ladder{len(rungs) - 1}",
             data={"arena_size": rungs[-1].arena_size},
         )

@@ -53,7 +53,7 @@ def summary_fits_word(figures: Figures) -> Problems:
     wanted = figure(figures, "logPallocChunkPages") + (levels - 1) * level
     if 3 * bits + 1 > room or bits < wanted:
         yield Problem(
-            f"counts of {counted(bits, 'bit')}, where a root entry wants {wanted}, in {counted(room, 'bit')}",
+            f"counts of {counted(bits, 'bit')}, where a root entry needs {wanted}, in {counted(room, 'bit')}",
             "logMaxPackedValue",
             data={"logMaxPackedValue": bits, "wanted": wanted},
         )
@@ -125,7 +125,7 @@ def phys_page_range(figures: Figures) -> Problems:
     for size in figures.profile.machine["phys_page_sizes"]:
         if not least <= size <= most:
             yield Problem(
-                f"kernels may have pages of {counted(size, 'byte')}; mallocinit wants {least} to {most}",
+                f"kernels may have pages of {counted(size, 'byte')}; mallocinit accepts {least} to {most}",
                 f"phys_page_sizes {size}",
                 data={"phys_page_size": size},
             )

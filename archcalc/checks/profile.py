@@ -17,7 +17,7 @@ def phys_page_too_small(figures: Figures) -> Problems:
     for size in of_machine(figures, "phys_page_sizes"):
         if size < least:
             yield Problem(
-                f"kernels may have physical pages of {counted(size, 'byte')}; mallocinit wants at "
+                f"kernels may have physical pages of {counted(size, 'byte')}; mallocinit needs at "
                 f"least {least}",
                 "phys_page_sizes",
                 data={"phys_page_size": size, "minPhysPageSize": least},
@@ -71,7 +71,7 @@ def image_in_arena(figures: Figures) -> Problems:
     for hint in figures.layout.hints[:1]:
         if hint.address < end and start < hint.address + size:
             yield Problem(
-                f"the program stands at {start:#x}-{end:#x}; the first reservation wants"
+                f"the program lies at {start:#x}-{end:#x}; the first reservation needs"
                 f" {hint.address:#x}-{hint.address + size:#x}",
                 "hint0",
                 data={"hint": hint.address, "image_start": start, "data_end": end},
@@ -89,7 +89,7 @@ def hint_taken(figures: Figures) -> Problems:
         for taken in of_machine(figures, "taken") or ():
             if taken["from"] < hint.address + size and hint.address < taken["to"]:
                 yield Problem(
-                    f"{taken['from']:#x}-{taken['to']:#x} is taken; the first reservation wants"
+                    f"{taken['from']:#x}-{taken['to']:#x} is taken; the first reservation needs"
                     f" {hint.address:#x}-{hint.address + size:#x}",
                     "taken",
                     data={"hint": hint.address, "reservation_size": size},
@@ -98,7 +98,7 @@ def hint_taken(figures: Figures) -> Problems:
 
 @check("profile.int64-alignment", "64-bit integers are aligned as the registers are")
 def int64_alignment(figures: Figures) -> Problems:
-    """Atomic operations on 64-bit integers want 8-byte alignment. Where registers have 8 bytes the
+    """Atomic operations on 64-bit integers need 8-byte alignment. Where registers have 8 bytes the
     compiler gives it to every int64; sys.Int64Align must say the same, or structs and the runtime
     disagree about where fields are.
     """

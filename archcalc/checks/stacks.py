@@ -83,7 +83,7 @@ def largest_order(figures: Figures) -> Problems:
 @check("stacks.dead-order", "Every order is asked for", Severity.WARNING)
 def dead_order(figures: Figures) -> Problems:
     """stackalloc takes a stack from an order's list only if it is smaller than _StackCacheSize. An order
-    that reaches it has lists, in every mcache and in the pool, that stay empty for ever. darwin/arm
+    that reaches it has lists, in every mcache and in the pool, that stay empty forever. darwin/arm
     has one: its _FixedStack is 4 KB for the system's share, but _NumStackOrders is not reduced there
     as it is on windows and plan9.
     """
@@ -119,7 +119,7 @@ def guard(figures: Figures) -> Problems:
 def guard_fits(figures: Figures) -> Problems:
     """What is above the guard is all that ordinary functions may use before the stack is copied to a
     larger one. A guard that reaches the top of the smallest stack would make the first call grow it,
-    for ever.
+    forever.
     """
     fixed, whole = number(figures, "_FixedStack"), number(figures, "_StackGuard")
     if whole >= fixed:

@@ -29,7 +29,7 @@ def size_of(struct: StructLayout, name: str) -> int:
 
 @check("structs.atomic-alignment", "64-bit counters that are atomic are 8-aligned")
 def atomic_alignment(figures: Figures) -> Problems:
-    """A 64-bit atomic operation wants an address that is a multiple of 8, also on 32-bit ports, where the
+    """A 64-bit atomic operation needs an address that is a multiple of 8, also on 32-bit ports, where the
     compiler aligns such a field to 4 only (386, arm and mips would fault or tear). mheap has a word of
     padding for it, and runtime's init dies where memstats.heap_live is off. The structs themselves are
     globals, which the linker aligns.
@@ -49,7 +49,7 @@ def atomic_alignment(figures: Figures) -> Problems:
 @check("structs.alignment", "Each struct is a multiple of its alignment, and so is each place in it")
 def alignment(figures: Figures) -> Problems:
     """Elements of an array and blocks of a fixalloc stand side by side: a size that is not a multiple of the
-    alignment would misalign every second one. No struct may want more than a register's alignment,
+    alignment would misalign every second one. No struct may need more than a register's alignment,
     which is all that persistentalloc gives by default.
     """
     most = 8
@@ -111,7 +111,7 @@ def gc_bits(figures: Figures) -> Problems:
     at = offset(struct, "bits")
     if at != header or at % 8:
         yield Problem(
-            f"mark bits begin at {at}; the header has {counted(header, 'byte')}, and bits want a "
+            f"mark bits begin at {at}; the header has {counted(header, 'byte')}, and bits need a "
             f"multiple of 8",
             "gcBits.bits",
             data={"offset": at, "gcBitsHeaderBytes": header},

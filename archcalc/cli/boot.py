@@ -50,7 +50,7 @@ def command(
 ) -> Judged:
     """Run the start of a platform's runtime in a simulated address space.
 
-    Tells where everything comes to lie, which reservations were tried, and whether the invariants hold
+    Shows where everything lies, which reservations were tried, and whether the invariants hold
     that the allocator relies on. A runtime that dies is a result: its words, and what it printed
     before. The options describe another machine than the profile's. A machine of 7aefdfded goes through
     mallocinit, one of a later release from its first call to main. With --calls the answers come from a

@@ -54,7 +54,7 @@ class Command(HelpOption, TyperCommand):
                 self.together[param.name] = group, parameters_of(group.make)
                 own += self.together[param.name][1]
         # A command whose files are its result says itself what --output and --force mean; one that writes
-        # files beside its result is told of --force, too.
+        # files beside its result gets --force, too.
         self.common = [param for param in common_options(self.formats) if param.name not in hints]
         super().__init__(name, params=[plain(param) for param in (*own, *self.common)], **made)
 

@@ -148,6 +148,6 @@ def command(
         output.write_bytes(plot, plots.to_bytes(films[0], plot), force)
         session.note(f"wrote {plot}")
     if moving and frames is None:
-        # The page and the plot want many moments; whoever reads the text asked for none.
+        # The page and the plot need many moments; the text needs none.
         return Heaps([Film(f.subject, f.frames[-1:], f.samples, f.note) for f in films])
     return heaps

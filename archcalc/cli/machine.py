@@ -61,7 +61,7 @@ Maps = Annotated[
 ]
 PageSize = Annotated[Any, _size("--page-size", "Its physical pages.")]
 BelievedPageSize = Annotated[
-    Any, _size("--believed-page-size", "The page size that the runtime is told, where that is another.")
+    Any, _size("--believed-page-size", "The page size that the runtime is told, where it differs.")
 ]
 DataEnd = Annotated[
     Any,

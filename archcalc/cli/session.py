@@ -56,7 +56,7 @@ def detail(text: str) -> None:
 
 
 class Progress:
-    """A line that is rewritten as work goes on; nothing at all where stderr is no terminal."""
+    """A line that is rewritten as work goes on; nothing at all where stderr is not a terminal."""
 
     def __init__(self, what: str, total: int | None, shown: bool) -> None:
         self.what = what

@@ -31,7 +31,7 @@ def condition(constraint: str, experiments: Callable[[str], str | None] = lambda
     """A build constraint as a Go expression over facts of the platform.
 
     `experiments` gives the constant of package goexperiment for a tag's lower-case name, or None.
-    Tags that neither the platform nor an experiment decides are off, but for the compiler's own.
+    Tags that neither the platform nor an experiment decides are off, except the compiler's own.
     """
 
     def tag(match: re.Match[str]) -> str:

@@ -144,7 +144,7 @@ def convert(argument: Operand, x: Value, kind: ConstantType) -> Value:
 
 
 def shift(node: Operand, operator: str, x: Value, count: int, by_variable: bool) -> Value:
-    """`x << count`, `x >> count`: the type is the left operand's. by_variable: the count is no constant."""
+    """`x << count`, `x >> count`: the left operand's type. by_variable: the count is not a constant."""
     value = x.value
     if not x.type.numeric or (x.type.kind == "float" and not x.type.untyped):
         raise node.error(f"invalid operation: shift of type {x.type.name}")

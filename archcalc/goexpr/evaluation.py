@@ -50,7 +50,7 @@ def _reduced(node: Node, height: int, env: Env, top: bool = False) -> str:
         return node.source()
     if node.height <= height:
         value = str(node.evaluate(env))
-        # -1 beside an operator wants its parentheses; alone it does not.
+        # -1 beside an operator needs its parentheses; alone it does not.
         return f"({value})" if value.startswith("-") and not top else value
     if isinstance(node, CallExpr) and node.function.name in ("unsafe.Offsetof", "len"):
         return node.source()

@@ -5,7 +5,7 @@
     tree.py         a source tree: its packages as a port sees them, its constants, types and tables
     mallocinit.py   the reservations that a tree's mallocinit asks for
     era.py          which generation of the allocator a tree or a program has
-    comparison.py   values beside each other, and what came of it
+    comparison.py   values beside each other, and the outcome
     port.py         one port of a tree beside the figures for it
     constants.py    its constants; types.py its structs; classtables.py its tables of size classes
     reservation.py  where a contiguous heap lies, arenahints.py where a heap in arenas asks to lie

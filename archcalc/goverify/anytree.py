@@ -34,7 +34,7 @@ class AnyTree:
 
 
 def read(root: Path) -> AnyTree:
-    """A tree as a generation. Raises UsageFault for what is no tree, and for one of an era without tables."""
+    """A tree as a generation. Raises UsageFault for what is not a tree, or one of an era without tables."""
     src = next((path for path in (root / "src", root) if (path / "runtime").is_dir()), None)
     if src is None:
         raise UsageFault(
@@ -196,7 +196,7 @@ def declared_in(folder: Path) -> Callable[[str], bool]:
 def _layout(
     known: Mapping[str, tuple[Row, ...]], changed: Mapping[int, str], left_out: set[str]
 ) -> dict[str, tuple[Row, ...]]:
-    """The layout's rows of a generation with the tree's numbers, but for those that are left out."""
+    """The layout's rows of a generation with the tree's numbers, except those that are left out."""
     found = {}
     for name, of in known.items():
         if name.startswith("layout.") and of[0].name not in left_out:

@@ -1,4 +1,4 @@
-"""Values beside each other: what the calculator has and what was found, and what came of it."""
+"""Values beside each other: what the calculator has and what was found, and the outcome."""
 
 from __future__ import annotations
 

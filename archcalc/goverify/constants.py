@@ -57,7 +57,7 @@ def constants(port: ComparedPort) -> None:
 def _unlisted(port: ComparedPort) -> None:
     """Constants of the tree that the tables have on no port at all.
 
-    One that is called as one of the tables but for case and underscores is the same idea in a
+    One whose name differs from one of the tables only in case and underscores is the same idea in a
     system's own file, and a difference. Of the files that the tables cover the rest is noted: those
     of whose constants they have half or more.
     """

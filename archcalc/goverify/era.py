@@ -1,6 +1,6 @@
 """Which generation of the allocator a tree or a program has.
 
-Generations are told apart by what their runtime declares, since a fork's version says little.
+Generations are recognised by what their runtime declares, since a fork's version says little.
 The calculator's figures are for one of them; of the others, what both have is compared.
 """
 

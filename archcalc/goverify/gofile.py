@@ -1,7 +1,7 @@
 """One Go file, read by tree-sitter into its top-level declarations.
 
 Constants keep their expressions as text for the calculator's own engine; types keep their text
-for `structs`. A file that is no whole Go keeps what could be read, and says where it could not.
+for `structs`. A file that is not complete Go keeps what could be read, and says where it could not.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def read(data: bytes, file: str) -> GoFile:
     # The nodes of functions are walked later and live no longer than their tree.
     found.tree = _parser().parse(data)
     if found.tree.root_node.has_error:
-        # The grammar wants a group's last line ended, as gofmt writes it and the language does not ask.
+        # The grammar needs an end of a group's last line, as gofmt writes it and the language does not ask.
         ended = _parser().parse(_UNENDED.sub(rb"\1;\2", data))
         if not ended.root_node.has_error:
             found.tree = ended

@@ -318,7 +318,7 @@ class Follower:
                 left = self._run(body)
                 return "" if left == "break" and branch.switch else left
             if any(value is None for value in held):
-                # Neither way can be told from the other, and both only check what is unknown here.
+                # Nothing decides between the two ways, and both only check what is unknown here.
                 return ""
         return ""
 
@@ -403,7 +403,7 @@ class Follower:
         self.attempts.append(self._attempt(int(address.value), int(size.value), one.line, one.reserves))
         uintptr = goexpr.basic_types(self._scope.ptr_size)["uintptr"]
         for name in one.names:
-            # The refusal is no formula of the variable: what it asked for stays to be told.
+            # The refusal is not a formula of the variable: what it asked for is still shown.
             self._scope.values[name] = Value(0, uintptr, True)
 
     def _attempt(self, address: int, size: int, line: int, asked: tuple[str, str]) -> ReserveCall:

@@ -34,7 +34,7 @@ class ComparedPort:
         return self.found.platform
 
     def excused(self, file: str) -> bool:
-        """Whether something is missing because its file is, or could not be read; a missing one is told."""
+        """Whether something is missing because its file is, or could not be read; that is reported."""
         if not self.tree.exists(file):
             self.tree.broken[Broken(file, 0, "is missing")] = None
         return any(broken.file == file for broken in self.tree.broken)

@@ -2,7 +2,7 @@
 
 Tables stand in the data segment under their symbols; in a program without symbols they are found
 by their contents, nearly all of which has to be as computed. Types come from DWARF, and from the
-descriptors that the program needs itself. All that cannot be had is told with the reason.
+descriptors that the program needs itself. What cannot be read is reported with the reason.
 """
 
 from __future__ import annotations

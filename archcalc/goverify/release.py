@@ -393,7 +393,7 @@ class Reader:
                 self._follow_kind(file, package, member.type)
 
     def _shown(self, file: File, package: str, name: str) -> str:
-        """How a table calls what a file calls `name`: qualified, but for what is runtime's own or Go's."""
+        """How a table calls what a file calls `name`: qualified, except for what is runtime's own or Go's."""
         if package == "runtime" and "." not in name:
             return name
         if "." not in name and name not in self._type_texts(package) and name not in self._constants(package):

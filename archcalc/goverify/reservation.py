@@ -72,7 +72,7 @@ def compare(port: ComparedPort) -> None:
 
 
 def _usable(port: ComparedPort, theirs: dict[str, tuple[int, str, str]]) -> None:
-    """What of the tables can be used: reckoned by the calculator's formulas from the tree's constants."""
+    """The usable part of the tables: computed by the calculator's formulas from the tree's constants."""
     engine = port.figures.engine
     for name in ("bitmap_usable", "spans_usable"):
         row = engine.row(f"layout.{name}")
@@ -98,7 +98,7 @@ def _layout_formula(port: ComparedPort, name: str, formula: str, where: str) -> 
     if row is None or not formula or name in port.figures.sets:
         return
     ours, theirs = _reservation_words(row.formula), _reservation_words(formula)
-    # What only hands another figure on is no formula of its own.
+    # A variable that only passes on another figure has no formula of its own.
     if len(ours) > 1 and ours != theirs:
         port.found.changes.append(Change(port.found.platform, name, row.formula, formula, where))
 
@@ -106,7 +106,7 @@ def _layout_formula(port: ComparedPort, name: str, formula: str, where: str) -> 
 class _Attempts:
     """The attempts of mallocinit as the figures of the layout.
 
-    The calls of sysReserve are told apart by their line: on 64-bit ports the first is the
+    The calls of sysReserve are distinguished by their line: on 64-bit ports the first is the
     reservation of everything, and the last, anywhere, is the ladder.
     """
 

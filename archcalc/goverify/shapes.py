@@ -3,7 +3,7 @@
 A generation notes the shape of each such function: a digest of its tokens without the numbers, and the
 numbers. A layout that names lines of the source and no functions has its functions' lines noted, too. A
 tree's function of the same shape and with the same numbers gives the same figures. With other numbers,
-formulas that stand in the function as they are get the tree's; a figure that cannot be followed is told,
+formulas that stand in the function as they are get the tree's; a figure that cannot be followed is reported,
 with its function, and left out.
 """
 

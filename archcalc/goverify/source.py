@@ -18,7 +18,7 @@ from archcalc.goverify.tree import PortTree, SourceTree, WordSizes
 
 @dataclass
 class Verified:
-    """What came of comparing a tree: its generation, a comparison a port, what could not be read."""
+    """The outcome of comparing a tree: its generation, a comparison for each port, what could not be read."""
 
     version: str
     era: Era
@@ -40,7 +40,7 @@ def verify(
 
 
 _TELLING = ("runtime/malloc.go", "runtime/mheap.go", "runtime/mgcsweepbuf.go", "runtime/sizeclasses.go")
-"""The files that have what generations are told apart by."""
+"""The files by which generations are recognised."""
 
 
 def era_of(tree: SourceTree) -> Era:

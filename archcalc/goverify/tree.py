@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 MAX_FILES = 5000
-"""Files of one folder beyond which it is no package of Go's."""
+"""Files of one folder beyond which it is not a package of Go."""
 MAX_CHAIN = 60
 """Constants that follow from each other, one by one, beyond which none of Go's do; keeps within the stack."""
 

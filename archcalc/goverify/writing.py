@@ -52,7 +52,7 @@ def read(
 ) -> tuple[Draft, Tree]:
     """What a tree says of the constants and types that the base reports, and of those asked for besides.
 
-    Raises UsageFault for what is no source tree.
+    Raises UsageFault for what is not a source tree.
     """
     src = next((path for path in (root / "src", root) if (path / "runtime").is_dir()), None)
     if src is None:
@@ -260,7 +260,7 @@ _DECLARED = r"^(?:func {0}\(|func \(\w+ \*?{1}\) {2}\(|(?:type|var|const) {0}\b|
 def anchors(generation: Generation, tree: Tree) -> Iterator[tuple[str, str, str, int]]:
     """Where functions stand in a tree that a layout's figures name: file, constraint, name, line.
 
-    A function moves from file to file, and some ports have their own: all files that have it are told.
+    A function moves from file to file, and some ports have their own: all files that have it are listed.
     """
     known = {
         row.source.file for of in (*generation.rows.values(), *generation.families.values()) for row in of
@@ -320,7 +320,7 @@ def write(
     folder: Path,
     layout: Generation | None = None,
 ) -> list[str]:
-    """Writes the folder of a generation; what a person must decide is told, line by line.
+    """Writes the folder of a generation; what a person must decide is reported, line by line.
 
     `layout` is the generation whose layout's figures it has, where that is not the base.
     """

@@ -1,7 +1,7 @@
 """Worker processes: as many as there are cores, and none that outlives who started it.
 
 Ctrl-C goes to every process of a terminal's job; workers leave it to the one that waits for them.
-A worker whose parent was killed would wait for work for ever, since it holds the other end of its
+A worker whose parent was killed would wait for work forever, since it holds the other end of its
 own queue open too. So each watches its parent, and ends with it.
 """
 

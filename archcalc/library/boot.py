@@ -1,4 +1,4 @@
-"""How runtimes boot: what came of each, and beside what real programs asked for."""
+"""How runtimes boot: the outcome of each, and a comparison with what real programs asked for."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class Drifted(Judged):
         return RULES
 
     def finding(self, one: Drift) -> Finding:
-        """A drift as findings have it; which platforms it is on is no part of what it is about."""
+        """A drift as findings have it; the platforms that it is on are not part of its fingerprint."""
         message = f"the comment says that {one.claim.says}; {one.told} ({self._on(one)})"
         return self._made(CONTRADICTED, one.claim, message, one.place.line)
 

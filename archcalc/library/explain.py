@@ -237,7 +237,7 @@ def explain(
     *,
     eras: Sequence[str] = topics.ALL_ERAS,
 ) -> Result:
-    """What explains a name that is no id: the runtime's last words, a family of figures, a figure.
+    """The explanation of a name that is not an id: the runtime's last words, a family of figures, a figure.
 
     Platforms are named as for `across`. Last words are looked for in the eras of `eras`. Raises
     UsageFault where nothing has that name.

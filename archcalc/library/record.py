@@ -1,4 +1,4 @@
-"""What came of a recording of a program."""
+"""The outcome of recording a program."""
 
 from __future__ import annotations
 

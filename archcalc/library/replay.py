@@ -1,4 +1,4 @@
-"""What came of recordings that were replayed."""
+"""The outcome of replaying recordings."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Damaged:
 
 
 class Replays(Judged):
-    """What came of every recording; `answers` by path, where the simulated system was asked."""
+    """The outcome of every replay; `answers` by path, where the simulated system was asked."""
 
     def __init__(
         self,
@@ -203,7 +203,7 @@ class Replays(Judged):
         if unordered:
             yield Prose(
                 "unordered: what several threads did at once without a lock, and is written down in "
-                "another order; what came of it is compared all the same"
+                "another order; the outcome is compared all the same"
             )
         if self.left:
             were = "was" if self.left == 1 else "were"

@@ -28,7 +28,7 @@ from archcalc.results.tables import (
 FEW = 5
 
 
-# What of a layout is told first, of whatever is there; the rest is details of these.
+# The parts of a layout that are shown first, where they exist; the rest is details of these.
 FIRST = frozenset((
     "arena_size", "bitmap_size", "spans_size", "reservation_size", "hint0",
     "heap_arena_size", "arena_map_reach", "arena_map_l1_size", "arena_map_l2_size", "summary_reserved",
@@ -95,7 +95,7 @@ class Report(Result):
         return [self._platform(at, figures, shown) for at, figures in enumerate(self.platforms)]
 
     def _platform(self, at: int, figures: Figures, shown: set[Key] | None) -> dict[str, object]:
-        """One platform's object: whole, or what of it is asked for."""
+        """One platform's object: whole, or the part that is asked for."""
         whole: dict[str, object] = {
             "platform": figures.profile.platform,
             "name": figures.platform,
@@ -131,7 +131,7 @@ class Report(Result):
 
     @staticmethod
     def _by_path(figures: Figures, part: dict[str, object]) -> None:
-        """Moves the constants of packages, but for sys, to where the whole document has them."""
+        """Moves the constants of packages, except sys, to where the whole document has them."""
         packages = figures.generation.packages.items()
         found = {
             path: part.pop(own) for own, path in packages if own not in ("runtime", "sys") and own in part

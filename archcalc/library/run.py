@@ -1,4 +1,4 @@
-"""What came of scenarios: which expectations held."""
+"""The outcome of scenarios: which expectations held."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RULE = Rule(
     "scenario",
     Severity.ERROR,
     "An expectation of a scenario does not hold",
-    "A scenario file describes a machine, what is done on it, and what must come of it. The message has "
+    "A scenario file describes a machine, what is done on it, and the expected outcome. The message has "
     "the expected and the actual value; the place is the expectation's own line.",
 )
 
@@ -44,7 +44,7 @@ SHEET = (
 
 
 class RanScenarios(Judged):
-    """What came of the scenarios."""
+    """The outcome of the scenarios."""
 
     def __init__(self, verdicts: Sequence[ScenarioVerdict], all: bool = False) -> None:
         self.verdicts = verdicts

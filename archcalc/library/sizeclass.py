@@ -41,7 +41,7 @@ LARGE = NotApplicable("large objects have no class, but a span of their own")
 
 
 class SizesFound(Result):
-    """Sizes with what becomes of them."""
+    """Sizes with their classes and wastes."""
 
     def __init__(
         self, figures: Figures, fates: Sequence[Fate], title: str, notes: Sequence[str] = ()
@@ -149,7 +149,7 @@ def cells(one: Fate) -> tuple[Value, ...]:
 def sizeclass(
     figures: Figures, sizes: Sequence[int] = (), waste: float | None = None, near: Sequence[int] = ()
 ) -> Result:
-    """What becomes of sizes in bytes; backwards, which waste more than a share, or are the best near some.
+    """Classes and wastes of sizes in bytes; or sizes that waste more than a share, or the best near some.
 
     Without any of the three, the whole table. Raises UsageFault for more than one of them.
     """

@@ -1,4 +1,4 @@
-"""What came of workloads: whether the runtime lived, what its audit says, where the memory went."""
+"""The outcome of workloads: whether the runtime lived, what its audit says, where the memory went."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RULES = (DEATH, AUDIT)
 
 
 class Smoked(Judged):
-    """What came of every workload on every platform."""
+    """The outcome of every workload on every platform."""
 
     def __init__(self, runs: Sequence[WorkloadRun], targets: Sequence[Figures] = ()) -> None:
         self.runs = runs

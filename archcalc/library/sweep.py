@@ -1,4 +1,4 @@
-"""What came of a sweep: a table of figures, point by point."""
+"""The outcome of a sweep: a table of figures, point by point."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TOLD = ("outcome", "size_classes", "heap_inuse", "inside", "tails", "unfilled", 
 
 
 class Swept(Result):
-    """What came of a sweep; interrupted, the rows that are there."""
+    """The outcome of a sweep; if interrupted, the rows so far."""
 
     def __init__(self, sweep: Sweep, target: Path, rows: Sequence[Row], interrupted: bool = False) -> None:
         self.sweep = sweep

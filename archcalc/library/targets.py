@@ -60,13 +60,13 @@ def selected(
 
 
 def _silent(note: str) -> None:
-    """Where nobody wants to know of what cannot be followed."""
+    """A `note` for callers that do not care about what cannot be followed."""
 
 
 def generation(go: str | None, note: Callable[[str], None] = _silent) -> str:
     """The generation that is asked for: by name, $ARCHCALC_GO, the configuration. Raises UsageFault.
 
-    `note` hears what of a source tree could not be followed.
+    `note` is called with each part of a source tree that could not be followed.
     """
     text = asked_for(go)
     if not text or text == CURRENT:
@@ -87,7 +87,7 @@ def asked_for(go: str | None) -> str | None:
 
 
 def _tree(folder: str, note: Callable[[str], None]) -> str:
-    """A Go source tree as a generation; what of its layout cannot be followed is noted."""
+    """A Go source tree as a generation; the parts of its layout that cannot be followed are noted."""
     from archcalc import generations
     from archcalc.goverify import anytree
 

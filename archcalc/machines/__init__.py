@@ -29,7 +29,7 @@ class MachineKind(Protocol):
     """What a module of this room has."""
 
     MACHINE: type[Allocator]
-    # Whether they ask a system by helpers, whose answers can be had without a machine, or planned otherwise.
+    # Whether they ask a system by helpers, whose answers need no machine, or can be planned otherwise.
     HELPERS: bool
 
     def config(self, figures: Figures, phys_page_size: int, data_end: int) -> Any:
@@ -154,7 +154,7 @@ def _heard(figures: Figures, name: str, options: MachineOptions | None) -> Itera
 
 
 def refuse_unread(figures: Figures, options: MachineOptions | None = None) -> None:
-    """Raises UsageFault for what-ifs that would change nothing in a machine without a word."""
+    """Raises UsageFault for what-ifs that would silently change nothing in a machine."""
     if figures.sets and (faults := unread(figures, options)):
         raise UsageFault(*faults)
 

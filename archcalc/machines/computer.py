@@ -113,7 +113,7 @@ def maps_lines(path: Path) -> tuple[MapsLine, ...]:
 
 @lru_cache(maxsize=16)
 def _maps_of(path: Path, file: tuple[int, ...]) -> tuple[MapsLine, ...]:
-    """The mappings in a file that is told from others, and from what it was before."""
+    """The mappings in a file, cached by the file's identity and state."""
     from allocator.kernels.maps import MapsError, parse_maps
 
     try:
@@ -155,7 +155,7 @@ LIMIT_FIELDS = frozenset((*LIMITS, "memlock_limit", "ram_and_swap", "segment_lim
 
 
 def heeded(profile: Profile, machine: Machine) -> tuple[object, ...]:
-    """What of a machine its system's kernel reads, so that two alike in it answer alike."""
+    """The facts of a machine that its system's kernel reads: machines with equal facts answer alike."""
     goos = profile.goos if profile.goos in GOOSES else GOOS_OF.get(str(profile.facts["mem"]), profile.goos)
     kernel = new_kernel(goos, Machine(), ptr_size=int(profile.facts["ptr_size"]))
     known = kernel.limits | ({"overcommit"} if "ram_and_swap" in kernel.limits else set())

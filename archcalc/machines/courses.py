@@ -59,9 +59,9 @@ def page_size(program: ProgramCalls) -> int:
 
 
 def heap_base(config: Config, program: ProgramCalls) -> tuple[int, int] | None:
-    """The first hint, and where in an arena the first mapping came to lie, where a lot decides that.
+    """The first hint, and where in an arena the first mapping lies, where that is random.
 
-    The hint is what was asked for, whether it was to be had or not; the arena may be another one.
+    The hint is what was asked for, whether it was granted or not; the arena may be another one.
     """
     if not config.randomized_heap_base:
         return None

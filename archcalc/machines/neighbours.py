@@ -128,7 +128,7 @@ def _heaps_of_32_bits(mappings: Sequence[MapsLine]) -> Iterator[GoHeap]:
 
 
 def _reservations_of_2017(run: Sequence[MapsLine]) -> Iterator[GoHeap]:
-    """What of a 32-bit process's run could be spans, bitmap and arena: 258 MB, some 128 MB and a page.
+    """Part of a 32-bit process's run that could be spans, bitmap and arena: 258 MB, some 128 MB and a page.
 
     The kernel may have merged the used part of the table of spans with a mapping below it.
     """

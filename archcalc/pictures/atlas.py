@@ -49,7 +49,7 @@ class Asked:
 
     `state` is had, moved (answered, at another address), refused, untried, or beyond where the
     whole of it lies outside the user's addresses. `answer` is 0 where there is none; `obstacle`
-    is what of others lies in the way.
+    is what others have there.
     """
 
     address: int
@@ -191,7 +191,7 @@ def _asked(
 
 
 def _obstacle(system: Any, start: int, end: int, low: int, high: int) -> str:
-    """What of others lies in [start, end), or that it reaches beyond the user's addresses."""
+    """What others have in [start, end), or that it reaches beyond the user's addresses."""
     if start >= high or end > high:
         return f"user addresses end at {high:#x}"
     if start < low:

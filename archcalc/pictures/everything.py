@@ -50,7 +50,7 @@ class Everything:
 
     @property
     def sizes(self) -> list[Mapping[str, object]]:
-        """What becomes of an object of any size, platform by platform: see `_sizes`."""
+        """Class and waste of an object of any size, platform by platform: see `_sizes`."""
         return [_sizes(figures) for figures in self.platforms]
 
     @property
@@ -109,7 +109,7 @@ def _findings(platforms: Sequence[Figures]) -> list[Mapping[str, object]]:
 
 
 def _sizes(figures: Figures) -> Mapping[str, object]:
-    """Limits in bytes, and of each span the largest size that comes to stand in it.
+    """Limits in bytes, and of each span the largest size that lies in it.
 
     `plain` and `pointers` have rows of (that size, class, element, pages, objects, tail, header, heap bits);
     marks at the end of a span are part of its tail. `pointers` is None where they make no difference.
@@ -157,7 +157,7 @@ def _explained(platforms: Sequence[Figures]) -> list[Mapping[str, object]]:
 
 
 def _variant(one: Explanation, given: bool) -> tuple[object, ...]:
-    """What of a derivation is shown, in the order in which the page reads it; what --set gave has none."""
+    """The parts of a derivation that are shown, in the page's order; values given by --set have none."""
     if given:
         formula = f"{one.value}, by --set" + (f" instead of {one.formula}" if one.formula else "")
         return formula, (), (), one.source, one.type, one.dependents

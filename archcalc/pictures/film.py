@@ -1,7 +1,7 @@
 """Heaps taken while something runs: at evenly spaced events of a workload or of a recording.
 
 What is taken is of two kinds: frames, whole heaps to draw, and samples, their totals, of which
-many more can be had. An event of a workload is an allocation.
+there can be many more. An event of a workload is an allocation.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Class:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A moment's totals, in bytes but for the counts."""
+    """A moment's totals, in bytes, except the counts."""
 
     event: int
     live: int

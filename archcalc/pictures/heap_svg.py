@@ -22,7 +22,7 @@ STILL = ".fr{visibility:hidden}.fr.now{visibility:visible}"
 
 
 def draw(frames: Sequence[HeapView], subject: str, *, bare: bool = False, turned: bool = False) -> str:
-    """One heap, or a film that shows one frame after the other for ever.
+    """One heap, or a film that shows one frame after the other forever.
 
     Where motion is not wanted (prefers-reduced-motion), and where styles are ignored, the last frame shows.
     A film that is `turned` stands on a page that has its heading, its legend and the moment's words. It is

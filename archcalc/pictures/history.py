@@ -138,12 +138,12 @@ def pages(releases: Sequence[Figures], size: int, *, bare: bool = False) -> str:
 
 
 def bases(releases: Sequence[Figures], *, bare: bool = False) -> str:
-    """Where the heap wants to begin: one address, or a range in which it is drawn at random."""
+    """Where the heap asks to begin: one address, or a range in which it is drawn at random."""
     ranges = [(one.generation.label, *_base(one)) for one in releases]
     bits = max(int(one.profile.machine["user_address_bits"]) for one in releases)
     end = max(1 << bits, *(most for _, _, most in ranges))
     scale = (WIDTH - LEFT - RIGHT) / end
-    title = f"Where the heap of {releases[0].platform} wants to begin, of {human(end)} of addresses"
+    title = f"Where the heap of {releases[0].platform} asks to begin, within {human(end)} of addresses"
     body = [svg.text(8, 18, title, class_="b")]
     y = TOP
     for label, least, most in ranges:

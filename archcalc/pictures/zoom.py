@@ -74,7 +74,7 @@ def _enlarge(level: Level, regions: Sequence[AtlasRegion], cells: int, found: li
 
 
 def _groups(level: Level, cells: int) -> list[list[AtlasRegion]]:
-    """Runs of neighbours that are too narrow, or too near to each other, to be told apart."""
+    """Runs of neighbours that are too narrow, or too near to each other, to be distinguished."""
     cell = level.size / cells
     small = [r for r in level.regions if r.kind != "free" and r.size < cell * 2]
     runs: list[list[AtlasRegion]] = []

@@ -92,5 +92,5 @@ def shown(name: str) -> str:
 
 
 def nearest_file(name: str) -> str:
-    """What of ours was probably meant as something to inherit, or nothing."""
+    """The file of the package that was probably meant by an `inherit`, or nothing."""
     return fields.nearest(name, all_files())

@@ -52,7 +52,7 @@ class Origin(NamedTuple):
 Fact = int | bool | str
 Release = tuple[int, int]
 
-# Between Go 1.7 and 1.8: older than all that facts are told apart by.
+# Between Go 1.7 and 1.8: older than all releases that facts distinguish.
 _BEFORE_ALL: Release = (1, 7)
 
 

@@ -62,7 +62,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def nearest_port(platform: str) -> str:
-    """The port that a profile of `platform` had best begin from.
+    """The port that a profile of `platform` should start from.
 
     The platform itself where it is one of ours; else one of the same architecture on
     linux or elsewhere; else one of the same system that is most like a new architecture.

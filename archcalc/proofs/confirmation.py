@@ -98,7 +98,7 @@ class _Noted(ScenarioRun):
 
 
 def confirmed(draft: ScenarioDraft) -> str:
-    """The scenario with what comes of it; empty where that does not confirm the proof.
+    """The scenario with its outcome; empty where that does not confirm the proof.
 
     Raises BrokenDown.
     """
@@ -141,7 +141,7 @@ def described(options: MachineOptions) -> Iterator[tuple[str, object]]:
 
 
 def _expected(outcome: ScenarioOutcome) -> list[str]:
-    """What came of the run, as expectations."""
+    """The outcome of the run, as expectations."""
     rt = outcome.runtime
     assert rt is not None
     lines = [f"outcome: {outcome.kind}"]

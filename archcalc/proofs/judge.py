@@ -16,7 +16,7 @@ from archcalc.proofs.words import Truth
 
 @dataclass(frozen=True, slots=True)
 class Refutation:
-    """A path on which a property does not hold: numbers for all that was unknown, and what comes of them.
+    """A path on which a property does not hold: numbers for all that was unknown, and the outcome.
 
     `calls_before` of the calls came before the last request.
     """

@@ -81,7 +81,7 @@ def negated(truth: Truth | bool) -> Truth | bool:
 class Room:
     """What the words of one exploration share: the size of a word, who decides forks, who keeps quotients.
 
-    `define` is told of every new number and what defines it; `only` gives the one value that a word
+    `define` is called with every new number and what defines it; `only` gives the one value that a word
     can have, None where there are several.
     """
 

@@ -1,4 +1,4 @@
-"""What comes of booting a platform: where everything lies, what was tried, and whether all is well."""
+"""The outcome of booting a platform: where everything lies, what was tried, and whether all is well."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from archcalc.reading.words import counted
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """What came of booting one platform. `runtime` is None where it died."""
+    """The outcome of booting one platform. `runtime` is None where it died."""
 
     platform: str
     figures: Figures
@@ -39,7 +39,7 @@ class Boot:
 
     @property
     def limits(self) -> str:
-        """What of the heap's addresses cannot exist, in words; nothing where all can."""
+        """The part of the heap's addresses that cannot exist, in words; nothing where all can."""
         if not self.beyond:
             return ""
         arena = max(self.regions, key=lambda region: region.end)
@@ -70,12 +70,12 @@ class Boot:
 
     @property
     def regions(self) -> list[Region]:
-        """Where the machine's parts came to lie; none where it died."""
+        """Where the machine's parts lie; none where it died."""
         return [] if self.runtime is None else self.runtime.regions()
 
     @property
     def arena(self) -> dict[str, int | bool] | None:
-        """Where everything came to lie; None where it died."""
+        """Where everything lies; None where it died."""
         return None if self.runtime is None else self.runtime.landmarks()
 
 

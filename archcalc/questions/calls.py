@@ -1,9 +1,9 @@
 """Whether a machine asks its system for what a real program asked: every call, in order.
 
-The machine gets the recorded answers. What the file does not tell, because it falls by lot or to the
+The machine gets the recorded answers. What the file does not tell, because it is random or depends on the
 scheduler, is an input as well: where the heap's base fell and how many pages were left out there, whether
 an early object was sampled for the heap profile, and which P a goroutine came to run on. Where the calls
-differ with the usual course, other courses are tried, and the one that differs least is told.
+differ with the usual course, other courses are tried, and the one that differs least is reported.
 """
 
 from __future__ import annotations

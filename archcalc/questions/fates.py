@@ -1,4 +1,4 @@
-"""What becomes of a request for memory: class, span, waste; and backwards, which sizes waste."""
+"""What a request for memory gets: class, span, waste; and backwards, which sizes waste."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from archcalc.reading.words import counted
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What becomes of a request of `size` bytes (mallocgc, malloc.go). Sizes and wastes are bytes.
+    """What a request of `size` bytes gets (mallocgc, malloc.go). Sizes and wastes are bytes.
 
     `inside` is lost by rounding the object up, `tail` at the end of each span. `rounding` is the former as a
     share of the object's memory, `share` both as a share of a full span. Tiny objects are those that share a
@@ -43,7 +43,7 @@ class Fate:
 
 
 def fate(figures: Figures, size: int) -> Fate:
-    """What becomes of one size. Size 0 takes no memory at all."""
+    """What one size gets. Size 0 takes no memory at all."""
     classes = figures.size_classes
     page = classes.page_size
     if size > spans.small_limit(figures):

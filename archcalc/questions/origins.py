@@ -18,7 +18,7 @@ from archcalc.results.findings import SourceLine
 FACT = "fact."
 # Facts that a profile may leave out, and the one that they follow from then.
 IMPLIED = {"address_high": "user_address_bits"}
-STEPS = 8  # of a derivation that are told: past that nobody reads on
+STEPS = 8  # of a derivation that are shown: more would not be read
 
 
 def places(figures: Figures, subjects: Sequence[str], read: Sequence[str] = ()) -> tuple[SourceLine, ...]:

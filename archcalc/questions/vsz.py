@@ -1,4 +1,4 @@
-"""Why a Go process's VIRT is so large, and what of it is real, in a program that has just begun."""
+"""Why a Go process's VIRT is so large, and how much of it is real, in a program that has just begun."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _BESIDE = {
 class VirtPart:
     """One part of the address space, in bytes.
 
-    `held` is what counts as VIRT, `mapped` what of it can be touched without asking the system
+    `held` is what counts as VIRT, `mapped` the part that can be touched without asking the system
     again, `planned` what the runtime keeps free for it without the system knowing.
     """
 

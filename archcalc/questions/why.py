@@ -3,7 +3,7 @@
 For each reservation that was refused, the rules of the machine are lifted one by one, and
 those whose absence lets it be granted are those that refused it. Then each thing that somebody could change
 (a limit, a range that is taken, the address bits, the page size, a what-if) is changed alone
-until mallocinit comes to its end, by no more than is needed. Where nothing helps alone, everything is
+until mallocinit runs to its end, by no more than is needed. Where nothing helps alone, everything is
 lifted and as much as possible put back.
 """
 
@@ -147,7 +147,7 @@ class _World:
         return machines.era(self.figures.generation).system(self.figures, self.options, self.machine)
 
     def boots(self) -> bool:
-        """Whether mallocinit comes to its end."""
+        """Whether mallocinit runs to its end."""
         try:
             return try_boot(self.figures, self.options, self.system()).death is None
         except UsageFault:

@@ -140,7 +140,7 @@ FILE = FixedKeys(
         "data_end": Field(_Hexadecimal(), "where its data segment ends", True),
         "image": Field(Int(0), "bytes of address space that it has before its first instruction"),
         "calls": Field(ListOf(OneCall()), "its memory calls in order", True),
-        "borders": Field(ListOf(Anything()), "what became of it under RLIMIT_AS"),
+        "borders": Field(ListOf(Anything()), "how it ended under RLIMIT_AS"),
     },
     "calls",
 )

@@ -1,7 +1,7 @@
 """What the ids of faults mean, for `explain`.
 
 An id is the kind of file ("profile", "scenario", "config") and what is wrong
-with it. What any file can have wrong is told under the second part alone.
+with it. Mistakes that any file can have are explained under the second part alone.
 """
 
 from __future__ import annotations

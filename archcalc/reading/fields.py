@@ -256,7 +256,7 @@ class Bool(Kind):
 
 
 class Text(Kind):
-    """Text that a pattern matches whole; a number or a bool wants quotes to be text."""
+    """Text that a pattern matches whole; a number or a bool needs quotes to be text."""
 
     def __init__(self, pattern: str = "", what: str = "text", longest: int = 10_000) -> None:
         self.pattern = pattern
@@ -535,7 +535,7 @@ class FixedKeys(Kind):
     """A mapping with a fixed set of keys.
 
     Of a `partial` section only a part need stand in the file, since the rest can
-    come from another one: what is required is for who puts them together to miss.
+    come from another one: whoever combines them checks what is required.
     """
 
     def __init__(self, fields: Mapping[str, Field], name: str = "", partial: bool = False) -> None:

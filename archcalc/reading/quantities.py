@@ -11,7 +11,7 @@ from archcalc.reading.errors import Fault, UsageFault
 
 
 class QuantityFault(UsageFault, ValueError):
-    """Text that is no such quantity; a ValueError too, for readers that know the place better."""
+    """Text that is not such a quantity; a ValueError too, for readers that know the place better."""
 
 
 _SIZE = re.compile(
@@ -22,7 +22,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]]*", re.ASCII)
 # Longer than any 64-bit number in any base; keeps absurd input from becoming absurd arithmetic.
 _LONGEST = 80
 
-UNLIMITED = "unlimited"  # as the shell shows what is no limit
+UNLIMITED = "unlimited"  # as the shell shows the absence of a limit
 RLIM_INFINITY = (1 << 64) - 1
 
 SIZE_EXPECTED = "a size such as 64k, 1.5g, 0x10000 or plain bytes"

@@ -3,7 +3,7 @@
 A `Wrap` puts a function of ours in front of one of the runtime's: the runtime's own keeps its body under
 another name, and ours calls it, with something before or after. An `Anchor` puts a call next to a short text
 inside a function, or in its place; that text must stand there exactly once. A function that is not there, or an
-anchor that does not match once, is told with the release's name: that function has changed.
+anchor that does not match once, is reported with the release's name: that function has changed.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Each entry has the fingerprint of a finding, and in words what it is about. `check`, `verify`, `drift`,
 `boot` and `prove` treat them alike: what is known does not fail, is counted apart, and is suppressed in
-SARIF; an entry whose finding has gone is told, so that the file can be written anew.
+SARIF; an entry whose finding has gone is reported, so that the file can be rewritten.
 """
 
 from __future__ import annotations

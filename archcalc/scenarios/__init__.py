@@ -1,4 +1,4 @@
-"""Scenarios: a machine, what is done to it, and what must come of it, as a file.
+"""Scenarios: a machine, what is done to it, and the expected outcome, as a file.
 
 `fields` declares what a file may say, `load` reads it, `run` carries it out and
 `judge` compares what came with what was expected. A scenario is a restated

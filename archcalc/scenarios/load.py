@@ -243,7 +243,7 @@ def _scripts(said: Group, steps: Sequence[Step]) -> Iterable[Group]:
 
 
 def _check_script(script: Group, document: Document) -> None:
-    """An answer is of one kind: to calls that are told, by chance, or once memory has run out."""
+    """An answer is of one kind: to given calls, by chance, or once memory has run out."""
     kinds = [key for key in ("chance", "after") if key in script]
     place = (script.line, script.column)
     if len(kinds) == 2:

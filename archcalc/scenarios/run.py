@@ -33,7 +33,7 @@ DEFAULT_MOST = 1_000_000
 
 @dataclass(slots=True)
 class ScenarioOutcome:
-    """What came of a scenario: the machine, alive or dead, and how it ended.
+    """The outcome of a scenario: the machine, alive or dead, and how it ended.
 
     `death` is last_words of the runtime, None where it lives; `during` the step in which it died.
     `judged` are the expectations within the steps, with what was there at that moment.

@@ -93,7 +93,7 @@ class Journal:
         self.path.unlink(missing_ok=True)
 
     def _fault(self, found: str) -> UsageFault:
-        return UsageFault(Fault(found, "--fresh to begin anew, or another --output", file=str(self.path)))
+        return UsageFault(Fault(found, "--fresh to start over, or another --output", file=str(self.path)))
 
 
 def journal_of(table: Path) -> Path:

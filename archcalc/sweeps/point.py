@@ -1,4 +1,4 @@
-"""One what-if: what machine, what drives it, and the row of figures that comes of it."""
+"""One what-if: what machine, what drives it, and the row of figures that results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Row = dict[str, Scalar]
 
 NOTHING = "none"  # the workload that only boots
 HEAP_END = "heap_end"
-# What of a summary stands in the row; the names of summary.Summary, bytes but for counts.
+# What of a summary stands in the row; the names of summary.Summary, bytes except counts.
 SUMMARY = (
     "allocations", "asked", "collections", "live_objects", "live_asked", "spans_in_use", "spans_free",
     HEAP_END, "heap_sys", "heap_inuse", "heap_idle", "heap_released", "inside", "tails", "unfilled",
@@ -78,7 +78,7 @@ class Point:
     tree: Generation | None = None  # that its profile is of, where no other process knows it by its name
 
     def options(self) -> MachineOptions:
-        """The machine, as `boot` wants it."""
+        """The machine, as `boot` takes it."""
         taken = [part for _, value in self.machine if isinstance(value, Ranges) for part in value.each]
         given = {name: value for name, value in self.machine if not isinstance(value, Ranges)}
         return machine_options({**given, "taken": taken})

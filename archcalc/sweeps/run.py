@@ -156,7 +156,7 @@ def _lost(scheduler: str, came: Any) -> Exception:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """What becomes of a cluster is told in one message; its library would log tracebacks beside it."""
+    """Trouble of a cluster is reported in one message; its library would log tracebacks beside it."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

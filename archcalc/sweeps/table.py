@@ -16,7 +16,7 @@ from archcalc.sweeps.point import Row
 
 SUFFIXES = (".parquet", ".csv", ".json")
 
-# What the columns hold, * standing for names; those that come of the run are in bytes but for counts.
+# What the columns hold, * stands for names; those that result from the run are in bytes, except counts.
 COLUMNS = {
     "point": "the point's number, from 0: the grid's first, the last of its keys changing fastest",
     "platform": "goos/goarch",
@@ -70,7 +70,7 @@ def check(path: Path) -> None:
 
 
 def columns(rows: Sequence[Row]) -> list[str]:
-    """All columns, in the order in which rows bring them: what was asked for, then what came of it."""
+    """All columns, in the order in which rows bring them: what was asked for, then the results."""
     found = dict.fromkeys(name for row in rows for name in row)
     # Settings of later rows stand beside those of the first.
     asked = [name for name in found if name.startswith(("set.", "machine."))]

@@ -18,7 +18,7 @@ class EndState:
     """What stands behind the Z record: Zs records, one a span in allspans' order, then Zb records.
 
     What is equal is passed (`pass_spans`, `pass_bitmap`); the rest is looked at with care, and
-    differences are told to the replayer.
+    differences are reported to the replayer.
     """
 
     def __init__(self, replayer: Judgement) -> None:

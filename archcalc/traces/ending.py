@@ -35,7 +35,7 @@ class Ending(Cycles):
         rt = self.rt
         try:
             if during == "boot":
-                # mallocinit has ended when it announces the arena, but for the first mcache.
+                # mallocinit has ended when it announces the arena, except for the first mcache.
                 if not self.booted:
                     rt.boot()
                 rt.new_mcache()

@@ -6,7 +6,7 @@ list of sizes (`size[,type]`) has less. Neither has all that a recording needs, 
 the platform carries out what the log has, and its own recording is the result. What had to be
 taken for granted is said in `Imported.unknown`, and in the recording's header.
 
-A log is read twice: which objects a collection has to free is told only behind it. In memory
+A log is read twice: which objects a collection has to free is only known after it. In memory
 stand what is alive, and of each allocation the collection that it dies in.
 """
 
@@ -38,7 +38,7 @@ _NO_POINTERS = frozenset(
 
 @dataclass(slots=True)
 class Imported:
-    """What came of an import. `other_lines` stood between the traces: the program's own output."""
+    """The outcome of an import. `other_lines` were between the traces: the program's own output."""
 
     source: str
     platform: str
@@ -171,7 +171,7 @@ class _LogRun(_Run):
         "whose words the language tells; smaller ones have pointers in every word, or they would be tiny",
         "which P allocated: all is done by one",
         "stacks and all else that takes memory beside objects, so addresses are others than the log's",
-        "when a collection's spans were swept: all at once, or as allocations want them where the log shows "
+        "when a collection's spans were swept: all at once, or as allocations need them where the log shows "
         "frees between allocations",
     )
 

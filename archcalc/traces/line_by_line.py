@@ -1,4 +1,4 @@
-"""What goes through a recording line by line: which it is, where it has come to, and what came of it."""
+"""What goes through a recording line by line: which it is, how far it is, and the outcome."""
 
 from __future__ import annotations
 

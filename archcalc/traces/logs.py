@@ -49,7 +49,7 @@ class Log:
     """An opened log, whose events can be gone through more than once. A context manager.
 
     `form` is one of FORMS; `other_lines` counts, after `events`, the lines that the program printed.
-    Raises TraceFault for what is no log.
+    Raises TraceFault for what is not a log.
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What comes of a replay: where model and recording part, and everything that is told of a recording."""
+"""The outcome of a replay: where model and recording differ, and everything that is known of a recording."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Parting:
 
 @dataclass
 class Replay:
-    """What came of a recording. `events` are those carried out; seconds, wall time, begin with the first."""
+    """The outcome of a recording. `events` are those carried out; wall seconds begin with the first."""
 
     path: str
     platform: str

@@ -175,7 +175,7 @@ class BatchPart:
         self.gains: list[tuple[int, int, int]] = []  # place in events, mcache, bytes; in order
         self.running: list[int] | None = None
         scan = np.where(self.table.fast, self.table.scan, 0).take(self.key)
-        # Those that are ordinary but for where they stand count for themselves.
+        # Those that are ordinary except for their position count for themselves.
         inside = before[before < len(self.rows)]
         scan[inside[self.rows[inside] == self.events[: len(inside)]]] = 0
         if len(self.rt.caches) < 2:
@@ -210,7 +210,7 @@ class BatchPart:
         self._counts()
         events = self.events
         codes = self.code[events].tolist()
-        # What is no allocation is carried out as a line.
+        # What is not an allocation is carried out as a line.
         others = iter(self.columns.lines(events[self.code[events] != M] + self.start))
         self._take_up_own()
         before = self.before.tolist()

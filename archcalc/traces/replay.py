@@ -29,7 +29,7 @@ def replay(
 ) -> Replay:
     """Replays a recording on a machine of the given making. Raises TraceFault for a damaged file.
 
-    Either form of recording; the columnar one needs the extra `bulk`. What comes of it is the same.
+    Either form of recording; the columnar one needs the extra `bulk`. The outcome is the same.
     """
     with no_garbage_collection():
         file = in_columns(path)

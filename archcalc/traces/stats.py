@@ -121,7 +121,7 @@ def by_name(found: Stats) -> list[tuple[str, Share]]:
 def head(path: Path, n: int, types: bool = False) -> tuple[Header, list[tuple[int, str]]]:
     """A recording's header and its first n records, with their line numbers. Opens it once.
 
-    Types are declared before what is allocated of them; they are told too if `types` says so.
+    Types are declared before what is allocated of them; they are listed, too, if `types` says so.
     """
     header: Header | None = None
     first: list[tuple[int, str]] = []

@@ -1,6 +1,6 @@
 """The figures of a recording counted in groups of rows: what `stats.Count` finds, without a look at each.
 
-A group's rows that are no ordinary allocations are read one after the other, and what they say of spans
+A group's rows that are not ordinary allocations are read one after the other, and what they say of spans
 and sweeps is noted with its row. Then each allocation is put at its place in its span: the span is the one
 that its page had at that row. All spans' places stand in three long arrays. A span's allocations
 before a sweep have to be counted before it, but no others: so the first sweep of every span
@@ -227,7 +227,7 @@ class Groups(Count):
         return pages, found
 
     def _read(self, columns: Columns | TextColumns, rows: Array, request: Array) -> tuple[Array, Array]:
-        """Reads what is no ordinary allocation. The size of each request, and which rows are events.
+        """Reads what is not an ordinary allocation. The size of each request, and which rows are events.
 
         A request that is met for the first time is understood in its turn, after the types before it.
         """

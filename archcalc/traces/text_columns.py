@@ -33,7 +33,7 @@ MAX_WORDS = 1 << 18
 # average, and so many records in a part whose letters have to be looked at.
 SHORTEST = 4
 ODD = 1 << 10
-PART = 1 << 19  # bytes that are taken apart at once: what comes of them fits into a processor's cache
+PART = 1 << 19  # bytes that are split at once: the result fits into a processor's cache
 PARTS = 2  # that make a group of rows
 # Multipliers that spread the bits of a line's numbers; any odd ones do.
 SPREAD = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9
@@ -133,7 +133,7 @@ class _Part:
         for letter in "sb":
             self.code[ended & (second == ord(letter))] = CODE[f"Z{letter}"]
         ended &= (second == ord("s")) | (second == ord("b"))
-        # All others that are no single letter with a space behind it, or with nothing.
+        # All others that are not a single letter with a space after it, or with nothing.
         odd = np.flatnonzero(~((long == 1) | (second == SPACE)) & ~(ended & ((long == 2) | (third == SPACE))))
         if len(odd) > ODD:
             raise GaveUp
@@ -196,7 +196,7 @@ class _Part:
         high, high_good = self._high_digits(ends, digits)
         good &= high_good
         good &= (digits > 0) & (digits <= ADDRESS_DIGITS)
-        # No zeros in front, but for zero itself.
+        # No zeros in front, except for zero itself.
         first = self.bytes.take(np.maximum(ends - digits, 0))
         good &= (first != ord("0")) | (digits == 1)
         return high << np.uint64(32) | low, good
@@ -222,7 +222,7 @@ class _Part:
         text = text & keep | zeros & ~keep
         letter = text >> u(6) & u(0x0101010101010101)
         nibble = (text & u(0x0F0F0F0F0F0F0F0F)) + letter * u(9)
-        # A letter's bit may come of other characters; the digits written again tell.
+        # A letter's bit may come from other characters; the digits written again tell.
         above = nibble + u(0x0606060606060606) >> u(4) & u(0x0101010101010101)
         good = (nibble + zeros + above * u(39)) == text
         good &= (nibble & u(0xF0F0F0F0F0F0F0F0)) == 0

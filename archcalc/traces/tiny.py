@@ -53,7 +53,7 @@ class Tiny:
         # Where in its block each lies; one that has a new block lies at its start.
         inside = (addresses & np.uint64(15)).astype(np.int32)
         blocks = addresses & ~np.uint64(15)
-        # Offsets after each: a falling minimum that starts anew at each that fits.
+        # Offsets after each: a falling minimum that starts over at each that fits.
         lowered = np.cumsum(fits, dtype=np.int32) << 7
         after = np.empty(n + 1, np.int32)
         after[0] = cache.tiny_offset if cache.tiny else NO_BLOCK

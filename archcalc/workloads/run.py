@@ -1,4 +1,4 @@
-"""A workload on a machine, from the start to what came of it."""
+"""A workload on a machine, from the start to the outcome."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from archcalc.workloads.summary import Summary, extent, summarize
 
 @dataclass(slots=True)
 class WorkloadRun:
-    """What came of one workload on one machine. `death` is None where the runtime lived."""
+    """The outcome of one workload on one machine. `death` is None where the runtime lived."""
 
     platform: str
     workload: str

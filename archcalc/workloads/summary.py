@@ -24,7 +24,7 @@ class ClassWaste:
 
 @dataclass(slots=True)
 class Summary:
-    """What a machine looks like after a workload. Bytes, but for the counts."""
+    """What a machine looks like after a workload. Bytes, except the counts."""
 
     workload: str
     allocations: int = 0

@@ -35,7 +35,7 @@ class Block:
         self.key = key
         self.order: Ints | None = None
         self.bounds: Ints = key
-        self.tiny: Ints | None = None  # which objects are tiny, and what became of them
+        self.tiny: Ints | None = None  # which objects are tiny, and what happened to them
         self.tiny_outcome: Ints | None = None
 
     def sort(self, codes: int) -> None:
@@ -270,7 +270,7 @@ class BatchLayout:
             open_blocks[number] = int(opened[-1])
 
     def _tiny_of(self, block: Block) -> Iterator[tuple[int, Ints, Ints]]:
-        """The block's tiny objects by P: its number, where they stand, and what became of them."""
+        """The block's tiny objects by P: its number, their positions, and what happened to them."""
         if block.tiny is None or block.tiny_outcome is None or not len(block.tiny):
             return
         if self.owner is None:

@@ -69,7 +69,7 @@ def allocate(machine: Allocates, asked: Ints, least: int, most: int, kinds: Kind
     coder: Coder | None = None
     at = 0
     step = AT_ONCE
-    # Where collections come often, most of what is prepared would be prepared in vain.
+    # Where collections come often, most of what is prepared would be wasted.
     steady = machine.steady
     with Aside() as aside:
         while at < asked.size:
@@ -111,6 +111,6 @@ def _keep_memory() -> None:
     """Teaches the C library to keep the temporary arrays' memory instead of returning it every time.
 
     glibc keeps freed blocks up to the size of the largest that was mapped by itself and freed.
-    Nothing is touched, so this costs two system calls; getting each page anew costs much more.
+    Nothing is touched, so this costs two system calls; getting each page again costs much more.
     """
     np.empty(KEPT, np.uint8)

@@ -1,7 +1,7 @@
 """The layout of one P's objects, compiled with Numba: one pass over the codes where NumPy sorts.
 
 Everything that it tells is what `layout.Layout` tells; only the codes of tiny objects are finer
-here, since they keep what became of each.
+here, since they keep the outcome of each.
 """
 
 from __future__ import annotations

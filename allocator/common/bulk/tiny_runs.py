@@ -26,7 +26,7 @@ WARM_UP = 64
 def tables(words_of_12: bool = False) -> tuple[bytes, bytes]:
     """The state after an object and its outcome, by (size - 1) * STATES + state.
 
-    words_of_12: 12 bytes stand at a multiple of 8, as later releases want it on 32-bit machines.
+    words_of_12: 12 bytes are aligned to 8, as later releases need it on 32-bit machines.
     """
     after = bytearray(256)
     outcome = bytearray(256)

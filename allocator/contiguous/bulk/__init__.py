@@ -6,7 +6,7 @@ moments matter at which a place has run out and takes another span: those are
 played in the order in which the objects would have asked for them. While the
 heap has nothing free but the run of pages at its end, and nothing waits to be
 swept, even these moments need no playing: spans then follow each other in
-memory, and only the times at which somebody asks the OS are gone through.
+memory, and only the moments at which the runtime asks the OS are carried out.
 
 - `many`: the machine as the call sees it (`allocator.common.many`)
 - `places`: a place, and the span that it has cached

@@ -49,7 +49,7 @@ class BulkGrowth(Moments):
         try:
             n = SpanRow(self, first, end).play()
         except Death:
-            # Up to the span that cannot be had once more, and that one by itself.
+            # Up to the span that there is no memory for, and that one by itself.
             before.restore()
             n = SpanRow(self, first, self.dying).play() if self.dying > first else 0
         self.at += n

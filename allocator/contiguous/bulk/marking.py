@@ -62,7 +62,7 @@ def owners(rt: Core, pages: Ints) -> Ints:
 
 
 def check_live(rt: Core, live: Ints) -> None:
-    """Raises BadRequest for the first address that is no object of this heap."""
+    """Raises BadRequest for the first address that is not an object of this heap."""
     if live.ndim != 1 or (live.size and live.dtype.kind not in "iu"):
         raise BadRequest("live objects are a flat array of addresses")
     _known(rt, live.astype(np.uint64, copy=False))

@@ -50,7 +50,7 @@ class SampleProfile:
         self.always = np.flatnonzero(taken >= self.rate)
 
     def save(self) -> tuple[list[int], int, int]:
-        """What `restore` wants, besides the caches' own counters."""
+        """What `restore` needs, besides the caches' own counters."""
         return self.done.copy(), self.now, len(self.pending)
 
     def restore(self, saved: tuple[list[int], int, int]) -> None:

@@ -117,7 +117,7 @@ class Settlement:
         self._places(n, ids)
 
     def _rest(self, t: int, page: int, length: int, needzero: int, unused: int, generation: int) -> None:
-        """Writes a record that is no span in use; the first of all is what it was if nothing was cut off."""
+        """Writes a record that is not a span in use; the first stays as it was if nothing was cut off."""
         spans = self.rt.spans
         if t == self.row.first_tail and page == self.row.first_page:
             spans.npages[t] = length

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Snapshot:
-    """All that changes while spans are only cut from the end of the heap, but for the spans themselves."""
+    """All that changes while spans are only cut from the end of the heap, except the spans themselves."""
 
     def __init__(self, batch: Batch) -> None:
         rt = batch.rt

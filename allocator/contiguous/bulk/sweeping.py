@@ -41,7 +41,7 @@ def sweep_all(rt: Core) -> None:
         left = len(unswept)
         edges = [0, *(np.flatnonzero(np.diff(simple)) + 1).tolist(), len(ids)]
         for a, b in pairwise(edges):
-            # sweepone passes over spans that want no sweeping, so it may have gone further.
+            # sweepone passes over spans that need no sweeping, so it may have gone further.
             a = max(a, left - len(unswept))
             if a < b and simple[a]:
                 _sweep(rt, ids[a:b], kept[a:b])
@@ -50,7 +50,7 @@ def sweep_all(rt: Core) -> None:
 
 
 def _simple(rt: Core, ids: array[int], kept: Ints) -> Ints:
-    """Which of the spans want sweeping and stay spans, with so many objects in them that are marked."""
+    """Which of the spans need sweeping and stay spans, with so many objects in them that are marked."""
     spans = rt.spans
     specials, in_cache = spans.specials, spans.in_cache
     which = np.array(ids, np.int64)
@@ -82,7 +82,7 @@ def _sweep(rt: Core, ids: array[int], kept: Ints) -> None:
         else:
             stop = i
         if stop <= i:
-            # This one wants memory for its bits or its place.
+            # This one needs memory for its bits or its place.
             sweeper.sweepone()
             i += 1
             continue

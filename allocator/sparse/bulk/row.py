@@ -200,7 +200,7 @@ class SpanRow:
         return n
 
     def _take_records(self, n: int) -> list[int]:
-        """So many records from the P's cache, or what can be had without asking for memory."""
+        """So many records from the P's cache, or as many as there are without asking for memory."""
         heap, cache = self.rt.heap, self.proc.mspan_cache
         found: list[int] = []
         while len(found) < n:
@@ -342,13 +342,13 @@ class SpanRow:
         return s
 
     def take_types(self, types: Mapping[int, ObjectTypes]) -> None:
-        """What the objects of the spans that are no records yet are given, by span class."""
+        """What the objects of the spans that have no records yet are given, by span class."""
         if self.lazy is not None:
             self.lazy.types = types
 
 
 def _ones(npages: list[int], i: int, most: int) -> int:
-    """How many moments from i on, `most` at most, want one page."""
+    """How many moments from i on, `most` at most, need one page."""
     n = 1
     while n < most and npages[i + n] == 1:
         n += 1

@@ -86,7 +86,7 @@ class RowSettlement:
         spans.extend(self.numbers[part.moments[: pushed - 1]].tolist())
 
     def _records(self, base: Ints, rank: Ints) -> None:
-        """The spans that are no records yet."""
+        """The spans that have no records yet."""
         row = self.row
         unmade = np.ones(self.n, bool)
         unmade[row.real_moments] = False

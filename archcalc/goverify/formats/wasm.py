@@ -10,7 +10,7 @@ _MEMORY, _DATA = 5, 11
 _I32_CONST, _END = 0x41, 0x0B
 PAGE = 65536
 MOST_PAGES = 1024
-"""Pages of memory that a module may begin with; Go's have what their data wants and a megabyte."""
+"""Pages of memory that a module may begin with; Go's have what their data needs and a megabyte."""
 _LONGEST = 5
 
 

@@ -1,4 +1,4 @@
-"""What came of an import of another kind of log."""
+"""The outcome of importing another kind of log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from archcalc.traces.importing import Imported
 
 
 class Import(Result):
-    """What came of an import, and what it had to take for granted."""
+    """The outcome of an import, and what it had to assume."""
 
     def __init__(self, imported: Imported, target: Path) -> None:
         self.imported = imported

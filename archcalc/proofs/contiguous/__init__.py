@@ -1,7 +1,7 @@
 """Proofs about the machine of 7aefdfded: mallocinit on every answer, growth by induction.
 
 What a step of the induction refutes is looked for from the beginning before it counts: mallocinit
-and one to three growths, whose requests and answers are unknown. Only what happens there is told
+and one to three growths, whose requests and answers are unknown. Only what happens there is reported
 as a counterexample.
 """
 

@@ -48,7 +48,7 @@ class Answering(System):
         self.refusal = policy.refusal
         self.calls: list[SystemCall] = []
         self.regions: list[HeldMemory] = []
-        self.script: list[bool] = []  # which of the next reservations are refused, where that is told
+        self.script: list[bool] = []  # which of the next reservations are refused, where that is given
         self.natural: System | None = None  # a system of its own that answers, as long as one stands here
         self.reservation: HeldMemory | None = None  # the first that was not refused
         self.spans: list[HeldMemory] = []  # what nothing else may be mapped over
@@ -80,7 +80,7 @@ class Answering(System):
         self.reservation = self.reservation or region
 
     def _check(self, call: str, v: Number, n: Number) -> None:
-        """What is passed to the system is what the runtime has reckoned, as Go would have passed it."""
+        """What is passed to the system is what the runtime has computed, as Go would have passed it."""
         for what, value in (("address", v), ("size", n)):
             fits(self.require, value, self.engine.room.mask, f"{call}'s {what}")
 

@@ -17,7 +17,7 @@ from archcalc.proofs.judge import Refutation
 from archcalc.proofs.properties import FIXED, SPAN
 
 SMALL = 16  # an object for which the heap grows for the first time
-OTHER = 64  # one of another class, which wants a span of its own
+OTHER = 64  # one of another class, which needs a span of its own
 
 
 def contract_of(figures: Figures) -> HelpersContract:
@@ -30,7 +30,7 @@ def draft(figures: Figures, options: MachineOptions, found: Refutation) -> Scena
     """The scenario of a refutation, still without what is to be expected."""
     steps = []
     if found.requests:
-        # The heap grows for the first small object by a megabyte; after that, by what large ones want.
+        # The heap grows for the first small object by a megabyte; after that, by what large ones need.
         first, *later = found.requests
         sizes = [SMALL if first == int(figures.constants["_HeapAllocChunk"]) else first, *later]
         steps = [f"malloc: {{size: {n}}}" for n in sizes]

@@ -1,7 +1,7 @@
 """Proofs about the machine of today: mallocinit on every answer, growth by induction.
 
 What a step of the induction refutes is looked for from the beginning before it counts: mallocinit
-and the first memory of the heap, on answers that are unknown. Only what happens there is told as a
+and the first memory of the heap, on answers that are unknown. Only what happens there is reported as a
 counterexample.
 """
 

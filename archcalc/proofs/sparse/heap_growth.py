@@ -2,7 +2,7 @@
 
 The heap has grown somehow: it has a current arena with something left, other arenas, and memory that is
 in use. Of each one stands for all. The addresses of new arenas are what `arena_growth` proves of them,
-and what becomes of the memory stands in `tables`.
+and `tables` has what happens to the memory.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def judged(process: Process, npages: Number) -> bool:
     if pages.given:
         require(ACCEPTED, pages.given[-1].size >= wanted, "the heap gets in one piece what was asked for")
     whole: Number = sum((given.size for given in pages.given), 0)
-    require(COUNTERS, got[0] == whole, "as many bytes as the heap has got are told")
+    require(COUNTERS, got[0] == whole, "the reported bytes are what the heap has got")
     require(COUNTERS, rt.stats.bytes[STAT] == stats[STAT] + whole, "what is mapped counts as released")
     _keeps(process, pages)
     process.used += pages.given

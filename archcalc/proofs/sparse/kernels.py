@@ -43,7 +43,7 @@ class AnsweringKernel:
         self.log: list[Call] = []
         self.reserved: list[HeldMemory] = []  # all that the program holds, in use or not
         self.in_use: list[HeldMemory] = []
-        self.script: list[bool] = []  # which of the next reservations are refused, where that is told
+        self.script: list[bool] = []  # which of the next reservations are refused, where that is given
         self.obliging = False  # whether it refuses nothing else, and answers as it did before
         self.generous = False  # whether it refuses nothing but reservations
 
@@ -53,7 +53,7 @@ class AnsweringKernel:
         self.calls.append(made)
         for what, value in (("address", v), ("size", n)):
             fits(self.require, value, self.engine.room.mask, f"{call}'s {what}", MEANT)
-        self.engine.before_narrowing()  # what was cut is told by itself, and not by what comes of it
+        self.engine.before_narrowing()  # what was cut is reported by itself, not by its consequences
         return made
 
     def given(self, size: Number) -> Number:
@@ -144,7 +144,7 @@ REFUSED = "the reservation "
 
 
 class FromRefusal(int):
-    """A number that was reckoned from a refused reservation: 0, and what is added to it."""
+    """A number that was computed from a refused reservation: 0, and what is added to it."""
 
     refused: str
 
@@ -164,7 +164,7 @@ class FromRefusal(int):
 
 
 def marked(word: SymbolicWord, refused: str) -> SymbolicWord:
-    """The word, which remembers that it was reckoned from a refused reservation."""
+    """The word, which remembers that it was computed from a refused reservation."""
     cuts = word.cuts | {Cut(refused, False)}
     return SymbolicWord(word.room, word.term, word.unit, word.low, word.high, cuts)
 

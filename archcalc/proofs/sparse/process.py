@@ -136,7 +136,7 @@ class _Pages(PageAlloc):
         """The summaries' contents."""
 
     def mark_random_padding(self, base: Number, npages: Number) -> None:
-        """Pages that are taken for ever."""
+        """Pages that are taken forever."""
 
 
 class _Ranges(AddrRanges):

@@ -109,7 +109,7 @@ def judged(process: Process, act: Callable[[], None], new: HeldMemory, user: boo
     if listed:
         require(RECORDED, len(listed) <= arenas.list_caps[user], "the list of arenas has room for it")
     for other in process.others:
-        require(TWICE, apart(new.start, new.size, other.start, other.size), "new arenas are no others")
+        require(TWICE, apart(new.start, new.size, other.start, other.size), "new arenas overlap no others")
     process.records.add(config, new)
 
 

@@ -64,7 +64,7 @@ class FirstFit:
         self.used = 0
         self.lowest = FURTHEST  # page of the first span
         self.caches: dict[int, Cache] = {}  # of the Ps whose cache is known
-        self.procs = 0  # how many Ps there are; 0 before that is told
+        self.procs = 0  # how many Ps there are; 0 before the trace says so
         self.changes: deque[PagesChanged] = deque()
 
     def _page(self, addr: int) -> int:

@@ -1,9 +1,9 @@
 """The heap that an execution trace shows, and what can be said of each step: right, wrong, or not decidable.
 
 A span's next object is in its lowest free slot, because what is free below the last one given out was taken
-before, and a sweep begins the span anew (nextFree). A P goes on with a span of a class until that is full,
+before, and a sweep makes the span start over (nextFree). A P keeps a span of a class until that is full,
 or until the world was stopped, which takes all spans from all Ps (mcache.refill, releaseAll). So of most
-objects it is certain where they have to be. What is told late blurs it: malloc writes down an object when
+objects it is certain where they have to be. Late reports blur it: malloc writes down an object when
 all else is done, and may be interrupted before that. Such an object's slot is skipped at first, and told by
 a goroutine that has just gone on; until it is, the slot is owed.
 """
@@ -21,7 +21,7 @@ from archcalc.reading.words import counted
 
 UNKNOWN = 0  # no block lies there
 OPEN_BLOCKS = 8  # that a P may have open, as far as it is followed
-MANUAL = -1  # the class of a span that is no heap's: stacks, work buffers
+MANUAL = -1  # the class of a span that is not the heap's: stacks, work buffers
 ALL_PAGES = 64  # spans of more pages are known by their first alone: they hold one object, or one stack
 ELSEWHERE = "reported by a goroutine that had been interrupted, perhaps on another P"
 
@@ -39,8 +39,8 @@ class Appraisal(NamedTuple):
 
     verdict: Certainty
     found: str = ""
-    left_out: bool = False  # it may come of a span or stack that the tracer has left out
-    awaits: bool = False  # it may come of what is told later
+    left_out: bool = False  # it may be due to a span or stack that the tracer has left out
+    awaits: bool = False  # it may be due to what is reported later
 
 
 RIGHT = Appraisal(Certainty.RIGHT)
@@ -48,7 +48,7 @@ RIGHT = Appraisal(Certainty.RIGHT)
 
 class SeenSpan:
     """A span as the trace shows it; `live` has a bit for each object, `owed` for each slot that was skipped
-    and is free as far as was told."""
+    and is free as far as is known."""
 
     __slots__ = ("base", "elemsize", "live", "manual", "nelems", "npages", "owed", "owner", "spanclass")
 
@@ -215,7 +215,7 @@ class SeenHeap:
         return s if s.base + (s.npages << self.shift) > base else None
 
     def add_span(self, base: int, npages: int, spanclass: int, older: bool) -> None:
-        """A span is there from now on; what is in its way is gone, but for the same one told twice."""
+        """A span is there from now on; what is in its way is gone, except for the same one reported twice."""
         same = self.spans.get(base)
         if older and same is not None and same.npages == npages:
             return
@@ -261,7 +261,7 @@ class SeenHeap:
                 yield at
 
     def remove_span(self, s: SeenSpan) -> None:
-        """A span is no more, nor is what was in it."""
+        """A span no longer exists, nor does what was in it."""
         if s.manual:
             for stack in list(self.stacks_in(s)):
                 del self.stacks[stack]
@@ -396,7 +396,7 @@ class SeenHeap:
         return s.elemsize
 
     def _left(self, s: SeenSpan) -> None:
-        """A P goes on with another span: what is free in this one was taken, and is told later."""
+        """A P goes on with another span: what is free in this one was taken, and is reported later."""
         left = ~(s.live | s.owed) & (1 << s.nelems) - 1
         s.owed |= left
         self.owed += left.bit_count()
@@ -417,7 +417,7 @@ class SeenHeap:
         return RIGHT
 
     def remove_object(self, addr: int) -> None:
-        """An object is no more. Its span is swept, and so is nobody's, and begins anew."""
+        """An object is dead. Its span is swept, so no P has it, and it starts over."""
         s = self.pages.get(addr >> self.shift) or self.span_at(addr)
         if s is None or s.manual:
             return

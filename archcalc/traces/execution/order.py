@@ -32,7 +32,7 @@ RUN_AHEAD = 1 << 14  # ticks: events that a batch can have, which count on by on
 
 class Happening(NamedTuple):
     """An event in its place: `p` is -1 without a P; `resumed` says that since the thread's last object others
-    may have run on the P, so that what is told here may have been done before."""
+    may have run on the P, so what is reported here may have been done before."""
 
     time: int
     p: int

@@ -261,7 +261,7 @@ class ExecutionTrace:
             self.frequency, _ = self._number(data, at + 1, batch.offset)
 
     def _strings(self, now: TraceGeneration, batch: EventBatch, data: bytes) -> None:
-        """The words that events are told with, such as why the world was stopped."""
+        """The words that events come with, such as why the world was stopped."""
         here = 1
         while here < len(data):
             if data[here] != STRING:

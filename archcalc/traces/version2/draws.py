@@ -1,7 +1,7 @@
 """Numbers that several threads draw from one counter without a lock, each once.
 
 A record is written behind the draw that it tells of, so of two threads the one that drew later may stand
-first. But every number must come: one that is left out now comes before the counter begins anew, and none
+first. But every number must come: one that is left out now comes before the counter starts over, and none
 comes twice.
 """
 
@@ -39,7 +39,7 @@ class Draws:
         return True
 
     def begin(self) -> int | None:
-        """The counter begins anew; a number that never came."""
+        """The counter starts over; a number that never came."""
         left = min(self.missing, default=None)
         self.next = 0
         self.missing.clear()

@@ -275,7 +275,7 @@ class Companion:
         self._all_reclaimed = False
 
     def epoch(self) -> None:
-        """The sets that were swept are empty, and begin anew."""
+        """The sets that were swept are empty, and start over."""
         core = self.core
         assert core is not None
         for c in core.central:
@@ -283,7 +283,7 @@ class Companion:
                 self.emptied(each)
 
     def emptied(self, of: SpanSet) -> None:
-        """A set begins anew, or the recording is over: every place of it was told."""
+        """A set starts over, or the recording is over: every place of it was seen."""
         if id(of) in self._pushes:
             name = self._set(of)
             self._whole(self._pushes[id(of)], lambda place: f"+ {name} {place}")

@@ -778,7 +778,7 @@ class SparseReplayer(LineByLine):
         self._run_on(words[2])
         released = self.released.pop(self.thread, None)
         if released != words[3]:
-            # Who flushes a cache gives its spans back first.
+            # A cache is flushed after its spans are given back.
             self.differs((self.line, " ".join(words)), f"( stackclear {words[2]} {released or 'of no cache'}")
         core.stack_heap.clear_cache(core.ps[decimal(words[3])].mcache)
         self._close("stackclear")

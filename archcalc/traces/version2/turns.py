@@ -98,7 +98,7 @@ class Waiting(Turn):
         worker.waiting = self
 
     def resume(self) -> None:
-        """Lets the request go on until it is done or wants a record that is not there yet."""
+        """Lets the request go on until it is done or needs a record that is not there yet."""
         if self.done:
             return
         self._worker.mine.release()
