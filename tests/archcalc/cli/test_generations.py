@@ -381,4 +381,4 @@ def test_a_family_is_explained_with_its_formula_and_all_members(cli: Cli, name: 
 
 def test_where_the_base_is_drawn_hints_are_none_and_the_lot_is_named(cli: Cli) -> None:
     run = cli("explain", "hints", "linux/amd64", "--go", "1.27")
-    assert run.code == 2 and "drawn at random" in run.err and "random_bits" in run.err
+    assert run.code == 2 and "base is random" in run.err and "random_bits" in run.err
