@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 UNREADABLE = CODE["?"]
+STACK_FREE = CODE["S"]  # of these the address stands first
 STARTS = [f"{record} " for record in RECORDS]
 
 # Text of fewer bytes is read line by line sooner than NumPy is imported, or than arrays pay.
@@ -43,10 +44,14 @@ class Columns:
     def lines(self, rows: Array) -> list[str]:
         """The lines of some rows."""
         words = self.words
+        none = len(words) - 1
+        # Most lines in one expression each: a call for each took half as long again.
         return [
-            line_of(RECORDS[code], words[request], address, text)
-            if text is None or code == UNREADABLE
+            f"{STARTS[code]}{words[request]} {address:x}"
+            if request != none and code != STACK_FREE
             else STARTS[code] + text
+            if text is not None and request == none and code != UNREADABLE
+            else line_of(RECORDS[code], words[request], address, text)
             for code, request, address, text in zip(
                 self.code[rows].tolist(),
                 self.request[rows].tolist(),

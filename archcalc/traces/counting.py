@@ -117,6 +117,8 @@ class Count:
         self.dead_bytes = [0] * 64
         self.ended = False
         self.shift = config.page_shift
+        # What says where objects are, and which are dead.
+        self.placing: dict[str, Callable[[str], None]] = {"H": self._span, "b": self._sweep}
 
     def take(self, group: list[str]) -> None:
         """Some lines."""
@@ -171,10 +173,8 @@ class Count:
         """Any other record than m."""
         found = self.found
         found.records[kind] += 1
-        if kind == "b":
-            self._sweep(rest)
-        elif kind == "H":
-            self._span(rest)
+        if kind in self.placing:
+            self.placing[kind](rest)
         elif kind == "T":
             number, typ = parse_type(line, self.config.ptr_size)
             self.noscan[str(number)] = typ.noscan
@@ -288,6 +288,20 @@ class Count:
 class SparseCount(Count):
     """A recording of version 2 on its way through."""
 
+    def __init__(self, path: str, header: Header, config_for: Callable[[Header], Any]) -> None:
+        super().__init__(path, header, config_for)
+        self.placing = {"H": self._run_of_pages, "b": self._marks}
+
+    def _run_of_pages(self, rest: str) -> None:
+        """The heap gave pages; those for objects are a span."""
+        _, npages, what, spanclass, _, base, _, _ = rest.split(" ")
+        if what == "heap":
+            self._span(f"{npages} {decimal(spanclass) >> 1} {base} 0")
+
+    def _marks(self, rest: str) -> None:
+        base, *_, words = rest.split(" ")
+        self._sweep(f"{base} 0 0 0 {words}")
+
     def is_event(self, kind: str) -> bool:
         return kind != "T" and kind[0] not in "Z@"
 
@@ -298,13 +312,8 @@ class SparseCount(Count):
             number, _, ptrdata, *_, name = rest.split(" ", 6)
             self.noscan[number] = ptrdata == "0"
             found.type_names[number] = json.loads(name)
-        elif kind == "H":
-            _, npages, what, spanclass, _, base, _, _ = rest.split(" ")
-            if what == "heap":
-                self._span(f"{npages} {decimal(spanclass) >> 1} {base} 0")
-        elif kind == "b":
-            base, *_, words = rest.split(" ")
-            self._sweep(f"{base} 0 0 0 {words}")
+        elif kind in self.placing:
+            self.placing[kind](rest)
         elif kind == "g":
             found.collections += 1
             self.sample()

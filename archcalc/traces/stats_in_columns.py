@@ -242,37 +242,44 @@ class Groups(Count):
         looked_at = _any_of((*READ, M)).take(code)
         looked_at[rows] = False
         reading = np.flatnonzero(looked_at)
-        lines = columns.lines(reading)
-        todo: list[tuple[int, str | None, str]] = list(zip(reading.tolist(), lines, lines, strict=True))
         known = self.requests
-        new = [(int(first[number]), None, words[number] or "") for number in here.tolist()]
-        todo += [entry for entry in new if entry[2] not in known]
-        todo.sort(key=lambda entry: entry[0])
-        for row, line, text in todo:
-            self.row = row
-            if line is None:
+        numbers = here.tolist()
+        new = [(int(first[number]), words[number] or "") for number in numbers if words[number] not in known]
+        new.sort(reverse=True)
+        placing = {CODE[record]: work for record, work in self.placing.items()}
+        # Letters and a space stand before the rest of the line.
+        codes = code.take(reading).tolist()
+        for row, its, line in zip(reading.tolist(), codes, columns.lines(reading), strict=True):
+            while new and new[-1][0] < row:
+                self.row, text = new.pop()
                 self.request(text)
+            self.row = row
+            if its in placing:
+                placing[its](line[2:])
                 continue
             kind, _, rest = line.partition(" ")
             if kind == "m":
                 raise GaveUp
-            if code[row] == OTHER:
+            if its == OTHER:
                 is_event[row] = self.is_event(kind)
             self.other(kind, rest, line)
             if self.ended:
                 is_event[row:] = False
+        for self.row, text in reversed(new):
+            self.request(text)
         if not is_event[rows].all():
             raise GaveUp  # an allocation behind the end
         looked_at[rows] = True
+        looked_at[_any_of(tuple(placing)).take(code)] = False
         others = np.bincount(code[~looked_at], minlength=len(CODE)).tolist()
         for record, number in CODE.items():
             if others[number]:
                 found.records[record] += others[number]
         sizes = np.zeros(len(words), np.int64)
-        for number in here.tolist():
-            kept = known[words[number] or ""]
-            kept.count += int(of_request[number])
-            sizes[number] = kept.size
+        kept = [known[words[number] or ""] for number in numbers]
+        for request_kept, count in zip(kept, of_request.take(here).tolist(), strict=True):
+            request_kept.count += count
+        sizes[here] = [request_kept.size for request_kept in kept]
         return sizes, is_event
 
     def _spans(
@@ -378,7 +385,11 @@ class Groups(Count):
         self.died += sums(places.count.take(place), power, 64)
         self.dead += sums(sizes, power, 64)
         places.count[place] = 0
-        return sums(sizes, which, len(sweeps))
+        # They stand span by span.
+        asked = np.zeros(len(sizes) + 1, np.int64)
+        np.cumsum(sizes, out=asked[1:])
+        upto = asked.take(which.searchsorted(np.arange(1, len(sweeps) + 1)))
+        return np.diff(upto, prepend=0)
 
     def _take_samples(self, is_event: Array, events: Array, rows: Array, size: Array, freed: Array) -> None:
         """Live bytes at every so many events, and at each collection."""
