@@ -371,8 +371,8 @@ expression in others is text in all.
 Beside the table stands `TABLE.journal` while the sweep is under way: a line of JSON a row, written through to the disk as
 soon as the row is there. Whatever ends the sweep, the same command goes on from the rows that are whole, and only with
 the rest; when the table is written, the journal goes. Another sweep's journal is refused, and so is that of the same file
-once anything changed that rows depend on: a point, a profile, a histogram, the version of archcalc. `--fresh` begins
-anew. While one process writes a journal, a second one is turned away.
+once anything changed that rows depend on: a point, a profile, a histogram, the version of archcalc. `--fresh` starts
+over. While one process writes a journal, a second one is turned away.
 
 ## Where it runs
 
@@ -554,7 +554,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     ),
     "reference/scenario.md": file_reference(
         "scenario", "Keys of a scenario",
-        "A scenario says what a machine is like, what is done on it, and what must come of it. `archcalc run` runs\n"
+        "A scenario says what a machine is like, what is done on it, and what to expect. `archcalc run` runs\n"
         "it; `archcalc schema scenario` prints this for editors.",
     ),
     "reference/sweep.md": sweep_file,

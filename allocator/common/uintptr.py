@@ -39,7 +39,7 @@ class Word:
 
 
 def printint(n: int) -> int:
-    """An unsigned number as Go's print shows it where its type is no uint64: as an int64 (walkprint).
+    """An unsigned number as Go's print shows it where its type is not uint64: as an int64 (walkprint).
 
     A uintptr of 64 bits has a minus sign from 1 << 63 on; narrower ones never have. Compilers of today print
     every unsigned type without a sign.

@@ -19,7 +19,7 @@ Question = tuple[str, tuple[Any, ...] | None, tuple[tuple[str, Any], ...]]
 class Heard:
     """A kernel that hands on all it is asked, and keeps each question with its answer.
 
-    Its log and its machine are no answers: a runtime has no such calls.
+    Its log and its machine are not answers: a runtime has no such calls.
     """
 
     def __init__(self, kernel: Any) -> None:

@@ -49,10 +49,10 @@ class Config:
     tag_align_bits: int  # tagptr: low bits of a node's address that are not kept
 
     # Where the heap asks for room, in the order of asking (malloc.go).
-    hints: tuple[int, ...]  # of the heap, on 64 bits; none where their base is drawn by lot
+    hints: tuple[int, ...]  # of the heap, on 64 bits; none where their base is random
     user_arena_hints: tuple[int, ...]
     ladder: tuple[int, ...]  # what a 32-bit start reserves for arenas: the first of these that it gets
-    random_address_bits: int  # of a base that is drawn by lot, the bits of an address that it lies in
+    random_address_bits: int  # of a random base, the bits of an address that it lies in
     random_prefix: int  # and the bits that differ from hint to hint: those that randHeapBasePrefixMask clears
     usual_base: int  # the first hint, if it were not drawn
 

@@ -213,7 +213,7 @@ class Collector:
             follow(self)
 
     def _told(self, live: Iterable[int]) -> list[tuple[MSpan, int]]:
-        """Spans and objects of theirs, as bits. BadRequest where one is no object, or free."""
+        """Spans and objects of theirs, as bits. BadRequest where one is not an object, or is free."""
         core = self.core
         masks: dict[int, int] = {}
         spans: dict[int, MSpan] = {}

@@ -43,7 +43,7 @@ class Pieces:
 
 
 class SpanTable:
-    """By page, stale entries included; spans that nobody has asked for are the numbers of their records.
+    """By page, stale entries included; spans that were not asked for are the numbers of their records.
 
     By chunks of 512 pages; a chunk that one span fills is one entry, and one of a few long spans a few
     pieces, so that a terabyte of large objects costs little.

@@ -38,7 +38,7 @@ ENVIRONMENT = (14, 15, 18, 37, 54, 38, 14, 8, 49, 69, 27, 52, 23, 31, 7, 25, 48,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What a program finds, and what falls to it by lot.
+    """What a program finds, and what is random.
 
     `environment` are the bytes of each string, `arguments` counts the program's own name, `procs` is
     GOMAXPROCS. `sampled`: the heap profile takes one of the first objects, before the program turns out

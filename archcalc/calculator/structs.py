@@ -352,7 +352,7 @@ def parse_declarations(
 ) -> dict[str, Declaration]:
     """All `type NAME …` declarations at the start of a line of a Go text, by name.
 
-    Raises StructError for a type that is no Go. Type parameters and groups, `type (…)`,
+    Raises StructError for a type that is not Go. Type parameters and groups, `type (…)`,
     are not read.
     """
     found = {}

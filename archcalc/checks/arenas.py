@@ -57,7 +57,7 @@ def map_covers_addresses(figures: Figures) -> Problems:
     reach, wanted = figure(figures, "layout.arena_map_reach"), 1 << figure(figures, "heapAddrBits")
     if reach < wanted:
         yield Problem(
-            f"the map tells of {reach:#x} bytes, of {wanted:#x}",
+            f"the map covers {reach:#x} of {wanted:#x} bytes",
             "arena_map_reach",
             data={"arena_map_reach": reach, "wanted": wanted},
         )
@@ -162,7 +162,8 @@ def hints_apart(figures: Figures) -> Problems:
         own = sorted((address, name) for name, address in hints(figures) if name.startswith(family))
         for (below, _), (address, name) in pairwise(own):
             if address - below < arena:
-                yield Problem(f"{name} is {address:#x}, {address - below} bytes above another", name)
+                above = counted(address - below, "byte")
+                yield Problem(f"{name} is {address:#x}, {above} above another", name)
 
 
 @check(

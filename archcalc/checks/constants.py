@@ -177,7 +177,8 @@ def heap_list(figures: Figures) -> Problems:
     chunk = number(figures, "_HeapAllocChunk")
     if pages * size != chunk:
         yield Problem(
-            f"_MaxMHeapList is {counted(pages, 'page')}, {pages * size} bytes, and the heap grows by {chunk}",
+            f"_MaxMHeapList is {counted(pages, 'page')}, {counted(pages * size, 'byte')}; the heap grows by "
+            f"{chunk}",
             "_MaxMHeapList",
             data={"_MaxMHeapList": pages, "_PageSize": size, "_HeapAllocChunk": chunk},
         )

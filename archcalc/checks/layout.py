@@ -31,7 +31,7 @@ def bitmap_covers_arena(figures: Figures) -> Problems:
     ):
         if size * scale < heap:
             yield Problem(
-                f"{what} is {size}: bits for {size * scale} bytes of heap, of {heap}",
+                f"{what} is {size}: bits for {counted(size * scale, 'byte')} of heap, of {heap}",
                 what,
                 data={"bitmap_size": size, "heap": heap},
             )
@@ -49,7 +49,7 @@ def spans_cover_arena(figures: Figures) -> Problems:
     ):
         if size // pointer * page < heap:
             yield Problem(
-                f"{what} is {size}: entries for {size // pointer * page} bytes of heap, of {heap}",
+                f"{what} is {size}: entries for {counted(size // pointer * page, 'byte')} of heap, of {heap}",
                 what,
                 data={"spans_size": size, "heap": heap},
             )
@@ -223,7 +223,7 @@ def ladder_descends(figures: Figures) -> Problems:
             )
     if rungs[-1].arena_size:
         yield Problem(
-            f"the last rung still needs an arena of {rungs[-1].arena_size} bytes",
+            f"the last rung still needs an arena of {counted(rungs[-1].arena_size, 'byte')}",
             f"ladder{len(rungs) - 1}",
             data={"arena_size": rungs[-1].arena_size},
         )
@@ -259,8 +259,8 @@ def bitmap_chunk(figures: Figures) -> Problems:
     size = fact(figures, "phys_page_size")
     if size * scale > chunk:
         yield Problem(
-            f"a physical page of {counted(size, 'byte')} of bitmap describes {size * scale} bytes of heap,"
-            f" which grows by {chunk}",
+            f"a physical page of {counted(size, 'byte')} of bitmap describes "
+            f"{counted(size * scale, 'byte')} of heap, which grows by {chunk}",
             "phys_page_size",
             data={"phys_page_size": size, "described": size * scale, "_HeapAllocChunk": chunk},
         )

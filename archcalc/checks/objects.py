@@ -89,7 +89,7 @@ def heap_bits_fit_word(figures: Figures) -> Problems:
     )
     if size // word > 8 * word:
         yield Problem(
-            f"an object of {counted(size, 'byte')} has {size // word} bits, a word {8 * word}",
+            f"an object of {counted(size, 'byte')} has {counted(size // word, 'bit')}, a word {8 * word}",
             "minSizeForMallocHeader",
             data={"bits": size // word},
         )

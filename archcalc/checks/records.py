@@ -47,7 +47,7 @@ def fixalloc_fits(figures: Figures) -> Problems:
     chunk = figure(figures, "_FixAllocChunk")
     for name in _FROM_FIXALLOC:
         if name in figures.structs and figures.structs[name].size > chunk:
-            yield Problem(f"{name} has {figures.structs[name].size} bytes, a chunk {chunk}", name)
+            yield Problem(f"{name} has {counted(figures.structs[name].size, 'byte')}, a chunk {chunk}", name)
 
 
 @check("records.gc-bits-block", "A block of mark bits is as large as it says", era=SPARSE)

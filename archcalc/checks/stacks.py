@@ -74,7 +74,8 @@ def largest_order(figures: Figures) -> Problems:
         yield Problem(f"_NumStackOrders is {orders}", "_NumStackOrders", data={"_NumStackOrders": orders})
     elif fixed << orders < cache:
         yield Problem(
-            f"stacks of {fixed << orders} bytes are below _StackCacheSize, {cache}, and have no order",
+            f"stacks of {counted(fixed << orders, 'byte')} are below _StackCacheSize, {cache}, and have "
+            f"no order",
             "_NumStackOrders",
             data={"_NumStackOrders": orders, "_FixedStack": fixed, "_StackCacheSize": cache},
         )

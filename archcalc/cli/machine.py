@@ -89,7 +89,7 @@ HeapBase = Annotated[
     typer.Option(
         "--heap-base",
         metavar="ADDR",
-        help="Where the heap begins, of a release that draws it by lot (1.26 on).",
+        help="Where the heap begins, of a release that draws it at random (1.26 on).",
         parser=parse_address,
         rich_help_panel=PANEL,
     ),

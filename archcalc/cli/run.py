@@ -22,7 +22,7 @@ Paths = Annotated[
 def command(paths: Paths) -> RanScenarios:
     """Run scenario files; exit 1 when an expectation does not hold.
 
-    A scenario describes a machine, what is done on it, and what must come of it; a folder stands
+    A scenario describes a machine, what is done on it, and the expected outcome; a folder stands
     for all that lie in it. A failed expectation is shown with the actual value. --verbose tells
     for each scenario what it is about and what can be done about it.
     """

@@ -14,7 +14,7 @@ MAX_BITS = 512
 
 
 class ExprError(Exception):
-    """An expression that is no Go, or that the compiler would refuse.
+    """An expression that is not Go, or that the compiler would refuse.
 
     `column` counts characters from 1 in `text`; `message` stands without them.
     """

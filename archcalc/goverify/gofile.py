@@ -137,7 +137,7 @@ def named(node: Node) -> list[Node]:
 
 
 def _broken(root: Node) -> Node:
-    """The innermost node around the first place that is no Go."""
+    """The innermost node around the first place that is not Go."""
     node: Node | None = root
     while node is not None:
         root, node = node, next((child for child in node.children if child.has_error), None)

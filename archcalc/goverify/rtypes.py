@@ -166,7 +166,7 @@ class _Reader:
         """The addresses that the typelinks name, the last first."""
         start, count = self.links
         if count > MOST_TYPES:
-            raise Unreadable(f"{count} typelinks")
+            raise Unreadable(f"{counted(count, 'typelink')}")
         for offset in reversed(
             struct.unpack(f"{self.image.order}{count}i", self.image.read(start, 4 * count))
         ):

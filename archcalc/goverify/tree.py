@@ -20,6 +20,7 @@ from archcalc.goexpr import ExprError, Function, Scope, Value
 from archcalc.goverify import buildtags, gofile
 from archcalc.goverify.gofile import Broken, Const, GoFile, TypeText, Var
 from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.words import counted
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -105,7 +106,7 @@ class SourceTree:
         except OSError:
             return
         if len(paths) > MAX_FILES:
-            raise UsageFault(Fault(f"{folder} has {len(paths)} Go files", "a package of Go"))
+            raise UsageFault(Fault(f"{folder} has {counted(len(paths), 'Go file')}", "a package of Go"))
         for path in paths:
             if path.name.endswith("_test.go") or path.name.startswith(("_", ".")):
                 continue

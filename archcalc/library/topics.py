@@ -67,7 +67,7 @@ def words_blocks(row: LastWords) -> Iterable[Block]:
     if row.when:
         yield Prose(row.when, "when")
     if row.mends:
-        yield Prose(row.mends, "what mends it")
+        yield Prose(row.mends, "what helps")
     if row.unreachable:
         yield Prose(row.unreachable, "no input leads here")
     if row.scope:

@@ -138,7 +138,7 @@ def system_of(
     machine = machine or machine_of(profile, options)
     believed = options.believed_page_size if options else None
     return new_system(
-        # A port of one's own has the memory of the system that its profile says.
+        # A port of the user's own has the memory of the system that its profile says.
         profile.goos if profile.goos in GOOSES else GOOS_OF[str(profile.facts["mem"])],
         machine,
         ptr_size=int(figures.sys["PtrSize"]),

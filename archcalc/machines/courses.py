@@ -1,4 +1,4 @@
-"""The courses that a start can take with recorded answers: what falls by lot, or to the scheduler.
+"""The courses that a start can take with recorded answers: what is random, or up to the scheduler.
 
 A file of calls tells where the heap's base fell. It does not tell how many pages were left out there,
 whether an early object was sampled for the heap profile, or which P a goroutine came to run on.

@@ -21,7 +21,7 @@ from archcalc.generations import CURRENT as OLD
 from archcalc.profiles import platforms
 from archcalc.profiles.profile import latest
 
-BREAK = 33 << 20  # from the image to the hint behind the break, of which Linux draws up to 32 MB by lot
+BREAK = 33 << 20  # from the image to the hint after the break; Linux adds up to 32 MB at random
 SYSTEMS = 1 << 42  # how far below the stack a system puts its own mappings at most
 NAMED = "[anon: Go: "  # how releases since 1.25 name their mappings where the kernel lets them
 

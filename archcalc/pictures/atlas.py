@@ -47,7 +47,7 @@ class Mark:
 class Asked:
     """A reservation that mallocinit asks for, or would ask for next.
 
-    `state` is had, moved (answered, at another address), refused, untried, or beyond where the
+    `state` is `had` (granted), moved (answered, at another address), refused, untried, or beyond where the
     whole of it lies outside the user's addresses. `answer` is 0 where there is none; `obstacle`
     is what others have there.
     """

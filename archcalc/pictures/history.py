@@ -131,7 +131,7 @@ def pages(releases: Sequence[Figures], size: int, *, bare: bool = False) -> str:
         bars.append(Bar(one.generation.label, {name: part for name, part in parts.items() if part}))
 
     def objects(bar: Bar) -> str:
-        return f"{bar.parts['objects'] // size} objects"
+        return f"{counted(bar.parts['objects'] // size, 'object')}"
 
     title = f"A page of objects of {counted(size, 'byte')} with pointers on {releases[0].platform}"
     return draw(title, bars, objects, bare=bare)
@@ -203,9 +203,9 @@ def way(figures: Figures, *, bare: bool = False) -> str:
         if not width:
             continue
         body.append(svg.rect(x, TOP, width * scale, BAR, name, **svg.fill(kind)))
-        body.append(svg.text(x + 2, TOP + BAR + 12, f"{width} bits", class_="dim"))
+        body.append(svg.text(x + 2, TOP + BAR + 12, f"{counted(width, 'bit')}", class_="dim"))
         body.append(svg.rect(LEFT, y + 4, 14, 10, **svg.fill(kind)))
-        body.append(svg.text(LEFT + 20, y + 13, f"{name}, {width} bits: {words}"))
+        body.append(svg.text(LEFT + 20, y + 13, f"{name}, {counted(width, 'bit')}: {words}"))
         x += width * scale
         y += 18
     body.append(svg.rect(LEFT, TOP, x - LEFT, BAR, class_="edge"))

@@ -15,6 +15,7 @@ from archcalc.proofs import terms
 from archcalc.proofs.solver import Solver, Witness
 from archcalc.proofs.terms import Condition
 from archcalc.proofs.words import Room, SymbolicWord, Truth, Undecided
+from archcalc.reading.words import counted
 
 T = TypeVar("T")
 
@@ -81,7 +82,7 @@ class Explorer:
                 self.paths += 1
                 yield result
             if self.paths > self.most_paths:
-                raise Undecided(f"more than {self.most_paths} paths")
+                raise Undecided(f"more than {counted(self.most_paths, 'path')}")
             if not self._backtrack():
                 return
 

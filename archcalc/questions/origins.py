@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from archcalc.calculator.figures import Figures
 from archcalc.host.repository import within_repository
+from archcalc.reading.words import counted
 from archcalc.results.findings import SourceLine
 
 FACT = "fact."
@@ -91,5 +92,5 @@ def _step(figures: Figures, name: str) -> SourceLine:
     """A formula on the way; Go's source is not a file of the user's, so that it is named only."""
     short = name.partition(".")[2]
     if name.startswith("struct."):
-        return SourceLine("", message=f"{short} is {figures.engine.struct(short).size} bytes")
+        return SourceLine("", message=f"{short} has {counted(figures.engine.struct(short).size, 'byte')}")
     return SourceLine("", message=f"{short} = {figures.engine.value(name)} ({figures.origin(name)})")

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from archcalc.reading import quantities, strictyaml
 from archcalc.reading.strictyaml import Document, Node, Scalar, Sequence
+from archcalc.reading.words import counted
 
 INVALID: Any = type("Invalid", (), {"__repr__": lambda self: "INVALID"})()
 """What reading gives where there is a fault; the fault is in the document."""
@@ -70,7 +71,7 @@ def meaning(scalar: Scalar) -> Meaning:
         if text.lower() in _NO_NUMBER:
             return Meaning("float", float(text.lower().replace(".", "")), text)
     elif text.lstrip("+-").isdigit():
-        return Meaning("unsure", text, f"a number of {len(text)} digits")
+        return Meaning("unsure", text, f"a number of {counted(len(text), 'digit')}")
     return Meaning("text", text, f"the text {_shown(text)}")
 
 
@@ -406,7 +407,8 @@ class ListOf(Kind):
                 return INVALID if value is INVALID else [value]
             return self.wrong(node, document, path)
         if not self.shortest <= len(node.items) <= self.longest:
-            document.fault(node, "out-of-range", f"{path} has {len(node.items)} items", self.words())
+            found = f"{path} has {counted(len(node.items), 'item')}"
+            document.fault(node, "out-of-range", found, self.words())
             return INVALID
         values = [self.item.read(item, document, f"{path}[{i}]") for i, item in enumerate(node.items)]
         return INVALID if any(value is INVALID for value in values) else values

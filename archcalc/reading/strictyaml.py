@@ -166,7 +166,7 @@ def _too_deep(text: str, mark: Any, document: Document) -> bool:
 
 
 def _broken(text: str, mark: Any, document: Document) -> None:
-    """Notes text that is no YAML in words of our own: a parser's words change with its version."""
+    """Notes text that is not YAML, in our own words: a parser's words change with its version."""
     if mark is None:
         document.fault((1, 1), "syntax", "not YAML", "valid YAML")
         return

@@ -33,6 +33,7 @@ from archcalc.reading.fields import (
     nearest,
 )
 from archcalc.reading.strictyaml import Document, Node, Scalar
+from archcalc.reading.words import counted
 from archcalc.workloads.programs import MOST_PROCS
 
 SCHEMA_VERSION = 1
@@ -54,7 +55,8 @@ class OneKey(Kind):
         if isinstance(node, Scalar) or not isinstance(node, strictyaml.Mapping) or len(node.entries) != 1:
             found = node.text if isinstance(node, Scalar) else ""
             near = nearest(found, self.actions) if found else ""
-            what = f"{len(node.entries)} keys" if isinstance(node, strictyaml.Mapping) else describe(node)
+            mapping = node if isinstance(node, strictyaml.Mapping) else None
+            what = counted(len(mapping.entries), "key") if mapping else describe(node)
             document.fault(node, "wrong-type", f"{path} is {what}", self.words(), near)
             return INVALID
         key, value_node = node.entries[0]

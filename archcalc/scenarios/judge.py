@@ -13,6 +13,7 @@ from allocator.kernels.system import Errno
 from archcalc.machines import vocabulary
 from archcalc.reading.errors import Fault, ScenarioFault, UsageFault
 from archcalc.reading.fields import Group, nearest
+from archcalc.reading.words import counted
 from archcalc.scenarios.load import Scenario
 from archcalc.scenarios.run import ScenarioOutcome, ScenarioRun
 
@@ -65,7 +66,7 @@ class Expectation:
 def _differing(expected: list[Any], came: list[Any], own: str) -> str:
     """Where two long lists part."""
     if len(expected) != len(came):
-        return f"expected {len(expected)} items, came {len(came)}: {spelt(came, own)}"
+        return f"expected {counted(len(expected), 'item')}, got {len(came)}: {spelt(came, own)}"
     i = next(i for i, (a, b) in enumerate(zip(expected, came, strict=True)) if a != b)
     return f"item {i + 1}: expected {spelt(expected[i], own)}, got {spelt(came[i], own)}"
 

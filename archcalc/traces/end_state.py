@@ -83,7 +83,8 @@ class EndState:
             return
         if len(text) not in [2 * size for size in self._sizes(s)]:
             raise ValueError(
-                f"a bitmap of {len(text)} digits; the span has {counted(self._whole(s), 'byte')} of it"
+                f"a bitmap of {counted(len(text), 'digit')}; the span has "
+                f"{counted(self._whole(s), 'byte')} of it"
             )
         found = rt.bitmap(s, len(text) // 2).hex()
         if found != text:

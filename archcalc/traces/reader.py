@@ -227,7 +227,8 @@ def parse_type(line: str, ptr_size: int) -> tuple[int, Type]:
     if typ.kind > 255 or typ.ptrdata > typ.size:
         raise ValueError(f"found {shorten(line)}, expected a kind of one byte and ptrdata within the size")
     if not typ.noscan and not typ.kind & KIND_GC_PROG and len(data) * 8 < typ.ptrdata // ptr_size:
-        raise ValueError(f"found {shorten(line)}, expected a mask of {typ.ptrdata // ptr_size} bits")
+        words = counted(typ.ptrdata // ptr_size, "bit")
+        raise ValueError(f"found {shorten(line)}, expected a mask of {words}")
     if bool(typ.kind & KIND_NO_POINTERS) != (typ.ptrdata == 0):
         raise ValueError(f"found {shorten(line)}, expected ptrdata 0 just where the kind says no pointers")
     return decimal(number), typ

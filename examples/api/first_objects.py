@@ -1,4 +1,4 @@
-"""Boot a machine, allocate a few objects, and see where they came to lie."""
+"""Boot a machine, allocate a few objects, and see where they lie."""
 
 from archcalc.boot import boot
 

@@ -18,7 +18,7 @@ HEAD = """\
 # Last words
 
 Every `throw`, `panic`, `exit` and error `print` of the files that the model stands for, and whether an input
-leads there. `archcalc explain "WORDS"` tells what one means and what mends it. This file is
+leads there. `archcalc explain "WORDS"` says what one means and what helps. This file is
 written by `python tests/throws/table.py`; a test fails when a row is missing or reached by nothing.
 
 {counts}

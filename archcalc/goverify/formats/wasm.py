@@ -43,7 +43,7 @@ def _pages(data: bytes, at: int) -> int:
     _, at = _number(data, at)
     pages, _ = _number(data, at)
     if count != 1 or pages > MOST_PAGES:
-        raise Unreadable(f"{count} memories, the first of {counted(pages, 'page')}")
+        raise Unreadable(f"{counted(count, 'memory')}, the first of {counted(pages, 'page')}")
     return pages
 
 

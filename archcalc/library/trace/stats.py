@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from archcalc.reading.words import counted
 from archcalc.results.result import Result
 from archcalc.results.tables import Block, Bytes, Column, Prose, Table
 from archcalc.traces import stats
@@ -55,7 +56,7 @@ class Counted(Result):
                 title="lifetimes of what sweeps found dead",
             )
         if d["unplaced"]:
-            yield Prose(f"{d['unplaced']} allocations are in spans that the recording does not show.")
+            yield Prose(f"{counted(d['unplaced'], 'allocation')} in spans that the recording does not show.")
 
     def _classes(self) -> Table:
         columns = (

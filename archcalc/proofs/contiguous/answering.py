@@ -57,7 +57,7 @@ class Answering(System):
     # What the kernel may say.
 
     def _given(self, size: Number) -> SymbolicWord:
-        """Some address with so much memory that nobody has."""
+        """Some address with so much memory that is free."""
         engine, contract, machine = self.engine, self.contract, self.machine
         end = min(machine.end, 1 << 8 * self.ptr_size)
         at = engine.fresh("answer", machine.low, end, contract.alignment or machine.page_size)

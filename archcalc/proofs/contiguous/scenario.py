@@ -21,7 +21,7 @@ OTHER = 64  # one of another class, which needs a span of its own
 
 
 def contract_of(figures: Figures) -> HelpersContract:
-    """The contract of a platform's system; a port of one's own has that of the memory that it names."""
+    """The contract of a platform's system; a port of the user's own has that of the memory that it names."""
     goos = figures.profile.goos
     return CONTRACTS[goos if goos in CONTRACTS else GOOS_OF[str(figures.profile.facts["mem"])]]
 

@@ -57,7 +57,7 @@ class AnsweringKernel:
         return made
 
     def given(self, size: Number) -> Number:
-        """Some address with so much memory that nobody has."""
+        """Some address with so much memory that is free."""
         engine, contract, machine = self.engine, self.contract, self.machine
         if self.obliging:
             return self._placed(size)

@@ -3,7 +3,7 @@
 The heap has grown somehow: some ranges of addresses are in use, and of each the tables are mapped,
 no more and no less. PageAlloc.grow runs for any further range. Summaries depend on the neighbours of
 the new range only, of which there are none, one or two: a heap of three ranges has all that, and one that
-is no neighbour. The index depends on the lowest and the highest. The levels of the summaries know
+is not a neighbour. The index depends on the lowest and the highest. The levels of the summaries know
 nothing of each other, and are proved one by one.
 """
 

@@ -14,7 +14,7 @@ DEATHS = {
     "boot linux/arm --ulimit-v 200m": [EARLY],
     "boot linux/amd64 --believed-page-size 0": [EARLY],
     "boot linux/386 --go 1.27 --believed-page-size 0": [EARLY],
-    # mheap.init has begun where the page summaries, or the first mcache, cannot be had.
+    # mheap.init has begun where the page summaries, or the first mcache, cannot be allocated.
     "boot linux/amd64 --go 1.27 --ulimit-v 100m": [],
     "boot linux/386 --ulimit-v 808500000 --image-size 1m": [],
 }

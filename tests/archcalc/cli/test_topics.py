@@ -8,7 +8,7 @@ from typing import Any
 def test_last_words_are_explained(cli: Any) -> None:
     run = cli("explain", "cannot reserve arena")
     assert run.code == 0
-    assert "malloc.go:352" in run.out and "what mends it" in run.out
+    assert "malloc.go:352" in run.out and "what helps" in run.out
     document = cli("explain", "runtime: failed to commit pages", "--format", "json").json
     assert [row["site"] for row in document["throws"]] == ["mem_windows.go:74"]
     assert document["throws"][0]["incidents"] == ["windows-commit-limit"]
