@@ -1,10 +1,10 @@
 """What drivers see of a machine, whichever generation of Go's allocator it is.
 
 A driver (a boot, a workload, a recording's replay, a picture, a scenario, a proof) asks a machine
-only for what stands here. It never asks which generation it has, and never names a field of one:
-regions, runs and totals tell where everything lies, each under the name that the machine gives it.
+only for what is defined here. It never asks which generation it has, and never names a field of one:
+regions, runs and totals say where everything lies, each under the name that the machine gives it.
 
-A machine is a subclass of `Allocator` for each generation. What one cannot do, it says with `Cannot`.
+Each generation's machine is a subclass of `Allocator`. It raises `Cannot` for what it cannot do.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from allocator.common.types import Type
 from allocator.common.vocabulary import NamedFigure
 from allocator.kernels.counts import Calls
 
-# States of regions. What lies between them belongs to nobody.
+# States of regions. What lies between them is not the machine's.
 RESERVED = "reserved"  # addresses only
 PREPARED = "prepared"  # may be made usable quickly; sparse machines only (sysMap without sysUsed)
 MAPPED = "mapped"  # usable memory of the runtime's tables
@@ -39,10 +39,10 @@ Live = bool | Iterable[int]
 
 
 class Cannot(BadRequest):
-    """What was asked for is nothing that this machine's generation has."""
+    """This machine's generation does not have what was asked for."""
 
 
-# What a machine says whose heap's base is asked for, and no lot decides on it.
+# What a machine says whose heap cannot begin at a chosen base.
 NO_LOT = "this machine's heap does not begin at random"
 
 
@@ -58,9 +58,9 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Unnoticed:
-    """A reservation of `size` bytes for some purpose that failed without anybody looking.
+    """A reservation of `size` bytes for some purpose that failed unnoticed.
 
-    `mapped` are the pieces (address, bytes) that were mapped where it would have been without a base.
+    `mapped` are the pieces (address, bytes) that were mapped as if it had been granted at address 0.
     """
 
     what: str
@@ -70,7 +70,7 @@ class Unnoticed:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """`size` bytes of address space from `base` on that the machine counts on, for one purpose.
+    """`size` bytes of address space from `base` on that the machine uses or has reserved, for one purpose.
 
     `name` is the purpose in one word (spans, bitmap, arena, …), `what` in a few. Several regions
     may share a name; those of a machine never overlap.
@@ -84,7 +84,7 @@ class Region:
 
     @property
     def end(self) -> int:
-        """The first address behind it."""
+        """The first address after it."""
         return self.base + self.size
 
 
@@ -96,16 +96,16 @@ class SpanWaste(NamedTuple):
 
 
 def waste(size: int, slots: int, objects: int, elemsize: int) -> SpanWaste:
-    """Of a span of `size` bytes with `slots` places of `elemsize` bytes, of which `objects` are allocated."""
+    """The waste of a span of `size` bytes with `slots` slots of `elemsize` bytes, `objects` of them taken."""
     return SpanWaste(size - slots * elemsize, (slots - objects) * elemsize)
 
 
 class PageRun(NamedTuple):
     """`pages` of the heap from `base` on that belong together: a span, or a run of free pages.
 
-    Of a span in use: `sizeclass` (0: one large object), `elemsize` bytes each, `objects` of `slots`
-    allocated, and whether they have no pointers where the generation keeps those apart. Of a free run
-    `released` pages were given back to the system.
+    A span in use has its `sizeclass` (0: one large object), objects of `elemsize` bytes, `objects` of
+    `slots` allocated, and whether they have no pointers, where the generation keeps those apart. Of a free
+    run, `released` pages were given back to the system.
     """
 
     base: int
@@ -127,9 +127,9 @@ class PageRun(NamedTuple):
 class Totals:
     """A heap counted from its runs, and the runtime's own counters beside it. Bytes, except the counts.
 
-    `live` is what allocated objects take with the rounding of their classes, `tails` what is lost at
-    the ends of spans, `unfilled` the free objects of spans in use. The `heap_…` and `stacks_inuse`
-    are the runtime's own, in-use as it counts: with stacks or without.
+    `live` is what allocated objects take, rounded to their classes; `tails` is lost at the ends of spans;
+    `unfilled` are free objects of spans in use. The `heap_…` and `stacks_inuse` are the runtime's own
+    counters, which count stacks as in use or not.
     """
 
     live: int
@@ -154,7 +154,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class BootCheck:
-    """One invariant of a machine that has just been made: its id, whether it held, and what was seen."""
+    """One invariant of a machine that has just booted: its id, whether it held, and what was found."""
 
     id: str
     ok: bool
@@ -162,7 +162,7 @@ class BootCheck:
 
 
 class Facts(Protocol):
-    """What any machine's Config tells of itself. Sizes are bytes unless a name says otherwise."""
+    """What any machine's Config has. Sizes are bytes unless a name says otherwise."""
 
     @property
     def platform(self) -> str: ...
@@ -195,7 +195,7 @@ class Facts(Protocol):
 class Allocator(ManyObjects):
     """One simulated process's allocator.
 
-    Everything may raise Death where the runtime dies, BadRequest for what no program can ask for.
+    Every method may raise Death where the runtime dies, and BadRequest for what no program can ask for.
     `attempts` are the reservations of the start, in order; `printed` every line that the runtime
     printed, shared with `system`.
     """
@@ -229,12 +229,12 @@ class Allocator(ManyObjects):
         record: bool = False,
         heap_base: int | None = None,
     ) -> Self:
-        """A process before its first instruction: nothing was asked of the system yet. Then `start` it.
+        """A process before its first instruction: it has not asked the system for anything. Then `start` it.
 
-        seed: of the heap profile's sampling, whose mean is mem_profile_rate bytes, 0 for none.
-        record: keep in `log` every event in the words of the trace format.
-        heap_base: the address that the lot has fallen on, where a lot decides on the heap's base.
-        Raises Cannot where the machine has no log or no lot, BadRequest for a base that no lot falls on.
+        seed: seed of the heap profile's sampling, every mem_profile_rate bytes on average, 0 for none.
+        record: keep every event in `log`, in the trace format.
+        heap_base: where the heap begins, for releases that draw it at random.
+        Raises Cannot where the machine has no log or no random base, BadRequest for an impossible base.
         """
         rt = cls.__new__(cls)
         rt.prepare(
@@ -258,13 +258,13 @@ class Allocator(ManyObjects):
         record: bool = False,
         heap_base: int | None = None,
     ) -> None:
-        """Everything that stands before the runtime's first instruction; see `prepared`."""
+        """Sets up everything before the runtime's first instruction; see `prepared`."""
 
     @abstractmethod
     def start(self, gogc: int = -1, procs: int = 1) -> None:
-        """mallocinit, and all up to main. gogc: GOGC, below zero for off; procs: GOMAXPROCS.
+        """Boots: mallocinit, and everything up to main. gogc: GOGC, below zero for off; procs: GOMAXPROCS.
 
-        `attempts` and `printed` tell how far it came where it dies.
+        If it dies, `attempts` and `printed` say how far it got. Raises Death.
         """
 
     @property
@@ -274,7 +274,7 @@ class Allocator(ManyObjects):
 
     @abstractmethod
     def add_procs(self, procs: int) -> None:
-        """More Ps, up to so many."""
+        """Adds Ps until there are `procs` (procresize)."""
 
     @property
     @abstractmethod
@@ -294,27 +294,27 @@ class Allocator(ManyObjects):
     ) -> int:
         """The address of a new object of `size` bytes, allocated by P number p (mallocgc).
 
-        typ None: no pointers; with noscan=False: pointers throughout. A size of more than one
-        typ.size makes an array, whatever is left over having no pointers (as growslice does).
+        Without typ it has no pointers, or, with noscan=False, only pointers. A size of more than one
+        typ.size makes an array; what is left over has no pointers (as growslice does).
         """
 
     @abstractmethod
     def newarray(self, typ: Type, n: int, p: int = 0) -> int:
-        """n values of the type (newarray). A panic where no slice is so long."""
+        """The address of an array of n values of a type (newarray). Raises Death where n is impossible."""
 
     @abstractmethod
     def block_of(self, addr: int) -> tuple[int, int] | None:
-        """Size class and bytes of the block that an address of the heap lies in; None where there is none."""
+        """Size class and bytes of the block that an address of the heap lies in; None outside of blocks."""
 
     # Stacks.
 
     @abstractmethod
     def stack_alloc(self, n: int, p: int | None = 0) -> int:
-        """A stack of n bytes for P number p; None: from the global pool."""
+        """The address of a stack of n bytes for P number p; p None: from the global pool (stackalloc)."""
 
     @abstractmethod
     def stack_free(self, v: int, n: int, p: int | None = 0) -> None:
-        """Frees the stack of n bytes at v."""
+        """Frees the stack of n bytes at v (stackfree)."""
 
     # Contents: pointers, for collections that find by themselves what is alive.
 
@@ -329,7 +329,7 @@ class Allocator(ManyObjects):
     # Finalizers.
 
     def set_finalizer(self, p: int) -> bool:
-        """runtime.SetFinalizer on the object at p. False: it has one."""
+        """runtime.SetFinalizer on the object at p. False if it already has one."""
         raise Cannot("this machine has no finalizers")
 
     def clear_finalizer(self, p: int) -> None:
@@ -337,7 +337,10 @@ class Allocator(ManyObjects):
         raise Cannot("this machine has no finalizers")
 
     def run_finalizers(self) -> list[int]:
-        """Runs what is queued; the objects' addresses. They die at the next collection unless alive again."""
+        """Runs queued finalizers; returns the addresses of their objects.
+
+        These die at the next collection unless they are reached again.
+        """
         raise Cannot("this machine has no finalizers")
 
     # Collections, whole and by steps.
@@ -346,15 +349,15 @@ class Allocator(ManyObjects):
     def collect(
         self, live: Live | None = None, *, roots: Iterable[int] | None = None, mode: str = "block"
     ) -> None:
-        """A whole collection (runtime.GC), in which `live` survives, or with `roots` what they lead to.
+        """Runs a whole collection (runtime.GC). `live` survives, or everything that `roots` lead to.
 
-        Mode `block` sweeps all at once, `force` leaves the sweeping to allocations and `sweepone`,
+        Mode `block` sweeps everything at once, `force` leaves sweeping to allocations and `sweepone`, and
         `background` marks as a concurrent cycle does.
         """
 
     @abstractmethod
     def begin_mark(self, live: Live | None = None, *, roots: Iterable[int] | None = None) -> None:
-        """Begins a concurrent cycle and leaves it marking; allocations are black until `finish_mark`."""
+        """Begins a concurrent cycle and its mark phase; new objects are black until `finish_mark`."""
 
     @abstractmethod
     def finish_mark(self) -> None:
@@ -362,21 +365,21 @@ class Allocator(ManyObjects):
 
     @abstractmethod
     def sweepone(self) -> int:
-        """Sweeps one span: pages freed, or -1 when all is swept."""
+        """Sweeps one span; returns the pages freed, or -1 when everything is swept."""
 
     @abstractmethod
     def scavenge(self, now: int | None = None, limit: int = 0) -> int:
-        """Gives idle memory back to the system; without arguments all (debug.FreeOSMemory). Returns bytes."""
+        """Gives idle memory back to the system, by default all (debug.FreeOSMemory). Returns bytes."""
 
     # Where everything lies.
 
     @abstractmethod
     def regions(self) -> list[Region]:
-        """The address space that the machine counts on, in address order."""
+        """The address space that the machine uses or has reserved, in address order."""
 
     @abstractmethod
     def runs(self) -> Iterator[PageRun]:
-        """Every span and every run of free pages, in address order. What no run holds is not the heap's."""
+        """Every span and every run of free pages, in address order. Other pages are not the heap's."""
 
     @abstractmethod
     def totals(self) -> Totals:
@@ -390,7 +393,7 @@ class Allocator(ManyObjects):
         """
 
     def landmarks(self) -> dict[str, int | bool]:
-        """Of these, the addresses that everybody names: what a boot tells."""
+        """The best-known addresses of the heap's figures, which a boot shows."""
         found = self.heap_figures()
         marks = (named.name for named in self.HEAP_FIGURES if named.landmark)
         return {name: found[name] for name in marks if name in found}
@@ -407,15 +410,15 @@ class Allocator(ManyObjects):
 
     @abstractmethod
     def audit(self) -> list[Violation]:
-        """Checks every invariant of the live machine; the violations, none when all is well."""
+        """Checks every invariant of the live machine; returns the violations, none when all is well."""
 
     @abstractmethod
     def boot_checks(self) -> Iterable[BootCheck]:
-        """What must hold of a machine that has just been started."""
+        """The invariants of a machine that has just been started, checked."""
 
     @abstractmethod
     def watch(self) -> None:
-        """Notes every object from now on, so that `audit` can check more. Costs time."""
+        """Notes every object from now on, so that `audit` can check more. This costs time."""
 
     def refused(self) -> list[Attempt]:
         """What the system refused so far, in order."""
@@ -426,24 +429,24 @@ class Allocator(ManyObjects):
         return []
 
     def system_calls(self) -> list[list[Any]] | None:
-        """What the machine asked its system for, as the files of system calls have it; None: not noted."""
+        """What the machine asked its system for, in the format of files of calls; None if not noted."""
         return None
 
     def observe(self) -> Calls:
-        """Counts what is asked of the system from now on; the counts go on growing."""
+        """Counts the calls of the system from now on; the returned counts keep growing."""
         raise Cannot("this machine does not count its calls")
 
     @abstractmethod
     def end_state(self, whole: bool = True) -> Iterator[str]:
-        """The machine row by row, as a recording ends: totals, every span, the pointer bits of those in use.
+        """The machine as a recording's end state: totals, every span, the pointer bits of those in use.
 
-        Not `whole`, as for one that died in the middle of something: the totals only.
+        Unless `whole`, as for a machine that died in the middle of something, only the totals.
         """
 
     def last_words(self, death: Death) -> dict[str, Any]:
         """How the runtime ended: its kind, its words, every line printed before, and those `after` them.
 
-        startpanic_m (panic.go) tells behind a fatal error's words that there was no heap yet; the stacks of
+        After a fatal error's words startpanic_m (panic.go) says that there was no heap yet; the stacks of
         goroutines, which follow, are left out.
         """
         return {
@@ -459,7 +462,7 @@ class Allocator(ManyObjects):
         """Whether mheap.init has begun, so that mheap_.cachealloc has its size."""
 
     def during_malloc(self) -> AbstractContextManager[None]:
-        """Code run inside is code that malloc itself is running: allocating there is a deadlock."""
+        """A context in which code runs as if malloc itself ran it: allocating there is a deadlock."""
         raise Cannot("this machine does not tell who allocates")
 
 

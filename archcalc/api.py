@@ -1,4 +1,4 @@
-"""The commands as functions, for notebooks and scripts: what they return shows as tables and pictures.
+"""The commands as functions, for notebooks and scripts: notebooks show their results as tables and pictures.
 
     >>> from archcalc import api
     >>> api.report("linux/amd64", "linux/386", only=["_PageSize"])   # a table, in a notebook
@@ -63,7 +63,7 @@ def explain(
 
 
 def diff(a: str, b: str = "", sets: Sets | None = None, go: str | Sequence[str] | None = None) -> Result:
-    """What differs between two platforms, or with two releases as `go` between these."""
+    """What differs between two platforms, or between two releases, which `go` names."""
     from archcalc.library import diff as module
 
     given = _given(sets)
@@ -71,7 +71,7 @@ def diff(a: str, b: str = "", sets: Sets | None = None, go: str | Sequence[str] 
 
 
 def check(*platforms: str, sets: Sets | None = None, go: str | None = None) -> Judged:
-    """What the checks find; `ok` says whether all hold."""
+    """The findings of the checks; `ok` says whether all checks hold."""
     from archcalc.library import check as module
 
     release, given = targets.generation(go), _given(sets)
@@ -81,9 +81,9 @@ def check(*platforms: str, sets: Sets | None = None, go: str | None = None) -> J
 def boot(
     *platforms: str, sets: Sets | None = None, go: str | None = None, why: bool = False, **machine: Any
 ) -> Judged:
-    """The start of each runtime; keywords describe the machine as the options of `archcalc boot` do.
+    """Boots each runtime; keywords describe the machine as the options of `archcalc boot` do.
 
-    `why` looks for what refused where one fails, and for what would stop one that boots.
+    `why` finds out what refused a boot that fails, and what would stop one that succeeds.
     """
     from archcalc.library import boot as module
 
@@ -100,7 +100,7 @@ def map(
     go: str | None = None,
     **machine: Any,
 ) -> Pictured:
-    """The address spaces, `after` a workload too; keywords describe the machine."""
+    """Maps of the address spaces, also `after` a workload; keywords describe the machine."""
     from archcalc.library.map import Mapped, atlases_of
 
     options = machine_options(machine)
@@ -120,7 +120,7 @@ def heap(
     go: str | None = None,
     **machine: Any,
 ) -> Pictured:
-    """The heap of a platform after a workload, its machine as keywords say, or of a recording at an event."""
+    """The heap of a platform after a workload, or of a recording at an event; keywords describe the machine."""
     from archcalc.library.heap import Heaps, is_trace, refuse_what_it_has
     from archcalc.pictures import film
     from archcalc.traces.recorded_machine import config_for
@@ -142,7 +142,7 @@ def heap(
 
 
 def _said(result: R, given: Sets) -> R:
-    """The result, which says in every form what was set."""
+    """The result, which shows in every format what was set."""
     result.what_ifs = given
     return result
 

@@ -123,7 +123,7 @@ def check_list() -> str:
 
 
 def kind_words(node: Mapping[str, Any]) -> str:
-    """What a value may be, from its JSON Schema."""
+    """The permitted values, from a JSON Schema."""
     if "anyOf" in node:
         return " or ".join(dict.fromkeys(kind_words(own) for own in node["anyOf"]))
     if "enum" in node:
@@ -250,24 +250,25 @@ def trace_format() -> str:
 VERSION_2 = """
 ## Version 2
 
-Recordings of programs built by Go 1.22 to 1.27, which `archcalc record` makes. Lines, addresses and counts are as in
-version 1; P is a P's id or `-`, and an mcache goes by its P. The header has `version` (2), `platform`, `go` (the release),
-`experiment`, `target`, `data_end`, `phys_page_size`, `phys_huge_page_size` (0 for none), `zerobase` (where objects of no
-size are), `events`, and `whole`: whether the end state was written down. Of a program that was killed it also has
-`cut`: records end before the first that was not written out.
+`archcalc record` makes recordings of programs built by Go 1.22 to 1.27. Lines, addresses and counts are as in version 1;
+P is a P's id or `-`, and an mcache is named by its P. The header has `version` (2), `platform`, `go` (the release),
+`experiment`, `target`, `data_end`, `phys_page_size`, `phys_huge_page_size` (0 for none), `zerobase` (the address of
+objects without bytes), `events`, and `whole`: whether the end state was written. For a program that was killed it also
+has `cut`: the records end before the first that was not written out.
 
 The order of the lines is the order inside the critical sections of the runtime, over all threads. What an event made
-the allocator do stands before it; where that takes more steps, or other threads can come between, brackets say what
-it was done for: `( refill 0 5` opens, `) refill c000012000 0 0` closes, and they nest.
+the allocator do comes before the event; where that takes several steps, or other threads can interfere, brackets say
+what it was done for: `( refill 0 5` opens, `) refill c000012000 0 0` closes, and they nest.
 """
 VERSION_3 = """
 ## Version 3
 
-What Go's own tracer tells of a program's heap (runtime/trace under GODEBUG=traceallocfree=1, since Go 1.23), which
-`archcalc trace import` writes and `archcalc replay` checks. The header has `version` (3), `platform`, `go`, `trace_version`,
-`base` (the heap's first address), `ticks_per_second`, `events`, and `imported` with what the trace does not tell. A record's
-first field is the time since the record before it in ticks, 0 where a thread's clock was behind. Records stand in an order
-that can have been: threads' clocks are not quite one, so an object stands behind the death of the one that it follows.
+What Go's own tracer reports about a program's heap (runtime/trace under GODEBUG=traceallocfree=1, since Go 1.23):
+`archcalc trace import` writes such recordings, and `archcalc replay` checks them. The header has `version` (3), `platform`,
+`go`, `trace_version`, `base` (the heap's first address), `ticks_per_second`, `events`, and `imported` with what the trace
+does not tell. A record's first field is the time since the previous record in ticks, 0 where a thread's clock was behind.
+Records are in a possible order: threads' clocks differ a little, so an object comes after the death of the one whose slot
+it takes.
 """
 COLUMN_TYPES = {
     "record": "dictionary of strings, never null", "request": "dictionary of strings",
@@ -276,23 +277,23 @@ COLUMN_TYPES = {
 COLUMNAR = """
 ## In columns
 
-`archcalc trace convert` writes a recording as a Parquet file (`*.trace.parquet`) and back. All that takes a recording
-takes either form, and tells them apart by their first bytes, not by their names. Of what is written, the name says the
-form: `*.parquet` columns, `*.gz` gzip'd text, anything else plain text.
+`archcalc trace convert` writes a recording as a Parquet file (`*.trace.parquet`) and back. Every command that reads a
+recording reads both forms, and recognises them by their first bytes, not by their names. The name of an output decides
+its form: `*.parquet` is columns, `*.gz` is gzip'd text, anything else is plain text.
 
 A row is a record, in the order of the text: row r, counted from 0, is line r + 2, since the header is line 1 there. The
-header stands as it is in the file's metadata, under `archtrace.header`.
+file's metadata has the unchanged header under `archtrace.header`.
 
 | column | type | what it holds |
 |---|---|---|
 TABLE
-Request and address are null together, and just where text is what tells: for the other records, and where a line says
-something in an unusual way (`m 8 - n 0 C000`, say). So nothing is lost: text made columns and text again is the same,
-byte for byte, whatever stands in its lines. A gzip'd file comes back with the same text, but not always the same packed
-bytes. Rows stand in groups of 262144, and both reading and writing hold one group at a time.
+Request and address are null together, exactly where text is not: for the other records, and for lines with an unusual
+spelling (`m 8 - n 0 C000`, say). So nothing is lost: converting text to columns and back gives the same text, byte for
+byte, whatever is in its lines. A gzip'd file comes back with the same text, but not always with the same compressed
+bytes. Rows are in groups of 262144, and both reading and writing hold one group at a time.
 
-`archtrace.columns` in the metadata is the version of this form, 1. It rises when a reader of the columns would get
-something wrong; archcalc refuses versions that it does not know. The records themselves have the version in their header.
+`archtrace.columns` in the metadata is the version of this form, 1. It is raised when a reader of the columns would
+misread something; archcalc refuses versions that it does not know. The version of the records is in the header.
 
 Any reader of Parquet will do. The fields of a request are separated by spaces, as in the tables above:
 
@@ -320,9 +321,9 @@ In Python, `archcalc.traces.columnar.lines(path)` gives the lines of either form
 
 ## Imported
 
-`archcalc trace import` makes recordings of what others logged. Their headers have `imported` too: `form`, which is
-`allocfreetrace` or `sizes`, and `unknown`, a list of what the log does not tell and was taken for granted. They replay
-like all others, since a machine has carried them out; their addresses are that machine's, not the log's.
+`archcalc trace import` turns logs of other tools into recordings. Their headers also have `imported`: `form`, which is
+`allocfreetrace` or `sizes`, and `unknown`, a list of what the log does not tell and was assumed. They replay like all
+others, since a machine has carried them out; their addresses are that machine's, not the log's.
 """
 
 
@@ -343,43 +344,44 @@ def sweep_file() -> str:
     return "".join(text)
 
 
-SWEEP = """A sweep file says which what-ifs are to be carried out. Under `grid` each key has a value or a list of values, and every
-combination is a point; each of the `points` is one more, or one for each platform that its pattern means. A point boots
-a machine of its own, runs a workload of `smoke` on it or allocates a histogram of sizes, and leaves a row of figures.
-`archcalc sweep FILE --output TABLE` runs it; `archcalc schema sweep-file` prints this for editors. What is not said is as
-usual: linux/amd64, Go's own classes, `mixed`, 5000 allocations, seed 1, GOGC off, 7aefdfded or the release of `--go`.
-Several releases under `go` stand in one table; each point asks the machine of its release for what it counts.
+SWEEP = """A sweep file says which what-ifs to carry out. Under `grid` each key has a value or a list of values, and every
+combination is a point; each of the `points` is one more, or one for each platform that its pattern matches. A point boots
+its own machine, runs a workload of `smoke` on it or allocates a histogram of sizes, and yields a row of figures.
+`archcalc sweep FILE --output TABLE` runs it; `archcalc schema sweep-file` prints this for editors. The defaults are
+linux/amd64, Go's own classes, `mixed`, 5000 allocations, seed 1, GOGC off, 7aefdfded or the release of `--go`. Several
+releases under `go` share one table; the machine of each point's release counts its figures.
 
-Paths are looked for from the sweep file's folder. A histogram is a CSV of `size,count`, bytes and objects, with or
-without that heading; lines that begin with # are passed over. Its objects have no pointers, come in an order that the
-seed shuffles, and stay alive. At most a million points, and ten million objects of one point."""
+Paths are relative to the sweep file's folder. A histogram is a CSV of `size,count`, bytes and objects, with or without
+that heading; lines that begin with # are ignored. Its objects have no pointers, are allocated in an order that the seed
+shuffles, and stay alive. A sweep has at most a million points, and a point at most ten million objects."""
 SWEPT = """
 ## The table
 
-`--output` names it, and its name says the form: `*.parquet`, `*.csv` or `*.json` (`{"sweep": NAME, "rows": [...]}`). All
-three have the same rows in the order of the points, however many processes or workers made them and in what order; a
-point that dies is a row as well. Empty is what a point does not say, or what a machine that never came up has not.
+`--output` names it, and the name decides its form: `*.parquet`, `*.csv` or `*.json` (`{"sweep": NAME, "rows": [...]}`).
+All three have the same rows in the order of the points, however many processes or workers made them and in what order; a
+point that dies is a row, too. Cells are empty where a point does not say something, or where a machine did not boot.
 
 | column | what it holds |
 |---|---|
 ROWS
-In Parquet numbers are 64-bit integers and `waste_share` is a float; a constant that is a number in some points and an
-expression in others is text in all.
+In Parquet, numbers are 64-bit integers and `waste_share` is a float; a constant that is a number in some points and an
+expression in others is text in all of them.
 
 ## The journal
 
-Beside the table stands `TABLE.journal` while the sweep is under way: a line of JSON a row, written through to the disk as
-soon as the row is there. Whatever ends the sweep, the same command goes on from the rows that are whole, and only with
-the rest; when the table is written, the journal goes. Another sweep's journal is refused, and so is that of the same file
-once anything changed that rows depend on: a point, a profile, a histogram, the version of archcalc. `--fresh` starts
-over. While one process writes a journal, a second one is turned away.
+While the sweep is under way, `TABLE.journal` lies beside the table: a line of JSON for each row, written through to the
+disk as soon as the row is computed. Whatever ends the sweep, the same command continues with the rows that are missing;
+once the table is written, the journal is removed. Another sweep's journal is refused, and so is that of the same file
+once anything has changed that rows depend on: a point, a profile, a histogram, the version of archcalc. `--fresh` starts
+over. While one process writes a journal, a second one is refused.
 
 ## Where it runs
 
-On all cores, or `--jobs N` processes. A process that dies is replaced, and its points done again; after three deaths
-without a row in between the sweep ends. `--scheduler ADDRESS` runs it on a Dask cluster instead (the extra `sweep`), whose
-workers want the same version of archcalc but no files: profiles, histograms and maps travel with the points. The cluster
-does again what a lost worker was doing. Ctrl-C leaves the journal, says how many rows are there, and exits 130.
+A sweep runs on all cores, or in `--jobs N` processes. A process that dies is replaced, and its points are repeated; after
+three deaths without a row in between the sweep ends. `--scheduler ADDRESS` runs it on a Dask cluster instead (the extra
+`sweep`), whose workers need the same version of archcalc but no files: profiles, histograms and maps travel with the
+points. The cluster repeats what a lost worker was doing. Ctrl-C keeps the journal, says how many rows are done, and exits
+130.
 """
 
 
@@ -436,7 +438,7 @@ def man_page() -> str:
     ):
         lines += [".TP", f".B {name}", roff(words)]
     lines += [
-        ".SH FILES", ".TP", ".B archcalc.yaml", roff("or [tool.archcalc] in pyproject.toml: what a project always wants"),
+        ".SH FILES", ".TP", ".B archcalc.yaml", roff("or [tool.archcalc] in pyproject.toml: a project's defaults"),
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
 
@@ -549,7 +551,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "reference/checks.md": check_list,
     "reference/profile.md": file_reference(
         "profile", "Keys of a profile",
-        "A profile says the facts of a port. Only `schema` and `platform` must stand there where it inherits the rest;\n"
+        "A profile has the facts about a port. Only `schema` and `platform` are required if it inherits the rest;\n"
         "`archcalc profile new` writes one to start from, `archcalc schema profile` prints this for editors.",
     ),
     "reference/scenario.md": file_reference(
@@ -560,8 +562,8 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "reference/sweep.md": sweep_file,
     "reference/config.md": file_reference(
         "config", "Keys of archcalc.yaml",
-        "What a project always wants, in `archcalc.yaml` or under `[tool.archcalc]` in `pyproject.toml`; the nearest\n"
-        "folder upwards that has either counts.",
+        "A project's defaults, in `archcalc.yaml` or under `[tool.archcalc]` in `pyproject.toml`; the nearest\n"
+        "folder upwards that has either of them counts.",
     ),
     "reference/traces.md": trace_format,
     "reference/json.md": outputs,

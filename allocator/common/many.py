@@ -35,11 +35,11 @@ class ManyObjects(ABC):
         for each object, -1 for none. noscan and needzero are those of `malloc`, for all objects. p: the
         P that allocates, one for all or one for each.
 
-        The machine is afterwards as one by one leaves it. A collection that an allocation triggers is
-        run behind that allocation. Raises Death where the runtime dies in the middle, BadType for a
-        type and size that contradict each other, both with the machine as it was then; and BadRequest,
-        before anything happens, for what cannot be asked. KeyboardInterrupt leaves a machine that is
-        good for nothing.
+        Afterwards the machine is as if each had been allocated by itself. A collection that an allocation
+        triggers runs after that allocation. Raises Death where the runtime dies in the middle, and BadType
+        for a type and size that contradict each other, both with the machine as it was then; and
+        BadRequest, before anything happens, for impossible requests. KeyboardInterrupt leaves a machine
+        that must not be used any more.
         """
         from allocator.common.bulk import arguments
         from allocator.common.bulk.batches import allocate
@@ -56,4 +56,4 @@ class ManyObjects(ABC):
 
     @abstractmethod
     def many(self, needzero: bool) -> Allocates:
-        """The machine as batches of objects see it. needzero: as of `malloc`, for all of them."""
+        """The machine as batches of objects see it. needzero: as for `malloc`, for all of them."""
