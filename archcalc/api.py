@@ -120,7 +120,7 @@ def heap(
     go: str | None = None,
     **machine: Any,
 ) -> Pictured:
-    """The heap of a platform after a workload, or of a recording at an event; keywords describe the machine."""
+    """The heap of a platform after a workload, or of a recording at one event; keywords: the machine."""
     from archcalc.library.heap import Heaps, is_trace, refuse_what_it_has
     from archcalc.pictures import film
     from archcalc.traces.recorded_machine import config_for
