@@ -265,14 +265,17 @@ class Malloc(Core):
 
     def open_bits(self, cached: CachedSpan) -> bytearray:
         """Gives a cached span a bitmap that can be written."""
-        s = cached.span
+        bits = cached.bits = self.open_bits_of(cached.span)
+        return bits
+
+    def open_bits_of(self, s: int) -> bytearray:
+        """The bitmap of a span of a size class, as one that can be written."""
         bits = self.spans.bits[s]
         if type(bits) is not bytearray:
             npages = self.spans.npages[s]
             n = (npages << self.config.page_shift) // self.config.heap_bitmap_scale
             bits = bytearray((bits,)) * n if bits else bytearray(n)  # type: ignore[arg-type]
             self.spans.bits[s] = bits
-        cached.bits = bits
         return bits
 
     def _large(self, size: int) -> int:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from allocator.contiguous.heap_bitmap import NOTHING, Stamp
 from archcalc.traces import requests
 from archcalc.traces.columnar import MAX_KEYS
 from archcalc.traces.inputs import Inputs
 from archcalc.traces.requests import MallocRequest
+from archcalc.traces.stamps import Stamps
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,28 +32,12 @@ KINDS = {
 
 
 class CachePlace:
-    """A size class of an mcache, with the stamps that its objects leave in the bitmap (`_tables`).
+    """A size class of an mcache, and the stamps that its objects leave in the bitmap."""
 
-    Stamp 0 stands for an object without pointers; `how` is NOTHING as long as there is no other.
-    """
-
-    def __init__(self, cache: MCache, sizeclass: int) -> None:
+    def __init__(self, cache: MCache, sizeclass: int, stamps: Stamps) -> None:
         self.cache = cache
         self.cached: CachedSpan = cache.alloc[sizeclass]
-        self.how = NOTHING
-        self.stamps: list[Stamp] = [Stamp(NOTHING)]
-        self.numbers: dict[int, int] = {}
-        self.tables: list[tuple[Array, Array]] | None = None
-
-    def stamp(self, mark: Stamp) -> int:
-        """The number of a stamp."""
-        number = self.numbers.get(id(mark))
-        if number is None:
-            number = self.numbers[id(mark)] = len(self.stamps)
-            self.stamps.append(mark)
-            self.how = mark.how or self.how
-            self.tables = None
-        return number
+        self.stamps = stamps
 
 
 class Key(NamedTuple):
@@ -94,6 +78,7 @@ class Keys:
         self.known: dict[str, Key] = {}
         self.places: list[CachePlace] = []
         self.place_of: dict[tuple[int, int], int] = {}
+        self.stamps: dict[int, Stamps] = {}  # by size class
 
     def key(self, word: str | None) -> Key:
         """What is known of an allocation's fields, as the column has them."""
@@ -117,7 +102,7 @@ class Keys:
             size, fast = request.size, request.how == request.way
             step = request.cached.size
             if kind == SCAN:
-                stamp = self.places[number].stamp(request.mark)
+                stamp = self.places[number].stamps.number(request.mark)
                 key = Key(kind, number, cache.id, size, request.scan, stamp, step, fast, request)
             else:
                 key = Key(kind, number, cache.id, size, 0, 0, step, fast, request)
@@ -127,5 +112,6 @@ class Keys:
 
     def _new_place(self, cache: MCache, sizeclass: int) -> int:
         number = self.place_of[cache.id, sizeclass] = len(self.places)
-        self.places.append(CachePlace(cache, sizeclass))
+        stamps = self.stamps.setdefault(sizeclass, Stamps())
+        self.places.append(CachePlace(cache, sizeclass, stamps))
         return number

@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Any
 
 from allocator.contiguous.gc import MARK_TERMINATION
-from allocator.contiguous.heap_bitmap import NOTHING, press
+from allocator.contiguous.heap_bitmap import NOTHING
 from archcalc.traces.columnar import CODE, RECORDS
 from archcalc.traces.columns import Columns
 from archcalc.traces.keys import (
@@ -15,7 +15,6 @@ from archcalc.traces.keys import (
     TINY_FIT,
     TINY_NEW,
     UNKNOWN,
-    CachePlace,
     Key,
     Keys,
     KeyTable,
@@ -23,7 +22,7 @@ from archcalc.traces.keys import (
 from archcalc.traces.outcome import GaveUp
 from archcalc.traces.replayer import MAX_PENDING, OWN, Replayer
 from archcalc.traces.requests import EMPTY
-from archcalc.traces.stamps import lay_down
+from archcalc.traces.stamps import Piece, Stamps
 from archcalc.traces.tiny import Tiny
 
 if TYPE_CHECKING:
@@ -36,14 +35,14 @@ if TYPE_CHECKING:
 
 M, F, X, P = (CODE[record] for record in "mfxP")
 BARRIERS = frozenset(CODE[record] for record in ("u", "g", "!", "Z"))
+STOPS = [CODE[record] in BARRIERS for record in RECORDS]
 SPECIALS = {"specialfinalizer": 0, "specialprofile": 1}
 Z = CODE["Z"]
 Q, B = CODE["q"], CODE["b"]
 ARE_OVER = [record in "msSxpukzPygrwev" for record in RECORDS]  # behind them nothing waits
 OWN_CODES = [record in OWN for record in RECORDS]
 
-FEW = 24  # so many objects are quicker one by one
-DENSE = 10  # of so many rows one is unusual where lists are quicker
+MANY = 16  # so many runs of free objects side by side are gone through at once sooner than one by one
 
 
 class BatchPart:
@@ -66,6 +65,7 @@ class BatchPart:
         self.table = KeyTable(self.keys, self.np)
         self._classify()
         self._sort()
+        self._ranks()
         self._tiny()
         self._specials()
 
@@ -125,15 +125,20 @@ class BatchPart:
         # The ranks at which the sequence of addresses does not go on.
         breaks = np.flatnonzero(address[1:] - address[:-1] != table.step.take(key[1:]))
         self.breaks: list[int] = (breaks + 1).tolist()
-        self.stamps = stamps = table.stamp.take(key)
-        # Whether a place may have objects without pointers: those leave some bits as they were.
-        bare = np.zeros(count + 1, bool)
-        bare[by_key[table.stamp == 0]] = True
-        self.bare: list[bool] = bare.tolist()
-        # Where something unusual happens every few rows, a look at a list is quicker than one at an array.
-        self.lists: tuple[list[int], list[int], list[int]] | None = None
-        if len(self.events) * DENSE > self.n:
-            self.lists = order.tolist(), address.tolist(), stamps.tolist()
+        self.stamps = table.stamp.take(key)
+        # What was handed out, by the stamps, whose bitmaps are still to be laid down.
+        self.pieces: dict[Stamps, list[Piece]] = {place.stamps: [] for place in self.places}
+        # Which stamps may have objects without pointers beside them: those leave some bits as they were.
+        bare = np.unique(by_key[table.stamp == 0]).tolist()
+        self.bare = {self.places[number].stamps for number in bare if number < count}
+
+    def _ranks(self) -> None:
+        """How many allocations are before each event out of the ordinary; if it is one, its rank."""
+        np, order = self.np, self.order
+        self.before = np.searchsorted(self.rows, self.events)
+        rank_of = np.empty(len(order) + 1, np.intp)
+        rank_of[order] = np.arange(len(order))
+        self.ranks: list[int] = rank_of.take(self.before).tolist()
 
     def _tiny(self) -> None:
         """The tiny allocations of each mcache, in order."""
@@ -148,11 +153,17 @@ class BatchPart:
         rows, addresses = self.rows.take(mine), self.address.take(mine)
         fits = (table.kind == TINY_FIT).take(key)
         sizes = table.size.astype(np.int32).take(key)
+        # Rows behind which a tiny block may be another one, whatever was allocated.
+        codes = self.code.take(self.events)
+        unknown = np.append(table.kind, UNKNOWN).take(
+            np.minimum(self.request.take(self.events), len(table.kind))
+        )
+        stops = self.events[np.array(STOPS).take(codes) | (codes == M) & (unknown == UNKNOWN)].tolist()
         present = np.unique(table.cache[tiny]).tolist()
         for number in present:
             own = slice(None) if len(present) == 1 else table.cache[key] == number
             self.tiny[number] = Tiny(
-                np, self.rt.caches[number], rows[own], sizes[own], addresses[own], fits[own]
+                np, self.rt.caches[number], rows[own], sizes[own], addresses[own], fits[own], stops
             )
 
     def _specials(self) -> None:
@@ -170,8 +181,7 @@ class BatchPart:
     def _counts(self) -> None:
         """What the counters of each mcache gain between one event out of the ordinary and the next."""
         np = self.np
-        before = np.searchsorted(self.rows, self.events)  # allocations before each
-        self.before = before
+        before = self.before
         self.gains: list[tuple[int, int, int]] = []  # place in events, mcache, bytes; in order
         self.running: list[int] | None = None
         scan = np.where(self.table.fast, self.table.scan, 0).take(self.key)
@@ -237,7 +247,7 @@ class BatchPart:
                     rt.cache = caches[running[at]]
             replayer.line = first + i
             if code == M:
-                self._allocate(self.keys[words[at]], before[at], addresses[at], i)
+                self._allocate(self.keys[words[at]], before[at], self.ranks[at], addresses[at], i)
                 continue
             line = next(others)
             if code in BARRIERS:
@@ -267,10 +277,10 @@ class BatchPart:
             caches[0].local_scan += self.gained[-1]
         replayer.line = first + self.n - 1
 
-    def _allocate(self, key: Key, before: int, address: int, i: int) -> None:
+    def _allocate(self, key: Key, before: int, rank: int, address: int, i: int) -> None:
         """An allocation that is not ordinary, with all the ordinary ones that come before it."""
         replayer, rt = self.replayer, self.rt
-        self._reach(key, before, i)
+        self._reach(key, before, rank, i)
         request = key.request
         if request is None or request.way == EMPTY or replayer.line > replayer.last_line:
             replayer.carry_out(self.columns.line(self.start + i))
@@ -318,7 +328,7 @@ class BatchPart:
                 if cached.span >= 0 and spans.sweepgen[cached.span] != sweepgen:
                     raise GaveUp
 
-    def _reach(self, key: Key, turn: int, row: int) -> None:
+    def _reach(self, key: Key, turn: int, rank: int, row: int) -> None:
         """Carries out what comes before a row at its place; it is allocation number `turn` of the part."""
         kind, place = key.kind, key.place
         if kind == UNKNOWN:
@@ -328,17 +338,16 @@ class BatchPart:
                 tiny = self.tiny[key.cache]
                 tiny.reach(row)
                 tiny.skip()
-            # What should have fitted into the tiny block, and does not, takes an object here.
-            rank = self._rank(place, turn)
-            self._take(place, rank)
-            if kind != TINY_FIT:
+            if kind == TINY_FIT:
+                # It should have fitted into the tiny block; if it does not, it takes an object here.
+                self._take(place, self._rank(place, turn))
+            else:
+                self._take(place, rank)
                 self.at[place] = rank + 1
 
     def _rank(self, place: int, turn: int) -> int:
         """How far a place's allocations come before allocation number `turn`."""
         a, b = self.at[place], self.ends[place]
-        if self.lists is not None:
-            return bisect_left(self.lists[0], turn, a, b)
         return a + int(self.order[a:b].searchsorted(turn))
 
     def _reach_all(self, row: int) -> None:
@@ -349,6 +358,7 @@ class BatchPart:
         for place in range(len(self.places)):
             if place < len(self.at) - 1 and self.at[place] < self.ends[place]:
                 self._take(place, self._rank(place, turn))
+        self._lay_down()
         self._reach_specials(row)
 
     def _reach_specials(self, row: int) -> None:
@@ -378,75 +388,53 @@ class BatchPart:
     def _take(self, number: int, upto: int) -> None:
         """Hands out the objects of a place up to a rank, and compares their addresses."""
         a = self.at[number]
-        n = upto - a
-        if n <= 0:
+        if a >= upto:
             return
         self.at[number] = upto
         place = self.places[number]
-        cached = place.cached
-        v = cached.next
-        end = v + n * cached.size
-        first = self.addresses[a] if self.lists is None else self.lists[1][a]
-        objects: Any
-        if first == v and end <= cached.end and self._unbroken(a, upto):
-            cached.next = end
-            if cached.bits is None and place.how == NOTHING:
-                return
-            if n <= FEW:
-                self._stamp_few(place, v, a, upto)
-                return
-            at = (v - cached.base) // cached.size
-            objects = slice(at, at + n)
-        elif n <= FEW:
-            self._take_few(place, a, upto)
-            return
-        else:
-            objects = self._take_scattered(cached, self.addresses[a:upto])
-        if place.how != NOTHING or cached.bits is not None:
-            lay_down(self.np, self.rt, place, objects, self.stamps[a:upto], self.bare[number])
-
-    def _take_few(self, place: CachePlace, a: int, b: int) -> None:
-        """The same for so few that arrays do not pay, wherever they lie in the span."""
-        rt, cached = self.rt, place.cached
-        for rank in range(a, b):
-            if cached.next == cached.end:
-                cached.sync(rt.spans)
-                if cached.span < 0 or not cached.next_run(rt.spans):
-                    raise GaveUp
-            v = cached.next
-            if v != (self.addresses[rank] if self.lists is None else self.lists[1][rank]):
-                raise GaveUp
-            cached.next = v + cached.size
-            self._stamp_few(place, v, rank, rank + 1)
-
-    def _stamp_few(self, place: CachePlace, v: int, a: int, b: int) -> None:
-        """Lays down the stamps of the objects from rank a to b, which lie side by side from v on."""
-        rt, cached, marks = self.rt, place.cached, place.stamps
-        bits = cached.bits
-        step = cached.size >> rt.word_shift
-        word = (v - cached.base) >> rt.word_shift
-        for number in self.stamps[a:b].tolist() if self.lists is None else self.lists[2][a:b]:
-            if not number:
-                if bits is not None:
-                    bits[word >> 2] &= ~(0x11 << (word & 3))
-            elif marks[number].how != NOTHING:
-                if bits is None:
-                    bits = rt.open_bits(cached)
-                press(bits, word, marks[number])
-            word += step
-
-    def _unbroken(self, a: int, b: int) -> bool:
-        """Whether the addresses from rank a to b go on in equal steps."""
+        cached, spans = place.cached, self.rt.spans
+        if cached.span < 0:
+            raise GaveUp
         breaks = self.breaks
         at = bisect_right(breaks, a)
-        return at == len(breaks) or breaks[at] >= b
+        last = bisect_left(breaks, upto, at)
+        if last - at > MANY:
+            self._take_scattered(cached, self.addresses[a:upto])
+        else:
+            # The addresses go on in equal steps up to the next break; so do free objects in a run of them.
+            size = cached.size
+            x = a
+            for y in (*breaks[at:last], upto):
+                v = cached.next
+                if v == cached.end:
+                    cached.sync(spans)
+                    if not cached.next_run(spans):
+                        raise GaveUp
+                    v = cached.next
+                end = v + (y - x) * size
+                if end > cached.end or self.addresses[x] != v:
+                    raise GaveUp
+                cached.next = end
+                x = y
+        if place.stamps.how != NOTHING or cached.bits is not None:
+            self.pieces[place.stamps].append((cached, cached.span, a, upto))
 
-    def _take_scattered(self, cached: CachedSpan, addresses: Array) -> Array:
+    def _lay_down(self) -> None:
+        """Lays down the bitmaps of all that was handed out.
+
+        That may wait as long as every span that has some of it is the one its place took it from: until
+        mcaches give their spans back, or a sweep phase begins.
+        """
+        np, rt = self.np, self.rt
+        for stamps, pieces in self.pieces.items():
+            if pieces:
+                stamps.lay_down(np, rt, pieces, self.addresses, self.stamps, stamps in self.bare)
+                pieces.clear()
+
+    def _take_scattered(self, cached: CachedSpan, addresses: Array) -> None:
         """Hands out objects of a span that was swept, where free ones lie between others."""
         np, spans = self.np, self.rt.spans
         s = cached.span
-        if s < 0:
-            raise GaveUp
         cached.sync(spans)
         nelems, index, size, base = spans.nelems[s], spans.free_index[s], cached.size, cached.base
         taken = spans.alloc_bits[s] & ((1 << nelems) - 1)
@@ -463,4 +451,3 @@ class BatchPart:
         rest = free[n - 1 :]
         gaps = np.flatnonzero(rest[1:] - rest[:-1] != 1)
         cached.end = base + (int(rest[gaps[0]] if len(gaps) else rest[-1]) + 1) * size
-        return free[:n]

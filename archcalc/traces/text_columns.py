@@ -34,7 +34,7 @@ MAX_WORDS = 1 << 18
 SHORTEST = 4
 ODD = 1 << 10
 PART = 1 << 19  # bytes that are split at once: the result fits into a processor's cache
-PARTS = 2  # that make a group of rows
+PARTS = 4  # that make a group of rows
 # Multipliers that spread the bits of a line's numbers; any odd ones do.
 SPREAD = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9
 WITH_REQUEST = tuple(RECORDS.index(letter) for letter in "mf")

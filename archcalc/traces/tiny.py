@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
 from allocator.common.tiny import BLOCK, GRAINS
@@ -26,8 +27,16 @@ class Tiny:
     """
 
     def __init__(
-        self, np: Any, cache: MCache, rows: Array, sizes: Array, addresses: Array, fits: Array
+        self,
+        np: Any,
+        cache: MCache,
+        rows: Array,
+        sizes: Array,
+        addresses: Array,
+        fits: Array,
+        stops: list[int],
     ) -> None:
+        """`stops` are rows behind which the open block may be another one, whatever was allocated."""
         self.np = np
         self.cache = cache
         self.rows = rows
@@ -36,6 +45,15 @@ class Tiny:
         self.fits = fits
         self.at = 0
         self.grains = np.array(GRAINS * 2, np.int32)  # by size
+        self.fitted = np.zeros(len(rows) + 1, np.int32)  # how many fit before each
+        np.cumsum(fits, out=self.fitted[1:])
+        self.stops: list[int] = rows.searchsorted(stops).tolist()
+        # What is known of those from `start` to `stop`: offset and address of the open block before each and
+        # behind the last, and the first that is not where it should be.
+        self.start = self.stop = 0
+        self.wrong = 0
+        self.offsets: Array = fits
+        self.blocks: Array = fits
 
     def skip(self) -> None:
         """The next one is carried out elsewhere."""
@@ -43,11 +61,32 @@ class Tiny:
 
     def reach(self, row: int) -> None:
         """Carries out those before a row."""
-        np, cache = self.np, self.cache
-        a, b = self.at, int(np.searchsorted(self.rows, row))
+        cache = self.cache
+        a, b = self.at, int(self.rows.searchsorted(row))
         if a >= b:
             return
-        self.at = b
+        while self.at < b:
+            at = self.at - self.start
+            if (
+                self.at >= self.stop
+                or self.offsets[at] != (cache.tiny_offset if cache.tiny else NO_BLOCK)
+                or self.blocks[at] != cache.tiny
+            ):
+                self._foresee()
+            self.at = upto = min(b, self.stop)
+            if upto > self.wrong:
+                raise GaveUp
+            cache.tiny_offset = int(self.offsets[upto - self.start])
+            cache.tiny = int(self.blocks[upto - self.start])
+        cache.local_tinyallocs += int(self.fitted[b] - self.fitted[a])
+
+    def _foresee(self) -> None:
+        """Finds what becomes of the open block, from the next one on up to where it may be another."""
+        np, cache = self.np, self.cache
+        stops = self.stops
+        at = bisect_right(stops, self.at)
+        a = self.start = self.at
+        b = self.stop = stops[at] if at < len(stops) else len(self.rows)
         sizes, addresses, fits = self.sizes[a:b], self.addresses[a:b], self.fits[a:b]
         n = b - a
         # Where in its block each lies; one that has a new block lies at its start.
@@ -75,8 +114,6 @@ class Tiny:
         at = (before + grain) & ~grain
         held = (at + sizes <= BLOCK) == fits
         held &= ((inside == at) & (blocks == block[:-1])) | ~fits
-        if not held.all():
-            raise GaveUp
-        cache.tiny_offset = int(after[-1])
-        cache.tiny = int(block[-1])
-        cache.local_tinyallocs += int(np.count_nonzero(fits))
+        wrong = np.flatnonzero(~held)
+        self.wrong = a + int(wrong[0]) if len(wrong) else b
+        self.offsets, self.blocks = after, block
