@@ -1,6 +1,6 @@
 """The published JSON Schemas: of the files that archcalc reads, and of the JSON that its commands print.
 
-Those of files follow from the declarations that read them; those of commands stand under `schemas/`.
+Those of files follow from the declarations that read them; those of commands are under `schemas/`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """memFreelist of systems that have nothing but a break: what was freed below it (mem_plan9.go, mem_sbrk.go).
 
-Blocks stand in the order of their addresses. Sizes are bytes, rounded up as memRound has them.
+Blocks are in the order of their addresses. Sizes are bytes, rounded up as memRound has them.
 """
 
 from __future__ import annotations

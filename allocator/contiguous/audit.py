@@ -116,7 +116,7 @@ def list_links(rt: Core) -> Iterator[Seen]:
 
 
 def free_lists(rt: Core) -> Iterator[Seen]:
-    """Free spans, and no others, stand on the free list of their length."""
+    """Free spans, and no others, are on the free list of their length."""
     spans, heap = rt.spans, rt.heap
     for s in range(len(spans)):
         if spans.state[s] == FREE and spans.on_list[s] is not heap.free_list(spans.npages[s]):
@@ -189,7 +189,7 @@ def sweep_generations(rt: Core) -> Iterator[Seen]:
 
 
 def central_lists(rt: Core) -> Iterator[Seen]:
-    """Small spans stand on a list of their class: with free objects or without, cached ones without."""
+    """Small spans are on a list of their class: with free objects or without, cached ones without."""
     spans = rt.spans
     for s in range(len(spans)):
         if spans.state[s] != IN_USE or not spans.sizeclass[s]:
@@ -212,11 +212,11 @@ def central_lists(rt: Core) -> Iterator[Seen]:
 
 
 def busy_lists(rt: Core) -> Iterator[Seen]:
-    """Large objects stand on the busy list of their length, swept and unswept ones in any order.
+    """Large objects are on the busy list of their length, swept and unswept ones in any order.
 
     reclaimList relies on unswept ones coming first, and moves what it sweeps to the end. But sweepone,
-    which the background sweeper and sweep credit call, leaves a span where it stands on its list
-    (mgcsweep.go): reclaimList then stops short of unswept spans behind it, and loses nothing but time.
+    which the background sweeper and sweep credit call, leaves a span at its place on the list
+    (mgcsweep.go): reclaimList then stops short of unswept spans after it, and loses nothing but time.
     """
     spans, heap = rt.spans, rt.heap
     for s in range(len(spans)):

@@ -54,7 +54,7 @@ class Config:
     buck_hash_size: int
 
     # What mallocinit computes before it asks. First the one reservation of 64-bit machines, and where it is
-    # asked for, in order; then the ladder of 32-bit ones, with the tables that stand before each arena.
+    # asked for, in order; then the ladder of 32-bit ones, with the tables in front of each arena.
     hints: tuple[int, ...]
     arena_size: int
     bitmap_size: int

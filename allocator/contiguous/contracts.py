@@ -1,6 +1,6 @@
 """What the helpers of mem_*.go of January 2017 make of a kernel's promises, a contract a GOOS.
 
-The kernel's own stand with the kernels (`allocator.kernels.contracts`). What is added here is what a yes or
+The kernels have their own contracts (`allocator.kernels.contracts`). What is added here is what a yes or
 a no of the helpers is worth to mallocinit and mheap: whether a reservation is one, whether a mapping
 insists on its address, and the words with which a process may end.
 """
@@ -36,7 +36,7 @@ class HelpersContract(Contract):
     large: Literal["reserved", "probed", "believed"] = "reserved"
     believes_all: bool = False
     gives_nothing: bool = False  # whether a request of 0 bytes gets an address, too
-    # Which sysMap replaces whatever stands there (MAP_FIXED): of what was reserved, every, or none.
+    # Which sysMap replaces whatever is there (MAP_FIXED): of what was reserved, every, or none.
     fixed: Literal["reserved", "always", "never"] = "reserved"
     map_asks: bool = True  # whether sysMap asks the kernel at all
     flag_if_refused: bool | None = None  # what a refused sysReserve leaves of its caller's flag

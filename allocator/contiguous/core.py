@@ -64,7 +64,7 @@ class Core:
         record: bool = False,
         heap_base: int | None = None,
     ) -> None:
-        """Everything that stands before mallocinit runs."""
+        """Sets up everything before mallocinit runs."""
         if heap_base is not None:
             raise Cannot(NO_LOT)
         self.config = config
@@ -128,14 +128,14 @@ class Core:
         return hasattr(self, "heap")
 
     def install_heap(self, heap: MHeap) -> None:
-        """mheap.init: the heap of mallocinit and all that stands on it, still empty."""
+        """mheap.init: the heap of mallocinit and all that is built on it, still empty."""
         config = self.config
         self.heap = heap
         self.spanalloc = SpanAlloc(self, config.sizeof_mspan, "mspan_sys")
         self.cachealloc = FixAlloc(self, config.sizeof_mcache, "mcache_sys")
         self.specialfinalizeralloc = FixAlloc(self, config.sizeof_specialfinalizer, "other_sys")
         self.specialprofilealloc = FixAlloc(self, config.sizeof_specialprofile, "other_sys")
-        # Class 0 has no list; it stands here so that classes are indexes.
+        # Class 0 has no list; it is here so that classes are indexes.
         self.central = [MCentral(self, i) for i in range(len(self.class_to_size))]
         self.sweep_spans = SweepSpans(self)
         self.sweeper = Sweeper(self)

@@ -2,7 +2,7 @@
 
 The low half of a byte holds the pointer bits of its four words, the high half
 their scan bits: set as long as the object goes on being described, clear from
-the word on behind which there are no pointers. The second word is an
+the word from which on there are no pointers. The second word is an
 exception, since its scan bit is the collector's checkmark: it is written as
 zero and does not end the description.
 

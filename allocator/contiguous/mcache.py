@@ -49,7 +49,7 @@ class CachedSpan:
             self.start = self.next
 
     def next_run(self, spans: Spans) -> bool:
-        """Finds the run of free objects at or behind free_index; False when the span is full.
+        """Finds the run of free objects at or after free_index; False when the span is full.
 
         As nextFreeIndex does, it leaves free_index at nelems then.
         """

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class MCentral:
-    """The central lists of one class. Swept spans stand at the end of `empty`."""
+    """The central lists of one class. Swept spans are at the end of `empty`."""
 
     __slots__ = ("empty", "nonempty", "npages", "rt", "size", "sizeclass")
 

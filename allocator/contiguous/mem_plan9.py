@@ -16,7 +16,7 @@ PAGE_SIZE = 0x1000  # _PAGESIZE of defs_plan9_*.go, on every architecture
 
 
 def first_bloc(machine: Machine, ptr_size: int) -> int:
-    """Where initBloc finds the break: behind the program's data."""
+    """Where initBloc finds the break: after the program's data."""
     return mem_round(max(machine.data_end, machine.low), ptr_size)
 
 

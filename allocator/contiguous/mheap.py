@@ -1,6 +1,6 @@
 """The page heap: runs of pages by length, best fit, coalescing, and growth from the arena (mheap.go).
 
-Free runs stand on a list for each length up to 127 pages, longer ones on one
+Free runs are on a list for each length up to 127 pages, longer ones on one
 list of their own. An allocation takes the front of the first list that has a
 run long enough, or the best fit among the long ones, cuts off what it does not
 need, and grows the heap by a megabyte at least when there is nothing. A freed
@@ -383,7 +383,7 @@ class MHeap:
         self.rt.sweeper.sweep_on(EVERYTHING, npages - reclaimed)
 
     def _reclaim_list(self, lst: SpanList, npages: int) -> int:
-        """Sweeps large objects of one list; swept ones stand at its end (reclaimList)."""
+        """Sweeps large objects of one list; swept ones are at its end (reclaimList)."""
         rt = self.rt
         spans = rt.spans
         sweepgen = self.sweepgen
@@ -429,7 +429,7 @@ class MHeap:
         return p
 
     def _reserve_more(self, n: int) -> bool:
-        """Asks for n more bytes behind the arena, where the bitmap can describe them; False for none."""
+        """Asks for n more bytes after the arena, where the bitmap can describe them; False for none."""
         rt = self.rt
         word = rt.word
         page_size, max32 = rt.config.page_size, rt.config.max_arena32

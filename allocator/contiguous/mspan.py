@@ -1,4 +1,4 @@
-"""Spans: runs of pages, kept as columns, and the doubly linked lists that they stand on.
+"""Spans: runs of pages, kept as columns, and the doubly linked lists that they are on.
 
 A span is a small integer, its place in the runtime's allspans: the record that
 fixalloc handed out for it lives as long as the machine and is used again for
@@ -102,7 +102,7 @@ class SpanList:
 class Spans:
     """Every span record ever made, in allspans order; one column a field.
 
-    Numbers stand in arrays of 64 bits: they cost eight bytes each however large they are, and many
+    Numbers are in arrays of 64 bits: they cost eight bytes each however large they are, and many
     spans can be written at once. `alloc_bits` and `mark_bits` are whole bitmaps as integers, bit i
     for object i.
     `bits` is the span's part of the heap bitmap, a byte for four words, first word first: a
@@ -189,7 +189,7 @@ class Spans:
         self.on_list[s] = None
 
     def first_free(self, s: int) -> int:
-        """The first free object at or behind free_index, nelems if there is none (nextFreeIndex)."""
+        """The first free object at or after free_index, nelems if there is none (nextFreeIndex)."""
         index, nelems = self.free_index[s], self.nelems[s]
         if index > nelems:
             raise Throw("s.freeindex > s.nelems")

@@ -2,7 +2,7 @@
 
 The list has a program's memory calls in order. Each question is compared with the next one; where it
 differs, that is noted, and as long as it is a call of the same name the recorded answer is given, so
-that one difference stays one. A question of another name ends the comparison: nothing behind it can
+that one difference stays one. A question of another name ends the comparison: nothing after it can
 be told apart. So does a question after the list's end, which may be cut short.
 """
 

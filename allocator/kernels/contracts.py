@@ -17,7 +17,7 @@ from allocator.kernels.machine import Machine
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """The promises of one family of systems behind its plain calls. Sizes are bytes."""
+    """The promises of one family of systems for its plain calls. Sizes are bytes."""
 
     alignment: int = 0  # of the addresses that it gives; 0: a page of the kernel
     refusals: tuple[int, ...] = (12,)  # the errors with which it refuses memory, the usual one first

@@ -58,7 +58,7 @@ class Posix(SimulatedKernel):
     def mmap(self, v: int, n: int, access: bool, fixed: bool = False, forced: Answer | None = None) -> Answer:
         """Anonymous private memory at v (0: anywhere), readable and writable or without access.
 
-        `forced` stands in place of the kernel's own choice: a refusal, or where the memory is to lie
+        `forced` replaces the kernel's own choice: a refusal, or the address of the memory
         (MAP_FIXED excepted).
         """
         if forced is None and self.plan is not None:

@@ -65,7 +65,7 @@ class Windows(SimulatedKernel):
     ) -> Answer:
         """VirtualAlloc of n bytes at v (0: anywhere): the address, or an error.
 
-        `forced` stands in place of what it would do: an error, or where an allocation is to lie.
+        `forced` replaces what it would do: an error, or the address of an allocation.
         """
         if forced is None and self.plan is not None:
             helper = "sysUsed" if not reserve else "sysAlloc" if commit else "sysReserve"

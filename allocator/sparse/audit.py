@@ -288,7 +288,7 @@ def _span_records(core: HeapCore) -> Iterator[Seen]:
 
 @invariant("span sets")
 def _span_sets(core: HeapCore) -> Iterator[Seen]:
-    """A span stands on one set of its class, or in one cache, by its sweepgen."""
+    """A span is on one set of its class, or in one cache, by its sweepgen."""
     places: dict[int, list[str]] = {}
     for central in core.central:
         for name, sets in (("partial", central.partial), ("full", central.full)):

@@ -1,4 +1,4 @@
-"""What is known of each chunk of pages, by its number; neighbours of which the same is known stand as one.
+"""What is known of each chunk of pages, by number; equal neighbours are kept as one.
 
 A heap of a terabyte has 262,144 chunks, nearly all of which are full.
 """
@@ -91,7 +91,7 @@ class ChunkTable(Generic[Known]):
         self._top = max(self._top, end)
 
     def change(self, first: int, end: int, act: Callable[[Known, int], object]) -> None:
-        """Changes chunks first to end, all of which are known, and lets neighbours stand as one.
+        """Changes chunks first to end, all of which are known, and merges equal neighbours.
 
         act is called with what is known of several, and how many they are.
         """
@@ -104,7 +104,7 @@ class ChunkTable(Generic[Known]):
         self._merge(a, b)
 
     def piece(self, chunk: int) -> tuple[Known | None, int]:
-        """What is known of a chunk, to be looked at, and up to which chunk that stands as one."""
+        """What is known of a chunk, not to be changed, and up to which chunk that holds."""
         known = self._own.get(chunk)
         if known is not None:
             return known, chunk + 1

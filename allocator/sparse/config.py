@@ -123,7 +123,7 @@ class Config:
     one_word_is_pointer: (
         bool  # spans of 8-byte objects with pointers have all heap bits set when they are made
     )
-    limit_by_nelems: bool  # mspan.limit is behind the last object; before, heap bits counted for objects
+    limit_by_nelems: bool  # mspan.limit is after the last object; before, heap bits counted for objects
     pack_checks: bool  # taggedPointerPack looks whether an address fits; before, only lfstack.push did
     traces_all_spans: bool  # an execution trace has all spans and stacks; before, none made while it was busy
     traces_tiny: bool  # and objects in blocks for tiny ones that are open; before, those with new blocks

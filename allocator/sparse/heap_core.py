@@ -94,7 +94,7 @@ class HeapCore(Core):
         self.zerobase = max(config.data_end - config.phys_page_size, ptr) & -ptr
 
     def init_heap(self) -> None:
-        """mheap.init, and all that stands on it, still empty."""
+        """mheap.init, and all that is built on it, still empty."""
         config = self.config
         self.heap_stats = HeapStats(len(config.size_classes))
         self.heap = MHeap(self)
@@ -166,7 +166,7 @@ class HeapCore(Core):
         s.large_type = None
 
     def header_of(self, s: MSpan) -> int:
-        """Where in a slot of the span its object begins: behind the header, if it has one."""
+        """Where in a slot of the span its object begins: after the header, if it has one."""
         if s.spanclass < 2 or s.spanclass & 1 or not self.config.headers:
             return 0
         return 0 if self.layout[s.spanclass].bits_in_span else self.config.malloc_header_size

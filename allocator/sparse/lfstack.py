@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from allocator.sparse.config import Config
 
 WORD = (1 << 64) - 1
-AIX_SEGMENTS = 0xA << 56  # all that mmap gives there lies behind this address
+AIX_SEGMENTS = 0xA << 56  # everything that mmap gives there lies above this address
 
 
 def pack(config: Config, node: int, tag: int) -> int:

@@ -34,7 +34,7 @@ class CachedSpan:
         self._run(s.free_index)
 
     def _run(self, index: int) -> None:
-        """The first run of free objects at or behind index."""
+        """The first run of free objects at or after index."""
         s = self.span
         assert s is not None
         first = s.first_free(index)

@@ -2,7 +2,7 @@
 
 Addresses are None, Reserved, Prepared or Ready. sysReserve makes them Reserved, sysMap Prepared,
 sysUsed Ready; sysAlloc goes there at once. sysUnused leads back to Prepared, sysFault to Reserved,
-sysFree to None. What each means to a system stands in its `mem_*.py`; here are the counters, and
+sysFree to None. What each means to a system is in its `mem_*.py`; here are the counters, and
 aligned reservations.
 """
 

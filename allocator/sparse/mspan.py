@@ -105,7 +105,7 @@ class MSpan:
         return self.spanclass >> 1
 
     def first_free(self, index: int) -> int:
-        """The first free object at or behind `index`, nelems where there is none (nextFreeIndex)."""
+        """The first free object at or after `index`, nelems where there is none (nextFreeIndex)."""
         free = ~(self.alloc_bits >> index) & (1 << self.nelems - index) - 1
         return index + (free & -free).bit_length() - 1 if free else self.nelems
 

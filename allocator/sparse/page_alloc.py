@@ -60,7 +60,7 @@ class Chunk:
 
 
 class PageAlloc:
-    """One heap's pages. `start` and `end` are the first chunk and the one behind the last.
+    """One heap's pages. `start` and `end` are the first chunk and the one after the last.
 
     mapped: whether an address lies in an arena of the heap. All below search_addr is allocated.
     """
@@ -453,7 +453,7 @@ class PageAlloc:
         )
 
     def _entries(self, level: int, first: int, end: int) -> list[tuple[int, Summary]]:
-        """The summaries from first to end that exist, and one without room behind each gap."""
+        """The summaries from first to end that exist, and one without room after each gap."""
         here = self._levels[level]
         if end - first <= 64:
             return [(i, here.get(i, ALLOCATED)) for i in range(first, end)]

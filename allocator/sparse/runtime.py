@@ -64,7 +64,7 @@ class Runtime(Heap, Allocator):
         heap_base: int | None = None,
         heap_seed: int | None = None,
     ) -> None:
-        """Everything that stands before the first instruction. `system` is a Machine, or a kernel.
+        """Sets up everything before the first instruction. `system` is a Machine, or a kernel.
 
         heap_seed is the lot that the heap's base is drawn from, where it is drawn, and heap_base the
         address that it falls on; without both the heap is where releases without a lot have it.

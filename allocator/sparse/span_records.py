@@ -1,7 +1,7 @@
 """The records of spans, in the order in which they were made (allspans, mheap.go), and by address.
 
 A record is made an object only when somebody asks for it. Until then it is a number, and what is known of
-it stands in a row of many, or it is still unused.
+it is in a row of many, or it is still unused.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class SpanRecords:
         return number
 
     def fill(self, number: int, n: int, row: Unmade) -> None:
-        """The n records from that number on stand in a row of many."""
+        """The n records from that number on are in a row of many."""
         self._made[number : number + n] = [row] * n
 
     def of(self, entry: Entry) -> MSpan:

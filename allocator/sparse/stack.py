@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 class StackHeap:
     """stackpool and stackLarge. An order's stacks have fixed_stack << order bytes; large stacks that
-    were freed while marking stand in `large`, by the logarithm of their pages."""
+    were freed while marking are in `large`, by the logarithm of their pages."""
 
     __slots__ = ("cache_size", "core", "fixed", "large", "orders", "pool")
 

@@ -134,7 +134,7 @@ class Constants:
         return self._rows[name]
 
     def formula(self, name: str) -> Formula | None:
-        """The formula of a qualified name as it stands on this platform."""
+        """The formula of a qualified name on this platform."""
         if name not in self._formulas:
             row = self.row(name)
             found = None if row is None else _formula(self.generation, row, _index(self.generation, name))

@@ -134,7 +134,7 @@ class Figures:
             return layouts.compute(self.engine)
         except Absent as gone:
             own, of = str(gone).removeprefix("layout."), self.generation.label
-            found = f"{of} has no {own}: the function that it stands in could not be followed"
+            found = f"{of} has no {own}: the function that it is in could not be followed"
             expected = "a tree that computes it as a release does"
             raise UsageFault(Fault(found, expected, id="left-out")) from None
 
@@ -345,7 +345,7 @@ class Figures:
             value=value,
             type="uintptr",
             unit="bytes",
-            what="size of the type" if kind == "struct" else "where the field stands in the type",
+            what="size of the type" if kind == "struct" else "offset of the field in the type",
             formula=formula,
             mentions=tuple(self._mentions(needed or self.engine.follows_from(key))),
             steps=tuple(steps),

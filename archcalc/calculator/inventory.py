@@ -25,7 +25,7 @@ SECTIONS: Mapping[str, str] = {
 
 
 def sections(platforms: Iterable[Figures]) -> Mapping[str, str]:
-    """The sections that figures of these platforms stand in, each with its title, in order.
+    """The sections that figures of these platforms are in, each with its title, in order.
 
     Later releases have constants in further packages: a section each, by the package's last word.
     """
@@ -49,7 +49,7 @@ Key = tuple[str, str]
 
 
 def _absent(figures: Figures, section: str, name: str) -> NotApplicable:
-    """What stands where a platform has no such figure."""
+    """The reason that replaces a figure that a platform does not have."""
     reason = why_not(figures, f"{section}.{name}") if section in figures.generation.packages else ""
     own = f"not declared on {figures.platform}"
     return NotApplicable(reason if reason and reason != own else "not declared on that platform")

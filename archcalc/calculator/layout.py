@@ -5,7 +5,7 @@ addresses for it, the hints. 32-bit ports climb down a ladder of smaller and sma
 arenas behind tables for all 4 GB, and ask for each rung just above the data segment. 64-bit
 ports that are refused at every hint take the same ladder, with figures of their own.
 
-All sizes are bytes. The formulas stand in the generation's layout table.
+All sizes are bytes. The formulas are in the generation's layout table.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which figures a port decides, told from the formulas alone, without computing other ports.
 
-A figure is the port's where a formula that it follows from mentions a fact, or stands on some ports only.
+A figure is the port's where a formula that it follows from mentions a fact, or exists on some ports only.
 What merely says which port it is (GOOS, GoarchArm64 and their kind) is kept apart.
 """
 

@@ -15,7 +15,7 @@ from archcalc.calculator.figures import Figures
 class Span:
     """A span for one kind of object. Sizes are bytes.
 
-    `header` stands before each object, `heap_bits` and `inline_marks` at the end of the span; `tail` is what
+    `header` is in front of each object, `heap_bits` and `inline_marks` at the end of the span; `tail` is what
     no object covers besides.
     """
 

@@ -1,6 +1,6 @@
 """Struct layouts by the rules of the gc compiler (widstruct and dowidth, cmd/compile/internal/gc/align.go).
 
-A field stands at the next multiple of its type's alignment; a struct is aligned
+A field is at the next multiple of its type's alignment; a struct is aligned
 as its strictest field and its size is a multiple of that. A scalar is aligned to
 its size, but 8-byte ones to the size of a register: 4 on 386, 8 on amd64p32
 although pointers have 4 bytes there. Words, and what is made of words, are aligned
@@ -74,7 +74,7 @@ Type = Named | PointerWords | Array | Struct
 
 
 class Declaration(NamedTuple):
-    """`type name …`, with the file and the line it stands in and the text of the type."""
+    """`type name …`, with the file and the line it is in and the text of the type."""
 
     name: str
     type: Type
@@ -390,7 +390,7 @@ class _TypeParser:
         return self.text[start : self.end]
 
     def same_line(self) -> bool:
-        """Whether the next word stands in the line of the last one."""
+        """Whether the next word is in the line of the last one."""
         return "\n" not in self.text[self.end : self.token.start]
 
     def type(self) -> Type:
@@ -466,7 +466,7 @@ class _TypeParser:
         return Array(length, self.type())
 
     def signature(self) -> None:
-        """The rest of a func type; a result without parentheses stands in the same line."""
+        """The rest of a func type; a result without parentheses is in the same line."""
         self.braces("(", ")")
         if not self.same_line():
             return

@@ -200,7 +200,7 @@ def defer_sizes(figures: Figures) -> Problems:
 
 @check("constants.channel-header", "A channel's elements can follow its header")
 def channel_header(figures: Figures) -> Problems:
-    """makechan puts the buffer straight behind an hchan in one allocation; hchanSize must hold the struct
+    """makechan puts the buffer straight after an hchan in one allocation; hchanSize must hold the struct
     and be a multiple of maxAlign, the largest alignment that an element can have.
     """
     size, align = number(figures, "hchanSize"), number(figures, "maxAlign")

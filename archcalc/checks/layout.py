@@ -58,7 +58,7 @@ def spans_cover_arena(figures: Figures) -> Problems:
 @check("layout.reservation-holds-parts", "A reservation holds spans, bitmap, arena and a page to align them")
 def reservation_holds_parts(figures: Figures) -> Problems:
     """The system may answer with an address that is aligned to its own pages only. mallocinit rounds it
-    up to _PageSize and needs all three parts behind it, so every reservation has a page to spare.
+    up to _PageSize and needs all three parts after it, so every reservation has a page to spare.
     """
     layout, page = figures.layout, number(figures, "_PageSize")
     tries = [
@@ -84,7 +84,7 @@ def reservation_holds_parts(figures: Figures) -> Problems:
 @check("layout.parts-aligned", "Arena, bitmap and spans table are whole pages")
 def parts_aligned(figures: Figures) -> Problems:
     """Spans table, bitmap and arena follow each other without a gap. mallocinit dies with "misrounded
-    allocation in mallocinit" where the arena would not begin on a page, so what stands before it must
+    allocation in mallocinit" where the arena would not begin on a page, so what comes before it must
     be whole pages.
     """
     layout, page = figures.layout, number(figures, "_PageSize")

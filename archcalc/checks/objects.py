@@ -59,7 +59,7 @@ def header_is_a_class(figures: Figures) -> Problems:
 
 @check("objects.headerless-one-page", "Classes of objects without headers have spans of one page", era=SPARSE)
 def headerless_one_page(figures: Figures) -> Problems:
-    """Heap bits stand at the end of a span of one page, where an object's address rounded up to a page finds
+    """Heap bits are at the end of a span of one page, where an object's address rounded up to a page finds
     them. mallocinit dies with "expected all size classes up to min size for malloc header to fit in
     one-page spans".
     """

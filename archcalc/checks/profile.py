@@ -78,7 +78,7 @@ def image_in_arena(figures: Figures) -> Problems:
             )
 
 
-@check("profile.hint-taken", "Nothing that the profile knows of stands at the first hint", Severity.WARNING)
+@check("profile.hint-taken", "Nothing that the profile knows of lies at the first hint", Severity.WARNING)
 def hint_taken(figures: Figures) -> Problems:
     """A range that is taken before the runtime starts, at the first hint, moves the arena to a later
     hint, or on 32-bit to wherever the system likes. That works, but addresses in logs will not be

@@ -16,7 +16,7 @@ _FROM_FIXALLOC = (
 )  # fmt: skip
 
 
-@check("records.atomics-aligned", "64-bit atomics stand at multiples of 8", era=SPARSE)
+@check("records.atomics-aligned", "64-bit atomics lie at multiples of 8", era=SPARSE)
 def atomics_aligned(figures: Figures) -> Problems:
     """A 64-bit atomic operation needs an address that is a multiple of 8, also on 32-bit ports. The types of
     internal/runtime/atomic bring that alignment with them: a struct that holds one is aligned to 8.

@@ -7,7 +7,7 @@ To add a command `spin`:
        def command(platforms: Platforms = None, profiles: Profiles = None, *, speed: ... = 1) -> Spun:
            \"\"\"Spin a machine and say what fell off.
 
-           The whole docstring is the command's help; its first line stands in `archcalc --help`.
+           The whole docstring is the command's help; its first line is in `archcalc --help`.
            \"\"\"
 
    Its parameters are its own options, typed with the names of `options.py` or with `Annotated[…]`

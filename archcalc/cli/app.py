@@ -18,7 +18,7 @@ from archcalc.reading.names import closest
 
 @dataclass(frozen=True, slots=True)
 class CommandEntry:
-    """A command: its name, its one line of help, the heading it stands under, its own commands if any."""
+    """A command: its name, its one line of help, the heading it is under, its own commands if any."""
 
     name: str
     help: str
@@ -107,7 +107,7 @@ class LazyGroup(HelpOption, TyperGroup):
     def __init__(self, **made: Any) -> None:
         """`made` is what typer has read off the group."""
         super().__init__(**made)
-        self.group = ""  # what stands before its commands on a line: nothing, or its name
+        self.group = ""  # what comes before its commands on a line: nothing, or its name
         self.entries: dict[str, CommandEntry] = {}
 
     def list_commands(self, ctx: Any) -> list[str]:

@@ -78,7 +78,7 @@ class Command(HelpOption, TyperCommand):
 
 
 def build(name: str, module: str) -> Command:
-    """The command whose function stands in a module."""
+    """The command whose function is in a module."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command(name, cls=Command)(import_module(module).command)
     command = typer.main.get_command(app)

@@ -57,7 +57,7 @@ def command() -> Environment:
 
 
 def versions() -> Iterator[tuple[str, str | None]]:
-    """The versions of what archcalc stands on; None for an optional part that is missing."""
+    """The versions of what archcalc depends on; None for an optional part that is missing."""
     for name in ("typer", "pyyaml", "tabulate", "jinja2", "numpy", "pyarrow"):
         try:
             yield name, metadata.version(name)

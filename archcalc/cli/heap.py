@@ -91,7 +91,7 @@ def command(
     """Draw a heap: spans, occupancy, fragmentation.
 
     Of a platform after a workload (smoke:mixed, unless --after says else), or of a recording at an
-    event. The options describe a platform's machine, as those of `boot` do. Spans stand in address
+    event. The options describe a platform's machine, as those of `boot` do. Spans are in address
     order by the size of their objects, with how full they are; stacks, large objects, free pages
     and those given back to the OS between them.
     """

@@ -16,7 +16,7 @@ from archcalc.reading.quantities import parse_count
 from archcalc.render import Page, render
 from archcalc.results.result import Pictured
 
-PREFIX = "smoke:"  # may stand before a workload, as titles of pictures have it
+PREFIX = "smoke:"  # may come before a workload, as titles of pictures have it
 
 
 def complete_workload(incomplete: str) -> list[str]:

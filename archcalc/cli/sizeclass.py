@@ -30,7 +30,7 @@ Platform = Annotated[
     typer.Option(
         "--platform",
         metavar="PLATFORM",
-        help="The platform, if none stands beside the sizes (default: $GOOS/$GOARCH, else the host's).",
+        help="The platform, if none is among the arguments (default: $GOOS/$GOARCH, else the host's).",
         autocompletion=complete_platforms,
         show_default=False,
     ),

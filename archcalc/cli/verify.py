@@ -135,7 +135,7 @@ def _label(targets: Sequence[Figures]) -> str:
 
 
 def _prefix(src: Path, root: Path) -> str:
-    """What stands before a tree's file names in findings: the way from the root that was named to src."""
+    """What comes before a tree's file names in findings: the way from the root that was named to src."""
     way = os.path.relpath(src, root)
     return "" if way == "." else f"{Path(way).as_posix()}/"
 

@@ -1,7 +1,7 @@
 """Source generations: what one commit or release of Go declares, as data, a folder each; and what reads them.
 
 A folder holds what it is (about.txt), the formulas of all constants (constants.txt, parts.txt), those
-of the layout (layout.txt), the types (types.txt, typeparts.txt) and where all of them stand in the
+of the layout (layout.txt), the types (types.txt, typeparts.txt) and where all of them are in the
 source (where.txt, lines.txt). `tables` tells their form. A folder whose about.txt names a base says
 only what differs from that one. Another generation is another folder.
 """
@@ -119,7 +119,7 @@ class Generation:
         return {name.partition(".")[2].lower(): name for name in names}
 
     def source(self, row: Row, goos: str, goarch: str) -> Source:
-        """Where a row's constant stands on a port."""
+        """The line of a row's constant on a port."""
         file, line = row.source
         if self.lines:
             return self._noted(row, goos, goarch)

@@ -1,15 +1,15 @@
-"""The tables of a generation: rows of formulas, types, and the lines that all of them stand in.
+"""The tables of a generation: rows of formulas, types, and the lines that all of them are in.
 
 A table is read line by line:
 
-    file PATH [as PACKAGE]    what follows stands in this file (under src/) of that package; PATH#NAME is
+    file PATH [as PACKAGE]    what follows is in this file (under src/) of that package; PATH#NAME is
                               where a function, method (as T.f), type or variable of that name stands
     build CONSTRAINT          it exists where this build constraint holds, until the next file, build or when
     when CONDITION            the same, with a condition on figures and facts
     gone NAME...              what the base has under these qualified names does not exist here
     NAME [TYPE] = FORMULA // [LINE] [iota=N] UNIT: what it is
 
-A generation with a base says what differs: a name that stands here replaces all that the base has under it.
+A generation with a base says what differs: a name that is here replaces all that the base has under it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Row(NamedTuple):
 
 
 class OtherPlace(NamedTuple):
-    """Where constants stand on some ports, when it is not where their row says."""
+    """Where constants are on some ports, when it is not where their row says."""
 
     file: str
     platforms: tuple[str, ...]
@@ -71,7 +71,7 @@ class TypeSection(NamedTuple):
 
 
 class FileLines(NamedTuple):
-    """Where declarations stand in a file that belongs to the ports of a constraint.
+    """Where declarations are in a file that belongs to the ports of a constraint.
 
     `members` has for a type the line of each field, in order.
     """
@@ -140,7 +140,7 @@ def functions(text: str) -> dict[str, Function]:
 
 
 def places(text: str) -> Iterator[OtherPlace]:
-    """Where constants stand on some ports (where.txt)."""
+    """Where constants are on some ports (where.txt)."""
     for line in text.splitlines():
         if line and not line.startswith("#"):
             where, known = line.split(": ")

@@ -1,6 +1,6 @@
 """Go's constant expressions: parse, evaluate exactly, show the steps.
 
-An expression is parsed once into a tree of nodes that know where they stand in
+An expression is parsed once into a tree of nodes that know where they are in
 the text. Evaluation is exact and follows the language: untyped constants have
 no size, typed constants must fit theirs, mixed types are an error, integer
 division truncates toward zero. What the compiler refuses is an ExprError with

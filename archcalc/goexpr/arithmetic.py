@@ -15,7 +15,7 @@ MAX_FRACTION_BITS = 1 << 15
 
 
 class Operand(Protocol):
-    """What stands in an expression's text: errors point at it."""
+    """What is in an expression's text: errors point at it."""
 
     def source(self) -> str: ...
     def error(self, message: str) -> ExprError: ...

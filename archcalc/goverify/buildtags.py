@@ -46,7 +46,7 @@ _HEADER = re.compile(rb"\s+|//[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
 class Said(NamedTuple):
-    """What stands before a file's package clause: `//go:build`, or without it each `// +build`'s options."""
+    """What comes before a file's package clause: `//go:build`, or without it each `// +build`'s options."""
 
     expression: str | None
     older: list[list[str]]

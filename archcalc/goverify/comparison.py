@@ -17,7 +17,7 @@ class Difference(NamedTuple):
     """A value that is not what the calculator has; None where one side has none.
 
     `where` is the place of what was found, `file:line` or an address; `formula` and `source` are
-    the calculator's, `theirs` what stands in a tree. `follows_from` names what else differs that this
+    the calculator's, `theirs` what is in a tree. `follows_from` names what else differs that this
     comes from; `why` says more where a value is missing.
     """
 
@@ -154,7 +154,7 @@ def _exact(value: Scalar | None) -> Scalar | None:
 
 
 def explained(difference: Difference, figures: Figures) -> Difference:
-    """A difference with the calculator's own formula, and where that stands in Go's source."""
+    """A difference with the calculator's own formula, and where that is in Go's source."""
     explanation = explain(difference.name, figures)
     if explanation is None:
         return difference

@@ -106,7 +106,7 @@ def _constant(
         value = scope.value(own)
     except (ExprError, Missing, StructError) as error:
         if port.excused(const.file) or port.tree.broken:
-            # What it follows from may stand where nothing could be read.
+            # What it follows from may lie where nothing could be read.
             port.found.skip(name, f"{const.file}:{const.line}: {error}")
         else:
             port.found.missing(name, plain(computed), where, f"{const.formula}: {error}")

@@ -97,7 +97,7 @@ def _parser() -> Any:
 
 
 def read(data: bytes, file: str) -> GoFile:
-    """The declarations of a Go text; `file` is the path that they will be said to stand in."""
+    """The declarations of a Go text; `file` is the path that they will be said to be in."""
     found = GoFile(file)
     if len(data) > LONGEST:
         found.broken.append(

@@ -63,7 +63,7 @@ def _read(image: Image, address: int) -> PclnTab | None:
         return None
     current = magic == 0xFFFFFFFB
     if current:
-        # The last entry of the table is the end of the text; behind it stands where the files begin.
+        # The last entry of the table is the end of the text; the files begin after it.
         image.read(address + 8 + ptr_size, (2 * functions + 1) * ptr_size + 4)
     return PclnTab(address, MAGICS[magic], current, min_lc, ptr_size, functions)
 

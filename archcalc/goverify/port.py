@@ -84,6 +84,6 @@ def own_name(name: str) -> str:
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a formula or a type, whatever stands between them."""
-    # The text of a field's own struct has its lines joined, the numbers noted behind them too.
+    """The words of a formula or a type, whatever is between them."""
+    # The text of a field's own struct has its lines joined, the numbers noted after them too.
     return [token.text for token in goexpr.tokens(re.sub(r"// \d+ ", "", text))]

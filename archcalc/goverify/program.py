@@ -1,6 +1,6 @@
 """A built program against the calculator: what it was built for, and its own tables and types.
 
-Tables stand in the data segment under their symbols; in a program without symbols they are found
+Tables are in the data segment under their symbols; in a program without symbols they are found
 by their contents, nearly all of which has to be as computed. Types come from DWARF, and from the
 descriptors that the program needs itself. What cannot be read is reported with the reason.
 """
@@ -36,7 +36,7 @@ _RELEASE = re.compile(r"go1\.(\d+)")
 _ALIKE = 0.75
 """Share of a table's entries that must be as computed for its contents to tell where it is."""
 _MAGIC_AT = {"shift": 0, "shift2": 1, "mul": 2, "baseMask": 4}
-"""Where the parts of a divmagic stand in it, in bytes."""
+"""Where the parts of a divmagic are in it, in bytes."""
 _ANCHOR = 8
 """Entries of a table that are searched for at a time."""
 MOST_PLACES = 4096
@@ -344,7 +344,7 @@ class _Comparison:
             self.found.value(shown, left, right, f"{int(where, 0) + part:#x}")
 
     def _layout(self, table: classtables.ClassTable) -> struct.Struct:
-        """How an entry of a table stands in memory."""
+        """How an entry of a table is in memory."""
         if table.name == "class_to_divmagic" and self.contiguous:
             return struct.Struct(self.image.order + "BBHH")
         return struct.Struct(self.image.order + {1: "B", 2: "H", 4: "I"}[table.width])

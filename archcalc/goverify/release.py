@@ -1,7 +1,7 @@
 """A generation's tables from a Go source tree: what can be read off it, and what a person must decide.
 
 The tree's constants and types are read from all files that any of its ports builds, each with the
-constraint it stands under, and whatever they follow from with them. What tells more than a tree can,
+constraint it is under, and whatever they follow from with them. What tells more than a tree can,
 units and words, comes from a generation that is known already.
 """
 
@@ -44,7 +44,7 @@ class Port(NamedTuple):
 
 @dataclass(frozen=True)
 class File:
-    """A file of the tree with the constraint that it stands under, as Go writes it; empty for all ports."""
+    """A file of the tree with the constraint that it is under, as Go writes it; empty for all ports."""
 
     read: GoFile
     constraint: str
@@ -478,7 +478,7 @@ def ports_constraint(ports: frozenset[Port], every: tuple[Port, ...]) -> str:
 def baseline(text: str) -> dict[str, str]:
     """The experiments that are on without being asked for, each with its formula (ParseGOEXPERIMENT).
 
-    Raises ValueError where they do not stand as they do in the releases that are known.
+    Raises ValueError where they are not written as in the known releases.
     """
     body = text[text.index("func ParseGOEXPERIMENT") :]
     known: dict[str, str] = {}

@@ -2,7 +2,7 @@
 
 firstmoduledata is found by its pointer to the table of functions. From its typelinks (in Go 1.27,
 one by one from the first), and from what those types are made of, nearly every type is reached:
-structs with names, sizes and offsets of their fields. Where things stand in a descriptor, and in
+structs with names, sizes and offsets of their fields. Where things are in a descriptor, and in
 moduledata since Go 1.16, is taken from the calculator's own layouts, so that it holds for every port.
 """
 
@@ -26,7 +26,7 @@ _INTERFACE = 20
 _KIND_MASK = 31
 _EXTRA_STAR = 1 << 1
 _UNCOMMON, _METHOD = 16, 16
-"""Bytes of an UncommonType and of a method behind it."""
+"""Bytes of an UncommonType and of a method after it."""
 _WORDS = {_ARRAY: 3, _CHAN: 2, _INTERFACE: 4, _MAP: 11, _PTR: 1, _SLICE: 1, _STRUCT: 4}
 """Words that a kind's descriptor has beyond abi.Type, in Go 1.27."""
 
@@ -173,7 +173,7 @@ class _Reader:
             yield self.types + offset
 
     def _in_a_row(self) -> Iterator[int]:
-        """The addresses of descriptors that stand one behind the other (moduleTypelinks of Go 1.27)."""
+        """The addresses of descriptors that stand one after the other (moduleTypelinks of Go 1.27)."""
         address = self.types + self.word
         while address < self.descriptors_end:
             address += -address % self.word
@@ -184,7 +184,7 @@ class _Reader:
                 return
 
     def _descriptor_size(self, address: int) -> int:
-        """Bytes of a descriptor with what stands behind it (Type.DescriptorSize)."""
+        """Bytes of a descriptor with what comes after it (Type.DescriptorSize)."""
         kind = self.image.read(address + self.at["kind"], 1)[0] & _KIND_MASK
         own, more = _WORDS.get(kind, 0) * self.word, 0
         behind = address + self.size
@@ -225,7 +225,7 @@ class _Reader:
             inner += self._words(own, 3 if self.modern else 4)
         elif kind == _FUNC:
             counts = struct.unpack(self.image.order + "HH", self.image.read(own, 4))
-            # The parameters stand behind the functype, aligned, and behind an uncommontype if there is one.
+            # The parameters come after the functype, aligned, and after an uncommontype if there is one.
             uncommon = self.image.read(address + self.at["tflag"], 1)[0] & 1
             after = own + self.word + (16 if uncommon else 0)
             inner += self._words(after, counts[0] + (counts[1] & 0x7FFF))

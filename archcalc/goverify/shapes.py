@@ -3,7 +3,7 @@
 A generation notes the shape of each such function: a digest of its tokens without the numbers, and the
 numbers. A layout that names lines of the source and no functions has its functions' lines noted, too. A
 tree's function of the same shape and with the same numbers gives the same figures. With other numbers,
-formulas that stand in the function as they are get the tree's; a figure that cannot be followed is reported,
+formulas that the function contains literally get the tree's; a figure that cannot be followed is reported,
 with its function, and left out.
 """
 
@@ -76,7 +76,7 @@ class TreeText(NamedTuple):
 
 
 def find(src: Path, file: str, anchor: str) -> list[TreeText]:
-    """Where an anchor of a layout's table stands in a tree: in the files of its package, each that has it."""
+    """Where an anchor of a layout's table is in a tree: in the files of its package, each that has it."""
     receiver, _, method = anchor.rpartition(".")
     own = re.escape(anchor)
     form = (
@@ -221,7 +221,7 @@ _MEMBER = re.compile(r"\(i\+(?:0x[0-9a-f]+|\d+)\)")
 def _numbers(
     rows: Sequence[Row], place: TreeText, before: Shape, now: Shape
 ) -> tuple[dict[int, str], list[tuple[str, str]]]:
-    """The formulas that stand in a function as they are, with its numbers; and numbers that are in none."""
+    """The formulas that a function contains literally, with its numbers; and numbers that are in none."""
     stream = tokens(place.text)
     at = [i for i, one in enumerate(stream) if one[0].isdigit()]
     old = list(stream)
@@ -240,7 +240,7 @@ def _numbers(
 
 
 def _standing(formula: str, old: list[str], now: list[str]) -> Iterator[tuple[int, int, str]]:
-    """Where a formula, or what it converts, stands in a function's old tokens, and how it reads there now."""
+    """Where a formula, or what it converts, is in a function's old tokens, and how it reads there now."""
     member = _MEMBER.search(formula)
     plain = _MEMBER.sub("(i)", formula)
     inner = re.fullmatch(r"uintptr\((.*)\)", plain)

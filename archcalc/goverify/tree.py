@@ -209,7 +209,7 @@ class Missing(LookupError):
 class PortTree:
     """A tree as one port sees it.
 
-    `words` stand in where the tree does not know the architecture; `asked` has experiments by their
+    `words` are used where the tree does not know the architecture; `asked` has experiments by their
     names in package goexperiment that are on or off whatever the tree has.
     """
 

@@ -41,7 +41,7 @@ def types(port: ComparedPort) -> None:
 
 
 def _declaring(port: ComparedPort, name: str) -> tuple[PackageScope, str]:
-    """The package of the tree that a type of ours stands in, and its name there."""
+    """The package of the tree that a type of ours is in, and its name there."""
     package, _, own = name.rpartition(".")
     if package:
         folder = port.figures.engine.declarations[name].file.rpartition("/")[0]

@@ -258,7 +258,7 @@ _DECLARED = r"^(?:func {0}\(|func \(\w+ \*?{1}\) {2}\(|(?:type|var|const) {0}\b|
 
 
 def anchors(generation: Generation, tree: Tree) -> Iterator[tuple[str, str, str, int]]:
-    """Where functions stand in a tree that a layout's figures name: file, constraint, name, line.
+    """Where functions are in a tree that a layout's figures name: file, constraint, name, line.
 
     A function moves from file to file, and some ports have their own: all files that have it are listed.
     """
@@ -308,7 +308,7 @@ HEADS = {
     "parts.txt": "Constants that formulas and lengths of types are made of; reports leave them out.",
     "types.txt": "The types whose layout reports show, as Go {version} declares them{over}.",
     "typeparts.txt": "Types that those of types.txt are made of, or that formulas ask the size of.",
-    "lines.txt": "Where declarations stand in Go {version}: names, lines, of types the fields' too.",
+    "lines.txt": "Where declarations are in Go {version}: names, lines, of types the fields' too.",
 }
 
 

@@ -1,7 +1,7 @@
 """The one-page report: every figure of the platforms, with derivations, maps, checks and boots.
 
 The page holds the same JSON document that `report --format json` gives, as text in a script element.
-Where it is long (all platforms are 1 MB) it stands there compressed, and the page itself puts the text
+Where it is long (all platforms are 1 MB) it is compressed, and the page itself puts the text
 back into the element `report-json` before it shows anything; likewise what belongs to it (`more-json`).
 Compression is gzip without a name or a time, so the same figures make the same page.
 """
@@ -113,7 +113,7 @@ def _maps(atlas: Atlas | None) -> list[str]:
 
 
 def embedded(name: str, text: str) -> Mapping[str, object]:
-    """JSON text for an element `NAME-json`; longer texts stand in `NAME-gz`, gzip in base64."""
+    """JSON text for an element `NAME-json`; longer texts are in `NAME-gz`, gzip in base64."""
     if len(text) <= PLAIN:
         # JSON has a < only inside of texts, where the escape reads as the same; HTML would take it for a tag.
         plain = text.replace("<", "\\u003c")

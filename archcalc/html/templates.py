@@ -35,7 +35,7 @@ def _environment() -> Any:
 
 
 def markup(text: str) -> Any:
-    """Text of our own that stands in a page as it is."""
+    """Text of our own that goes into a page unchanged."""
     from markupsafe import Markup
 
     return Markup(text)

@@ -16,7 +16,7 @@ from archcalc.results.findings import Case, Finding, Severity, SourceLine
 from archcalc.results.judged import Judged
 from archcalc.results.tables import Block, Column, Prose, Section, Table
 
-# What the ids of proofs mean; `explain` finds them here. Those of boot's checks stand with boot.
+# What the ids of proofs mean; `explain` finds them here. Those of boot's checks are in boot.
 RULES = properties.RULES
 
 

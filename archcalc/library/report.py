@@ -376,7 +376,7 @@ def size_classes(figures: Figures) -> Iterator[tuple[int, int, int, int, int]]:
 
 
 def reads_as(value: Value, unit: str) -> str:
-    """What stands beside a value: a size as people say it, else the unit where it says something."""
+    """What is beside a value: a size as people say it, else the unit where it says something."""
     if isinstance(value, Bytes):
         return human(value) or "bytes"
     return "" if unit in ("name", "flag", "bool", "number") else unit

@@ -39,7 +39,7 @@ class MachineKind(Protocol):
         """What its machines are prepared on: a computer of the profile or as the options say, or that one."""
 
     def kernel(self, config: Any, machine: Machine) -> Any:
-        """The kernel that a machine of that Config asks itself; None where its helpers stand between."""
+        """The kernel that a machine of that Config asks itself; None where its helpers come between."""
 
     def hints(self, figures: Figures) -> list[tuple[int, int]]:
         """Where its machines ask for their heap's reservations, in order: addresses, and bytes asked for."""
@@ -172,7 +172,7 @@ def prepare(
 ) -> Allocator:
     """A machine before its first instruction; `start` boots it.
 
-    `system` and `config` stand in place of those that the figures and the options make. What-ifs that
+    `system` and `config` replace those that the figures and the options make. What-ifs that
     no machine reads are a UsageFault, unless the figures that they move are shown too (`beside_figures`).
     """
     if not beside_figures:

@@ -96,7 +96,7 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
 
 
 def kernel(config: Config, machine: Machine) -> Any:
-    """None: helpers stand between a machine and its kernel, and have books of their own."""
+    """None: helpers come between a machine and its kernel, and keep their own books."""
     return None
 
 

@@ -1,12 +1,12 @@
 """The neighbours of a heap in a /proc/PID/maps file, where that is of a Go program itself.
 
 The heap that such a program has already is not foreign: it is what the machine is about to make, and
-would stand in its own way. It is known by its shape. In 2017 spans table, bitmap and arena lie in one
+would get in its own way. It is known by its shape. In 2017 spans table, bitmap and arena lie in one
 reservation that begins at a hint of mallocinit. Since 1.11 arenas of 64 MB lie side by side, whole ones
 only, at a hint or, where the base is drawn at random, far below the system's own mappings.
 
-A 32-bit program reserves its heap behind its own image. In 2017 tables and arena have an odd size together;
-since 1.11 arenas of 4 MB are taken from a reservation of 128 MB at least, behind the process's break.
+A 32-bit program reserves its heap after its own image. In 2017 tables and arena have an odd size together;
+since 1.11 arenas of 4 MB are taken from a reservation of 128 MB at least, after the process's break.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The machine of later releases, whose heap lies in arenas: its Config from the calculator's figures.
 
 What constants tell is taken from them (goexperiment's among them). What only the code of a release
-tells stands in SINCE and UNTIL: the release from which on it goes that way, or no longer does.
+tells is listed in SINCE and UNTIL: the release from which on it goes that way, or no longer does.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ class Atlas:
         return sorted((r for r in self.regions if r.kind == "free"), key=lambda r: -r.size)
 
 
-# Addresses that stand in everybody's logs, by generation of Go.
+# Addresses that are in everybody's logs, by generation of Go.
 KNOWN = (
     Mark(0xC000000000, "the first hint of 64-bit ports: spans begin here, from Go 1.11 on the heap itself"),
     Mark(0xC420000000, "the first object of 64-bit ports with an arena of 512 GB: pointers in logs begin so"),

@@ -32,7 +32,7 @@ def _told(releases: Sequence[Figures]) -> Iterator[tuple[str, str, list[str]]]:
         "One piece, until 1.10",
         "All of the heap's addresses are reserved at once, with the table of spans and the heap bitmap in"
         " front. An address becomes the number of its page by one subtraction. Nothing outside this piece"
-        " can ever be part of the heap, and no other user of the address space may stand in it.",
+        " can ever be part of the heap, and no other user of the address space may be in it.",
         [history.reservations(pieces, bare=True)] if pieces else [],
     )
     yield (
@@ -51,7 +51,7 @@ def _told(releases: Sequence[Figures]) -> Iterator[tuple[str, str, list[str]]]:
     records = [one for one in arenas if "heapArena" in one.structs]
     yield (
         "Heap bits move to the objects, since 1.22",
-        "The bits that say which words are pointers stood in the arena's record. Now they stand at the "
+        "The bits that say which words are pointers stood in the arena's record. Now they are at the "
         "end of the span of small objects; larger objects have a header that points to their type.",
         [history.records(records, bare=True)] if records else [],
     )

@@ -25,7 +25,7 @@ def draw(frames: Sequence[HeapView], subject: str, *, bare: bool = False, turned
     """One heap, or a film that shows one frame after the other forever.
 
     Where motion is not wanted (prefers-reduced-motion), and where styles are ignored, the last frame shows.
-    A film that is `turned` stands on a page that has its heading, its legend and the moment's words. It is
+    A film that is `turned` is on a page that has its heading, its legend and the moment's words. It is
     still, and a script moves the class `now` from the last frame to another.
     """
     grid = PageGrid(max(frame.pages for frame in frames))

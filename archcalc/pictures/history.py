@@ -37,7 +37,7 @@ LOOKS = {f"h{at}": Look("", color, 0, "", pattern) for at, (color, pattern) in e
 
 
 def draw(title: str, bars: Sequence[Bar], total: Callable[[Bar], str], *, bare: bool = False) -> str:
-    """Stacked bars to one scale, a release a line, with a legend; `total` is written behind each."""
+    """Stacked bars to one scale, a release a line, with a legend; `total` is written after each."""
     names = list(dict.fromkeys(name for bar in bars for name in bar.parts))
     kinds = dict(zip(names, LOOKS, strict=False))
     scale = (WIDTH - LEFT - RIGHT) / max(sum(bar.parts.values()) for bar in bars)
@@ -177,7 +177,7 @@ def _base(figures: Figures) -> tuple[int, int]:
 
 
 def way(figures: Figures, *, bare: bool = False) -> str:
-    """From an address to its span: the bits that each step takes, and what stands there."""
+    """From an address to its span: the bits that each step takes, and what is there."""
     bits = figures.constants
     l1, l2 = int(bits["arenaL1Bits"]), int(bits["arenaL2Bits"])
     arena, page = int(bits["logHeapArenaBytes"]), figures.size_classes.page_size.bit_length() - 1

@@ -9,7 +9,7 @@ from archcalc.pictures.atlas import Asked, Atlas
 from archcalc.pictures.palette import LOOKS, painted
 from archcalc.pictures.zoom import Level, levels
 
-NARROWEST = 44  # columns of a map that stands beside another
+NARROWEST = 44  # columns of a map that is beside another
 GAP = "  "
 # Of hints that share a column, the one whose state comes first is shown.
 STATES = ("had", "moved", "refused", "untried", "beyond")

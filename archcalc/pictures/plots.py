@@ -20,7 +20,7 @@ PLACEHOLDER = "#010203"  # matplotlib knows no currentColor
 def figure(film: Film, size: tuple[float, float] = (9, 7.2), *, titled: bool = True) -> Any:
     """Live bytes, waste and spans of a film, one under the other; lines differ in dashes as in colour.
 
-    The legends stand over the curves' frames, where they hide nothing. `size` is in inches.
+    The legends are above the curves' frames, where they hide nothing. `size` is in inches.
     """
     needed("matplotlib", "plotting")
     from matplotlib.figure import Figure

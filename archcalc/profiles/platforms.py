@@ -48,7 +48,7 @@ def resolve(
     """The profiles that the patterns name, each once, in the patterns' order and then by name.
 
     A pattern is goos/goarch, a glob, or `all`. Profiles of the user's own come from
-    `extra_files`; one with the name of a platform of ours stands in its place.
+    `extra_files`; one with the name of a known platform replaces that.
     Raises ProfileFault, with the faults of all patterns and files at once.
     """
     faults: list[Fault] = []

@@ -3,10 +3,10 @@
 A profile's file says what is its own and inherits the rest: `inherit` names
 files of ours (`linux/arm64`, `os/linux`, `arch/arm64`) or paths beside it, the
 later ones over the earlier, the file's own facts over all. What changed from one
-release of Go to another stands under `changes`, over the rest of its file. Go's own
+release of Go to another is under `changes`, over the rest of its file. Go's own
 facts about an architecture or a system are a generation's: where it has some, in its
 folder `facts/`, they are laid over the file of the same name. The merged whole must
-be complete and must not contradict itself. What can stand in a file is declared
+be complete and must not contradict itself. What can be in a file is declared
 in `profile_fields`.
 """
 
@@ -163,7 +163,7 @@ def load_ours(name: str, go: str = CURRENT) -> Profile:
 
 @dataclass(slots=True)
 class _Merged:
-    """What a file and all that it inherits say together; origins stand beside the values."""
+    """What a file and all that it inherits say together; origins are beside the values."""
 
     file: str
     place: tuple[int, int]
@@ -311,7 +311,7 @@ class _Reader:
 
 
 class _Contradictions:
-    """Facts that cannot be so together; each fault stands at the line of one of them."""
+    """Facts that cannot be so together; each fault is at the line of one of them."""
 
     def __init__(self, merged: _Merged, faults: list[Fault], go: str) -> None:
         self.go = go
@@ -320,7 +320,7 @@ class _Contradictions:
         self.faults = faults
 
     def fault(self, keys: tuple[str, ...], what: str, found: str, expected: str) -> None:
-        """Notes it at the first of the facts that stands in the profile's own file, else at the first."""
+        """Notes it at the first of the facts that is in the profile's own file, else at the first."""
         own = (key for key in keys if self.origins[key].file == self.file)
         origin = self.origins[next(own, keys[0])]
         self.faults.append(Fault(found, expected, "", f"profile-{what}", *origin))

@@ -85,7 +85,7 @@ def new(platform: str, like: str | None = None) -> str:
     """The YAML text of a profile to begin with: all facts of the nearest port, or of `like`, each explained.
 
     A fact of an architecture or a machine that is new is written out, to be put right;
-    what is inherited as it is stands there as a comment. Raises ProfileFault where
+    what is inherited unchanged is there as a comment. Raises ProfileFault where
     `platform` is not goos/goarch or `like` is not one of ours.
     """
     if not re.fullmatch(PLATFORM_PATTERN, platform):
@@ -136,7 +136,7 @@ def _section(
 
 
 def _text(value: Any, kind: Kind) -> str:
-    """A value as it stands in a profile."""
+    """A value as it is in a profile."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):

@@ -20,7 +20,7 @@ def explore(
     """Runs code on all its paths: what they come to, what was refuted, and what that took.
 
     It ends where all that is wanted is refuted; `until_refuted` ends it with the first refutation. A bound
-    that is reached stands in the tally.
+    that is reached is in the tally.
     """
     engine = Explorer(bits)
     judge = Judge(engine, wanted)

@@ -61,7 +61,7 @@ class Explorer:
         self.paths = 0
         self.asked = 0
         self.model: Witness | None = None
-        # What is to be asked before the path narrows, and behind its end.
+        # What is to be asked before the path narrows, and after its end.
         self.before_narrowing: Callable[[], None] = lambda: None
 
     # Runs.

@@ -1,4 +1,4 @@
-"""Z3, asked about conditions: what is stated stands on a stack, and an answer comes with numbers."""
+"""Z3, asked about conditions: statements are kept on a stack, and an answer comes with numbers."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Symbolic words: numbers that a program computes with before anybody knows them.
 
-A `SymbolicWord` stands where the machine has a plain int, and is as exact: it does not wrap. Where the
+A `SymbolicWord` takes the place of a plain int in the machine, and is as exact: it does not wrap. Where the
 machine's code cuts a number to a word (`& mask`), that is cut here too, and the result remembers
 where it was cut and under which condition that lost something; whether anybody noticed can be
 asked of it later. Addresses are mostly multiples of pages, so a word is kept as a number of units
@@ -278,7 +278,7 @@ class SymbolicWord:
     __ror__ = __or__
 
     def _joined(self, other: SymbolicWord, first: int, end: int) -> SymbolicWord:
-        """The bits of both, which only from `first` to `end` can stand in both: those count once."""
+        """The bits of both, which only from `first` to `end` can be in both: those count once."""
         whole = self + other
         for bit in range(first, end):
             mine, its = (word // (1 << bit) % 2 == 1 for word in (self, other))

@@ -65,7 +65,7 @@ class Boot:
         return min((region.base for region in self.regions if region.name == name), default=None)
 
     def end_of(self, name: str) -> int | None:
-        """The address behind the last region of a name."""
+        """The address after the last region of a name."""
         return max((region.end for region in self.regions if region.name == name), default=None)
 
     @property

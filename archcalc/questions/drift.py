@@ -36,7 +36,7 @@ from archcalc.reading.words import counted
 from archcalc.results.tables import human
 
 NUMBERS: Mapping[str, int] = {"randomBitCount": sampling.RANDOM_BITS}
-"""Numbers of all releases that stand in function bodies of Go's and that the machines work with."""
+"""Numbers of all releases that are in function bodies of Go's and that the machines work with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,7 +390,7 @@ class Comments:
         self._words: dict[str, tuple[str, list[int], list[int]]] = {}
 
     def find(self, claim: Claim) -> ClaimPlace:
-        """Where a claim's words stand in the tree: where they stood, or nearest to it."""
+        """Where a claim's words are in the tree: where they were, or nearest to it."""
         text, starts, lines = self._read(claim.file)
         wanted = _plain(claim.words)
         found = [lines[starts.index(at)] for at in _occurrences(text, wanted) if at in starts]
@@ -400,7 +400,7 @@ class Comments:
         return ClaimPlace(claim.file, line, claim.line if line != claim.line else 0)
 
     def _read(self, file: str) -> tuple[str, list[int], list[int]]:
-        """A file's words with one space between, where each begins, and the line that it stands in."""
+        """A file's words with one space between, where each begins, and the line that it is in."""
         if file not in self._words:
             assert self.src is not None
             try:

@@ -32,7 +32,7 @@ class Fate:
     tiny: bool
     large: bool
     pointers: Span | None = None
-    """How an object with pointers of that size stands in its span, in releases where that differs."""
+    """How an object with pointers of that size lies in its span, in releases where that differs."""
 
     @property
     def kind(self) -> str:

@@ -85,7 +85,7 @@ def _origin_file(figures: Figures, fact: str) -> str:
 def _fact(figures: Figures, fact: str) -> SourceLine:
     own = fact.removeprefix(FACT)
     file, line, column = figures.profile.origins[own]
-    return SourceLine(within_repository(file), line, column, f"{own} stands here")
+    return SourceLine(within_repository(file), line, column, f"{own} is here")
 
 
 def _step(figures: Figures, name: str) -> SourceLine:

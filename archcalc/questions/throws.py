@@ -1,6 +1,6 @@
 """What the runtime's last words mean: every throw, panic, exit and error print of the allocator's files.
 
-The rows stand in throws.yaml, one a place in the source. Tests lead the model to each place
+The rows are in throws.yaml, one a place in the source. Tests lead the model to each place
 that it has, and hold its words against the row's.
 """
 

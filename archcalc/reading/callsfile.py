@@ -1,6 +1,6 @@
 """Reads what a real program asked its system for: JSON, a file a program; every fault at its place.
 
-`release`, `platform`, `data_end` and `calls` must stand in it; `emulated`, `image` and `borders` may.
+`release`, `platform`, `data_end` and `calls` must be in it; `emulated`, `image` and `borders` may.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _answer(value: Any) -> Answer | None:
 
 
 def _call(name: str, values: list[Any]) -> Call | None:
-    """The call of a name with what stands behind it; None where that makes none."""
+    """The call of a name with what comes after it; None where that makes none."""
     if name == "brk":
         address = 0 if values[0] == "NULL" else _number(values[0])
         answer = _answer(values[1])

@@ -45,7 +45,7 @@ class Fault:
 class UsageFault(Exception):
     """The input or the usage is wrong: exit code 2. Holds every fault found, not only the first.
 
-    Takes faults, or plain words for a mistake that stands in no file.
+    Takes faults, or plain words for a mistake that is in no file.
     """
 
     def __init__(self, *faults: Fault | str) -> None:

@@ -106,7 +106,7 @@ def nearest(word: str, words: Iterable[str]) -> str:
 
 
 class Kind:
-    """What may stand at a place: how to read it, how to say it, and its JSON Schema."""
+    """What may be at a place: how to read it, how to say it, and its JSON Schema."""
 
     def read(self, node: Node, document: Document, path: str) -> Any:
         """The value, or INVALID with a fault noted at the node."""
@@ -121,7 +121,7 @@ class Kind:
         raise NotImplementedError
 
     def wrong(self, node: Node, document: Document, path: str, suggestion: str = "") -> Any:
-        """Notes that something else stands there."""
+        """Notes that something else is there."""
         if isinstance(node, Scalar) and not suggestion and (hint := meaning(node)).type == "unsure":
             suggestion = hint.suggestion
         document.fault(node, "wrong-type", f"{path} is {describe(node)}", self.words(), suggestion)
@@ -150,7 +150,7 @@ class Int(Kind):
         return value
 
     def allow(self, value: object) -> bool:
-        """Whether a value that did not come from a document may stand there; what is not a number may."""
+        """Whether a value that did not come from a document may be there; what is not a number may."""
         return not isinstance(value, int) or self.low <= value <= self.high
 
     def _unquoted(self, node: Node) -> str:
@@ -523,7 +523,7 @@ class Checked(Kind):
 
 
 class Field:
-    """One key of a section: its kind, a line of help with the unit, whether it must stand there."""
+    """One key of a section: its kind, a line of help with the unit, whether it must be there."""
 
     __slots__ = ("help", "kind", "required")
 
@@ -536,7 +536,7 @@ class Field:
 class FixedKeys(Kind):
     """A mapping with a fixed set of keys.
 
-    Of a `partial` section only a part need stand in the file, since the rest can
+    Of a `partial` section only a part need be in the file, since the rest can
     come from another one: whoever combines them checks what is required.
     """
 

@@ -32,7 +32,7 @@ _UNPRINTABLE = "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\uf
 
 # Plain classes: a file makes hundreds of nodes, and every start of the program imports them.
 class Scalar:
-    """Text as it stands in the file; quoted text is never anything but text."""
+    """Text as it is in the file; quoted text is never anything but text."""
 
     __slots__ = ("column", "line", "quoted", "text", "weight")
 
@@ -57,7 +57,7 @@ class Sequence:
 
 
 class Mapping:
-    """Keys and values in the order of the file; a key stands in it once."""
+    """Keys and values in the order of the file; a key is in it once."""
 
     __slots__ = ("column", "entries", "line", "weight")
 

@@ -2,7 +2,7 @@
 
 A `Wrap` puts a function of ours in front of one of the runtime's: the runtime's own keeps its body under
 another name, and ours calls it, with something before or after. An `Anchor` puts a call next to a short text
-inside a function, or in its place; that text must stand there exactly once. A function that is not there, or an
+inside a function, or in its place; that text must be there exactly once. A function that is not there, or an
 anchor that does not match once, is reported with the release's name: that function has changed.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from archcalc.reading.errors import UsageFault
 
-# What an open bracket says it is for. A bracket's number stands in the raw log.
+# What an open bracket says it is for. A bracket's number is in the raw log.
 BRACKETS = {
     1: "init",
     2: "pinit",

@@ -1,6 +1,6 @@
 """Building a program with the recorder in its runtime: `go build -overlay`, with the user's own Go.
 
-The toolchain is not touched: copies of a few of its runtime's files, with our calls put in, stand in a folder
+The toolchain is not touched: copies of a few of its runtime's files, with our calls put in, are in a folder
 of their own, and the go command is told to read those.
 """
 

@@ -182,7 +182,7 @@ def write(
     """Writes the recording of a raw log, in the form that its name asks for."""
     image = ProgramFile(program, go.minor)
     texts = Texts(RawLog(log, image.ptr_size, image.order), image, overlay.fixallocs_of(go))
-    # The header, which stands first, is known last.
+    # The header, which comes first, is known last.
     with tempfile.TemporaryFile() as body:
         with gzip.GzipFile(fileobj=body, mode="wb", compresslevel=1, mtime=0) as packed:
             piece: list[str] = []

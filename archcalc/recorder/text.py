@@ -36,7 +36,7 @@ STATE = {
 }  # fmt: skip
 GO_EXIT = 101
 
-# By what begins, or ends: the fields that the words of a raw record make, behind who did it.
+# By what begins, or ends: the fields that the words of a raw record make, after the P.
 OPENED: dict[str, Callable[[int, int, int], str]] = {
     "refill": lambda a, b, c: f"{a}",
     "large": lambda a, b, c: f"{a} {b}",
@@ -181,7 +181,7 @@ class Texts:
         return "0" if p is None and address == self.meta.get(MCACHE0) else "-" if p is None else str(p)
 
     def _64(self, words: tuple[int, ...]) -> list[int]:
-        """The 64-bit fields behind a record's first word."""
+        """The 64-bit fields after a record's first word."""
         if self._wide:
             return list(words[1:])
         # The recorder writes the low half first on every machine.

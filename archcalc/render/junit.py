@@ -20,7 +20,7 @@ _UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 
 
 def render(result: Result, page: Page) -> Iterator[str]:
-    """The document: errors that no baseline knows are failures, the rest stands in the case's output."""
+    """The document: errors that no baseline knows are failures, the rest is in the case's output."""
     assert isinstance(result, Judged)
     suites: dict[str, list[Case]] = {}
     for case in result.judged():

@@ -82,7 +82,7 @@ def entry(finding: Finding, rule_index: int) -> dict[str, object]:
 
 
 def physical(place: SourceLine) -> dict[str, object]:
-    """A line of a file as a location; a step of the derivation that stands in Go's source as its name."""
+    """A line of a file as a location; a step of the derivation that is in Go's source as its name."""
     if not place.file:
         return {"logicalLocations": [{"fullyQualifiedName": place.message}]}
     found: dict[str, object] = {"artifactLocation": {"uri": quote(place.file.replace("\\", "/"))}}

@@ -2,7 +2,7 @@
 
 A table that is too wide is turned (rows for columns) if it says that it may be and that fits, else
 its wrapping columns are narrowed. Where its last column is prose and the others leave it no room,
-the prose stands below each row. What is still too wide is split into blocks of columns that each
+the prose is below each row. What is still too wide is split into blocks of columns that each
 repeat the key columns. Laid out here rather than by a library because of that fitting.
 """
 
@@ -29,7 +29,7 @@ from archcalc.results.tables import (
 GAP = "  "
 NARROWEST = 16
 PROSE = 18  # what prose is narrowed to beside other columns, if there is a place below them
-BELOW = "    "  # before prose that stands below its row
+BELOW = "    "  # before prose that is below its row
 MAX_WIDTH = 1 << 30
 
 
@@ -124,7 +124,7 @@ class Grid:
 
     @property
     def without_prose(self) -> int:
-        """The width without the last column, if that is prose and others stand before it."""
+        """The width without the last column, if that is prose and others come before it."""
         if len(self.widths) < 2 or not self.columns[-1].wrap:
             return MAX_WIDTH
         return self.width - self.widths[-1] - len(GAP)
@@ -158,7 +158,7 @@ class Grid:
 
 
 class TablePart:
-    """Some columns of a grid, laid out; with `prose`, a width, the last column stands below each row."""
+    """Some columns of a grid, laid out; with `prose`, a width, the last column is below each row."""
 
     def __init__(self, grid: Grid, columns: Sequence[int], prose: int = 0) -> None:
         self.grid = grid

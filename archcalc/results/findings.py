@@ -23,7 +23,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What stands behind an id: its family, a one-line title and a paragraph for `explain`."""
+    """The meaning of an id: its family, a one-line title and a paragraph for `explain`."""
 
     id: str
     family: str

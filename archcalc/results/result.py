@@ -68,7 +68,7 @@ class Result:
         return lists[0] if len(lists) == 1 else [document]
 
     def sheet(self) -> Table:
-        """The first table of the view; override where the facts stand in several tables."""
+        """The first table of the view; override where the facts are in several tables."""
         for item in self.view():
             for block in item.blocks if isinstance(item, Section) else (item,):
                 if isinstance(block, Table):

@@ -22,7 +22,7 @@ def told(result: Result) -> str:
 
 
 def settings(result: Result) -> str:
-    """All of them as --set takes them, one behind the other."""
+    """All of them as --set takes them, one after the other."""
     return ", ".join(f"{name}={_written(value)}" for name, value in result.what_ifs.items())
 
 

@@ -139,7 +139,7 @@ LABEL = Text("[A-Za-z_][A-Za-z0-9_-]*", "a name of letters, digits, _ and -", 60
 
 PAGE = Checked(Size(512, 1 << 30), lambda n: "" if not n & (n - 1) else "a power of two from 512 to 1g")
 
-# The machine. What `boot` has as options stands beside the facts that a profile has.
+# The machine. The options of `boot` come beside the facts that a profile has.
 
 TAKEN = ListOf(profile_fields.TAKEN, longest=1000)
 OPTIONS = {

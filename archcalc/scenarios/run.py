@@ -320,7 +320,7 @@ def read_figure(rt: Allocator, name: str) -> int:
 
 
 def _located(fault: UsageFault, scenario: Scenario) -> ScenarioFault:
-    """A mistake that stands in no file is the scenario's, at what it says of constants."""
+    """A mistake that is in no file is the scenario's, at what it says of constants."""
     place = scenario.place("set" if "set" in scenario.said else "machine")
     return ScenarioFault(
         *(

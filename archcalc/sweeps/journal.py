@@ -1,6 +1,6 @@
 """The journal of a sweep: a row as soon as it is there, so that a sweep that was killed goes on.
 
-It stands beside the table, one JSON line a row after a first line that names the sweep by its
+It lies beside the table, one JSON line for each row after a first line that names the sweep by its
 key. A line that is not whole is what a kill left of it, and counts for nothing.
 """
 

@@ -28,7 +28,7 @@ Row = dict[str, Scalar]
 
 NOTHING = "none"  # the workload that only boots
 HEAP_END = "heap_end"
-# What of a summary stands in the row; the names of summary.Summary, bytes except counts.
+# What of a summary is in the row; the names of summary.Summary, bytes except counts.
 SUMMARY = (
     "allocations", "asked", "collections", "live_objects", "live_asked", "spans_in_use", "spans_free",
     HEAP_END, "heap_sys", "heap_inuse", "heap_idle", "heap_released", "inside", "tails", "unfilled",

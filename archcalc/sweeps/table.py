@@ -49,7 +49,7 @@ COLUMNS = {
     "heap_idle": "in free spans",
     "heap_released": "of these given back to the OS",
     "inside": "lost inside objects of 16 bytes and more, which are rounded up to their class",
-    "tails": "lost behind the last object of spans",
+    "tails": "lost after the last object of spans",
     "unfilled": "room for further objects in spans",
     "rest": "the rest: blocks of tiny objects, what is dead and not swept, the runtime's own",
     "waste": "`heap_inuse` less `live_asked`: the sum of the four above",
@@ -72,7 +72,7 @@ def check(path: Path) -> None:
 def columns(rows: Sequence[Row]) -> list[str]:
     """All columns, in the order in which rows bring them: what was asked for, then the results."""
     found = dict.fromkeys(name for row in rows for name in row)
-    # Settings of later rows stand beside those of the first.
+    # Settings of later rows are beside those of the first.
     asked = [name for name in found if name.startswith(("set.", "machine."))]
     first = [name for name in ("point", "platform", "profile", "go") if name in found]
     return [*first, *asked, *(name for name in found if name not in asked and name not in first)]

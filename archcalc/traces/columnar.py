@@ -1,6 +1,6 @@
 """The columnar form of a recording: a Parquet file, one row a record, in the order of the text.
 
-The header line stands in the file's metadata, so row r, counted from 0, is line r + 2 of the text.
+The header line is in the file's metadata, so row r, counted from 0, is line r + 2 of the text.
 COLUMNS says what the columns hold. A row has request and address just where they say exactly what
 the line said; what is written unusually goes into `text`. That makes the form lossless both ways,
 line for line. Rows are written and read in groups, and memory stays at one.
@@ -167,7 +167,7 @@ class Rows:
 
 
 def write(path: Path, header_line: str, lines: Iterator[Sequence[str]], force: bool = False) -> int:
-    """Writes the lines behind a header line, a group of rows at a time, whole or not at all; how many."""
+    """Writes the lines after a header line, a group of rows at a time, whole or not at all; how many."""
     pq = needed("pyarrow.parquet", WHAT)
     to = schema(header_line)
     count = 0

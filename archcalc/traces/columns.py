@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 UNREADABLE = CODE["?"]
-STACK_FREE = CODE["S"]  # of these the address stands first
+STACK_FREE = CODE["S"]  # of these the address comes first
 STARTS = [f"{record} " for record in RECORDS]
 
 # Text of fewer bytes is read line by line sooner than NumPy is imported, or than arrays pay.
@@ -81,7 +81,7 @@ class InColumns:
         return parse_header(str(self.path), self.file.header_line, VERSIONS)
 
     def batches(self) -> Iterator[Columns | TextColumns]:
-        """The rows behind the header, so many at a time. Raises GaveUp for a file that is damaged."""
+        """The rows after the header, so many at a time. Raises GaveUp for a file that is damaged."""
         try:
             if isinstance(self.file, ColumnarFile):
                 np = needed("numpy", WHAT)

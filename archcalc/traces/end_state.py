@@ -15,7 +15,7 @@ BITMAP_LIMITS = (4096, 65536)  # how many bytes of a span's bitmap recordings ke
 
 
 class EndState:
-    """What stands behind the Z record: Zs records, one a span in allspans' order, then Zb records.
+    """What comes after the Z record: Zs records, one a span in allspans' order, then Zb records.
 
     What is equal is passed (`pass_spans`, `pass_bitmap`); the rest is looked at with care, and
     differences are reported to the replayer.

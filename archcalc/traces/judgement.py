@@ -1,6 +1,6 @@
 """What a replay compares: the machine's own events with those that waited, answers with those recorded.
 
-The runtime's own records (what the allocator did by itself) stand before the event that caused
+The runtime's own records (what the allocator did by itself) come before the event that caused
 them. So they wait in `pending` until that event's line comes; the event is carried out, and the
 lines that the machine logged must be exactly those that waited. The OS's answers wait in a queue
 of their own.
@@ -43,7 +43,7 @@ class Judgement:
         self.keep_going = keep_going
         self.line = 0
         self.pending: list[str] = []
-        self.pending_at: list[int] = []  # the lines that they stand in
+        self.pending_at: list[int] = []  # the lines that they are in
         self.answers_at: dict[int, int] = {}  # the lines of the OS's answers that wait, by id
         self.types: dict[int, Type] = {}
         self.booted = False
@@ -129,7 +129,7 @@ class Judgement:
             self.differs("q", line, "persistent memory that was never asked for")
 
     def settle_differently(self, log: list[str], pending: list[str], lines: list[int]) -> None:
-        """Tells where the machine's own events and the recorded ones, which stand in those lines, part."""
+        """Tells where the machine's own events and the recorded ones, which are in those lines, differ."""
         for at, expected, found in zip(lines, pending, log, strict=False):
             if expected != found:
                 self.differs(expected[0], expected, found, self._span_in(expected), at)

@@ -38,7 +38,7 @@ class LineByLine:
         self.event = 0
 
     def begin(self) -> tuple[list[str], Iterator[list[str]]]:
-        """Reads the header. Returns the first lines behind it, and all others. Raises TraceFault."""
+        """Reads the header. Returns the first lines after it, and all others. Raises TraceFault."""
         stream = self.source(self.path)
         first = next(stream, None)
         if first is None:

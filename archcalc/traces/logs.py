@@ -188,7 +188,7 @@ class Log:
                     raise fault(name, number, shorten(line), f"the goroutine of the {inside}")
                 due, stacks = False, True
             elif not inside:
-                # A program may print stacks itself, but not behind what looks like a trace.
+                # A program may print stacks itself, but not after what looks like a trace.
                 if _STACK.fullmatch(line) and "0x" in before:
                     raise fault(name, number, shorten(line), "a trace that this goroutine belongs to")
                 self.other_lines += 1
@@ -230,7 +230,7 @@ class Log:
         end = _top_level_comma(typ)
         if end is not None and typ == rest.strip():
             raise fault(
-                self.name, number, shorten(rest.strip()), f"{expected}, and nothing behind", column + end
+                self.name, number, shorten(rest.strip()), f"{expected}, and nothing after", column + end
             )
         return size, typ
 
@@ -249,7 +249,7 @@ def unpacked(file: IO[bytes]) -> IO[bytes]:
 
 
 def _trace_in(line: str) -> int | None:
-    """Where in a line a whole trace begins, behind what the program printed without ending its line."""
+    """Where in a line a whole trace begins, after what the program printed without ending its line."""
     for match in _TRACE.finditer(line):
         if _trace(line[match.start() :], 0) is not None:
             return match.start()

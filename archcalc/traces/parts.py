@@ -39,7 +39,7 @@ STOPS = [CODE[record] in BARRIERS for record in RECORDS]
 SPECIALS = {"specialfinalizer": 0, "specialprofile": 1}
 Z = CODE["Z"]
 Q, B = CODE["q"], CODE["b"]
-ARE_OVER = [record in "msSxpukzPygrwev" for record in RECORDS]  # behind them nothing waits
+ARE_OVER = [record in "msSxpukzPygrwev" for record in RECORDS]  # after them nothing waits
 OWN_CODES = [record in OWN for record in RECORDS]
 
 MANY = 16  # so many runs of free objects side by side are gone through at once sooner than one by one
@@ -79,7 +79,7 @@ class BatchPart:
         self.key = self.request.take(rows)
         self.address = columns.address[self.start : self.start + self.n].take(rows)
         ordinary = np.zeros(self.n, bool)
-        # What stands behind records of the allocator's own, or the OS's answers, belongs to the event that
+        # What comes after records of the allocator's own, or the OS's answers, belongs to the event that
         # causes them; whether that is so for the first row is known.
         over = np.array(ARE_OVER).take(self.code)
         follows = np.empty(self.n, bool)
@@ -92,7 +92,7 @@ class BatchPart:
             which = np.array(known, np.int8)[self.request[specials]]
             self.which = which
             ordinary[specials] = which >= 0
-            # Of records of specials, what stands before the first of them counts.
+            # Of records of specials, what comes before the first of them counts.
             latest = np.arange(self.n)
             latest[specials] = -1
             latest = np.maximum.accumulate(latest)
@@ -262,7 +262,7 @@ class BatchPart:
             elif line[:1] == "g":
                 self._no_stale_spans()
             elif code == Z:
-                # Nothing behind it is ordinary.
+                # Nothing after it is ordinary.
                 rest = self.columns.lines(np.arange(self.start + i + 1, self.start + self.n))
                 replayer.feed(rest)
                 return

@@ -199,7 +199,7 @@ class Replayer(Ending):
             rt.cache = last.cache
 
     def _feed_end(self, at: int) -> None:
-        """Carries out the lines being fed from there on, which stand behind the end state."""
+        """Carries out the lines being fed from there on, which come after the end state."""
         lines, end_state = self.lines, self.end_state
         if not self.died:
             at = end_state.pass_spans(lines, at)
@@ -250,7 +250,7 @@ class Replayer(Ending):
             self.went_wrong(kind, line, wrong)
 
     def _check_place(self, kind: str, line: str) -> None:
-        """TraceFault where an event of that kind cannot stand here."""
+        """TraceFault where an event of that kind cannot be here."""
         if kind in BEFORE_BOOT and self.booted:
             raise fault(self.name, self.line, shorten(line), "this only before the first event")
         if kind not in BEFORE_BOOT and not self.booted:

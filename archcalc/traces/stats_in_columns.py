@@ -2,7 +2,7 @@
 
 A group's rows that are not ordinary allocations are read one after the other, and what they say of spans
 and sweeps is noted with its row. Then each allocation is put at its place in its span: the span is the one
-that its page had at that row. All spans' places stand in three long arrays. A span's allocations
+that its page had at that row. All spans' places are in three long arrays. A span's allocations
 before a sweep have to be counted before it, but no others: so the first sweep of every span
 in the group is made for all of them at once, and then the second ones, and so on.
 
@@ -247,7 +247,7 @@ class Groups(Count):
         new = [(int(first[number]), words[number] or "") for number in numbers if words[number] not in known]
         new.sort(reverse=True)
         placing = {CODE[record]: work for record, work in self.placing.items()}
-        # Letters and a space stand before the rest of the line.
+        # Letters and a space come before the rest of the line.
         codes = code.take(reading).tolist()
         for row, its, line in zip(reading.tolist(), codes, columns.lines(reading), strict=True):
             while new and new[-1][0] < row:
@@ -268,7 +268,7 @@ class Groups(Count):
         for self.row, text in reversed(new):
             self.request(text)
         if not is_event[rows].all():
-            raise GaveUp  # an allocation behind the end
+            raise GaveUp  # an allocation after the end
         looked_at[rows] = True
         looked_at[_any_of(tuple(placing)).take(code)] = False
         others = np.bincount(code[~looked_at], minlength=len(CODE)).tolist()

@@ -24,8 +24,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 SPACE, NEWLINE = b" \n"
 BEFORE = 16  # bytes in front of the text, so that an address has as many before its end
-BEHIND = 32  # bytes behind it, so that each line has as many from its start
-LONGEST = 23  # bytes of a request that is looked up as numbers; there is room for its length behind them
+BEHIND = 32  # bytes after the text, so that each line has as many from its start
+LONGEST = 23  # bytes of a request that is looked up as numbers; there is room for its length after them
 ADDRESS_DIGITS = 16
 SLOTS = 16  # bits of a place in the table of what is known
 MAX_WORDS = 1 << 18
@@ -163,7 +163,7 @@ class _Part:
         """The numbers of the requests that begin there, -1 where a line is not as usual."""
 
         parts = [self._part(starts, length, at) for at in (0, 8, 16)]
-        # With its length no request is all zeros, nor one with zeros behind it like one without.
+        # With its length no request is all zeros, nor one with zeros after it like one without.
         parts[2] |= (length + 1).astype(np.uint64) << np.uint64(56)
         mixed = words.mixed(parts)
         number = words.known(parts, mixed)
@@ -183,7 +183,7 @@ class _Part:
         return self.text[start - BEFORE : start + length - BEFORE]
 
     def _part(self, starts: Array, length: Array, at: int) -> Array:
-        """Eight bytes of each line, from `at` on, those behind `length` as zeros."""
+        """Eight bytes of each line, from `at` on, those after `length` as zeros."""
         if not len(length) or int(length.max()) <= at:
             return np.zeros(len(length), np.uint64)
         eight: Array = self.eights[starts + at] & self.masks.take(length - at, mode="clip")
@@ -202,7 +202,7 @@ class _Part:
         return high << np.uint64(32) | low, good
 
     def _high_digits(self, ends: Array, digits: Array) -> tuple[Array, Array]:
-        """The same of what stands before the last eight digits; most lines have the same there, or none."""
+        """The same of what comes before the last eight digits; most lines have the same there, or none."""
 
         text = self.eights[ends - 16] & ~self.masks.take(16 - digits, mode="clip")
         many = text[:1]
@@ -217,7 +217,7 @@ class _Part:
 
         u = np.uint64
         zeros = u(0x3030303030303030)
-        # What stands in front of the digits is taken for zeros.
+        # What is in front of the digits is taken for zeros.
         keep = ~self.masks.take(8 - digits, mode="clip")  # none of them for digits of 0 and fewer
         text = text & keep | zeros & ~keep
         letter = text >> u(6) & u(0x0101010101010101)
@@ -280,7 +280,7 @@ class TextFile:
             yield data + b"\n"
 
     def batches(self) -> Iterator[TextColumns]:
-        """The lines behind the header, some megabytes at a time. Once."""
+        """The lines after the header, some megabytes at a time. Once."""
         words = Words()
         parts: list[bytes] = []
         gathered: list[bytes] = []

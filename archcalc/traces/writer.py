@@ -31,7 +31,7 @@ def type_line(number: int, typ: Type) -> str:
 
 
 class Recorder:
-    """Collects a machine's log. Lines wait compressed, since the types that stand before them come last."""
+    """Collects a machine's log. Lines wait compressed, since the types that come before them come last."""
 
     def __init__(self, rt: Allocator) -> None:
         self.rt = rt
@@ -81,7 +81,7 @@ class Recorder:
         columnar.write_as_named(path, json.dumps(header), self._lines(died), force)
 
     def _lines(self, died: bool) -> Iterator[list[str]]:
-        """All behind the header, some lines at a time."""
+        """All after the header, some lines at a time."""
         yield [type_line(number, typ) for typ, number in self.rt.type_ids.items()]
         with gzip.GzipFile(fileobj=self._file, mode="rb") as body:
             while lines := [line.decode().removesuffix("\n") for line in body.readlines(1 << 20)]:

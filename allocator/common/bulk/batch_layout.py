@@ -23,7 +23,7 @@ Ints = np.ndarray[Any, np.dtype[Any]]
 
 
 class Block:
-    """Objects from `begin` on. order None: all have one code, and stand as they are.
+    """Objects from `begin` on. order None: all have one code, and keep their order.
 
     `bounds` tells for each code where its objects begin in the order, and where the last ends.
     """
@@ -87,7 +87,7 @@ class BatchLayout:
         self._count()
 
     def _count(self) -> None:
-        """How many objects of each code stand before each block, and in all."""
+        """How many objects of each code come before each block, and in all."""
         before = np.zeros((len(self.blocks) + 1, self.width), np.int64)
         if self.blocks:
             bounds = np.array([block.bounds for block in self.blocks])
@@ -244,7 +244,7 @@ class BatchLayout:
                     place.write(rank, rank + high - low, vals[low:high])
                     last = high
             if block.order is not None:
-                # Objects without a place may stand between; they get their addresses below, or later.
+                # Objects without a place may lie between; they get their addresses below, or later.
                 part[block.order[:last]] = vals[:last]
             for code in range(ZERO, self.width, 256):
                 if bounds[code] < bounds[code + 1]:

@@ -51,7 +51,7 @@ class PlacesOf(Protocol):
     """What a machine tells of the places that its objects come from.
 
     `plain` has the code of each small size without pointers, `tiny_class` is where tiny blocks come
-    from, `tiny_rule` how objects stand in them.
+    from, `tiny_rule` how objects lie in them.
     """
 
     plain: bytes

@@ -94,7 +94,7 @@ def _count(codes: Ints, a: int, b: int, place_code: Ints, before: Ints, row: Int
 
 @_compiled
 def _count_all(codes: Ints, place_code: Ints, counts: Ints) -> None:
-    """counts[k]: how many objects of each code stand before object k·STRIDE, and in all at the end."""
+    """counts[k]: how many objects of each code come before object k·STRIDE, and in all at the end."""
     for k in range(len(counts) - 1):
         _count(codes, k * STRIDE, min((k + 1) * STRIDE, len(codes)), place_code, counts[k], counts[k + 1])
 
@@ -209,7 +209,7 @@ class CompiledLayout:
         self._take_totals()
 
     def successor(self, sizes: Ints, index: Ints | None) -> Callable[[], CompiledLayout]:
-        """What makes the layout of the objects behind these, without needing Python for long."""
+        """What makes the layout of the objects after these, without needing Python for long."""
         return lambda: CompiledLayout(self.table, sizes, index, self.left, self.tiny_class, self.rule)
 
     def _no_counts(self) -> Ints:
@@ -272,7 +272,7 @@ class CompiledLayout:
         return times, which
 
     def _by_code(self, codes: list[int]) -> Ints:
-        """For each fine code the place's number among these codes; behind the last: none."""
+        """For each fine code the place's number among these codes; after the last: none."""
         number = np.full(256, len(codes), np.uint8)
         number[codes] = np.arange(len(codes))
         return number.take(self.place_code)

@@ -56,7 +56,7 @@ def lay_out(
 ) -> tuple[BatchLayout | CompiledLayout, Ints | int]:
     """The layout of the objects up to the first that cannot be planned, and their numbers.
 
-    The tiny allocators stand where the caches have them. ready: the layout, should it have been made
+    The tiny allocators are those of the caches. ready: the layout, if it has already been made
     before, with a guess of that.
     """
     states = [cache.tiny_offset if cache.tiny else 0 for cache in caches]

@@ -48,7 +48,7 @@ class Moments:
             self.spoiled = True
 
     def end(self, until: int | None, room: float | None) -> int:
-        """The moment behind those before the time `until`; the span with which `room` pages are taken, after
+        """The moment after those before the time `until`; the span with which `room` pages are taken, after
         which the collector has its turn, is the last one. 0: too few.
         """
         end = len(self.times) if until is None else int(np.searchsorted(self.times, until))

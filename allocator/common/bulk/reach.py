@@ -22,7 +22,7 @@ class Edges(NamedTuple):
 
 
 def edges_of(sources: Ints, targets: Ints, total: int) -> Edges:
-    """The edges of objects with numbers below `total`; they stand in the order of their sources."""
+    """The edges of objects with numbers below `total`; ordered by source."""
     begin = np.zeros(total + 1, np.int64)
     np.cumsum(np.bincount(sources, minlength=total), out=begin[1:])
     return Edges(begin, targets)

@@ -1,6 +1,6 @@
 """The heap bitmap of many objects at once: whole spans drawn together, or laid over what was there.
 
-A word pair's four bits stand in a byte as pointer bits 0 and 1 and scan bits 4 and 5; such half
+A word pair's four bits form a byte: pointer bits 0 and 1 and scan bits 4 and 5; such half
 bytes are the unit here, since objects of 48 or 80 bytes begin in the middle of a byte. What a
 stamp does to them, and what it leaves alone, is found by laying it down once on zeros and on ones.
 """

@@ -97,7 +97,7 @@ class SpanRow:
         return i - first
 
     def _name(self, s: int, many: int) -> None:
-        """The next spans are that record and those behind it."""
+        """The next spans are that record and those after it."""
         if self.names and self.names[-1][0] + self.names[-1][1] == s:
             self.names[-1] = self.names[-1][0], self.names[-1][1] + many
         else:

@@ -29,7 +29,7 @@ class Ends:
     ids: array[int]  # each span's record
     which: Ints  # and its place
     new: Ints  # the spans whose records are new
-    at: Ints  # and where these stand in the ends
+    at: Ints  # and where these are in the ends
     again: list[int]  # the other spans
     kind: Ints  # the place of each new record, one more than there are for none
 

@@ -1,6 +1,6 @@
 """malloc_many: many allocations at once, the same addresses and machine as one by one.
 
-What does not depend on how spans come stands in `allocator.common.bulk`; here is what does.
+What does not depend on how spans come is in `allocator.common.bulk`; here is what does.
 
 - `many`: what a call means to this machine
 - `batch`: the order of events, and where everybody stands afterwards; `places` are what objects come from

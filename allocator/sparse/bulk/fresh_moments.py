@@ -25,7 +25,7 @@ class FreshMoments(Moments):
         super().__init__(batch, npages, np.array([layout.nelems for layout in layouts], np.int64))
 
     def reachable(self, until: int) -> int:
-        """The moment behind those before `until`, as far as the collector's trigger allows. 0: too few."""
+        """The moment after those before `until`, as far as the collector's trigger allows. 0: too few."""
         rt, room = self.rt, None
         if rt.gc_enabled and rt.pacer.gc_percent >= 0:
             room = (rt.pacer.trigger()[0] - rt.pacer.heap_live) / rt.config.page_size

@@ -72,7 +72,7 @@ class RowSettlement:
         part.place.supply(mine, base[mine], each)
 
     def _full(self, part: RowPlace) -> None:
-        """The spans that a place had before stand in the set of full ones, in their order."""
+        """The spans that a place had before are in the set of full ones, in their order."""
         spans = self.rt.central[part.place.spanclass].full_swept().spans
         # Those that were fetched by themselves are there already, without the others between them.
         fetched = [spans.pop() for _ in range(len(spans) - part.before)]

@@ -2,7 +2,7 @@
 
 Objects are numbered span by span, those of a class together, each span's from a multiple of eight on, so
 that the numbers of a span are the bits of its mark bitmap. All words that are stored become edges from the
-object that they stand in to the one that they point into, as far as that is allocated.
+object that they lie in to the one that they point into, as far as that is allocated.
 """
 
 from __future__ import annotations
@@ -118,14 +118,14 @@ class NumberedHeap:
 
 
 def _edges(core: HeapCore, heap: NumberedHeap) -> Edges:
-    """All pointers that stand where their objects have pointers."""
+    """All pointers in words where their objects have pointers."""
     memory = core.memory
     pages = np.array(list(memory.pages), np.uint64)
     spans = heap.spans_at(pages << np.uint64(memory.shift))
-    # A page's first byte may lie behind the last object of a span, but then no object is on the page.
+    # A page's first byte may lie after the last object of a span, but then no object is on the page.
     keep = np.flatnonzero(spans >= 0)
     keep = keep[~heap.noscan[spans[keep]]]
-    # By number: spans stand in the order of their numbers, and pages of a span by address.
+    # By number: spans are in the order of their numbers, and pages of a span by address.
     keep = keep[np.lexsort((pages[keep], spans[keep]))]
     kinds = ObjectKinds(core)
     parts: list[tuple[Ints, Ints]] = []

@@ -80,7 +80,7 @@ def _loaded(data: bytes, parsed: Any) -> Image:
     debug: dict[str, bytes] = {}
     for section in parsed.sections:
         offset, size = int(section.pointerto_raw_data), int(section.sizeof_raw_data)
-        # Names that are longer than eight bytes stand in the table of strings.
+        # Names that are longer than eight bytes are in the table of strings.
         name = str(section.coff_string.string if section.coff_string else section.name)
         plain = name.removeprefix(".z").removeprefix(".")
         if plain.startswith("debug_"):

@@ -49,7 +49,7 @@ class Answering(System):
         self.calls: list[SystemCall] = []
         self.regions: list[HeldMemory] = []
         self.script: list[bool] = []  # which of the next reservations are refused, where that is given
-        self.natural: System | None = None  # a system of its own that answers, as long as one stands here
+        self.natural: System | None = None  # a system of its own that answers, as long as one is here
         self.reservation: HeldMemory | None = None  # the first that was not refused
         self.spans: list[HeldMemory] = []  # what nothing else may be mapped over
         self.usable: list[HeldMemory] = []  # what was mapped, or given as memory at once

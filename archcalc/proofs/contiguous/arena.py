@@ -2,7 +2,7 @@
 
 Growth is proved from any state that the invariant allows, not only from those that a run has
 reached: `Arena.any_state` makes one, mheap.sysAlloc runs in it on a request of any size, and the
-invariant must hold again behind it. One span stands for all that the heap was ever given, since
+invariant must hold again afterwards. One span stands for all that the heap was ever given, since
 nothing is said of it but what is true of each.
 """
 
@@ -239,7 +239,7 @@ class Arena:
         yield ACCEPTED, heap.arena_used <= heap.arena_end, "arena_used is not beyond arena_end"
         described = layout.bitmap * config.heap_bitmap_scale
         if not self._keeps_its_end(layout):
-            # mallocinit asks for a page more than its parts; an arena as large as its bitmap has it behind.
+            # mallocinit asks for a page more than its parts; with an arena as large as its bitmap it comes last.
             reach = max(described, layout.arena + layout.slack)
             yield ACCEPTED, heap.arena_end - heap.arena_start <= reach, "arena_end is inside the map"
             yield ACCEPTED, used <= described, "the bitmap has room for the arena"

@@ -24,7 +24,7 @@ RECORD_WORDS = frozenset({"runtime: cannot allocate memory"})  # no memory for a
 
 
 class _Table:
-    """h.spans: every page that is written must be mapped; what stands there is nothing that is known."""
+    """h.spans: every page that is written must be mapped; what it contains is unknown."""
 
     def __init__(self, arena: Arena) -> None:
         self.arena = arena

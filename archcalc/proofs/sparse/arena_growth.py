@@ -1,7 +1,7 @@
 """Addresses for new arenas by induction: at a hint, from the 32-bit start's reservation, or anywhere.
 
 Arenas.sys_alloc runs for any number of chunks, with one hint that stands for all, since what is tried after
-one that failed does not depend on it. What it says of the new arenas to their tables stands in `records`.
+one that failed does not depend on it. What it says of the new arenas to their tables is in `records`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Memory below a break by induction (mem_sbrk.go): what is free there, what is in use, and where it ends.
 
 The break has risen somehow and perhaps sunk again in the runtime's own idea. Up to two free blocks lie
-below it; two have all that a list can have: a block in front of another, and one behind it.
+below it; two have all that a list can have: a block in front of another, and one after it.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def check(process: Process, *used: HeldMemory) -> None:
 def step(process: Process) -> None:
     """One call of a helper from any state: sysAlloc, sysReserve or sysFree.
 
-    Nobody asks for more than there are addresses behind the user's, so that an end that wraps is
+    Nobody asks for more than there are addresses beyond the user's, so that an end that wraps is
     for `arena_growth`, where sizes are the program's.
     """
     engine, rt, judge = process.engine, process.rt, process.judge

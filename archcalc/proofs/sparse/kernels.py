@@ -1,6 +1,6 @@
-"""Kernels that may answer anything that their contract allows, behind the calls of today's runtime.
+"""Kernels that may answer anything that their contract allows, for the calls of today's runtime.
 
-Each stands where the machine's helpers expect a kernel. It remembers what it has given: a
+Each takes the place of the machine's kernel. It remembers what it has given: a
 reservation is what a mapping at a fixed address must lie in, and memory that is in use is what it must
 not lie over.
 """
@@ -31,7 +31,7 @@ class AnsweringKernel:
     """What the three kinds of kernels have in common."""
 
     contract: Contract
-    replaces = False  # whether what is made usable at an address replaces what stands there
+    replaces = False  # whether what is made usable at an address replaces what is there
 
     def __init__(self, engine: Explorer, machine: Machine, ptr_size: int, require: Require) -> None:
         self.engine = engine
@@ -110,7 +110,7 @@ class AnsweringKernel:
     def put_to_use(self, v: Number, n: Number, call: str) -> None:
         """Judges that memory at a fixed address becomes usable.
 
-        Where the system replaces whatever stands there, it must be the program's own reservation; where
+        Where the system replaces whatever is there, it must be the program's own reservation; where
         it does not, it refuses what was not reserved.
         """
         page = self.machine.page_size

@@ -112,7 +112,7 @@ def _mapped_for(subject: Prepared, address: int) -> tuple[int, int] | None:
 
 
 def _bases_that_reach(subject: Prepared, image: Range) -> tuple[int, int] | None:
-    """The lowest heap base whose entries are mapped into the image, and the first behind the highest."""
+    """The lowest heap base whose entries are mapped into the image, and the first after the highest."""
     config = subject.config
 
     def ask(engine: Explorer, process: Process, base: Number, v: Number, n: Number) -> Any:

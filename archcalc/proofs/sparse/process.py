@@ -79,7 +79,7 @@ class Pairs:
         self.grown.append((first, end))
 
     def get(self, key: Number, default: Any = None) -> Any:
-        """What stands under the key."""
+        """What is under the key."""
         for known, value in self.pairs:
             if known == key:
                 return value

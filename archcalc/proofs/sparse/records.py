@@ -92,8 +92,8 @@ def judged(process: Process, act: Callable[[], None], new: HeldMemory, user: boo
         if linear.next is not before:
             mapped = covered(at, size, kernel.in_use)
             require(RECORDED, mapped, "a record's memory is mapped")
-            require(TWICE, before <= at, "a record lies behind those before it")
-            require(TWICE, linear.next >= at + size, "the next record lies behind it")
+            require(TWICE, before <= at, "a record lies after those before it")
+            require(TWICE, linear.next >= at + size, "the next record lies after it")
     if len(arenas.l2_maps) > maps:
         size = config.ptr_size << config.arena_l2_bits
         large = any(call.call == "sysAlloc" and call.size >= size for call in kernel.calls[had:])

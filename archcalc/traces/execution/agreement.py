@@ -172,7 +172,7 @@ def _swept(found: PlaceHistories, base: int, marks: str) -> None:
 
 
 def _lines(path: Path, version: int) -> Iterator[str]:
-    """The lines behind the header of a recording of that version. Raises TraceFault."""
+    """The lines after the header of a recording of that version. Raises TraceFault."""
     stream = columnar.lines(path)
     first = next(stream, None)
     if first is None:
@@ -202,7 +202,7 @@ def compare(recording: Path, trace: Path, config: Config) -> SameRun:
 
 
 def _is_part(told: list[Happened], known: list[Happened]) -> bool:
-    """Whether some things are others without those before and behind."""
+    """Whether some things are a part, without gaps, of others."""
     n = len(told)
     return any(known[i : i + n] == told for i in range(len(known) - n + 1))
 

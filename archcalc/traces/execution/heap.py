@@ -149,7 +149,7 @@ class SeenHeap:
         return self.judge_older(addr, of) if record == "o" else RIGHT
 
     def carry_out(self, step: SeenStep) -> int:
-        """The heap behind a step, whatever was said of it. Returns the bytes that an object newly takes."""
+        """Carries out a step, whatever was said of it. Returns the bytes that an object newly takes."""
         record, p, addr, n, of, resumed = step
         if record in "huo":
             self.snapshot = True
@@ -303,7 +303,7 @@ class SeenHeap:
         return self._next(s, slot, p, resumed)
 
     def _has_headers(self, s: SeenSpan) -> bool:
-        """Whether its objects begin behind their types."""
+        """Whether its objects begin after their types."""
         return s.spanclass > 1 and not s.noscan and not self.layout[s.spanclass].bits_in_span
 
     def _type(self, s: SeenSpan, number: int) -> str:

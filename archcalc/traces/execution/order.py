@@ -2,7 +2,7 @@
 
 Go's own reader (internal/trace/order.go) takes the earliest event among the Ms that can be next: where Ps
 change hands, numbers say in which order, and the clock only elsewhere. Here the same is done of what
-concerns Ps. Between two such events of a P its events stand in one thread, and so in their own order.
+concerns Ps. Between two such events of a P its events are in one thread, and so in their own order.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ LETTERS = {
 
 
 def fields_of(step: SeenStep) -> str:
-    """A record's fields behind its letter and the time."""
+    """A record's fields after its letter and the time."""
     record, _, addr, n, of, resumed = step
     if record in "hH":
         return f"{n} {'-' if of == MANUAL else of} {addr:x}"
@@ -78,7 +78,7 @@ class Lines:
         return not judged.awaits and judged.verdict is not Certainty.WRONG
 
     def of(self, happening: Happening) -> list[str]:
-        """The lines of one event, and those that have to stand before it."""
+        """The lines of one event, and those that have to come before it."""
         letter = LETTERS.get(happening.kind)
         if letter is None:
             return []
@@ -186,7 +186,7 @@ def import_trace(
         _check_release(trace, about["go"])
         result = Imported(str(source), config.platform, "execution trace", unknown=list(UNKNOWN))
         lines = Lines(trace, config)
-        # The header, which stands first, is known last.
+        # The header, which comes first, is known last.
         with gzip.GzipFile(fileobj=body, mode="wb", compresslevel=1, mtime=0) as packed:
             piece: list[str] = []
             for count, happening in enumerate(Ordering(trace, lines.can_be).happenings()):

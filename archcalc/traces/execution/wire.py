@@ -2,7 +2,7 @@
 
 What runtime/trace writes since Go 1.23 (internal/trace/tracev2). A batch is the events of one M, up to
 64 KB, with times counted from the batch's own; the batches of a generation stand together, in any order
-of Ms, and the generation's types behind its events. So a generation is looked through twice: once from
+of Ms, and the generation's types after its events. So a generation is looked through twice: once from
 head to head, for where its batches are and for the types, and once more for the events. In memory stand
 the places of one generation's batches, its types, and the one batch of each M that is read.
 """

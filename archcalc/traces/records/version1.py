@@ -1,6 +1,6 @@
 """What each record of a recording says: for the documentation, and for whoever reads a recording by eye.
 
-This is version 1, of the runtime of January 2017. How a record is read stands in `replay`; a test holds the two lists together.
+This is version 1, of the runtime of January 2017. How a record is read is in `replay`; a test holds the two lists together.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PARTS = {
     "types": "Types, before all events",
     "answers": "What the OS answered: given to the machine",
     "inputs": "What the runtime was asked to do: given to the machine, whose answer (`ret`) is compared",
-    "own": "What the allocator did by itself: compared. They stand before the event that caused them",
+    "own": "What the allocator did by itself: compared. They come before the event that caused them",
     "end": "How it ended: compared",
 }
 

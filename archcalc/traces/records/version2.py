@@ -1,6 +1,6 @@
 """Version 2: recordings of Go 1.22 to 1.27, which `archcalc record` makes.
 
-An event's own records stand before it, as in version 1, or between its brackets where other threads' records can
+An event's own records come before it, as in version 1, or between its brackets where other threads' records can
 come in between. P is the id of the P that runs, or `-` for a thread without one; an mcache goes by its P's.
 """
 
@@ -12,7 +12,7 @@ PARTS = {
     "about": "About the records",
     "system": "What the system was asked (compared) and answered (given to the machine)",
     "requests": "What the runtime was asked to do: given to the machine, whose answer (the last field) is compared",
-    "brackets": "The same, where it takes more steps: what stands between the brackets was done for it",
+    "brackets": "The same, where it takes more steps: what is between the brackets was done for it",
     "own": "What the allocator did by itself: compared",
     "collector": "What the collector and its pacer decided: given to the machine, and compared as far as it follows from the rest",
     "end": "How it ended: compared",
@@ -50,12 +50,12 @@ RECORDS = (
     Record("N addr n ret name", "system", "prctl gave a mapping a name, a JSON string; 0 or the error's name. Since 1.25, where the kernel can"),
     Record("B ret", "system", "brk, on 32-bit machines"),
     Record("J lot", "system", "the random number that the heap's base is drawn from, 64 bits; since 1.26, on 64-bit machines"),
-    Record("m p size type flags ret", "requests", "mallocgc of size bytes. Flags: `n` no pointers, `z` must be zero, `t` a new block for tiny objects, `tc` in the block that was open, `l` large, `r` an object that freegc gave back, `.` none; the type's number or `-`. A large object's `( large` stands before it"),
+    Record("m p size type flags ret", "requests", "mallocgc of size bytes. Flags: `n` no pointers, `z` must be zero, `t` a new block for tiny objects, `tc` in the block that was open, `l` large, `r` an object that freegc gave back, `.` none; the type's number or `-`. A large object's `( large` comes before it"),
     Record("s p n how ret", "requests", "stackalloc of n bytes: from the P's cache (`c`), the pool (`p`), or large (`l`)"),
     Record("S p n how ptr", "requests", "stackfree, to the same places"),
     Record("p p size align stat ret", "requests", "persistentalloc by a part of the runtime outside the allocator, charged to a counter; without a P it is the global chunk's"),
-    Record("Y n stat ret", "requests", "sysAlloc by a part of the runtime outside the allocator; its `M` stands before it"),
-    Record("y n stat addr", "requests", "sysFree of such memory; its `O` stands before it"),
+    Record("Y n stat ret", "requests", "sysAlloc by a part of the runtime outside the allocator; its `M` comes before it"),
+    Record("y n stat addr", "requests", "sysFree of such memory; its `O` comes before it"),
     Record("f p which ret", "requests", "a record of one of the mheap's fixallocs for specials, by the fixalloc's name"),
     Record("x which ptr", "requests", "such a record given back"),
     Record("E base cache scav", "requests", "the page cache at that address is flushed: its free and its scavenged pages, 64 bits each"),
@@ -86,7 +86,7 @@ RECORDS = (
     Record("X which ptr", "own", "such a record given back"),
     Record("H p npages kind class how base scav self", "own", "pages for a span: kind `heap`, `stack` or `work`, the span class, from the heap (`h`) or the P's page cache (`c`), bytes of it that were scavenged, the span record's address"),
     Record("Q needzero base", "own", "whether a span's memory may be dirty"),
-    Record("* address", "own", "an arena for mark bits begins; where the system gave it, its `M` stands before"),
+    Record("* address", "own", "an arena for mark bits begins; where the system gave it, its `M` comes before"),
     Record("< order ret", "own", "a stack leaves the pool of an order, or `large` those that were freed while marking"),
     Record("> order ptr", "own", "a stack goes to such a pool"),
     Record("R page", "own", "mheap.reclaim takes the next pages, counted over all arenas, to look at"),

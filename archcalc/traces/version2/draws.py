@@ -1,6 +1,6 @@
 """Numbers that several threads draw from one counter without a lock, each once.
 
-A record is written behind the draw that it tells of, so of two threads the one that drew later may stand
+A record is written after the draw that it tells of, so of two threads the one that drew later may come
 first. But every number must come: one that is left out now comes before the counter starts over, and none
 comes twice.
 """

@@ -237,7 +237,7 @@ class Companion:
         return needzero
 
     def _may_be(self, needzero: int, base: int, making: Making) -> bool:
-        """Whether another thread can have used the arena up to behind that span before this one did, or
+        """Whether another thread can have used the arena up beyond that span before this one did, or
         just not before it: both were making spans there at the same time."""
         if making.clean:
             return False
@@ -545,7 +545,7 @@ class Companion:
     # The kernel.
 
     def _answer(self, found: str, what: str) -> str:
-        """The answer on record, behind what was asked."""
+        """The answer on record, after what was asked."""
         line = self.next()
         if not line.startswith(what):
             self.differs(self.now.peek(), found)

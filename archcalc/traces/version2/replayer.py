@@ -1,6 +1,6 @@
 """Replaying a recording of version 2 on a machine of today's runtime: inputs go in, every step is compared.
 
-Records that stand before a request, or between its brackets, wait for it; then the machine carries it out and
+Records that come before a request, or between its brackets, wait for it; then the machine carries it out and
 follows them one by one (`follow`). What came from other threads in between makes it wait (`turns`).
 """
 
@@ -309,7 +309,7 @@ class SparseReplayer(LineByLine):
                 self.differs(turn.records[0], "nothing more")
 
     def _request(self, line: str, context: Context | None = None) -> None:
-        """A request without brackets; what it made the allocator do stands before it."""
+        """A request without brackets; what it made the allocator do comes before it."""
         records = context.records if context is not None and context.records and line[0] not in "sS" else None
         follower = self.follower
         if records is not None:

@@ -33,7 +33,7 @@ class Turn:
         return self.records[0] if self.records else None
 
     def ahead(self, i: int) -> Placed | None:
-        """The record that comes so many behind the next."""
+        """The record that many places after the next."""
         return self.records[i] if i < len(self.records) else None
 
     def take(self) -> Placed | None:

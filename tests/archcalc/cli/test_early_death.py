@@ -1,4 +1,4 @@
-"""A throw before mheap.init has a second line, behind its words (startpanic_m, panic.go)."""
+"""A throw before mheap.init has a second line, after its words (startpanic_m, panic.go)."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def test_every_finding_on_every_platform_points_at_a_line_that_there_is() -> Non
 def test_the_derivation_leads_from_the_fact_to_the_figure() -> None:
     computed = figures.compute(platforms.load("linux/amd64"))
     first, *way = places(computed, ["bitmap_size"])
-    assert first.file.startswith("platforms/") and first.message.endswith("stands here")
+    assert first.file.startswith("platforms/") and first.message.endswith("is here")
     assert any(step.message.startswith("bitmap_size = 17179869184 ") for step in way)
 
 
