@@ -112,6 +112,25 @@ class MHeap:
             return True
         return wanted <= records.nalloc // records.size and core.persistent.at_hand(records.nalloc, 0)
 
+    def room_of_records(self) -> int:
+        """How many new records can be made without asking for memory, as often as a P's cache is filled.
+
+        None of those that were freed must be left.
+        """
+        records, half = self.spanalloc, MSPAN_CACHE // 2
+        chunks = self.core.persistent.room(records.nalloc)
+        room = records.nchunk // records.size + chunks * (records.nalloc // records.size)
+        return min(room, self.allspans_cap - len(self.allspans)) // half * half
+
+    def new_records(self, fills: int) -> range:
+        """New records, for which there is room, as many as fill a P's cache so often: each time's first."""
+        half = MSPAN_CACHE // 2
+        first = len(self.allspans)
+        left = fills * half
+        while left:
+            left -= self.spanalloc.alloc_run(left)[1]
+        return range(first, first + fills * half, half)
+
     def clear_mspan_cache(self, p: P) -> None:
         """A P that goes gives its records back (p.destroy)."""
         for s in p.mspan_cache:

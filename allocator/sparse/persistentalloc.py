@@ -58,6 +58,15 @@ class PersistentAlloc:
         end = (off + align - 1 & -align) + size
         return bool(base) and size < MAX_BLOCK and end <= self.core.config.persistent_chunk_size
 
+    def room(self, size: int) -> int:
+        """How many pieces of that size `alloc` would give without asking the system, at the usual multiple."""
+        base, off = self.chunks.get(self.core.current_p, (0, 0))
+        if not base or size >= MAX_BLOCK:
+            return 0
+        each = size + DEFAULT_ALIGN - 1 & -DEFAULT_ALIGN
+        off = off + DEFAULT_ALIGN - 1 & -DEFAULT_ALIGN
+        return (self.core.config.persistent_chunk_size - off + each - size) // each
+
     def _alloc(self, size: int, align: int, stat: str) -> int:
         core = self.core
         config = core.config

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allocator.sparse.bulk.settlement import RowSettlement
-from allocator.sparse.mheap import HEAP
+from allocator.sparse.mheap import HEAP, MSPAN_CACHE
 from allocator.sparse.mspan import IN_USE, MSpan
 from allocator.sparse.page_cache import GROUP
 from allocator.sparse.pallocbits import trailing_zeros
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from allocator.sparse.span_set import SpanSet
 
 Ints = np.ndarray[Any, np.dtype[Any]]
+
+RECORDS = MSPAN_CACHE // 2  # records that a P's cache is filled with
 
 
 class RowPlace:
@@ -146,11 +148,20 @@ class SpanRow:
 
     def _pages(self, i: int, stop: int) -> int:
         """Pages and records for the moments from i up to stop, or as far as there are any; how far."""
-        cache, records = self.proc.page_cache, self.proc.mspan_cache
-        heap = self.rt.heap
+        while i < stop:
+            limit = min(stop, i + self._room_of_records())
+            last, i = i, self._pages_alone(i, limit)
+            self.records += self._take_records(i - last)
+            if i < limit or i == last:
+                break
+        return i
+
+    def _pages_alone(self, i: int, stop: int) -> int:
+        """Pages for the moments from i up to stop, for which there are records; how far there are any."""
+        cache = self.proc.page_cache
         while i < stop:
             if not cache.cache:
-                if self.npages is None and stop - i >= 2 * GROUP and not self.kept:
+                if self.npages is None and stop - i >= 2 * GROUP:
                     n = self._groups(i, stop)
                     if n:
                         i += n
@@ -158,13 +169,6 @@ class SpanRow:
                 cache.fill(self.rt.pages)
                 if not cache.cache:
                     break
-            if not records and heap.records_at_hand():
-                again = bool(heap.spanalloc.free_list)
-                heap.fill_mspan_cache(self.proc)
-                self.kept = self._kept() if again else 0
-            most = len(records) - self.kept
-            if most <= 0:
-                break
             npages = 1 if self.npages is None else self.npages[i]
             if npages > 1:
                 first = cache.find(npages)
@@ -172,46 +176,47 @@ class SpanRow:
                     break
                 n = 1
             else:
-                most = min(most, stop - i)
-                if self.npages is not None:
-                    most = _ones(self.npages, i, most)
+                most = stop - i if self.npages is None else _ones(self.npages, i, stop - i)
                 first = trailing_zeros(cache.cache)
                 n = npages = min(trailing_zeros(~(cache.cache >> first)), most)
             self._taken(i, first, npages, n)
-            self.records += records[: -n - 1 : -1]  # type: ignore[arg-type]
-            del records[-n:]
             i += n
         return i
 
     def _groups(self, i: int, stop: int) -> int:
         """Whole groups of pages that the cache would be filled with and emptied again; how many spans."""
         cache, pages = self.proc.page_cache, self.rt.pages
-        most = cache.whole_groups(pages, (stop - i) // GROUP)
-        if not most:
+        groups = cache.whole_groups(pages, (stop - i) // GROUP)
+        if not groups:
             return 0
-        records = self._take_records(most * GROUP)
-        n = len(records) // GROUP * GROUP
-        self.proc.mspan_cache += reversed(records[n:])
-        if not n:
-            return 0
-        self.records += records[:n]
-        base, scavenged = cache.pass_groups(pages, n // GROUP)
+        n = groups * GROUP
+        base, scavenged = cache.pass_groups(pages, groups)
         self._note_taken(i, base, n, n, scavenged)
         return n
 
-    def _take_records(self, n: int) -> list[int]:
-        """So many records from the P's cache, or as many as there are without asking for memory."""
+    def _room_of_records(self) -> int:
+        """How many records the P has, or can have without asking for memory, that are no spans' yet."""
         heap, cache = self.rt.heap, self.proc.mspan_cache
-        found: list[int] = []
+        if not cache and heap.spanalloc.free_list and heap.records_at_hand():
+            heap.fill_mspan_cache(self.proc)
+            self.kept = self._kept()
+        room = len(cache) - self.kept
+        return room if self.kept or heap.spanalloc.free_list else room + heap.room_of_records()
+
+    def _take_records(self, n: int) -> list[int]:
+        """So many records, for which there is room, in the order in which the P's cache would give them."""
+        heap, cache = self.rt.heap, self.proc.mspan_cache
+        found = cache[: -min(n, len(cache)) - 1 : -1]
+        del cache[len(cache) - len(found) :]
         while len(found) < n:
-            if not cache:
-                if heap.spanalloc.free_list or not heap.records_at_hand():
-                    break
-                heap.fill_mspan_cache(self.proc)
-            some = min(n - len(found), len(cache))
-            found += cache[: -some - 1 : -1]  # type: ignore[arg-type]
-            del cache[-some:]
-        return found
+            # The cache is filled to half, and emptied from its end.
+            fills = -(-(n - len(found)) // RECORDS)
+            for begin in heap.new_records(fills):
+                found += range(begin + RECORDS - 1, begin - 1, -1)
+            if len(found) > n:
+                cache += found[: n - 1 : -1]
+                del found[n:]
+        return found  # type: ignore[return-value]
 
     def _kept(self) -> int:
         """How many of the P's records stay in its cache: the last that was a span's, and those below it."""
