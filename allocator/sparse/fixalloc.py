@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from allocator.common.throw import Throw
+from allocator.sparse.persistentalloc import DEFAULT_ALIGN
 
 if TYPE_CHECKING:
     from allocator.sparse.core import Core
@@ -65,6 +66,25 @@ class FixAlloc:
         self.nchunk -= n * self.size
         self.inuse += n * self.size
         return v, n
+
+    def alloc_new(self, n: int) -> Iterator[tuple[int, int]]:
+        """n records that were never handed out, as `alloc` gives them: the first one's address, how many.
+
+        Those that were freed are gone, and there is room for as many in what was asked of the system. Nobody
+        else is told of them.
+        """
+        self.inuse += n * self.size
+        while n:
+            if self.nchunk < self.size:
+                per_chunk = self.nalloc // self.size
+                chunks = -(-n // per_chunk) if self.nalloc % DEFAULT_ALIGN == 0 else 1
+                self.chunk = self.core.persistent.alloc_several(self.nalloc, chunks, self.stat)
+                self.nchunk = chunks * self.nalloc
+            v, some = self.chunk, min(n, self.nchunk // self.size)
+            self.chunk += some * self.size
+            self.nchunk -= some * self.size
+            n -= some
+            yield v, some
 
     def free(self, p: int) -> None:
         """Puts a record back (fixalloc.free)."""

@@ -126,9 +126,8 @@ class MHeap:
         """New records, for which there is room, as many as fill a P's cache so often: each time's first."""
         half = MSPAN_CACHE // 2
         first = len(self.allspans)
-        left = fills * half
-        while left:
-            left -= self.spanalloc.alloc_run(left)[1]
+        for address, n in self.spanalloc.alloc_new(fills * half):
+            self.allspans.add(address, n)
         return range(first, first + fills * half, half)
 
     def clear_mspan_cache(self, p: P) -> None:
@@ -341,7 +340,10 @@ class MHeap:
         size = 1 << config.log_heap_arena_bytes
         first = config.arena_index(base)
         last = config.arena_index(base + (npages << self.page_shift) - 1)
-        zeroed = (self.core.arenas.by_index[index].zeroed_base for index in range(first, last + 1))
+        arenas = self.core.arenas.by_index
+        if first == last:
+            return arenas[first].zeroed_base > base & size - 1
+        zeroed = (arenas[index].zeroed_base for index in range(first, last + 1))
         return next(zeroed) > base & size - 1 or any(zeroed)
 
     def alloc_needs_zero(self, base: int, npages: int) -> bool:

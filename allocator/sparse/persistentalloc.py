@@ -67,6 +67,17 @@ class PersistentAlloc:
         off = off + DEFAULT_ALIGN - 1 & -DEFAULT_ALIGN
         return (self.core.config.persistent_chunk_size - off + each - size) // each
 
+    def alloc_several(self, size: int, n: int, stat: str) -> int:
+        """What so many calls of `alloc` give, for which there is `room`: n pieces, the first one's address."""
+        first = self._alloc(size, DEFAULT_ALIGN, stat)
+        if n > 1:
+            base, off = self.chunks[self.core.current_p]
+            each = size + DEFAULT_ALIGN - 1 & -DEFAULT_ALIGN
+            self.chunks[self.core.current_p] = base, off + each * (n - 1)
+            self.core.stats.add(stat, size * (n - 1))
+            self.core.stats.add("other_sys", -size * (n - 1))
+        return first
+
     def _alloc(self, size: int, align: int, stat: str) -> int:
         core = self.core
         config = core.config
