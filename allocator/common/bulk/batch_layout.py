@@ -254,16 +254,15 @@ class BatchLayout:
     def _write_tiny(self, block: Block, part: Ints, open_blocks: list[int]) -> None:
         """Gives objects in blocks that were there their addresses; those that got a block have them."""
         for number, found, outcome in self._tiny_of(block):
-            own = np.flatnonzero(outcome >= tiny.NEW_CURRENT)
-            new = np.flatnonzero(outcome[own] == tiny.NEW_CURRENT)
-            openers = own[new]
-            opened = np.empty(len(new) + 1, np.uint64)
+            opens = outcome == tiny.NEW_CURRENT
+            openers = np.flatnonzero(opens)
+            opened = np.empty(len(openers) + 1, np.uint64)
             opened[0] = open_blocks[number]
             opened[1:] = part[found[openers]]
             # Between two that open a block stand those that fit, and some that have a block of their own.
             fitted = np.flatnonzero(outcome < tiny.NEW_CURRENT)
-            addresses = np.repeat(opened, np.diff(openers - new, prepend=0, append=len(fitted)))
-            addresses += outcome[fitted]
+            addresses = opened.take(np.cumsum(opens).take(fitted))
+            addresses += outcome.take(fitted)
             low, high = block.bounds[FITTED + 256 * number : FITTED + 256 * number + 2].tolist()
             into = found[fitted] if block.order is None else block.order[low:high]
             part[into] = addresses
