@@ -59,7 +59,7 @@ class PersistentAlloc:
         return bool(base) and size < MAX_BLOCK and end <= self.core.config.persistent_chunk_size
 
     def room(self, size: int) -> int:
-        """How many pieces of that size `alloc` would give without asking the system, at the usual multiple."""
+        """How many pieces of that size `alloc` would give, usually aligned, without asking the system."""
         base, off = self.chunks.get(self.core.current_p, (0, 0))
         if not base or size >= MAX_BLOCK:
             return 0
@@ -68,7 +68,7 @@ class PersistentAlloc:
         return (self.core.config.persistent_chunk_size - off + each - size) // each
 
     def alloc_several(self, size: int, n: int, stat: str) -> int:
-        """What so many calls of `alloc` give, for which there is `room`: n pieces, the first one's address."""
+        """What n calls of `alloc` give, for which there is `room`, side by side: the address of the first."""
         first = self._alloc(size, DEFAULT_ALIGN, stat)
         if n > 1:
             base, off = self.chunks[self.core.current_p]

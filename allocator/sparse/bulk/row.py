@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allocator.sparse.bulk.settlement import RowSettlement
-from allocator.sparse.mheap import HEAP, MSPAN_CACHE
+from allocator.sparse.mheap import HEAP
 from allocator.sparse.mspan import IN_USE, MSpan
 from allocator.sparse.page_cache import GROUP
 from allocator.sparse.pallocbits import trailing_zeros
+from allocator.sparse.procs import MSPAN_CACHE
 from allocator.sparse.span_set import BLOCK_SPANS
 
 if TYPE_CHECKING:

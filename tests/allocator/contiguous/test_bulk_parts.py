@@ -11,6 +11,7 @@ from effort import examples, phases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from allocator.common import at_once
 from allocator.common.bulk import tiny_runs as tiny
 from allocator.common.bulk.arguments import Kinds
 from allocator.common.bulk.batch_layout import BatchLayout
@@ -18,7 +19,6 @@ from allocator.common.bulk.codes import FITTED, LARGE, TINY, ZERO, Coder, CodeTa
 from allocator.common.bulk.engine import has_numba
 from allocator.common.throw import BadRequest
 from allocator.common.types import Type
-from allocator.contiguous import gc
 from allocator.contiguous.bulk.many import ClassPlaces
 from allocator.contiguous.bulk.marking import spans_of
 from allocator.contiguous.runtime import Runtime
@@ -193,7 +193,7 @@ def test_scan_work_of_every_object(platform: str, seed: int, monkeypatch: pytest
         s = rt.heap.lookup(p)
         scan += rt.gc.scan_extent(s, (p - spans.base[s]) // spans.elemsize[s])
         marked += spans.elemsize[s]
-    monkeypatch.setattr(gc, "MANY", 1)
+    monkeypatch.setattr(at_once, "MANY", 1)
     before = rt.gc.scan_work  # which forced collections only ever add to
     rt.collect(np.array(live, np.uint64), mode="force")
     # Tiny objects of one block are one object.
