@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from archcalc.html import notebook
 from archcalc.library import targets
 from archcalc.machines.options import machine_options
+from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.words import counted
 from archcalc.results.judged import Judged
 from archcalc.results.result import Pictured, Result
 
@@ -139,6 +141,88 @@ def heap(
         film.of_workload(one, after, n, 1, frames=frames, at_event=at_event, machine=options) for one in found
     ]
     return _said(Heaps(heaps), given)
+
+
+def sizeclass(
+    platform: str,
+    *sizes: int,
+    waste: float | None = None,
+    near: Sequence[int] = (),
+    sets: Sets | None = None,
+    go: str | None = None,
+) -> Result:
+    """The size classes of sizes in bytes, or the whole table.
+
+    Backwards, the sizes of which rounding wastes more than the share `waste`, or the best ones `near` some.
+    """
+    from archcalc.library import sizeclass as module
+
+    given = _given(sets)
+    found = _figures([platform], given, targets.generation(go))
+    if len(found) != 1:
+        raise UsageFault(Fault(f"{platform}: {counted(len(found), 'platform')}", "one"))
+    return _said(module.sizeclass(found[0], sizes, waste, near), given)
+
+
+def smoke(
+    *platforms: str,
+    workload: str | Sequence[str] = "mixed",
+    n: int = 5000,
+    seed: int = 1,
+    audit_every: int = 0,
+    sets: Sets | None = None,
+    go: str | None = None,
+    **machine: Any,
+) -> Judged:
+    """What comes of workloads, of about n allocations each, with an audit of the machine at the end."""
+    from archcalc.library import smoke as module
+    from archcalc.workloads.programs import WORKLOADS, named
+
+    options = machine_options(machine)
+    given = _given(sets)
+    found = _figures(platforms, given, targets.generation(go))
+    names = [workload] if isinstance(workload, str) else list(workload)
+    names = list(WORKLOADS) if "all" in names else [named(name) for name in names]
+    runs = module.smoke(found, names, options, n=n, seed=seed, audit_every=audit_every)
+    return _said(module.Smoked(runs, found), given)
+
+
+def replay(*paths: str | Path, keep_going: bool = False) -> Judged:
+    """What comes of recordings; `ok` says whether everything in them is reproduced."""
+    from archcalc.library import replay as module
+    from archcalc.traces.recorded_machine import config_for
+    from archcalc.traces.replay import replay as replay_one
+
+    return module.Replays(
+        [
+            replay_one(Path(path), lambda header: config_for(header, {}), keep_going=keep_going)
+            for path in paths
+        ]
+    )
+
+
+def run(*paths: str | Path) -> Judged:
+    """What comes of scenario files, and of those in folders; `ok` says whether their expectations hold."""
+    from archcalc.library import run as module
+
+    return module.RanScenarios(module.run(paths))
+
+
+def prove(
+    *platforms: str,
+    only: Sequence[str] = (),
+    sets: Sets | None = None,
+    go: str | None = None,
+    **machine: Any,
+) -> Judged:
+    """What holds for every answer of the system; `only` are ids of properties, or globs of them."""
+    from archcalc.library import prove as module
+
+    options = machine_options(machine)
+    release, given = targets.generation(go), _given(sets)
+    found = _figures(platforms, given, release)
+    proved = module.prove(module.tasks_of(found, options, list(only) or None))
+    return _said(module.Proved(proved, release, given, {one.platform: one for one in found}), given)
 
 
 def _said(result: R, given: Sets) -> R:

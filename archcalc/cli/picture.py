@@ -10,8 +10,6 @@ import typer
 
 from archcalc.cli import session
 from archcalc.host import output
-from archcalc.reading.errors import Fault, UsageFault
-from archcalc.reading.names import closest
 from archcalc.reading.quantities import parse_count
 from archcalc.render import Page, render
 from archcalc.results.result import Pictured
@@ -31,11 +29,7 @@ def parse_workload(text: str) -> str:
     """A workload's name; `smoke:NAME` is the same."""
     from archcalc.workloads import programs  # brings in the machine, which a mere report does without
 
-    name = text.removeprefix(PREFIX)
-    if name not in programs.WORKLOADS:
-        known = list(programs.WORKLOADS)
-        raise UsageFault(Fault(f"no workload {text!r}", "one of " + ", ".join(known), closest(name, known)))
-    return name
+    return programs.named(text.removeprefix(PREFIX))
 
 
 After = Annotated[

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from archcalc import proofs
 from archcalc.calculator import figures as calculator
 from archcalc.cli import session
 from archcalc.cli.judging import Baseline, FailOn, WriteBaseline, judge
 from archcalc.cli.machine import PROFILES_OWN, Described
 from archcalc.cli.options import Go, Platforms, Profiles, Sets
 from archcalc.cli.targets import generation, settings
-from archcalc.host import output, processes
-from archcalc.library.prove import Proved
+from archcalc.host import output
+from archcalc.library.prove import Proved, prove, tasks_of
 from archcalc.library.targets import selected
 from archcalc.proofs import properties
 from archcalc.reading.errors import Fault, UsageFault
@@ -45,16 +43,6 @@ Scenarios = Annotated[
         parser=Path,
     ),
 ]
-
-
-def all_of(tasks: Sequence[tuple[Any, ...]]) -> Iterable[list[Any]]:
-    """The proofs of each task in order, on as many cores as there are."""
-    jobs = min(processes.cores(), len(tasks))
-    if jobs < 2:
-        yield from (proofs.prove(*task) for task in tasks)
-        return
-    with processes.pool(jobs) as pool:
-        yield from pool.map(proofs.prove, *zip(*tasks, strict=True))
 
 
 def make_folder(path: Path) -> None:
@@ -88,16 +76,11 @@ def command(
     given, release = settings(sets), generation(go)
     named = selected(platforms, profiles, go=release)
     chosen = [calculator.compute(profile, given, release) for profile in named]
-    tasks = [
-        (figures, machine, properties.chosen(property, proofs.era_of(figures).IDS)) for figures in chosen
-    ]
+    tasks = tasks_of(chosen, machine, property)
     if scenarios is not None:
         make_folder(scenarios)
-    proved: list[Any] = []
-    with session.progress("prove", len(tasks)) as progress:
-        for found in all_of(tasks):
-            proved += found
-            progress.update(len({proof.platform for proof in proved}))
+    with session.progress("prove") as progress:
+        proved = prove(tasks, progress.tell)
     for proof in proved:
         if scenarios is not None and proof.text:
             proof.scenario = scenarios / f"{proof.id}-{proof.platform.replace('/', '-')}.yaml"

@@ -86,12 +86,12 @@ def command(
     count = min(cores() if jobs is None else max(jobs, 1), len(paths))
     if count > 1:
         with session.progress(f"{counted(len(paths), 'recording')}") as progress:
-            found = replay_many(paths, work, count, partial(_tell, progress))
+            found = replay_many(paths, work, count, progress.tell)
     else:
         found = []
         for path in paths:
             with session.progress(path.name) as progress:
-                found.append(work(path, partial(_tell, progress)))
+                found.append(work(path, progress.tell))
             if found[-1].interrupted:
                 break
     replays = [one for one in found if isinstance(one, Replay)]
@@ -120,7 +120,7 @@ def _on_model(
                     lambda header: config_for(header, own),
                     lambda header: system_for(header, own, machine),
                     keep_going=keep_going,
-                    progress=lambda done, total: _tell(progress, done, total),
+                    progress=progress.tell,
                 )
         except UsageFault as fault:
             if len(paths) == 1:
@@ -134,11 +134,6 @@ def _on_model(
     tell_damage(damaged)
     left = len(paths) - len(replays) - len(damaged)
     return Replays(replays, answers, left, damaged)
-
-
-def _tell(progress: session.Progress, done: int, total: int) -> None:
-    progress.total = total
-    progress.update(done)
 
 
 def _replay_one(

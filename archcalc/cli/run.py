@@ -7,9 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from archcalc.cli import session
-from archcalc.library.run import RanScenarios
-from archcalc.scenarios import judge, load
-from archcalc.scenarios.judge import ScenarioVerdict
+from archcalc.library.run import RanScenarios, run
 
 Paths = Annotated[
     list[Any],
@@ -26,10 +24,6 @@ def command(paths: Paths) -> RanScenarios:
     for all that lie in it. A failed expectation is shown with the actual value. --verbose tells
     for each scenario what it is about and what can be done about it.
     """
-    verdicts: list[ScenarioVerdict] = []
-    scenarios = load.load_all(paths)
-    with session.progress("scenarios", len(scenarios)) as bar:
-        for number, scenario in enumerate(scenarios, start=1):
-            verdicts.append(judge.carry_out(scenario))
-            bar.update(number)
+    with session.progress("scenarios") as progress:
+        verdicts = run(paths, progress.tell)
     return RanScenarios(verdicts, session.current.verbose)

@@ -77,6 +77,11 @@ class Progress:
         sys.stderr.write(f"\r{self._line()}\x1b[K")
         sys.stderr.flush()
 
+    def tell(self, done: int, total: int) -> None:
+        """As `update`, where how much there is in all comes to be known on the way."""
+        self.total = total
+        self.update(done)
+
     def _line(self) -> str:
         if not self.total:
             return f"{self.what} {self.done:,}"

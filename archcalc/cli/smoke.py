@@ -9,6 +9,7 @@ import typer
 
 from archcalc import machines
 from archcalc.calculator import figures
+from archcalc.calculator.figures import Figures
 from archcalc.cli import session
 from archcalc.cli.answers import AS_USUAL, Answered, without_effect
 from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
@@ -16,12 +17,11 @@ from archcalc.cli.options import Go, Platforms, Profiles, Sets
 from archcalc.cli.picture import Force, complete_workload, parse_workload
 from archcalc.cli.targets import generation, settings
 from archcalc.host import output
-from archcalc.library.smoke import Smoked
+from archcalc.library.smoke import Smoked, smoke
 from archcalc.library.targets import selected
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.quantities import parse_count
 from archcalc.workloads import programs
-from archcalc.workloads import run as running
 
 
 def parse_workloads(text: str) -> str:
@@ -97,28 +97,30 @@ def command(
         if len(targets) * len(names) != 1:
             raise UsageFault(Fault("--record writes one run", "one platform and one workload"))
         output.check_writable(record, force)
-    runs = []
     dice = 1 if seed is None else seed
-    with session.progress("smoke", len(targets) * len(names)) as progress:
-        for target in targets:
-            for name in names:
-                system = machines.system_of(target, machine)
-                counted = answers.install_on(system, dice, machines.era(target.generation).HELPERS)
-                rt = machines.prepare(target, machine, system, seed=dice, record=record is not None)
-                runs.append(
-                    running.boot_and_run(
-                        rt,
-                        target.platform,
-                        name,
-                        n=5000 if n is None else n,
-                        seed=dice,
-                        audit_every=audit_every or 0,
-                        gogc=gogc,
-                        procs=procs,
-                        record=record,
-                    )
-                )
-                for words in without_effect(counted):
-                    session.note(f"{target.platform}, {name}: {words}")
-                progress.update(len(runs))
+    scripted: list[tuple[str, Any]] = []
+
+    def system_of(target: Figures) -> Any:
+        system = machines.system_of(target, machine)
+        counted = answers.install_on(system, dice, machines.era(target.generation).HELPERS)
+        scripted.append((target.platform, counted))
+        return system
+
+    with session.progress("smoke") as progress:
+        runs = smoke(
+            targets,
+            names,
+            machine,
+            n=5000 if n is None else n,
+            seed=dice,
+            audit_every=audit_every or 0,
+            gogc=gogc,
+            procs=procs,
+            record=record,
+            system_of=system_of,
+            tell=progress.tell,
+        )
+    for run, (platform, counted) in zip(runs, scripted, strict=True):
+        for words in without_effect(counted):
+            session.note(f"{platform}, {run.workload}: {words}")
     return Smoked(runs, targets)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from archcalc import proofs
 from archcalc.calculator.figures import Figures
+from archcalc.host import processes
 from archcalc.host.repository import within_repository
 from archcalc.library import boot
+from archcalc.machines.options import MachineOptions
 from archcalc.proofs import properties
 from archcalc.questions import origins
 from archcalc.reading.words import counted
@@ -113,3 +116,30 @@ class Proved(Judged):
 def what(proof: Any) -> str:
     """What there is to say of a proof beside its result."""
     return proof.refutation.what if proof.holds is False else str(proof.reason)
+
+
+Task = tuple[Figures, MachineOptions, frozenset[str]]
+"""A platform, its machine, and the ids of what is to be proved of it."""
+
+
+def tasks_of(targets: Sequence[Figures], machine: MachineOptions, ids: Sequence[str] | None) -> list[Task]:
+    """What is to be proved: all of each platform, or what ids and globs of them name. Raises UsageFault."""
+    return [(one, machine, properties.chosen(ids, proofs.era_of(one).IDS)) for one in targets]
+
+
+def prove(tasks: Sequence[Task], tell: Callable[[int, int], None] = lambda done, of: None) -> list[Any]:
+    """The proofs of each task in order, on as many cores as there are; `tell` hears how many are done."""
+    proved: list[Any] = []
+    for number, found in enumerate(_each(tasks), start=1):
+        proved += found
+        tell(number, len(tasks))
+    return proved
+
+
+def _each(tasks: Sequence[Task]) -> Iterable[list[Any]]:
+    jobs = min(processes.cores(), len(tasks))
+    if jobs < 2:
+        yield from (proofs.prove(*task) for task in tasks)
+        return
+    with processes.pool(jobs) as pool:
+        yield from pool.map(proofs.prove, *zip(*tasks, strict=True))

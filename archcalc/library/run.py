@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 from archcalc.reading.words import counted
 from archcalc.results.findings import Case, Finding, Rule, Severity
 from archcalc.results.judged import Judged
 from archcalc.results.tables import Block, Column, Prose, Section, Table
-from archcalc.scenarios import judge
+from archcalc.scenarios import judge, load
 from archcalc.scenarios.judge import Expectation, ScenarioVerdict
 
 RULE = Rule(
@@ -183,3 +184,18 @@ def describe(verdict: ScenarioVerdict) -> dict[str, object]:
         "source": scenario.source,
         "advice": scenario.advice,
     }
+
+
+def run(
+    paths: Sequence[str | Path], tell: Callable[[int, int], None] = lambda done, of: None
+) -> list[ScenarioVerdict]:
+    """Runs scenario files, and those in folders; `tell` hears how many of them are done.
+
+    Raises UsageFault with all that is wrong with the files.
+    """
+    scenarios = load.load_all(list(map(str, paths)))
+    verdicts = []
+    for number, scenario in enumerate(scenarios, start=1):
+        verdicts.append(judge.carry_out(scenario))
+        tell(number, len(scenarios))
+    return verdicts

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
+from archcalc import machines
 from archcalc.calculator.figures import Figures
+from archcalc.machines.options import MachineOptions
 from archcalc.questions import origins
 from archcalc.reading.words import counted
 from archcalc.results.findings import Case, Finding, Rule, Severity, SourceLine
 from archcalc.results.judged import Judged
 from archcalc.results.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value
 from archcalc.workloads import programs
-from archcalc.workloads.run import WorkloadRun
+from archcalc.workloads.run import WorkloadRun, boot_and_run
 
 FAMILY = "smoke"
 
@@ -178,3 +182,45 @@ class Smoked(Judged):
             for c in run.summary.classes
         ]
         return Table(columns, rows, title="where the memory goes, by size class (large objects first)")
+
+
+def smoke(
+    targets: Sequence[Figures],
+    names: Sequence[str],
+    machine: MachineOptions,
+    *,
+    n: int = 5000,
+    seed: int = 1,
+    audit_every: int = 0,
+    gogc: int | None = None,
+    procs: int | None = None,
+    record: Path | None = None,
+    system_of: Callable[[Figures], Any] | None = None,
+    tell: Callable[[int, int], None] = lambda done, of: None,
+) -> list[WorkloadRun]:
+    """Boots a machine for each platform and workload, and runs it there: about n allocations.
+
+    system_of: what makes the system that a machine is booted on, the one that `machine` describes
+    where nothing is said. record: the file for the recording of the one run that there is then.
+    gogc and procs None: as the workload is about. `tell` hears how many runs are done.
+    """
+    runs: list[WorkloadRun] = []
+    for target in targets:
+        for name in names:
+            system = system_of(target) if system_of else machines.system_of(target, machine)
+            rt = machines.prepare(target, machine, system, seed=seed, record=record is not None)
+            runs.append(
+                boot_and_run(
+                    rt,
+                    target.platform,
+                    name,
+                    n=n,
+                    seed=seed,
+                    audit_every=audit_every,
+                    gogc=gogc,
+                    procs=procs,
+                    record=record,
+                )
+            )
+            tell(len(runs), len(targets) * len(names))
+    return runs

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.names import closest
 from archcalc.workloads.driver import Driver
 
 ENOUGH = 1 << 40  # bytes
@@ -169,3 +171,11 @@ MOST_PROCS = 256  # what GOMAXPROCS may be here: _MaxGomaxprocs, which later rel
 PROCS = {"procs": 4}  # GOMAXPROCS, where it is not 1
 GOGC = {"churn": 100}  # where it is not off; with it off no concurrent cycle begins
 FATAL = frozenset({"exhaust"})  # workloads whose natural end is the runtime's death
+
+
+def named(name: str) -> str:
+    """The name of a workload that there is. Raises UsageFault."""
+    if name not in WORKLOADS:
+        known = list(WORKLOADS)
+        raise UsageFault(Fault(f"no workload {name!r}", "one of " + ", ".join(known), closest(name, known)))
+    return name

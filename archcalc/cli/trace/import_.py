@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,13 +35,8 @@ def _of_trace(
     chosen = platforms.load_file(profile, name) if profile else platforms.load(platform or "", name)
     config = machines.config_of(figures.compute(chosen, go=name), MachineOptions())
     with session.progress(f"import {trace.name}") as progress:
-        imported = import_trace(trace, config, {"go": f"go{name}"}, output, partial(_tell, progress), force)
+        imported = import_trace(trace, config, {"go": f"go{name}"}, output, progress.tell, force)
     return Import(imported, output)
-
-
-def _tell(progress: session.Progress, done: int, total: int) -> None:
-    progress.total = total
-    progress.update(done)
 
 
 def command(
@@ -101,7 +95,7 @@ def command(
             log,
             lambda: machines.boot(target, record=True),
             output,
-            partial(_tell, progress),
+            progress.tell,
             force,
         )
     for text in imported.unknown:

@@ -19,9 +19,4 @@ def command(trace: Trace, profiles: Profiles = None) -> Counted:
     """
     own = {profile.platform: profile for profile in map(platforms.load_file, profiles or ())}
     with session.progress(trace.name) as progress:
-
-        def tell(done: int, total: int) -> None:
-            progress.total = total
-            progress.update(done)
-
-        return Counted(stats.stats(trace, lambda header: config_for(header, own), tell))
+        return Counted(stats.stats(trace, lambda header: config_for(header, own), progress.tell))

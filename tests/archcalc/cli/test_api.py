@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ import pytest
 from archcalc import api
 from archcalc.reading.errors import UsageFault
 from archcalc.results.tables import plain
+
+RECORDING = sorted((Path(__file__).parents[2] / "data" / "version2").glob("*386.trace.gz"))[0]
 
 ALIKE: dict[str, tuple[Callable[[], Any], list[str]]] = {
     "report": (
@@ -37,6 +40,35 @@ ALIKE: dict[str, tuple[Callable[[], Any], list[str]]] = {
     ),
     "map": (lambda: api.map("linux/386", go="1.22"), ["map", "linux/386", "--go", "1.22"]),
     "heap": (lambda: api.heap("linux/386", n=200), ["heap", "linux/386", "-n", "200"]),
+    "sizeclass": (
+        lambda: api.sizeclass("linux/386", 100, 4096, go="1.27"),
+        ["sizeclass", "100", "4k", "linux/386", "--go", "1.27"],
+    ),
+    "sizeclass, backwards": (
+        lambda: api.sizeclass("linux/386", waste=0.2),
+        ["sizeclass", "linux/386", "--waste", "20%"],
+    ),
+    "smoke": (
+        lambda: api.smoke("linux/386", workload=["tiny", "exhaust"], n=200, go="1.27", ulimit_v=1 << 29),
+        [
+            "smoke",
+            "linux/386",
+            "-w",
+            "tiny",
+            "-w",
+            "exhaust",
+            "-n",
+            "200",
+            "--go",
+            "1.27",
+            "--ulimit-v",
+            "512m",
+        ],
+    ),
+    "run": (
+        lambda: api.run("incidents/today-strict-overcommit"),
+        ["run", "incidents/today-strict-overcommit"],
+    ),
 }
 
 
@@ -53,6 +85,35 @@ def test_a_function_gives_what_its_command_prints(name: str, cli: Callable[..., 
     assert set(printed) - set(said) <= {"generation", "set"}
 
 
+TIMED: dict[str, tuple[Callable[[], Any], list[str]]] = {
+    "replay": (lambda: api.replay(RECORDING), ["replay", str(RECORDING)]),
+    "prove": (
+        lambda: api.prove("linux/386", only=["prove-ladder-fits"]),
+        ["prove", "linux/386", "--property", "prove-ladder-fits"],
+    ),
+}
+
+
+def timeless(found: Any) -> Any:
+    """A document without the seconds that it took."""
+    if isinstance(found, dict):
+        return {key: timeless(value) for key, value in found.items() if "second" not in key}
+    return [timeless(one) for one in found] if isinstance(found, list) else found
+
+
+@pytest.mark.parametrize("name", TIMED)
+def test_a_function_finds_what_its_command_finds(name: str, cli: Callable[..., Any]) -> None:
+    function, words = TIMED[name]
+    if name == "prove":
+        pytest.importorskip("z3")
+    result = function()
+    run = cli(*words, "--format", "json")
+    assert run.code == result.exit_code == 0
+    said = timeless(json.loads(json.dumps(plain(result.document()))))
+    printed = timeless(json.loads(run.out))
+    assert said and {key: printed[key] for key in said} == said
+
+
 SETS = {"_MaxMem": 68719476735}
 WITH_SETS: dict[str, Callable[[dict[str, int | str]], Any]] = {
     "report": lambda sets: api.report("linux/amd64", only=["_MaxMem"], sets=sets),
@@ -62,6 +123,8 @@ WITH_SETS: dict[str, Callable[[dict[str, int | str]], Any]] = {
     "boot": lambda sets: api.boot("linux/amd64", sets=sets),
     "map": lambda sets: api.map("linux/amd64", sets=sets),
     "heap": lambda sets: api.heap("linux/amd64", n=100, sets=sets),
+    "sizeclass": lambda sets: api.sizeclass("linux/amd64", sets=sets),
+    "smoke": lambda sets: api.smoke("linux/amd64", n=100, sets=sets),
 }
 
 
