@@ -59,7 +59,7 @@ class UserArenas:
             core.gc.deduct_assist_credit(self.bytes)
         if core.mallocing:
             raise Throw("malloc deadlock")
-        s = self._chunk()
+        s = self.alloc_chunk()
         if s is None:
             raise Throw("out of memory")
         if core.marking:
@@ -80,8 +80,8 @@ class UserArenas:
             cache.next_sample = core.next_sample()
             core.profile(s.base, self.bytes)
 
-    def _chunk(self) -> MSpan | None:
-        """mheap.allocUserArenaChunk: a chunk that is ready, or address space for one and more."""
+    def alloc_chunk(self) -> MSpan | None:
+        """A chunk that is ready, or address space for one and more (mheap.allocUserArenaChunk)."""
         core = self.core
         s = self.ready.first
         if s is not None:
@@ -127,16 +127,16 @@ class UserArenas:
         if self.core.marking:
             self.to_fault.append(s)
             return
-        self._fault(s)
+        self.set_to_fault(s)
         self.fault_all()
 
     def fault_all(self) -> None:
         """What was freed while marking faults now."""
         waiting, self.to_fault = self.to_fault, []
         for s in waiting:
-            self._fault(s)
+            self.set_to_fault(s)
 
-    def _fault(self, s: MSpan) -> None:
+    def set_to_fault(self, s: MSpan) -> None:
         """Access to a chunk faults from now on (setUserArenaChunkToFault)."""
         core = self.core
         s.spanclass = FAULTED

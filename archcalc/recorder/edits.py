@@ -35,6 +35,8 @@ BRACKETS = {
     18: "sweep",
     19: "hugepages",
     20: "readmemstats",
+    21: "userarena",
+    22: "userfault",
 }
 NUMBER = {name: number for number, name in BRACKETS.items()}
 
@@ -157,6 +159,8 @@ def wraps() -> list[Wrap]:
         _own("mpagealloc.go", "(*pageAlloc).init"),
         _own("malloc.go", "(*mheap).sysAlloc"),
         Wrap("malloc.go", "(*mheap).enableMetadataHugePages", *_bracket("hugepages")),
+        Wrap("arena.go", "(*mheap).allocUserArenaChunk", *_bracket("userarena", closing="archcalcSpanBase(r0), 0, 0")),
+        Wrap("arena.go", "(*mspan).setUserArenaChunkToFault", *_bracket("userfault", "s.base(), 0, 0")),
         Wrap("mfixalloc.go", "(*fixalloc).alloc", "archcalcOwn(1)",
              f"archcalcOwn(-1); archcalcRecord('f', 5, archcalcFix(f), uintptr(r0), {_at('f')}, f.size, archcalcStat(f.stat), 0)"),
         Wrap("mfixalloc.go", "(*fixalloc).free", after=f"archcalcRecord('x', 3, archcalcFix(f), uintptr(p), {_at('f')}, 0, 0, 0)"),

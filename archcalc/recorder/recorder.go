@@ -687,7 +687,10 @@ func archcalcState() {
 		w[0], w[1], w[2], w[3] = s.base(), s.npages, uintptr(s.state.get()), uintptr(s.spanclass)
 		w[4], w[5], w[6], w[7] = uintptr(s.nelems), uintptr(s.allocCount), uintptr(s.freeindex), uintptr(s.needzero)
 		w[8], w[9], w[10], w[11] = uintptr(s.sweepgen), s.elemsize, s.limit, uintptr(unsafe.Pointer(s))
-		w[12] = uintptr(unsafe.Pointer(s.largeType))
+		w[12] = 0
+		if !s.isUserArenaChunk { // whose type is made up, and lies in it
+			w[12] = uintptr(unsafe.Pointer(s.largeType))
+		}
 		archcalcDone(b, at+13*goarch.PtrSize)
 	}
 	for _, s := range h.allspans {

@@ -50,6 +50,7 @@ OPENED: dict[str, Callable[[int, int, int], str]] = {
     "allocmanual": lambda a, b, c: f"{a} {KINDS[b]}",
     "freemanual": lambda a, b, c: f"{KINDS[b]} {a:x}",
     "reclaim": lambda a, b, c: f"{a}",
+    "userfault": lambda a, b, c: f"{a:x}",
     "sweep": lambda a, b, c: f"{b} {a:x}",
 }
 CLOSED: dict[str, Callable[[int, int, int], str]] = {
@@ -58,6 +59,7 @@ CLOSED: dict[str, Callable[[int, int, int], str]] = {
     "large": lambda a, b, c: f"{a:x} {b} {c}",
     "stackalloc": lambda a, b, c: f"{a:x}",
     "allocmanual": lambda a, b, c: f"{a:x}",
+    "userarena": lambda a, b, c: f"{a:x}",
     "sweepone": lambda a, b, c: f"{a if a < 1 << 31 else 'done'}",
     "scavenge": lambda a, b, c: f"{a}",
     "sweep": lambda a, b, c: f"{b} {a:x}",

@@ -78,6 +78,8 @@ RECORDS = (
     Record("( freestackspans p", "brackets", "the stack pools free what is empty, at the end of a collection"),
     Record("( reclaim p npages", "brackets", "mheap.reclaim, before pages are allocated while spans are unswept"),
     Record("( sweep p preserve base", "brackets", "a span is swept, for whatever reason; `) sweep freed base`. Outside all other brackets it is ensureSwept"),
+    Record("( userarena p", "brackets", "a chunk for user arenas (GOEXPERIMENT=arenas); `) userarena base`"),
+    Record("( userfault p base", "brackets", "such a chunk was freed: access to it faults from now on"),
     Record("( hugepages p", "brackets", "enableMetadataHugePages"),
     Record("( readmemstats p", "brackets", "runtime.ReadMemStats flushes all caches; what it found is the `=` after the bracket"),
     Record(") what …", "brackets", "closes the bracket that was opened last, with its result"),

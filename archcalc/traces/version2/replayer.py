@@ -102,6 +102,7 @@ class SparseReplayer(LineByLine):
             "stackclear": self._stack_clear, "sweepone": self._sweepone, "scavenge": self._scavenge,
             "allocmanual": self._alloc_manual, "freemanual": self._free_manual, "sweep": self._sweep,
             "freestackspans": self._free_stack_spans, "hugepages": self._huge_pages,
+            "userarena": self._user_arena, "userfault": self._user_fault,
         }  # fmt: skip
 
     # The whole.
@@ -838,6 +839,23 @@ class SparseReplayer(LineByLine):
         assert core is not None
         core.enable_metadata_huge_pages()
         self._close("hugepages")
+
+    def _user_arena(self, words: list[str]) -> None:
+        core = self.core
+        assert core is not None
+        self._run_on(words[2])
+        s = core.user_arenas.alloc_chunk()
+        self._close(f"userarena {0 if s is None else s.base:x}")
+
+    def _user_fault(self, words: list[str]) -> None:
+        core = self.core
+        assert core is not None
+        self._run_on(words[2])
+        s = core.heap.span_of(address(words[3]))
+        if s is None or s.base != address(words[3]) or not s.is_user_arena_chunk or s.spanclass:
+            raise ValueError("no chunk of a user arena begins there")
+        core.user_arenas.set_to_fault(s)
+        self._close("userfault")
 
     # The end.
 
