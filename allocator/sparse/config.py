@@ -120,6 +120,7 @@ class Config:
     unused_falls_back: bool  # where madvise fails, sysUnused maps again
     fault_by_mprotect: bool  # sysFault protects instead of mapping without access
     samples_below_zero: bool  # the heap profile takes an object when its count falls below 0; else at 0
+    unrolls_gc_programs: bool  # a large object's GC program is unrolled into a span of its own
     one_word_is_pointer: (
         bool  # spans of 8-byte objects with pointers have all heap bits set when they are made
     )

@@ -92,6 +92,16 @@ def plan(config: Config, typ: Type, size: int) -> Plan:
     return Plan(sizeclass << 1, repeated(typ, count, ptr), (count - 1) * typ.size + typ.ptrdata, 0)
 
 
+def unrolled_pages(config: Config, typ: Type) -> int:
+    """Pages of the span that a large object's GC program is unrolled into, behind a type that is made up
+    for it; 0 where it is not (heapSetType)."""
+    if not config.unrolls_gc_programs or not typ.kind & KIND_GC_PROG:
+        return 0
+    ptr = config.ptr_size
+    size = 4 * ptr + 16 + (typ.ptrdata // ptr // 8 + ptr - 1 & -ptr)  # sizeof(_type), and a bit a word
+    return size + config.page_size - 1 >> config.page_shift
+
+
 def repeated(typ: Type, count: int, ptr_size: int) -> int:
     """The pointer bits of so many values side by side, a bit a word (writeHeapBitsSmall)."""
     one = mask_of(typ, ptr_size)

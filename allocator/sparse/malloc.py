@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from allocator.common.throw import BadRequest, GoPanic, Throw
 from allocator.common.types import Type
 from allocator.sparse.gc import MARK_TERMINATION
-from allocator.sparse.heap_bits import ObjectType, Plan, plan
+from allocator.sparse.heap_bits import ObjectType, Plan, plan, unrolled_pages
 from allocator.sparse.heap_core import HeapCore
+from allocator.sparse.mheap import SCALAR_BITS
 
 if TYPE_CHECKING:
     from allocator.sparse.mcache import CachedSpan, MCache
@@ -245,6 +246,9 @@ class Malloc(HeapCore):
         s.alloc_count = 1
         s.large_type = typ
         if typ is not None:
+            pages = unrolled_pages(self.config, typ)
+            if pages:
+                s.unrolled = self.heap.alloc_manual(pages, SCALAR_BITS)
             cache.scan_alloc += s.elemsize
         return s
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from allocator.sparse.procs import P
 
 # spanAllocType
-HEAP, STACK, WORK_BUF = range(3)
+HEAP, STACK, WORK_BUF, SCALAR_BITS = range(4)
 IN_STATS = ("in_heap", "in_stacks", "in_work_bufs")
 
 RECLAIM_DONE = 1 << 63
@@ -170,7 +170,7 @@ class MHeap:
         return self.alloc_span(npages, HEAP, spanclass)
 
     def alloc_manual(self, npages: int, kind: int) -> MSpan | None:
-        """A span that its user manages: stacks, work buffers (allocManual)."""
+        """A span that its user manages: stacks, work buffers, unrolled GC programs (allocManual)."""
         if kind == HEAP:
             raise Throw("manual span allocation called with non-manually-managed type")
         return self.alloc_span(npages, kind, 0)
@@ -237,7 +237,7 @@ class MHeap:
             heap_stats.in_heap += nbytes
         elif kind == STACK:
             heap_stats.in_stacks += nbytes
-        else:
+        else:  # of the two, MemStats has only the sum
             heap_stats.in_work_bufs += nbytes
 
     def _grow(self, npages: int) -> int:

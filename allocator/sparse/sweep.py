@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from allocator.common.at_once import pays
 from allocator.common.throw import Throw
+from allocator.sparse.mheap import SCALAR_BITS
 from allocator.sparse.mspan import DEAD, IN_USE, MSpan
 
 if TYPE_CHECKING:
@@ -212,6 +213,9 @@ class Sweeper:
             core.heap_stats.large_free += s.elemsize
             core.pacer.total_free += s.elemsize
             core.heap.free_span(s)
+            if s.unrolled is not None:
+                core.heap.free_manual(s.unrolled, SCALAR_BITS)
+                s.unrolled = None
             return True
         core.central[s.spanclass].full_swept().push(s)
         return False

@@ -45,6 +45,7 @@ SINCE: dict[str, tuple[int, int]] = {
 }
 # A switch of Config, and the release that made it false.
 UNTIL: dict[str, tuple[int, int]] = {
+    "unrolls_gc_programs": (1, 24),
     "scav_index_of_bits": (1, 21),
     "scav_index_from_zero": (1, 21),
     "scav_index_zero_is_unset": (1, 22),

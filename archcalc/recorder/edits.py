@@ -85,6 +85,7 @@ def _own(file: str, function: str) -> Wrap:
 def wraps() -> list[Wrap]:
     """All wraps, for every release."""
     manual = "if typ == spanAllocWorkBuf { %s }"
+    not_stack = "if typ != spanAllocStack { %s }"
     opened, closed = _bracket("allocmanual", "npages, archcalcKind(typ), 0", "archcalcSpanBase(r0), 0, 0")
     freeing, freed = _bracket("freemanual", "s.base(), archcalcKind(typ), 0")
     uncached = (
@@ -121,7 +122,7 @@ def wraps() -> list[Wrap]:
              + _bracket("sweep", "archcalcBase, uintptr(bool2int(preserve)), 0")[0],
              _bracket("sweep", closing="archcalcBase, uintptr(bool2int(r0)), 0")[1]),
         Wrap("mheap.go", "(*mheap).reclaim", *_bracket("reclaim", "npage, 0, 0")),
-        Wrap("mheap.go", "(*mheap).allocManual", manual % opened, manual % closed),
+        Wrap("mheap.go", "(*mheap).allocManual", not_stack % opened, not_stack % closed),
         Wrap("mheap.go", "(*mheap).freeManual", manual % freeing, manual % freed),
         Wrap("mheap.go", "(*mheap).freeSpanLocked", "archcalcBase, archcalcPages := s.base(), s.npages",
              "archcalcRecord('D', 3, archcalcBase, archcalcPages, archcalcKind(typ), 0, 0, 0)"),

@@ -133,6 +133,10 @@ def _of_release(source: Mapping[str, str]) -> str:
     if no_mask is None:
         no_mask, imports = "typ.Kind_&abi.KindGCProg != 0", '\nimport "internal/abi"\n'
     arenas = "heapArenas" if re.search(r"^\theapArenas ", source["mheap.go"], re.M) else "allArenas"
+    unrolled = "false"
+    if any("abi.TFlagUnrolledBitmap" in text for text in source.values()):
+        unrolled = "typ.TFlag&abi.TFlagUnrolledBitmap != 0"
+        imports = '\nimport "internal/abi"\n'
     protect = ""
     if "mprotect(" in source["mem_linux.go"]:
         protect = (
@@ -151,6 +155,7 @@ def _of_release(source: Mapping[str, str]) -> str:
         "//go:nosplit\nfunc archcalcFix(f *fixalloc) uintptr {\n"
         f"\tswitch f {{\n{cases}\t}}\n\treturn 0\n}}\n\n"
         f"func archcalcFixes() {{\n{told}}}\n\n"
+        f"func archcalcUnrolled(typ *_type) bool {{\n\treturn {unrolled}\n}}\n\n"
         f"{lot}{protect}//go:nosplit\nfunc archcalcNoMask(typ *_type) bool {{\n\treturn {no_mask}\n}}\n\n"
         f"func archcalcArenas() []arenaIdx {{\n\treturn mheap_.{arenas}\n}}\n\n"
         "func archcalcStopTheWorld() {\n\tstopTheWorld(stwReadMemStats)\n}\n"

@@ -690,6 +690,9 @@ func archcalcState() {
 		w[12] = 0
 		if !s.isUserArenaChunk { // whose type is made up, and lies in it
 			w[12] = uintptr(unsafe.Pointer(s.largeType))
+			if s.largeType != nil && s.spanclass.sizeclass() == 0 && archcalcUnrolled(s.largeType) {
+				w[12]++ // no type's address is odd
+			}
 		}
 		archcalcDone(b, at+13*goarch.PtrSize)
 	}

@@ -451,9 +451,12 @@ class Texts:
             me,
             large,
         ) = w
+        if sizeclass or state != IN_USE:
+            large = 0
+        typ = f"*{large - 1:x}" if large & 1 else self._type(large)
         return (
             f"Zs {base:x} {npages} {state} {sizeclass} {nelems} {allocs} {free_index} {needzero} {sweepgen} "
-            f"{elemsize} {limit:x} {self._type(0 if sizeclass or state != IN_USE else large)} {me:x}"
+            f"{elemsize} {limit:x} {typ} {me:x}"
         )
 
     def _headed(self, p: int, w: tuple[int, ...]) -> str:

@@ -128,6 +128,8 @@ class EndOfHeap:
                 "-"
                 if s.large_type is None or s.spanclass or s.state != IN_USE
                 else self._number(s.large_type)
+                if s.unrolled is None
+                else f"*{s.unrolled.base:x}"
             )
             yield (
                 f"Zs {s.base:x} {s.npages} {s.state} {s.spanclass} {s.nelems} {s.alloc_count} {s.free_index} "

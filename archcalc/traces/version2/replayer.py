@@ -17,15 +17,18 @@ from allocator.common.throw import BadRequest, Death, Throw
 from allocator.common.types import KIND_NO_POINTERS, BadType, Type
 from allocator.sparse.config import Config
 from allocator.sparse.fixalloc import FixAlloc
-from allocator.sparse.heap_bits import Plan
+from allocator.sparse.heap_bits import Plan, unrolled_pages
 from allocator.sparse.mallocinit import mallocinit
-from allocator.sparse.mheap import WORK_BUF
+from allocator.sparse.mheap import SCALAR_BITS, WORK_BUF
+from allocator.sparse.mspan import MSpan
 from allocator.sparse.procs import P
 from allocator.sparse.runtime import Runtime
+from archcalc.reading.words import counted
 from archcalc.traces import columnar
 from archcalc.traces.line_by_line import KEPT, LineByLine
 from archcalc.traces.outcome import Parting, Replay, Stop, carry_out
 from archcalc.traces.reader import Header, address, decimal, fault, shorten
+from archcalc.traces.records.version2 import KINDS
 from archcalc.traces.version2.ending import EndOfHeap
 from archcalc.traces.version2.follow import Companion
 from archcalc.traces.version2.turns import Placed, Turn, Waiting
@@ -78,6 +81,9 @@ class SparseReplayer(LineByLine):
         self._next_phase = 1
         self.stacks_given: dict[str, str] = {}  # by thread, of the bracket that was closed last
         self.stacks_taken: dict[str, str] = {}
+        # By thread: the span for the large object that comes next; the object, and pages, that wait for it.
+        self.unrolled: dict[str, MSpan] = {}
+        self.unrolling: dict[str, tuple[MSpan, int, Placed]] = {}
         self.released: dict[str, str] = {}  # by thread, whose mcache it released last
         # The lines being fed, the number of the first, and the last of those before.
         self.lines: list[str] = []
@@ -403,6 +409,7 @@ class SparseReplayer(LineByLine):
             self.differs(self.died_at, f"the runtime died: {self.died.words}")
         if self.result.death is None and not self.header.extra.get("cut"):
             self.follower.finish()
+            self._all_unrolled(*self.unrolling)
             for context in self.contexts.values():
                 for placed in context.records:
                     self.differs(placed, "a request that this belongs to")
@@ -474,7 +481,27 @@ class SparseReplayer(LineByLine):
         s.large_type = None
         if typ != "-" and self.types[typ].ptrdata:
             s.large_type = self.types[typ]
+            self._unroll(s, self.types[typ], (self.line, line))
             cache.scan_alloc += s.elemsize
+
+    def _unroll(self, s: MSpan, typ: Type, placed: Placed) -> None:
+        """The span for a large object's GC program comes before its record in 1.22, and after it in 1.23."""
+        core = self.core
+        assert core is not None
+        s.unrolled = self.unrolled.pop(self.thread, None)
+        pages = unrolled_pages(core.config, typ)
+        self._all_unrolled(self.thread)
+        if pages and s.unrolled is None:
+            self.unrolling[self.thread] = s, pages, placed
+        elif pages != (s.unrolled.npages if s.unrolled is not None else 0):
+            self.differs(placed, f"a GC program that takes {counted(pages, 'page')}")
+
+    def _all_unrolled(self, *threads: str) -> None:
+        """No object waits for the span of its GC program."""
+        for thread in threads:
+            waiting = self.unrolling.pop(thread, None)
+            if waiting is not None:
+                self.differs(waiting[2], "an object that gets no span for its GC program")
 
     def _stack(self, words: list[str], line: str) -> None:
         _, who, n, how, ret = words
@@ -814,7 +841,16 @@ class SparseReplayer(LineByLine):
         core = self.core
         assert core is not None
         self._run_on(words[2])
-        s = core.heap.alloc_manual(decimal(words[3]), WORK_BUF)
+        kind = KINDS.index(words[4])
+        s = core.heap.alloc_manual(decimal(words[3]), kind)
+        if kind == SCALAR_BITS and s is not None:
+            waiting = self.unrolling.pop(self.thread, None)
+            if waiting is None:
+                self.unrolled[self.thread] = s
+            else:
+                waiting[0].unrolled = s
+                if waiting[1] != s.npages:
+                    self.differs(waiting[2], f"a GC program that takes {counted(waiting[1], 'page')}")
         self._close(f"allocmanual {0 if s is None else s.base:x}")
 
     def _free_manual(self, words: list[str]) -> None:
