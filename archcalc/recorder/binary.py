@@ -45,6 +45,37 @@ class ProgramFile:
             raise UsageFault(Fault(found, file=str(path))) from None
         self.ptr_size = file.elfclass // 8
         self.order = "<" if file.little_endian else ">"
+        self.slide = 0  # bytes that a program for any place was loaded above its file's addresses
+        self._file = file
+        self._pointers: dict[int, int] | None = None if file["e_type"] == "ET_DYN" else {}
+
+    def loaded(self, table: int) -> None:
+        """Says where the program's line table is (pcHeader), and so where all of it is.
+
+        Raises UsageFault where the file does not say where that table is in it.
+        """
+        if self._file["e_type"] != "ET_DYN":
+            return
+        names = (".gopclntab", ".data.rel.ro.gopclntab")
+        section = next(filter(None, map(self._file.get_section_by_name, names)), None)
+        if section is None:
+            raise UsageFault("the program was built with -buildmode=pie, and has no table of its lines")
+        self.slide = table - section["sh_addr"]
+
+    def _pointer(self, at: int, found: int) -> int:
+        """A pointer at an address of the file, which says `found`: the loader may have put another there."""
+        if self._pointers is None:
+            self._pointers = {}
+            word = "Q" if self.ptr_size == 8 else "I"
+            entry = struct.Struct(f"{self.order}{word}{word}{word.lower()}")
+            for name in (".rela.dyn", ".rela"):
+                section = self._file.get_section_by_name(name)
+                if section is not None and section["sh_type"] == "SHT_RELA":
+                    # Those without a symbol (their upper half) are relative to where the program is.
+                    for where, info, addend in entry.iter_unpack(section.data()):
+                        if not info >> (32 if word == "Q" else 8):
+                            self._pointers[where] = addend
+        return self._pointers.get(at, found)
 
     def at(self, address: int, length: int) -> bytes:
         """Bytes of the file at an address of the program."""
@@ -54,11 +85,13 @@ class ProgramFile:
         raise UsageFault(f"the program's file has nothing at {address:#x}, where a type should be")
 
     def type(self, address: int, types: int) -> TypeInFile:
-        """The type at an address."""
+        """The type at an address of the running program, whose types begin at `types`."""
+        address, types = address - self.slide, types - self.slide
         word = self.ptr_size
         code = "Q" if word == 8 else "I"
         head = struct.Struct(f"{self.order}2{code}I4B2{code}i")
         size, ptrdata, _, flags, align, _, kind, _, gcdata, name = head.unpack(self.at(address, head.size))
+        gcdata = self._pointer(address + 3 * word + 8, gcdata)
         mask = b""
         direct = not kind & GC_PROG if self.minor < (1, 24) else not flags & GC_MASK_ON_DEMAND
         if 0 < ptrdata <= MASK_BYTES and direct:

@@ -18,6 +18,7 @@ from archcalc.recorder import edits
 
 # Entry points by size do the same as mallocgc; with them off there is one way in.
 WITHOUT = "nosizespecializedmalloc"
+SANITIZERS = ("race", "msan", "asan")  # each has its own ways of placing and padding objects
 FIRST, LAST = (1, 22), (1, 27)
 
 
@@ -31,6 +32,7 @@ class Toolchain:
     goos: str
     goarch: str
     experiment: str
+    flags: str = ""  # GOFLAGS
 
     @property
     def platform(self) -> str:
@@ -48,7 +50,7 @@ class Toolchain:
 
 def toolchain(command: Path, env: Mapping[str, str]) -> Toolchain:
     """Asks a go command what it is. UsageFault where it is none, or of a release that cannot be recorded."""
-    names = ["GOROOT", "GOVERSION", "GOOS", "GOARCH", "GOEXPERIMENT"]
+    names = ["GOROOT", "GOVERSION", "GOOS", "GOARCH", "GOEXPERIMENT", "GOFLAGS"]
     try:
         done = subprocess.run(
             [str(command), "env", "-json", *names], capture_output=True, text=True, env=dict(env), check=True
@@ -64,11 +66,15 @@ def toolchain(command: Path, env: Mapping[str, str]) -> Toolchain:
         said["GOOS"],
         said["GOARCH"],
         said["GOEXPERIMENT"],
+        said["GOFLAGS"],
     )
     if not FIRST <= found.minor <= LAST:
         raise UsageFault(f"{command} is {found.release}; releases 1.22 to 1.27 can be recorded")
     if found.goos != "linux":
         raise UsageFault(f"programs for {found.platform} cannot be recorded; expected GOOS=linux")
+    for flag in found.flags.split():
+        if flag.lstrip("-").removesuffix("=true") in SANITIZERS:
+            raise UsageFault(f"{flag} in GOFLAGS: with it the heap is another one; expected a build without")
     return found
 
 

@@ -105,6 +105,7 @@ func archcalcStart() {
 	archcalcMeta(8, unsafe.Sizeof(mspan{}))
 	archcalcMeta(9, uintptr(unsafe.Pointer(&zerobase)))
 	archcalcMeta(10, firstmoduledata.text)
+	archcalcMeta(12, uintptr(unsafe.Pointer(firstmoduledata.pcHeader)))
 }
 
 func archcalcMeta(key, value uintptr) { archcalcRecord('#', 2, key, value, 0, 0, 0, 0) }

@@ -15,6 +15,7 @@ from archcalc.traces.records.version2 import ADVICE, ERRNO, KINDS, MEMSTATS, SET
 # Key of a `#` record, and what it is.
 DATA_END, TYPES, _ETYPES, PAGE, HUGE_PAGE, MHEAP, EMPTY_SPAN, MSPAN, ZEROBASE, TEXT, MCACHE0 = range(1, 12)
 FIXALLOCS = 100
+LINE_TABLE = 12
 STATS = (
     "-",
     "stacks_sys",
@@ -200,6 +201,8 @@ class Texts:
             self.fixed[self.fixallocs[w[0] - FIXALLOCS + 1]] = (w[1], STATS[w[2]])
         else:
             self.meta[w[0]] = w[1]
+            if w[0] == LINE_TABLE:
+                self.image.loaded(w[1])
 
     def _malloc(self, p: int, w: tuple[int, ...]) -> str:
         how, size, typ, ret = w

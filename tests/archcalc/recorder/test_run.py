@@ -17,6 +17,8 @@ from golang import environment, installed
 from archcalc.reading.errors import UsageFault
 from archcalc.recorder.run import find_go, place
 from archcalc.traces import columnar
+from archcalc.traces.recorded_machine import config_for
+from archcalc.traces.replay import replay
 
 PROGRAM = """package main
 
@@ -24,6 +26,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -55,6 +58,9 @@ func main() {
 	case "panic":
 		panic("on purpose")
 	case "wait":
+		time.Sleep(time.Minute)
+	case "quit":
+		syscall.Kill(os.Getpid(), syscall.SIGQUIT)
 		time.Sleep(time.Minute)
 	case "exit":
 		os.Exit(7)
@@ -128,7 +134,12 @@ def test_every_object_is_in_a_span_that_the_heap_gave(program: Path, tmp_path: P
 
 @pytest.mark.parametrize(
     ("what", "code", "last"),
-    [("exit", 7, "Z "), ("panic", 2, '! {"panic": true}'), ("out of memory", 2, "! ")],
+    [
+        ("exit", 7, "Z "),
+        ("quit", 2, '! {"signal": 3}'),
+        ("panic", 2, '! {"panic": true}'),
+        ("out of memory", 2, "! "),
+    ],
 )
 def test_every_end_leaves_all_that_came_before(
     program: Path, tmp_path: Path, what: str, code: int, last: str
@@ -141,7 +152,11 @@ def test_every_end_leaves_all_that_came_before(
     assert any(line[:2] == "m " for line in found)
 
 
-def test_an_interrupt_is_the_program_s_and_the_recording_is_written(program: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("to_all", [True, False], ids=["from the terminal", "to archcalc alone"])
+def test_an_interrupt_is_the_program_s_and_the_recording_is_written(
+    program: Path, tmp_path: Path, to_all: bool
+) -> None:
+    """A terminal sends it to both, another process to one: the program gets it once either way."""
     trace = tmp_path / "interrupted.trace.gz"
     command = [sys.executable, "-m", "archcalc", "record", "--output", str(trace), str(program), "--", "wait"]
     env = environment(PYTHONPATH=os.pathsep.join(sys.path))
@@ -151,9 +166,28 @@ def test_an_interrupt_is_the_program_s_and_the_recording_is_written(program: Pat
         assert running.stdout is not None
         assert running.stdout.readline() == "printed by the program\n"
         time.sleep(0.1)  # until it sleeps
-        os.killpg(running.pid, signal.SIGINT)
+        (os.killpg if to_all else os.kill)(running.pid, signal.SIGINT)
         assert running.wait(60) == 128 + signal.SIGINT
     assert lines(trace)[-1] == '! {"signal": 2}'
+
+
+def test_a_program_for_any_place_is_recorded_too(program: Path, tmp_path: Path) -> None:
+    """With -buildmode=pie the program's file has other addresses than the program that runs."""
+    trace = tmp_path / "pie.trace.gz"
+    done = record(program, trace, "exit", GOFLAGS="-mod=mod -buildmode=pie")
+    if "-buildmode=pie" in done.stderr:
+        pytest.skip(done.stderr.strip())
+    assert done.returncode == 7
+    result = replay(trace, lambda header: config_for(header, {}))
+    assert result.ok, result.first
+    assert any(line[:2] == "T " and "pair" in line for line in lines(trace))
+
+
+@pytest.mark.parametrize("flag", ["-race", "--msan=true", "-asan"])
+def test_a_build_whose_heap_is_another_one_is_refused(flag: str) -> None:
+    installed()
+    with pytest.raises(UsageFault, match=f"{flag} in GOFLAGS: with it the heap is another one"):
+        find_go(None, environment(GOFLAGS=f"-mod=mod {flag}"))
 
 
 def test_a_program_that_does_not_build_is_told_in_go_s_own_words(tmp_path: Path) -> None:
