@@ -67,7 +67,7 @@ class MSpan:
         self.manual_free_list: list[int] = NO_STACKS
         self.large_type: ObjectType | None = None
         self.is_user_arena_chunk = False
-        self.unrolled: MSpan | None = None  # has the bits of a large object that come of a GC program
+        self.unrolled: MSpan | None = None  # a large object's pointer bits, from its GC program
         self.user_arena_free = (0, 0)  # what is left of a chunk: from, to
         self.base = self.npages = self.limit = 0
         self._clear()
