@@ -15,7 +15,7 @@ INITIAL_CAPACITY = 16
 
 
 class AddrRanges:
-    """Ranges [base, limit). `reserve` is asked for memory, by entries, whenever the array must be longer."""
+    """Ranges [base, limit). `reserve` is asked for memory, in entries, whenever the array must grow."""
 
     __slots__ = ("bases", "capacity", "limits", "reserve", "total_bytes")
 
@@ -50,7 +50,7 @@ class AddrRanges:
         return self.bases[i] if i < len(self.bases) else None
 
     def add(self, base: int, limit: int) -> None:
-        """A further range, which overlaps none; it grows together with what it touches (add)."""
+        """Adds a range, which overlaps none, and merges it with those that it touches (add)."""
         if limit <= base:
             raise Throw(
                 "attempted to add zero-sized address range", f"runtime: range = {{{base:#x}, {limit:#x}}}"

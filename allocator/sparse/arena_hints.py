@@ -1,4 +1,4 @@
-"""Where the heap would like to be: the hints of mallocinit, in the order in which they are tried (malloc.go).
+"""Where the heap asks to be: the hints of mallocinit, in the order in which they are tried (malloc.go).
 
 64-bit ports have a list of addresses, which the Config tells, or from 1.26 on one that begins at an
 address drawn at random. The later half is for user arenas.
@@ -13,7 +13,7 @@ from allocator.common.throw import BadRequest, Throw
 if TYPE_CHECKING:
     from allocator.sparse.config import Config
 
-HINTS = 0x80  # where a lot decides
+HINTS = 0x80  # where they are random
 HEAP_HINTS = 0x40  # the others are for user arenas
 SEED_BITS = 64
 
@@ -39,7 +39,7 @@ class HeapLot:
         self.remaining = SEED_BITS
 
     def next(self, bits: int) -> int:
-        """The next so many bits."""
+        """The next n bits."""
         if bits > self.remaining:
             raise Throw("not enough heapRandSeed bits remaining")
         self.remaining -= bits
@@ -47,7 +47,7 @@ class HeapLot:
 
 
 def seed_for(config: Config, base: int, start: int, padding: int) -> int:
-    """The lot that puts the first arena at `base`, the first mapping at `start` in it, and then leaves
+    """The random number that puts the first arena at `base`, the first mapping at `start` in it, and leaves
     `padding` pages out. Base is a multiple of the arena's size, start of palloc_chunk_bytes.
     """
     top = config.random_address_bits - config.log_heap_arena_bytes
@@ -59,9 +59,9 @@ def seed_for(config: Config, base: int, start: int, padding: int) -> int:
 
 
 def seed_of_base(config: Config, base: int) -> int:
-    """The lot that has the heap's first object lie at `base` or in its page, if all else is free.
+    """The random number that puts the heap's first object at `base` or in its page, if all else is free.
 
-    BadRequest for a base that no lot falls on.
+    Raises BadRequest for a base that cannot be drawn.
     """
     end = 1 << config.random_address_bits
     if base & config.page_size - 1 or not config.heap_arena_bytes <= base < end:
@@ -75,7 +75,7 @@ def seed_of_base(config: Config, base: int) -> int:
 
 
 def usual_seed(config: Config) -> int:
-    """The lot with which the heap begins where releases without one put it."""
+    """The random number with which the heap begins where releases without one put it."""
     return seed_for(config, config.usual_base, config.usual_base, 0)
 
 

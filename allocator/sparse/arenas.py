@@ -1,7 +1,7 @@
 """Address space for the heap, in arenas, and the tables that know them (mheap.sysAlloc, malloc.go).
 
 The heap takes addresses a whole arena at a time: from the reservation of the 32-bit start, at a hint,
-or wherever the system will. An arena has a record (heapArena) in a two-level map by its number.
+or wherever the system puts it. An arena has a record (heapArena) in a two-level map by its number.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Arenas:
             (self.user_hints if user else self.hints).insert(0, hint)
 
     def add_hint(self, address: int, *, user: bool = False, down: bool = False) -> None:
-        """One more hint, to be tried before all others."""
+        """Adds a hint that is tried before all others."""
         (self.user_hints if user else self.hints).insert(0, Hint(address, self.hint_alloc.alloc(), down))
 
     def sys_alloc(self, n: int, *, user: bool = False) -> tuple[int, int]:
@@ -83,7 +83,7 @@ class Arenas:
             if v:
                 self._add_arenas(v, n, user)
                 return v, n
-        # With -race user arenas lie among the heap's own, as there is no other room.
+        # With -race user arenas lie among the heap's own, since there is no other room.
         v, size = self._at_hint(n, self.user_hints if user and not config.race else self.hints)
         if not size:
             if config.race:

@@ -1,7 +1,7 @@
-"""The invariants of a machine that runs, each checked by looking at everything it speaks of.
+"""The invariants of a running machine, each checked by looking at everything that it is about.
 
-A machine of which all hold may be called sound. What an invariant yields is what was seen, and
-the address of the span where it was.
+A machine for which all of them hold is sound. An invariant yields what is wrong, and the address of the
+span.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ INVARIANTS: dict[str, Check] = {}
 
 
 def invariant(name: str) -> Callable[[Check], Check]:
-    """Enters a check under a name that stays."""
+    """Registers a check under a name that never changes."""
 
     def enter(check: Check) -> Check:
         INVARIANTS[name] = check
@@ -38,7 +38,7 @@ def invariant(name: str) -> Callable[[Check], Check]:
 
 
 def audit(core: HeapCore) -> list[Violation]:
-    """Every invariant that does not hold; the caches are synced first, which changes nothing that matters."""
+    """Yields every invariant that does not hold; caches are synced first, which changes nothing else."""
     core.sync_caches()
     return violations(core, INVARIANTS)
 
@@ -217,7 +217,7 @@ def _span_table(core: HeapCore) -> Iterator[Seen]:
 
 @invariant("page bits")
 def _page_bits(core: HeapCore) -> Iterator[Seen]:
-    """pageInUse, pageSpecials and pageUseSpanInlineMarkBits tell what the spans are."""
+    """pageInUse, pageSpecials and pageUseSpanInlineMarkBits agree with the spans."""
     shift = core.config.page_shift
     spans = [s for s in core.heap.allspans if s.state == IN_USE]
     for name, have, want in (
@@ -314,7 +314,7 @@ def _span_sets(core: HeapCore) -> Iterator[Seen]:
 
 
 def _stale(core: HeapCore, s: MSpan, swept: bool) -> bool:
-    """Whether a span on an unswept set was swept since, by somebody who did not take it off."""
+    """Whether a span on an unswept set was swept since without being taken off."""
     return not swept and (s.state != IN_USE or s.sweepgen != core.heap.sweepgen - 2)
 
 
@@ -387,7 +387,7 @@ def _stack_spans(core: HeapCore) -> Iterator[Seen]:
 
 @invariant("specials")
 def _specials(core: HeapCore) -> Iterator[Seen]:
-    """Records hang on allocated objects, in order of offset and kind."""
+    """Records belong to allocated objects, in order of offset and kind."""
     for s in core.heap.allspans:
         if not s.specials or s.state != IN_USE:
             continue
@@ -415,7 +415,7 @@ def _mark_bit_arenas(core: HeapCore) -> Iterator[Seen]:
 
 @invariant("counters")
 def _counters(core: HeapCore) -> Iterator[Seen]:
-    """What is counted in two ways comes out the same (readmemstats_m), and spans come to what is in use."""
+    """Counts made in two ways agree (readmemstats_m), and spans add up to what is in use."""
     stats, counted = core.stats.bytes, core.heap_stats
     mapped = sum(stats.values()) + counted.in_stacks + counted.in_work_bufs
     for what, one, other in recounts(core, core.pacer.total_alloc, core.pacer.total_free, mapped):
@@ -443,7 +443,7 @@ def _grown(core: HeapCore) -> int:
 
 @invariant("zeroed arenas")
 def _zeroed(core: HeapCore) -> Iterator[Seen]:
-    """What an arena says was never used holds no span, and a span that had been used says so."""
+    """Memory that an arena says was never used holds no span, and used spans say so."""
     config = core.config
     for s in survey.spans(core):
         last = s.base + s.npages * config.page_size - 1

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def boot_checks(core: HeapCore) -> Iterator[BootCheck]:
-    """One check an invariant."""
+    """One check for each invariant."""
     config, tables = core.config, core.tables
     levels = sum(1 for base in tables.summary if base)
     yield BootCheck(

@@ -112,7 +112,7 @@ class ChunkTable(Generic[Known]):
         return (self._runs[i], self._ends[i]) if i >= 0 and chunk < self._ends[i] else (None, chunk + 1)
 
     def parts(self, first: int, end: int) -> list[tuple[int, int, Known]]:
-        """What is known of chunks first to end, to be looked at: from, to, and what these all have."""
+        """What is known of chunks first to end, not to be changed: from, to, and what these all have."""
         starts, ends, runs = self._starts, self._ends, self._runs
         i, j = bisect_right(ends, first), bisect_left(starts, end)
         found = [(max(starts[k], first), min(ends[k], end), runs[k]) for k in range(i, j)]

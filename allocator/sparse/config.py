@@ -25,7 +25,7 @@ class Config:
 
     # What the machine below tells the runtime (osinit, the linker).
     phys_page_size: int  # physPageSize: what the auxiliary vector or its like says
-    phys_huge_page_size: int  # physHugePageSize: 0 where the kernel tells none
+    phys_huge_page_size: int  # physHugePageSize: 0 where the kernel reports none
     data_end: int  # firstmoduledata.end: where the 32-bit path looks for room
     min_phys_page_size: int
     max_phys_page_size: int
@@ -87,7 +87,7 @@ class Config:
     stack_cache_size: int
     num_stack_orders: int
     fixed_stack: int
-    stack_min: int  # what a goroutine asks for
+    stack_min: int  # bytes that a goroutine asks for
     stack_system: int  # what the system puts onto stacks (windows, plan9, ios)
 
     # sizeof, by the struct's Go name: mspan, mcache, heapArena, spanSetBlock, special …
@@ -110,7 +110,7 @@ class Config:
     headers: bool  # objects above min_size_for_malloc_header keep their type in a header
     inline_mark_bits: bool  # small spans with pointers carry mark bits and owner in their last 128 bytes
     randomized_heap_base: bool  # hints and the first growth begin at an address drawn at random
-    scav_index_of_bits: bool  # the scavenge index has a bit a chunk; else a record of 8 bytes
+    scav_index_of_bits: bool  # the scavenge index has a bit for each chunk; otherwise a record of 8 bytes
     scav_index_from_zero: bool  # its first growth maps all from the index's beginning
     scav_index_zero_is_unset: bool  # a lower bound of 0 counts as one that was never set
     user_arenas: bool  # the later half of the hints is kept for user arenas
@@ -125,7 +125,7 @@ class Config:
         bool  # spans of 8-byte objects with pointers have all heap bits set when they are made
     )
     limit_by_nelems: bool  # mspan.limit is after the last object; before, heap bits counted for objects
-    pack_checks: bool  # taggedPointerPack looks whether an address fits; before, only lfstack.push did
+    pack_checks: bool  # taggedPointerPack checks whether an address fits; before, only lfstack.push did
     traces_all_spans: bool  # an execution trace has all spans and stacks; before, none made while it was busy
     traces_tiny: bool  # and objects in blocks for tiny ones that are open; before, those with new blocks
     zeroed_when_scavenged: bool  # pages that were released count as zero where the system says so

@@ -21,7 +21,7 @@ class Core:
     """The shared state of one simulated process's allocator.
 
     `current_p` is the number of the P that runs now, None while there is none; `printed` has the
-    lines that the runtime printed. `seed` is the lot that the heap's base is drawn from.
+    lines that the runtime printed. `seed` is the random number that the heap's base is drawn from.
     """
 
     arenas: Arenas

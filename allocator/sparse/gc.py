@@ -1,6 +1,6 @@
 """The collector as the allocator sees it: phases, what is marked, and what follows (mgc.go, mgcmark.go).
 
-What is alive is either told (a set of addresses, or everything) or found by following the
+What is alive is either given (a set of addresses, or everything) or found by following the
 pointers that were stored in the simulated heap. No worker marks beside the program: what an allocation
 owes is marked by its assist, and what is left when the mark phase ends.
 """
@@ -141,7 +141,7 @@ class Collector:
     def deduct_assist_credit(self, size: int) -> None:
         """An allocation while marking pays for itself, in debt by marking (deductAssistCredit).
 
-        In a recording others mark too, and nothing tells who did what.
+        In a recording others mark, too, and it does not say who did what.
         """
         core = self.core
         if self.phase != MARK or core.p is None or core.steps is not None:
@@ -163,7 +163,7 @@ class Collector:
         done = self._drain(own.work)
         p.assist_bytes += worth(done, pacer.assist_bytes_per_work)
         if not self.grey and not self.told:
-            # Nothing is left for anybody: this assist ends the mark phase, and debts are forgotten.
+            # Nothing is left to mark: this assist ends the mark phase, and debts are forgotten.
             self.finish(BACKGROUND)
             p.assist_bytes = 0
 

@@ -11,7 +11,7 @@ STAT = "heap_released"
 
 
 class Growth:
-    """[base, end) is what the current arena has left (mheap.curArena)."""
+    """The growing heap; [base, end) is what the current arena has left (mheap.curArena)."""
 
     __slots__ = ("base", "core", "end")
 
@@ -20,10 +20,9 @@ class Growth:
         self.base = self.end = 0
 
     def grow(self, npages: int) -> int:
-        """Makes at least so many pages of new, released heap; the bytes, or 0 where there are none.
+        """Adds at least npages of new, released heap; returns the bytes, or 0 where there are none.
 
-        What it prints then is the runtime's own; that the pages are contiguous is certain, that
-        they touch older ones is not.
+        The runtime then prints a line. The pages are contiguous, but need not touch older ones.
         """
         core = self.core
         config = core.config
@@ -49,7 +48,7 @@ class Growth:
             else:
                 left = self.end - self.base
                 if left:
-                    # The rest of the old arena becomes heap, as nobody will come back for it.
+                    # The rest of the old arena becomes heap, since nothing else will use it.
                     self._add(self.base, left)
                     total += left
                 self.base, self.end = v, v + size

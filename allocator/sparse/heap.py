@@ -1,6 +1,6 @@
 """Runtime: the machine as a whole, as drivers see it.
 
-What can be done with it: allocate, collect, scavenge, take stacks, hang finalizers on objects,
+What it can do: allocate, collect, scavenge, take stacks, attach finalizers to objects,
 store pointers, and ask for the results.
 """
 
@@ -30,7 +30,7 @@ MODES = {"background": BACKGROUND, "force": FORCE, "block": BLOCK}
 
 
 class Heap(Malloc, ManyObjects):
-    """A machine's heap with all that programs do to it; how a process gets there is not its business."""
+    """A machine's heap with all that programs do to it; how a process gets there is in `startup`."""
 
     def start_heap(self, gogc: int = -1, procs: int = 1) -> None:
         """mallocinit, gcinit and procresize, without anything that a program allocates before main."""

@@ -1,4 +1,4 @@
-"""Where an object's pointers are written down: in its span, in a header, or beside a large one (mbitmap.go).
+"""Where an object's pointers are recorded: in its span, in a header, or beside a large one (mbitmap.go).
 
 A span of objects up to 512 bytes (128 on 32-bit) keeps a bit a word at its end; larger small
 objects begin with a word that holds their type; a large object's span has its type. What each
@@ -69,9 +69,9 @@ class Plan(NamedTuple):
 
 
 def plan(config: Config, typ: Type, size: int) -> Plan:
-    """How an object of `size` bytes with pointers is laid out. BadType for a type that cannot be.
+    """How an object of `size` bytes with pointers is laid out. Raises BadType for an impossible type.
 
-    A size of several typ.size is an array; what is left over behind the last has no pointers.
+    A size of several typ.size is an array; what is left over after the last has no pointers.
     """
     ptr = config.ptr_size
     if not 0 < typ.size <= size:

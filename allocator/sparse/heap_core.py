@@ -1,6 +1,6 @@
 """The heap on top of the system's memory: page heap, central lists, caches, stacks, sweeper, collector.
 
-`Core` has the memory and the address space; here stand all parts that hand it out, each of which
+`Core` has the memory and the address space; this has all parts that hand it out, each of which
 holds this and reaches the others through it.
 """
 
@@ -114,11 +114,11 @@ class HeapCore(Core):
     # Ps.
 
     def new_mcache(self) -> MCache:
-        """A further mcache (allocmcache)."""
+        """Adds an mcache (allocmcache)."""
         return MCache(self, self.cachealloc.alloc())
 
     def add_p(self) -> P:
-        """A further P (p.init); the first takes over the mcache of the start."""
+        """Adds a P (p.init); the first takes over the mcache of the start."""
         if len(self.ps) >= MAX_PROCS:
             raise BadRequest(f"there can be at most {MAX_PROCS} Ps")
         p = P(len(self.ps), self.new_mcache() if self.ps else self.mcache0)
@@ -126,7 +126,7 @@ class HeapCore(Core):
         return p
 
     def run_on(self, number: int) -> P:
-        """That P runs from now on."""
+        """Makes that P the running one."""
         self.p = p = self.ps[number]
         self.current_p = number
         return p
@@ -202,17 +202,17 @@ class HeapCore(Core):
             self.phase_changed()
 
     def on_sweep(self, s: MSpan) -> None:
-        """A span is about to be swept; its mark bits are final. For those who listen."""
+        """A span is about to be swept; its mark bits are final. A hook."""
 
     def memory_released(self, base: int, n: int) -> None:
-        """Memory of free pages was given back to the system. For those who listen."""
+        """Memory of free pages was given back to the system. A hook."""
 
     def profile(self, v: int, size: int) -> None:
-        """An object was sampled for the heap profile (profilealloc): a record hangs on it from now on."""
+        """An object was sampled for the heap profile (profilealloc): it has a record from now on."""
         self.specials.add(v, PROFILE)
 
     def profile_freed(self, size: int) -> None:
-        """A sampled object was freed (mProf_Free). For those who listen."""
+        """A sampled object was freed (mProf_Free). A hook."""
 
     def may_collect(self) -> None:
         """Begins a cycle where the heap has reached its trigger."""

@@ -1,7 +1,7 @@
 """Lock-free stacks, whose head is a node's address and a count in one word of 64 bits (lfstack.go, tagptr).
 
-Not every address fits there. The runtime looks whether one did only after it has packed it, and dies
-where it did not.
+Not every address fits there. The runtime only checks that after it has packed one, and dies if it did not
+fit.
 """
 
 from __future__ import annotations

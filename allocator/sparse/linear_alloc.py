@@ -1,4 +1,4 @@
-"""linearAlloc: a reserved region that is used up from its beginning to its end (malloc.go)."""
+"""linearAlloc: a reserved region that is used from its beginning to its end (malloc.go)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """mallocgc: from a size and a type to an address (malloc.go).
 
 `malloc` is the short way for a machine where nothing unusual is going on: no collector marking,
-no heap profile, nobody who watches, no pointers stored. Everything else goes through `mallocgc`,
+no heap profile, no watch, no stored pointers. Everything else goes through `mallocgc`,
 which does all that the runtime does, in its order. Both leave the same machine.
 """
 
@@ -135,7 +135,7 @@ class Malloc(HeapCore):
         return None
 
     def takes_next(self, plan: Plan, v: int, p: int) -> bool:
-        """mallocgc's short way: the object at v, where it is the next in the P's span and nobody looks at it.
+        """mallocgc's short way: the object at v, where it is the next in the P's span and nothing watches it.
 
         False where that is not so; nothing has changed then.
         """
@@ -157,7 +157,7 @@ class Malloc(HeapCore):
         return True
 
     def _look_at(self, cache: MCache, v: int, slot: int, typ: Type | None, size: int, needzero: bool) -> None:
-        """What is done with a new object where somebody looks at objects one by one."""
+        """What happens to a new object where something looks at objects one by one."""
         s = self.heap.span_of(slot)
         assert s is not None
         if self.memory and needzero:
@@ -199,7 +199,7 @@ class Malloc(HeapCore):
         return cache.tiny + off
 
     def _tiny_block(self, cache: MCache, size: int) -> tuple[int, int, bool]:
-        """A new tiny block, which stays open if more of it is left than of the other."""
+        """A new tiny block, which stays open if it has more room left than the other."""
         v, fetched = self._object(cache, self.tiny_spanclass)
         if size < cache.tiny_offset or not cache.tiny:
             cache.tiny = v

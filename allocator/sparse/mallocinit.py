@@ -94,7 +94,7 @@ def _stake_out(core: HeapCore) -> None:
     if arenas.heap_arena_alloc.next <= p < arenas.heap_arena_alloc.end:
         p = arenas.heap_arena_alloc.end
     arena = config.heap_arena_bytes
-    # A little away from the program, as not every system tells the right break.
+    # A little above the program, since not every system reports the right break.
     p = (p + AWAY_FROM_IMAGE + arena - 1) & -arena & config.uintptr_mask
     for arena_size in config.ladder:
         v, got = core.mem.sys_reserve_aligned(p, arena_size, arena, NAME)

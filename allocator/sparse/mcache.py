@@ -1,4 +1,4 @@
-"""A P's own spans, one for each class, from which objects are cut without asking anybody (mcache.go)."""
+"""A P's own spans, one for each class, from which objects are cut without a lock (mcache.go)."""
 
 from __future__ import annotations
 

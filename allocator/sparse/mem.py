@@ -21,7 +21,7 @@ ALIGNED_RETRIES = 100
 
 
 class Mem:
-    """The helpers over one system. Addresses and sizes in bytes; an address 0 is a refusal.
+    """The helpers over one system. Addresses and sizes are bytes; an address of 0 is a refusal.
 
     `stat` names a counter of SysStats, `name` what a mapping is called where the system keeps names.
     """
@@ -41,7 +41,7 @@ class Mem:
         return self.os.alloc(n, name)
 
     def sys_free(self, v: int, n: int, stat: str) -> None:
-        """Back to None, whatever it was (sysFree)."""
+        """Makes memory None, whatever it was (sysFree)."""
         self.stats.add(stat, -n)
         self.stats.mapped_ready -= n
         self.os.free(v, n)
@@ -112,7 +112,7 @@ class Mem:
             aligned = (p + align - 1) & -align
             if self.config.goos != "windows":
                 break
-            # Windows releases whole reservations only, so between the two somebody may come first.
+            # Windows only releases whole reservations, so another thread may take the range in between.
             self.sys_unreserve(p, size + align)
             again = self.sys_reserve(aligned, size, name)
             if again == aligned:

@@ -109,7 +109,7 @@ class MemLinux(MemoryOfSystem):
     @property
     def used_is_nothing(self) -> bool:
         if "used" in vars(self):
-            return False  # somebody counts
+            return False  # the calls are counted
         return not (self.debug.harddecommit or self.config.used_advises_huge_pages)
 
     def huge_page(self, v: int, n: int) -> None:

@@ -45,7 +45,7 @@ class MemWindows(MemoryOfSystem):
             raise Throw("runtime: failed to release pages")
 
     def reserve(self, v: int, n: int, name: str) -> int:
-        # v is but a hint; where that range is not free, any will do.
+        # v is only a hint; where that range is not free, any address will do.
         for at in (v, 0):
             p = self.kernel.virtual_alloc(at, n, reserve=True, commit=False)
             if not isinstance(p, Errno):

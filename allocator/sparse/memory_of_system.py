@@ -6,7 +6,7 @@ from typing import ClassVar
 
 
 class MemoryOfSystem:
-    """One subclass a family of systems. Addresses and sizes in bytes; 0 is a refusal.
+    """One subclass for each family of systems. Addresses and sizes in bytes; 0 is a refusal.
 
     `printed` has the lines that the runtime prints before it dies.
     """
@@ -46,7 +46,7 @@ class MemoryOfSystem:
 
     @property
     def used_is_nothing(self) -> bool:
-        """Whether `used` does nothing at all, so that nobody notices when it is left out."""
+        """Whether `used` does nothing at all, so that it can be left out."""
         return type(self).used is MemoryOfSystem.used and "used" not in vars(self)
 
     def fault(self, v: int, n: int) -> None:

@@ -68,7 +68,7 @@ class MHeap:
     def _record_span(self, address: int, n: int) -> int:
         """Enters records that are new in allspans, whose array grows by half (recordspan).
 
-        How many it has entered: as many as there is room for, or the first in an array that has grown.
+        Returns how many it has entered: all that there is room for, or the first in an array that has grown.
         """
         core = self.core
         if len(self.allspans) >= self.allspans_cap:
@@ -131,7 +131,7 @@ class MHeap:
         return range(first, first + fills * half, half)
 
     def clear_mspan_cache(self, p: P) -> None:
-        """A P that goes gives its records back (p.destroy)."""
+        """A P that goes away gives its records back (p.destroy)."""
         for s in p.mspan_cache:
             self.spanalloc.free(self.allspans.address_of(s) if isinstance(s, int) else s.self_addr)
         p.mspan_cache.clear()

@@ -37,7 +37,7 @@ class HeapStats:
 
 
 def total_mapped(core: HeapCore) -> int:
-    """All memory that the runtime has of the system: MemStats.Sys."""
+    """All memory that the runtime has from the system: MemStats.Sys."""
     return sum(core.stats.bytes.values()) + core.heap_stats.in_stacks + core.heap_stats.in_work_bufs
 
 

@@ -1,7 +1,7 @@
 """When to collect, and how fast to sweep: the pacer without its clock (mgcpacer.go).
 
 The runtime measures how much time marking took beside the program. Nothing takes time here, so
-that marking is taken to run at its background share, a quarter.
+that marking is assumed to run at its background share, a quarter.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ UNLIMITED_PERCENT = 100_000  # what a collection without GOGC is paced by
 OVERSHOOT = 1.1  # a heap past its goal may grow so far
 LEAST_WORK = 1000
 LEAST_INT64 = -(1 << 63)
-MARGIN = 1 << 20  # sweeping is to end so many bytes before the next cycle
+MARGIN = 1 << 20  # sweeping must end this many bytes before the next cycle
 
 
 class Pacer:
@@ -52,7 +52,7 @@ class Pacer:
         self.cons_mark = 0.0
         self.last_cons_mark = [0.0] * 4
         self.runway = 0
-        # How much marking an allocation owes, and what background workers have done more than they had to.
+        # How much marking an allocation owes, and how much background workers have done beyond their share.
         self.assist_work_per_byte = 0.0
         self.assist_bytes_per_work = 0.0
         self.bg_scan_credit = 0
@@ -76,7 +76,7 @@ class Pacer:
         self.heap_minimum = (self.core.config.default_heap_minimum * (self.gc_percent & UNSET) & UNSET) // 100
 
     def update(self, live: int, scan: int) -> None:
-        """The heap has so many bytes more that live, and that are to be scanned (update)."""
+        """Adds bytes to the live heap, and to what has to be scanned (update)."""
         self.heap_live += live
         if not self.core.marking:
             self.heap_scan += scan
@@ -166,7 +166,7 @@ class Pacer:
         expected = self.last_heap_scan + scanned
         most = self.heap_scan + scanned
         if work > expected:
-            # More than the last cycle had: the worst is taken for likely, and the goal moved on with it.
+            # More than in the last cycle: the worst is assumed, and the goal moved with it.
             further = _divided(float(goal - self.triggered), float(expected)) * float(most)
             hard = _int64((1.0 + float(percent) / 100.0) * float(goal))
             goal = min(_int64(further) + self.triggered, hard)
@@ -228,5 +228,5 @@ def _divided(a: float, b: float) -> float:
 
 
 def _int64(x: float) -> int:
-    """A float as an int64 on amd64: what is too large, or no number, is the least there is."""
+    """A float as an int64 on amd64: what is too large, or not a number, is the least value."""
     return int(x) if math.isfinite(x) and -(2.0**63) <= x < 2.0**63 else LEAST_INT64

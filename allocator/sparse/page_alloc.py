@@ -1,8 +1,8 @@
 """The page allocator: address-ordered first fit over bits and a radix tree of summaries (mpagealloc.go).
 
-Every chunk of pages has a bit a page; above them stand summaries, each of which merges eight
-below it, up to a root level that spans the address space. Chunks and summaries exist here only
-where the heap has grown to: what is missing is as good as allocated.
+Every chunk has a bit for each page; above them are summaries, each of which merges eight below it, up to a
+root level that spans the address space. Chunks and summaries exist here only where the heap has grown to:
+what is missing is as good as allocated.
 
 Addresses inside are offset addresses (Config.offset), chunks are numbered from the beginning of
 the arena map. What drives it passes and gets real addresses.
@@ -20,11 +20,11 @@ from allocator.sparse.config import Config
 from allocator.sparse.pallocbits import ALLOCATED, NONE, Summary, find_run, merge, summarize, trailing_zeros
 from allocator.sparse.scavenge_index import ScavengeIndex
 
-MANY_STALE = 32  # pieces of which the summaries do not know; more are brought up to date at once
+MANY_STALE = 32  # pieces that the summaries do not know yet; more are brought up to date at once
 
 
 class Tables(Protocol):
-    """The memory that summaries, chunks and index take of the system; simulated like everything."""
+    """The memory that summaries, chunks and index take from the system; simulated like everything."""
 
     def in_use(self, entries: int) -> None:
         """The array of ranges in use needs room for so many."""
@@ -137,7 +137,7 @@ class PageAlloc:
     def update(self, off: int, npages: int) -> None:
         """The bits of pages from off on have changed, and the summaries do not know yet (update).
 
-        They are brought up to date when somebody looks at them.
+        They are brought up to date when they are read.
         """
         if off < self._free_from:
             self._free_from = off
@@ -244,13 +244,13 @@ class PageAlloc:
         return backed.bit_count()
 
     def _take_whole(self, chunk: Chunk, n: int) -> None:
-        """All pages of a chunk are allocated; it stands for n."""
+        """Allocates all pages of n equal chunks."""
         self._scavenged += chunk.scavenged.bit_count() * n
         chunk.bits = self.all_pages
         chunk.scavenged = 0
 
     def mark_random_padding(self, base: int, npages: int) -> None:
-        """Allocates pages at the heap's beginning that nobody will use (markRandomPaddingPages)."""
+        """Allocates pages at the heap's beginning that are never used (markRandomPaddingPages)."""
         off = self.config.offset(base)
         while npages:
             ci, page, n = self.pieces(off, min(npages, self.chunk_pages))[0]
@@ -365,9 +365,9 @@ class PageAlloc:
         return self._find_in_leaf(at, npages, free_base, free_bound)
 
     def _top(self) -> tuple[int, int] | None:
-        """From where to where all pages are free, if none is elsewhere and it is the heap's end.
+        """The first and last free page, if all free pages are in a row at the heap's end.
 
-        None: it is not so, or nobody knows. A heap that grows is hardly ever otherwise.
+        None: it is not so, or not known. A growing heap is nearly always like that.
         """
         limit = self.end << self.chunk_shift
         first = limit
@@ -392,7 +392,7 @@ class PageAlloc:
         return first, limit
 
     def _find_in(self, first: int, end: int, npages: int) -> tuple[int, int]:
-        """What `find` comes to where the pages from `first` to `end` are all that is free.
+        """What `find` returns where the pages from `first` to `end` are all that is free.
 
         It stops at the level where the run begins with an entry, or goes on from one to the next.
         """
@@ -508,7 +508,7 @@ def _entry(level: int, i: int, summary: Summary) -> str:
 
 
 def _put(level: dict[int, Summary], i: int, new: Summary) -> bool:
-    """Enters a summary, unless it has no free page; whether it is another than before."""
+    """Enters a summary, unless it has no free page; returns whether it has changed."""
     if level.get(i, ALLOCATED) == new:
         return False
     if new == ALLOCATED:

@@ -48,7 +48,7 @@ class PageCache:
         return self.base + i * page_size, scav * page_size
 
     def find(self, npages: int) -> int:
-        """Which of the 64 is the first of so many pages side by side; NONE: there are not so many."""
+        """Which of the 64 is the first of so many pages in a row; NONE if there are not so many."""
         return find_run(self.cache, npages)
 
     def fill(self, pages: PageAlloc) -> None:
@@ -89,7 +89,7 @@ class PageCache:
         pages.search_addr = off + (63 << shift)
 
     def whole_groups(self, pages: PageAlloc, most: int) -> int:
-        """How many groups of 64 pages all of which are free, `most` at most, the next fills would be of."""
+        """How many of the next fills, `most` at most, would take 64 free pages each."""
         ci = pages.search_addr >> pages.chunk_shift
         if ci >= pages.end:
             return 0

@@ -21,7 +21,7 @@ def trailing_zeros(x: int) -> int:
 
 
 def longest_run(x: int) -> int:
-    """How many set bits of x stand side by side at most."""
+    """The length of the longest run of set bits of x."""
     if not x:
         return 0
     # starts[i] has a bit where a run of 2**i and more begins.

@@ -52,7 +52,7 @@ class PersistentAlloc:
         return v
 
     def at_hand(self, size: int, align: int) -> bool:
-        """Whether `alloc` would give that without asking the system."""
+        """Whether `alloc` could give that without asking the system."""
         base, off = self.chunks.get(self.core.current_p, (0, 0))
         align = align or DEFAULT_ALIGN
         end = (off + align - 1 & -align) + size

@@ -66,8 +66,8 @@ class Runtime(Heap, Allocator):
     ) -> None:
         """Sets up everything before the first instruction. `system` is a Machine, or a kernel.
 
-        heap_seed is the lot that the heap's base is drawn from, where it is drawn, and heap_base the
-        address that it falls on; without both the heap is where releases without a lot have it.
+        heap_seed is the random number that the heap's base is drawn from, where it is, and heap_base the
+        address drawn; without both the heap is where releases without a random base have it.
         """
         if record:
             raise Cannot(NO_RECORDING)

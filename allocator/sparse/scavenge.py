@@ -21,7 +21,7 @@ QUANTUM = 64 << 10  # bytes that the background scavenger asks for at once
 
 
 class Scavenger:
-    """scavenge and pageAlloc.scavenge. Goals are bytes of heap that may stay, UNLIMITED for none."""
+    """scavenge and pageAlloc.scavenge. Goals are bytes of heap that may stay, or UNLIMITED."""
 
     __slots__ = ("core", "gc_percent_goal", "last_heap_in_use", "memory_limit_goal", "released_eager")
 
@@ -55,7 +55,7 @@ class Scavenger:
         )
 
     def scavenge(self, nbytes: int, force: bool) -> int:
-        """Gives so many bytes back, or what there is; how many it were (pageAlloc.scavenge)."""
+        """Gives that many bytes back, or all there are; returns how many (pageAlloc.scavenge)."""
         steps = self.core.steps
         if steps is not None:
             steps.scavenging(nbytes, force)

@@ -47,7 +47,7 @@ class ChunkUse:
 
 
 class Cursor:
-    """An address that only sinks, unless it is marked, which voids what others knew (atomicOffAddr)."""
+    """An address that only moves down, unless it is marked, which voids what others knew (atomicOffAddr)."""
 
     __slots__ = ("addr", "marked")
 

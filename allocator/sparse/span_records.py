@@ -1,6 +1,6 @@
 """The records of spans, in the order in which they were made (allspans, mheap.go), and by address.
 
-A record is made an object only when somebody asks for it. Until then it is a number, and what is known of
+A record only becomes an object when it is asked for. Until then it is a number, and what is known of
 it is in a row of many, or it is still unused.
 """
 
@@ -17,7 +17,7 @@ Entry = MSpan | int
 
 
 class Unmade(Protocol):
-    """Records of which nobody has asked for one yet."""
+    """Records that were not asked for yet."""
 
     def make(self, number: int, address: int) -> MSpan:
         """The record of that number, which lies at that address."""

@@ -1,4 +1,4 @@
-"""Sets of spans that many may push to and pop from: a queue in blocks of 512 under a spine (mspanset.go).
+"""Sets of spans that threads push to and pop from: a queue in blocks of 512 under a spine (mspanset.go).
 
 What is popped is what was pushed first. A block goes back to the pool when all of it was popped;
 the spine only grows. Both are memory that is never given back.
@@ -23,7 +23,7 @@ BLOCK_SPANS = 512
 
 
 class BlockPool:
-    """spanSetBlockPool: blocks that nobody uses, the one freed last on top. A block is its address."""
+    """spanSetBlockPool: blocks that are not in use, the one freed last on top. A block is its address."""
 
     __slots__ = ("align", "core", "size", "stack")
 
@@ -80,7 +80,7 @@ class SpanSet:
             steps.pushed(self, s)
 
     def block_at_hand(self) -> bool:
-        """Whether a block is available without asking for memory."""
+        """Whether a block is available without new memory."""
         pool = self.core.span_set_blocks
         if len(self.blocks) == self.spine_cap:
             return False

@@ -1,4 +1,4 @@
-"""Special records: what hangs on single objects until their span is swept (mheap.go, mgcsweep.go)."""
+"""Special records: what is attached to single objects until their span is swept (mheap.go, mgcsweep.go)."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Specials:
         self.reached: dict[int, bool] = {}  # of objects with a `reachable` record, once known
 
     def add(self, p: int, kind: str, force: bool = False) -> bool:
-        """Hangs a record on the object at p. False where it has one, unless forced (addspecial)."""
+        """Attaches a record to the object at p. False where it has one, unless forced (addspecial)."""
         if kind not in self.allocs and kind not in OWNED:
             raise BadRequest(f"this release has no {kind} records")
         core = self.core
@@ -172,7 +172,7 @@ class Specials:
         """All spans of a cycle were swept: what they queued may run (gcCleanups.flush)."""
 
     def take(self, queue: list[int]) -> list[int]:
-        """What is queued, which is not any more."""
+        """Takes everything that is queued."""
         taken = list(queue)
         queue.clear()
         return taken

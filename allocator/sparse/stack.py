@@ -1,4 +1,4 @@
-"""Stacks: small ones by orders from spans of 32 KB, with a cache a P; large ones are spans (stack.go)."""
+"""Stacks: small ones by orders from spans of 32 KB, cached by each P; large ones are spans (stack.go)."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class StackHeap:
         s.manual_free_list.append(x)
         s.alloc_count -= 1
         if not self.core.marking and s.alloc_count == 0:
-            # While marking, stacks may be looked at that are free already.
+            # While marking, stacks may be scanned that are already free.
             self._drop(self.pool[order], s)
 
     def _drop(self, spans: SpanList, s: MSpan) -> None:
@@ -95,7 +95,7 @@ class StackHeap:
         cache.stack_sizes[order] = size
 
     def release(self, cache: MCache, order: int) -> None:
-        """A full cache goes down to its half (stackcacherelease)."""
+        """A full cache is halved (stackcacherelease)."""
         while cache.stack_sizes[order] > self.cache_size // 2:
             self._pool_free(cache.stacks[order].pop(), order)
             cache.stack_sizes[order] -= self.fixed << order

@@ -1,7 +1,7 @@
 """From the first instruction to main.main: what the runtime allocates for itself (proc.go).
 
 Each object is named with what it is for, since its size decides which spans are made, and those how
-often the system is asked. Some of it is the surroundings' doing: the environment's strings, how many
+often the system is asked. Some of it depends on the surroundings: the environment's strings, how many
 processors there are, and which P a goroutine runs on.
 """
 
@@ -41,9 +41,9 @@ class Surroundings:
     """What a program finds, and what is random.
 
     `environment` are the bytes of each string, `arguments` counts the program's own name, `procs` is
-    GOMAXPROCS. `sampled`: the heap profile takes one of the first objects, before the program turns out
-    to have no use for it. `main_on` and `scavenger_on` are the Ps on which the main goroutine comes back
-    after it has handed over its own, and on which the scavenger starts.
+    GOMAXPROCS. `sampled`: the heap profile takes one of the first objects, before the runtime knows
+    that the program does not use it. `main_on` is the P on which the main goroutine comes back after it has
+    handed over its own, `scavenger_on` the one on which the scavenger starts.
     """
 
     environment: tuple[int, ...] = ENVIRONMENT
@@ -143,7 +143,7 @@ class StartUp:
         rt.gcinit(gogc)
         if self.config.crash_stack:
             self.stack(CRASH_STACK)
-        # The program turns out to have no use for profiles. The next object notices that the rate has
+        # The program does not use profiles. The next object notices that the rate has
         # changed, and is sampled if there is an array for its stack already.
         self.profile_stacks(sampled=self.config.early_debug)
         self.procresize()
@@ -179,7 +179,7 @@ class StartUp:
         self.new_goroutine()  # forcegchelper
         if threads and self.procs > 1:
             self.new_m()  # for the P that becomes busy with it
-            # The main goroutine waits for its own thread, which hands its P on and comes back with another.
+            # The main goroutine waits for its own thread, which hands over its P and comes back with another.
             self.new_m()
             self.rt.run_on(min(self.around.main_on, self.procs - 1))
         channel = config.sizeof["hchan"]

@@ -1,7 +1,7 @@
-"""Following a machine step by step: what it did, and how what only clocks and other threads decide is to go.
+"""Following a machine step by step: what it did, and what clocks and other threads decide.
 
 A step is what one critical section of the runtime does. Whoever replays a recording with several Ps makes the
-machine wait at each for its turn. Nobody follows by default, and then the machine decides for itself.
+machine wait at each for its turn. By default nothing follows, and the machine decides for itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Steps(Protocol):
-    """Who follows a machine. Addresses and sizes are bytes."""
+    """Something that follows a machine. Addresses and sizes are bytes."""
 
     def turn(self) -> None:
         """A step is about to be made."""
@@ -90,10 +90,10 @@ class Steps(Protocol):
         """That is done."""
 
     def sweeps(self) -> bool:
-        """Whether an allocation sweeps one more span to pay for itself."""
+        """Whether an allocation sweeps one more span to pay its share."""
 
     def acquires(self, s: MSpan) -> bool:
-        """Whether a span that nobody sweeps is taken now; another thread may be about to."""
+        """Whether an unswept span is taken now; another thread may be about to take it."""
 
     def looks_from(self, at: int, end: int) -> int:
         """The unswept list, of `end`, that sweepone begins with; `at` as far as the machine knows."""
@@ -134,7 +134,7 @@ class Steps(Protocol):
         """The scavenger took pages."""
 
     def released(self, npages: int, base: int) -> None:
-        """And has released them."""
+        """The scavenger has released them."""
 
     def nothing_in(self, chunk: int) -> None:
         """It found nothing in the chunk at that address."""

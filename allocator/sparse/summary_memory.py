@@ -1,9 +1,9 @@
 """The memory behind the page allocator: summaries, scavenge index, chunks (mpagealloc_{32,64}bit.go).
 
 On 64-bit each level of the summaries is a reservation as large as the whole address space needs it,
-of which growth maps what it needs. The scavenge index is reserved the same way, but nobody looks
-whether that succeeded: where it did not, its entries lie from address 0 on, and growth maps them
-there. On 32-bit all is small: one reservation for all levels, mapped at once, and an index that is a
+of which growth maps what it needs. The scavenge index is reserved the same way, but the runtime does
+not check whether that succeeded: if it did not, its entries lie from address 0 on, and growth maps
+them there. On 32-bit all is small: one reservation for all levels, mapped at once, and an index that is a
 variable of the program.
 """
 
@@ -78,7 +78,7 @@ class SummaryMemory:
         self.tables: dict[int, int] = {}
         self.mapped: list[tuple[int, int, str]] = []
         self.huge_pages = False  # chunkHugePages
-        self._grown_to = -1  # where the latest growth ended
+        self._grown_to = -1  # where the last growth ended
         config = core.config
         self._index_shift = config.log_palloc_chunk_bytes + (3 if config.scav_index_of_bits else 0)
 

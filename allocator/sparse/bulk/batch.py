@@ -1,4 +1,4 @@
-"""One batch of a call: the order of events, and where everybody stands afterwards."""
+"""One batch of a call: the order of events, and the state afterwards."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 
-PATIENCE = 64  # spans to take by themselves before it is looked again whether all will be fresh
+PATIENCE = 64  # spans to take by themselves before checking again whether all will be fresh
 
 
 class Batch(BaseBatch):
@@ -119,7 +119,7 @@ class Batch(BaseBatch):
         return True
 
     def _refill(self, t: int, i: int) -> bool:
-        """The place takes a span, whichever there is. Returns whether it is a fresh one."""
+        """The place takes the next span. Returns whether it is a fresh one."""
         place = self.places[i]
         place.spend()
         self.fetch(t, place)
@@ -164,7 +164,7 @@ class Batch(BaseBatch):
         finally:
             rt.gc_enabled = enabled
 
-    # Afterwards: addresses, types, and where everybody stands.
+    # Afterwards: addresses, types, and the state of all parts.
 
     def settle(self) -> None:
         rt, cache, layout, stop = self.rt, self.cache, self.layout, self.stop

@@ -1,4 +1,4 @@
-"""What was stored in objects that a sweep of everything has freed is forgotten, for spans that are alike."""
+"""Forgets what was stored in objects that a sweep of everything has freed, for spans that are alike."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class FreshMoments(Moments):
 
 
 def only_fresh(batch: Batch) -> bool:
-    """Whether every span to come will be a fresh one, and nothing is to be done for it but to take it."""
+    """Whether every span to come will be a fresh one that only needs to be taken."""
     rt = batch.rt
     if not rt.sweeper.done or rt.heap.sweep_pages_per_byte or rt.gc.phase != OFF or rt.steps is not None:
         return False

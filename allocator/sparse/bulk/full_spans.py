@@ -1,4 +1,4 @@
-"""What is known of spans that were taken in a row and are full, as long as nobody asks for their records."""
+"""What is known of full spans that were taken in a row, as long as their records are not asked for."""
 
 from __future__ import annotations
 

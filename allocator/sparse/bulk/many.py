@@ -25,7 +25,7 @@ class SpanClassPlaces:
 
     def __init__(self, rt: Heap) -> None:
         self.rt = rt
-        # What needs room for a header besides is large sooner; objects without pointers are, too.
+        # What also needs room for a header is large sooner; objects without pointers are, too.
         self.plain = rt.noscan_class[: rt.config.max_small_size - rt.config.malloc_header_size + 1]
         self.tiny_class = rt.tiny_spanclass
         self.tiny_rule = tiny_runs.RULE_12 if rt.narrow else tiny_runs.RULE
@@ -55,7 +55,7 @@ class Many:
         return not self.rt.gc_enabled or (pacer.gc_percent < 0 and pacer.memory_limit == NO_LIMIT)
 
     def fits(self, procs: Ints | int) -> bool:
-        """Whether nobody looks at objects one by one, or follows the machine, and one P allocates."""
+        """Whether nothing looks at objects one by one or follows the machine, and one P allocates."""
         rt = self.rt
         return rt.plain and rt.steps is None and isinstance(procs, int) and len(rt.layout) < CLASSES
 

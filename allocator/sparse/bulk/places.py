@@ -31,7 +31,7 @@ class SpanPlace(Supply):
         self.fresh: list[tuple[int, MSpan]] = []
 
     def supply_span(self, s: MSpan) -> int:
-        """Adds what is free in the span, which is cached now; how many objects that is."""
+        """Adds the free objects of the span that is cached now; returns how many."""
         return self.supply_one(s, s.base, s.nelems, s.allocated())
 
     def spend(self) -> None:
@@ -47,7 +47,7 @@ class SpanPlace(Supply):
         cached = self.cached
         s = cached.span
         if s is None:
-            return  # the runtime died of getting it a span
+            return  # the runtime died when it got a span
         index = (self.address(self.total - 1) - self.header - s.base) // s.elemsize + 1
         taken = s.alloc_bits >> index
         left = s.nelems - index

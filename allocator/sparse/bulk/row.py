@@ -1,9 +1,9 @@
 """Fresh spans, one after the other, with what each needs of others, in the runtime's order.
 
 A span takes a place in the set of full spans (for the one that it replaces), pages, a record, and mark and
-allocation bits. Most find all of that at hand: the pages in the P's cache, or in the chunk that the next
-ones come from, and memory for the rest. Those are taken many at a time, and written down at the end. A
-span for which somebody would have to ask the system is fetched as any other.
+allocation bits. Most spans need no new memory: their pages are in the P's cache, or in the chunk that the
+cache is filled from next, and there is memory for the rest. These are taken many at a time, and written down
+at the end. A span that needs memory from the system is fetched like any other.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class RowPlace:
 
     A span is pushed to the set of full ones when the next takes its place in the cache: `pushed` counts the
     moments for which that is done. `cached` is the span in the cache at the beginning, `real` are those of
-    the row that have been made records and are not pushed yet. `lost`: the runtime died of getting it a span.
+    the row that have been made records and are not pushed yet. `lost`: the runtime died when it got a span.
     """
 
     __slots__ = ("before", "cached", "last", "lost", "moments", "place", "pushed", "rank", "real")
@@ -121,7 +121,7 @@ class SpanRow:
         self.kept = self._kept()
 
     def _take(self, n: int) -> bool:
-        """Takes as many as find everything at hand; False: not even the next does."""
+        """Takes as many as need no new memory; False if even the next does."""
         i = begin = self.done
         bits, sums, at = self.rt.gc_bits, self.moments.bits, self.first
         while i < n:
@@ -225,7 +225,7 @@ class SpanRow:
         return next((at for at in range(len(records), 0, -1) if type(records[at - 1]) is not int), 0)
 
     def _taken(self, i: int, first: int, npages: int, n: int) -> None:
-        """So many pages of the cache are the next n spans', which begin at moment i."""
+        """The next n spans, which begin at moment i, get so many pages of the cache."""
         heap, cache = self.rt.heap, self.proc.page_cache
         mask = (1 << npages) - 1 << first
         scavenged = cache.scav & mask

@@ -239,7 +239,7 @@ class Arena:
         yield ACCEPTED, heap.arena_used <= heap.arena_end, "arena_used is not beyond arena_end"
         described = layout.bitmap * config.heap_bitmap_scale
         if not self._keeps_its_end(layout):
-            # mallocinit asks for a page more than its parts; with an arena as large as the bitmap, last.
+            # mallocinit asks for a page more than its parts need; here it comes after the arena.
             reach = max(described, layout.arena + layout.slack)
             yield ACCEPTED, heap.arena_end - heap.arena_start <= reach, "arena_end is inside the map"
             yield ACCEPTED, used <= described, "the bitmap has room for the arena"
