@@ -1,4 +1,4 @@
-"""Invariants of a live machine, each with a name; `audit` returns what does not hold.
+"""Invariants of a live machine, each with a name; `audit` returns the violations.
 
 Each check recounts from the spans what the allocator keeps count of as it
 goes. With `rt.watch()` switched on before allocating, the objects' types are
@@ -77,7 +77,7 @@ def page_table(rt: Core) -> Iterator[Seen]:
 
 
 def _members(rt: Core, lst: SpanList) -> Iterator[int]:
-    """A list's spans; it ends even where the list runs in a circle, which list_links tells."""
+    """A list's spans; it ends even where the list is a circle, which list_links reports."""
     return islice(lst, len(rt.spans))
 
 
@@ -132,7 +132,7 @@ def free_lists(rt: Core) -> Iterator[Seen]:
 
 
 def coalescing(rt: Core) -> Iterator[Seen]:
-    """No two free spans lie side by side."""
+    """No two free spans are adjacent."""
     spans = rt.spans
     shift = rt.config.page_shift
     free = sorted((spans.base[s], s) for s in range(len(spans)) if spans.state[s] == FREE)
@@ -142,7 +142,7 @@ def coalescing(rt: Core) -> Iterator[Seen]:
 
 
 def needs_zero(rt: Core) -> Iterator[Seen]:
-    """Memory that was used before is not taken for zeroed."""
+    """Memory that was used before does not count as zeroed."""
     spans = rt.spans
     if rt.watched is not None:
         for s in range(len(spans)):

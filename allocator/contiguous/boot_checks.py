@@ -64,7 +64,7 @@ def _of_parts(rt: Core) -> Iterator[BootCheck]:
 
 
 def _of_reservation(rt: Core) -> Iterator[BootCheck]:
-    """What was asked for and had, and whether it is what the parts need."""
+    """What was asked for, what was granted, and whether it is what the parts need."""
     config, heap = rt.config, rt.heap
     page = config.page_size
     attempt = rt.attempts[-1]

@@ -1,4 +1,4 @@
-"""What the helpers of mem_*.go of January 2017 make of a kernel's promises, a contract a GOOS.
+"""What the helpers of mem_*.go of January 2017 make of a kernel's promises, one for each GOOS.
 
 The kernels have their own contracts (`allocator.kernels.contracts`). What is added here is what a yes or
 a no of the helpers is worth to mallocinit and mheap: whether a reservation is one, whether a mapping
@@ -31,7 +31,7 @@ CRASH = "unexpected signal during runtime execution"
 class HelpersContract(Contract):
     """The promises of a system's helpers: those of its kernel, and their own. Sizes are bytes."""
 
-    # What a reservation larger than LARGE is on 64 bits: had (reserved), tried in a small part and
+    # What a reservation larger than LARGE is on 64 bits: granted (reserved), tried in a small part and
     # left free (probed), or assumed (believed). `believes_all`: so it is for every size.
     large: Literal["reserved", "probed", "believed"] = "reserved"
     believes_all: bool = False
@@ -43,7 +43,7 @@ class HelpersContract(Contract):
     last_words: frozenset[str] = frozenset()  # with which a refused call may end the process
 
     def believes(self, size: Any, ptr_size: int) -> Literal["reserved", "probed", "believed"]:
-        """What a yes to a reservation of that size is worth."""
+        """What a granted reservation of that size is worth."""
         if self.believes_all:
             return "believed"
         return self.large if self.large != "reserved" and ptr_size == 8 and size > LARGE else "reserved"

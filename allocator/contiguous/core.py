@@ -109,7 +109,7 @@ class Core:
         self.watched: Watch | None = None
 
     def start(self, gogc: int = -1, procs: int = 1) -> None:
-        """From a process that has only begun to one that allocates."""
+        """Boots: from a process that has just begun to one that allocates."""
         mallocinit(self)
         self._announce_arena()
         self.new_mcache()
@@ -151,7 +151,7 @@ class Core:
             )
 
     def new_mcache(self) -> MCache:
-        """A further mcache (allocmcache). The first serves as the current one from then on."""
+        """Adds an mcache (allocmcache). The first serves as the current one from then on."""
         addr = self.fix_alloc("mcache")
         number = len(self.caches)
         cache = MCache(self, number, addr, GLOBAL if number == 0 else f"P{number}")
@@ -230,7 +230,7 @@ class Core:
         setattr(stats, stat, value)
 
     def sys_alloc(self, n: int, stat: str) -> int:
-        """sysAlloc: 0 where the OS has nothing."""
+        """sysAlloc: 0 where the OS refuses."""
         calls = self.calls
         if calls is not None:
             calls.note("sysAlloc", 0, n)

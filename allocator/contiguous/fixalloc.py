@@ -110,7 +110,7 @@ class SpanAlloc(FixAlloc):
         self.free_list.append(s)
 
     def provide(self, count: int) -> int:
-        """Sees to memory for a new record, and a place in allspans after `count` others (recordspan)."""
+        """Provides memory for a new record, and a place in allspans after `count` others (recordspan)."""
         v = self._reach()
         self._room_for(count)
         return v

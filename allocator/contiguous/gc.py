@@ -1,10 +1,10 @@
 """The collector as the allocator sees it: phases, pacing without a clock, and marking (mgc.go, mgcmark.go).
 
-What is alive is either told (a set of addresses, or everything) or found by
+What is alive is either given (a set of addresses, or everything) or found by
 following the pointers that were stored in the simulated heap. Marking is work
 on a queue that allocations during a concurrent cycle help with, as assists do.
-Times are not modelled: where the pacer divides by one, it sees a cycle that
-took none.
+Time is not modelled: where the pacer divides by it, it sees a cycle that
+took no time.
 """
 
 from __future__ import annotations
@@ -278,7 +278,7 @@ class Collector:
         done = self._drain(own.work)
         cache.assist_bytes += worth(done, self.assist_bytes_per_work)
         if not self.grey and not self.masks:
-            # Nothing is left for anybody: this assist ends the mark phase, and debts are forgotten.
+            # Nothing is left to mark: this assist ends the mark phase, and debts are forgotten.
             self.finish()
             cache.assist_bytes = 0
 

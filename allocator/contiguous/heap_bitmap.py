@@ -1,7 +1,7 @@
 """The heap bitmap: two bits for each word of the heap, as bytes of four words (mbitmap.go).
 
 The low half of a byte holds the pointer bits of its four words, the high half
-their scan bits: set as long as the object goes on being described, clear from
+their scan bits: set as long as the description of the object continues, clear from
 the word from which on there are no pointers. The second word is an
 exception, since its scan bit is the collector's checkmark: it is written as
 zero and does not end the description.

@@ -296,7 +296,7 @@ class Malloc(Core):
         return s
 
     def plan(self, typ: Type, size: int, data_size: int | None = None) -> Plan:
-        """How an object of `size` bytes with pointers is laid out. BadType for a type that cannot be."""
+        """How an object of `size` bytes with pointers is laid out. Raises BadType for an impossible type."""
         key = typ, size
         plan = self.plans.get(key)
         if plan is not None:

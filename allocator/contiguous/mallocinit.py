@@ -21,7 +21,7 @@ DEFER_POOLS = 5  # len(p{}.deferpool)
 
 
 def mallocinit(rt: Core) -> None:
-    """Brings a machine to where mallocinit's heap is ready, its first mcache still missing.
+    """Sets up mallocinit's heap; only its first mcache is still missing.
 
     Leaves every attempt in rt.attempts. Throws as mallocinit does.
     """
@@ -69,7 +69,7 @@ def mallocinit(rt: Core) -> None:
 
 def _reserve(rt: Core, hint: int, size: int, before: bool) -> tuple[int, bool]:
     p, flag = rt.sys_reserve(hint, size)
-    # A system that refuses may leave the flag of the attempt before it standing.
+    # A system that refuses may leave the flag of the previous attempt unchanged.
     reserved = before if flag is None else flag
     rt.attempts.append(Attempt(hint, size, p, reserved))
     return p, reserved

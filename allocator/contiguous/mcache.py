@@ -1,10 +1,10 @@
-"""mcache: each P's own spans to allocate from, one a size class (mcache.go).
+"""mcache: each P's own spans to allocate from, one for each size class (mcache.go).
 
 Go keeps in every span a window of 64 allocation bits and counts them off. Here
 a cached span is a run of free objects lying side by side, as two addresses:
 handing out an object is an addition. When a run is used up the next one is
 found in the span's allocation bits; the span's own free_index and alloc_count
-are brought up to date then, or when somebody asks (`sync`).
+are brought up to date then, or when they are needed (`sync`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What mem_*.go of January 2017 offers the allocator: one subclass a family of systems, over a kernel.
+"""What mem_*.go of January 2017 offers the allocator: one subclass for each family of systems.
 
 A subclass splits each call that can die into two: what the kernel answers (`map_at`, `used_at`,
 `unused_at`) and what the runtime makes of that answer (`judge_map`, `judge_used`, `judge_unused`), so that
@@ -95,7 +95,7 @@ class System:
 
 
 def as_word(answer: Answer) -> int:
-    """An answer as the runtime's assembly of 2017 hands it on: an errno is a small number, below 4096."""
+    """An answer as the runtime's assembly of 2017 passes it on: an errno is a small number, below 4096."""
     return answer.number if isinstance(answer, Errno) else answer
 
 

@@ -1,8 +1,8 @@
 """mem_bsd.go: freebsd, netbsd, openbsd, dragonfly, solaris and nacl. It is what all systems with mmap share.
 
-For a 64-bit arena sysReserve asks nobody, so a neighbour shows only in sysMap. Dragonfly insists there
-(MAP_FIXED) on what was not reserved, so that a foreign mapping in the arena's way is replaced without a
-word. Nacl reserves nothing, whatever the size, and its munmap is empty (os_nacl.go).
+For a 64-bit arena sysReserve asks nothing, so a neighbour is only noticed in sysMap. There dragonfly insists
+(MAP_FIXED) on addresses that were not reserved, so a foreign mapping in the arena's way is silently
+replaced. Nacl reserves nothing, whatever the size, and its munmap is empty (os_nacl.go).
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class MemBsd(System):
             raise Throw(CRASH)
 
     def sys_fault(self, v: int, n: int) -> None:
-        # The answer is not looked at.
+        # The answer is ignored.
         self.mmap(v, n, False, True, self.planned("sysFault", v, n))
 
     def sys_reserve(self, v: int, n: int) -> tuple[int, bool | None]:

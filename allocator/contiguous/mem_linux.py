@@ -75,7 +75,7 @@ class MemLinux(MemBsd):
         return v
 
     def judge_unused(self, v: int, n: int, answer: Answer) -> None:
-        # The answers of madvise are not looked at, only the arguments are.
+        # The answers of madvise are ignored; only the arguments are checked.
         if (v | n) & (self.phys_page_size - 1):
             raise Throw("unaligned sysUnused")
 

@@ -4,7 +4,7 @@ Free runs are on a list for each length up to 127 pages, longer ones on one
 list of their own. An allocation takes the front of the first list that has a
 run long enough, or the best fit among the long ones, cuts off what it does not
 need, and grows the heap by a megabyte at least when there is nothing. A freed
-run is joined with free neighbours, whatever records they had being given back.
+run is merged with free neighbours, and their records are given back.
 """
 
 from __future__ import annotations
@@ -320,9 +320,9 @@ class MHeap:
         self._put_free(s, (spans.base[s] - self.arena_start) >> shift, npages, True)
 
     def _put_free(self, s: int, page: int, npages: int, join_left: bool) -> None:
-        """Puts npages from `page` on, whose record is s, among the free ones, joined with free neighbours.
+        """Makes npages from `page` on, whose record is s, free, and merges them with free neighbours.
 
-        What is cut off from a run (join_left False) stays apart from the part in front of it.
+        A piece cut off from a run (join_left False) is not merged with the part in front of it.
         """
         spans = self.rt.spans
         state = spans.state
@@ -445,7 +445,7 @@ class MHeap:
             self.arena_end = new_end
             self.arena_reserved = reserved
         elif self.arena_start <= p and (p + size - self.arena_start - 1) & word <= max32:
-            # Somewhere else, perhaps below what is in use; taken all the same.
+            # Somewhere else, perhaps below what is in use; it is taken anyway.
             self.arena_end = (p + size) & word
             used = p + (-p & (page_size - 1))
             self._map_bits(used)
@@ -457,7 +457,7 @@ class MHeap:
         return True
 
     def _alloc_anywhere(self, n: int) -> int:
-        """n bytes where the reservation is gone: at any address that the bitmap can describe; 0 at none."""
+        """n bytes once the reservation is used up: at any address that the bitmap can describe, or 0."""
         rt = self.rt
         word = rt.word
         page_size, max32 = rt.config.page_size, rt.config.max_arena32

@@ -100,14 +100,14 @@ class SpanList:
 
 
 class Spans:
-    """Every span record ever made, in allspans order; one column a field.
+    """Every span record ever made, in allspans order; one column for each field.
 
     Numbers are in arrays of 64 bits: they cost eight bytes each however large they are, and many
     spans can be written at once. `alloc_bits` and `mark_bits` are whole bitmaps as integers, bit i
     for object i.
     `bits` is the span's part of the heap bitmap, a byte for four words, first word first: a
     bytearray once objects with pointers are in it, until then the one byte that fills it, and
-    for a large object the recipe that `heap_bitmap.span_bytes` follows when somebody looks.
+    for a large object the recipe that `heap_bitmap.span_bytes` follows when it is read.
     """
 
     __slots__ = (

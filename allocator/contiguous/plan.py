@@ -1,4 +1,4 @@
-"""How objects of one type and size are allocated: worked out once, followed for each."""
+"""How objects of one type and size are allocated: computed once, followed for each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from allocator.contiguous.heap_bitmap import HALF, PAIR, WHOLE, Stamp
 
 
 class Plan(NamedTuple):
-    """All that an allocation of a type and size needs, worked out once.
+    """All that an allocation of a type and size needs, computed once.
 
     `scan` is what it adds to heap_scan; sizeclass 0 is a large object.
     """

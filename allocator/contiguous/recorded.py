@@ -1,7 +1,7 @@
-"""OS answers out of a recording: what the kernel said then, in the order in which it was asked.
+"""OS answers from a recording: what the kernel said then, in the order in which it was asked.
 
 Answers are fed as the recording has them (its R, Y and F records) and taken by the
-calls that they belong to. What a runtime makes of an answer stays the business of
+calls that they belong to. What a runtime makes of an answer is up to
 the recording's operating system.
 """
 
@@ -137,7 +137,7 @@ class Recorded(System):
         return self._answer("sysUsed", v, n)
 
     def _answer(self, call: str, v: int, n: int) -> Answer:
-        """The recorded failure of exactly this call, else v: whatever is not recorded went well."""
+        """The recorded failure of exactly this call, else v: whatever is not recorded succeeded."""
         queue = self.queue
         if queue:
             record = queue[0]

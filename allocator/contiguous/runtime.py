@@ -1,6 +1,6 @@
 """Runtime: the machine as a whole, booted from a Config on an operating system.
 
-This is what other packages use, and the one place that tells what can be done
+This is what other packages use, and the one place that says what can be done
 with a machine: allocate, collect, scavenge, take stacks, set finalizers, store
 pointers, and ask for the results.
 """

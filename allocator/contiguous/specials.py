@@ -1,6 +1,6 @@
 """Special records: finalizers and profile records attached to objects (mheap.go, mfinal.go, mprof.go).
 
-They live off heap, hang on their span sorted by offset and kind, and are looked
+They live off heap, listed by their span by offset and kind, and are looked
 at when the span is swept: an unmarked object with a finalizer is kept for one
 more cycle and its finalizer queued; other records of dead objects are freed.
 """
@@ -50,7 +50,7 @@ class Specials:
         config = rt.config
         self.rt = rt
         self.finalizer_queue: list[int] = []
-        # finblock.fin: what is left of a block behind two pointers and two 32-bit counters.
+        # finblock.fin: what is left of a block after two pointers and two 32-bit counters.
         self.per_block = (config.fin_block_size - 2 * config.ptr_size - 8) // config.sizeof_finalizer
         self.finalizer_blocks = 0  # blocks ever made
         self.queued_blocks = 0  # blocks in finq

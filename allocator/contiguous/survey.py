@@ -20,7 +20,7 @@ ARENA = "where objects and stacks are"
 
 
 def regions(rt: Core) -> Iterator[Region]:
-    """Spans, bitmap and arena as the heap counts on them, each in its mapped and its reserved part.
+    """Spans, bitmap and arena as the heap sees them, each in its mapped and its reserved part.
 
     Where a what-if leaves less room than is used, nothing is left of the reserved part.
     """

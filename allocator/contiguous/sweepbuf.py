@@ -29,7 +29,7 @@ class SweepBuf:
         spans.append(s)
 
     def provide(self, depth: int) -> None:
-        """Sees to a place on top of a stack that deep."""
+        """Provides a place on top of a stack that deep."""
         if depth >= self.blocks * self.entries:
             if self.blocks == self.spine_cap:
                 self.spine_cap = self.spine_cap * 2 or self.rt.config.sweep_buf_init_spine_cap

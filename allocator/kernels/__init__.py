@@ -1,4 +1,4 @@
-"""Simulated kernels: one a system, over one simulated address space."""
+"""Simulated kernels: one for each system, over one simulated address space."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 Sorted half-open intervals, each of one kind. Neighbours of the same kind are one
 interval, as a kernel merges its mappings, so memory follows the number of distinct
 ranges and never their size. Nothing here knows of limits or of an operating
-system's habits; the policies do.
+system's behaviour; the policies do.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 # Kinds that every policy shares; a policy may use further ints of its own.
-TAKEN = 0  # somebody else's: the program's image, another runtime, a library
+TAKEN = 0  # others': the program's image, another runtime, a library
 RESERVED = 1  # ours, without access (PROT_NONE)
 MAPPED = 2  # ours, readable and writable
 
@@ -122,7 +122,7 @@ class AddressSpace:
     def lengthen(self, start: int, end: int, kind: int) -> bool:
         """Makes [start, end) of this kind if it is free and that lengthens one interval, at either end.
 
-        False: it is not so, and nothing has changed. A heap that grows hardly does anything else.
+        False: it is not so, and nothing has changed. A growing heap hardly does anything else.
         """
         starts, ends, kinds = self._starts, self._ends, self._kinds
         i = bisect_right(ends, start)

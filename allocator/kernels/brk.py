@@ -1,4 +1,4 @@
-"""A process of which only the break can be moved, and only up: Plan 9's segment, and WebAssembly's memory."""
+"""A process that can only move its break, and only up: Plan 9's segment, and WebAssembly's memory."""
 
 from __future__ import annotations
 

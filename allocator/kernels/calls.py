@@ -75,5 +75,5 @@ class Kernel(Protocol):
         ...
 
     def brk(self) -> int:
-        """Where the process's break is, without moving it."""
+        """The process's break, without moving it."""
         ...

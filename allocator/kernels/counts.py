@@ -36,7 +36,7 @@ class Calls:
         self.last = CountedCall(call, v, n, v)
 
     def answered(self, answer: int) -> None:
-        """What the latest call was answered, where 0 is a refusal."""
+        """The answer to the latest call, where 0 is a refusal."""
         assert self.last is not None
         self.last.answer = answer
         if not answer:

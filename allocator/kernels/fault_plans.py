@@ -1,4 +1,4 @@
-"""Fault plans: the operating system refuses, or answers elsewhere, when it is told to.
+"""Fault plans: the operating system refuses, or answers elsewhere, when a plan says so.
 
 A plan is asked before every call of an OS helper and may give the kernel's answer
 to it; what the runtime makes of that answer is the system's own affair, so the

@@ -1,12 +1,12 @@
-"""Many allocations at once: the same addresses, and the same machine afterwards, as one by one.
+"""Many allocations at once, with the addresses and the machine of one at a time.
 
 Objects are grouped by the place that they come from, a size class of an mcache.
 Within a place the addresses follow from the spans that it takes, so only the
-moments matter at which a place has run out and takes another span: those are
-played in the order in which the objects would have asked for them. While the
+moments matter at which a place has run out and takes another span: these are
+carried out in the order in which the objects would have caused them. While the
 heap has nothing free but the run of pages at its end, and nothing waits to be
-swept, even these moments need no playing: spans then follow each other in
-memory, and only the moments at which the runtime asks the OS are carried out.
+swept, even that is not needed: spans then follow each other in memory, and only
+the moments are carried out at which the runtime asks the OS.
 
 - `many`: the machine as the call sees it (`allocator.common.many`)
 - `places`: a place, and the span that it has cached

@@ -1,4 +1,4 @@
-"""One batch of a call: the order of events, and where everybody stands afterwards."""
+"""One batch of a call: the order of events, and the state afterwards."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 
-PATIENCE = 64  # spans to take by themselves before it is looked again whether the heap only grows
+PATIENCE = 64  # spans to take by themselves before checking again whether the heap only grows
 
 
 class Batch(BaseBatch):
-    """A batch of this machine. `last` is the object asked for last; the runtime may have died of it."""
+    """A batch of this machine. `last` is the object asked for last, on which the runtime may have died."""
 
     places: list[BulkPlace]
 
@@ -192,7 +192,7 @@ class Batch(BaseBatch):
             cache.local_scan += self.scan(number, since, t)
             cache.local_tinyallocs += self.layout.fitted(since, t, number)
 
-    # Afterwards: addresses, bitmaps, and where everybody stands.
+    # Afterwards: addresses, bitmaps, and the state of all parts.
 
     def settle(self) -> None:
         rt = self.rt
@@ -238,7 +238,7 @@ class Batch(BaseBatch):
         cached = place.cached
         s = cached.span
         if s == NIL:
-            return  # the runtime died of getting it a span
+            return  # the runtime died when it got a span
         index = (place.address(place.total - 1) - cached.base) // cached.size + 1
         taken = spans.alloc_bits[s] >> index
         nelems = spans.nelems[s]

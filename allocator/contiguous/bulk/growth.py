@@ -1,7 +1,7 @@
 """Spans cut one after the other from the end of a heap that has nothing else free.
 
-Which span comes where is then a sum over pages. What has to be gone through are the moments at
-which somebody needs the OS or persistent memory, in the allocator's own order: the heap
+Which span comes where is then a sum over pages. What has to be carried out are the moments at
+which a part needs the OS or persistent memory, in the allocator's own order: the heap
 (a megabyte), the span records (16 KB), allspans, the sweep buffer's blocks, the arenas of
 mark bits, the heap profile.
 """
@@ -29,7 +29,7 @@ class BulkGrowth(Moments):
     def __init__(self, batch: Batch) -> None:
         self.batch = batch
         self.rt = rt = batch.rt
-        self.dying = 0  # the moment that is being played
+        self.dying = 0  # the moment that is being carried out
         sizes = rt.config.size_classes
         self.sizeclass = np.array([place.sizeclass for place in batch.places], np.int64)
         npages = np.array(sizes.class_to_allocnpages, np.int64)[self.sizeclass]

@@ -57,7 +57,7 @@ class Many:
         return not self.rt.stats.enablegc or self.rt.gc.gcpercent < 0
 
     def fits(self, procs: Ints | int) -> bool:
-        """Whether nobody looks at objects one by one."""
+        """Whether nothing looks at objects one by one."""
         return self.rt.unseen and len(self.rt.class_to_size) < CLASSES
 
     def coder(self, kinds: Kinds, least: int, most: int) -> Coder:

@@ -1,7 +1,7 @@
 """The heap profile's samples among many allocations.
 
 Each P counts down the bytes to its next sample, by what objects take, not what they ask for. So
-the next one is where a sum over them passes what is left to count. What is sampled gets its
+the next one is where a sum over them exceeds what is left to count. What is sampled gets its
 record, and the memory for it, at that time; attached to the object it is as soon as it has an
 address.
 """
@@ -23,7 +23,7 @@ Ints = np.ndarray[Any, np.dtype[Any]]
 
 
 class SampleProfile:
-    """The samples to come in a batch. `done` is up to which time each P's counter is brought up to date."""
+    """The samples to come in a batch. `done` is the time up to which each P's counter is up to date."""
 
     def __init__(self, batch: Batch) -> None:
         rt = batch.rt

@@ -31,7 +31,7 @@ class SpanRow:
         self.names: list[tuple[int, int]] = []
         self.old = self.total = len(self.rt.spans)
         self.addresses: list[tuple[int, int]] = []  # of new records: the first, and how many
-        # Runs that were joined to longer ones: page, length, needzero, unused_since, sweepgen.
+        # Runs that were merged into longer ones: page, length, needzero, unused_since, sweepgen.
         self.dead: dict[int, tuple[int, int, int, int, int]] = {}
         # The free run at the heap's end, of `left` pages from `page` on, that spans are cut from.
         heap, spans = self.rt.heap, self.rt.spans

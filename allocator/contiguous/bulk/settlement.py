@@ -34,7 +34,7 @@ class Ends:
     kind: Ints  # the place of each new record, one more than there are for none
 
     def fill(self, column: array[int], values: Ints, missing: int) -> None:
-        """A value a span."""
+        """One value for each span."""
         end = np.full(len(self.kind), missing, np.int64)
         end[self.at] = values[self.new]
         column.frombytes(end.data.cast("B"))
@@ -42,7 +42,7 @@ class Ends:
             column[self.ids[i]] = int(values[i])
 
     def by_place(self, values: Ints, *columns: array[int]) -> None:
-        """A value a place."""
+        """One value for each place."""
         end = np.append(values, 0).take(self.kind).data.cast("B")
         for column in columns:
             column.frombytes(end)
@@ -81,7 +81,7 @@ class Settlement:
         self.which = row.growth.which[row.first : row.first + n]
 
     def write(self) -> None:
-        """All of it: the columns, the page table and the lists, and what is left at the end."""
+        """Writes the columns, the page table, the lists, and what is left at the end."""
         rt = self.rt
         growth = self.growth
         heap, spans, stats = rt.heap, rt.spans, rt.stats
@@ -227,7 +227,7 @@ class Settlement:
             number = place.code >> 8
             last_of[number] = max(last_of.get(number, 0), int(part[-1]))
         for number, k in last_of.items():
-            # Every visit to the page heap flushes the counters of who comes.
+            # Every visit to the page heap flushes the visitor's counters.
             batch.flush(number, int(self.growth.times[self.row.first + k]))
             rt.flush_local_scan(batch.caches[number])
         if n:

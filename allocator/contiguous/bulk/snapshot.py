@@ -1,4 +1,4 @@
-"""What the OS and the memory asked of it were before, for the case that it ends in the middle."""
+"""The state of the OS and of its memory, in case that it refuses in the middle."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Snapshot:
         self.system = [(part, copy.deepcopy(vars(part), memo)) for part in parts]
 
     def restore(self) -> None:
-        """Makes all of it as it was."""
+        """Restores all of it."""
         for part, name, value in self.fields:
             setattr(part, name, value)
         if self.profile is not None and self.samples is not None:

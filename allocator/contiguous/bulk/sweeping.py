@@ -29,7 +29,7 @@ AT_ONCE = 1 << 14  # spans looked at together
 
 
 def sweep_all(rt: Core) -> None:
-    """Sweeps until nothing is unswept, as calling sweepone so often would."""
+    """Sweeps until nothing is unswept, with the effect of as many calls of sweepone."""
     if rt.log is not None:
         return
     unswept = rt.sweep_spans.unswept
@@ -59,7 +59,7 @@ def _simple(rt: Core, ids: array[int], kept: Ints) -> Ints:
     plain &= (column(spans.state)[which] == IN_USE) & (column(spans.sweepgen)[which] == rt.heap.sweepgen - 2)
     plain &= column(spans.free_index)[which] <= nelems
     small = column(spans.sizeclass)[which] != 0
-    # A large object that is not marked goes back to the heap, were it never counted as allocated.
+    # A large object that is not marked goes back to the heap, even if it was never counted as allocated.
     simple: Ints = plain & (count == kept) & (small | (kept == nelems))
     if rt.watched is None:
         simple |= plain & small & (kept > 0) & (kept < count)

@@ -3,7 +3,7 @@
 Objects are numbered in the order of their addresses, each span's from a multiple of eight on, so that the
 numbers of a span are the bits of its mark bitmap. All words that are stored become edges from the object that
 they lie in to the one that they point into. What is reached is written down only if no bad pointer is among
-it; if one is, nothing has changed and the collector comes upon it in its own order.
+it; if one is, nothing has changed and the collector finds it in its own order.
 """
 
 from __future__ import annotations
