@@ -1,6 +1,6 @@
 """Any Go source tree as a generation: what it declares, and the layout as far as its functions are known.
 
-The nearest generation lends units and words, and the formulas of the layout. Nothing is written.
+Units and descriptions, and the formulas of the layout, come from the nearest generation. Nothing is written.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def _built(base: Generation, src: Path, read: Mapping[str, object]) -> dict[str,
 def nearest(src: Path) -> str:
     """The generation that a tree is nearest to: that of its version, else the one of its era most like it.
 
-    Empty for a tree of an era that no generation is of.
+    Empty for a tree of an era without a generation.
     """
     version = writing.version_of(src).removeprefix("go")
     release = ".".join(version.split(".")[:2])

@@ -16,7 +16,7 @@ FAMILIES = ("hint", "user_arena_hint")
 
 
 class TreeFigure(NamedTuple):
-    """An address or a size that the tree comes to: the value, its place, and the formula there."""
+    """An address or a size that the tree computes: the value, its place, and the formula there."""
 
     value: int
     where: str

@@ -53,7 +53,7 @@ class Said(NamedTuple):
 
 
 def said(text: bytes) -> Said:
-    """What a file says of where it is built."""
+    """What a file says about where it is built."""
     at, lines = 0, []
     while match := _HEADER.match(text, at):
         lines += [line.decode("utf-8", "replace") for line in match.group().split(b"\n") if line[:2] == b"//"]

@@ -13,7 +13,7 @@ from archcalc.goverify.tree import PackageScope
 
 
 def told(port: ComparedPort, differences: list[Difference]) -> list[Difference]:
-    """Differences with those of them that each follows from."""
+    """Differences, each with those that it follows from."""
     causes = _Causes(port, differences)
     return [causes.told(difference) for difference in differences]
 

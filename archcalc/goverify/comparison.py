@@ -1,4 +1,4 @@
-"""Values beside each other: what the calculator has and what was found, and the outcome."""
+"""Values compared: what the calculator has and what was found, and the outcome."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def explained(difference: Difference, figures: Figures) -> Difference:
 
 
 def explain(name: str, figures: Figures) -> Explanation | None:
-    """How the calculator comes to a figure that a comparison has under a name of its own."""
+    """How the calculator computes a figure that a comparison has under a name of its own."""
     plain = name.partition(" ")[0]
     for candidate in (plain, "_NumSizeClasses" if plain.startswith(("class_to_", "size_to_")) else plain):
         try:

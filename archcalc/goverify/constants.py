@@ -1,4 +1,4 @@
-"""A tree's constants beside the calculator's, and the formulas that say the same in another way."""
+"""A tree's constants compared with the calculator's, and equivalent formulas."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def _missing(port: ComparedPort, name: str, computed: Value, source: object) -> 
 
 
 def facts(port: ComparedPort) -> None:
-    """What profiles tell of the system's own constants, beyond those that reports show."""
+    """What profiles say about the system's own constants, beyond those that reports show."""
     for name, computed in port.figures.profile.constants.items():
         if f"runtime.{name}" in port.figures.generation.rows:
             continue

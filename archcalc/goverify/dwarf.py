@@ -79,7 +79,7 @@ def _struct(die: Any, name: str, ptr_size: int) -> StructOf:
     for member in die.iter_children():
         if member.tag == "DW_TAG_member":
             kind = _type_of(member)
-            # An embedded field is called after its type, package and all.
+            # An embedded field is named after its type, including the package.
             field = _text(member, "DW_AT_name").rpartition(".")[2]
             fields.append(FieldOf(field, _offset(member), _size(kind, ptr_size), _length(kind)))
     size = _bounded(die.attributes["DW_AT_byte_size"].value)

@@ -41,7 +41,7 @@ class Era:
 PAGE_ALLOCATOR = "sparse arenas with a page allocator"
 ONE_ARENA = "one arena"
 
-# From the latest to the first; a tree is of the first whose marks it has all.
+# From the latest to the first; a tree is of the first one all of whose marks it has.
 _MARKS: tuple[tuple[str, str, bool, tuple[str, ...], tuple[str, ...]], ...] = (
     (PAGE_ALLOCATOR, "Go 1.14 or later", False, ("heapArena", "pageAlloc"), ()),
     ("sparse arenas", "Go 1.11 to 1.13", False, ("heapArena",), ()),

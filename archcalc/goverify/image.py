@@ -56,7 +56,7 @@ class Image:
         return "<" if self.little_endian else ">"
 
     def offset(self, address: int, size: int = 1) -> int | None:
-        """Where in the file some bytes of memory stand; None where the file does not have them."""
+        """Where in the file some bytes of memory are; None where the file does not have them."""
         for segment in self.segments:
             at = address - segment.address
             if at >= 0 and at + size <= segment.size and segment.offset + at + size <= len(self.data):

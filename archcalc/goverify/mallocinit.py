@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 MAX_STEPS = 200_000
-"""Statements after which a loop is taken to have no end."""
+"""Statements after which a loop is assumed not to end."""
 MAX_NESTING = 40
 
 
@@ -291,7 +291,7 @@ class Follower:
         self._steps = 0
 
     def follow(self, body: Sequence[Statement]) -> list[ReserveCall]:
-        """All attempts, in order. Raises ExprError where they cannot be found out."""
+        """All attempts, in order. Raises ExprError where they cannot be followed."""
         self._run(body)
         return self.attempts
 
@@ -407,7 +407,7 @@ class Follower:
             self._scope.values[name] = Value(0, uintptr, True)
 
     def _attempt(self, address: int, size: int, line: int, asked: tuple[str, str]) -> ReserveCall:
-        """What is asked for, or noted, with all variables of the moment."""
+        """What is asked for, or noted, with all variables at that moment."""
         known = {name: value for name, value in self._scope.values.items() if value is not None}
         numbers = {name: int(v.value) for name, v in known.items() if not isinstance(v.value, str)}
         names = dict(zip(("address", "size"), asked, strict=True))

@@ -58,7 +58,7 @@ def _read(image: Image, address: int) -> PclnTab | None:
     if magic not in MAGICS or pad or min_lc not in (1, 2, 4) or ptr_size not in (4, 8):
         return None
     functions = image.numbers(address + 8, 1, ptr_size)[0]
-    # Each function has two words at least, so a larger number is none.
+    # Each function has two words at least, so a larger number is impossible.
     if not 0 < functions < len(image.data) // 8:
         return None
     current = magic == 0xFFFFFFFB

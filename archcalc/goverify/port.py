@@ -74,7 +74,7 @@ def plain(value: Value) -> Scalar:
 
 
 def number(value: object) -> int:
-    """A figure as a number; text is none, and counts as 0."""
+    """A figure as a number; text counts as 0."""
     return int(value) if isinstance(value, int | Fraction) else 0
 
 

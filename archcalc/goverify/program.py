@@ -34,7 +34,7 @@ LONGEST_VERSION = 200
 _VERSION = re.compile(rb"devel \+[0-9a-f]{7,40}[ -~]*|go1(?:\.\d+)*[ -~]*")
 _RELEASE = re.compile(r"go1\.(\d+)")
 _ALIKE = 0.75
-"""Share of a table's entries that must be as computed for its contents to tell where it is."""
+"""Share of a table's entries that must be as computed to recognise it by its contents."""
 _MAGIC_AT = {"shift": 0, "shift2": 1, "mul": 2, "baseMask": 4}
 """Where the parts of a divmagic are in it, in bytes."""
 _ANCHOR = 8
@@ -44,7 +44,7 @@ MOST_PLACES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What a program tells of itself."""
+    """What a program says about itself."""
 
     image: Image
     table: PclnTab | None
@@ -61,7 +61,7 @@ class Program:
 
     @property
     def stripped(self) -> bool:
-        """Whether it is without symbols of the runtime."""
+        """Whether it has no symbols of the runtime."""
         return not any(name.startswith("runtime.") for name in self.image.symbols)
 
 
@@ -157,7 +157,7 @@ def _platform(image: Image) -> str | None:
 
 
 def _version(image: Image, table: PclnTab | None) -> str:
-    """runtime.buildVersion; what the linker noted of it; or the string that a string header is of."""
+    """runtime.buildVersion; what the linker noted; or a string that a string header points to."""
     words = [table.ptr_size] if table is not None else [8, 4]
     symbol = image.symbols.get("runtime.buildVersion")
     for word in words:
@@ -428,7 +428,7 @@ class _Comparison:
 
 
 def _alike(image: Image, content: bytes, width: int) -> int | None:
-    """The address of whatever is nearly `content`: found by parts of it, and then compared whole."""
+    """The address of something nearly equal to `content`: found by parts, then compared as a whole."""
     exact = next(image.find(content), None)
     if exact is not None:
         return exact

@@ -1,7 +1,7 @@
 """A generation's tables from a Go source tree: what can be read off it, and what a person must decide.
 
 The tree's constants and types are read from all files that any of its ports builds, each with the
-constraint it is under, and whatever they follow from with them. What tells more than a tree can,
+constraint it is under, and whatever they follow from with them. What a tree cannot say,
 units and words, comes from a generation that is known already.
 """
 
@@ -26,7 +26,7 @@ REPORTED_FILES = re.compile(
     r"(m(alloc|heap|page\w*|gc\w*|cache|central|spanset|fixalloc|bitmap|wbbuf|ranges|pallocbits)|msize\w*"
     r"|sizeclasses|arena|stack|tagptr\w*|lfstack|chan|rwmutex|sema|compiler|extern)(_(32|64)bit|_\w*sbrk)?\.go"
 )
-"""Files whose constants are the allocator's: of a new one a person says whether reports show it."""
+"""Files whose constants are the allocator's: for a new one a person decides whether reports show it."""
 SYSTEM = re.compile(r"_(PROT|MAP|MADV|MEM|PAGE)_(?!FREE_REUS|STACK|NORESERVE)\w+")
 """What a system's headers say: facts of the profiles."""
 ALIGN64 = "align64"
@@ -53,7 +53,7 @@ class File:
 
 @dataclass(frozen=True)
 class Alternative:
-    """A formula or a type's text, and the file and constraint under which it stands."""
+    """A formula or a type's text, and the file and constraint under which it is."""
 
     name: str
     kind: str
@@ -296,7 +296,7 @@ class Reader:
         self.draft.constants[name] = tuple(found)
 
     def _special(self, package: str, own: str) -> tuple[Alternative, ...] | None:
-        """Constants that the tree writes out a port, and that follow from what the port is."""
+        """Constants that the tree writes out for each port, and that follow from the port."""
         declared = self._constants(package)[own]
         _, const = declared[0]
 
@@ -420,7 +420,7 @@ def parse(text: TypeText) -> Declaration:
 
 
 def written(declared: Declaration, name: str, shown: Callable[[str], str]) -> str:
-    """A declaration as a table has it, without comments: a field a line."""
+    """A declaration as a table has it, without comments: one field on each line."""
     kind = declared.type
     if isinstance(kind, Struct):
         lines = [f"type {name} struct {{"]

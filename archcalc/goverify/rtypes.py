@@ -112,7 +112,7 @@ class _Reader:
         self.types, self.etypes, self.links, self.descriptors_end = found
 
     def _modules(self, table: PclnTab) -> Iterator[Module]:
-        """Whatever looks like moduledata of Go 1.8: pclntable, then ftab inside it."""
+        """Everything that looks like moduledata of Go 1.8: pclntable, then ftab inside it."""
         code = self.image.order + ("Q" if self.word == 8 else "I")
         for address in self.image.find(struct.pack(code, table.address)):
             try:
@@ -173,7 +173,7 @@ class _Reader:
             yield self.types + offset
 
     def _in_a_row(self) -> Iterator[int]:
-        """The addresses of descriptors that stand one after the other (moduleTypelinks of Go 1.27)."""
+        """The addresses of descriptors in a row (moduleTypelinks of Go 1.27)."""
         address = self.types + self.word
         while address < self.descriptors_end:
             address += -address % self.word

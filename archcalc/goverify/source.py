@@ -60,9 +60,9 @@ def era_of(tree: SourceTree) -> Era:
 
 
 def _beside(tree: SourceTree, found: Era, generation: Generation) -> Era:
-    """The tree's era, as that of some figures or as another.
+    """The tree's era, the figures' own or another one.
 
-    A fork says little by its version, but a release of Go's own is another one than its neighbours.
+    A fork's version says little, but a release of Go differs from its neighbours.
     """
     if generation.era == "contiguous":
         return found

@@ -82,7 +82,7 @@ def _struct(port: ComparedPort, ours: StructLayout, theirs: StructLayout, where:
 
 
 def _said_otherwise(ours: str, theirs: str) -> bool:
-    """Whether types of the same size are another: packages' names aside, and not looking into structs."""
+    """Whether types of the same size differ, ignoring packages' names and the contents of structs."""
     if ours == theirs or ("struct {" in ours and "struct {" in theirs):
         return False
     return words_of(_QUALIFIER.sub("", ours)) != words_of(_QUALIFIER.sub("", theirs))

@@ -67,7 +67,7 @@ MOST = 12
 class Subject:
     """What was verified: `kind` is goroot, binary or what-changed, `path` what the user called it.
 
-    `generation` is what outputs call the one that the figures are of. `old` and `new` head the columns of
+    `generation` is the name of the figures' generation in outputs. `old` and `new` head the columns of
     the two sides; `extra` goes into the document.
     """
 

@@ -16,7 +16,7 @@ from archcalc.host import output
 from archcalc.reading.errors import Fault, UsageFault
 
 UNKNOWN = ("TODO", "what it is")
-"""Unit and words of a constant that no known generation has: a person must say."""
+"""Unit and description of a constant that no known generation has: a person must decide."""
 ORDER = ("goos", "goarch", "goexperiment", "gc", "sys", "runtime")
 
 Words = Mapping[str, tuple[str, str]]
@@ -103,7 +103,7 @@ def words_of(generation: Generation) -> dict[str, tuple[str, str]]:
 
 
 def rows(found: Draft, words: Words) -> Iterator[Row]:
-    """The rows that a draft comes to, with the words that are known for them."""
+    """The rows of a draft, with the descriptions that are known for them."""
     for name, alternatives in found.constants.items():
         package = name.partition(".")[0]
         unit, what = (
@@ -118,7 +118,7 @@ def rows(found: Draft, words: Words) -> Iterator[Row]:
 
 
 def _by_form(name: str) -> tuple[str, str] | None:
-    """The words of names that say themselves what they are."""
+    """The descriptions of names that explain themselves."""
     package, _, own = name.partition(".")
     if package in ("goos", "goarch") and own.startswith("Is"):
         return "flag", f"1 on {own[2:].lower()}"
@@ -224,7 +224,7 @@ def differing_types(
 
 
 def line_table(found: Draft, reader_lines: Iterable[FileLines]) -> str:
-    """Where everything stands, file by file."""
+    """The lines of everything, file by file."""
     text = ""
     for one in sorted(reader_lines):
         text += f"\nfile {one.file}" + (f" build {one.constraint}" if one.constraint else "") + "\n"

@@ -85,7 +85,7 @@ KNOWN = (
 
 
 def survey(boot: Boot, low: int, high: int, moment: str, outcome: str = "") -> Atlas:
-    """The address space of a machine that was booted, or that died of it."""
+    """The address space of a machine that has booted, or died booting."""
     rt, system = boot.runtime, boot.kernel
     parts = list(_heap(rt)) if rt is not None else []
     asked = tuple(_asked(boot.attempts, boot.figures, system, low, high))
@@ -119,7 +119,7 @@ def _pieces(system: Any, low: int, high: int) -> list[tuple[int, int, int]]:
 
 
 def _heap(rt: Allocator) -> Iterator[AtlasRegion]:
-    """What the machine counts on; `kind` is a region's name, with its state where it is not just reserved."""
+    """What the machine uses or has reserved; `kind` is a region's name, and its state unless reserved."""
     for r in rt.regions():
         name = r.name.replace(" ", "-")
         kind = name if r.state == RESERVED else f"{name}-{r.state}"
@@ -127,7 +127,7 @@ def _heap(rt: Allocator) -> Iterator[AtlasRegion]:
 
 
 def tiled(layers: Sequence[Sequence[AtlasRegion]], low: int, high: int) -> Iterator[AtlasRegion]:
-    """One row of regions without gap or overlap; where layers overlap, the first has its way."""
+    """One row of regions without gap or overlap; where layers overlap, the first one wins."""
     edges = {low, high}
     for layer in layers:
         for region in layer:

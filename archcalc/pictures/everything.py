@@ -1,4 +1,4 @@
-"""Everything that the tool can say of platforms, side by side: what the one-page report shows.
+"""Everything that the tool knows about platforms, side by side: what the one-page report shows.
 
 A port, or a release, that cannot be booted or checked has none of that; its figures are all there.
 """
@@ -22,7 +22,7 @@ from archcalc.reading.errors import UsageFault
 
 @dataclass(frozen=True, slots=True)
 class Everything:
-    """One item a platform in most lists, None for what cannot be booted.
+    """Most lists have one item for each platform, None for one that cannot boot.
 
     `findings` are of all platforms that can be checked, `checked` says whether any can. `figures` has
     each figure once, with the platforms that share a derivation.

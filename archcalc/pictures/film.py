@@ -1,6 +1,6 @@
 """Heaps taken while something runs: at evenly spaced events of a workload or of a recording.
 
-What is taken is of two kinds: frames, whole heaps to draw, and samples, their totals, of which
+There are two kinds of pictures: frames, whole heaps to draw, and samples, their totals, of which
 there can be many more. An event of a workload is an allocation.
 """
 
@@ -36,7 +36,7 @@ SAMPLES = 200
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """What was taken: at least one frame, the last one first in importance. `note` says how it ended."""
+    """What was taken: at least one frame, of which the last one matters most. `note` says how it ended."""
 
     subject: str
     frames: tuple[HeapView, ...]
@@ -50,7 +50,7 @@ class Film:
 
 
 class Camera:
-    """Takes what is due. `stops` are the events at which something is, in order."""
+    """Takes pictures when they are due. `stops` are the events at which one is, in order."""
 
     def __init__(self, platform: str, end: int, frames: int) -> None:
         frames = max(frames, 1)
@@ -168,7 +168,7 @@ class Filmed:
         while lines:
             left = self.camera.next - self.event
             if left <= 0:
-                # A heap that is not there yet cannot be taken; the first that is, will.
+                # A heap that does not exist yet cannot be taken; the first one that does will be.
                 if not self.is_there:
                     left = 1
                 else:

@@ -69,7 +69,7 @@ class Sample:
 
     @property
     def occupancy(self) -> float:
-        """The share of pages with heap objects that objects really have."""
+        """The share of the pages with heap objects that objects really use."""
         return self.live / self.in_use if self.in_use else 0.0
 
     @property
@@ -137,7 +137,7 @@ def _run(run: PageRun, base: int, page_size: int) -> ViewedRun:
 
 
 def _tiled(runs: Iterable[ViewedRun], pages: int) -> Iterator[ViewedRun]:
-    """Those, in address order, and between them what no span holds: a 32-bit heap may jump over others."""
+    """The runs in address order, with what no span holds between them: a 32-bit heap may have gaps."""
     at = 0
     for run in runs:
         if run.page > at:

@@ -115,7 +115,7 @@ class PageGrid:
             yield found
 
     def wide(self, run: ViewedRun) -> bool:
-        """Whether a run is wide enough to stand by itself."""
+        """Whether a run is wide enough to be drawn by itself."""
         return run.npages * self.scale > 12
 
     def run(self, look: str, fill: int, start: int, end: int, words: str, top: float) -> Iterator[str]:
@@ -138,7 +138,7 @@ class PageGrid:
 
 
 def described(run: ViewedRun, heap: HeapView) -> str:
-    """A run for whoever points at it."""
+    """A run's description, shown to a pointer."""
     size = run.npages * heap.page_size
     words = f"{heap.base + run.page * heap.page_size:#x}: {counted(run.npages, 'page')}"
     words += f" ({short(size)}, {counted(size, 'byte')}), {SPANS[run.look].words}"

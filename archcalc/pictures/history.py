@@ -94,7 +94,7 @@ _PIECES = {
 
 
 def starts(releases: Sequence[Figures], *, bare: bool = False) -> str:
-    """What a start takes of the address space, in large."""
+    """The large parts of the address space that a start takes."""
     bars = []
     for one in releases:
         mentions = {mention.name for mention in one.explain("layout.start_reserved", reaches=False).mentions}

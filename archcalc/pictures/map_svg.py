@@ -138,7 +138,7 @@ class Picture:
 
 
 def _hint(one: Asked, x: float, y: float) -> str:
-    """A hint's sign: a disc had, a cross refused, a diamond moved."""
+    """A hint's sign: a disc for granted, a cross for refused, a diamond for moved."""
     told = f"{one.address:#x}, {short(one.size)} asked for: {one.state}"
     words = svg.tag("title", escape(told + (f"; {one.obstacle}" if one.obstacle else "")))
     if one.state == "refused":

@@ -23,7 +23,7 @@ WHAT = "proving"
 
 
 def era_of(figures: Figures) -> ProofsOfEra:
-    """The proofs of a generation's machines. Raises UsageFault where there are none, or no solver."""
+    """The proofs of a generation's machines. Raises UsageFault where it has none, or without a solver."""
     from archcalc.host.extras import needed
 
     needed("z3", WHAT)

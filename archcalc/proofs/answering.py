@@ -30,9 +30,9 @@ class SystemCall:
 
 @dataclass(slots=True, eq=False)
 class HeldMemory:
-    """Memory that the program has: `held` when the kernel gives it to nobody else.
+    """Memory that the program has: `held` when the kernel does not give it to others.
 
-    Two pieces are never the same one, wherever they lie: to compare what is not known would fork the path.
+    Two pieces are never the same one, wherever they lie: comparing unknown numbers would fork the path.
     """
 
     start: Number
@@ -60,7 +60,7 @@ def fits(
     what: str,
     meant: Container[str] = (),
 ) -> None:
-    """Requires that a number is a machine word, and that no cut on its way has lost anything.
+    """Requires that a number is a machine word, and that no cut on its way has lost bits.
 
     `meant` are functions of the machine that cut on purpose.
     """

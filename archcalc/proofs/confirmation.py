@@ -1,7 +1,7 @@
 """Whether the concrete machine does what a counterexample says, and the scenario file that shows it.
 
 The draft of a scenario is run, every call noted; the calls of the proof must come in their order.
-What the machine then shows is written down as what is expected.
+What the machine then shows becomes the expectations.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class ScenarioDraft:
 
     `calls` are helper, address and size of what is asked of the system; `death` the last words,
     empty where the process need not die. Where there are any `dies_unlike`, it must die of other words than
-    these, or have the figures that `shows` tells. `overwrites`: somebody else's memory is lost. `go` is the
+    these, or have the figures that `shows` tells. `overwrites`: others' memory is lost. `go` is the
     release, where it is not the usual one.
     """
 
@@ -80,7 +80,7 @@ class ScenarioDraft:
 
 
 class BrokenDown(Exception):
-    """The machine fails in a way that its runtime knows nothing of, where a counterexample leads."""
+    """A counterexample makes the machine fail in a way that its runtime does not know."""
 
 
 class _Noted(ScenarioRun):
@@ -133,7 +133,7 @@ def _as_it_must_be(draft: ScenarioDraft, outcome: ScenarioOutcome) -> bool:
 
 
 def described(options: MachineOptions) -> Iterator[tuple[str, object]]:
-    """What a command line has said of the machine, as a scenario says it."""
+    """What a command line says about the machine, in a scenario's words."""
     for option in fields(options):
         value = getattr(options, option.name)
         if value != option.default:

@@ -17,7 +17,7 @@ def explore(
     run: Callable[[Explorer, Judge], object],
     until_refuted: bool = False,
 ) -> tuple[list[object], Refuted, Tally]:
-    """Runs code on all its paths: what they come to, what was refuted, and what that took.
+    """Runs code on all its paths: the results, what was refuted, and what that took.
 
     It ends where all that is wanted is refuted; `until_refuted` ends it with the first refutation. A bound
     that is reached is in the tally.

@@ -1,4 +1,4 @@
-"""What is asked on the way, and what was found not to hold."""
+"""What is asked on the way, and what does not hold."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Judge:
         engine.before_narrowing = self.judge
 
     def require(self, id: str, truth: Truth | bool, what: str) -> None:
-        """Asks whether it holds on this path, before that narrows; what follows may rely on it either way."""
+        """Asks whether it holds on this path, before that narrows; later code may rely on it either way."""
         if id in self.wanted:
             self.asked[id] += 1
             if truth is not True:
@@ -97,7 +97,7 @@ class Judge:
         self._judgement = 0
 
     def died(self, id: str, words: str, known: frozenset[str]) -> None:
-        """Asks whether the runtime's last words are some that it may have."""
+        """Asks whether the runtime's last words are permitted."""
         self.judge()
         self.asked[id] += 1
         if words in known or id not in self.wanted or id in self.refuted:

@@ -1,4 +1,4 @@
-"""Loops over what is not known: one turn stands for all.
+"""Loops over unknown ranges: one turn stands for all.
 
 The machine goes through arenas or chunks with `range`, whose ends may be symbolic here. Where the
 turns do not depend on each other, what holds of one number anywhere between the ends holds of each.
@@ -21,7 +21,7 @@ Number = Any  # an int, or a SymbolicWord in its place
 
 
 class Loops:
-    """`range` for the machine's modules: a number that nobody knows in place of all of them.
+    """`range` for the machine's modules: an unknown number stands for all of them.
 
     Of loops with known ends, those as long as `any_turn` are treated so, too; `turn` has the one turn
     that is made of those with a certain length. `ends` remembers the ends of each function's loop, by

@@ -25,7 +25,7 @@ SOLVER_UNITS = 30_000_000
 
 
 class Infeasible(Exception):
-    """This run has assumed what cannot be: there is no such path."""
+    """This run has assumed something impossible: there is no such path."""
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class Explorer:
         self._trail: list[_Entry] = []
         self._at = 0
         self._names = 0
-        # Some numbers with which the present path can be gone, where they are known.
+        # Some numbers that lead along the present path, where they are known.
         self._witness: Witness | None = None
         self.paths = 0
         self.asked = 0
@@ -67,7 +67,7 @@ class Explorer:
     # Runs.
 
     def explore(self, run: Callable[[], T]) -> Iterator[T]:
-        """What every run comes to, one after the other. Raises Undecided where there are too many."""
+        """The result of every run, in order. Raises Undecided where there are too many."""
         while True:
             self._at = 0
             self._names = 0
@@ -122,7 +122,7 @@ class Explorer:
     # Decisions.
 
     def decide(self, term: Condition) -> bool:
-        """Which way this run goes at a condition."""
+        """Decides which way this run goes at a condition."""
         self.before_narrowing()
         entry = self._next()
         if entry is not None:
@@ -148,7 +148,7 @@ class Explorer:
         return None if self._witness is None else term.holds(self._witness)
 
     def choose(self, ways: int) -> int:
-        """One of so many ways that are all open, from 0."""
+        """One of several ways that are all open, from 0."""
         self.before_narrowing()
         entry = self._next()
         if entry is None:
@@ -158,7 +158,7 @@ class Explorer:
         return entry.taken
 
     def assume(self, *truths: Truth | bool) -> None:
-        """States what holds; ends this run where that cannot be."""
+        """States what holds; ends this run where that is impossible."""
         self.before_narrowing()
         self._assume(truths)
 
@@ -173,7 +173,7 @@ class Explorer:
             raise Infeasible
 
     def grant(self, truth: Truth | bool, mark: int) -> None:
-        """Goes on as if it held, after judgement number `mark` has found that it need not."""
+        """Continues as if it held, after judgement number `mark` has found that it need not."""
         self._assume((truth,), mark)
 
     def granted(self, mark: int) -> None:
@@ -200,7 +200,7 @@ class Explorer:
         return False
 
     def fresh(self, name: str, low: int, high: int, unit: int = 1) -> SymbolicWord:
-        """A multiple of `unit` that nobody knows, in [low, high]; runs that come here alike get the same."""
+        """An unknown multiple of `unit` in [low, high]; runs that get here alike get the same."""
         self._names += 1
         term = terms.unknown(f"{name}.{self._names}")
         first, last = -(-low // unit), high // unit

@@ -1,4 +1,4 @@
-"""The proofs of one platform, as far as they have come: what those of every family have in common."""
+"""The proofs of one platform so far: what those of every family have in common."""
 
 from __future__ import annotations
 

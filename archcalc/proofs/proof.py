@@ -12,7 +12,7 @@ from archcalc.proofs.judge import Refutation
 
 @dataclass(slots=True)
 class Proof:
-    """A property of a platform: it holds, it does not (`refutation`), or nobody knows (`reason`).
+    """A property of a platform: it holds, it does not (`refutation`), or it is not decided (`reason`).
 
     `paths` are those of the machine's code on which it was asked, `seconds` what that took. `text` is
     the scenario that shows it, which the machine has confirmed, and `scenario` where it was written.
@@ -57,7 +57,7 @@ class ProofsOfEra(Protocol):
 
 @dataclass(slots=True)
 class Tally:
-    """What explorations have come to: paths and seconds, and what was refuted or given up."""
+    """The results of explorations: paths and seconds, and what was refuted or given up."""
 
     paths: int = 0
     seconds: float = 0.0

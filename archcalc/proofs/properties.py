@@ -1,4 +1,4 @@
-"""What is proved: every property under an id that never changes, with what `explain` tells of it."""
+"""What is proved: every property under an id that never changes, with what `explain` says about it."""
 
 from __future__ import annotations
 

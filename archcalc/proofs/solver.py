@@ -25,7 +25,7 @@ class Witness(dict[str, int]):
 
     def __missing__(self, name: str) -> int:
         found = self._model[self._variables[name]] if name in self._variables else None
-        # What the solver says nothing of can be any number.
+        # What the solver does not mention can be any number.
         value = self[name] = 0 if found is None else found.as_long()
         return value
 

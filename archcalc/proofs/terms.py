@@ -54,7 +54,7 @@ class Sum:
         return self + -other
 
     def value(self, numbers: Mapping[str, int]) -> int:
-        """What it is with these numbers."""
+        """The value with these numbers."""
         return self.constant + sum(n * numbers[name] for name, n in self.parts)
 
 
@@ -64,7 +64,7 @@ def unknown(name: str) -> Sum:
 
 
 class Condition:
-    """What holds or does not once the numbers are known."""
+    """A condition that holds or not once the numbers are known."""
 
     __slots__ = ()
 

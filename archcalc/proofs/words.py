@@ -1,11 +1,11 @@
-"""Symbolic words: numbers that a program computes with before anybody knows them.
+"""Symbolic words: numbers that a program computes with before they are known.
 
 A `SymbolicWord` takes the place of a plain int in the machine, and is as exact: it does not wrap. Where the
 machine's code cuts a number to a word (`& mask`), that is cut here too, and the result remembers
-where it was cut and under which condition that lost something; whether anybody noticed can be
+where it was cut and under which condition that lost something; whether the code noticed that can be
 asked of it later. Addresses are mostly multiples of pages, so a word is kept as a number of units
 of a power of two, which keeps rounding and the questions about it simple. Shifts, masks and
-remainders become a whole quotient that is defined by two inequalities; what else bits can do,
+remainders become a whole quotient that is defined by two inequalities; other uses of bits,
 allocators do not do with addresses, and it is refused.
 
 A comparison gives a `Truth`. Asking that for its truth value is a fork: the `Explorer` decides

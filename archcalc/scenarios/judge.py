@@ -1,4 +1,4 @@
-"""Compares what a scenario expects with what came, one expectation at a time."""
+"""Compares what a scenario expects with the results, one expectation at a time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from archcalc.scenarios.load import Scenario
 from archcalc.scenarios.run import ScenarioOutcome, ScenarioRun
 
 NOTHING: Any = type("Nothing", (), {"__repr__": lambda self: "nothing"})()
-"""What came where there is no such thing: no heap, no counter, no call."""
+"""The result where there is no such thing: no heap, no counter, no call."""
 
 ADDRESSES = frozenset(
     {
@@ -30,7 +30,7 @@ ADDRESSES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """One expectation: its path (`arena.reserved`), where it stands, what it says and what came."""
+    """One expectation: its path (`arena.reserved`), its place, what it says and the result."""
 
     what: str
     line: int
@@ -41,7 +41,7 @@ class Expectation:
 
     @property
     def ok(self) -> bool:
-        """Whether what came is what was expected, exactly."""
+        """Whether the result is exactly what was expected."""
         return type(self.expected) is type(self.came) and bool(self.expected == self.came)
 
     @property
@@ -64,7 +64,7 @@ class Expectation:
 
 
 def _differing(expected: list[Any], came: list[Any], own: str) -> str:
-    """Where two long lists part."""
+    """Where two long lists differ."""
     if len(expected) != len(came):
         return f"expected {counted(len(expected), 'item')}, got {len(came)}: {spelt(came, own)}"
     i = next(i for i, (a, b) in enumerate(zip(expected, came, strict=True)) if a != b)
@@ -108,7 +108,7 @@ def carry_out(scenario: Scenario) -> ScenarioVerdict:
     outcome = ScenarioRun(scenario, judge).run()
     expect = scenario.section("expect")
     if outcome.runtime is None and not {"outcome", "faults"} & set(expect):
-        # Nobody meant this profile to be refused.
+        # This profile was not meant to be refused.
         raise ScenarioFault(*scenario.refused)
     found = [expectation for part in outcome.judged for expectation in part]
     return ScenarioVerdict(outcome, (*found, *judge(outcome, expect, "")))
@@ -139,7 +139,7 @@ def _plain(value: Any) -> Any:
 
 
 class _Seen:
-    """What came, by the paths of expectations; each part is looked at when it is asked for."""
+    """The results, by the paths of expectations; each part is computed when it is asked for."""
 
     def __init__(self, outcome: ScenarioOutcome) -> None:
         self.outcome = outcome

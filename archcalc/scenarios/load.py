@@ -19,7 +19,7 @@ from archcalc.scenarios.fields import COMMON, FILE, OPTIONS
 INCIDENTS = "incidents"
 
 SUFFIXES = (".yaml", ".yml")
-# Laid over the file's own key by key; of all else a variant's takes the place of the file's.
+# Laid over the file's own key by key; of everything else a variant's replaces the file's.
 _BY_KEY = ("machine", "set", "runtime")
 
 
@@ -263,7 +263,7 @@ def _check_script(script: Group, document: Document) -> None:
 
 
 def release_of(said: Group, document: Document) -> str | None:
-    """The generation that a scenario is about; None where there is no such, which is noted."""
+    """The generation that a scenario is about; None where there is none, which is noted."""
     from archcalc import generations
 
     if "go" not in said:

@@ -1,4 +1,4 @@
-"""Carries a scenario out: boots the machine, does the steps, and notes what came.
+"""Carries a scenario out: boots the machine, does the steps, and notes the results.
 
 The runtime's death ends the steps and is a result. What is asked of the system is counted on
 the way, by helper.
@@ -98,7 +98,7 @@ def answer_of(said: int | str, refusal: Errno) -> Answer:
 
 
 def plan_of(script: Group, refusal: Errno) -> Plan:
-    """What the system does in place of what it would."""
+    """What the system does instead of what it would."""
     calls = {"calls": (script["call"],)} if "call" in script else {}
     if "chance" in script:
         return Chance(script["chance"], script.get("seed", 1), refusal, **calls)
@@ -287,7 +287,7 @@ class ScenarioRun:
 
 
 def survivors(objects: list[int], live: str | int | float) -> list[int]:
-    """Which objects live on: of a share, every so manieth, so that what is left is full of holes."""
+    """Which objects live on: of a share, evenly spaced, so that the rest is full of holes."""
     if live == "all":
         return list(objects)
     if live == "none" or not objects:

@@ -1,7 +1,7 @@
-"""The journal of a sweep: a row as soon as it is there, so that a sweep that was killed goes on.
+"""The journal of a sweep: each row as soon as it is computed, so that a killed sweep can continue.
 
 It lies beside the table, one JSON line for each row after a first line that names the sweep by its
-key. A line that is not whole is what a kill left of it, and counts for nothing.
+key. An incomplete line is left from a kill, and is ignored.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Journal:
             self._write({"sweep": key})
 
     def add(self, row: Row) -> None:
-        """A row that is there now."""
+        """Adds a row."""
         point = row["point"]
         assert isinstance(point, int)
         self.rows[point] = row
@@ -84,11 +84,11 @@ class Journal:
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Leaves it for the next time."""
+        """Closes it for the next run."""
         self._file.close()
 
     def remove(self) -> None:
-        """It has served its purpose."""
+        """Removes it: it has served its purpose."""
         self._file.close()
         self.path.unlink(missing_ok=True)
 
@@ -97,5 +97,5 @@ class Journal:
 
 
 def journal_of(table: Path) -> Path:
-    """Where the journal of a table stands."""
+    """The path of a table's journal."""
     return table.with_name(table.name + ".journal")

@@ -101,7 +101,7 @@ class Sweep:
 def load(path: Path, go: str | None = None) -> Sweep:
     """The points of a file. Raises SweepFault with every fault.
 
-    `go` is the generation of points that name none, where somebody named one.
+    `go` is the generation of points that name none, where one was named.
     """
     faults: list[Fault] = []
     document = Document(str(path), "sweep", faults, SweepFault)
@@ -317,7 +317,7 @@ class _Reader:
 
 
 def _histogram(name: str, data: bytes, document: Document) -> Histogram | None:
-    """A CSV of size,count; a heading and lines that begin with # are passed over."""
+    """A CSV of size,count; a heading and lines that begin with # are ignored."""
     before = len(document.faults)
     try:
         text = data.decode("utf-8-sig")

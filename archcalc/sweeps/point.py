@@ -33,7 +33,7 @@ SUMMARY = (
     "allocations", "asked", "collections", "live_objects", "live_asked", "spans_in_use", "spans_free",
     HEAP_END, "heap_sys", "heap_inuse", "heap_idle", "heap_released", "inside", "tails", "unfilled",
 )  # fmt: skip
-# How a point ended: what it was to be cannot be; the runtime died; its invariants do not hold; or well.
+# How a point ended: refused; the runtime died; its invariants do not hold; or well.
 REFUSED, DIED, BROKEN, FINE = "refused", "died", "broken", "ok"
 
 
@@ -74,7 +74,7 @@ class Point:
     gogc: int = -1
     procs: int | None = None
     constants: tuple[str, ...] = ()
-    go: str | None = None  # what the table calls its release; None where nobody named one
+    go: str | None = None  # what the table calls its release; None where none was named
     tree: Generation | None = None  # that its profile is of, where no other process knows it by its name
 
     def options(self) -> MachineOptions:
@@ -100,7 +100,7 @@ class Point:
 
 
 def work(point: Point) -> Row:
-    """Carries a point out. The same row every time; a machine that cannot be, or dies, is a result."""
+    """Carries a point out. The same row every time; a machine that is impossible, or dies, is a result."""
     row = point.said()
     row |= {"outcome": FINE, "why": None}
     if point.tree is not None:

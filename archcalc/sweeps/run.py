@@ -1,4 +1,4 @@
-"""Carrying a sweep out: on all cores, or on a Dask cluster, whatever dies on the way."""
+"""Carrying a sweep out: on all cores, or on a Dask cluster, even if processes die."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run(
     scheduler: str | None = None,
     tell: Callable[[int], None] | None = None,
 ) -> list[Row]:
-    """The rows of all points, in order; those that the journal has are not worked out again.
+    """The rows of all points, in order; those that the journal has are not computed again.
 
     Raises UsageFault where there is no such scheduler, or processes die again and again.
     """
@@ -74,7 +74,7 @@ def _on_cores(points: Sequence[Point], jobs: int) -> Iterator[Row]:
 
 
 def _pooled(pool: ProcessPoolExecutor, points: list[Point], ahead: int) -> Iterator[Row]:
-    """No more points are handed out than are soon wanted: an interrupt waits for what is begun."""
+    """Only hands out as many points as are needed soon: an interrupt waits for those that have begun."""
     points.reverse()
     waiting: set[Future[Row]] = set()
     try:
@@ -129,7 +129,7 @@ def _work_far_away(point: Point, version: str) -> Row:
 
 
 def _lost(scheduler: str, came: Any) -> Exception:
-    """Why a point that was handed to a cluster came to nothing.
+    """Why a point that was handed to a cluster failed.
 
     `came` is (type, exception, traceback) where it failed, else that it was cancelled, or None.
     """

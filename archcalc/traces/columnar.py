@@ -1,7 +1,7 @@
 """The columnar form of a recording: a Parquet file, one row a record, in the order of the text.
 
 The header line is in the file's metadata, so row r, counted from 0, is line r + 2 of the text.
-COLUMNS says what the columns hold. A row has request and address just where they say exactly what
+COLUMNS says what the columns hold. A row has request and address only if they say exactly what
 the line said; what is written unusually goes into `text`. That makes the form lossless both ways,
 line for line. Rows are written and read in groups, and memory stays at one.
 """
@@ -202,7 +202,7 @@ def write(path: Path, header_line: str, lines: Iterator[Sequence[str]], force: b
 
 
 class ColumnarFile:
-    """A columnar recording, opened. Raises TraceFault for a file that is none, or is damaged."""
+    """A columnar recording, opened. Raises TraceFault for a file that is not one, or is damaged."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -250,7 +250,7 @@ class ColumnarFile:
 
     def batches(self, columns: Sequence[str] | None = None, rows: int = ROWS) -> Iterator[pa.RecordBatch]:
         """The rows, so many at a time, with all columns or only some."""
-        # For a small file threads cost more than they bring.
+        # For a small file threads cost more than they save.
         found = self._file.iter_batches(batch_size=rows, columns=columns, use_threads=self.rows > ROWS // 2)
         line = 2
         while True:

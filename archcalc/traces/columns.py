@@ -94,14 +94,14 @@ class InColumns:
 
 
 def in_columns(path: Path) -> InColumns | None:
-    """A recording's rows as arrays; None where that does not pay, or cannot be.
+    """A recording's rows as arrays; None where that is not worthwhile, or impossible.
 
-    Raises TraceFault for a columnar file that is none, UsageFault where what it needs is not installed.
+    Raises TraceFault for a columnar file that is not one, UsageFault where what it needs is not installed.
     """
     if is_columnar(path):
         return InColumns(path, ColumnarFile(path))
     try:
-        # What is read of a pipe is gone; and who gives up needs it again.
+        # What is read from a pipe is gone; and after giving up it is needed again.
         large = path.is_file() and path.stat().st_size
     except OSError:
         return None

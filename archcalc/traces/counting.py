@@ -22,22 +22,22 @@ SAMPLES = 100  # points of live bytes over events
 
 @dataclass(slots=True)
 class Share:
-    """What one type, one class or one lifetime has of the allocations. Bytes as asked for."""
+    """The allocations of one type, one class or one lifetime. Bytes as asked for."""
 
     allocations: int = 0
     bytes: int = 0
 
     def add(self, count: int, size: int) -> None:
-        """So many more, of so many bytes in all."""
+        """Adds allocations, and their bytes in all."""
         self.allocations += count
         self.bytes += size
 
 
 @dataclass(slots=True)
 class Stats:
-    """The figures of one recording. `bytes` as asked for, `rounded` as the classes make of them.
+    """The figures of one recording. `bytes` as asked for, `rounded` to their classes.
 
-    `frees` counts allocations that sweeps found dead, a tiny block's all with it. `lifetimes` go by
+    `frees` counts allocations that sweeps found dead, a tiny block's all together. `lifetimes` go by
     powers of two: key k is 2^k events up to 2^(k+1). `live` are (event, bytes asked for and not yet
     found dead). `unplaced` are allocations whose span the recording does not show.
     """

@@ -17,7 +17,7 @@ BITMAP_LIMITS = (4096, 65536)  # how many bytes of a span's bitmap recordings ke
 class EndState:
     """What comes after the Z record: Zs records, one a span in allspans' order, then Zb records.
 
-    What is equal is passed (`pass_spans`, `pass_bitmap`); the rest is looked at with care, and
+    What is equal is skipped (`pass_spans`, `pass_bitmap`); the rest is compared in detail, and
     differences are reported to the replayer.
     """
 
@@ -93,7 +93,7 @@ class EndState:
             differs("Zb", where + text[2 * at : 2 * at + 32], where + found[2 * at : 2 * at + 32], s)
 
     def finish(self) -> None:
-        """Tells what the recording does not have."""
+        """Reports what the recording does not have."""
         rt, differs = self.replayer.rt, self.replayer.differs
         if self._next_span != len(rt.spans):
             differs("Zs", f"{counted(self._next_span, 'span')}", f"{counted(len(rt.spans), 'span')}")

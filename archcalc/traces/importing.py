@@ -3,11 +3,11 @@
 A log of GODEBUG=allocfreetrace=1 has the size, rounded to its class, and the type of every
 allocation that took a block, and tells with each collection which objects its sweeps freed. A
 list of sizes (`size[,type]`) has less. Neither has all that a recording needs, so the machine of
-the platform carries out what the log has, and its own recording is the result. What had to be
-taken for granted is said in `Imported.unknown`, and in the recording's header.
+the platform carries out what the log has, and its own recording is the result. Whatever had to be
+assumed is listed in `Imported.unknown`, and in the recording's header.
 
-A log is read twice: which objects a collection has to free is only known after it. In memory
-stand what is alive, and of each allocation the collection that it dies in.
+A log is read twice: which objects a collection has to free is only known after it. Memory holds
+what is alive, and for each allocation the collection that it dies in.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def import_log(
     """Carries out a log on a freshly booted, recording machine, and writes what it recorded.
 
     `progress` gets the allocations carried out and those there are, 0 where that is not known.
-    Raises TraceFault, with the line, for a log that is damaged or is none.
+    Raises TraceFault, with the line, for a log that is damaged or is not one.
     """
     name = str(source)
     with Log(source) as log:

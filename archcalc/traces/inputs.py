@@ -34,7 +34,7 @@ Handler = Callable[[str, list[str]], None]
 
 
 class Inputs(Judgement):
-    """Carries inputs out. `handlers` has for each record what does that, given the line and its parts."""
+    """Carries out inputs. `handlers` has a function for each record, which takes the line and its parts."""
 
     understood: Requests
 
@@ -69,7 +69,7 @@ class Inputs(Judgement):
         self.types[number] = typ
 
     def allow(self, allocating: bool) -> None:
-        """Whether there can be allocations from now on: where not, none takes the short way."""
+        """Sets whether there can be allocations from now on; if not, none takes the short way."""
         self.allocating = allocating
         self.requests = self.understood.known if allocating else {}
 
@@ -146,7 +146,7 @@ class Inputs(Judgement):
         rt = self.rt
         v = address(ret)
         if size == 0 and not self.zerobase_known:
-            # The address of zerobase is the program's; the first one tells it.
+            # The address of zerobase is the program's; the first one shows it.
             rt.zerobase = v
             self.zerobase_known = True
         v = rt.mallocgc(size, typ, needzero, p)

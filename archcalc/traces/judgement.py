@@ -24,7 +24,7 @@ KEPT = 12  # the events shown around a difference
 RECORD_OF = {"Reserve": "R", "Alloc": "Y", "Failure": "F"}
 # What each record looks like, for messages.
 SHAPES = {record.letters: record.shape for record in RECORDS}
-# What an event can end with other than well.
+# How an event can fail.
 WRONG = (BadRequest, BadType, RecordedMismatch, Death, ValueError, IndexError)
 ARENA_KEYS = ("arena_start", "arena_used", "arena_end", "bitmap", "bitmap_mapped", "pages_in_use", "sweepgen")
 
@@ -57,7 +57,7 @@ class Judgement:
 
     @property
     def event(self) -> int:
-        """The number of the record at hand; types do not count, nor what follows the last event."""
+        """The number of the current record; types do not count, nor what follows the last event."""
         return self.line - 1 - len(self.types)
 
     def differs(
@@ -84,7 +84,7 @@ class Judgement:
             raise Stop
 
     def _around(self) -> tuple[str, ...]:
-        """The line at hand and those before it."""
+        """The current line and those before it."""
         end = self.line - self.first + 1
         return tuple([*self.before, *self.lines[max(end - KEPT, 0) : end]][-KEPT:])
 
@@ -129,7 +129,7 @@ class Judgement:
             self.differs("q", line, "persistent memory that was never asked for")
 
     def settle_differently(self, log: list[str], pending: list[str], lines: list[int]) -> None:
-        """Tells where the machine's own events and the recorded ones, which are in those lines, differ."""
+        """Reports where the machine's own events and the recorded ones, in those lines, differ."""
         for at, expected, found in zip(lines, pending, log, strict=False):
             if expected != found:
                 self.differs(expected[0], expected, found, self._span_in(expected), at)
@@ -167,7 +167,7 @@ class Judgement:
             raise fault(self.name, self.line, f"{shorten(line)}: {wrong}", SHAPES.get(kind, "")) from None
 
     def _parted(self) -> None:
-        """An event came to a bad end: if what it did before that differs already, that is what to tell."""
+        """An event failed: if what it did before already differs, that is reported instead."""
         log = self.rt.log or ()
         for at, expected, found in zip(self.pending_at, self.pending, log, strict=False):
             if expected != found:
@@ -175,7 +175,7 @@ class Judgement:
                 return
 
     def answer_differs(self, event: str, wrong: RecordedMismatch) -> None:
-        """The machine asked the OS for something else than the recording has next."""
+        """The machine asked the OS for something other than the recording has next."""
         expected = wrong.expected
         if expected is None:
             self.differs(event, "no call of the OS", str(wrong))

@@ -30,7 +30,7 @@ _SIZE = re.compile(r"\d{1,20}|0x[0-9a-fA-F]{1,16}", re.ASCII)
 _HEADING = re.compile(r"size\s*(,\s*type)?", re.ASCII | re.IGNORECASE)
 
 FORMS = ("allocfreetrace", "sizes")
-FIRST_LINES = 10_000  # in which a log that begins like a list of sizes shows that it is none
+FIRST_LINES = 10_000  # in which a log that begins like a list of sizes shows that it is not one
 ALLOC, FREE, COLLECT = range(3)
 
 
@@ -78,7 +78,7 @@ class Log:
         self._file.close()
 
     def events(self) -> Iterator[Event]:
-        """All that it tells, in order."""
+        """All its events, in order."""
         return self._traces() if self.form == "allocfreetrace" else self._sizes()
 
     def _form(self) -> str:
@@ -249,7 +249,7 @@ def unpacked(file: IO[bytes]) -> IO[bytes]:
 
 
 def _trace_in(line: str) -> int | None:
-    """Where in a line a whole trace begins, after what the program printed without ending its line."""
+    """Where a whole trace begins in a line, after what the program printed without a line end."""
     for match in _TRACE.finditer(line):
         if _trace(line[match.start() :], 0) is not None:
             return match.start()

@@ -1,4 +1,4 @@
-"""Several recordings at a time, each in a process of its own, with their progress told together.
+"""Several recordings at a time, each in a process of its own, with their common progress.
 
 An interrupt goes to the process that waits. It tells the others, which leave their recordings at
 the next piece and report how far they came; what has not begun never does.

@@ -1,4 +1,4 @@
-"""A recording's inputs, but the simulated system's answers (`replay --os model`).
+"""A recording's inputs with the simulated system's answers (`replay --os model`).
 
 For each call of an OS helper the simulated system is asked first, on a machine as the
 recording's header describes it, and its answer is compared with the recorded one:
@@ -6,7 +6,7 @@ recording's header describes it, and its answer is compared with the recorded on
 - the same;
 - granted by both, but elsewhere, where the kernel is free to choose: the simulated system is then
   made to put the memory where the recorded one did, so that everything later stays comparable;
-- refused by the recorded system because of a neighbour that the header does not tell of: a reservation
+- refused by the recorded system because of a neighbour that the header does not mention: a reservation
   for which there is room in the simulated address space, in a process without a limit;
 - different in substance. Then the simulated answer counts, and the run goes its own way.
 
@@ -169,7 +169,7 @@ class ModelledSystem(ReplayedSystem):
             self.answers.note(SAME, call, v, n, recorded, mine)
             return mine
         if v not in (mine, recorded) and not isinstance(mine, Errno) and not isinstance(recorded, Errno):
-            # Both kernels put it elsewhere, each where it liked.
+            # Both kernels put it elsewhere, each at its own choice.
             self.answers.note(ELSEWHERE, call, v, n, recorded, mine)
             return recorded
         self.answers.note(DIFFERENT, call, v, n, recorded, mine)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Parting:
-    """Where model and recording part. `record` is the kind of record, `event` counts from 1."""
+    """Where model and recording differ. `record` is the kind of record, `event` counts from 1."""
 
     record: str
     line: int
@@ -67,7 +67,7 @@ class Stop(Exception):
 
 
 class GaveUp(Exception):
-    """In columns something is not as it should be, or unusual; who goes line by line says what."""
+    """Something in the columns is wrong or unusual; going line by line finds out what."""
 
 
 class Fed(Protocol):
@@ -93,7 +93,7 @@ def carry_out(
     rest: Iterable[list[str]],
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    """Feeds a recording until it ends, parts from the machine, or is interrupted; the result says which."""
+    """Feeds a recording until it ends, differs from the machine, or is interrupted; the result says which."""
     try:
         replayer.feed(first)
         for lines in rest:

@@ -37,7 +37,7 @@ _WORDS = re.compile(r"(?:0|[1-9a-f][0-9a-f]{0,15})(?:,(?:0|[1-9a-f][0-9a-f]{0,15
 
 
 class TraceFault(UsageFault):
-    """A recording that cannot be read: cut short, damaged, or no recording at all."""
+    """A recording that cannot be read: cut short, damaged, or not a recording at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Header:
 
 
 def fault(path: str, line: int, found: str, expected: str = "", column: int = 1) -> TraceFault:
-    """A fault at a line of a recording; of line 0 where it is none's."""
+    """A fault at a line of a recording; line 0 where it is not in a line."""
     return TraceFault(Fault(found, expected, id="trace", file=path, line=line, column=column))
 
 
@@ -119,7 +119,7 @@ def blocks(path: Path) -> Iterator[tuple[int, bytes]]:
     rest = b""
     try:
         with path.open("rb") as raw, _unpacked(name, raw) as file:
-            # read1 gives what there is before it tells that the rest is missing.
+            # read1 gives what there is before it reports that the rest is missing.
             while data := file.read1(PIECE):
                 whole, newline, data_rest = (rest + data).rpartition(b"\n")
                 rest = data_rest
@@ -167,7 +167,7 @@ def _decode(path: str, first: int, data: bytes) -> str:
 
 
 def parse_header(path: str, line: str, versions: tuple[int, ...] = (VERSION,)) -> Header:
-    """The header, or TraceFault. Only recordings of some versions will do."""
+    """The header, or TraceFault. Only some versions are accepted."""
     try:
         header = json.loads(line)
     except (ValueError, RecursionError):

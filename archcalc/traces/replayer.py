@@ -1,8 +1,8 @@
 """Replaying a recording: its inputs go in, and every answer and event is compared.
 
-Most lines are allocations that go as the ones before them went, and those take a short way: the
+Most lines are allocations like the ones before them, and those take a short way: the
 machine's state is changed as malloc's own short way changes it, where the recorded address is the
-one that comes next. Every other line is carried out the careful way.
+one that comes next. Every other line is carried out in full.
 """
 
 from __future__ import annotations
@@ -236,7 +236,7 @@ class Replayer(Ending):
             )
 
     def carry_out(self, line: str) -> None:
-        """A record of any other kind, the careful way."""
+        """A record of any other kind, in full."""
         parts = line.split(" ")
         kind = parts[0]
         handler = self.handlers.get(kind)

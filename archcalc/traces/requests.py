@@ -33,7 +33,7 @@ FLAGS = {
 
 
 class MallocRequest:
-    """The fields of an m record but the address, understood, and how such an allocation goes.
+    """The parsed fields of an m record without the address, and how such an allocation goes.
 
     `flags` are those that mallocgc itself finds (`t`, `c`, `h`), `scan` is in bytes. `cached` is the place in
     the mcache that the object comes from, that of `sizeclass`, and `mark` what it leaves in the bitmap there,

@@ -1,6 +1,6 @@
 """Replaying a recording in columns, of either form: runs of ordinary allocations are compared at once.
 
-An allocation that fits into a span at hand touches little: its place (a size class of an
+An allocation that fits into a cached span touches little: its place (a size class of an
 mcache), the tiny block, and the heap bitmap of its object. So allocations of one place may wait,
 whatever happens elsewhere, until something needs that place: its next span, a flush of the
 mcache, the end. Then all that wait are compared together, as an arithmetic sequence of

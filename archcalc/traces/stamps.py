@@ -48,7 +48,7 @@ class Stamps:
         """Lays down the stamps of objects of the class in the bitmaps of their spans, all at once.
 
         A piece is a place of an mcache, the span that it had, and the ranks of the objects out of it;
-        addresses and stamps go by rank. `bare` tells that there may be some without pointers. No object
+        addresses and stamps go by rank. `bare` says that there may be some without pointers. No object
         stands in two pieces.
         """
         words = pieces[0][0].size >> rt.word_shift

@@ -50,7 +50,7 @@ def line_by_line(
 
 
 def _kind(version: int) -> type[Count]:
-    """What counts recordings of that version of the format."""
+    """The counter for recordings of that version of the format."""
     if version == 3:
         from archcalc.traces.execution.counting import TracedCount
 
@@ -105,7 +105,7 @@ def by_name(found: Stats) -> list[tuple[str, Share]]:
     """What each type takes, the most bytes first, under the number that names it first in the recording.
 
     Programs have a type several times (int as such, and once more for each way that the compiler came to it);
-    to whoever reads, those of one name are one.
+    for readers, those of one name are one.
     """
     numbers: dict[str, str] = {}
     shares: dict[str, Share] = {}

@@ -41,7 +41,7 @@ GROWTH = 8  # an eighth more room than is needed
 def at_once(
     file: InColumns, config_for: Callable[[Header], Any], progress: Callable[[int, int], None] | None = None
 ) -> Stats:
-    """The figures. Raises GaveUp where something is unusual, TraceFault for a header that is none."""
+    """The figures. Raises GaveUp where something is unusual, TraceFault for a header that is not one."""
     header = file.header()
     kind = SparseGroups if header.version == 2 else Groups
     count = kind(str(file.path), header, config_for)
@@ -87,7 +87,7 @@ class Places:
         return offset
 
     def give_back(self, offset: int, n: int) -> None:
-        """What a span had whose pages all are others' by now."""
+        """Takes back the places of a span whose pages all belong to others now."""
         n = n + 7 & -8
         self.count[offset : offset + n] = 0
         self.free.setdefault(n, []).append(offset)

@@ -29,7 +29,7 @@ LONGEST = 23  # bytes of a request that is looked up as numbers; there is room f
 ADDRESS_DIGITS = 16
 SLOTS = 16  # bits of a place in the table of what is known
 MAX_WORDS = 1 << 18
-# What is not a recording, or an odd one, is left to who goes line by line: lines with so few bytes on
+# What is not a recording, or is an odd one, is left to line by line: lines with so few bytes on
 # average, and so many records in a part whose letters have to be looked at.
 SHORTEST = 4
 ODD = 1 << 10
@@ -235,7 +235,7 @@ class TextColumns:
     """Some lines of a text recording as arrays, row by row what `columns.Columns` has of the same lines.
 
     `request` is a place in `words`, whose last stands for none. Only records m and f have one here, and an
-    address: of all others the lines are what anybody asks for.
+    address: of all others only the lines are needed.
     """
 
     def __init__(self, texts: list[bytes], words: Words) -> None:

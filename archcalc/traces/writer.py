@@ -1,8 +1,8 @@
 """Writing a recording of a simulated machine, in the format that the real runtime's recordings have.
 
 The machine logs its inputs and its own events in the format's words while it
-runs (`Runtime(record=True)`); a `Recorder` takes them off its hands now and
-then, and adds the header, the types and the end state.
+runs (`Runtime(record=True)`); a `Recorder` collects them now and then, and adds the
+header, the types and the end state.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Programs of all formats that Go's linker writes, to Images: a file a format.
+"""Programs of all formats that Go's linker writes, to Images: one file for each format.
 
 pyelftools reads ELF, LIEF Mach-O and PE. What neither reads is read here: Plan 9's a.out, XCOFF and
 WebAssembly. A file that is cut short, or that counts more than it can hold, is refused with the reason.
@@ -47,7 +47,7 @@ def read(path: Path) -> Image:
 
 
 def fault(path: Path, found: str) -> UsageFault:
-    """A file that is not a program of Go's."""
+    """A file that is not a Go program."""
     return UsageFault(Fault(found, "a program built by Go", id="no-program", file=str(path)))
 
 

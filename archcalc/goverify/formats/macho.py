@@ -41,7 +41,7 @@ def _parsed(lief: Any, data: bytes) -> Any:
 
 
 def _look_for_cuts(data: bytes, parsed: Any) -> None:
-    """Refuses a file that LIEF gave up in the midst of, or that has more in its tables than bytes."""
+    """Refuses a file that LIEF gave up on, or whose tables claim more than the file has."""
     said, found = parsed.header.nb_cmds, len(parsed.commands)
     if said != found:
         raise Unreadable(f"of {said} load commands, {found} can be read")

@@ -1,6 +1,6 @@
 """What readers of all formats share: limits, checks of what a file says, and unpacking of debug sections.
 
-Libraries that read formats raise whatever their input leads them to; `asking` is where that becomes a reason.
+Libraries that read formats raise anything on bad input; `asking` turns that into a reason.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST_SECTIONS = 0xFF00
 
 @contextmanager
 def asking(library: str, what: str) -> Iterator[None]:
-    """Around all that is asked of a library about a file. Raises Unreadable for whatever it fails with."""
+    """A context for asking a library about a file. Raises Unreadable for whatever it fails with."""
     try:
         yield
     except (Unreadable, UsageFault):

@@ -12,7 +12,7 @@ from archcalc.reading.words import counted
 _MACHINES = {"I386": "386", "AMD64": "amd64", "ARM": "arm", "THUMB": "arm", "ARMNT": "arm", "ARM64": "arm64"}
 _NOT_NEEDED = ("parse_signature", "parse_exports", "parse_imports", "parse_rsrc", "parse_reloc")
 _SHORTEST_OPTIONAL_HEADER = 96
-"""Bytes of the header that a program has, and an object file has not."""
+"""Bytes of the header that a program has, but an object file does not."""
 _SYMBOL = 18
 """Bytes of a symbol."""
 
@@ -48,7 +48,7 @@ def _parsed(lief: Any, data: bytes) -> Any:
 
 
 def _look_for_cuts(data: bytes, parsed: Any) -> None:
-    """Refuses a file that LIEF gave up in the midst of, or that has more in its tables than bytes."""
+    """Refuses a file that LIEF gave up on, or whose tables claim more than the file has."""
     header = parsed.header
     said, found = header.numberof_sections, len(parsed.sections)
     if said != found:

@@ -1,6 +1,6 @@
 """Proofs about the machine of 7aefdfded: mallocinit on every answer, growth by induction.
 
-What a step of the induction refutes is looked for from the beginning before it counts: mallocinit
+A counterexample to a step of the induction only counts if a run from the beginning reaches it: mallocinit
 and one to three growths, whose requests and answers are unknown. Only what happens there is reported
 as a counterexample.
 """
@@ -70,7 +70,7 @@ class _Platform(PlatformProofs):
             self._look_for(id, step, {layout: layouts[layout] for layout in alike})
         return [self.proof(id) for id in IDS if id in self.wanted]
 
-    # What needs no answers.
+    # What does not depend on answers.
 
     def _figures(self) -> None:
         """Hints and rungs, which are figures of the platform."""

@@ -20,9 +20,9 @@ Number = Any  # an int, or a SymbolicWord in its place
 
 
 class Answering(System):
-    """The helpers over a kernel of which nothing is known but its contract.
+    """The helpers over a kernel of which only the contract is known.
 
-    `require` is asked about whatever a call must not do: a property's id, a condition, what it is
+    `require` is called for whatever a call must not do: with a property's id, a condition, and what it is
     about. `policy` is the real system, for what its runtime makes of an answer.
     """
 
@@ -169,7 +169,7 @@ class Answering(System):
         return call.answer  # type: ignore[no-any-return]
 
     def held(self, v: Number, n: Number) -> Truth | bool:
-        """Whether [v, v+n) is what the kernel gives to nobody else."""
+        """Whether [v, v+n) is what the kernel does not give to others."""
         return covered(v, n, [region for region in self.regions if region.held])
 
     def used_at(self, v: Number, n: Number) -> Answer:

@@ -3,7 +3,7 @@
 Growth is proved from any state that the invariant allows, not only from those that a run has
 reached: `Arena.any_state` makes one, mheap.sysAlloc runs in it on a request of any size, and the
 invariant must hold again afterwards. One span stands for all that the heap was ever given, since
-nothing is said of it but what is true of each.
+only what is true of each span is assumed of it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ FIGURES = (
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """What is proved something about: a machine's figures, and the system that answers it."""
+    """The object of a proof: a machine's figures, and the system that answers it."""
 
     config: Config
     contract: HelpersContract
@@ -51,7 +51,7 @@ class Proven:
 
 @dataclass(frozen=True, slots=True)
 class ArenaLayout:
-    """How mallocinit can leave the heap, all answers being alike but for their addresses.
+    """A state in which mallocinit can leave the heap; answers only differ in their addresses.
 
     `slack` are bytes of the reservation beyond the parts, `arena` those of the arena that was asked
     for; `flat` says that addresses count from 0.
@@ -89,7 +89,7 @@ class Arena:
         return self.rt.heap
 
     def figures(self) -> Mapping[str, Number]:
-        """Where everything lies; empty before mallocinit has come so far."""
+        """Where everything lies; empty before mallocinit has got that far."""
         heap = getattr(self.rt, "heap", None)
         return {} if heap is None else {name: getattr(heap, name) for name in FIGURES}
 
@@ -178,7 +178,7 @@ class Arena:
         machine = self.system.machine
         end = min(machine.end, engine.room.mask + 1)
         whole = layout.spans + layout.bitmap + layout.arena + layout.slack
-        # What nobody reserves lies where it was asked for.
+        # What is not really reserved lies where it was asked for.
         unit = (self.system.contract.alignment or machine.page_size) if layout.held else self._hint_unit()
         p = engine.fresh("reserved", machine.low, end, unit)
         if layout.held:
@@ -217,7 +217,7 @@ class Arena:
         return self.system.contract.believes_all
 
     def _tables(self, layout: ArenaLayout) -> list[HeldMemory]:
-        """Bitmap and table of spans: all that is reserved for them, or else what is mapped."""
+        """Bitmap and table of spans: all that is reserved for them, or what is mapped."""
         heap = self.heap
         if layout.held:
             return [HeldMemory(heap.spans_start, heap.bitmap - heap.spans_start)]
@@ -229,7 +229,7 @@ class Arena:
     # What must be so.
 
     def invariant(self, layout: ArenaLayout) -> Iterator[tuple[str, Truth | bool, str]]:
-        """What growth relies on and must leave so, each with the property that it belongs to."""
+        """What growth relies on and must preserve, each with the property that it belongs to."""
         heap, config = self.heap, self.config
         used = heap.arena_used - heap.arena_start
         yield ACCEPTED, heap.arena_used % self._used_unit(layout) == 0, "arena_used is aligned"

@@ -1,8 +1,8 @@
 """mheap.grow on symbolic sizes: that it asks the arena for enough, enters the run, and keeps the counters.
 
-The arena underneath is what `Arena.grow` has proved of it: it gives nothing, or a run that is aligned,
+The arena underneath does what `Arena.grow` has proved: it gives nothing, or a run that is aligned,
 mapped and described. Columns of span records are lists here, since arrays hold known numbers only,
-and the table of spans is a stand-in that checks what is written to it.
+and a stand-in for the table of spans checks what is written to it.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def contract_of(figures: Figures) -> HelpersContract:
 
 
 def draft(figures: Figures, options: MachineOptions, found: Refutation) -> ScenarioDraft:
-    """The scenario of a refutation, still without what is to be expected."""
+    """The scenario of a refutation, still without expectations."""
     steps = []
     if found.requests:
         # The heap grows for the first small object by a megabyte; after that, by what large ones need.

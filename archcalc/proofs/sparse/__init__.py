@@ -1,6 +1,6 @@
 """Proofs about the machine of today: mallocinit on every answer, growth by induction.
 
-What a step of the induction refutes is looked for from the beginning before it counts: mallocinit
+A counterexample to a step of the induction only counts if a run from the beginning reaches it: mallocinit
 and the first memory of the heap, on answers that are unknown. Only what happens there is reported as a
 counterexample.
 """
@@ -125,7 +125,7 @@ class _Platform(PlatformProofs):
         self.undecided[id] = f"the invariant does not exclude it ({step.what}), but no start shows it"
 
     def _tell_what_is_overwritten(self) -> None:
-        """To what is refuted of the scavenge index: where it goes, and which programs that hits."""
+        """Adds to refutations about the scavenge index where it goes, and which programs that hits."""
         for id in (NOTICED, PROGRAM):
             found = self.refuted.get(id)
             if found is not None and (id == PROGRAM or overwritten.INDEX in found.what):

@@ -38,7 +38,7 @@ class JudgedArenas(Arenas):
 
 
 class _Arenas(Arenas):
-    """Arenas whose tables are not looked at here: what is entered there is only noted."""
+    """Arenas whose tables are ignored here: what is entered there is only noted."""
 
     __slots__ = ()
 
@@ -129,7 +129,7 @@ def _any_rest(process: Process, arenas: Arenas) -> None:
 
 
 def _keeps(process: Process, arenas: Arenas) -> None:
-    """What is left of the start's reservation is nobody's yet."""
+    """What is left of the start's reservation is not in use."""
     require = process.judge.require
     linear = arenas.arena
     rest = linear.end - linear.next

@@ -22,7 +22,7 @@ MOST_FREED = 2
 
 
 def any_state(process: Process, freed: int | None = None) -> None:
-    """A break anywhere, with so many free blocks below it (up to two, if that is not told)."""
+    """A break anywhere, with so many free blocks below it (up to two, if that is not given)."""
     engine, kernel = process.engine, process.kernel
     if not isinstance(kernel, AnsweringBreak):
         return
@@ -70,7 +70,7 @@ def arenas_below(process: Process, *names: str) -> list[HeldMemory]:
 
 
 def in_use(process: Process, v: Number, n: Number) -> Truth | bool:
-    """Whether [v, v+n) lies below the break, and nobody has freed it."""
+    """Whether [v, v+n) lies below the break, and is not free."""
     os: Any = process.rt.mem.os
     whole: Truth | bool = (process.below <= v) & (v + n <= os.bloc)
     for at, size in os.freed.blocks:
@@ -103,7 +103,7 @@ def check(process: Process, *used: HeldMemory) -> None:
 def step(process: Process) -> None:
     """One call of a helper from any state: sysAlloc, sysReserve or sysFree.
 
-    Nobody asks for more than there are addresses beyond the user's, so that an end that wraps is
+    No request is larger than the addresses beyond the user's, so that an end that wraps is
     for `arena_growth`, where sizes are the program's.
     """
     engine, rt, judge = process.engine, process.rt, process.judge

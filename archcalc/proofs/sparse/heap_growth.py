@@ -56,7 +56,7 @@ class _Pages:
 
 
 class _Arenas:
-    """Arenas.sys_alloc as `arena_growth` proves it: nothing, or whole arenas that nobody had."""
+    """Arenas.sys_alloc as `arena_growth` proves it: nothing, or whole arenas that were not in use."""
 
     def __init__(self, process: Process) -> None:
         config = process.config
@@ -83,7 +83,7 @@ class _Arenas:
 def grow(process: Process) -> None:
     """Growth.grow by any number of pages, from any state.
 
-    Where the lot decides where in its arena the heap begins, its first request is for a small object.
+    Where the heap begins at random in its arena, its first request is for a small object.
     """
     engine, config, rt = process.engine, process.config, process.rt
     rt.arenas = _Arenas(process)

@@ -69,7 +69,7 @@ class AnsweringKernel:
         return at
 
     def _placed(self, size: int) -> int:
-        """The highest address with room that keeps away from where heaps begin."""
+        """The highest address with room, away from where heaps begin."""
         machine = self.machine
         space = AddressSpace(machine.occupied)
         for held in self.reserved:
@@ -96,7 +96,7 @@ class AnsweringKernel:
         return covered(v, n, self.reserved)
 
     def take_back(self, v: Number, n: Number, call: str) -> bool:
-        """[v, v+n) is the program's no longer; it must have been."""
+        """[v, v+n) is no longer the program's; it must have been."""
         engine = self.engine
         for held in reversed(self.reserved):
             if engine.holds((held.start <= v) & (v + n <= held.start + held.size)):
@@ -134,7 +134,7 @@ class AnsweringKernel:
 
     @property
     def overwritten(self) -> tuple[()]:
-        """What a mapping has replaced is a property here, and no way to die."""
+        """What a mapping has replaced is a property here, not a death."""
         return ()
 
 
@@ -150,7 +150,7 @@ class FromRefusal(int):
 
     @classmethod
     def of(cls, value: int, refused: str) -> FromRefusal:
-        """A number with what it comes from."""
+        """A number with its origin."""
         made = cls(value)
         made.refused = refused
         return made

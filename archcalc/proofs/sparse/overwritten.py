@@ -1,6 +1,6 @@
 """What a scavenge index without a reservation does: where it is mapped, and which programs that hits.
 
-The machine's own growth runs on an address that nobody knows. Which heaps lead into the program is
+The machine's own growth runs on an unknown address. Which heaps reach into the program is
 then a question to the solver: entries rise with the heap's address, so these heaps lie between two
 bounds, which are searched.
 """
@@ -81,7 +81,7 @@ def _usual(subject: Prepared) -> HeapLot:
 
 
 def _asked(subject: Prepared, ask: Callable[[Explorer, Process, Number, Number, Number], Any]) -> list[Any]:
-    """What a question comes to on each path of the first growth: base, address and bytes of the mapping."""
+    """The answer to a question on each path of the first growth: base, address and bytes of the mapping."""
     engine = Explorer(8 * subject.config.ptr_size)
     judge = Judge(engine, frozenset())
 
@@ -99,7 +99,7 @@ def _asked(subject: Prepared, ask: Callable[[Explorer, Process, Number, Number, 
 def _mapped_for(subject: Prepared, address: int) -> tuple[int, int] | None:
     """Where the first entries of a heap at that address are mapped, and how many bytes.
 
-    None where no process of the platform can have that address.
+    None where a process of the platform cannot have that address.
     """
 
     def ask(engine: Explorer, process: Process, base: Number, v: Number, n: Number) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """The machine of today on symbolic answers: mallocinit, and the growth of its heap.
 
 Its tables whose keys are addresses or numbers of arenas are lists of pairs here, since a dictionary
-needs keys that are known; what the summaries and bitmaps of pages contain is not looked at.
+needs keys that are known; the contents of summaries and page bitmaps are ignored.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ KNOWN_WORDS = frozenset(
     }
 )
 LOOPING = (arena_hints, arenas, page_alloc, scavenge_index, summary_memory)
-SOMEWHERE = 1 << 12  # an address of what is not looked at
+SOMEWHERE = 1 << 12  # an address of memory that is ignored
 MOST_TRIES = 2  # of one reservation, on windows
 RETRIES = 2  # of an aligned reservation on windows: a further one begins as the first did
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What is proved something about: a machine's figures, and the computer that it is on."""
+    """The object of a proof: a machine's figures, and the computer that it is on."""
 
     config: Config
     machine: Machine
@@ -75,7 +75,7 @@ class Pairs:
         self.grown: list[tuple[Number, Number]] = []
 
     def grow(self, first: Number, end: Number, new: Any, change: Any = None) -> None:
-        """Keys from first to end have something; what it is nobody asks."""
+        """Keys from first to end have something; what it is does not matter."""
         self.grown.append((first, end))
 
     def get(self, key: Number, default: Any = None) -> Any:
@@ -128,7 +128,7 @@ class Records:
 
 
 class _Pages(PageAlloc):
-    """A page allocator of which only the memory is looked at, not what the bits say."""
+    """A page allocator of which only the memory matters, not its bits."""
 
     __slots__ = ()
 
@@ -140,14 +140,14 @@ class _Pages(PageAlloc):
 
 
 class _Ranges(AddrRanges):
-    """Ranges of which the last one is not entered: nobody asks any more."""
+    """Ranges of which the last one is not entered: it is not needed any more."""
 
     def add(self, base: Number, limit: Number) -> None:
         """Nothing."""
 
 
 class _Persistent:
-    """Small pieces of memory, which is always there and nobody else's."""
+    """Small pieces of memory, which is always available."""
 
     def alloc(self, size: Number, align: int, stat: str) -> int:
         """Some address."""
@@ -176,7 +176,7 @@ class Process:
     def __init__(
         self, engine: Explorer, judge: Judge, subject: Prepared, loops: Loops, lot: int | None = None
     ) -> None:
-        """`lot` is what the heap's base is drawn from; any without it."""
+        """`lot` is the random number that the heap's base is drawn from; default: any."""
         self.engine = engine
         self.judge = judge
         self.subject = subject
@@ -237,7 +237,7 @@ class Process:
         return self.lives(lambda: mallocinit(self.rt)) and self._opened()
 
     def _opened(self) -> bool:
-        """Puts what can have unknown keys in place of the machine's dictionaries."""
+        """Replaces the machine's dictionaries by mappings that can have unknown keys."""
         rt = self.rt
         rt.arenas.by_index = Pairs()
         rt.arenas.l2_maps = Pairs()
@@ -249,7 +249,7 @@ class Process:
         return True
 
     def lives(self, act: Any) -> bool:
-        """Does something; False where the process dies of it, with words that are judged."""
+        """Does something; False where the process dies, with words that are judged."""
         try:
             act()
         except Death as death:
@@ -343,7 +343,7 @@ class Process:
                 first, end = base >> shift, (limit - 1 >> shift) + 1
                 there = self._mapped(tables.index + first * unit, (end - first) * unit)
                 if isinstance(self.kernel, AnsweringBreak):
-                    # Nothing is mapped here: what lies there without a reservation is somebody else's.
+                    # Nothing is mapped here: what lies there without a reservation is not the program's.
                     there = there and not isinstance(tables.index, FromRefusal)
                 refused = getattr(tables.index, "refused", "")
                 what = (

@@ -26,7 +26,7 @@ PROPERTIES = OF_CALLS | {RECORDED}
 
 
 class Persistent:
-    """Small pieces of memory that are nobody else's; a large one may be refused."""
+    """Small pieces of memory, always granted; a large one may be refused."""
 
     def __init__(self, process: Process) -> None:
         self.process = process
@@ -130,7 +130,7 @@ def _any_tables(process: Process, arenas: Arenas, user: bool) -> None:
 
 
 def _any_room(process: Process, linear: LinearAlloc) -> None:
-    """What the 32-bit start has reserved for records, used up to somewhere."""
+    """What the 32-bit start has reserved for records, used up to some address."""
     engine, config = process.engine, process.config
     page = config.phys_page_size
     room = process.held_region("records", page)

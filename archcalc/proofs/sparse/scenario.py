@@ -26,8 +26,8 @@ def scenario(figures: Figures, options: MachineOptions, found: Refutation) -> st
     """The text of the scenario; empty where the machine does not do what the proof says.
 
     A run can show last words, a call that should not be made, memory that is replaced, and how many
-    arenas there are. What shows itself by nothing of that must come with calls of the request in which it
-    is, all as the proof says; or end with words that nobody expects.
+    arenas there are. What shows in none of these ways must come with calls of the request in which it
+    is, all as the proof says; or end with unexpected words.
     """
     offence = bool(found.calls) and found.what.startswith(found.calls[-1].call)
     by_last_call = offence or (bool(found.calls) and f"{found.calls[-1].call} maps" in found.what)

@@ -25,7 +25,7 @@ NOT_ASKED = "a hint lies in the arena map: else it is not asked for"
 
 
 def anyhow(engine: Explorer, judge: Judge, subject: Prepared, found: set[bool]) -> None:
-    """mallocinit on any answers, with any lot. One hint stands for all.
+    """mallocinit on any answers, with any random number. One hint stands for all.
 
     `found` gets to know whether the start can leave the scavenge index without a reservation, or with one.
     """
@@ -119,8 +119,8 @@ def to_the_first_memory(
 ) -> Process | None:
     """mallocinit with no refusal but perhaps the scavenge index's, then the first growth of the heap.
 
-    The system answers at its hints, and else as high as it can; or, with `heap_anywhere`, it gives the heap
-    any address, or refuses it. The heap's base is where releases without a lot have it, unless the lot
+    The system answers at its hints, or else as high as it can; or, with `heap_anywhere`, it gives the heap
+    any address, or refuses it. The heap's base is that of releases without a random one, unless the lot
     is given.
     """
     config = subject.config

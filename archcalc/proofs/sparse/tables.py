@@ -75,7 +75,7 @@ def grow(process: Process) -> None:
 
 
 def grow_without_index(process: Process) -> None:
-    """The first growth of a heap whose scavenge index was refused, and nobody noticed."""
+    """The first growth of a heap whose scavenge index was refused unnoticed."""
     process.empty_heap()
     _grow_index(process, True)
 

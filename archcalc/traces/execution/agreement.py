@@ -1,6 +1,6 @@
-"""What two records of one run say of it: `archcalc record`'s and the official tracer's, place by place.
+"""Two records of one run compared, place by place: `archcalc record`'s and the official tracer's.
 
-Both write down what happened to each place of the heap: an object there, found dead, another. The tracer
+Both have what happened at each place of the heap: an object, found dead, another object. The tracer
 began later and ended earlier. So what it has of a place must be a part, without gaps, of what the recording
 has of it: the same kinds of things, of the same types and sizes.
 """

@@ -1,4 +1,4 @@
-"""Checking a recording of version 3: of each thing that a trace tells, whether it can have been so."""
+"""Checking a recording of version 3: whether everything that a trace reports is possible."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class ExecutionChecker(LineByLine):
         return SeenStep(letter, self.p, addr, decimal(words[2]) if letter in "us" else 0)
 
     def judge(self, step: SeenStep) -> Appraisal:
-        """What can be said of a step; of a span also whether it lies where first fit puts it."""
+        """The verdict on a step; for a span also whether it lies where first fit puts it."""
         said = self.heap.judge(step)
         record, addr = step.record, step.addr
         if record == "H":

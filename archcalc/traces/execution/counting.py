@@ -1,4 +1,4 @@
-"""Counting what an execution trace tells of objects: by type, by class, how long they lived.
+"""Counting what an execution trace reports about objects: by type, by class, how long they lived.
 
 A trace has each object's type and place, and not the size that was asked for. So an object counts with the
 bytes of its slot, and what goes into an open block for tiny objects with none.

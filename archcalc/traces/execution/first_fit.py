@@ -1,8 +1,8 @@
-"""Whether a span that an execution trace tells of lies where first fit puts it (mheap.allocSpan).
+"""Whether a span of an execution trace lies where first fit puts it (mheap.allocSpan).
 
 Fewer than 16 pages come from the P's page cache: the pages that were free of the 64 around the first free,
 when the last cache was empty; the lowest run that is long enough. All others, and what a cache has no run
-for, come from the lowest run of free pages that no cache has. Which pages are free the spans tell. What a P's
+for, come from the lowest run of free pages that no cache has. The spans show which pages are free. What a P's
 cache holds is known once it has begun one during the trace; until then it may be anything in one block.
 """
 
@@ -50,7 +50,7 @@ class PagesChanged(NamedTuple):
 
 
 class FirstFit:
-    """The heap's pages as spans tell of them, and the Ps' page caches as far as they are known.
+    """The heap's pages as spans show them, and the Ps' page caches as far as they are known.
 
     `base` is the heap's first address in bytes. Where the heap begins at random, pages before the first span
     were left out on purpose.
@@ -71,7 +71,7 @@ class FirstFit:
         page = (addr - self.base) >> self.shift
         return page if 0 <= page < FURTHEST else -1
 
-    # What spans tell.
+    # What spans show.
 
     def older(self, addr: int, npages: int) -> None:
         """A span that was there when the trace began."""
@@ -102,7 +102,7 @@ class FirstFit:
     # What can be said.
 
     def allocated(self, addr: int, npages: int, p: int, ticks: int) -> Appraisal:
-        """A span has got pages: what can be said of where, and the pages from then on."""
+        """A span gets pages: the verdict on where, and the pages from then on."""
         page = self._page(addr)
         if page < 0:
             return Appraisal(Certainty.OPEN, "too far from the heap's first page")
@@ -118,7 +118,7 @@ class FirstFit:
         return said
 
     def _appraise(self, page: int, npages: int, p: int, ticks: int) -> Appraisal:
-        """What can be said of a span at a page, before it is there."""
+        """The verdict on a span at a page, before it is there."""
         own = self.caches.get(p)
         if npages < FROM_CACHE and own is not None:
             sure = first_run(own.sure, npages)

@@ -1,11 +1,11 @@
-"""The heap that an execution trace shows, and what can be said of each step: right, wrong, or not decidable.
+"""The heap that an execution trace shows, and a verdict on each step: right, wrong, or not decidable.
 
 A span's next object is in its lowest free slot, because what is free below the last one given out was taken
 before, and a sweep makes the span start over (nextFree). A P keeps a span of a class until that is full,
-or until the world was stopped, which takes all spans from all Ps (mcache.refill, releaseAll). So of most
-objects it is certain where they have to be. Late reports blur it: malloc writes down an object when
-all else is done, and may be interrupted before that. Such an object's slot is skipped at first, and told by
-a goroutine that has just gone on; until it is, the slot is owed.
+or until the world was stopped, which takes all spans from all Ps (mcache.refill, releaseAll). So the place
+of most objects is certain. Late reports blur it: malloc writes down an object when all else is done, and may
+be interrupted before that. Such an object's slot is skipped at first, and reported by a goroutine that has
+just resumed; until then, the slot is owed.
 """
 
 from __future__ import annotations
@@ -111,10 +111,10 @@ class SeenHeap:
         self.current: dict[tuple[int, int], SeenSpan] = {}
         self.tiny: dict[int, tuple[int, ...]] = {}  # UNKNOWN among them where it may be another
         self.owed = 0
-        # Ps that may have been stopped with the world and have not begun again: what they tell is older.
+        # Ps that may have been stopped with the world and have not begun again: what they report is older.
         self.stopping: set[int] = set()
-        self.snapshot = False  # what was there before is being told
-        self.begun = False  # and has been told
+        self.snapshot = False  # what was there before is being reported
+        self.begun = False  # and has been reported
         self.collections = 0
         # Manual spans that were there before: stacks in them may be older than the trace.
         self.older: set[int] = set()
@@ -446,7 +446,7 @@ class SeenHeap:
                 s.live |= 1 << slot
 
     def describe(self, s: SeenSpan) -> dict[str, Any]:
-        """A span, to whoever wants to know why."""
+        """A span in words, for explanations."""
         return {
             "base": s.base, "npages": s.npages, "class": s.spanclass, "elemsize": s.elemsize,
             "nelems": s.nelems, "live": s.live.bit_count(), "next": s.lowest_free(), "owner": s.owner,
@@ -486,8 +486,10 @@ class SeenHeap:
     # The world.
 
     def stopped(self, p: int) -> None:
-        """The world is being stopped by a P: all caches may be emptied. What others did before is still told
-        until they begin again."""
+        """The world is being stopped by a P: all caches may be emptied.
+
+        What others did before is still reported until they begin again.
+        """
         for s in self.current.values():
             s.owner = None
             self.stopping = {other for other, _ in self.current} | set(self.tiny) | self.stopping

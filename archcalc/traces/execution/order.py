@@ -1,8 +1,8 @@
 """The events of all threads of a trace in one order, each with the P that it happened on.
 
 Go's own reader (internal/trace/order.go) takes the earliest event among the Ms that can be next: where Ps
-change hands, numbers say in which order, and the clock only elsewhere. Here the same is done of what
-concerns Ps. Between two such events of a P its events are in one thread, and so in their own order.
+change hands, numbers say in which order, and the clock only elsewhere. Here the same is done for Ps. Between
+two such events of a P its events are in one thread, and so in their own order.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Execution traces written as recordings of version 3: what happened, in an order that can have been."""
+"""Execution traces written as recordings of version 3: what happened, in a possible order."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Lines:
         self._new: list[str] = []  # declarations of types that no line has yet
 
     def can_be(self, happening: Happening) -> bool:
-        """Whether what happened is not at odds with what came before."""
+        """Whether what happened does not contradict what came before."""
         step = self._step(happening)
         if step is None:
             return True

@@ -11,7 +11,7 @@ from allocator.interface import FREE, IN_USE, STACK, USED, PageRun, Region, Tota
 from allocator.sparse.config import Config
 from archcalc.traces.execution.heap import SeenHeap, SeenSpan
 
-FAR = 1 << 36  # bytes between two spans that are not of one stretch of the heap
+FAR = 1 << 36  # bytes between two spans that belong to different stretches of the heap
 
 
 class SeenMachine:

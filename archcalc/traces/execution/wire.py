@@ -2,9 +2,9 @@
 
 What runtime/trace writes since Go 1.23 (internal/trace/tracev2). A batch is the events of one M, up to
 64 KB, with times counted from the batch's own; the batches of a generation stand together, in any order
-of Ms, and the generation's types after its events. So a generation is looked through twice: once from
-head to head, for where its batches are and for the types, and once more for the events. In memory stand
-the places of one generation's batches, its types, and the one batch of each M that is read.
+of Ms, and the generation's types after its events. So a generation is read twice: once from head to head,
+for where its batches are and for the types, and once more for the events. Memory holds the places of one
+generation's batches, its types, and the one batch of each M that is read.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def damaged(path: str, offset: int, found: str, expected: str = "") -> TraceFaul
 
 
 class ExecutionTrace:
-    """An opened trace, a context manager. Raises TraceFault, with the byte, for what is none or damaged."""
+    """An opened trace, a context manager. Raises TraceFault, with the byte, if it is damaged."""
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
@@ -173,7 +173,7 @@ class ExecutionTrace:
         self._file.close()
 
     def generations(self) -> Iterator[TraceGeneration]:
-        """All of them, in order. A generation is to be done with before the next is asked for."""
+        """All of them, in order. A generation must be finished before the next is asked for."""
         at = HEADER_BYTES
         now: TraceGeneration | None = None
         while True:
@@ -301,7 +301,7 @@ class ExecutionTrace:
             here += length
 
     def events(self, batch: EventBatch) -> list[Timed]:
-        """A batch's events, those that somebody asks for."""
+        """A batch's events, those that are needed."""
         self._file.seek(batch.offset)
         data = self._file.read(batch.size)
         found: list[Timed] = []

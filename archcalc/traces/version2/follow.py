@@ -257,7 +257,7 @@ class Companion:
         step = self.core.config.pages_per_reclaimer_chunk
         done = self._all_reclaimed and self.core.config.uintptr_mask & RECLAIM_DONE
         if self._all_reclaimed and 0 <= told - done < len(self.threads()) * step and not told % step:
-            # Others drew on when one had drawn the last. On 32 bits the sign for that is cut off.
+            # Others kept drawing when one had drawn the last. On 32 bits the sign for that is cut off.
             self.unordered += 1
             at = told
         elif not told % step and self._reclaimed.draw(told // step, len(self.threads())):
@@ -492,7 +492,7 @@ class Companion:
         placed = self.now.peek()
         early = False
         if told != chunk and placed is not None and len(self.threads()) > 1 and self._is_chunk(told):
-            # It is found without a lock. What others did meanwhile is in part written down already, or
+            # It is found without a lock. What others did meanwhile is partly written already, or
             # who has the heap's lock has done it and has not written it down yet.
             early = placed[0] <= self.now.line + 1
             chunk = told

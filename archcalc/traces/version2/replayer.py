@@ -1,7 +1,7 @@
 """Replaying a recording of version 2 on a machine of today's runtime: inputs go in, every step is compared.
 
 Records that come before a request, or between its brackets, wait for it; then the machine carries it out and
-follows them one by one (`follow`). What came from other threads in between makes it wait (`turns`).
+follows them one by one (`follow`). Records of other threads in between make it wait (`turns`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from archcalc.traces.version2.follow import Companion
 from archcalc.traces.version2.turns import Placed, Turn, Waiting
 
 TRANSPARENT = frozenset(("readmemstats",))
-# What waits for the request whose own it is.
+# What waits for the request that it belongs to.
 OWN = frozenset("MOAGNBqFXJHDCcVvu+-bQ*/<>R")
 NO_P = "-"
 REPORTED = ("NextGC", "NumForcedGC", "PauseTotalNs")  # clocks and the pacer decide
@@ -912,7 +912,7 @@ class SparseReplayer(LineByLine):
             self._wait(context)
         died, self.died = self.died, None
         if died is None and not (context is not None and (context.depth or context.records)):
-            return  # no request was at work: another part of the runtime has had enough
+            return  # no request was at work: another part of the runtime threw
         found: dict[str, Any] = {"throw": died.words if isinstance(died, Throw) else None}
         if died is not None and self.core is not None:
             printed = self.core.last_words(died)["printed"]

@@ -48,7 +48,7 @@ class Turn:
 class Worker:
     """A thread that does one request after the other. Two locks hand it its turn and give it back.
 
-    Of all threads only one runs at a time: a lock is taken by who waits, and released by the other.
+    Of all threads only one runs at a time: a lock is taken by the one that waits, and released by the other.
     """
 
     idle: ClassVar[list[Worker]] = []
@@ -108,7 +108,7 @@ class Waiting(Turn):
             raise failure
 
     def end(self) -> None:
-        """No more records will come: what still waits is given up."""
+        """No more records will come: what still waits is abandoned."""
         if not self.done:
             self.closed = True
             self._worker.mine.release()
