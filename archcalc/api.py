@@ -174,7 +174,7 @@ def smoke(
     go: str | None = None,
     **machine: Any,
 ) -> Judged:
-    """What comes of workloads, of about n allocations each, with an audit of the machine at the end."""
+    """The outcome of workloads, of about n allocations each, with an audit of the machine at the end."""
     from archcalc.library import smoke as module
     from archcalc.workloads.programs import WORKLOADS, named
 
@@ -188,7 +188,7 @@ def smoke(
 
 
 def replay(*paths: str | Path, keep_going: bool = False) -> Judged:
-    """What comes of recordings; `ok` says whether everything in them is reproduced."""
+    """The outcome of recordings; `ok` says whether everything in them is reproduced."""
     from archcalc.library import replay as module
     from archcalc.traces.recorded_machine import config_for
     from archcalc.traces.replay import replay as replay_one
@@ -202,7 +202,7 @@ def replay(*paths: str | Path, keep_going: bool = False) -> Judged:
 
 
 def run(*paths: str | Path) -> Judged:
-    """What comes of scenario files, and of those in folders; `ok` says whether their expectations hold."""
+    """The outcome of scenario files, and of those in folders; `ok` says whether their expectations hold."""
     from archcalc.library import run as module
 
     return module.RanScenarios(module.run(paths))

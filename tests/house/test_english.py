@@ -33,7 +33,7 @@ INSTEAD = {
     r"\b(?:came|comes|come) of\b": "the outcome; results from",
     r"\b(?:came|comes|come) to (?:stand|lie)\b": "lies",
     r"\bby lot\b": "at random",
-    r"\bthat nobody has\b": "that do not exist",
+    r"\bthat nobody has(?=[.,;:)]|$)": "that does not exist; that is free",
     r"\bone's own\b": "your own, its own",
     r"\b1 (?:bytes|pages|spans|objects|words|bits|calls|events|checks|platforms|files|lines)\b(?!,)": (
         "archcalc.reading.words.counted"
