@@ -31,7 +31,7 @@ from archcalc.results.tables import Block, Bytes, Column, Hex, Prose, Section, T
 JUDGING = (
     *(
         f"archcalc.library.{name}"
-        for name in ("boot", "smoke", "replay", "run", "drift", "prove", "trace_compare")
+        for name in ("boot", "smoke", "replay", "run", "drift", "prove", "trace.compare")
     ),
     "archcalc.goverify.verdict",
 )

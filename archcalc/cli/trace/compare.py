@@ -9,7 +9,7 @@ import typer
 
 from archcalc.cli import session
 from archcalc.cli.options import Profiles
-from archcalc.library.trace_compare import Compared, compare_files
+from archcalc.library.trace.compare import Compared, compare_files
 from archcalc.profiles import platforms
 from archcalc.traces.recorded_machine import config_for
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from golang import environment, installed
 
-from archcalc.library.trace_compare import compare_files
+from archcalc.library.trace.compare import compare_files
 from archcalc.reading.errors import UsageFault
 from archcalc.traces.columnar import header_of
 from archcalc.traces.execution.agreement import SameRun, compare

@@ -10,7 +10,7 @@ from typing import Any
 from archcalc.reading.words import counted
 from archcalc.results.findings import Case, Finding, Rule, Severity
 from archcalc.results.judged import Judged
-from archcalc.results.tables import Block, Column, Prose, Section, Table
+from archcalc.results.tables import Block, Column, Prose, Section, Table, Value
 from archcalc.traces.columnar import header_of
 from archcalc.traces.execution.agreement import KINDS, SameRun, compare
 from archcalc.traces.execution.recording import import_trace
@@ -69,7 +69,7 @@ class Compared(Judged):
         yield self.document()
 
     def sheet(self) -> Table:
-        rows = [[kind, self.run.both[kind], self.run.differing[kind]] for kind in KINDS]
+        rows: list[list[Value]] = [[kind, self.run.both[kind], self.run.differing[kind]] for kind in KINDS]
         return Table((Column("what"), Column("both have", int), Column("differences", int)), rows)
 
     def view(self) -> Iterable[Section | Block]:
