@@ -488,6 +488,6 @@ def _same_pointers(core: HeapCore, s: MSpan, what: ObjectType | None, typ: Type,
     ptr = core.config.ptr_size
     if s.spanclass == 2 and ptr == 8:
         return what == 1
-    if core.layout[s.spanclass].bits_in_span:
+    if core.layout[s.spanclass].bits_in_span or (s.spanclass > 1 and not core.config.headers):
         return what == repeated(typ, size // typ.size, ptr)
     return what is typ

@@ -124,6 +124,7 @@ class Config:
     one_word_is_pointer: (
         bool  # spans of 8-byte objects with pointers have all heap bits set when they are made
     )
+    counts_slices_of_pointers: bool  # heapScan counts all of a small slice of pointers; before, its first one
     limit_by_nelems: bool  # mspan.limit is after the last object; before, heap bits counted for objects
     pack_checks: bool  # taggedPointerPack checks whether an address fits; before, only lfstack.push did
     traces_all_spans: bool  # an execution trace has all spans and stacks; before, none made while it was busy

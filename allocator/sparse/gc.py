@@ -17,6 +17,7 @@ from allocator.common.types import KIND_GC_PROG, Type
 from allocator.interface import Live
 from allocator.sparse.heap_bits import ObjectType, mask_of
 from allocator.sparse.mspan import MSpan
+from allocator.sparse.scan_work import ScanWork
 from allocator.sparse.specials import FINALIZER
 
 if TYPE_CHECKING:
@@ -30,11 +31,12 @@ BACKGROUND, FORCE, BLOCK = range(3)  # gcMode
 class Collector:
     """work and the phase. `bytes_marked` is of the cycle that runs, or ran last."""
 
-    __slots__ = ("bytes_marked", "core", "following", "grey", "phase", "told")
+    __slots__ = ("bytes_marked", "core", "following", "grey", "phase", "scan_work", "told")
 
     def __init__(self, core: HeapCore) -> None:
         self.core = core
         self.phase = OFF
+        self.scan_work = ScanWork(core)
         self.bytes_marked = 0
         self.grey: list[int] = []
         self.told: list[
@@ -182,10 +184,9 @@ class Collector:
             self.mark(v)
         for s in core.user_arenas.chunks:
             self.mark(s.base)  # their arenas hold them
-        if self.following:
-            self._mark_for_finalizers()
-        else:
+        if not self.following:
             self.grey.clear()
+        self._scan_for_finalizers()
 
     def _drain(self, most: int | None) -> int:
         """Marks what is queued, or about `most` bytes of it (gcDrain, gcDrainN); the bytes scanned."""
@@ -198,7 +199,7 @@ class Collector:
             if new:
                 self.set_mark(s, new)
                 self.bytes_marked += new.bit_count() * s.elemsize
-                self._count_scan(s, new.bit_count())
+                pacer.heap_scan_work += self.scan_work.of_objects(s, new)
         if most is None and self.following:
             self._follow()
         while self.grey and (end is None or pacer.heap_scan_work < end):
@@ -237,25 +238,31 @@ class Collector:
                 raise BadRequest(f"{base + index * spans[base].elemsize:#x} is free, so it cannot be alive")
         return [(spans[base], mask) for base, mask in masks.items()]
 
-    def _count_scan(self, s: MSpan, objects: int) -> None:
-        if not s.spanclass & 1:
-            self.core.pacer.heap_scan_work += objects * s.elemsize
+    def _scan_for_finalizers(self) -> None:
+        """What objects with finalizers point to lives; they themselves need not (markrootSpans).
 
-    def _mark_for_finalizers(self) -> None:
-        """What objects with finalizers point to lives; they themselves need not (markrootSpans)."""
+        They are counted as marked when they are scanned, and once more if they live.
+        """
         for page in list(self.core.heap.special):
             s = self.core.heap.table.get(page)
             for record in (s.specials or ()) if s is not None else ():
-                if record.kind == FINALIZER and s is not None and not s.spanclass & 1:
-                    self._scan(s.base + record.offset // s.elemsize * s.elemsize)
+                if record.kind != FINALIZER or s is None or s.spanclass & 1:
+                    continue
+                self.bytes_marked += s.elemsize
+                index = record.offset // s.elemsize
+                if self.following:
+                    self._scan(s.base + index * s.elemsize)
+                else:
+                    self.core.pacer.heap_scan_work += self.scan_work.of_object(s, index)
 
     def _scan(self, slot: int) -> None:
         """Marks what the pointers stored in a slot point to (scanobject)."""
         core = self.core
         s = core.heap.span_of_heap(slot)
         assert s is not None
-        core.pacer.heap_scan_work += s.elemsize
-        what = core.object_type(s, s.index_of(slot))
+        index = s.index_of(slot)
+        core.pacer.heap_scan_work += self.scan_work.of_object(s, index)
+        what = core.object_type(s, index)
         if what is None:
             return
         for addr in core.memory.written(slot, slot + s.elemsize):

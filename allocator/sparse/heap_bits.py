@@ -79,6 +79,11 @@ def plan(config: Config, typ: Type, size: int) -> Plan:
     if not 0 < typ.ptrdata <= typ.size or typ.size % ptr or typ.ptrdata % ptr:
         raise BadType(f"{typ.name or 'a type'} of {typ.size} bytes cannot have pointers in {typ.ptrdata}")
     classes = config.size_classes
+    if not config.headers:
+        scan = max(size - typ.size, 0) + typ.ptrdata
+        if size > config.max_small_size:
+            return Plan(0, typ, scan, 0)
+        return Plan(classes.size_to_class(size) << 1, repeated(typ, size // typ.size, ptr), scan, 0)
     if not bits_in_span(config, size):
         if size > config.max_small_size - config.malloc_header_size:
             return Plan(0, typ, 0, 0)
@@ -89,7 +94,10 @@ def plan(config: Config, typ: Type, size: int) -> Plan:
         # Objects of one word can only be pointers: their bits were set when the span was made.
         return Plan(2, None, 8, 0)
     count = size // typ.size
-    return Plan(sizeclass << 1, repeated(typ, count, ptr), (count - 1) * typ.size + typ.ptrdata, 0)
+    # Slices of pointers were counted as their first one.
+    scan = typ.ptrdata if typ.size == ptr and not config.counts_slices_of_pointers else 0
+    scan = scan or (count - 1) * typ.size + typ.ptrdata
+    return Plan(sizeclass << 1, repeated(typ, count, ptr), scan, 0)
 
 
 def unrolled_pages(config: Config, typ: Type) -> int:

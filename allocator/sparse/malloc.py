@@ -249,7 +249,7 @@ class Malloc(HeapCore):
             pages = unrolled_pages(self.config, typ)
             if pages:
                 s.unrolled = self.heap.alloc_manual(pages, SCALAR_BITS)
-            cache.scan_alloc += s.elemsize
+            cache.scan_alloc += s.elemsize if self.config.headers else self.plan(typ, size).scan
         return s
 
     def plan(self, typ: Type, size: int) -> Plan:

@@ -36,15 +36,18 @@ def follow(collector: Collector) -> None:
     reach(_edges(core, heap), frontier, seen)
     fresh = seen - before
     marked = np.add.reduceat(fresh, heap.first, dtype=np.int64)
-    scanned = ~heap.noscan * heap.elemsize
     collector.bytes_marked += int(marked @ heap.elemsize)
-    collector.core.pacer.heap_scan_work += int(marked @ scanned + scanned[heap.spans_at(grey)].sum())
+    scan_work = collector.scan_work
+    spans = [heap.spans[k] for k in heap.spans_at(grey).tolist()]
+    work = sum(scan_work.of_object(s, s.index_of(v)) for s, v in zip(spans, collector.grey, strict=True))
     collector.grey = []
     packed = np.packbits(fresh, bitorder="little").tobytes()
     for k in np.flatnonzero(marked).tolist():
         begin = int(heap.first[k]) >> 3
         bits = int.from_bytes(packed[begin : begin + int(heap.width[k])], "little")
         collector.set_mark(heap.spans[k], bits)
+        work += scan_work.of_objects(heap.spans[k], bits)
+    core.pacer.heap_scan_work += work
 
 
 class NumberedHeap:
