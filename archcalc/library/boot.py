@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FAMILY = "boot"
 
 
-# Of every machine, whatever its own invariants.
+# For every machine, whatever its own invariants.
 OUTCOME = Rule(
     "boot-outcome", FAMILY, Severity.ERROR, "the machine boots",
     "mallocinit runs to its end. If it does not, the message has its last words.",
@@ -50,7 +50,7 @@ RULES = (
 
 
 class Answered(Judged):
-    """What machines asked for, against what real programs had asked for."""
+    """What machines asked for, compared with what real programs asked for."""
 
     def __init__(self, compared: Sequence[ComparedCalls]) -> None:
         self.compared = compared

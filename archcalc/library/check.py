@@ -27,7 +27,7 @@ VIEW_COLUMNS = (Column("platform", wrap=True), Column("what was found", wrap=Tru
 
 
 class CheckReport(Judged):
-    """What the checks found; people are shown infos only with `all`."""
+    """What the checks found; people only see infos with `all`."""
 
     def __init__(
         self,

@@ -76,7 +76,7 @@ class Diff(Result):
                 yield "size_classes", f"pages of {counted(size, 'byte')}", a, b, delta(a, b), "", ""
 
     def fact_rows(self) -> Iterator[Row]:
-        """Facts of the profiles; they are what all the rest follows from."""
+        """Facts of the profiles; everything else follows from them."""
         left, right = (
             # The headers' constants are among the runtime's already.
             {fact.key: typed(fact) for fact in show(figures.profile) if not fact.key.startswith("constants.")}
@@ -138,7 +138,7 @@ def formula(figures: Figures, key: Key) -> str:
 
 
 def labels(first: Figures, second: Figures) -> tuple[str, str]:
-    """What the two columns are called; a what-if says so."""
+    """The headings of the two columns, which mention a what-if."""
     platforms = titles((first, second))
     names = [
         platform + "".join(f" {name}={value}" for name, value in figures.sets.items())
@@ -148,7 +148,7 @@ def labels(first: Figures, second: Figures) -> tuple[str, str]:
 
 
 def delta(a: Value, b: Value) -> Value:
-    """How much more the second has, where both are numbers of things and not names of them."""
+    """The difference, where both are numbers and not names."""
     if isinstance(a, Hex | bool | str) or isinstance(b, Hex | bool | str):
         return None
     return int(b) - int(a) if isinstance(a, int) and isinstance(b, int) else None
@@ -172,7 +172,7 @@ def diff(
 ) -> Diff:
     """What differs between two platforms, or between two releases; without `b`, what `given` changes of `a`.
 
-    Raises UsageFault where words name another number of platforms or releases than that.
+    Raises UsageFault where words name another number of platforms or releases.
     """
     if len(releases) > 2:
         raise UsageFault(Fault(f"--go names {counted(len(releases), 'release')}", "one or two"))

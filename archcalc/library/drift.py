@@ -1,4 +1,4 @@
-"""Comments of Go's source that the figures contradict."""
+"""Comments in Go's source that contradict the figures."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ COLUMNS = (
 
 
 class Drifted(Judged):
-    """The comments that do not hold, and those that have gone."""
+    """The comments that do not hold, and those that no longer exist."""
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ from archcalc.results.findings import Rule, Severity
 from archcalc.results.result import Listing, Result
 from archcalc.results.tables import Block, Bytes, Column, Hex, Prose, Section, Table, Value, human, show
 
-# What else judges, each with its RULES.
+# Other modules that judge, each with its RULES.
 JUDGING = (
     *(
         f"archcalc.library.{name}"
@@ -134,7 +134,7 @@ class RuleExplained(Result):
 
 
 def blocks(one: Explanation) -> Iterator[Block]:
-    """How one figure comes about, from what it is to what follows from it."""
+    """How one figure is computed: what it is, its derivation, and what it is used by."""
     unit = f" Unit: {one.unit}." if one.unit in ("bytes", "bits", "pages") else ""
     yield Prose(f"{one.what[:1].upper()}{one.what[1:]}.{unit} Source: {one.source}.")
     if one.was is not None:
@@ -191,7 +191,7 @@ def explain_id(name: str) -> Result | None:
         columns = (Column("id"), Column("severity"), Column("title", wrap=True))
         rows = [(rule.id, rule.severity.value, rule.title) for rule in rules]
         return Listing("checks", columns, rows, title=f"Checks of {checks.FAMILIES[name]}")
-    # Importing all these commands is only worth it for what may be an id.
+    # Importing all these commands is only worthwhile for a possible id.
     for rule in command_rules() if "-" in name else ():
         if rule.id == name:
             return RuleExplained(rule, "check")
@@ -277,7 +277,7 @@ def everywhere(
             figures = calculator.compute(profile, given, release)
             found.append((figures, value_of(figures.explain(name))))
         except UsageFault:
-            # Not every platform has every name, nor can each have what --set says of this one.
+            # Not every platform has every name, and --set may not be possible on each.
             continue
     names = labels([figures for figures, _ in found])
     return {own: value for own, (_, value) in zip(names, found, strict=True)}

@@ -198,12 +198,12 @@ def moment(heap: HeapView) -> dict[str, object]:
 
 
 def is_trace(word: str) -> bool:
-    """Whether a word is the file of a recording and no platform."""
+    """Whether a word is the file of a recording, not a platform."""
     return word.endswith((".gz", ".parquet", ".arrow")) or Path(word).is_file()
 
 
 def refuse_what_it_has(trace: Path, after: object, go: object, machine: MachineOptions, sets: object) -> None:
-    """Raises UsageFault where something is said that a recording says itself."""
+    """Raises UsageFault for an option that a recording answers itself."""
     said = {
         "--after: a recording has its own workload": after is not None,
         "--go: a recording says of which Go it is": go is not None,

@@ -1,4 +1,4 @@
-"""What is asked of: which profiles, of which releases of Go, with which settings; by the words for them."""
+"""The targets of a question: profiles, releases of Go and settings, by the words for them."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def generation(go: str | None, note: Callable[[str], None] = _silent) -> str:
 
 
 def asked_for(go: str | None) -> str | None:
-    """What says of which Go it is: --go, $ARCHCALC_GO, the configuration; None where nothing does."""
+    """What says which Go it is: --go, $ARCHCALC_GO, the configuration; None where nothing does."""
     return go or os.environ.get("ARCHCALC_GO") or config.current().go
 
 
@@ -101,7 +101,7 @@ def _tree(folder: str, note: Callable[[str], None]) -> str:
 
 
 def several(gos: Sequence[str] | None, note: Callable[[str], None] = _silent) -> list[str]:
-    """The generations that are named, to be shown side by side; `all` is every one."""
+    """The named generations, to be shown side by side; `all` is every one."""
     if not gos:
         return [generation(None, note)]
     from archcalc import generations
@@ -169,7 +169,7 @@ def computed(chosen: Sequence[tuple[Profile, str]], given: Mapping[str, int | st
 
 
 def settings(sets: Sequence[tuple[str, int | str]] | None) -> Mapping[str, int | str]:
-    """What the configuration and `sets` say, these last. A name set twice is a mistake."""
+    """The configuration's what-ifs, then those of `sets`. A name that is set twice is a mistake."""
     given: dict[str, int | str] = {}
     for name, value in sets or ():
         if given.get(name, value) != value:

@@ -150,7 +150,7 @@ def eras(releases: Iterable[str]) -> list[str]:
 
 
 def about_words(words: str, eras: Sequence[str] = ALL_ERAS) -> WordsExplained | None:
-    """The places in the source that these words come from; None where they come from nowhere.
+    """The places in the source that these words come from; None where they are unknown.
 
     They are looked for in the first of the families of machines that says something like it.
     """

@@ -92,7 +92,7 @@ def hints_of(figures: Figures) -> list[tuple[int, int]]:
 
 
 def basis(figures: Figures, options: MachineOptions | None = None) -> tuple[object, ...]:
-    """All that a machine of the figures is made of: what moves nothing in it changes no machine."""
+    """Everything that a machine of the figures is made of: what changes nothing here changes no machine."""
     config = config_of(figures, options)
     # Not by ==: a Config may be compared by which it is rather than by what it says.
     parts = (getattr(config, field.name) for field in fields(config))
@@ -122,7 +122,7 @@ def _unread(figures: Figures, options: MachineOptions | None, name: str, value: 
     if without.current(name) == value or _differ(without, figures, options):
         return None
     if len(figures.sets) > 1 and _differ(having({name: value}), plain, options):
-        return None  # others among the what-ifs say the same
+        return None  # others among the what-ifs have the same effect
     return Fault(
         f"--set {name}={value}: no machine of Go {figures.generation.name} reads it; it moves only what"
         " report, explain, check and diff show",
@@ -140,7 +140,7 @@ def _differ(one: Figures, other: Figures, options: MachineOptions | None) -> boo
 
 
 def _heard(figures: Figures, name: str, options: MachineOptions | None) -> Iterator[str]:
-    """What a figure follows from that a machine reads."""
+    """What a figure follows from and a machine reads."""
     for other in figures.follows_from(name):
         value = figures.current(other)
         if type(value) is not int:

@@ -24,7 +24,7 @@ from archcalc.reading.words import counted
 if TYPE_CHECKING:
     from allocator.kernels.maps import MapsLine
 
-# By the mem_*.go that a profile names, the GOOS whose kernel stands for others with that file.
+# By the mem_*.go that a profile names, the GOOS whose kernel is used for ports of your own.
 GOOS_OF = {
     "bsd": "netbsd",
     "darwin": "darwin",

@@ -1,6 +1,6 @@
 """The courses that a start can take with recorded answers: what is random, or up to the scheduler.
 
-A file of calls tells where the heap's base fell. It does not tell how many pages were left out there,
+A file of calls shows where the heap's base is. It does not tell how many pages were left out there,
 whether an early object was sampled for the heap profile, or which P a goroutine came to run on.
 """
 
@@ -28,7 +28,7 @@ from archcalc.reading.errors import Fault, UsageFault
 
 LARGEST_PAGE = 64 << 10
 PAGE = 4096
-HUGE_PAGE = 2 << 20  # what a linux of 4 KB pages tells; an emulator hands on what its host tells
+HUGE_PAGE = 2 << 20  # what a linux with 4 KB pages reports; an emulator passes on what its host reports
 # GOMAXPROCS, and the Ps on which the main goroutine and the scavenger come to run: the usual first.
 COURSES = ((2, 1, 0), (2, 0, 0), (2, 1, 1), (1, 0, 0), (3, 1, 2), (4, 1, 2), (3, 2, 1), (4, 2, 3))
 
@@ -123,7 +123,7 @@ def start(
 ) -> tuple[Answers, Runtime, str | None]:
     """The machine's start with the program's answers; the last words where it dies of them.
 
-    `padding` pages are left out at the heap's base, where a lot decides on that.
+    `padding` pages are left out at the heap's base, where that is random.
     """
     answers = Answers(list(program.calls))
     seed = None if base is None else seed_for(config, *base, padding)

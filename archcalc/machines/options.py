@@ -1,4 +1,4 @@
-"""What a command line, a scenario or a program says of the computer: limits, page size, what is taken."""
+"""What a command line, a scenario or a program says about the computer: limits, page size, what is taken."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class MachineOptions:
     """What a command line says of the machine; None leaves it as the profile has it. Bytes and addresses.
 
     `believed_page_size` is the page size that the runtime is told where that is not the
-    machine's own. `heap_base` is where the heap begins if a lot decides on that.
+    machine's own. `heap_base` is where the heap begins if that is random.
     """
 
     ulimit_v: int | None = None
@@ -39,7 +39,7 @@ class MachineOptions:
 def machine_options(given: Mapping[str, Any]) -> MachineOptions:
     """Keywords as options; sizes are numbers of bytes, or texts as on a command line: 600m, unlimited.
 
-    Raises UsageFault for a keyword that there is not, and for a text that says no such thing.
+    Raises UsageFault for an unknown keyword, and for a text that cannot be read.
     """
     known = {field.name for field in fields(MachineOptions)}
     for name in given:

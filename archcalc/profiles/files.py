@@ -1,6 +1,6 @@
 """Where the files of the platforms that archcalc knows are, and how messages name them.
 
-`platforms/` has the ports of all generations; which of them a generation has it says itself.
+`platforms/` has the ports of all generations; each generation says which of them it has.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def folder() -> Path:
 
 @cache
 def all_files() -> dict[str, Path]:
-    """Each file of ours by what profiles inherit it as: goos/goarch, os/NAME, arch/NAME."""
+    """Each file of the package by the name that profiles inherit it by: goos/goarch, os/NAME, arch/NAME."""
     files = {path.stem.replace("-", "/", 1): path for path in folder().glob("*.yaml")}
     for kind in _SHARED:
         files |= {f"{kind}/{path.stem}": path for path in (folder() / kind).glob("*.yaml")}
@@ -54,12 +54,12 @@ def _names(go: str) -> tuple[str, ...]:
 
 
 def names(go: str = CURRENT) -> list[str]:
-    """All platforms of a generation as goos/goarch, in order: its ports that there are profiles of."""
+    """All platforms of a generation as goos/goarch, in order: those of its ports that have profiles."""
     return list(_names(go))
 
 
 def without_profile(go: str) -> list[str]:
-    """The ports of a generation that there are no profiles of: a fork's own."""
+    """The ports of a generation without profiles: a fork's own."""
     return sorted(set(generations.ports(go)) - set(_names(go)))
 
 
@@ -74,9 +74,9 @@ def file_of(name: str) -> Path | None:
 
 
 def files_of(name: str, go: str = CURRENT) -> list[tuple[Path, str]]:
-    """The files of what is known under a name, each with how messages name it.
+    """The files under a name, each with its name in messages.
 
-    First the machine's, then what the generation has of its own; either may be missing.
+    First the machine's, then the generation's own; either may be missing.
     """
     files = [(all_files()[name], shown(name))] if name in all_files() else []
     own = _own_facts(go).get(name)
@@ -86,7 +86,7 @@ def files_of(name: str, go: str = CURRENT) -> list[tuple[Path, str]]:
 
 
 def shown(name: str) -> str:
-    """How messages name a file of ours: its path in the project."""
+    """The name of a package's file in messages: its path in the project."""
     kind = name.partition("/")[0]
     return f"platforms/{name if kind in _SHARED else name.replace('/', '-')}.yaml"
 

@@ -1,6 +1,6 @@
-"""The platforms that archcalc knows: one file a port under `platforms/`, and how people name them.
+"""The platforms that archcalc knows: one file for each port under `platforms/`, and the names for them.
 
-`platforms/` has the ports of all generations; which of them a generation has it says itself.
+`platforms/` has the ports of all generations; each generation says which of them it has.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def load(name: str, go: str = CURRENT) -> Profile:
 
 
 def load_file(path: str | Path, go: str = CURRENT) -> Profile:
-    """The profile in a file of the user's own. Raises ProfileFault with every fault in it."""
+    """The profile in a user's own file. Raises ProfileFault with every fault in it."""
     return profile.load_file(path, go)
 
 
@@ -47,7 +47,7 @@ def resolve(
 ) -> list[Profile]:
     """The profiles that the patterns name, each once, in the patterns' order and then by name.
 
-    A pattern is goos/goarch, a glob, or `all`. Profiles of the user's own come from
+    A pattern is goos/goarch, a glob, or `all`. The user's own profiles come from
     `extra_files`; one with the name of a known platform replaces that.
     Raises ProfileFault, with the faults of all patterns and files at once.
     """
@@ -69,7 +69,7 @@ def resolve(
     chosen: dict[str, None] = {}
     for pattern in patterns:
         found_names = known if pattern == "all" else [name for name in known if fnmatchcase(name, pattern)]
-        if not found_names and files_are_well:  # else it may name one of the profiles that are at fault
+        if not found_names and files_are_well:  # otherwise it may name one of the faulty profiles
             faults.append(_unknown(pattern, go))
         chosen.update(dict.fromkeys(found_names))
     if faults:

@@ -1,10 +1,10 @@
 """From YAML to a frozen `Profile`: the facts about a platform, merged, each with the line that it comes from.
 
-A profile's file says what is its own and inherits the rest: `inherit` names
-files of ours (`linux/arm64`, `os/linux`, `arch/arm64`) or paths beside it, the
+A profile's file has its own facts and inherits the rest: `inherit` names
+files of the package (`linux/arm64`, `os/linux`, `arch/arm64`) or paths beside it, the
 later ones over the earlier, the file's own facts over all. What changed from one
 release of Go to another is under `changes`, over the rest of its file. Go's own
-facts about an architecture or a system are a generation's: where it has some, in its
+facts about an architecture or a system belong to a generation: if it has some, in its
 folder `facts/`, they are laid over the file of the same name. The merged whole must
 be complete and must not contradict itself. What can be in a file is declared
 in `profile_fields`.
@@ -31,15 +31,15 @@ from archcalc.reading.fields import Group, nearest, read_file
 from archcalc.reading.strictyaml import Document
 from archcalc.reading.words import counted
 
-# A chain of inheritance is two or three files long; the limit only keeps a mistake from going on and on.
+# A chain of inheritance is two or three files long; the limit only stops a mistake.
 _LONGEST_CHAIN = 16
 
-# What an architecture is, whoever runs on it: a profile of a GOARCH that Go knows cannot say otherwise.
+# Facts of an architecture on every system: a profile of a GOARCH that Go knows cannot change them.
 _ARCH_IDENTITY = ("ptr_size", "reg_size", "big_endian", "arch_family", "pc_quantum", "min_frame_size")
 
 
 class Origin(NamedTuple):
-    """Where a fact stands; line and column count from 1."""
+    """The place of a fact; line and column count from 1."""
 
     file: str
     line: int
@@ -69,8 +69,8 @@ class Profile:
     `facts` has all scalar facts by name: of the architecture, the system, the
     machine, and the system's constants under Go's own names. `machine` has the
     machine's alone, `taken` and `phys_page_sizes` among them; `constants` the
-    constants alone. `origins` tells for each key which line it comes from, `go` for
-    which generation the facts are.
+    constants alone. `origins` has the line that each key comes from, `go` the generation
+    that the facts are for.
     """
 
     platform: str
@@ -121,7 +121,7 @@ def _profile(
 
 
 def load_file(path: str | Path, go: str = CURRENT) -> Profile:
-    """The profile in a file of the user's own. Raises ProfileFault with every fault in it."""
+    """The profile in a user's own file. Raises ProfileFault with every fault in it."""
     profile, faults = read(path, go)
     if profile is None:
         raise ProfileFault(*faults)
@@ -153,7 +153,7 @@ def of_group(group: Group, document: Document, path: str, go: str = CURRENT) -> 
 
 @cache
 def load_ours(name: str, go: str = CURRENT) -> Profile:
-    """The profile of one of our files. Raises ProfileFault, which would be a fault of ours."""
+    """The profile of one of the package's files. Raises ProfileFault, which would be a bug of archcalc."""
     reader = _Reader(go)
     profile, faults = reader.finish(reader.ours(name))
     if profile is None:
@@ -174,7 +174,7 @@ class _Merged:
     origins: dict[str, Origin] = field(default_factory=dict)
 
     def take(self, below: _Merged) -> None:
-        """Lays what another file says over what is here. Its name and its words about itself stay its own."""
+        """Lays another file's facts over these, without its name and description."""
         for name, values in below.sections.items():
             self.sections[name].update(values)
         self.origins.update(below.origins)
@@ -206,7 +206,7 @@ class _Merged:
 
 @cache
 def _ours(name: str, go: str = CURRENT) -> tuple[_Merged | None, list[Fault]]:
-    """What we know under a name, with all that it inherits; read once, since none changes under a run."""
+    """The package's facts under a name, with everything inherited; read once in a run."""
     reader = _Reader(go)
     return reader.ours(name), reader.faults
 
@@ -222,7 +222,7 @@ class _Reader:
         self.done: dict[str, _Merged | None] = {}
 
     def ours(self, name: str) -> _Merged | None:
-        """The facts under one of our names: the machine's, and over them what the generation states."""
+        """The facts under one of the package's names: the machine's, and over them the generation's."""
         ours = files.files_of(name, self.go)
         read = [merged for path, shown in ours if (merged := self.file(str(path), shown)) is not None]
         for over in read[1:]:
@@ -286,7 +286,7 @@ class _Reader:
         return profile, strictyaml.in_order(self.faults)
 
     def profile(self, merged: _Merged) -> Profile | None:
-        """The whole: what is missing is noted, and what contradicts; then there is no profile."""
+        """The whole profile; None if something is missing or contradictory, which is noted."""
         document = Document(merged.file, "profile", self.faults, ProfileFault)
         platform = merged.top.get("platform")
         if platform is None:
@@ -311,7 +311,7 @@ class _Reader:
 
 
 class _Contradictions:
-    """Facts that cannot be so together; each fault is at the line of one of them."""
+    """Facts that contradict each other; each fault is at the line of one of them."""
 
     def __init__(self, merged: _Merged, faults: list[Fault], go: str) -> None:
         self.go = go
@@ -334,7 +334,7 @@ class _Contradictions:
         self.addresses(machine)
 
     def known(self, platform: str) -> None:
-        """A release whose own files say what a port is like has to have the port."""
+        """A release with its own files about ports must have the port."""
         ports = generations.ports(self.go)
         if platform not in ports:
             found = f"Go {self.go} has no port to {platform}, and takes its ports from its own files"
@@ -363,7 +363,7 @@ class _Contradictions:
             self.fault(("user_address_bits", "ptr_size"), "address-bits", found, f"at most {8 * ptr_size}")
 
     def family(self, arch: Mapping[str, Any]) -> None:
-        """The family must be one that some Go declares: a port may add what later releases have."""
+        """Some release of Go must declare the family: a port may add what later releases have."""
         named = arch.get("arch_family")
         if named is None or named in families(self.go) or named in families(latest()):
             return

@@ -2,7 +2,7 @@
 
 Reading, the JSON Schema and `archcalc profile new` all follow these
 declarations. Sections are partial: what a file leaves out it inherits, and
-what is still missing from the whole is missed by `profile`.
+`profile` reports what is still missing from the whole.
 """
 
 from __future__ import annotations

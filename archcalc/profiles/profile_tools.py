@@ -1,4 +1,4 @@
-"""What people do with profiles besides using them: begin one, look into one, tell an editor its form."""
+"""Tools for profiles: start one, show one, and its schema for editors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from archcalc.reading.errors import Fault, ProfileFault
 from archcalc.reading.fields import Address, Field, FixedKeys, Kind, ListOf, MapOf, meaning
 from archcalc.reading.strictyaml import Scalar
 
-# A system's numbers and habits are the same whoever begins a port of it; its architecture is what is new.
+# A system's facts are the same for all its ports; the architecture is what is new.
 _UNKNOWN_64_BIT = "arm64"
 _UNKNOWN_32_BIT = "arm"
 # Architectures that have no port here, and whose most significant byte comes first.
@@ -65,7 +65,7 @@ def nearest_port(platform: str) -> str:
     """The port that a profile of `platform` should start from.
 
     The platform itself where it is one of ours; else one of the same architecture on
-    linux or elsewhere; else one of the same system that is most like a new architecture.
+    linux or elsewhere; else one of the same system whose architecture is most similar.
     """
     known = platforms.names()
     goos, _, goarch = platform.partition("/")
@@ -73,7 +73,7 @@ def nearest_port(platform: str) -> str:
     unknown = _UNKNOWN_64_BIT if wide else _UNKNOWN_32_BIT
     wanted = [platform, f"linux/{goarch}", *(name for name in known if name.endswith(f"/{goarch}"))]
     if goarch in _BIG_ENDIAN:
-        # The order of bytes and the word are the architecture's; what the system does is the lesser change.
+        # Byte order and word size come from the architecture; the system's facts change less.
         alike = _BIG_64_BIT if wide else _BIG_32_BIT
         wanted += [f"{system}/{one}" for system in (goos, "linux") for one in alike]
     wanted += [f"{goos}/{unknown}", f"{goos}/amd64" if "64" in goarch else f"{goos}/386"]
@@ -82,9 +82,9 @@ def nearest_port(platform: str) -> str:
 
 
 def new(platform: str, like: str | None = None) -> str:
-    """The YAML text of a profile to begin with: all facts of the nearest port, or of `like`, each explained.
+    """The YAML text of a profile to start from: all facts of the nearest port, or of `like`, each explained.
 
-    A fact of an architecture or a machine that is new is written out, to be put right;
+    The facts of a new architecture or machine are written out, to be corrected;
     what is inherited unchanged is there as a comment. Raises ProfileFault where
     `platform` is not goos/goarch or `like` is not one of ours.
     """
@@ -117,7 +117,7 @@ def new(platform: str, like: str | None = None) -> str:
 
 
 def begun_from(base: Profile) -> str:
-    """What a new profile starts from, with what an architecture differs in most."""
+    """What a new profile starts from, with the main facts of its architecture."""
     order = "big-endian" if base.facts["big_endian"] else "little-endian"
     return f"{base.platform}, which is {order} with pointers of {base.facts['ptr_size']} bytes"
 

@@ -1,4 +1,4 @@
-"""Reads what a real program asked its system for: JSON, a file a program; every fault at its place.
+"""Reads what a real program asked its system for: JSON, one file for each program; every fault at its place.
 
 `release`, `platform`, `data_end` and `calls` must be in it; `emulated`, `image` and `borders` may.
 """
@@ -39,7 +39,7 @@ _LENGTHS = {"map": 6, "unmap": 4, "advise": 5, "protect": 5, "brk": 3}
 
 
 class CallsFault(UsageFault):
-    """A file of calls that cannot be used."""
+    """A fault of a file of calls."""
 
 
 @dataclass(frozen=True, slots=True)

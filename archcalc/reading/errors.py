@@ -1,7 +1,7 @@
 """A user's mistakes: what was found, where, what was expected instead.
 
-They end a command with exit code 2 and never with a traceback. What the
-simulated runtime dies of is `allocator.common.throw`; a failed check is a result.
+They end a command with exit code 2 and never with a traceback. Deaths of the
+simulated runtime are in `allocator.common.throw`; a failed check is a result.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ class UsageFault(Exception):
 
     @property
     def located(self) -> list[str]:
-        """One line a fault, `FILE:LINE:COLUMN: found; expected …; did you mean …?`."""
+        """One line for each fault, `FILE:LINE:COLUMN: found; expected …; did you mean …?`."""
         return [str(fault) for fault in self.faults]
 
 
 class ProfileFault(UsageFault):
-    """A profile that cannot be used, or a platform that there is no profile of."""
+    """A profile that cannot be used, or a platform without a profile."""
 
 
 class ScenarioFault(UsageFault):

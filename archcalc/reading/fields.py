@@ -18,13 +18,13 @@ from archcalc.reading.strictyaml import Document, Node, Scalar, Sequence
 from archcalc.reading.words import counted
 
 INVALID: Any = type("Invalid", (), {"__repr__": lambda self: "INVALID"})()
-"""What reading gives where there is a fault; the fault is in the document."""
+"""The result of reading where there is a fault, which is noted in the document."""
 
 # More digits than any address has; Python itself refuses to read enormous numbers.
 _LONGEST_NUMBER = 40
 
 _INT = re.compile(r"-?(?:0|[1-9][0-9]*)|0x[0-9a-fA-F]+|0o[0-7]+")
-# Seldom needed, so compiled when they are.
+# Rarely needed, so compiled on demand.
 _FLOAT = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 _NO_NUMBER = ("+.inf", "-.inf", ".inf", ".nan")
 _OLD_INT = r"[-+]?(?:0b_*[01][01_]*|0x_*[0-9a-fA-F][0-9a-fA-F_]*|[0-9][0-9_]*)"
@@ -36,9 +36,9 @@ _NOT_TEXT = frozenset("0123456789-+.~ynotfYNOTF")
 
 
 class Meaning(NamedTuple):
-    """What a scalar means: its type, its value, its words in a message, and what was perhaps meant."""
+    """What a scalar means: its type, its value, its words in a message, and a suggestion."""
 
-    type: str  # "int", "float", "bool", "null", "text", or "unsure": readers differ over it
+    type: str  # "int", "float", "bool", "null", "text", or "unsure": YAML readers differ
     value: Any
     words: str
     suggestion: str = ""
@@ -80,7 +80,7 @@ def _shown(text: str) -> str:
 
 
 def _plain_number(text: str) -> str:
-    """The number as every reader takes it; leading zeros are taken for nothing."""
+    """The number as every reader reads it; leading zeros are ignored."""
     sign, digits = ("-" if text[0] == "-" else ""), text.lstrip("+-").replace("_", "")
     if digits[:2] in ("0x", "0b"):
         value = int(digits, 0)
@@ -96,7 +96,7 @@ def describe(node: Node) -> str:
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
-    """The word that was probably meant, or nothing."""
+    """The word that was probably meant, or ""."""
     import difflib  # only mistakes pay for it
 
     known = list(words)
@@ -106,7 +106,7 @@ def nearest(word: str, words: Iterable[str]) -> str:
 
 
 class Kind:
-    """What may be at a place: how to read it, how to say it, and its JSON Schema."""
+    """A kind of value: how to read it, how to describe it, and its JSON Schema."""
 
     def read(self, node: Node, document: Document, path: str) -> Any:
         """The value, or INVALID with a fault noted at the node."""
@@ -121,7 +121,7 @@ class Kind:
         raise NotImplementedError
 
     def wrong(self, node: Node, document: Document, path: str, suggestion: str = "") -> Any:
-        """Notes that something else is there."""
+        """Notes a value of the wrong kind."""
         if isinstance(node, Scalar) and not suggestion and (hint := meaning(node)).type == "unsure":
             suggestion = hint.suggestion
         document.fault(node, "wrong-type", f"{path} is {describe(node)}", self.words(), suggestion)
@@ -372,7 +372,7 @@ class Number(Kind):
 
 
 class Anything(Kind):
-    """Any scalar, list or mapping, by YAML 1.2's meaning; scalars that are not sure are refused."""
+    """Any scalar, list or mapping, by YAML 1.2's meaning; ambiguous scalars are refused."""
 
     def read(self, node: Node, document: Document, path: str) -> Any:
         if isinstance(node, Scalar):
@@ -392,7 +392,7 @@ class Anything(Kind):
 
 
 class ListOf(Kind):
-    """A list of one kind. With `alone`, a single value stands for a list of it."""
+    """A list of one kind. With `alone`, a single value is read as a list of one."""
 
     def __init__(self, item: Kind, shortest: int = 0, longest: int = 10_000, alone: bool = False) -> None:
         self.item = item
@@ -475,7 +475,7 @@ class MapOf(Kind):
 
 
 class Either(Kind):
-    """A scalar of one kind, a list of another, a mapping of a third: told apart by their shape."""
+    """A scalar of one kind, a list of another, a mapping of a third: distinguished by their shape."""
 
     def __init__(
         self, scalar: Kind | None = None, sequence: Kind | None = None, mapping: Kind | None = None
@@ -502,7 +502,7 @@ class Either(Kind):
 
 
 class Checked(Kind):
-    """A kind with a condition of its own: `why` says what is wrong with a value, or nothing."""
+    """A kind with a condition of its own: `why` says what is wrong with a value, or ""."""
 
     def __init__(self, kind: Kind, why: Callable[[Any], str]) -> None:
         self.kind = kind
@@ -546,7 +546,7 @@ class FixedKeys(Kind):
         self.partial = partial
 
     def read(self, node: Node, document: Document, path: str = "") -> Any:
-        """A Group of the keys that are well; a fault for each of the others, and for each that is missing."""
+        """A Group of the valid keys; notes a fault for each of the others, and for each missing one."""
         if not isinstance(node, strictyaml.Mapping):
             return self.wrong(node, document, path)
         prefix = f"{path}." if path else ""

@@ -1,4 +1,4 @@
-"""Did you mean …: the name that somebody probably wanted."""
+"""Did you mean …: the name that was probably meant."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 def closest(word: str, names: Iterable[str]) -> str:
     """The best match among the names, quoted for a message; "" when nothing is near."""
-    import difflib  # only ever needed on the way to an error
+    import difflib  # only needed for an error
 
     names = list(names)
     folded = {name.casefold(): name for name in names}

@@ -11,7 +11,7 @@ from archcalc.reading.errors import Fault, UsageFault
 
 
 class QuantityFault(UsageFault, ValueError):
-    """Text that is not such a quantity; a ValueError too, for readers that know the place better."""
+    """Text that is not such a quantity; also a ValueError, for readers that know the place better."""
 
 
 _SIZE = re.compile(
@@ -65,7 +65,7 @@ def parse_address(text: str) -> int:
 
 
 def parse_range(text: str) -> tuple[int, int]:
-    """`FROM-TO`, two addresses, TO not included; FROM+SIZE is the same said otherwise."""
+    """`FROM-TO`, two addresses, TO not included; FROM+SIZE is the same in other words."""
     expected = "a range such as 0xc000000000-0xc040000000 or 0xc000000000+1g"
     low, plus, size = text.partition("+")
     if plus:
@@ -84,7 +84,7 @@ def parse_range(text: str) -> tuple[int, int]:
 
 
 def parse_count(text: str) -> int:
-    """A number of things: 0 or more."""
+    """A count: 0 or more."""
     word = text.strip()
     if len(word) <= _LONGEST and re.fullmatch(r"\d+(_\d+)*", word, re.ASCII):
         return int(word)

@@ -25,12 +25,12 @@ MAX_DEPTH = 32
 MAX_NODES = 100_000
 
 # What YAML calls printable, less the line breaks that editors do not count as such
-# (next line, line and paragraph separator): they would put every later line number out.
+# (next line, line and paragraph separator): they would shift every later line number.
 _ASCII = bytes([9, 10, 13, *range(0x20, 0x7F)])
 _UNPRINTABLE = "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 
 
-# Plain classes: a file makes hundreds of nodes, and every start of the program imports them.
+# Plain classes: a file makes hundreds of nodes, and every start of the program imports this file.
 class Scalar:
     """Text as it is in the file; quoted text is never anything but text."""
 
@@ -90,7 +90,7 @@ class Document:
     def fault(
         self, at: Node | tuple[int, int], what: str, found: str, expected: str = "", suggestion: str = ""
     ) -> None:
-        """Notes a fault at a node or at (line, column), and goes on."""
+        """Notes a fault at a node or at (line, column), and continues."""
         line, column = at if isinstance(at, tuple) else (at.line, at.column)
         self.faults.append(Fault(found, expected, suggestion, f"{self.kind}-{what}", self.file, line, column))
 
@@ -100,7 +100,7 @@ class Document:
 
 
 def in_order(faults: list[Fault]) -> list[Fault]:
-    """Each fault once, by file and place: what is read twice has its faults twice."""
+    """Each fault once, by file and place, since what is read twice has its faults twice."""
     return sorted(dict.fromkeys(faults), key=lambda fault: (fault.file, fault.line, fault.column))
 
 
@@ -135,7 +135,7 @@ def parse(data: bytes, document: Document) -> Mapping | None:
     except _Stop:
         return None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        # The last two are escapes beyond Unicode, where libyaml is not there to refuse them.
+        # The last two are escapes beyond Unicode, where there is no libyaml to refuse them.
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         if not _too_deep(text, mark, document):
             _broken(text, mark, document)
@@ -277,7 +277,7 @@ class _Composer:
         if isinstance(event, yaml.ScalarEvent):
             node = Scalar(line, column, event.value, bool(event.style))
             if not event.value.isascii() and re.search("[\ud800-\udfff]", event.value):
-                # Half of a character, by an escape; nothing could print it.
+                # Half of a character, from an escape; it cannot be printed.
                 self.document.fault(node, "encoding", "an escape names a surrogate", "whole characters")
         else:
             if depth >= MAX_DEPTH:
@@ -331,7 +331,7 @@ class _Composer:
         if node is None:
             self.document.fault((line, column), "alias", f"the alias *{name} inside what it names", "no loop")
             raise _Stop
-        # A bomb is small on disk; what counts is what it would unfold to.
+        # A bomb is small on disk; the size that it unfolds to is what counts.
         self.count(node.weight, line, column)
         return node
 

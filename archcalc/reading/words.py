@@ -1,4 +1,4 @@
-"""Words around numbers, so that one thing is never told as several."""
+"""Words for numbers of things: 1 page, 2 pages."""
 
 from __future__ import annotations
 

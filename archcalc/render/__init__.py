@@ -1,4 +1,4 @@
-"""Results to text: one small module a format, each with `render(result, page)`.
+"""Results to text: one small module for each format, each with `render(result, page)`.
 
 A renderer yields pieces of text and knows nothing of files, terminals or the command line;
 what it may assume of the place that the text goes to is in its `Page`.

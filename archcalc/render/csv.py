@@ -1,4 +1,4 @@
-"""CSV (RFC 4180): a header of keys, one row a fact, integers in decimal whatever their type."""
+"""CSV (RFC 4180): a header of keys, one row for each fact, integers in decimal whatever their type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JUnit XML: a suite a platform (or file), a test case a check.
+"""JUnit XML: a suite for each platform (or file), a test case for each check.
 
 Written to satisfy both schemas in use: the strict one (every suite with properties, time stamp
 and host name) and Jenkins's. The time stamp is constant, so that equal results are equal files.

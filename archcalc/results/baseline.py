@@ -1,6 +1,6 @@
-"""Baselines: files of the findings that a project knows and lives with.
+"""Baselines: files of the findings that a project knows and accepts.
 
-Each entry has the fingerprint of a finding, and in words what it is about. `check`, `verify`, `drift`,
+Each entry has the fingerprint of a finding, and a description. `check`, `verify`, `drift`,
 `boot` and `prove` treat them alike: what is known does not fail, is counted apart, and is suppressed in
 SARIF; an entry whose finding has gone is reported, so that the file can be rewritten.
 """
@@ -20,7 +20,7 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What a file knows, by fingerprint. Without a file, nothing."""
+    """The known findings of a file, by fingerprint; empty without a file."""
 
     file: str = ""
     entries: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Baseline:
 
 
 def text(findings: Iterable[Finding]) -> str:
-    """A file that knows these findings; sorted, so that it reads well in a diff."""
+    """The text of a file with these findings; sorted, for readable diffs."""
     known = [
         {"fingerprint": f.fingerprint, "id": f.id, "platform": f.platform, "subject": f.subject}
         for f in findings

@@ -1,4 +1,4 @@
-"""Findings: what a check has to say, under an id that never changes.
+"""Findings: what a check reports, under an id that never changes.
 
 A finding's fingerprint depends on what it is about (id, platform, subject, file), never on
 the wording or the figures of its message, so that a baseline and a code host recognise it
@@ -33,7 +33,7 @@ class Rule:
 
 
 class SourceLine(NamedTuple):
-    """A line of a file, counted from 1 (0: none), and what it has to do with a finding."""
+    """A line of a file, counted from 1 (0: none), and how it is related to a finding."""
 
     file: str
     line: int = 0
@@ -72,7 +72,7 @@ class Finding:
 
     @property
     def related(self) -> tuple[SourceLine, ...]:
-        """The other lines that have to do with it."""
+        """The other related lines."""
         return self.places if self.file is not None else self.places[1:]
 
     @property

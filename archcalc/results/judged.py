@@ -11,7 +11,7 @@ from archcalc.results.result import CI_FORMATS, FAILED, FORMATS, OK, Result
 
 NEVER = "never"
 FAIL_ON = (Severity.ERROR, Severity.WARNING, NEVER)
-STALE_SHOWN = 3  # entries of a baseline, to people; JSON has all
+STALE_SHOWN = 3  # entries of a baseline that are shown to people; JSON has all
 
 
 class Judged(Result):
@@ -54,7 +54,7 @@ class Judged(Result):
         return OK if self.ok else FAILED
 
     def about_baseline(self) -> dict[str, object]:
-        """What JSON tells of the baseline: its file, how many findings it knew, which entries are stale."""
+        """The baseline in JSON: its file, how many findings it knew, which entries are stale."""
         if not self.baseline.entries:
             return {"baseline": self.baseline.file or None, "known": 0, "stale": []}
         cases = list(self.cases())
@@ -66,7 +66,7 @@ class Judged(Result):
         }
 
     def told_of_baseline(self) -> list[str]:
-        """The same for people: parts of a summary line."""
+        """The baseline for people: parts of a summary line."""
         about = self.about_baseline()
         parts = []
         if about["known"]:

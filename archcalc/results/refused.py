@@ -23,7 +23,7 @@ COLUMNS = (
 
 
 class Refused(Judged):
-    """The faults of files, each a finding at its line; the process ends with 2, whatever may fail.
+    """The faults of files, each a finding at its line; the process ends with 2 in any case.
 
     `named` gives a file the name that a code host knows it by.
     """
@@ -73,5 +73,5 @@ class Refused(Judged):
 
 
 def stands_in_a_file(fault: UsageFault) -> bool:
-    """Whether a code host has a file to show it at."""
+    """Whether a code host has a file to show the fault in."""
     return any(Path(one.file).name for one in fault.faults if one.file)

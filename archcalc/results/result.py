@@ -1,11 +1,11 @@
 """What a command found out, before anything is printed.
 
 A command computes a `Result` and returns it; a renderer of `archcalc.render` turns it
-into text. A result says the same thing four ways, and each format takes the one it needs:
+into text. A result has four forms, and each format takes the one that it needs:
 
 - `document()`: one mapping, the shape that `--format json` promises (also yaml);
 - `records()`: the same as a stream of flat objects (jsonl);
-- `sheet()`: one table, a row a fact (csv);
+- `sheet()`: one table, a row for each fact (csv);
 - `view()`: sections, tables and prose for people (table, markdown).
 
 `judged.Judged` adds findings, for results that hold or fail, and with them the formats of CI systems.
@@ -31,9 +31,9 @@ class Result:
 
     formats: ClassVar[tuple[str, ...]] = FORMATS
     generation: str = ""
-    """What outputs call the Go that was asked for, where a command takes one: 7aefdfded, go1.27."""
+    """The generation's name in outputs, where a command takes one: 7aefdfded, go1.27."""
     what_ifs: Mapping[str, int | bool | str] = MappingProxyType({})
-    """What --set has set. Renderers say it, by `what_ifs.py`."""
+    """What --set has set. Renderers show it, by `what_ifs.py`."""
 
     @property
     def exit_code(self) -> int:
@@ -58,7 +58,7 @@ class Result:
         return {**first, **about, **document}
 
     def view(self) -> Iterable[Section | Block]:
-        """What a person reads."""
+        """The result for people."""
         raise NotImplementedError
 
     def records(self) -> Iterable[Mapping[str, object]]:
@@ -84,7 +84,7 @@ class Result:
         rows = [[plain(value) for value in row] for row in table.rows]
         return pandas.DataFrame(rows, columns=[column.name for column in table.columns])
 
-    # What shows results in notebooks, html.notebook once it is there; a result knows no renderer.
+    # The renderer for notebooks: html.notebook sets it, since a result knows no renderer.
     as_html: ClassVar[Callable[[Result], str] | None] = None
 
     def _repr_html_(self) -> str | None:
@@ -102,7 +102,7 @@ class Pictured(Result):
         raise NotImplementedError
 
     def html(self) -> str:
-        """One HTML page, whole in itself."""
+        """One self-contained HTML page."""
         raise NotImplementedError
 
 

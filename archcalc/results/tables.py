@@ -1,4 +1,4 @@
-"""Typed values, columns and tables: what a result is made of before anybody prints it.
+"""Typed values, columns and tables: the parts of a result before it is printed.
 
 Hexadecimal is a type, not a way to print: a `Hex` is an int that text shows as
 0x… and JSON keeps as an exact integer. "Not applicable" is a value with its
@@ -22,7 +22,7 @@ class Hex(int):
 
 
 class Bytes(int):
-    """A size in bytes. Text may add what it reads as (8192 is 8 KB, powers of 1024 as in Go's comments)."""
+    """A size in bytes. Text may add a readable form (8192 is 8 KB, powers of 1024 as in Go's comments)."""
 
     __slots__ = ()
 
@@ -196,7 +196,7 @@ def reasons(rows: Iterable[Sequence[Value]]) -> list[str]:
 
 
 def stands_right(value: Value, column: Column) -> bool:
-    """Whether a cell stands to the right of its column: numbers, and what stands in for one."""
+    """Whether a cell is right-aligned: numbers, and what stands in for one."""
     if isinstance(value, NotApplicable) or value is None:
         return column.kind is not str
     return isinstance(as_kind(value, column.kind), int | float) and not isinstance(value, bool)

@@ -1,6 +1,6 @@
-"""What `--set` has set, said with every result in every format.
+"""What `--set` has set, shown with every result in every format.
 
-Renderers ask here instead of the result itself, so that no command can forget it: JSON and YAML have
+Renderers call this instead of the result itself, so that no command can forget it: JSON and YAML have
 a key `set`, lines and rows of data a further field, people a line at the top.
 """
 

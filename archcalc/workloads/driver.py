@@ -1,4 +1,4 @@
-"""What a workload drives a machine with: it knows what is alive, and remembers what was asked for."""
+"""The driver of a workload: it knows what is alive, and remembers what was asked for."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Driver:
         return v
 
     def drop(self, share: float) -> None:
-        """Lets about that share of the live objects go."""
+        """Drops about that share of the live objects."""
         for v in [v for v in self.live if self.rng.random() < share]:
             del self.live[v]
 
@@ -62,7 +62,7 @@ class Driver:
         return "force" if mode == "background" and self.rt.gogc < 0 else mode
 
     def audit(self) -> None:
-        """Looks whether all invariants hold; keeps the first hundred violations."""
+        """Checks all invariants; keeps the first hundred violations."""
         if len(self.violations) < 100:
             self.violations += self.rt.audit()
 

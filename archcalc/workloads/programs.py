@@ -145,7 +145,7 @@ def churn(d: Driver) -> None:
 def exhaust(d: Driver) -> None:
     """Allocates until the runtime dies of it. Ends with a Death, or when n allocations did not do it.
 
-    A terabyte is enough: no computer has it, and only the address space could end more.
+    A terabyte is enough: no computer has as much, and only the address space could stop more.
     """
     huge = 8 << 30 if d.rt.config.is_64bit else 24 << 20
     for _ in range(d.n):
@@ -167,7 +167,7 @@ WORKLOADS: Mapping[str, Callable[[Driver], None]] = {
     "churn": churn,
     "exhaust": exhaust,
 }
-MOST_PROCS = 256  # what GOMAXPROCS may be here: _MaxGomaxprocs, which later releases have no longer
+MOST_PROCS = 256  # what GOMAXPROCS may be here: _MaxGomaxprocs, which later releases no longer have
 PROCS = {"procs": 4}  # GOMAXPROCS, where it is not 1
 GOGC = {"churn": 100}  # where it is not off; with it off no concurrent cycle begins
 FATAL = frozenset({"exhaust"})  # workloads whose natural end is the runtime's death

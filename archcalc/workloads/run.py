@@ -28,7 +28,7 @@ class WorkloadRun:
 
     @property
     def ok(self) -> bool:
-        """Whether the audit was clean, and nothing died but what was meant to."""
+        """Whether the audit was clean, and nothing died except as intended."""
         return not self.violations and (self.death is None or self.workload in FATAL)
 
 
@@ -74,7 +74,7 @@ def boot_and_run(
 ) -> WorkloadRun:
     """Starts a prepared machine and runs a workload on it; with a file, one that records is written there.
 
-    gogc and procs None: as the workload is about. A machine that does not boot is a run that died.
+    gogc and procs None: as the workload needs. A machine that does not boot is a run that died.
     """
     count = procs or PROCS.get(workload, 1)
     percent = GOGC.get(workload, -1) if gogc is None else gogc

@@ -36,7 +36,7 @@ class Summary:
     spans_in_use: int = 0
     spans_stack: int = 0
     spans_free: int = 0
-    extent: dict[str, int] = field(default_factory=dict)  # between which addresses the heap was used
+    extent: dict[str, int] = field(default_factory=dict)  # the addresses between which the heap was used
     heap_sys: int = 0
     heap_inuse: int = 0
     heap_idle: int = 0
