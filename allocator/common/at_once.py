@@ -1,4 +1,4 @@
-"""Whether so much is worth being worked on at once, with NumPy, rather than one by one."""
+"""Whether it pays to work on so much at once, with NumPy, rather than one by one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MANY, VERY_MANY = 256, 50_000
 
 
 def pays(spans: int) -> bool:
-    """Whether so many spans, or pages, are worth being worked on at once; NumPy may be missing."""
+    """Whether it pays to work on so many spans, or pages, at once; NumPy may be missing."""
     if spans < MANY:
         return False
     return "numpy" in sys.modules or (spans >= VERY_MANY and find_spec("numpy") is not None)

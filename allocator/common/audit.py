@@ -1,4 +1,4 @@
-"""The frame of an audit: what a violation is, and how a machine's invariants are looked at one by one."""
+"""The frame of an audit: what a violation is, and how a machine's invariants are checked one by one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ M = TypeVar("M")
 
 
 class Violation(NamedTuple):
-    """An invariant that does not hold: its name, what was seen, and the span it was seen at (-1: none)."""
+    """An invariant that does not hold: its name, what was found, and the span it was found at (-1: none)."""
 
     name: str
     message: str
@@ -24,7 +24,7 @@ Seen = tuple[str, int]
 def violations(rt: M, invariants: Mapping[str, Callable[[M], Iterator[Seen]]]) -> list[Violation]:
     """Every violation of every invariant; empty when all is well.
 
-    A machine so broken that a check breaks on it is a violation, too.
+    A machine so broken that a check itself fails is a violation, too.
     """
     return [
         Violation(name, message, span)

@@ -1,4 +1,4 @@
-"""GC programs: how a type too large for a mask tells where its pointers are (runGCProg, mbitmap.go)."""
+"""GC programs: how a type too large for a mask says where its pointers are (runGCProg, mbitmap.go)."""
 
 from __future__ import annotations
 

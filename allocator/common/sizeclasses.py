@@ -189,7 +189,7 @@ def _make_classes(
             span += page_size
         npages = span // page_size
         if len(sizes) > 1 and npages == pages[-1] and span // size == span // sizes[-1]:
-            # As many objects in as many pages: the smaller size would gain nothing.
+            # As many objects in as many pages: the smaller size gains nothing.
             sizes[-1] = size
         else:
             sizes.append(size)

@@ -42,10 +42,10 @@ class Exit(Death):
 
 
 class Killed(Death):
-    """A signal ends the process where the runtime has no words left: its own code is gone."""
+    """A signal ends the process without any words of the runtime: its own code is gone."""
 
     kind = "signal"
 
 
 class BadRequest(ValueError):
-    """The driver asked for what no program can ask: a stack that is not one, a size below zero."""
+    """The driver asked for something impossible: a stack that is not one, a size below zero."""

@@ -1,4 +1,4 @@
-"""Other rules for the table of size classes than mksizeclasses.go's, to compare them with it.
+"""Other rules for the table of size classes, to compare them with mksizeclasses.go's.
 
 A rule says how many classes there are between a size and its double. Small steps waste less in
 objects; every further class may leave a further span partly unfilled.

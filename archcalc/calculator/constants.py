@@ -6,7 +6,7 @@ layout also in runtime. A constant that a port does not declare is absent, which
 no error until somebody asks for it.
 
 Ports share most figures. A formula is therefore evaluated once for each set of
-values that it follows from, not once a port.
+values that it follows from, not once for each port.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Absent(LookupError):
 
 
 class Formula(NamedTuple):
-    """A row made ready, for one member where a family has many, with what it mentions.
+    """A parsed row, for one member where a family has many, with what it mentions.
 
     `mentions` are qualified names; `types` the structs whose size it asks; `calls` the
     types it converts to and the functions it calls. A formula that is not `shared`
@@ -259,7 +259,7 @@ class Constants:
         return (*found, "fact.ptr_size", "fact.reg_size")
 
     def steps(self, name: str) -> tuple[str, ...]:
-        """A qualified name's formula on its way to its value, see `goexpr.steps`; none of what is set."""
+        """The steps from a qualified name's formula to its value (`goexpr.steps`); none for what is set."""
         formula = self.formula(name)
         if formula is None or name in self.sets:
             return ()
@@ -347,7 +347,7 @@ class Constants:
 
     def _value_of(self, formula: Formula, name: str) -> Value:
         row, index = formula.row, formula.member
-        # A member's i is known to the scope, so that the family's formula is parsed once.
+        # The scope knows a member's i, so that the family's formula is parsed once.
         text, view = row.formula, self._views[row.package]
         if index is not None:
             text, view = (formula.text, view) if "{i}" in text else (text, _Member(self, row.package, index))
@@ -482,7 +482,7 @@ def _own(name: str) -> str:
 
 
 class _View(Scope):
-    """What a formula of one package can name."""
+    """The names that a formula of one package can use."""
 
     def __init__(self, constants: Constants, package: str) -> None:
         self.constants = constants
@@ -525,7 +525,7 @@ class _View(Scope):
 
 
 class _Member(_View):
-    """What the formula of one member of a family can name: its number too."""
+    """The names that the formula of one member of a family can use: its number, too."""
 
     def __init__(self, constants: Constants, package: str, index: int) -> None:
         super().__init__(constants, package)

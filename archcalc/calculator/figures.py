@@ -7,7 +7,7 @@
     ('uintptr(1<<39 - 1)', 'uintptr(549755813888 - 1)', 'uintptr(549755813887)', '549755813887')
 
 A what-if sets constants or facts to other values: everything that follows from
-them follows, and `sets` tells what was set.
+them follows, and `sets` has what was set.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """How a figure comes about on one platform.
+    """How a figure is computed on one platform.
 
     `kind` is constant, fact, layout, struct or field. `steps` lead from the formula with
     its names replaced to the value. `dependents` follow from the figure directly,
-    `reaches` by way of others too. `was` is the value without the what-if, where that is another.
+    `reaches` directly or indirectly. `was` is the value without the what-if, where it differs.
     """
 
     name: str
@@ -88,7 +88,7 @@ class Figures:
 
     @property
     def platform(self) -> str:
-        """goos/goarch, or what a profile calls itself."""
+        """goos/goarch, or the profile's own name."""
         return self.profile.name
 
     @cached_property
@@ -192,7 +192,7 @@ class Figures:
         return self.explain(name).value if found is None else found
 
     def current(self, name: str) -> Scalar | None:
-        """The value of a constant, a layout figure or a fact; None where this platform has none so called."""
+        """The value of a constant, a layout figure or a fact; None where there is none of that name."""
         known = _find(self.engine, name)
         return None if known is None else _plain(self.engine.value(known))
 
@@ -203,13 +203,13 @@ class Figures:
         return tuple(_shown(one) for one in found if not one.startswith("struct."))
 
     def knows(self, name: str) -> bool:
-        """Whether a name means a figure here, or something in a struct that is here."""
+        """Whether a name is that of a figure here, or of something in a struct here."""
         struct = name.removeprefix("runtime.").partition(".")[0]
         declared = struct in self.engine.declarations and self.engine.is_struct(struct)
         return declared or _find(self.engine, name) is not None
 
     def explain(self, name: str, reaches: bool = True) -> Explanation:
-        """How a figure comes about. Raises UsageFault for a name that means nothing on this platform.
+        """How a figure is computed. Raises UsageFault for a name that is unknown on this platform.
 
         What it reaches is sought only where that is wanted.
         """
@@ -219,7 +219,7 @@ class Figures:
         return found
 
     def explanation(self, name: str, reaches: bool = True) -> Explanation | None:
-        """How a figure comes about, see `explain`; None for a name that means nothing on this platform."""
+        """How a figure is computed, see `explain`; None for a name that is unknown on this platform."""
         known = _find(self.engine, name)
         if known is not None:
             if self.engine.row(known):
@@ -350,7 +350,7 @@ class Figures:
             mentions=tuple(self._mentions(needed or self.engine.follows_from(key))),
             steps=tuple(steps),
             source=f"{self.engine.declarations[struct].file}:{line}",
-            # Nothing follows from where a field stands but through the size of the whole.
+            # Only the size of the whole depends on the offset of a field.
             dependents=self._dependents(key) if kind == "struct" else (),
             reaches=self._reaches(key) if kind == "struct" else (),
             was=before if before != value else None,
@@ -449,7 +449,7 @@ def compute(
 
     `sets` gives other values to constants and facts: a name as `explain` knows it, and an
     integer, a bool or a Go expression, in which names have the value that they had before.
-    Raises UsageFault for a name that there is not and a value that does not fit.
+    Raises UsageFault for an unknown name and for a value that does not fit.
     """
     chosen = go if go is not None else profile.go
     generation = chosen if isinstance(chosen, Generation) else generations.load(chosen)
@@ -483,13 +483,13 @@ def _figures(profile: Profile, sets: Mapping[str, Value], generation: Generation
 
 
 def _addresses(profile: Profile, sets: Mapping[str, Value]) -> Mapping[str, int]:
-    """Where addresses end when a what-if gives a process other bits of them."""
+    """The end of the addresses when a what-if changes their number of bits."""
     bits = sets.get("fact.user_address_bits")
     return {} if bits is None else of_bits(profile.machine, int(bits.value))
 
 
 def _with_facts(profile: Profile, sets: Mapping[str, Value]) -> Profile:
-    """The profile with the facts that a what-if sets, so that whoever asks the profile sees them too."""
+    """The profile with the facts that a what-if sets, so that the profile shows them, too."""
     given = {name[5:]: _plain(value) for name, value in sets.items() if name.startswith("fact.")}
     if not given:
         return profile
@@ -549,7 +549,7 @@ def _amount(known: str, text: str) -> int | None:
 
 
 def _limits(figures: Figures, fact: str) -> Int:
-    """What a profile may say of its machine; an address has no more bits than a pointer."""
+    """The limits of a machine's facts; an address has no more bits than a pointer."""
     field = SECTIONS["machine"].fields.get(fact)
     kind = field.kind if field is not None and isinstance(field.kind, Int) else ANY_NUMBER
     if fact == "user_address_bits":

@@ -67,7 +67,7 @@ class Entry:
 
     @property
     def key(self) -> Key:
-        """What the same figure has on every platform."""
+        """The key that a figure has on every platform."""
         return self.section, self.name
 
 
@@ -141,7 +141,7 @@ def typed(value: int | bool | str, unit: str) -> Value:
 
 
 def labels(platforms: Sequence[Figures]) -> list[str]:
-    """What the platforms are called side by side: by name, by release, or by both, as far as they differ."""
+    """The platforms' labels side by side: by name, by release, or by both, as far as they differ."""
     releases = len({figures.generation.label for figures in platforms}) > 1
     names = len({figures.platform for figures in platforms}) > 1
     if not releases:
@@ -185,7 +185,7 @@ class Inventory:
 class Selection:
     """What `--only` asks for: names, globs over names, or whole sections.
 
-    Raises UsageFault for a word that means nothing on any of the platforms.
+    Raises UsageFault for a word that is unknown on all of the platforms.
     """
 
     def __init__(self, words: Sequence[str], platforms: Sequence[Figures]) -> None:
@@ -219,7 +219,7 @@ class Selection:
         return word in (section, name, f"{section}.{name}") or fnmatchcase(name, word)
 
     def wants(self, key: Key) -> bool:
-        """Whether that figure is asked for; all are where nothing was said."""
+        """Whether that figure is asked for; all are where nothing was selected."""
         return not self.words or any(self.matches(word, key) for word in self.words)
 
     def wants_section(self, section: str) -> bool:

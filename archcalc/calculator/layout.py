@@ -49,7 +49,7 @@ class StackOrder:
 
     @property
     def dead(self) -> bool:
-        """Whether the order has lists that stay empty forever, because stackalloc never asks them."""
+        """Whether the order has lists that stay empty forever, because stackalloc never uses them."""
         return not self.cached
 
 

@@ -1,4 +1,4 @@
-"""Which figures a port decides, told from the formulas alone, without computing other ports.
+"""Which figures a port decides, by the formulas alone, without computing other ports.
 
 A figure is the port's where a formula that it follows from mentions a fact, or exists on some ports only.
 What merely says which port it is (GOOS, GoarchArm64 and their kind) is kept apart.
@@ -33,14 +33,14 @@ def names_the_port(figures: Figures, key: Key) -> bool:
 
 
 class OfThePort:
-    """Tells of each figure whether the port decides it; what was found once is kept."""
+    """Says for each figure whether the port decides it; results are cached."""
 
     def __init__(self, figures: Figures) -> None:
         self._engine: Constants = figures.engine
         self._found: dict[str, bool] = {}
 
     def __call__(self, key: Key) -> bool:
-        """Whether the figure's value can be another on another port of the same release."""
+        """Whether the figure's value can differ on another port of the same release."""
         return self._decided(qualified(key))
 
     def _decided(self, name: str) -> bool:

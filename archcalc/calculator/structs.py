@@ -30,7 +30,7 @@ MAX_WIDTH = 1 << 50
 
 
 class StructError(Exception):
-    """A type that cannot be laid out: unknown, recursive, too large, or no Go at all."""
+    """A type that cannot be laid out: unknown, recursive, too large, or not Go at all."""
 
 
 # ---- types ----------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ class Layouts:
     """Lays out the declared types on one platform.
 
     `scope` evaluates array lengths. `structs` answers for the layout of a declared
-    struct, so that whoever keeps layouts lays out each once.
+    struct, so that each is laid out only once.
     """
 
     def __init__(

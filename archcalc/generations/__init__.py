@@ -1,8 +1,8 @@
-"""Source generations: what one commit or release of Go declares, as data, a folder each; and what reads them.
+"""Source generations: what a commit or release of Go declares, as data in a folder, and the code to read it.
 
 A folder holds what it is (about.txt), the formulas of all constants (constants.txt, parts.txt), those
 of the layout (layout.txt), the types (types.txt, typeparts.txt) and where all of them are in the
-source (where.txt, lines.txt). `tables` tells their form. A folder whose about.txt names a base says
+source (where.txt, lines.txt). `tables` explains their format. A folder whose about.txt names a base says
 only what differs from that one. Another generation is another folder.
 """
 
@@ -53,11 +53,11 @@ class Generation:
     base: Generation | None
     folder: Path = field(repr=False)
     tree: str = ""
-    """The source tree that this was read off; empty where it is one of ours."""
+    """The source tree that this was read from; empty for a generation of the package."""
 
     @property
     def label(self) -> str:
-        """What outputs call it: a commit's short name, or go1.27; a tree's is what it says of itself."""
+        """Its name in outputs: a commit's short name, or go1.27; a tree has its own."""
         if self.tree:
             return self.version
         return label(self.name)
@@ -161,7 +161,7 @@ class Generation:
         return (not of_system and not of_machine) or (goos if of_system else goarch) in self._port_words
 
     def _noted(self, row: Row, goos: str, goarch: str) -> Source:
-        """Where lines.txt says that a row's constant stands: in its file, or one beside that is built."""
+        """Where lines.txt says that a row's constant is: in its file, or one beside that is built."""
         own, _, anchor = row.source.file.format(goos=goos, goarch=goarch).partition("#")
         package, name = (tables.package_of(own), f"{anchor}()") if anchor else (row.package, row.name)
         noted = self.lines.get(f"{package}.{name}", ())
@@ -184,7 +184,7 @@ def _holds(condition: str, port: Scope) -> bool:
 
 
 def _about(folder: Path) -> dict[str, str]:
-    """What a generation is: `key: value` lines, and lines after a key that are its value's too."""
+    """What a generation is: `key: value` lines, and further lines of a value."""
     found: dict[str, str] = {}
     key = ""
     for line in tables.read(folder, "about.txt").splitlines():
@@ -217,7 +217,7 @@ _ADOPTED: dict[str, Generation] = {}
 
 
 def adopt(generation: Generation) -> str:
-    """Makes a tree's generation known by a name, RELEASE@TREE, which is as good as a release's own."""
+    """Makes a tree's generation known by a name, RELEASE@TREE, which works like a release's own."""
     name = f"{generation.name}@{generation.tree}"
     _ADOPTED[name] = generation
     ports.cache_clear()
@@ -236,7 +236,7 @@ def ports(name: str = CURRENT) -> tuple[str, ...]:
 
 
 def said(name: str, key: str) -> str:
-    """What a generation's about.txt says under a key, or its base's; empty where none says anything."""
+    """What a generation's about.txt says under a key, or its base's; empty where neither says anything."""
     told = about(name)
     if key in told or "base" not in told:
         return told.get(key, "")
@@ -244,14 +244,14 @@ def said(name: str, key: str) -> str:
 
 
 def label(name: str) -> str:
-    """What outputs call a generation: 7aefdfded, or go1.27; a tree is called what it says of itself."""
+    """A generation's name in outputs: 7aefdfded, or go1.27; a tree has its own."""
     if name in _ADOPTED:
         return _ADOPTED[name].version
     return f"go{name}" if name.startswith("1.") else name
 
 
 def named(text: str) -> str:
-    """What people mean by a text: `1.27`, `go1.27`, `go1.27.3`, a commit. Raises UsageFault."""
+    """The generation that a text means: `1.27`, `go1.27`, `go1.27.3`, a commit. Raises UsageFault."""
     plain = text.strip().removeprefix("go")
     release = ".".join(plain.split(".")[:2])
     for name in known():
@@ -266,7 +266,7 @@ def named(text: str) -> str:
 
 @cache
 def about(name: str) -> Mapping[str, str]:
-    """What a generation says of itself, without reading its tables: version, era, ports, base."""
+    """What a generation says about itself, without reading its tables: version, era, ports, base."""
     return _about(folder(name))
 
 

@@ -94,7 +94,7 @@ def package_of(file: str) -> str:
 
 
 def rows(text: str, table: str, package: str, reported: bool) -> Iterator[Row | str]:
-    """The rows of a table's text; a name that is gone is given as text."""
+    """The rows of a table's text; a removed name is given as text."""
     file = own = when = ""
     for line in text.splitlines():
         if not line or line.startswith(("#", "func ")):
@@ -173,7 +173,7 @@ def names_in(section: TypeSection) -> Iterator[str]:
 
 
 def file_lines(text: str) -> Iterator[FileLines]:
-    """Where the declarations of a generation stand (lines.txt).
+    """The lines of a generation's declarations (lines.txt).
 
     A file's line is followed by pairs of a name and its line; a type's line is followed by those of its
     fields, each as its distance from the one before: `mspan 408+1+1+3`.

@@ -36,7 +36,7 @@ class Kinds:
 
 
 def sizes_of(sizes: Any, largest: int) -> tuple[Ints, int, int]:
-    """The sizes as an array, with the smallest and the largest of them. BadRequest for what are none."""
+    """The sizes as an array, with the smallest and the largest. Raises BadRequest for anything else."""
     asked = np.asarray(sizes)
     if asked.ndim != 1 or (asked.size and asked.dtype.kind not in "iu"):
         raise BadRequest("sizes must be a flat array of whole numbers")

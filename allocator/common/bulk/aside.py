@@ -1,4 +1,4 @@
-"""Compiled code run aside, in a thread of its own, while Python goes on with the batch at hand.
+"""Compiled code run aside, in its own thread, while Python continues with the current batch.
 
 Two things do not depend on what the page heap does meanwhile: which of the next batch's objects come
 from which place, and the writing down of addresses that are known.
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from allocator.common.bulk.compiled import CompiledLayout
 
-SOON = 1e-4  # seconds; in so much time a thread that waits for Python takes its turn
+SOON = 1e-4  # seconds; a thread that waits for Python takes its turn after this time
 
 
 class Aside:
@@ -27,7 +27,7 @@ class Aside:
         self._next: tuple[tuple[int, int], Future[CompiledLayout]] | None = None
 
     def write(self, job: Callable[[], None]) -> None:
-        """Writes addresses down."""
+        """Writes addresses."""
         self._written.append(self._thread().submit(job))
 
     def lay_out(self, begin: int, end: int, job: Callable[[], CompiledLayout]) -> None:

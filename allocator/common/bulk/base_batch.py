@@ -44,24 +44,24 @@ class BaseBatch:
     stop: int
 
     def run(self) -> int:
-        """Allocates; how many objects were, all unless a collection had to come between."""
+        """Allocates; returns how many objects, all unless a collection had to come in between."""
         try:
             collect = self.play()
         except Exception:
             self.settle()
             raise
-        # Whoever is interrupted (KeyboardInterrupt) may be anywhere, and nothing can be settled then.
+        # An interrupt (KeyboardInterrupt) can come anywhere, and then nothing can be settled.
         self.settle()
         if collect:
             self.machine.start_collection()
         return self.stop
 
     def play(self) -> bool:
-        """Plays what happens, in order. True: a collection is to be started after the last object."""
+        """Carries out what happens, in order. True: a collection has to start after the last object."""
         raise NotImplementedError
 
     def settle(self) -> None:
-        """Leaves the machine as the first `stop` objects leave it."""
+        """Brings the machine to its state after the first `stop` objects."""
         raise NotImplementedError
 
     def waiting(self) -> list[tuple[int, int]]:

@@ -15,7 +15,7 @@ Ints = np.ndarray[Any, np.dtype[Any]]
 
 AT_ONCE = 1 << 21  # objects handled at a time: what is kept for each stays in bounds
 KEPT = 31 << 20  # bytes; glibc's own limit is 32 MB
-SMALL = 64  # fewer than so many are quicker one by one
+SMALL = 64  # fewer than this are quicker one by one
 
 
 class ObjectBatch(Protocol):
@@ -25,7 +25,7 @@ class ObjectBatch(Protocol):
     layout: Any
 
     def run(self) -> int:
-        """Allocates; how many objects were, all unless something had to come between."""
+        """Allocates; returns how many objects, all unless something had to come in between."""
         ...
 
     def write(self) -> None:
@@ -52,7 +52,7 @@ class Allocates(Protocol):
     def batch(
         self, sizes: Ints, coder: Coder, kinds: Kinds, procs: Ints | int, out: Ints, ready: Any
     ) -> ObjectBatch:
-        """A batch of these objects. ready: their layout, should it have been made before."""
+        """A batch of these objects. ready: their layout, if it was already made."""
         ...
 
     def one(self, size: int, kinds: Kinds, i: int, p: int) -> int:
@@ -61,7 +61,7 @@ class Allocates(Protocol):
 
 
 def allocate(machine: Allocates, asked: Ints, least: int, most: int, kinds: Kinds, procs: Ints | int) -> Ints:
-    """The addresses of all, as one by one would have given them; `least` and `most` bound the sizes."""
+    """The addresses of all, the same as one by one; `least` and `most` bound the sizes."""
     expect(asked.size)
     if asked.size >= BLOCK:
         _keep_memory()
@@ -108,7 +108,7 @@ def allocate(machine: Allocates, asked: Ints, least: int, most: int, kinds: Kind
 
 
 def _keep_memory() -> None:
-    """Teaches the C library to keep the temporary arrays' memory instead of returning it every time.
+    """Makes the C library keep the temporary arrays' memory instead of returning it every time.
 
     glibc keeps freed blocks up to the size of the largest that was mapped by itself and freed.
     Nothing is touched, so this costs two system calls; getting each page again costs much more.

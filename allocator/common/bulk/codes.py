@@ -48,7 +48,7 @@ class Scanned(Protocol):
 
 
 class PlacesOf(Protocol):
-    """What a machine tells of the places that its objects come from.
+    """What a machine says about the places that its objects come from.
 
     `plain` has the code of each small size without pointers, `tiny_class` is where tiny blocks come
     from, `tiny_rule` how objects lie in them.
@@ -61,12 +61,12 @@ class PlacesOf(Protocol):
     ptr_size: int
 
     def plan(self, typ: Type, size: int) -> tuple[int, Scanned] | None:
-        """The code of objects with pointers, and the plan; None where they cannot be."""
+        """The code of objects with pointers, and the plan; None where they are impossible."""
         ...
 
 
 class Coder:
-    """Looks sizes and types up, a block at a time. What it sees for the first time it plans.
+    """Looks up sizes and types, a block at a time, and plans those that are new.
 
     `least` and `most` are the smallest and the largest size to come. Objects with pointers have a
     number besides, their place in `plans` and one more; it tells what they leave in the bitmap.
@@ -113,7 +113,7 @@ class Coder:
     def code_all(self, sizes: Ints, index: Ints | None) -> tuple[Ints, Ints | int]:
         """The codes of all objects up to the first that cannot be planned, and their numbers.
 
-        One number stands for all where there is but one.
+        One number stands for all where there is only one.
         """
         n = len(sizes)
         if self.same and index is None:
@@ -135,7 +135,7 @@ class Coder:
     def code(self, sizes: Ints, index: Ints | None) -> tuple[Ints, Ints | None, int]:
         """Each object's code and number, None where none has pointers, and how many of them hold.
 
-        Behind those stands an object that cannot be planned; asking for it one by one tells why.
+        After those comes an object that cannot be planned; asking for it by itself shows why.
         """
         if sizes.dtype == np.uint64:
             sizes = np.minimum(sizes, np.uint64(self.width)).astype(np.int64)
@@ -172,7 +172,7 @@ class Coder:
         return codes, numbers, int(unknown.argmax()) if unknown.any() else len(keys)
 
     def _learn(self, key: int) -> tuple[int, int]:
-        """The code and number of a type and size; UNKNOWN where it cannot be."""
+        """The code and number of a type and size; UNKNOWN where it is impossible."""
         row, size = key // self.width, key % self.width
         code = int(self._row(self.types[row])[size])
         number = 0

@@ -1,6 +1,6 @@
 """The layout of one P's objects, compiled with Numba: one pass over the codes where NumPy sorts.
 
-Everything that it tells is what `layout.Layout` tells; only the codes of tiny objects are finer
+It gives the same results as `layout.Layout`; only the codes of tiny objects are finer
 here, since they keep the outcome of each.
 """
 
@@ -84,7 +84,7 @@ def _count(codes: Ints, a: int, b: int, place_code: Ints, before: Ints, row: Int
     """How many objects of each code there are up to b, those before a being counted."""
     for i in range(a, b):
         row[codes[i]] += 1
-    # What tells tiny objects apart is not told here.
+    # Outcomes of tiny objects are not distinguished here.
     for code in range(256):
         if place_code[code] != code:
             row[place_code[code]] += row[code]
@@ -117,7 +117,7 @@ def _lay_out(
 
 @_compiled
 def _find(codes: Ints, place_code: Ints, code: int, i: int, more: int) -> int:
-    """Where, from i on, the object stands that has `more` of its code before it."""
+    """The position, from i on, of the object that has `more` of its code before it."""
     while True:
         if place_code[codes[i]] == code:
             if more == 0:

@@ -34,7 +34,7 @@ _seen = 0
 
 
 def use_compiled(wanted: bool | None) -> None:
-    """Whether bulk allocation uses compiled code; None: when Numba is there and it pays."""
+    """Whether bulk allocation uses compiled code; None: when Numba is installed and it pays."""
     global _wanted
     if wanted and not has_numba():
         raise ModuleNotFoundError("compiled code needs numba: pip install 'archcalc[fast]'", name="numba")
@@ -82,7 +82,7 @@ def lay_out(
 
 
 def expect(n: int) -> None:
-    """So many objects are about to be asked for."""
+    """Announces that so many objects will be asked for."""
     global _seen
     _seen += n
 

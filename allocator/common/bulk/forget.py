@@ -1,4 +1,4 @@
-"""What was stored in objects that were freed is forgotten, for many spans at once."""
+"""Forgets what was stored in freed objects, for many spans at once."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ WORTH_IT = 48  # spans to come, for the preparations to pay
 
 
 class Moments:
-    """Of each moment, its time and the place that runs out then; `pages` and `bits` are what all spans
+    """For each moment, its time and the place that runs out then; `pages` and `bits` are what all spans
     before a moment take, pages and bytes of mark and allocation bits.
 
     `npages` and `nelems` are a span's pages and objects, by place. `at` counts the moments that are past.

@@ -29,7 +29,7 @@ def edges_of(sources: Ints, targets: Ints, total: int) -> Edges:
 
 
 def reach(edges: Edges, frontier: Ints, seen: Ints) -> None:
-    """Sees all that is reached from the frontier, which is seen already. `seen` is a byte an object."""
+    """Marks in `seen`, a byte for each object, all that is reached from the frontier, which is marked."""
     mentioned: Ints | None = None
     while len(frontier):
         if len(frontier) <= SMALL:

@@ -11,7 +11,7 @@ Ints = np.ndarray[Any, np.dtype[Any]]
 
 
 class TakenSpan(NamedTuple):
-    """A span that was taken by itself; `taken` are the objects that it does not have to give, as bits."""
+    """A span that was taken by itself; `taken` are the objects that are not available, as bits."""
 
     span: Any
     base: int
@@ -79,7 +79,7 @@ class Supply:
         return free
 
     def resolve(self) -> None:
-        """Works out the addresses of all that was added."""
+        """Computes the addresses of all that was added."""
         if not self.waiting:
             return
         waiting = self.waiting

@@ -1,6 +1,6 @@
-"""The tiny allocator over many objects: which share a block, and where in it they stand.
+"""The tiny allocator over many objects: which share a block, and their places in it.
 
-It is an automaton whose state is tiny_offset. It forgets where it came from after a few objects,
+It is an automaton whose state is tiny_offset. Its state does not depend on the start after a few objects,
 so pieces of the sequence are run side by side, each from a guess a little ahead of its beginning;
 a piece that turns out not to join the one before it is run again until both agree.
 """
@@ -108,7 +108,7 @@ def _translated(states: Ints, table: bytes) -> Ints:
 
 
 def _mend(states: Ints, base: Ints, ends: Ints, wrong: list[int], rule: TinyRule) -> bool:
-    """Runs on from the ends of the pieces before those, as far as anything differs. False: that is far."""
+    """Runs on from the ends of the pieces before, as far as anything differs. False if that is too far."""
     patience = len(base) // 64
     for piece in wrong:
         state = int(ends[piece - 1])
