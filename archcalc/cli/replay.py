@@ -25,7 +25,7 @@ from archcalc.traces.columnar import NAMES, recordings_in
 from archcalc.traces.many import Progress, replay_many
 from archcalc.traces.model import replay_on_model
 from archcalc.traces.outcome import Replay
-from archcalc.traces.recorded_machine import config_for, system_for
+from archcalc.traces.recorded_machine import config_for, kernel_for, system_for
 from archcalc.traces.replay import replay
 
 SYSTEMS = ("recorded", "model")
@@ -74,6 +74,7 @@ def command(
     With --os model the simulated system answers instead, on a machine as the header describes it
     (and --taken, --maps, --image-size complete it). It says which answers are as recorded, which
     differ only in an address that the kernel is free to choose, and whether the run ends alike.
+    Recordings by archcalc record have system calls; older ones have the runtime's own helpers.
     """
     if os == "model":
         machine = MachineOptions(taken=tuple(taken or ()), maps=maps, image_size=image_size)
@@ -119,6 +120,7 @@ def _on_model(
                     path,
                     lambda header: config_for(header, own),
                     lambda header: system_for(header, own, machine),
+                    lambda header: kernel_for(header, own, machine),
                     keep_going=keep_going,
                     progress=progress.tell,
                 )

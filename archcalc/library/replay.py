@@ -13,7 +13,7 @@ from archcalc.results.findings import Case, Finding, Rule, Severity
 from archcalc.results.judged import Judged
 from archcalc.results.result import INTERRUPTED, USAGE
 from archcalc.results.tables import Block, Column, Prose, Section, Table, Value
-from archcalc.traces.model import DIFFERENT, KINDS, NEIGHBOUR, Agreement
+from archcalc.traces.answers import DIFFERENT, KINDS, NEIGHBOUR, Agreement
 from archcalc.traces.outcome import Replay
 
 FAMILY = "replay"

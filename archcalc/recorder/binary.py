@@ -13,6 +13,7 @@ from archcalc.reading.errors import Fault, UsageFault
 GC_MASK_ON_DEMAND = 1 << 4  # abi.TFlagGCMaskOnDemand, since 1.24
 GC_PROG = 1 << 6  # abi.KindGCProg, up to 1.23
 EXTRA_STAR = 1 << 1  # abi.TFlagExtraStar
+PAGE = 4096  # what segments are rounded to
 MASK_BYTES = 512  # of pointer data: only objects up to this size have their bits in the span
 
 
@@ -37,8 +38,13 @@ class ProgramFile:
         self.minor = minor
         try:
             file = library.ELFFile(BytesIO(self.data))
+            loads = list(file.iter_segments("PT_LOAD"))
+            # Bytes of address space that the program itself takes.
+            self.size = sum(
+                (one["p_vaddr"] % PAGE + one["p_memsz"] + PAGE - 1) // PAGE * PAGE for one in loads
+            )
             self.segments: list[tuple[int, int, int]] = [
-                (one["p_vaddr"], one["p_filesz"], one["p_offset"]) for one in file.iter_segments("PT_LOAD")
+                (one["p_vaddr"], one["p_filesz"], one["p_offset"]) for one in loads
             ]
         except Exception as error:  # pyelftools fails in whatever way its input leads it to
             found = f"not an ELF program, or damaged ({str(error)[:80]})"

@@ -30,6 +30,11 @@ class RawLog:
         self.cut = False
         self._find_chunks()
 
+    @property
+    def recorder_bytes(self) -> int:
+        """What the recorder took of the address space: its table of threads, room aside, their buffers."""
+        return (self.ptr_size << 16) + (64 << 10) + (256 << 10) * len(self.chunks)
+
     def _find_chunks(self) -> None:
         """Where each thread's records stand. What a kill cut short at the end is left out."""
         size = self.path.stat().st_size

@@ -28,7 +28,7 @@ from archcalc.traces import columnar
 
 VARIABLE = "ARCHCALC_RECORD"
 LINES = 4096  # at a time
-PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+PASSED_ON = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")  # not every system has all
 # What a machine runs without help, by what platform.machine says.
 NATIVE = {
     "x86_64": ("amd64", "386"), "aarch64": ("arm64", "arm"), "riscv64": ("riscv64",), "s390x": ("s390x",),
@@ -127,12 +127,15 @@ def record(
         build(go, target, program, env, test)
         folder, _ = place(target)
         log = Path(work) / "log"
-        code = run([*shlex.split(prefix or ""), str(program), *arguments], env, log, folder if test else None)
+        command = [*shlex.split(prefix or ""), str(program), *arguments]
+        code, limit = run(command, env, log, folder if test else None)
         if not log.exists():
             raise UsageFault(
                 f"{target} was run but left no log; it ended with {code} before its runtime started"
             )
-        return write(log, program, go, output, code, target=target, force=force, progress=progress)
+        return write(
+            log, program, go, output, code, target=target, force=force, progress=progress, limit=limit
+        )
 
 
 def build(go: Toolchain, target: str, program: Path, env: Mapping[str, str], test: bool) -> None:
@@ -142,13 +145,19 @@ def build(go: Toolchain, target: str, program: Path, env: Mapping[str, str], tes
         overlay.build(go, name, program.absolute(), overlay.write(go, Path(changed)), env, test, folder)
 
 
-def run(command: Sequence[str], env: Mapping[str, str], log: Path, folder: Path | None) -> int:
-    """Runs the program with its own input and output, and waits for it.
+def run(
+    command: Sequence[str], env: Mapping[str, str], log: Path, folder: Path | None
+) -> tuple[int, int | None]:
+    """Runs the program with its own input and output, and waits for it. Returns its code, and the limit
+    of its address space in bytes (RLIMIT_AS), None where it had none.
 
     Signals that would end this process are the program's: an interrupt from the terminal reaches both
     anyway, what another process sends to this one is passed on.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*PASSED_ON, signal.SIGCHLD})
+    import resource  # linux has it, as it has prlimit
+
+    awaited = {signal.SIGCHLD, *(signal.Signals[name] for name in PASSED_ON)}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
     try:
         child = subprocess.Popen(
             command,
@@ -156,16 +165,18 @@ def run(command: Sequence[str], env: Mapping[str, str], log: Path, folder: Path 
             cwd=folder,
             preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before),
         )
-        while child.poll() is None:
-            came = signal.sigwaitinfo({*PASSED_ON, signal.SIGCHLD})
+        while os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            came = signal.sigwaitinfo(awaited)
             if came.si_signo != signal.SIGCHLD and came.si_code <= 0:
                 child.send_signal(came.si_signo)
+        # It has ended and has not been waited for: its limits can still be asked for.
+        limit = resource.prlimit(child.pid, resource.RLIMIT_AS)[0]
         code = child.wait()
     except OSError as broken:
         raise UsageFault(f"{command[0]} cannot be run: {broken.strerror}") from None
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return code if code >= 0 else 128 - code
+    return code if code >= 0 else 128 - code, None if limit == resource.RLIM_INFINITY else limit
 
 
 def write(
@@ -178,10 +189,12 @@ def write(
     target: str,
     force: bool,
     progress: Callable[[int], None] | None = None,
+    limit: int | None = None,
 ) -> RecordedRun:
     """Writes the recording of a raw log, in the form that its name asks for."""
     image = ProgramFile(program, go.minor)
-    texts = Texts(RawLog(log, image.ptr_size, image.order), image, overlay.fixallocs_of(go))
+    raw = RawLog(log, image.ptr_size, image.order)
+    texts = Texts(raw, image, overlay.fixallocs_of(go))
     # The header, which comes first, is known last.
     with tempfile.TemporaryFile() as body:
         with gzip.GzipFile(fileobj=body, mode="wb", compresslevel=1, mtime=0) as packed:
@@ -198,7 +211,12 @@ def write(
             raise UsageFault(f"{target} ended with {code} before anything of its log was written out")
         body.seek(0)
         header = texts.header(
-            platform=go.platform, go=go.release, target=Path(target).name, experiment=go.experiment
+            platform=go.platform,
+            go=go.release,
+            target=Path(target).name,
+            experiment=go.experiment,
+            image_size=image.size + raw.recorder_bytes,
+            **({} if limit is None else {"ulimit_v": limit}),
         )
         with gzip.GzipFile(fileobj=body, mode="rb") as packed:
             columnar.write_as_named(output, json.dumps(header), _pieces(packed), force)

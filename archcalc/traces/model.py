@@ -1,14 +1,7 @@
 """A recording's inputs with the simulated system's answers (`replay --os model`).
 
 For each call of an OS helper the simulated system is asked first, on a machine as the
-recording's header describes it, and its answer is compared with the recorded one:
-
-- the same;
-- granted by both, but elsewhere, where the kernel is free to choose: the simulated system is then
-  made to put the memory where the recorded one did, so that everything later stays comparable;
-- refused by the recorded system because of a neighbour that the header does not mention: a reservation
-  for which there is room in the simulated address space, in a process without a limit;
-- different in substance. Then the simulated answer counts, and the run goes its own way.
+recording's header describes it, and its answer is compared with the recorded one (`answers`).
 
 Whether sysMap, sysUsed and sysFree succeed is the simulated system's own judgement throughout, so a recorded
 death of theirs comes about by the model or not at all.
@@ -16,90 +9,22 @@ death of theirs comes about by the model or not at all.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from allocator.common.throw import Death
 from allocator.contiguous.config import Config
 from allocator.contiguous.mem import System
 from allocator.contiguous.recorded import Alloc
 from allocator.kernels.system import Answer, Errno
+from archcalc.traces.answers import DIFFERENT, ELSEWHERE, NEIGHBOUR, SAME, Agreement
+from archcalc.traces.columnar import header_of
 from archcalc.traces.machine import ReplayedSystem
 from archcalc.traces.outcome import Replay
-from archcalc.traces.reader import Header
+from archcalc.traces.reader import Header, fault
 from archcalc.traces.replay import no_garbage_collection
 from archcalc.traces.replayer import Replayer
-
-SAME, ELSEWHERE, NEIGHBOUR, DIFFERENT = "same", "elsewhere", "neighbour", "different"
-KINDS = (SAME, ELSEWHERE, NEIGHBOUR, DIFFERENT)
-KEPT = 20  # calls that are kept of each kind but the same
-
-
-@dataclass(frozen=True, slots=True)
-class DifferentAnswer:
-    """One call that was not answered alike. Addresses are ints, refusals `errno=N` or 0."""
-
-    call: str
-    address: int
-    size: int
-    recorded: int | str
-    modelled: int | str
-
-    def document(self) -> dict[str, object]:
-        """As JSON has it."""
-        return {
-            "call": self.call,
-            "address": self.address,
-            "size": self.size,
-            "recorded": self.recorded,
-            "modelled": self.modelled,
-        }
-
-    def __str__(self) -> str:
-        return (
-            f"{self.call}({self.address:#x}, {self.size}): recorded {_shown(self.recorded)}, "
-            f"modelled {_shown(self.modelled)}"
-        )
-
-
-def _shown(answer: int | str) -> str:
-    if isinstance(answer, str):
-        return answer
-    return hex(answer) if answer else "a refusal"
-
-
-@dataclass(slots=True)
-class Agreement:
-    """How the simulated system's answers compare, by kind; the first of each kind but the same."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    first: dict[str, list[DifferentAnswer]] = field(default_factory=dict)
-
-    @property
-    def ok(self) -> bool:
-        """Whether no answer differed in substance."""
-        return not self.counts[DIFFERENT]
-
-    def note(self, kind: str, call: str, v: int, n: int, recorded: Answer, modelled: Answer) -> None:
-        """Counts one call."""
-        self.counts[kind] += 1
-        if kind != SAME:
-            kept = self.first.setdefault(kind, [])
-            if len(kept) < KEPT:
-                kept.append(DifferentAnswer(call, v, n, _plain(recorded), _plain(modelled)))
-
-    def document(self) -> dict[str, object]:
-        """As JSON has it."""
-        return {
-            **{kind: self.counts[kind] for kind in KINDS},
-            "first": {kind: [c.document() for c in calls] for kind, calls in sorted(self.first.items())},
-        }
-
-
-def _plain(answer: Answer) -> int | str:
-    return f"errno={answer.number}" if isinstance(answer, Errno) else answer
 
 
 class ModelledSystem(ReplayedSystem):
@@ -231,14 +156,26 @@ class ModelReplayer(Replayer):
 
 def replay_on_model(
     path: Path,
-    config_for: Callable[[Header], Config],
+    config_for: Callable[[Header], Any],
     system_for: Callable[[Header], System],
+    kernel_for: Callable[[Header], Any],
     *,
     keep_going: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Replay, Agreement]:
-    """Replays a recording on a simulated system. Raises TraceFault for a damaged file."""
+    """Replays a recording on a simulated system: of version 1, or by its kernel alone of version 2.
+
+    Raises TraceFault for a damaged file, and for an execution trace, which has no answers.
+    """
+    version = header_of(path).version
     with no_garbage_collection():
-        replayer = ModelReplayer(path, config_for, system_for, keep_going)
-        result = replayer.run(progress)
-    return result, replayer.modelled.answers if replayer.modelled is not None else Agreement()
+        if version == 1:
+            older = ModelReplayer(path, config_for, system_for, keep_going)
+            result = older.run(progress)
+            return result, older.modelled.answers if older.modelled is not None else Agreement()
+        if version != 2:
+            raise fault(str(path), 1, f"a recording of version {version}", "one with answers of the system")
+        from archcalc.traces.version2.model import ModelSparseReplayer
+
+        newer = ModelSparseReplayer(path, config_for, kernel_for, keep_going)
+        return newer.run(progress), newer.answers

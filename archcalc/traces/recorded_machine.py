@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from allocator.kernels.linux import Linux
+from allocator.sparse.systems import kernel_of
 from archcalc.calculator import figures
 from archcalc.machines import config_of
-from archcalc.machines.computer import system_of
+from archcalc.machines.computer import machine_of, system_of
 from archcalc.machines.options import MachineOptions
 from archcalc.profiles import platforms
 from archcalc.traces.reader import Header
@@ -25,6 +27,26 @@ def system_for(header: Header, own: Mapping[str, Any], machine: MachineOptions) 
         ulimit_v=header.ulimit_v,
     )
     return system_of(figures.compute(profile), options)
+
+
+def kernel_for(header: Header, own: Mapping[str, Any], machine: MachineOptions) -> Any:
+    """The simulated kernel of a recording of version 2: on a machine with what its header tells."""
+    go = header.generation
+    profile = own.get(header.platform) or platforms.load(header.platform, go)
+    size = machine.image_size
+    if size is None and "image_size" in header.extra:
+        # Beside the image there are a stack, and what the system maps into every process.
+        size = header.extra["image_size"] + Linux.beside_image
+    options = replace(
+        machine,
+        page_size=header.phys_page_size,
+        data_end=header.data_end,
+        ulimit_v=header.ulimit_v,
+        image_size=size,
+    )
+    kernel = kernel_of(config_for(header, own), machine_of(profile, options))
+    kernel.logs = False  # the recording is its log
+    return kernel
 
 
 def config_for(header: Header, own: Mapping[str, Any]) -> Any:

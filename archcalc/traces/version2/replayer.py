@@ -63,6 +63,7 @@ class SparseReplayer(LineByLine):
     """Carries one recording of version 2 out."""
 
     version = 2
+    following: type[Companion] = Companion
 
     def __init__(
         self,
@@ -89,7 +90,7 @@ class SparseReplayer(LineByLine):
         self.lines: list[str] = []
         self.first = 1
         self.before: list[str] = []
-        self.follower = Companion(self.differs, self.outside, self.nested)
+        self.follower = self.following(self.differs, self.outside, self.nested)
         self.follower.threads = lambda: self.contexts
         self.specials: dict[str, FixAlloc] = {}
         self.specials_given: set[tuple[str, int]] = set()
