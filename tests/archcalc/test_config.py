@@ -83,7 +83,7 @@ def test_the_nearest_counts_and_yaml_before_toml(tmp_path: Path) -> None:
         ("pyproject.toml", "[tool]\narchcalc = 3\n", "1:1"),
     ],
 )
-def test_mistakes_are_told_at_their_places(name: str, text: str, place: str, tmp_path: Path) -> None:
+def test_mistakes_are_reported_at_their_places(name: str, text: str, place: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_text(text)
     if name.endswith("toml") and "tool.archcalc" not in text:

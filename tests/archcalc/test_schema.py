@@ -88,7 +88,7 @@ def test_json_is_valid(name: str, command: list[str]) -> None:
     jsonschema.Draft202012Validator(schema.load(name)).validate(document)
 
 
-def test_what_commands_write_is_told_by_valid_json(tmp_path: Path) -> None:
+def test_what_commands_write_is_reported_by_valid_json(tmp_path: Path) -> None:
     sizes, text, columns = tmp_path / "sizes.csv", tmp_path / "one.trace.gz", tmp_path / "one.parquet"
     sizes.write_text("16\n100\n40000\n")
     points = tmp_path / "points.yaml"

@@ -14,7 +14,7 @@ SHARE = {"profiles": 1500, "scenarios": 500, "traces": 700, "expressions": 1200,
 
 
 @pytest.mark.parametrize("kind", SHARE)
-def test_damaged_inputs_come_out_as_a_result_or_a_mistake_that_is_told(kind: str) -> None:
+def test_damaged_inputs_come_out_as_a_result_or_a_mistake_that_is_reported(kind: str) -> None:
     outcomes, findings = FUZZER["fuzz"](kind, 20170106, SHARE[kind])
     assert findings == []
     assert outcomes["mute"] == 0

@@ -40,7 +40,7 @@ def test_functions_fit_a_screen_or_say_why_not() -> None:
     assert set(REASONS) - long == set(), "a reason for what is short by now"
 
 
-def test_lines_are_counted_behind_the_docstring() -> None:
+def test_lines_are_counted_after_the_docstring() -> None:
     tree = ast.parse(
         'def f(\n    x: int,\n) -> int:\n    """What.\n\n    More.\n    """\n    y = x\n    return y\n'
     )

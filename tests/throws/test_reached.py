@@ -502,7 +502,7 @@ def test_counters_that_wrap(reaches: Reaches) -> None:
 # stack.go
 
 
-def test_a_pool_that_is_no_whole_pages(reaches: Reaches) -> None:
+def test_a_pool_that_is_not_whole_pages(reaches: Reaches) -> None:
     rt = Unborn("linux/amd64", stack_cache_size=20_000)
     with reaches("stack.go:162", rt):
         rt.live()

@@ -416,7 +416,7 @@ def test_lists_of_spans_that_are_damaged(rt: Runtime) -> None:
         two.remove(s)
 
 
-def test_records_on_what_is_no_object(rt: Runtime) -> None:
+def test_records_on_what_is_not_an_object(rt: Runtime) -> None:
     with reaches("mheap.go:1997", rt):
         rt.specials.add(8, FINALIZER)
     with reaches("mheap.go:2035", rt):

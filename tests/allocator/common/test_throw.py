@@ -26,6 +26,6 @@ def test_the_last_words_come_with_every_line_printed(amd64: Runtime) -> None:
     assert amd64.printed == ["runtime: first"]
 
 
-def test_a_drivers_mistake_is_no_end_of_the_runtime() -> None:
+def test_a_drivers_mistake_is_not_the_end_of_the_runtime() -> None:
     assert not issubclass(BadRequest, Death)
     assert issubclass(BadRequest, ValueError)

@@ -758,7 +758,7 @@ CASES = [Case(*one) for one in BREAKS]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.name}-{case.message[:40]}")
-def test_what_is_broken_is_told(case: Case) -> None:
+def test_what_is_broken_is_reported(case: Case) -> None:
     rt = busy()
     case.function(rt)
     told = [violation.message for violation in rt.audit() if violation.name == case.name]

@@ -207,7 +207,7 @@ def test_a_cycle_zeroes_scan_and_debt() -> None:
 # Phases, and what allocation does in them.
 
 
-def test_phases_are_told_in_order() -> None:
+def test_phases_are_reported_in_order() -> None:
     rt = boot("linux/amd64", gogc=100, record=True)
     kept = rt.malloc(100)
     assert rt.log is not None
@@ -349,7 +349,7 @@ def test_the_assist_that_finds_nothing_left_ends_the_cycle() -> None:
 
 @pytest.mark.parametrize("mode", ["block", "force", "background"])
 @pytest.mark.parametrize("platform", ["linux/amd64", "linux/386", "linux/mips64", "windows/amd64"])
-def test_what_is_told_to_be_alive_survives_and_nothing_else(platform: str, mode: str) -> None:
+def test_what_is_given_as_alive_survives_and_nothing_else(platform: str, mode: str) -> None:
     rt = boot(platform, gogc=1000)  # no cycle of its own
     rng = random.Random(3)
     types = [
@@ -382,7 +382,7 @@ def test_interior_addresses_and_zerobase_keep_what_they_should() -> None:
     assert c not in objects(rt)
 
 
-def test_what_is_no_object_cannot_be_alive() -> None:
+def test_what_is_not_an_object_cannot_be_alive() -> None:
     rt = boot("linux/amd64")
     v = rt.malloc(100)
     for wrong in (0x10, rt.heap.arena_used + 8, v + 100_000):
@@ -397,7 +397,7 @@ def test_what_is_no_object_cannot_be_alive() -> None:
 
 
 @pytest.mark.parametrize("mode", ["block", "background"])
-def test_a_told_live_set_and_roots_that_reach_it_leave_the_same_heap(mode: str) -> None:
+def test_a_given_live_set_and_roots_that_reach_it_leave_the_same_heap(mode: str) -> None:
     """A graph of random links: what a search from the roots reaches is what survives."""
 
     def build() -> tuple[Runtime, list[int], dict[int, list[int]]]:
@@ -463,7 +463,7 @@ def test_pointers_into_unused_memory_are_the_end() -> None:
     assert f"runtime: pointer {b:#x} to unallocated span" in rt.printed[-1]
 
 
-def test_a_pointer_behind_the_last_object_is_the_end_too() -> None:
+def test_a_pointer_after_the_last_object_is_the_end_too() -> None:
     rt = boot("linux/amd64")
     a = rt.malloc(16, PAIR)
     b = rt.malloc(48)  # 170 of them leave 32 bytes at the span's end

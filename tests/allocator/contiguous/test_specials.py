@@ -151,7 +151,7 @@ def test_a_finalizer_set_on_an_unswept_span_sweeps_it_first() -> None:
 
 
 @pytest.mark.parametrize("p", [0x10, 1 << 45])
-def test_what_is_no_object_has_no_finalizer(p: int) -> None:
+def test_what_is_not_an_object_has_no_finalizer(p: int) -> None:
     rt = boot("linux/amd64")
     with pytest.raises(Throw, match=r"^addspecial on invalid pointer$"):
         rt.set_finalizer(p)

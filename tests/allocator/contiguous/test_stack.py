@@ -207,7 +207,7 @@ def test_without_memory_it_throws(scripting: Any) -> None:
 
 
 @pytest.mark.parametrize("n", [3, 2049, 3 << 10, (1 << 16) + 8])
-def test_a_size_that_is_no_power_of_two_is_the_end(amd64: Runtime, n: int) -> None:
+def test_a_size_that_is_not_a_power_of_two_is_the_end(amd64: Runtime, n: int) -> None:
     with pytest.raises(Throw, match=r"^stack size not a power of 2$"):
         amd64.stack_alloc(n)
     v = amd64.stack_alloc(2048)
@@ -215,7 +215,7 @@ def test_a_size_that_is_no_power_of_two_is_the_end(amd64: Runtime, n: int) -> No
         amd64.stack_free(v, n)
 
 
-def test_freeing_what_is_no_stack_is_the_end(amd64: Runtime) -> None:
+def test_freeing_what_is_not_a_stack_is_the_end(amd64: Runtime) -> None:
     small, large = amd64.malloc(2048), amd64.malloc(1 << 16)
     with pytest.raises(Throw, match=r"^freeing stack not in a stack span$"):
         amd64.stack_free(small, 2048, p=None)
@@ -226,7 +226,7 @@ def test_freeing_what_is_no_stack_is_the_end(amd64: Runtime) -> None:
         amd64.stack_free(amd64.heap.arena_used + (1 << 30), 1 << 16)
 
 
-def test_a_cache_size_that_is_no_multiple_of_the_page_is_the_end() -> None:
+def test_a_cache_size_that_is_not_a_multiple_of_the_page_is_the_end() -> None:
     with pytest.raises(Throw, match=r"^cache size must be a multiple of page size$"):
         boot("linux/amd64", sets={"_StackCacheSize": 20000})
 

@@ -72,7 +72,7 @@ def test_spans_keep_room_for_bits_and_marks() -> None:
     assert heap(go="1.25").layout[2 * 2].nelems == (8192 - 128) // 16
 
 
-def test_an_object_with_a_header_begins_behind_it() -> None:
+def test_an_object_with_a_header_begins_after_it() -> None:
     rt = heap()
     wide = Type.of_words("wide", "p" * 65, 8)
     assert rt.malloc(520, wide) & 8191 == 8

@@ -368,7 +368,7 @@ def test_growth_over_a_known_chunk_keeps_what_is_allocated() -> None:
     assert pages.alloc(1) == (BASE + 100 * PAGE, PAGE)
 
 
-def test_bits_that_changed_in_several_chunks_are_summed_up_anew() -> None:
+def test_bits_that_changed_in_several_chunks_are_summed_up_again() -> None:
     pages = page_alloc(chunks=3)
     first = pages.start
     for ci in (first, first + 1, first + 2):

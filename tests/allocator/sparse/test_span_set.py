@@ -61,7 +61,7 @@ def test_a_set_that_is_not_empty_cannot_be_reset() -> None:
         made.reset()
 
 
-def test_a_block_of_which_nothing_was_popped_is_no_end() -> None:
+def test_a_block_of_which_nothing_was_popped_is_not_the_end() -> None:
     made = SpanSet(heap())
     made.blocks = [1]
     with pytest.raises(Throw, match="unpopped elements"):

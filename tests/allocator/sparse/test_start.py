@@ -241,7 +241,7 @@ def test_some_refusals_are_the_end(errno: int, line: str) -> None:
     assert mem.printed == [line]
 
 
-def test_a_mapping_elsewhere_is_told_before_the_end() -> None:
+def test_a_mapping_elsewhere_is_reported_before_the_end() -> None:
     mem = linux(Scripted(0x20000))
     with pytest.raises(Throw, match="cannot map pages in arena address space"):
         mem.map(0x10000, 4096, "")

@@ -18,7 +18,7 @@ def half_dead(n: int = 2000, size: int = 1024, gogc: int = -1) -> Heap:
     return rt
 
 
-def test_whoever_wants_room_sweeps_a_span_of_its_class() -> None:
+def test_whoever_needs_room_sweeps_a_span_of_its_class() -> None:
     rt = half_dead()
     spans = rt.totals().spans_in_use
     for _ in range(4):
@@ -30,7 +30,7 @@ def test_whoever_wants_room_sweeps_a_span_of_its_class() -> None:
     assert rt.totals().spans_in_use == spans
 
 
-def test_whoever_wants_pages_sweeps_until_as_many_came_free() -> None:
+def test_whoever_needs_pages_sweeps_until_as_many_came_free() -> None:
     rt = heap()
     for _ in range(2000):
         rt.malloc(1024)

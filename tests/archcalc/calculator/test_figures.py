@@ -112,7 +112,7 @@ def test_what_cannot_be_set(sets: dict[str, Any], words: str) -> None:
         of("linux/amd64", **sets)
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_all_mistakes_are_reported_at_once() -> None:
     with pytest.raises(UsageFault) as caught:
         of("linux/amd64", nowhere=1, _PageShift="1 <<", ptr_size=5)
     assert [fault.id for fault in caught.value.faults] == ["unknown-name", "set-invalid", "set-invalid"]
@@ -248,7 +248,7 @@ def test_the_layout_is_explained() -> None:
     assert of("linux/386").explain("reservation_size").formula == "ladder0"
 
 
-def test_a_what_if_is_told_apart() -> None:
+def test_a_what_if_is_distinguished() -> None:
     f = of("linux/amd64", _PageShift=14)
     e = f.explain("_PageSize")
     assert (e.value, e.was) == (16384, 8192)

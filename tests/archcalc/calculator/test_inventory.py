@@ -15,7 +15,7 @@ MIPS = figures.compute(platforms.load("linux/mips"))
 
 
 @pytest.mark.parametrize("name", platforms.names())
-def test_names_are_unique_in_their_section_and_every_entry_is_told(name: str) -> None:
+def test_names_are_unique_in_their_section_and_every_entry_is_reported(name: str) -> None:
     found = list(entries(figures.compute(platforms.load(name))))
     assert len({entry.key for entry in found}) == len(found)
     assert all(entry.what and entry.unit for entry in found)

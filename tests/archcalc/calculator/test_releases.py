@@ -70,7 +70,7 @@ def test_the_installed_go_s_type_checker_says_so_today(port: str) -> None:
     assert found.different == [] and len(found.equal) > 900
 
 
-def test_a_value_that_differs_is_told() -> None:
+def test_a_value_that_differs_is_reported() -> None:
     port = next(port for port in checked(RELEASES[-1]) if port["platform"] == "linux/amd64")
     port["constants"]["runtime"]["heapArenaBytes"] += 1
     port["structs"]["mspan"]["fields"][3]["offset"] += 8
@@ -241,7 +241,7 @@ def test_hints(platform: str, go: str, first: int, last: int, users: int | None)
     assert figures.family("user_arena_hint")[:1] == ([] if users is None else [users])
 
 
-def test_hints_drawn_by_lot_are_told_by_their_bits() -> None:
+def test_hints_drawn_at_random_are_reported_by_their_bits() -> None:
     found = layout("linux/amd64", "1.27")
     assert "hint0" not in found
     drawn = [found[f"random_{what}_bits"] for what in ("arena", "chunk", "page")]

@@ -226,7 +226,7 @@ def test_a_32_bit_type_has_less_than_2_gb() -> None:
         lay_out("type T struct {\n\ta [1<<31]byte\n}", "386")
 
 
-def test_an_array_length_that_is_no_constant() -> None:
+def test_an_array_length_that_is_not_a_constant() -> None:
     with pytest.raises(ExprError, match="undefined: n"):
         lay_out("type T struct {\n\ta [n]byte\n}")
 

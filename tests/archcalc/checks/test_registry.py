@@ -13,7 +13,7 @@ from archcalc.reading.errors import UsageFault
 from archcalc.results.findings import Severity
 
 
-def test_ids_are_stable_in_form_and_every_rule_is_told() -> None:
+def test_ids_are_stable_in_form_and_every_rule_is_reported() -> None:
     for id, entry in checks.every().items():
         assert re.fullmatch(r"[a-z]+\.[a-z0-9]+(-[a-z0-9]+)*", id)
         assert entry.rule.family == id.partition(".")[0] in checks.FAMILIES
@@ -52,7 +52,7 @@ def test_checks_are_chosen_by_id_family_and_glob(
     assert [entry.rule.id for entry in checks.chosen(select, ignore)] == expected
 
 
-def test_no_choice_is_all_and_all_faults_are_told_at_once() -> None:
+def test_no_choice_is_all_and_all_faults_are_reported_at_once() -> None:
     assert len(checks.chosen()) == len(checks.registry())
     with pytest.raises(UsageFault) as caught:
         checks.chosen(["stacks.gard"], ["layuot"])

@@ -138,7 +138,7 @@ def test_a_new_profile_is_valid_and_shows_its_origins(cli: Cli, tmp_path: Path) 
     assert cli("report", "linux/riscv64", "--profile", mine).code == 0
 
 
-def test_all_faults_of_all_files_are_told_at_their_places(cli: Cli, tmp_path: Path) -> None:
+def test_all_faults_of_all_files_are_reported_at_their_places(cli: Cli, tmp_path: Path) -> None:
     first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
     first.write_text("schema: 1\nplatfrom: linux/x\ninherit: linux/amd64\nnmae: x\n")
     second.write_text("- a list\n")
@@ -165,7 +165,7 @@ def test_env_and_completion(cli: Cli) -> None:
         ("archcalc explain _PageS", {"_PageShift", "_PageSize"}),
     ],
 )
-def test_a_shell_is_told_what_can_follow(
+def test_a_shell_is_offered_what_can_follow(
     line: str, expected: set[str], cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = line.split(" ")

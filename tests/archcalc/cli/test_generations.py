@@ -128,7 +128,7 @@ def test_diff_with_more_than_two_releases_is_wrong(cli: Cli) -> None:
     assert run.code == 2 and "one or two" in run.err
 
 
-def test_a_platform_that_a_release_lacks_is_told(cli: Cli) -> None:
+def test_a_platform_that_a_release_lacks_is_reported(cli: Cli) -> None:
     assert cli("report", "linux/loong64").code == 2
     assert cli("report", "linux/loong64", "--go", "1.19", "--only", "heapAddrBits").code == 0
     run = cli("report", "nacl/386", "--go", "1.27")
@@ -260,7 +260,7 @@ def test_a_changed_number_in_a_function_gives_changed_hints(tree: tuple[Path, st
     assert figures.family("user_arena_hint")[0] == 0x40 << 40 | 0xD0 << 32
 
 
-def test_a_function_of_another_shape_is_told_and_the_rest_is_given(
+def test_a_function_of_another_shape_is_reported_and_the_rest_is_given(
     tree: tuple[Path, str], tmp_path: Path
 ) -> None:
     found = changed(
@@ -272,7 +272,7 @@ def test_a_function_of_another_shape_is_told_and_the_rest_is_given(
     assert "start_reserved" not in figures.areas and figures.areas["summary_size4"] == 512 << 20
 
 
-def test_what_mentions_something_that_is_gone_is_told_and_the_rest_is_given(
+def test_what_mentions_something_that_is_gone_is_reported_and_the_rest_is_given(
     tree: tuple[Path, str], tmp_path: Path
 ) -> None:
     found = changed(tree, tmp_path, "runtime/mpagealloc.go", "\tpallocSumBytes = ", "\tpallocSumSize = ")
@@ -287,7 +287,7 @@ def test_go_takes_the_folder_of_a_tree(cli: Cli, tree: tuple[Path, str]) -> None
     assert run.code == 0 and run.json["generation"] == writing.version_of(tree[0] / "src")
 
 
-def test_a_folder_that_is_no_tree_is_wrong(cli: Cli, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_tree_is_wrong(cli: Cli, tmp_path: Path) -> None:
     run = cli("report", "linux/amd64", "--go", str(tmp_path))
     assert run.code == 2 and "no src/runtime" in run.err
 
@@ -316,7 +316,7 @@ def test_a_shape_is_all_but_numbers_comments_and_spaces() -> None:
     assert shapes.shape_of("func f() { return 1<<40 & 0x00c0 }").digest != one.digest
 
 
-def test_what_is_no_tree_is_a_usage_fault(tmp_path: Path) -> None:
+def test_what_is_not_a_tree_is_a_usage_fault(tmp_path: Path) -> None:
     with pytest.raises(UsageFault, match="no src/runtime"):
         anytree.read(tmp_path)
     (tmp_path / "src/runtime").mkdir(parents=True)
@@ -379,6 +379,6 @@ def test_a_family_is_explained_with_its_formula_and_all_members(cli: Cli, name: 
         assert one["values"] == [i << 40 | low << 32 for i in range(64)] and "(i)<<40" in one["formula"]
 
 
-def test_where_the_base_is_drawn_hints_are_none_and_the_lot_is_named(cli: Cli) -> None:
+def test_where_the_base_is_drawn_hints_are_none_and_the_random_bits_are_named(cli: Cli) -> None:
     run = cli("explain", "hints", "linux/amd64", "--go", "1.27")
     assert run.code == 2 and "base is random" in run.err and "random_bits" in run.err

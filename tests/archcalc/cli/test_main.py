@@ -96,7 +96,7 @@ def spawn(*words: str, **options: Any) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes end otherwise there")
-def test_a_reader_that_goes_away_is_no_fault_of_ours() -> None:
+def test_a_reader_that_goes_away_is_not_a_fault_of_ours() -> None:
     process = spawn("report", "all", "--format", "json", stdout=subprocess.PIPE)
     assert process.stdout is not None and process.stderr is not None
     process.stdout.read(1)
@@ -107,7 +107,7 @@ def test_a_reader_that_goes_away_is_no_fault_of_ours() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
-def test_a_full_disk_is_told_and_no_traceback() -> None:
+def test_a_full_disk_is_reported_and_no_traceback() -> None:
     with Path("/dev/full").open("w") as full:
         process = spawn("list", stdout=full)
         _, err = process.communicate(timeout=60)
@@ -150,7 +150,7 @@ def test_colour_is_for_who_asks_for_it(cli: Cli, monkeypatch: pytest.MonkeyPatch
     assert cli("check", "linux/mips64").out == plain
 
 
-def test_an_encoding_that_lacks_a_character_is_no_fault() -> None:
+def test_an_encoding_that_lacks_a_character_is_not_a_fault() -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     process = spawn("report", "lînux/amd64", stdout=subprocess.PIPE, env=environment)
     _, err = process.communicate(timeout=60)

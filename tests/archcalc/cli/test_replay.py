@@ -91,7 +91,7 @@ def test_a_damaged_recording_is_exit_code_2_with_its_line(tmp_path: Path, cli: A
     [b"", b"text", gzip.compress(b"{}\n"), gzip.compress(bytes(1000)), b"\x1f\x8b" + bytes(50)],
     ids=["empty", "text", "no header", "zeros", "no gzip"],
 )
-def test_what_is_no_recording_is_exit_code_2(data: bytes, tmp_path: Path, cli: Any) -> None:
+def test_what_is_not_a_recording_is_exit_code_2(data: bytes, tmp_path: Path, cli: Any) -> None:
     path = tmp_path / "x.trace.gz"
     path.write_bytes(data)
     run = cli("replay", path)
@@ -106,13 +106,13 @@ def test_mistakes_are_exit_code_2(words: tuple[str, ...], cli: Any) -> None:
     assert "Traceback" not in run.err
 
 
-def test_a_death_is_told(cli: Any) -> None:
+def test_a_death_is_reported(cli: Any) -> None:
     run = cli("replay", TRACES / f"{CONFLICT}.trace.gz")
     assert run.code == 0
     assert "died: runtime: address space conflict" in " ".join(run.out.split())
 
 
-def test_a_profile_of_ones_own_stands_for_its_platform(tmp_path: Path, cli: Any) -> None:
+def test_a_profile_of_the_users_own_stands_for_its_platform(tmp_path: Path, cli: Any) -> None:
     profile = tmp_path / "mine.yaml"
     assert cli("profile", "new", "linux/amd64", "--output", profile).code == 0
     assert cli("replay", TRACES / f"{CONFLICT}.trace.gz", "--profile", profile).code == 0

@@ -67,7 +67,7 @@ def test_windows_dies_of_errno_487_by_itself(cli: Any) -> None:
     assert hidden["size"] == 807411712
 
 
-def test_a_machine_wants_a_model(cli: Any) -> None:
+def test_a_machine_needs_a_model(cli: Any) -> None:
     run = cli("replay", CONFLICT, "--taken", "0xc4227f0000+4k")
     assert run.code == 2
     assert "expected --os model" in run.err

@@ -67,7 +67,7 @@ def test_a_machine_too_small_fails_by_its_words(cli: Any) -> None:
     assert result["death"]["throw"] == "runtime: cannot reserve arena virtual address space"
 
 
-def test_waste_is_told_by_class(cli: Any) -> None:
+def test_waste_is_reported_by_class(cli: Any) -> None:
     (result,) = cli("smoke", "linux/amd64", "-n", "500", "--format", "json").json["runs"]
     classes = result["classes"]
     for total, part in (
@@ -125,5 +125,5 @@ def test_mistakes_are_exit_code_2(words: tuple[str, ...], cli: Any) -> None:
     assert "Traceback" not in run.err
 
 
-def test_a_misspelt_workload_is_told_the_right_one(cli: Any) -> None:
+def test_a_misspelt_workload_suggests_the_right_one(cli: Any) -> None:
     assert "mixed" in cli("smoke", "linux/amd64", "-w", "mixd").err

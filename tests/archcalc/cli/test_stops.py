@@ -61,7 +61,7 @@ def test_the_limit_that_is_set_comes_first() -> None:
     assert (first.what, first.now) == ("ulimit_v", 280 * MB)
 
 
-def test_people_and_programs_are_told(cli: Any) -> None:
+def test_people_and_programs_are_informed(cli: Any) -> None:
     run = cli("boot", "linux/386", "--ulimit-v", "900m", "--why", "--format", "json")
     (boot,) = run.json["boots"]
     assert run.code == 0 and "why" not in boot

@@ -150,7 +150,7 @@ def test_people_see_why_a_point_came_to_nothing(cli: Cli, tmp_path: Path) -> Non
         (("--output", "x.csv", "--jobs", "x"), "--jobs: 'x' is not a count"),
     ],
 )
-def test_mistakes_on_the_command_line_are_told(
+def test_mistakes_on_the_command_line_are_reported(
     cli: Cli, tmp_path: Path, words: tuple[str, ...], told: str
 ) -> None:
     refused = cli("sweep", small(tmp_path), *words)

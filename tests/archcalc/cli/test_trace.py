@@ -119,7 +119,7 @@ def test_import_says_what_is_missing(cli: Cli, words: list[str], message: str) -
 
 
 @pytest.mark.parametrize("command", ["info", "head", "stats"])
-def test_what_is_no_recording_is_told(cli: Cli, tmp_path: Path, command: str) -> None:
+def test_what_is_not_a_recording_is_reported(cli: Cli, tmp_path: Path, command: str) -> None:
     (tmp_path / "x.trace.gz").write_bytes(b"nothing of the kind")
     refused = cli("trace", command, "x.trace.gz")
     assert refused.code == 2

@@ -30,7 +30,7 @@ def test_constants_and_types_are_those_of_the_tables(read: anytree.AnyTree, plat
     assert {name: (struct.size, struct.align) for name, struct in theirs.structs.items()} == sizes
 
 
-def test_a_mallocinit_of_another_shape_is_told_and_the_rest_is_given(read: anytree.AnyTree) -> None:
+def test_a_mallocinit_of_another_shape_is_reported_and_the_rest_is_given(read: anytree.AnyTree) -> None:
     assert read.nearest == CURRENT
     (mallocinit,) = (one for one in read.unknown if one.function == "mallocinit")
     assert "arena_size" in mallocinit.figures

@@ -315,7 +315,7 @@ def test_a_program_of_a_release_without_figures_is_recognised(tmp_path: Path) ->
         (b"\x00\x00\x01\xeb" + bytes(28), "not built by Go"),
     ],
 )
-def test_what_is_no_program_is_refused_with_the_reason(tmp_path: Path, data: bytes, words: str) -> None:
+def test_what_is_not_a_program_is_refused_with_the_reason(tmp_path: Path, data: bytes, words: str) -> None:
     path = tmp_path / "file"
     path.write_bytes(data)
     with pytest.raises(UsageFault, match=words) as caught:

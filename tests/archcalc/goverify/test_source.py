@@ -200,7 +200,7 @@ def test_a_changed_entry_of_a_table_is_found(
     assert (one.name, one.where) == (name, f"runtime/sizeclasses.go:{line}")
 
 
-def test_tables_that_were_not_generated_anew_are_noted(tree: Path, gotree: Any) -> None:
+def test_tables_that_were_not_generated_again_are_noted(tree: Path, gotree: Any) -> None:
     gotree.edit(tree, "runtime/sizeclasses.go", "_PageShift = 13", "_PageShift = 14")
     (port,) = verify(tree, "linux/arm").ports
     assert [change.name for change in port.changes] == [
@@ -258,7 +258,7 @@ def test_a_cache_of_stacks_under_another_condition_is_found(tree: Path, gotree: 
 # ---- broken and partial trees ----
 
 
-def test_a_file_that_is_missing_is_told_and_the_rest_compared(tree: Path) -> None:
+def test_a_file_that_is_missing_is_reported_and_the_rest_compared(tree: Path) -> None:
     (tree / "src/runtime/mgcwork.go").unlink()
     found = verify(tree, "linux/amd64")
     assert all_of(found) == [] and found.ports[0].compared > 1500
@@ -282,7 +282,7 @@ def test_what_was_removed_is_found_though_another_file_is_missing(tree: Path, go
     assert names(all_of(verify(tree, "linux/amd64"))) == {"semTabSize"}
 
 
-def test_a_syntax_error_is_told_with_its_line_and_the_rest_compared(tree: Path, gotree: Any) -> None:
+def test_a_syntax_error_is_reported_with_its_line_and_the_rest_compared(tree: Path, gotree: Any) -> None:
     line = gotree.edit(tree, "runtime/mprof.go", "const maxStack = 32", "const maxStack = = 32 ((")
     found = verify(tree, "linux/amd64")
     assert [(one.file, one.line) for one in found.broken] == [("runtime/mprof.go", line)]
@@ -296,21 +296,21 @@ def test_a_file_of_anything_is_survived(tree: Path, data: bytes) -> None:
     assert sum(port.compared for port in found.ports) > 1500
 
 
-def test_a_constant_that_follows_from_itself_is_no_endless_loop(tree: Path, gotree: Any) -> None:
+def test_a_constant_that_follows_from_itself_is_not_an_endless_loop(tree: Path, gotree: Any) -> None:
     gotree.edit(tree, "runtime/malloc.go", "const _PageSize = 1 << _PageShift", "const _PageSize = pageSize")
     found = verify(tree, "linux/amd64")
     assert by_name(found, "_PageSize").found is None
     assert "follows from itself" in by_name(found, "_PageSize").why
 
 
-def test_a_long_chain_of_constants_is_no_overflow_of_the_stack(tree: Path, gotree: Any) -> None:
+def test_a_long_chain_of_constants_is_not_an_overflow_of_the_stack(tree: Path, gotree: Any) -> None:
     chain = "\n".join(f"const c{i} = c{i + 1} + 1" for i in range(5000))
     (tree / "src/runtime/chain.go").write_text(f"package runtime\n{chain}\nconst c5000 = 1\n")
     gotree.edit(tree, "runtime/hashmap.go", "maxZero = 1024", "maxZero = c0")
     assert by_name(verify(tree, "linux/arm"), "maxZero").found is None
 
 
-def test_a_folder_that_is_no_tree_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_tree_is_refused(tmp_path: Path) -> None:
     for root, words in ((tmp_path, "has no src/runtime"), (tmp_path / "nowhere", "is not a folder")):
         with pytest.raises(UsageFault, match=words):
             SourceTree(root)
@@ -390,7 +390,7 @@ def test_a_copy_of_the_tree_is_as_good(whole_tree: Path, tmp_path: Path) -> None
     assert all_of(verify(copy, "nacl/amd64p32")) == []
 
 
-def test_a_constant_that_the_tables_lack_is_told(tree: Path, gotree: Any) -> None:
+def test_a_constant_that_the_tables_lack_is_reported(tree: Path, gotree: Any) -> None:
     # As dragonfly has it in its own file: an idea of the tables under a name of its own.
     more = "const stackMin = 0\n\nconst quiteNew = 1 << 4\n\nconst _StackMin"
     gotree.edit(tree, "runtime/stack.go", "const _StackMin", more)

@@ -32,7 +32,7 @@ def test_a_failure_in_the_middle_leaves_the_old_file(tmp_path: Path) -> None:
     assert old.read_text() == "as it was" and list(tmp_path.iterdir()) == [old]
 
 
-def test_an_existing_file_wants_force_and_keeps_its_mode(tmp_path: Path) -> None:
+def test_an_existing_file_needs_force_and_keeps_its_mode(tmp_path: Path) -> None:
     old = tmp_path / "old"
     old.write_text("as it was")
     old.chmod(0o640)

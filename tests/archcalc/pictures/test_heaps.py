@@ -137,7 +137,7 @@ def test_a_workload_stops_at_an_allocation() -> None:
     assert "ended after" in short.note
 
 
-def test_dying_is_told() -> None:
+def test_dying_is_reported() -> None:
     taken = of("linux/386", "exhaust", n=2000)
     assert taken.note.startswith("died: ")
     assert taken.last.totals.in_use > 1 << 28

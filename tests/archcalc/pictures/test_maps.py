@@ -76,7 +76,7 @@ def test_a_machine_that_does_not_boot_is_drawn_too() -> None:
     assert {r.kind for r in atlas.regions} == {"free", "foreign"}
 
 
-def test_an_arena_that_reaches_beyond_the_addresses_is_told() -> None:
+def test_an_arena_that_reaches_beyond_the_addresses_is_reported() -> None:
     (atlas,) = atlases("linux/arm64", va_bits=39)
     assert atlas.high == 1 << 39
     assert "counts on addresses to 0xc420002000" in atlas.outcome
@@ -201,7 +201,7 @@ def test_every_format_has_the_same_regions() -> None:
     assert "http://" not in page.replace("http://www.w3.org/", "")
 
 
-def test_an_unknown_workload_is_told_with_what_was_meant() -> None:
+def test_an_unknown_workload_is_reported_with_what_was_meant() -> None:
     from archcalc.cli.picture import parse_workload
 
     assert parse_workload("smoke:mixed") == parse_workload("mixed") == "mixed"

@@ -56,7 +56,9 @@ def test_a_file_is_cited_where_some_port_has_it(name: str, tmp_path: Path) -> No
             assert name != "linux/arm64" or "has to add" not in source
 
 
-def test_why_the_family_has_no_value_is_told_alike(loong: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_why_the_family_has_no_value_is_reported_alike(
+    loong: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     reason = "LOONG64, which Go 7aefdfded does not declare: a port has to add it to arch.go"
     own = ["linux/loong64", "--profile", str(loong)]
     assert main(["explain", "sys.ArchFamily", *own]) == 2

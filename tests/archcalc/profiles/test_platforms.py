@@ -142,7 +142,7 @@ class TestPortOfARelease:
         port = profile.load_ours(name, go)
         assert (port.platform, port.name, port.go) == (name, name, go)
 
-    def test_what_go_says_is_no_fact_of_it(self, name: str, go: str) -> None:
+    def test_what_go_says_is_not_a_fact_of_it(self, name: str, go: str) -> None:
         assert FROM_GO.isdisjoint(profile.load_ours(name, go).facts)
 
 
@@ -184,7 +184,7 @@ def test_a_fact_can_hold_from_a_release_on_or_up_to_one(
     assert profile.load_file(path, go).facts["data_end"] == value
 
 
-def test_what_is_no_release_is_told_at_its_place(tmp_path: Path) -> None:
+def test_what_is_not_a_release_is_reported_at_its_place(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("schema: 1\ninherit: linux/arm\nchanges:\n  - since: 1.20\n    machine: {data_end: 1}\n")
     (fault,) = profile.validate(path)
@@ -260,7 +260,7 @@ class TestResolve:
         found = platforms.resolve(["linux/arm", "linux/386"], [path])
         assert [port.file for port in found] == [str(path), "platforms/linux-386.yaml"]
 
-    def test_what_is_unknown_is_told_with_what_was_perhaps_meant(self) -> None:
+    def test_what_is_unknown_is_reported_with_what_was_perhaps_meant(self) -> None:
         with pytest.raises(ProfileFault) as caught:
             platforms.resolve(["linux/adm64", "haiku/*"])
         assert caught.value.located == [
@@ -283,7 +283,7 @@ class TestResolve:
         ]
         assert len(platforms.resolve(["board"], [paths[0], paths[0]])) == 1
 
-    def test_a_faulty_file_is_told_and_not_that_its_platform_is_unknown(self, tmp_path: Path) -> None:
+    def test_a_faulty_file_is_reported_and_not_that_its_platform_is_unknown(self, tmp_path: Path) -> None:
         path = tmp_path / "mine.yaml"
         path.write_text("schema: 1\nname: board\ninherit: linux/arm\narch: 1\n")
         with pytest.raises(ProfileFault) as caught:

@@ -60,7 +60,7 @@ class TestMerging:
         (tmp_path / "b.yaml").write_text("schema: 1\ninherit: a.yaml\n")
         assert profile.load_file(tmp_path / "b.yaml").name == "linux/arm"
 
-    def test_the_machine_keeps_what_is_no_scalar(self, tmp_path: Path) -> None:
+    def test_the_machine_keeps_what_is_not_a_scalar(self, tmp_path: Path) -> None:
         path = tmp_path / "mine.yaml"
         path.write_text(
             "schema: 1\ninherit: linux/arm64\nmachine:\n"
@@ -398,7 +398,7 @@ def test_fault(what: str, tmp_path: Path) -> None:
     assert faults(tmp_path, text) == expected
 
 
-def test_faults_of_an_inherited_file_are_told_in_its_own_place(tmp_path: Path) -> None:
+def test_faults_of_an_inherited_file_are_reported_in_its_own_place(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text("schema: 1\ninherit: linux/arm64\narch: {pc_quantum: 3}\n")
     path = tmp_path / "mine.yaml"
     path.write_text("schema: 1\ninherit: base.yaml\nextra: 1\n")
@@ -410,7 +410,7 @@ def test_faults_of_an_inherited_file_are_told_in_its_own_place(tmp_path: Path) -
     ]
 
 
-def test_a_loop_of_two_files_is_told_once(tmp_path: Path) -> None:
+def test_a_loop_of_two_files_is_reported_once(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("schema: 1\ninherit: [linux/arm, b.yaml]\n")
     (tmp_path / "b.yaml").write_text("schema: 1\ninherit: ./a.yaml\n")
     assert [str(fault) for fault in profile.validate(tmp_path / "a.yaml")] == [

@@ -74,7 +74,7 @@ def test_every_fact_is_explained(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["linux", "linux/", "Linux/amd64", "linux/amd64/x", "", "a b/c", "linux/amd64\n"]
 )
-def test_what_is_no_platform_is_refused(name: str) -> None:
+def test_what_is_not_a_platform_is_refused(name: str) -> None:
     with pytest.raises(ProfileFault) as caught:
         profile_tools.new(name)
     assert caught.value.located == [

@@ -68,7 +68,7 @@ def test_an_index_far_from_the_program_replaces_nothing_of_it() -> None:
     assert found[PROGRAM].holds is not False
 
 
-def test_a_hint_by_lot_may_be_no_address(tmp_path: Path) -> None:
+def test_a_hint_at_random_may_be_no_address(tmp_path: Path) -> None:
     """Prefixes count up and begin anew at 0: with some bases, one of the hints is address 0."""
     hints = proved("linux/amd64")[HINTS]
     assert hints.holds is False and hints.refutation is not None

@@ -20,7 +20,7 @@ def found(go: str) -> dict[str, drift.Drift]:
 
 
 @pytest.mark.parametrize("go", RELEASES)
-def test_controls_hold_on_every_port_and_the_rest_is_told(go: str) -> None:
+def test_controls_hold_on_every_port_and_the_rest_is_reported(go: str) -> None:
     drifts = found(go)
     assert not any(one.claim.control for one in drifts.values())
     assert drifts["arena-64-mb-non-windows"].platforms == ("ios/arm64",)

@@ -152,7 +152,7 @@ def test_a_finding_tells_what_is_so_where_and_why() -> None:
     assert one.derivation[0].value == 567472562176 and one.derivation[0].steps[-1] == "567472562176"
 
 
-def test_platforms_that_differ_in_what_is_so_are_told_apart() -> None:
+def test_platforms_that_differ_in_what_is_so_are_distinguished() -> None:
     one = found("linux/amd64", "linux/arm")["limit-ninth"]
     assert dict(one.computed) == {
         "one byte of bitmap describes 32": ("linux/amd64",),
@@ -231,7 +231,7 @@ def test_part_of_a_word_is_not_the_words(comments: Path) -> None:
     assert Comments(comments).find(claim("preempt-hex")).line == 0
 
 
-def test_a_folder_that_is_no_tree_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_tree_is_refused(tmp_path: Path) -> None:
     for root in (tmp_path, tmp_path / "none"):
         with pytest.raises(UsageFault, match="expected a Go source tree"):
             Comments(root)

@@ -48,7 +48,7 @@ def test_a_finding_points_at_the_fact_that_the_check_looked_at(profile: Path) ->
     assert found.document()["file"] == "ports/loong.yaml"
 
 
-def test_where_a_finding_points_is_no_part_of_what_it_is_about(profile: Path) -> None:
+def test_where_a_finding_points_is_not_part_of_what_it_is_about(profile: Path) -> None:
     before = {id: finding.fingerprint for id, finding in findings_of(profile).items()}
     profile.write_text(OWN.replace("machine:", "# moved\nmachine:"))
     after = findings_of(profile)

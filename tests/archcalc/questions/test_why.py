@@ -114,7 +114,7 @@ def test_a_segment_of_plan9() -> None:
     assert found.refusals[-1].size < change.value < found.refusals[-1].size + MB
 
 
-def test_a_port_of_ones_own_has_the_memory_that_its_profile_names(tmp_path: Path) -> None:
+def test_a_port_of_the_users_own_has_the_memory_that_its_profile_names(tmp_path: Path) -> None:
     path = tmp_path / "haiku.yaml"
     path.write_text("schema: 1\nplatform: haiku/amd64\ninherit: [linux/amd64]\nos: {mem: bsd}\n")
     computed = figures.compute(platforms.load_file(path))

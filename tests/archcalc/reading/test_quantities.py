@@ -44,7 +44,7 @@ def test_sizes(text: str, size: int) -> None:
 @pytest.mark.parametrize(
     "text", ["", "k", "1.5", "0.3k", "-1", "1e3", "1kk", "１k", "0x", "1" * 200, "1..5g", "one"]
 )
-def test_what_is_no_size(text: str) -> None:
+def test_what_is_not_a_size(text: str) -> None:
     with pytest.raises(UsageFault):
         parse_size(text)
 
@@ -104,7 +104,7 @@ def test_shares(text: str, share: float) -> None:
     assert parse_share(text) == share
 
 
-def test_twenty_is_no_share_but_offered_as_one() -> None:
+def test_twenty_is_not_a_share_but_offered_as_one() -> None:
     with pytest.raises(UsageFault) as caught:
         parse_share("20")
     assert caught.value.faults[0].suggestion == "20%"

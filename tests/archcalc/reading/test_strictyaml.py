@@ -173,7 +173,7 @@ BROKEN = {
 
 @pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize("what", BROKEN)
-def test_what_is_no_yaml_is_told_in_words_of_our_own(what: str) -> None:
+def test_what_is_not_yaml_is_reported_in_words_of_our_own(what: str) -> None:
     data, message = BROKEN[what]
     assert parse(data) == (None, [message])
 

@@ -42,7 +42,7 @@ def test_the_bytes_at_an_address_are_those_of_the_segment(tmp_path: Path, wide: 
 @pytest.mark.parametrize(
     "data", [b"", b"\x7fELF", b"#!/bin/sh\n", elf(True, True, b"")[:70], b"\x7fELF\x09\x09" + bytes(60)]
 )
-def test_what_is_no_program_is_refused(tmp_path: Path, data: bytes) -> None:
+def test_what_is_not_a_program_is_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "program"
     path.write_bytes(data)
     with pytest.raises(UsageFault, match="program: not an ELF program, or damaged"):

@@ -49,7 +49,7 @@ def test_a_record_that_was_cut_short_is_left_out(tmp_path: Path, cut: int) -> No
     assert [number for number, *_ in RawLog(path, 8, "<").records()] == [1]
 
 
-def test_what_is_no_log_is_a_fault(tmp_path: Path) -> None:
+def test_what_is_not_a_log_is_a_fault(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"something else that is long enough")
     with pytest.raises(UsageFault, match="no raw log at byte 0"):

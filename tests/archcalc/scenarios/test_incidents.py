@@ -81,7 +81,7 @@ def changed(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_any_one_expectation_changed_fails_and_shows_what_came(path: Path) -> None:
+def test_any_one_expectation_changed_fails_and_shows_what_was_found(path: Path) -> None:
     for verdict in verdicts(path):
         for expectation in verdict.expectations:
             other = replace(expectation, expected=changed(expectation.expected))

@@ -31,7 +31,7 @@ def test_a_file_of_the_user_s_own_goes_before(tmp_path: Path, monkeypatch: pytes
     assert load.files(["incidents"]) == [Path("incidents/mine.yaml")]
 
 
-def test_an_unknown_incident_is_told_with_what_was_meant(
+def test_an_unknown_incident_is_reported_with_what_was_meant(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -41,7 +41,7 @@ grid:
     assert all((p.workload, p.n) == ("tiny", 100) for p in sweep.points)
 
 
-def test_points_stand_behind_the_grid_and_patterns_make_several(tmp_path: Path) -> None:
+def test_points_stand_after_the_grid_and_patterns_make_several(tmp_path: Path) -> None:
     sweep = load(
         written(
             tmp_path,
@@ -131,7 +131,7 @@ def test_the_key_changes_with_what_the_rows_depend_on(tmp_path: Path) -> None:
         ("schema: 1\ngrid: {n: [1, 2], n: 3}\n", "2:19", "n"),
     ],
 )
-def test_mistakes_are_told_at_their_place(text: str, place: str, words: str, tmp_path: Path) -> None:
+def test_mistakes_are_reported_at_their_place(text: str, place: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "h.csv").write_text("16,3\n")
     path = written(tmp_path, text)
     with pytest.raises(SweepFault) as caught:
@@ -146,14 +146,14 @@ def test_mistakes_are_told_at_their_place(text: str, place: str, words: str, tmp
     [("16\n", "1:1"), ("16,1\nx,2\n", "2:1"), ("16,-1\n", "1:1"), ("16,1,2\n", "1:1"), ("16,0\n", "1:1"),
      ("16,100000000\n", "1:1"), ("", "1:1")],
 )  # fmt: skip
-def test_mistakes_of_a_histogram_are_told_at_their_place(text: str, place: str, tmp_path: Path) -> None:
+def test_mistakes_of_a_histogram_are_reported_at_their_place(text: str, place: str, tmp_path: Path) -> None:
     (tmp_path / "h.csv").write_text(text)
     with pytest.raises(SweepFault) as caught:
         load(written(tmp_path, "schema: 1\ngrid: {histogram: h.csv}\n"))
     assert caught.value.located[0].startswith(f"{tmp_path / 'h.csv'}:{place}: ")
 
 
-def test_files_that_are_not_there_are_told(tmp_path: Path) -> None:
+def test_files_that_are_not_there_are_reported(tmp_path: Path) -> None:
     with pytest.raises(SweepFault, match=r"h\.csv: cannot be read"):
         load(written(tmp_path, "schema: 1\ngrid: {histogram: h.csv}\n"))
     with pytest.raises(SweepFault, match=r"p\.yaml: "):

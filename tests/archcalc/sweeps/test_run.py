@@ -179,7 +179,7 @@ def test_tables_have_every_row_and_column(suffix: str, expected: list[Row], tmp_
         assert [row["set._PageShift"] for row in found] == ["13", "13", "1 << 13"]
 
 
-def test_every_column_is_told(expected: list[Row], tmp_path: Path) -> None:
+def test_every_column_is_reported(expected: list[Row], tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text(
         "schema: 1\nfigures: [_PageSize]\n"
         "grid: {go: 7aefdfded, machine: {ulimit_v: 2g}, set: {_PageShift: 14}, workload: none}\n"
@@ -363,7 +363,7 @@ def test_a_cluster_that_loses_a_worker_makes_the_same_table(
     assert rows == expected
 
 
-def test_a_cluster_that_loses_its_scheduler_is_told_and_the_rows_kept(
+def test_a_cluster_that_loses_its_scheduler_is_reported_and_the_rows_kept(
     sweep: Sweep, expected: list[Row], tmp_path: Path, cluster: Cluster
 ) -> None:
     journal = Journal(tmp_path / "x.journal", sweep.key, len(sweep.points))
@@ -382,7 +382,7 @@ def test_a_cluster_that_loses_its_scheduler_is_told_and_the_rows_kept(
     journal.close()
 
 
-def test_workers_of_another_version_are_told(
+def test_workers_of_another_version_are_reported(
     sweep: Sweep, tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(running, "__version__", "77.0")
@@ -390,7 +390,7 @@ def test_workers_of_another_version_are_told(
         rows_of(sweep, tmp_path, scheduler=cluster.address)
 
 
-def test_no_scheduler_is_told(sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_scheduler_is_reported(sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
     monkeypatch.setattr(running, "SECONDS", 0.5)
     with pytest.raises(UsageFault, match=r"no scheduler answers at tcp://127\.0\.0\.1:1 "):

@@ -220,11 +220,11 @@ def test_columns_of_another_version_are_refused(tmp_path: Path) -> None:
         columnar.ColumnarFile(tmp_path / "x.parquet")
 
 
-def test_the_columns_are_those_that_are_told() -> None:
+def test_the_columns_are_those_that_are_reported() -> None:
     assert columnar.schema().names == list(columnar.COLUMNS)
 
 
-def test_damage_is_told_with_the_file(tmp_path: Path) -> None:
+def test_damage_is_reported_with_the_file(tmp_path: Path) -> None:
     columnar.convert(TRACES / "linux-386.mixed.stw.trace.gz", tmp_path / "x.parquet")
     data = (tmp_path / "x.parquet").read_bytes()
 
@@ -251,7 +251,7 @@ def test_damage_is_told_with_the_file(tmp_path: Path) -> None:
     assert told > 100
 
 
-def test_what_text_cannot_be_read_is_told_as_for_replay(tmp_path: Path) -> None:
+def test_what_text_cannot_be_read_is_reported_as_for_replay(tmp_path: Path) -> None:
     path = tmp_path / "x.trace.gz"
     path.write_bytes((TRACES / "linux-386.mixed.stw.trace.gz").read_bytes()[:-1000])
     with pytest.raises(TraceFault, match=r"x\.trace\.gz:\d+:1: gzip data that is damaged or cut short"):

@@ -29,7 +29,7 @@ OWN = frozenset("MOUVqQXHKDELb")
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_a_file_cut_short_anywhere_is_no_recording(name: str, tmp_path: Path) -> None:
+def test_a_file_cut_short_anywhere_is_not_a_recording(name: str, tmp_path: Path) -> None:
     data = (TRACES / f"{name}.trace.gz").read_bytes()
     path = tmp_path / "x.trace.gz"
     for length in [*range(30), *range(30, len(data), 97), *range(len(data) - 10, len(data))]:
@@ -200,7 +200,7 @@ def test_an_empty_recording_is_a_fault_of_line_1(tmp_path: Path) -> None:
             replayed(path)
 
 
-def test_bytes_that_are_no_utf8_are_told_with_their_line(tmp_path: Path) -> None:
+def test_bytes_that_are_no_utf8_are_reported_with_their_line(tmp_path: Path) -> None:
     lines = list(lines_of("linux-amd64.conflict.off"))
     lines[700] = lines[700] + "\udcff"
     with pytest.raises(TraceFault, match=r":701:1: byte 0xff"):

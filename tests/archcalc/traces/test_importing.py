@@ -196,7 +196,7 @@ def test_a_log_of_a_wider_machine_is_refused(tmp_path: Path) -> None:
         imported(tmp_path / "x.xz", tmp_path / "x.trace.gz", "linux/386")
 
 
-def test_sizes_of_another_version_are_told(tmp_path: Path) -> None:
+def test_sizes_of_another_version_are_reported(tmp_path: Path) -> None:
     """24 bytes are a class since Go 1.15, and were none before."""
     lines = [*(ALLOC.format(0, 24, "main.T"), *STACK), *(ALLOC.format(64, 32, "main.T"), *STACK)]
     found = imported(written(tmp_path / "x.log", lines), tmp_path / "x.trace.gz")
@@ -245,7 +245,7 @@ def damaged(lines: list[str], tmp_path: Path) -> str:
 
 @pytest.mark.parametrize("number", [0, 100, 2000])
 @pytest.mark.parametrize("change", [lambda s: s[:-1], lambda s: s.replace("0x", "0y"), lambda s: s[:14]])
-def test_a_trace_that_is_not_whole_is_told(change, number: int, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_trace_that_is_not_whole_is_reported(change, number: int, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     lines = list(log_lines())
     at = first("trace", number)
     lines[at] = change(lines[at])
@@ -254,7 +254,7 @@ def test_a_trace_that_is_not_whole_is_told(change, number: int, tmp_path: Path) 
     assert re.match(rf".*x\.log:{at + 1}:1: ", damaged(lines, tmp_path))
 
 
-def test_a_trace_that_is_missing_is_told_where_it_shows(tmp_path: Path) -> None:
+def test_a_trace_that_is_missing_is_reported_where_it_shows(tmp_path: Path) -> None:
     lines = list(log_lines())
     free = first("tracefree", 50)
     address = lines[free][len("tracefree(") :].partition(",")[0]
@@ -265,7 +265,7 @@ def test_a_trace_that_is_missing_is_told_where_it_shows(tmp_path: Path) -> None:
     assert f"x.log:{line}:1: the object at {address[2:]} is freed, and was not allocated" in told
 
 
-def test_a_free_that_is_doubled_is_told(tmp_path: Path) -> None:
+def test_a_free_that_is_doubled_is_reported(tmp_path: Path) -> None:
     lines = list(log_lines())
     at = first("tracefree", 10)
     end = lines.index("", at)
@@ -273,7 +273,7 @@ def test_a_free_that_is_doubled_is_told(tmp_path: Path) -> None:
     assert f"x.log:{end + 2}:1: the object at" in told and "is freed, and was not allocated" in told
 
 
-def test_an_allocation_that_is_doubled_is_told(tmp_path: Path) -> None:
+def test_an_allocation_that_is_doubled_is_reported(tmp_path: Path) -> None:
     lines = list(log_lines())
     at = first("tracealloc", 10)
     end = lines.index("", at)
@@ -281,14 +281,14 @@ def test_an_allocation_that_is_doubled_is_told(tmp_path: Path) -> None:
     assert f"x.log:{end + 2}:1: the object at" in told and "is allocated, and was not freed" in told
 
 
-def test_another_size_at_the_free_is_told(tmp_path: Path) -> None:
+def test_another_size_at_the_free_is_reported(tmp_path: Path) -> None:
     lines = list(log_lines())
     at = first("tracefree", 10)
     lines[at] = re.sub(r", 0x[0-9a-f]+\)", ", 0x7f8)", lines[at])
     assert f"x.log:{at + 1}:1: " in damaged(lines, tmp_path)
 
 
-def test_a_collection_that_is_missing_is_told(tmp_path: Path) -> None:
+def test_a_collection_that_is_missing_is_reported(tmp_path: Path) -> None:
     lines = list(log_lines())
     at, end = first("tracegc()"), first("end tracegc")
     told = damaged(lines[:at] + lines[end + 2 :], tmp_path)
@@ -296,7 +296,7 @@ def test_a_collection_that_is_missing_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.77, 0.999])
-def test_a_log_that_is_cut_short_is_told(share: float, tmp_path: Path) -> None:
+def test_a_log_that_is_cut_short_is_reported(share: float, tmp_path: Path) -> None:
     text = "\n".join(log_lines()) + "\n"
     path = tmp_path / "x.log"
     path.write_text(text[: int(len(text) * share)])
@@ -304,7 +304,7 @@ def test_a_log_that_is_cut_short_is_told(share: float, tmp_path: Path) -> None:
         imported(path, tmp_path / "x.trace.gz")
 
 
-def test_packed_data_that_is_damaged_is_told(tmp_path: Path) -> None:
+def test_packed_data_that_is_damaged_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "x.log.xz"
     path.write_bytes(LOG.read_bytes()[:-5000])
     with pytest.raises(TraceFault, match=r"x\.log\.xz:\d+:1: packed data that is damaged or cut short"):
@@ -325,7 +325,7 @@ def test_changed_bytes_never_do_worse_than_a_fault(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "hello\n" * 3, "\x00\x01", "panic: runtime error\n"])
-def test_what_is_no_log_is_refused(text: str, tmp_path: Path) -> None:
+def test_what_is_not_a_log_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "x.log"
     path.write_text(text)
     with pytest.raises(TraceFault, match=r"x\.log:\d+:1: "):
@@ -355,7 +355,7 @@ def test_a_list_of_sizes(tmp_path: Path) -> None:
         ("8,func(int, string), x", 20), ("size", 1), ("８", 1),
     ],
 )  # fmt: skip
-def test_a_line_that_is_no_size_is_told(line: str, column: int, tmp_path: Path) -> None:
+def test_a_line_that_is_not_a_size_is_reported(line: str, column: int, tmp_path: Path) -> None:
     path = written(tmp_path / "x.csv", ["16", "32,a", line])
     with pytest.raises(TraceFault, match=rf"x\.csv:3:{column}: "):
         imported(path, tmp_path / "x.trace.gz")
@@ -382,7 +382,7 @@ def test_headings_and_quotes_of_a_list(heading: str, tmp_path: Path) -> None:
         ]  # fmt: skip
 
 
-def test_a_size_that_no_program_can_ask_for_is_told(tmp_path: Path) -> None:
+def test_a_size_that_no_program_can_ask_for_is_reported(tmp_path: Path) -> None:
     path = written(tmp_path / "x.csv", ["16", "18446744073709551616"])
     with pytest.raises(TraceFault, match=r"x\.csv:2:1: an object that no program can have"):
         imported(path, tmp_path / "x.trace.gz")

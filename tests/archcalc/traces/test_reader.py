@@ -58,7 +58,7 @@ def test_a_header_that_says_nonsense_is_a_fault_of_line_1(key: str, value: objec
 
 
 @pytest.mark.parametrize("line", ["", "{", "[]", "1", '"archtrace"', "T 1 8 8 22 8 01", "[" * 100_000, "{}"])
-def test_a_first_line_that_is_no_header_is_a_fault(line: str) -> None:
+def test_a_first_line_that_is_not_a_header_is_a_fault(line: str) -> None:
     with pytest.raises(TraceFault, match=r"^x:1:1: "):
         parse_header("x", line)
 
@@ -106,7 +106,7 @@ def test_counts_are_decimal(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "-1", "+1", "01", "1 ", "1_0", "0x1", "a", "٣", "1e3", str(1 << 64), "9" * 5000]
 )
-def test_what_is_no_count_is_refused(text: str) -> None:
+def test_what_is_not_a_count_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected"):
         decimal(text)
 
@@ -117,7 +117,7 @@ def test_addresses_are_hexadecimal(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "0x1", "C420000000", "01", "-1", "g", "1 ", "1_0", "1" + "0" * 16])
-def test_what_is_no_address_is_refused(text: str) -> None:
+def test_what_is_not_an_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected"):
         address(text)
 

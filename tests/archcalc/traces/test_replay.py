@@ -96,7 +96,7 @@ def text_of(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in REPRODUCED if kind != "O"])
-def test_a_changed_digit_is_told_with_its_record_and_line(
+def test_a_changed_digit_is_reported_with_its_record_and_line(
     kind: str, full_recording: Path, tmp_path: Path
 ) -> None:
     lines = text_of(full_recording)
@@ -110,7 +110,7 @@ def test_a_changed_digit_is_told_with_its_record_and_line(
 
 
 @pytest.mark.parametrize("field", REPRODUCED["O"])
-def test_a_changed_digit_of_memory_given_back_is_told(
+def test_a_changed_digit_of_memory_given_back_is_reported(
     field: int, grown_recording: Path, tmp_path: Path
 ) -> None:
     lines = text_of(grown_recording)
@@ -122,7 +122,7 @@ def test_a_changed_digit_of_memory_given_back_is_told(
     "name",
     ["linux-amd64.conflict.off", "linux-s390x.large.conc", "linux-arm.stacks.conc", "linux-amd64.gcprog.stw"],
 )
-def test_a_changed_digit_of_a_real_recording_is_told(name: str, tmp_path: Path) -> None:
+def test_a_changed_digit_of_a_real_recording_is_reported(name: str, tmp_path: Path) -> None:
     lines = list(lines_of(name))
     rng = random.Random(name)
     for kind, places in by_kind(lines).items():
@@ -136,7 +136,7 @@ def test_a_changed_digit_of_a_real_recording_is_told(name: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("key", Z_KEYS)
-def test_a_changed_number_of_the_end_state_is_told(key: str, tmp_path: Path) -> None:
+def test_a_changed_number_of_the_end_state_is_reported(key: str, tmp_path: Path) -> None:
     lines = list(lines_of("linux-arm.stacks.conc"))
     at = by_kind(lines)["Z"][0]
     record = json.loads(lines[at][2:])
@@ -172,7 +172,7 @@ def test_live_and_scannable_heap_are_compared_where_the_collector_was_off(
         ("0x7f714a8fb000", "0x7f714a8fb001"),
     ],
 )
-def test_other_last_words_or_printed_lines_are_told(old: str, new: str, tmp_path: Path) -> None:
+def test_other_last_words_or_printed_lines_are_reported(old: str, new: str, tmp_path: Path) -> None:
     lines = list(lines_of("linux-amd64.conflict.off"))
     at = by_kind(lines)["!"][0]
     assert old in lines[at]
@@ -180,7 +180,7 @@ def test_other_last_words_or_printed_lines_are_told(old: str, new: str, tmp_path
     assert_told(tmp_path / "x.trace.gz", lines, "!", at)
 
 
-def test_a_death_that_does_not_come_is_told(tmp_path: Path) -> None:
+def test_a_death_that_does_not_come_is_reported(tmp_path: Path) -> None:
     lines = list(lines_of("linux-amd64.conflict.off"))
     at = by_kind(lines)["F"][0]
     del lines[at]  # what the OS refused; without it the machine lives on
@@ -193,7 +193,7 @@ def test_a_death_that_does_not_come_is_told(tmp_path: Path) -> None:
     ("flags", "other"),
     [("zh", "z"), ("z", "zh"), ("nzt", "nzct"), ("nzct", "nzt"), ("n", "."), ("nt", "nct")],
 )
-def test_other_flags_are_told(flags: str, other: str, tmp_path: Path) -> None:
+def test_other_flags_are_reported(flags: str, other: str, tmp_path: Path) -> None:
     lines = list(lines_of("linux-ppc64le.tiny.off"))
     # Those of a size first seen here take the whole way, later ones the short one.
     places = [at for at, line in enumerate(lines) if line.startswith("m ") and line.split(" ")[3] == flags]
@@ -262,7 +262,7 @@ def test_keep_going_counts_every_difference_by_record(tmp_path: Path) -> None:
     assert replayed(path).mismatches == 1
 
 
-def test_progress_is_told_in_events(tmp_path: Path) -> None:
+def test_progress_is_reported_in_events(tmp_path: Path) -> None:
     from archcalc.traces.recorded_machine import config_for
     from archcalc.traces.replay import replay
 

@@ -223,7 +223,7 @@ SMALL = (
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_changed_recordings_are_told_in_the_same_words(
+def test_changed_recordings_are_reported_in_the_same_words(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runs, "FEW_ROWS", 10)  # in runs, though there are few
@@ -242,7 +242,7 @@ def test_changed_recordings_are_told_in_the_same_words(
     "name",
     ["linux-386.mixed.stw", "linux-arm64.mixed-free.stw", "linux-mips.std.off", "linux-ppc64le.tiny.off"],
 )
-def test_changed_collections_are_told_in_the_same_words(name: str, tmp_path: Path) -> None:
+def test_changed_collections_are_reported_in_the_same_words(name: str, tmp_path: Path) -> None:
     rng = random.Random(f"mutants of {name}")
     lines = list(lines_of(name))
     events = [
@@ -279,7 +279,7 @@ def test_what_differs_makes_the_runs_give_up(tmp_path: Path) -> None:
                 by_runs(path).run()
 
 
-def test_a_wrong_bitmap_is_told(tmp_path: Path) -> None:
+def test_a_wrong_bitmap_is_reported(tmp_path: Path) -> None:
     lines = list(lines_of("linux-amd64.std.stw"))
     at = max(i for i, line in enumerate(lines) if line.startswith("Zb "))
     lines[at] = lines[at][:-1] + ("1" if lines[at][-1] == "0" else "0")

@@ -151,7 +151,7 @@ def test_a_lifetime_is_counted_in_events(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".trace.gz", ".trace.parquet"])
-def test_what_cannot_be_counted_is_told_with_its_line(tmp_path: Path, suffix: str) -> None:
+def test_what_cannot_be_counted_is_reported_with_its_line(tmp_path: Path, suffix: str) -> None:
     lines = list(lines_of("linux-386.ulimit-1g.off"))
     at = next(i for i, line in enumerate(lines) if line.startswith("m "))
     for changed in ("m 8 7000 z 0 c000", "m 8 - n 0", "m x - n 0 c000", "m 8 - n 0 xyz", "H 1 900 c000 0"):
@@ -176,7 +176,7 @@ def test_lines_written_unusually_are_counted_alike(tmp_path: Path) -> None:
     assert document(found) == document(plain)
 
 
-def test_what_no_span_can_have_is_told(tmp_path: Path) -> None:
+def test_what_no_span_can_have_is_reported(tmp_path: Path) -> None:
     """linux/386: a span of class 1 is one page of 1024 objects of 8 bytes; of class 44, three of 4864."""
     header = lines_of("linux-386.mixed.stw")[0]
     for lines, words in (

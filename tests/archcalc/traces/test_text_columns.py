@@ -80,7 +80,7 @@ def test_addresses_are_read_as_numbers_only_where_they_are_written_so(characters
     assert rows_in(TextColumns([piece([line])], Words())) == rows_of([line])
 
 
-def test_requests_that_share_a_slot_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_that_share_a_slot_are_distinguished(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text_columns, "SLOTS", 1)
     lines = [f"m {size} - n 0 c000{size:03x}" for size in range(1, 200)] * 2
     assert rows_in(TextColumns([piece(lines)], Words())) == rows_of(lines)
@@ -113,7 +113,7 @@ def test_what_is_hardly_a_recording_is_given_up() -> None:
             TextColumns([piece([line] * 5000)], Words())
 
 
-def test_what_is_no_text_is_a_fault(tmp_path: Path) -> None:
+def test_what_is_not_a_text_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "x.trace").write_bytes(b'{"format": "archtrace"}\nm \xff - n 0 c000\n')
     with pytest.raises(TraceFault, match=r"x\.trace:2"):
         list(TextFile(tmp_path / "x.trace").batches())

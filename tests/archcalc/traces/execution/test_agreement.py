@@ -43,7 +43,7 @@ def test_they_agree_on_every_object_span_and_stack_that_both_saw(tmp_path) -> No
 @pytest.mark.parametrize(
     ("kind", "start", "place"), [("objects", "m ", 700), ("spans", "H ", 100), ("stacks", "s ", 30)]
 )
-def test_one_that_is_elsewhere_is_told(kind: str, start: str, place: int, tmp_path) -> None:
+def test_one_that_is_elsewhere_is_reported(kind: str, start: str, place: int, tmp_path) -> None:
     lines = gzip.decompress(RECORDING.read_bytes()).decode().splitlines()
     places = [at for at, line in enumerate(lines) if line.startswith(start)]
     at = places[-place]
@@ -59,7 +59,7 @@ def test_one_that_is_elsewhere_is_told(kind: str, start: str, place: int, tmp_pa
     assert found.differing[kind]
 
 
-def test_the_command_compares_files_and_tells_other_files_apart(tmp_path) -> None:
+def test_the_command_compares_files_and_knows_other_files_apart(tmp_path) -> None:
     def told(*files: Path) -> dict[str, Any]:
         return dict(compare_files(files[0], files[1], lambda header: config_for(header, {})).document())
 

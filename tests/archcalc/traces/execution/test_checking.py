@@ -135,7 +135,7 @@ def test_with_one_p_nearly_every_span_has_its_place(tmp_path) -> None:
     assert found > 15
 
 
-def test_the_first_thing_wrong_is_told_with_its_place(recordings: dict[str, Path], tmp_path) -> None:
+def test_the_first_thing_wrong_is_reported_with_its_place(recordings: dict[str, Path], tmp_path) -> None:
     lines = lines_of(recordings["1.27"])
     at = next(i for i, line in enumerate(lines) if line.startswith("f "))
     other = tmp_path / "changed.trace"
@@ -156,7 +156,7 @@ def test_films_and_moments_of_a_trace(recordings: dict[str, Path]) -> None:
 
 
 @pytest.mark.parametrize("where", [0, 5, 16, 17, 40, 200, 5000, 100_000])
-def test_a_trace_that_is_cut_off_or_changed_is_told_by_its_byte(where: int, tmp_path) -> None:
+def test_a_trace_that_is_cut_off_or_changed_is_reported_by_its_byte(where: int, tmp_path) -> None:
     whole = lzma.decompress(TRACES[-1].read_bytes())
     cut = tmp_path / "cut.trace"
     cut.write_bytes(whole[:where])

@@ -159,7 +159,7 @@ def test_numbers_that_threads_draw_come_once_each_and_all() -> None:
     assert draws.begin() == 0
 
 
-def test_the_first_difference_is_told_with_what_led_to_it() -> None:
+def test_the_first_difference_is_reported_with_what_led_to_it() -> None:
     lines = list(lines_of(ONE))
     at = max(i for i, line in enumerate(lines) if line[:2] == "m ")
     lines[at] = other(lines[at]) or ""
