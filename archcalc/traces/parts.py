@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
 from allocator.contiguous.gc import MARK_TERMINATION
@@ -23,6 +23,7 @@ from archcalc.traces.outcome import GaveUp
 from archcalc.traces.replayer import MAX_PENDING, OWN, Replayer
 from archcalc.traces.requests import EMPTY
 from archcalc.traces.stamps import Piece, Stamps
+from archcalc.traces.taken import Rest, Run, rests_of, runs_of
 from archcalc.traces.tiny import Tiny
 
 if TYPE_CHECKING:
@@ -41,8 +42,6 @@ Z = CODE["Z"]
 Q, B = CODE["q"], CODE["b"]
 ARE_OVER = [record in "msSxpukzPygrwev" for record in RECORDS]  # after them nothing waits
 OWN_CODES = [record in OWN for record in RECORDS]
-
-MANY = 16  # so many runs of free objects side by side are gone through at once sooner than one by one
 
 
 class BatchPart:
@@ -121,11 +120,12 @@ class BatchPart:
         self.at: list[int] = [0, *self.ends[:-1]]
         self.order = order
         key = self.key.take(order)
-        self.addresses = address = self.address.take(order)
-        # The ranks at which the sequence of addresses does not go on.
-        breaks = np.flatnonzero(address[1:] - address[:-1] != table.step.take(key[1:]))
-        self.breaks: list[int] = (breaks + 1).tolist()
+        self.addresses = self.address.take(order)
         self.stamps = table.stamp.take(key)
+        # What was handed out, whose addresses are still to be compared: runs of objects side by side, and
+        # what was free of spans that are full now.
+        self.runs: list[Run] = []
+        self.rests: list[Rest] = []
         # What was handed out, by the stamps, whose bitmaps are still to be laid down.
         self.pieces: dict[Stamps, list[Piece]] = {place.stamps: [] for place in self.places}
         # Which stamps may have objects without pointers beside them: those leave some bits as they were.
@@ -342,7 +342,8 @@ class BatchPart:
                 # It should have fitted into the tiny block; if it does not, it takes an object here.
                 self._take(place, self._rank(place, turn))
             else:
-                self._take(place, rank)
+                if self.at[place] < rank:
+                    self._take(place, rank)
                 self.at[place] = rank + 1
 
     def _rank(self, place: int, turn: int) -> int:
@@ -358,7 +359,7 @@ class BatchPart:
         for place in range(len(self.places)):
             if place < len(self.at) - 1 and self.at[place] < self.ends[place]:
                 self._take(place, self._rank(place, turn))
-        self._lay_down()
+        self._settle()
         self._reach_specials(row)
 
     def _reach_specials(self, row: int) -> None:
@@ -386,68 +387,74 @@ class BatchPart:
             self.replayer.records[name].update(wanted)
 
     def _take(self, number: int, upto: int) -> None:
-        """Hands out the objects of a place up to a rank, and compares their addresses."""
+        """Hands out the objects of a place up to a rank. Their addresses are compared later (`_compare`)."""
         a = self.at[number]
         if a >= upto:
             return
         self.at[number] = upto
         place = self.places[number]
-        cached, spans = place.cached, self.rt.spans
+        cached = place.cached
         if cached.span < 0:
             raise GaveUp
-        breaks = self.breaks
-        at = bisect_right(breaks, a)
-        last = bisect_left(breaks, upto, at)
-        if last - at > MANY:
-            self._take_scattered(cached, self.addresses[a:upto])
+        v = cached.next
+        end = v + (upto - a) * cached.size
+        if end <= cached.end:
+            cached.next = end
+            self.runs.append((v, cached.size, a, upto))
         else:
-            # The addresses go on in equal steps up to the next break; so do free objects in a run of them.
-            size = cached.size
-            x = a
-            for y in (*breaks[at:last], upto):
-                v = cached.next
-                if v == cached.end:
-                    cached.sync(spans)
-                    if not cached.next_run(spans):
-                        raise GaveUp
-                    v = cached.next
-                end = v + (y - x) * size
-                if end > cached.end or self.addresses[x] != v:
-                    raise GaveUp
-                cached.next = end
-                x = y
+            self._take_further(cached, a, upto)
         if place.stamps.how != NOTHING or cached.bits is not None:
             self.pieces[place.stamps].append((cached, cached.span, a, upto))
 
-    def _lay_down(self) -> None:
-        """Lays down the bitmaps of all that was handed out.
+    def _take_further(self, cached: CachedSpan, a: int, b: int) -> None:
+        """The same for more objects than lie side by side."""
+        spans, s, size = self.rt.spans, cached.span, cached.size
+        cached.sync(spans)
+        nelems = spans.nelems[s]
+        free = ~(spans.alloc_bits[s] | ((1 << spans.free_index[s]) - 1)) & ((1 << nelems) - 1)
+        left = free.bit_count() - (b - a)
+        if left < 0:
+            raise GaveUp
+        if not left:
+            # All that is free. Where the last one lies, nothing behind it is.
+            self.rests.append((cached.base, size, free, nelems, a, b))
+            last = free.bit_length()
+            spans.alloc_count[s] += b - a
+            spans.free_index[s] = last
+            cached.start = cached.next = cached.end = cached.base + last * size
+            return
+        while a < b:
+            if cached.next == cached.end:
+                cached.sync(spans)
+                cached.next_run(spans)
+            v = cached.next
+            n = min((cached.end - v) // size, b - a)
+            cached.next = v + n * size
+            self.runs.append((v, size, a, a + n))
+            a += n
 
-        That may wait as long as every span that has some of it is the one its place took it from: until
+    def _settle(self) -> None:
+        """Compares the addresses of all that was handed out, and lays the bitmaps down.
+
+        That may wait as long as every span that has some of it is the one that its place took it from: until
         mcaches give their spans back, or a sweep phase begins.
         """
         np, rt = self.np, self.rt
+        if self.runs:
+            given = runs_of(np, self.runs)
+            self._compare(given, [(a, b) for _, _, a, b in self.runs])
+            self.runs.clear()
+        if self.rests:
+            given = rests_of(np, self.rests)
+            self._compare(given, [(a, b) for *_, a, b in self.rests])
+            self.rests.clear()
         for stamps, pieces in self.pieces.items():
             if pieces:
                 stamps.lay_down(np, rt, pieces, self.addresses, self.stamps, stamps in self.bare)
                 pieces.clear()
 
-    def _take_scattered(self, cached: CachedSpan, addresses: Array) -> None:
-        """Hands out objects of a span that was swept, where free ones lie between others."""
-        np, spans = self.np, self.rt.spans
-        s = cached.span
-        cached.sync(spans)
-        nelems, index, size, base = spans.nelems[s], spans.free_index[s], cached.size, cached.base
-        taken = spans.alloc_bits[s] & ((1 << nelems) - 1)
-        packed = np.frombuffer(taken.to_bytes((nelems + 7) // 8, "little"), np.uint8)
-        free: Array = np.flatnonzero(np.unpackbits(packed, bitorder="little")[index:nelems] == 0) + index
-        n = len(addresses)
-        expected = free[:n].astype(np.uint64) * np.uint64(size) + np.uint64(base)
-        if not np.array_equal(addresses, expected):
+    def _compare(self, given: Array, ranks: list[tuple[int, int]]) -> None:
+        """Whether these addresses are those from each rank to another."""
+        addresses = self.addresses
+        if not self.np.array_equal(given, self.np.concatenate([addresses[a:b] for a, b in ranks])):
             raise GaveUp
-        last = int(free[n - 1])
-        spans.alloc_count[s] += n
-        spans.free_index[s] = last + 1
-        cached.start = cached.next = base + (last + 1) * size
-        rest = free[n - 1 :]
-        gaps = np.flatnonzero(rest[1:] - rest[:-1] != 1)
-        cached.end = base + (int(rest[gaps[0]] if len(gaps) else rest[-1]) + 1) * size
