@@ -32,12 +32,15 @@ KINDS = {
 
 
 class CachePlace:
-    """A size class of an mcache, and the stamps that its objects leave in the bitmap."""
+    """A size class of an mcache.
 
-    def __init__(self, cache: MCache, sizeclass: int, stamps: Stamps) -> None:
+    `marked` tells whether there are objects that leave more in the bitmap than those without pointers do.
+    """
+
+    def __init__(self, cache: MCache, sizeclass: int) -> None:
         self.cache = cache
         self.cached: CachedSpan = cache.alloc[sizeclass]
-        self.stamps = stamps
+        self.marked = False
 
 
 class Key(NamedTuple):
@@ -49,7 +52,6 @@ class Key(NamedTuple):
     size: int = 0
     scan: int = 0
     stamp: int = 0
-    step: int = 0
     fast: bool = False
     request: MallocRequest | None = None
 
@@ -58,14 +60,13 @@ class KeyTable:
     """Keys as arrays, a place for each request of a batch."""
 
     def __init__(self, keys: list[Key], np: Any) -> None:
-        kind, place, cache, size, scan, stamp, step, fast, _ = zip(*keys, strict=True)
+        kind, place, cache, size, scan, stamp, fast, _ = zip(*keys, strict=True)
         self.kind: Array = np.array(kind, np.int8)
         self.place: Array = np.array(place, np.int32)
         self.cache: Array = np.array(cache, np.int32)
         self.size: Array = np.array(size, np.int64)
         self.scan: Array = np.array(scan, np.int64)
         self.stamp: Array = np.array(stamp, np.intp)
-        self.step: Array = np.array(step, np.uint64)
         self.fast: Array = np.array(fast, bool)
 
 
@@ -78,7 +79,7 @@ class Keys:
         self.known: dict[str, Key] = {}
         self.places: list[CachePlace] = []
         self.place_of: dict[tuple[int, int], int] = {}
-        self.stamps: dict[int, Stamps] = {}  # by size class
+        self.stamps = Stamps()
 
     def key(self, word: str | None) -> Key:
         """What is known of an allocation's fields, as the column has them."""
@@ -100,18 +101,16 @@ class Keys:
             if number is None:
                 number = self._new_place(cache, sizeclass)
             size, fast = request.size, request.how == request.way
-            step = request.cached.size
-            if kind == SCAN:
-                stamp = self.places[number].stamps.number(request.mark)
-                key = Key(kind, number, cache.id, size, request.scan, stamp, step, fast, request)
-            else:
-                key = Key(kind, number, cache.id, size, 0, 0, step, fast, request)
+            mark, scan = (request.mark, request.scan) if kind == SCAN else (None, 0)
+            stamp = self.stamps.number(request.cached.size // inputs.rt.config.ptr_size, mark)
+            place = self.places[number]
+            place.marked = place.marked or (mark is not None and stamp > 0)
+            key = Key(kind, number, cache.id, size, scan, stamp, fast, request)
         if len(self.known) < MAX_KEYS:
             self.known[word or ""] = key
         return key
 
     def _new_place(self, cache: MCache, sizeclass: int) -> int:
         number = self.place_of[cache.id, sizeclass] = len(self.places)
-        stamps = self.stamps.setdefault(sizeclass, Stamps())
-        self.places.append(CachePlace(cache, sizeclass, stamps))
+        self.places.append(CachePlace(cache, sizeclass))
         return number

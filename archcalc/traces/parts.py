@@ -6,7 +6,6 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
 from allocator.contiguous.gc import MARK_TERMINATION
-from allocator.contiguous.heap_bitmap import NOTHING
 from archcalc.traces.columnar import CODE, RECORDS
 from archcalc.traces.columns import Columns
 from archcalc.traces.keys import (
@@ -22,7 +21,7 @@ from archcalc.traces.keys import (
 from archcalc.traces.outcome import GaveUp
 from archcalc.traces.replayer import MAX_PENDING, OWN, Replayer
 from archcalc.traces.requests import EMPTY
-from archcalc.traces.stamps import Piece, Stamps
+from archcalc.traces.stamps import LONGEST, Piece
 from archcalc.traces.taken import Rest, Run, rests_of, runs_of
 from archcalc.traces.tiny import Tiny
 
@@ -53,6 +52,7 @@ class BatchPart:
         self.replayer = replayer
         self.rt = replayer.rt
         self.places = known.places
+        self.known_stamps = known.stamps
         self.np = known.np
         self.columns = columns
         self.start = start
@@ -126,11 +126,10 @@ class BatchPart:
         # what was free of spans that are full now.
         self.runs: list[Run] = []
         self.rests: list[Rest] = []
-        # What was handed out, by the stamps, whose bitmaps are still to be laid down.
-        self.pieces: dict[Stamps, list[Piece]] = {place.stamps: [] for place in self.places}
-        # Which stamps may have objects without pointers beside them: those leave some bits as they were.
-        bare = np.unique(by_key[table.stamp == 0]).tolist()
-        self.bare = {self.places[number].stamps for number in bare if number < count}
+        # What was handed out, whose bitmaps are still to be laid down: together, or one by one.
+        self.pieces: list[Piece] = []
+        self.long_pieces: list[Piece] = []
+        self.longest = LONGEST * self.rt.config.heap_bitmap_scale
 
     def _ranks(self) -> None:
         """How many allocations are before each event out of the ordinary; if it is one, its rank."""
@@ -403,8 +402,9 @@ class BatchPart:
             self.runs.append((v, cached.size, a, upto))
         else:
             self._take_further(cached, a, upto)
-        if place.stamps.how != NOTHING or cached.bits is not None:
-            self.pieces[place.stamps].append((cached, cached.span, a, upto))
+        if place.marked or cached.bits is not None:
+            pieces = self.pieces if cached.size <= self.longest else self.long_pieces
+            pieces.append((cached, cached.span, a, upto))
 
     def _take_further(self, cached: CachedSpan, a: int, b: int) -> None:
         """The same for more objects than lie side by side."""
@@ -448,10 +448,13 @@ class BatchPart:
             given = rests_of(np, self.rests)
             self._compare(given, [(a, b) for *_, a, b in self.rests])
             self.rests.clear()
-        for stamps, pieces in self.pieces.items():
-            if pieces:
-                stamps.lay_down(np, rt, pieces, self.addresses, self.stamps, stamps in self.bare)
-                pieces.clear()
+        stamps = self.known_stamps
+        if self.pieces:
+            stamps.lay_down(np, rt, self.pieces, self.addresses, self.stamps)
+            self.pieces.clear()
+        if self.long_pieces:
+            stamps.lay_down_singly(rt, self.long_pieces, self.addresses, self.stamps)
+            self.long_pieces.clear()
 
     def _compare(self, given: Array, ranks: list[tuple[int, int]]) -> None:
         """Whether these addresses are those from each rank to another."""

@@ -1,10 +1,10 @@
-"""The heap bitmap of many objects at once: what each leaves in it, as rows of a matrix."""
+"""The heap bitmap of many objects at once: what each leaves in it, as bytes of a few long arrays."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from allocator.contiguous.heap_bitmap import NOTHING, PAIR, Stamp
+from allocator.contiguous.heap_bitmap import HALF, HEAD_CLEAR, NOTHING, PAIR, Stamp, press, press_noscan
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,139 +14,153 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-ALL_BITS = (1 << 64) - 1
-NUMBERS = (1, 2, 4, 8)  # so many bytes are a number to NumPy
 # What was handed out of a span, which an mcache had at that place: from which rank to which.
 Piece = tuple["CachedSpan", int, int, int]
+ALL_BITS = (1 << 64) - 1
+LONGEST = 16  # bytes of bitmap up to which objects are laid down together; longer ones are quicker one by one
+# The byte in which an object begins, at its first word or its third; a second word's scan bit stays.
+FIRST_LOWER, FIRST_UPPER, TAIL = 0xEE, 0xBB, 0xCC
+
+
+class _Table:
+    """Of each stamp some bytes: the bits that it leaves as they were, and those that it sets."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[bytes, bytes]] = [(b"", b"")]
+        self.arrays: tuple[Array, Array, Array, Array] | None = None
+
+    def add(self, keep: bytes, body: bytes) -> None:
+        self.rows.append((keep, body))
+        self.arrays = None
+
+    def as_arrays(self, np: Any) -> tuple[Array, Array, Array, Array]:
+        """How many bytes each stamp has, where they begin, and all of both kinds in a row."""
+        if self.arrays is None:
+            lengths = np.array([len(keep) for keep, _ in self.rows])
+            keep, body = (
+                np.frombuffer(b"".join([row[kind] for row in self.rows]), np.uint8) for kind in (0, 1)
+            )
+            self.arrays = lengths, np.cumsum(lengths) - lengths, keep, body
+        return self.arrays
 
 
 class Stamps:
-    """The stamps that a size class's objects leave in the bitmap, numbered, and as arrays (`tables`).
+    """What objects leave in the bitmap, numbered, with a table of it.
 
-    Stamp 0 stands for an object without pointers; `how` is NOTHING as long as there is no other.
+    Number 0 leaves nothing. An object without pointers clears the bits of its first word. Where two objects
+    share a byte there are two forms of a stamp, for those in the first half of their first byte and in the
+    second.
     """
 
     def __init__(self) -> None:
-        self.how = NOTHING
-        self.stamps: list[Stamp] = [Stamp(NOTHING)]
-        self.numbers: dict[int, int] = {}
-        self.tables: list[tuple[Array, Array]] | None = None
+        self.marks: list[Stamp | None] = [Stamp(NOTHING)]  # None for objects without pointers
+        self.numbers: dict[tuple[int, Stamp | None], int] = {}
+        self.tables = _Table(), _Table()
 
-    def number(self, mark: Stamp) -> int:
-        """The number of a stamp."""
-        number = self.numbers.get(id(mark))
+    def number(self, words: int, mark: Stamp | None) -> int:
+        """The number of a stamp in blocks of so many words; None is that of objects without pointers."""
+        if words == 1 or (mark is not None and mark.how == NOTHING):
+            return 0
+        number = self.numbers.get((words, mark))
         if number is None:
-            number = self.numbers[id(mark)] = len(self.stamps)
-            self.stamps.append(mark)
-            self.how = mark.how or self.how
-            self.tables = None
+            number = self.numbers[words, mark] = len(self.marks)
+            self.marks.append(mark)
+            for table, (keep, body) in zip(self.tables, _forms(mark), strict=True):
+                table.add(keep, body)
         return number
 
-    def lay_down(
-        self, np: Any, rt: Runtime, pieces: list[Piece], addresses: Array, stamps: Array, bare: bool
-    ) -> None:
-        """Lays down the stamps of objects of the class in the bitmaps of their spans, all at once.
+    def lay_down(self, np: Any, rt: Runtime, pieces: list[Piece], addresses: Array, stamps: Array) -> None:
+        """Lays down the stamps of objects in the bitmaps of their spans, all at once.
 
         A piece is a place of an mcache, the span that it had, and the ranks of the objects out of it;
-        addresses and stamps go by rank. `bare` says that there may be some without pointers. No object
-        stands in two pieces.
+        addresses and stamps go by rank. No object stands in two pieces.
         """
-        words = pieces[0][0].size >> rt.word_shift
-        if words == 1:
-            return
         bits = rt.spans.bits
-        pieces = [
-            (cached, s, a, b)
-            for cached, s, a, b in pieces
-            # Where no object has pointers there is nothing to write in a bitmap that nobody has written in.
-            if type(bits[s]) is bytearray or (self.how != NOTHING and stamps[a:b].any())
+        which = np.concatenate([stamps[a:b] for _, _, a, b in pieces])
+        sizes = np.array([b - a for _, _, a, b in pieces])
+        where = np.concatenate([addresses[a:b] for _, _, a, b in pieces])
+        # Objects without pointers leave nothing in a bitmap that was never opened.
+        bare = np.array([mark is None or mark.how == NOTHING for mark in self.marks])
+        marked = ~np.logical_and.reduceat(bare.take(which), np.cumsum(sizes) - sizes)
+        written = [
+            mark or type(bits[piece[1]]) is bytearray
+            for mark, piece in zip(marked.tolist(), pieces, strict=True)
         ]
-        if not pieces:
-            return
-        if self.tables is None:
-            self.tables = _tables(np, self.stamps, words)
+        if not all(written):
+            kept = np.repeat(np.array(written), sizes)
+            which, where, sizes = which[kept], where[kept], sizes[np.array(written)]
+            pieces = [piece for piece, write in zip(pieces, written, strict=True) if write]
+            if not pieces:
+                return
         # The bitmaps of those spans side by side, each once. As if the spans lay side by side too, an address
         # minus its piece's origin is where the object is.
-        number: dict[int, int] = {}
+        begin: dict[int, int] = {}
         origins: list[int] = []
         base, scale = rt.spans.base, rt.config.heap_bitmap_scale
+        end = 0
         for cached, s, _, _ in pieces:
             opened = rt.open_bits_of(s)
             if cached.span == s:
                 cached.bits = opened
-            at = number.setdefault(s, len(number))
-            origins.append((base[s] - at * len(opened) * scale) & ALL_BITS)
-        memory = bytearray().join([bits[s] for s in number])  # type: ignore[misc]
-        sizes = np.array([b - a for _, _, a, b in pieces])
-        which = np.concatenate([stamps[a:b] for _, _, a, b in pieces])
-        where = np.concatenate([addresses[a:b] for _, _, a, b in pieces])
+            if s not in begin:
+                begin[s] = end
+                end += len(opened)
+            origins.append((base[s] - begin[s] * scale) & ALL_BITS)
+        memory = bytearray().join([bits[s] for s in begin])  # type: ignore[misc]
         where -= np.repeat(np.array(origins, np.uint64), sizes)
-        self._write(
-            np, np.frombuffer(memory, np.uint8), words, where.view(np.int64) >> rt.word_shift, which, bare
-        )
-        length = len(memory) // len(number)
-        for at, s in enumerate(number):
-            bits[s][:] = memory[at * length : (at + 1) * length]  # type: ignore[index]
+        self._write(np, np.frombuffer(memory, np.uint8), where.view(np.int64) >> rt.word_shift, which)
+        for s, at in begin.items():
+            bitmap: Any = bits[s]
+            bitmap[:] = memory[at : at + len(bitmap)]
 
-    def _write(self, np: Any, view: Array, words: int, at: Array, stamps: Array, bare: bool) -> None:
-        """Writes stamps of objects of so many words into `view`; `at` are their first words."""
-        assert self.tables is not None
-        if words & 3 == 0:
-            keep, body = self.tables[0]
-            length = words >> 2
-            where = at >> 2
-            if body.ndim == 1:
-                view = view.view(body.dtype)
-                where //= length
-            else:
-                where = where[:, None] + np.arange(length)
-            if bare:
-                view[where] = view[where] & keep.take(stamps, 0) | body.take(stamps, 0)
-            else:
-                view[where] = body.take(stamps, 0)
-            return
-        # Two objects share the byte in the middle, and neither touches the other's bits.
-        length = words >> 2
-        for odd, (keep, body) in enumerate(self.tables):
-            mine = np.flatnonzero((at & 2) == 2 * odd)
-            which = stamps.take(mine)
-            where = at.take(mine) >> 2
-            if length:
-                where = where[:, None] + np.arange(length + 1)
-            view[where] = view[where] & keep.take(which, 0) | body.take(which, 0)
+    def _write(self, np: Any, view: Array, words: Array, stamps: Array) -> None:
+        """Writes stamps of objects that begin at those words into `view`."""
+        second = words & 2
+        for table, mine in zip(self.tables, (second == 0, second != 0), strict=True):
+            some = np.flatnonzero(mine)
+            if not len(some):
+                continue
+            lengths, starts, keep, body = table.as_arrays(np)
+            which = stamps.take(some)
+            length = lengths.take(which)
+            where, row = words.take(some) >> 2, starts.take(which)
+            ends = np.cumsum(length)
+            total = int(ends[-1])
+            if total != len(some) or int(length.min()) != 1:
+                # Each object's bytes, one after the other.
+                shift = ends - length
+                number = np.arange(total)
+                where = np.repeat(where - shift, length) + number
+                row = np.repeat(row - shift, length) + number
+            # Where two share a byte, the one in its first half is not among those in its second.
+            view[where] = view[where] & keep.take(row) | body.take(row)
 
-
-def _tables(np: Any, stamps: list[Stamp], words: int) -> list[tuple[Array, Array]]:
-    """Stamps as arrays: the bits that each leaves as they were, and those that it sets.
-
-    A row a stamp, row 0 for objects without pointers, which clear the bits of their first word.
-    Where two objects share a byte there are two tables, for those in the first half of their
-    first byte and in the second.
-    """
-    marks = stamps[1:]
-    if words & 3 == 0:
-        length = words >> 2
-        rows = [(b"\xee" + b"\xff" * (length - 1), bytes(length))]
-        rows += [(bytes(length), mark.body) for mark in marks]
-        return [_table(np, rows, length in NUMBERS)]
-    length = (words >> 2) + 1
-    first = [(b"\xee" + b"\xff" * (length - 1), bytes(length))]
-    second = [(b"\xbb" + b"\xff" * (length - 1), bytes(length))]
-    for mark in marks:
-        if mark.how == PAIR:
-            first.append((bytes((~mark.clear & 0xFF,)), bytes((mark.tail,))))
-            second.append((bytes((~(mark.clear << 2) & 0xFF,)), bytes((mark.tail << 2 & 0xFF,))))
-        else:
-            inner = length - 1
-            first.append((bytes(inner) + bytes((0xCC,)), mark.body + bytes((mark.tail,))))
-            second.append((bytes((~(0x13 << 2) & 0xFF,)) + bytes(inner), bytes((mark.head,)) + mark.rest))
-    return [_table(np, first, length == 1), _table(np, second, length == 1)]
+    def lay_down_singly(self, rt: Runtime, pieces: list[Piece], addresses: Array, stamps: Array) -> None:
+        """The same, object by object."""
+        spans, marks = rt.spans, self.marks
+        for cached, s, a, b in pieces:
+            base, bits = spans.base[s], spans.bits[s]
+            for v, number in zip(addresses[a:b].tolist(), stamps[a:b].tolist(), strict=True):
+                mark = marks[number]
+                if mark is None:
+                    if type(bits) is bytearray:
+                        press_noscan(bits, (v - base) >> rt.word_shift)
+                elif mark.how != NOTHING:
+                    if type(bits) is not bytearray:
+                        bits = rt.open_bits_of(s)
+                        if cached.span == s:
+                            cached.bits = bits
+                    press(bits, (v - base) >> rt.word_shift, mark)
 
 
-def _table(np: Any, rows: list[tuple[bytes, bytes]], numbers: bool) -> tuple[Array, Array]:
-    """Rows of two kinds of bytes as two matrices, or as two lists of numbers of so many bytes."""
-    found = []
-    for part in (0, 1):
-        flat = np.frombuffer(b"".join(row[part] for row in rows), np.uint8)
-        found.append(flat.view(f"u{len(rows[0][0])}") if numbers else flat.reshape(len(rows), -1))
-    return found[0], found[1]
+def _forms(mark: Stamp | None) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
+    """A stamp at the first word of a byte and at the third: the bits that it keeps, and those that it sets."""
+    if mark is None:
+        return (bytes((FIRST_LOWER,)), b"\0"), (bytes((FIRST_UPPER,)), b"\0")
+    if mark.how == PAIR:
+        lower = bytes((~mark.clear & 0xFF,)), bytes((mark.tail,))
+        return lower, (bytes((~(mark.clear << 2) & 0xFF,)), bytes((mark.tail << 2 & 0xFF,)))
+    if mark.how == HALF:
+        lower = bytes(len(mark.body)) + bytes((TAIL,)), mark.body + bytes((mark.tail,))
+        return lower, (bytes((~HEAD_CLEAR & 0xFF,)) + bytes(len(mark.rest)), bytes((mark.head,)) + mark.rest)
+    return (bytes(len(mark.body)), mark.body), (b"", b"")
