@@ -154,7 +154,7 @@ class Stamps:
 
 
 def _forms(mark: Stamp | None) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
-    """A stamp at the first word of a byte and at the third: the bits that it keeps, and those that it sets."""
+    """A stamp at a byte's first word and at its third: the bits that it keeps, and those that it sets."""
     if mark is None:
         return (bytes((FIRST_LOWER,)), b"\0"), (bytes((FIRST_UPPER,)), b"\0")
     if mark.how == PAIR:
