@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from pathlib import Path
 
 from allocator.contiguous.gc import MARK_TERMINATION
@@ -14,6 +15,13 @@ from archcalc.traces.reader import address, base_of, decimal, marks_of, shorten
 
 MAX_RATIO = float(1 << 63)
 _RATIO = re.compile(r"0x[01]\.[0-9a-f]{1,13}p[+-][0-9]{1,3}")
+
+
+@lru_cache(maxsize=1 << 12)  # spans of a class have the same
+def three_counts(text: str) -> None:
+    """ValueError where these are not three counts."""
+    sizeclass, count, preserve = text.split(" ")
+    decimal(sizeclass), decimal(count), decimal(preserve)
 
 
 class Cycles(Inputs):
@@ -79,9 +87,10 @@ class Cycles(Inputs):
 
     def marks(self, line: str) -> None:
         """The mark bits that a sweep is about to find."""
-        _, base, sizeclass, count, preserve, words = line.split(" ")
+        _, base, rest = line.split(" ", 2)
+        counts, _, words = rest.rpartition(" ")
         addr = base_of(base)
-        decimal(sizeclass), decimal(count), decimal(preserve)
+        three_counts(counts)
         heap, spans = self.rt.heap, self.rt.spans
         s = heap.pages.get((addr - heap.arena_start) >> heap.page_shift)
         if s < 0 or spans.base[s] != addr or spans.state[s] != IN_USE:
