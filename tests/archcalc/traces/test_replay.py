@@ -186,7 +186,7 @@ def test_a_death_that_does_not_come_is_reported(tmp_path: Path) -> None:
     del lines[at]  # what the OS refused; without it the machine lives on
     first = replayed(write(tmp_path / "x.trace.gz", lines)).first
     assert first is not None
-    assert first.found == "it went on"
+    assert first.found == "the program went on"
 
 
 @pytest.mark.parametrize(
