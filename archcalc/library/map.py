@@ -29,6 +29,7 @@ COLUMNS = (
 
 
 SHOWN = 8  # attempts that a table shows; the others are counted
+WORDS = {"had": "granted"}  # what people read for a state that JSON calls otherwise
 
 
 class Mapped(Pictured):
@@ -109,7 +110,9 @@ class Mapped(Pictured):
             Column("answer", Hex),
             Column("because", wrap=True),
         )
-        asked = [(a.address, a.size, a.state, a.answer or None, a.obstacle) for a in shown]
+        asked = [
+            (a.address, a.size, WORDS.get(a.state, a.state), a.answer or None, a.obstacle) for a in shown
+        ]
         notes = [text.format(hints=counted(count, "hint")) for text, count in counts.items() if count]
         yield Table(columns, asked, "Reservations", keys=0, notes=notes)
 

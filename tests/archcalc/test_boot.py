@@ -97,7 +97,7 @@ def test_linux_amd64_has_its_heap_where_everybody_knows() -> None:
 
 
 def test_windows_amd64_reaches_35_bits_only() -> None:
-    """golang/go#19514: the heap at 0xc042000000, behind spans and bitmap of 32 GB."""
+    """golang/go#19514: the heap at 0xc042000000, after spans and bitmap of 32 GB."""
     rt = boot("windows/amd64")
     assert rt.heap.arena_start == 0xC042000000
     assert rt.malloc(100_000) == 0xC042000000

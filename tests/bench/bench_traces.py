@@ -177,7 +177,7 @@ def forms(folder: Path) -> bool:
 
 
 def verdict(words: str, held: bool) -> bool:
-    """Prints what came of a limit."""
+    """Prints the result for a limit."""
     print(f"{words}: {'ok' if held else 'TOO SLOW'}")
     return held
 

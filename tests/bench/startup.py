@@ -1,4 +1,4 @@
-"""How long short commands take, against importing what they stand on.
+"""How long short commands take, against importing what they depend on.
 
     python tests/bench/startup.py
 

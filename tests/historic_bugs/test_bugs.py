@@ -90,7 +90,7 @@ def config_for(header: Header) -> Any:
 
 
 def driven(platform: str, drive: Callable[[Runtime], None], **machine: Any) -> Callable[[], Signs]:
-    """A few steps on one machine, and the audit behind them."""
+    """A few steps on one machine, and then an audit."""
 
     def hunt() -> Signs:
         rt = boot(platform, **machine)
@@ -200,7 +200,7 @@ def aligned_records(rt: Runtime) -> None:
 
 
 def grow_behind_used(rt: Runtime) -> None:
-    """The heap grows behind memory that was used; both together are not fresh."""
+    """The heap grows after memory that was used; both together are not fresh."""
     rt.malloc(900 << 10)
     rt.collect([])
     assert rt.log is not None

@@ -58,7 +58,7 @@ def repeated() -> dict[tuple[str, str], list[tuple[int, int, str]]]:
     return found
 
 
-# What is the same, and why it stands in both places.
+# What is the same, and why it is in both places.
 REASONS = {
     ("allocator.contiguous.runtime", "allocator.sparse.heap"): "doors of two machines to parts of their own",
     ("allocator.sparse.mcentral", "allocator.sparse.mcentral"): "cacheSpan goes through two lists alike",

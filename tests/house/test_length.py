@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from imports import modules
 
 SCREEN = 60
-"""Lines of code, behind the signature and the docstring."""
+"""Lines of code, after the signature and the docstring."""
 
 REASONS = {
     "allocator.contiguous.malloc.malloc": "an allocation's short way; its comment says what a call costs",

@@ -1,4 +1,4 @@
-"""Rules that once stood in several places stand in one: each by the code that would write it again."""
+"""Rules that once had several places have one: each by the code that would write it again."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_rule_stands_in_one_place(one: Rule) -> None:
         path.relative_to(TREE).as_posix(): re.sub(r"(?m)^\s*#.*$", "", path.read_text())
         for path in modules().values()
     }
-    # Equal, and not only within: a rule that nothing says any more is no rule.
+    # Equal, and not only within: a rule that nothing states any more is not a rule.
     assert saying(one.code, sources) == one.files
 
 

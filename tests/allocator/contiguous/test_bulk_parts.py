@@ -241,7 +241,7 @@ def test_live_arrays_that_cannot_be() -> None:
 
 
 def test_objects_of_no_size_may_be_alive(amd64: Runtime) -> None:
-    """zerobase is no object of the heap, but no mistake either."""
+    """zerobase is not an object of the heap, but not a mistake either."""
     p = amd64.malloc(50)
     amd64.collect(np.array([amd64.zerobase, p, amd64.zerobase], np.uint64))
     assert amd64.heap.lookup_maybe(p) >= 0

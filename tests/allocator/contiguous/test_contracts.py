@@ -1,4 +1,4 @@
-"""Each system keeps to its contract, whatever it is asked and whatever stands in the way."""
+"""Each system keeps its contract, whatever it is asked and whatever is in the way."""
 
 from __future__ import annotations
 

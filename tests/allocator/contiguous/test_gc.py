@@ -413,7 +413,7 @@ def test_a_given_live_set_and_roots_that_reach_it_leave_the_same_heap(mode: str)
                 inside = rng.choice((0, 0, 9))  # a pointer into the object holds it as well
                 rt.store(v + slot, target + inside)
                 links[v].append(target)
-            # A word that the type says is no pointer keeps nothing alive, nor does nil.
+            # A word that is not a pointer by its type keeps nothing alive, nor does nil.
             if v in nodes[:400]:
                 rt.store(v + 16, rng.choice(nodes))
         return rt, nodes, links

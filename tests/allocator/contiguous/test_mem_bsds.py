@@ -50,7 +50,7 @@ def test_darwin_goes_upward_from_a_taken_hint_and_then_starts_below() -> None:
 
 @pytest.mark.parametrize("goos", ["freebsd", "netbsd", "openbsd", "dragonfly", "solaris"])
 def test_a_64_bit_arena_is_not_even_probed(goos: str) -> None:
-    """mem_bsd.go:49: whatever stands there, and however little is allowed."""
+    """mem_bsd.go:49: whatever is there, and however little is allowed."""
     system = posix(goos, ulimit_v=1, taken=(Range(HINT, HINT + ARENA),))
     assert system.sys_reserve(HINT, ARENA) == (HINT, False)
 
@@ -88,7 +88,7 @@ def test_dragonfly_maps_where_hints_are_ignored() -> None:
 
 @pytest.mark.parametrize("goos", ["freebsd", "dragonfly"])
 def test_the_heap_area_is_kept_free(goos: str) -> None:
-    """kern_mmap: a 32-bit arena lands above the data segment's limit, not behind the image."""
+    """kern_mmap: a 32-bit arena lands above the data segment's limit, not after the image."""
     system = posix(goos, 4, high=0xBFC0_0000, image_start=0x804_8000, data_end=0x83F_1234)
     base = 0x83F_2000 + 512 * MB
     assert system.sys_reserve(0x850_0000, 807_411_712) == (base, True)

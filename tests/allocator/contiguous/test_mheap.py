@@ -102,7 +102,7 @@ def test_records_are_used_again(some_rt: Runtime) -> None:
 def test_no_memory_but_64_kb(scripting) -> None:
     """A megabyte is refused, and the heap is content with what the object needs, in units of 64 KB.
 
-    A run so short stands on a list of its own, where allocSpanLocked does not look again.
+    A run so short is on its own list, where allocSpanLocked does not look again.
     """
     system = Scripted()
     rt, _ = scripting("linux/386", system)
@@ -185,6 +185,6 @@ def test_lookups_know_the_ends_of_objects(some_rt: Runtime) -> None:
     s = rt.heap.lookup_maybe(p)
     assert rt.spans.state[s] == IN_USE
     assert rt.heap.lookup_maybe(p + 99_999) == s
-    assert rt.heap.lookup_maybe(p + 100_000) == -1  # behind what was asked for, though within its pages
+    assert rt.heap.lookup_maybe(p + 100_000) == -1  # after what was asked for, but within its pages
     assert rt.heap.lookup_maybe(p - 1) == -1
     assert rt.heap.lookup_maybe(rt.heap.arena_used) == -1

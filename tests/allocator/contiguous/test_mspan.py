@@ -1,4 +1,4 @@
-"""Span records, the lists that they stand on, and the table from pages to spans."""
+"""Span records, the lists that they are on, and the table from pages to spans."""
 
 from __future__ import annotations
 

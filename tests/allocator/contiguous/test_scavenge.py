@@ -1,4 +1,4 @@
-"""The scavenger: which runs go back to the OS, how much of them, and what becomes of them when used again."""
+"""The scavenger: which runs go back to the OS, how much of them, and what happens when used again."""
 
 from __future__ import annotations
 

@@ -193,7 +193,7 @@ def test_heaps_of_one_shape(platform: str, shape: str) -> None:
 
 
 def test_a_bad_pointer_that_is_not_reached(amd64: Runtime) -> None:
-    """It is no mistake as long as nothing that lives has it; then it is found where Go finds it."""
+    """It does not matter unless something alive has it; then it is found where Go finds it."""
     objects = linked(amd64, 3000, [(i, 0, i + 1) for i in range(2000)])
     hole = amd64.malloc(300_000)
     amd64.collect(roots=objects[:1])

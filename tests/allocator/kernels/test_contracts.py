@@ -1,4 +1,4 @@
-"""Each kernel keeps to the contract that stands beside its policy, whatever it is asked."""
+"""Each kernel keeps the contract beside its policy, whatever it is asked."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ def test_a_table_has_each_page_of_a_span() -> None:
 
 
 class FollowedRecording:
-    """Who follows a recording: it says which span is popped, and notes each turn."""
+    """A follower of a recording: it says which span is popped, and notes each turn."""
 
     def __init__(self, places: list[int | None]) -> None:
         self.places = places

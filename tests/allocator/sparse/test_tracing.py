@@ -174,7 +174,7 @@ def test_heaps_of_one_shape(shape: str) -> None:
 
 
 def test_pointers_in_user_arenas() -> None:
-    """What stands in an arena of a program is followed by the bits of its chunk, of gigabytes of words."""
+    """What is in an arena of a program is followed by the bits of its chunk, of gigabytes of words."""
     twins = Twins("linux/amd64", False)
     link = Type.of_words("link", "p.", 8)
     places = [rt.new_user_arena().new(link) for rt in (twins.many, twins.single)]

@@ -226,7 +226,7 @@ def test_a_field_is_explained() -> None:
         "busy [_MaxMHeapList]mSpanList, 2048 bytes, is aligned to 8: 2072",
         "2072",
     )
-    # Only what stands before it counts.
+    # Only what comes before it counts.
     assert "_MaxMHeapList" in [m.name for m in e.mentions]
     assert "sys.CacheLineSize" not in [m.name for m in e.mentions]
     assert AMD64.value("workbuf.workbufhdr.nobj") == 16

@@ -16,7 +16,7 @@ from archcalc.cli.main import main
 
 @dataclass(frozen=True)
 class Run:
-    """What a command line left behind."""
+    """The outcome of a command line."""
 
     code: int
     out: str

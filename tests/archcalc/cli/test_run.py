@@ -96,7 +96,7 @@ def test_a_file_with_one_expectation_changed_exits_1(name: str, tmp_path: Path, 
         run = cli("run", path, "--format", "json")
         assert run.code == 1, place
         failed = [e for s in run.json["scenarios"] for e in s["expectations"] if not e["ok"]]
-        # One that stands in the file itself is also its variants', where they do not say it anew.
+        # One in the file itself also applies to its variants, unless they have it, too.
         assert failed and all(e["what"].rpartition(".")[2].endswith(str(place[-1])) for e in failed), place
         assert all(e["came"] != e["expected"] for e in failed)
     assert cli("run", FOLDER / f"{name}.yaml").code == 0

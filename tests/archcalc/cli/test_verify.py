@@ -312,7 +312,7 @@ def test_the_examples_pass_on_a_fork_and_fail_on_a_change(
     gotree.edit(fork, "runtime/hashmap.go", "maxKeySize = 128", "maxKeySize = 64")
     line = gotree.edit(fork, "runtime/extern.go", "package runtime", "// pages (4k pages)\npackage runtime")
     runs = run_all(cli, lines)
-    # That comment stands in no file in which it was, so only the constant is new.
+    # That comment is in none of the files that had it, so only the constant is new.
     assert line == 1 and [run.code for run in runs] == ([1, 0, 1] if use is steps else [1, 0])
     if use is steps:
         assert runs[0].out.count("::error ") == 38 and "maxKeySize is 64" in runs[0].out

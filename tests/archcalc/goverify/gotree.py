@@ -133,7 +133,7 @@ def write(root: Path) -> Path:
 
 
 def edit(root: Path, file: str, old: str, new: str) -> int:
-    """Replaces a text that stands once in a file below src; returns its line."""
+    """Replaces a text that occurs once in a file below src; returns its line."""
     path = root / "src" / file
     text = path.read_text()
     assert text.count(old) == 1, (file, old, text.count(old))
@@ -142,7 +142,7 @@ def edit(root: Path, file: str, old: str, new: str) -> int:
 
 
 def _constants(port: Figures) -> Iterable[tuple[str, int, str]]:
-    """Every constant where it stands on a port; what is a fact there is a literal."""
+    """Every constant at its place on a port; what is a fact there is a literal."""
     engine = port.engine
     for package in ("runtime", "sys"):
         for name, value in engine.package(package, reported=False).items():

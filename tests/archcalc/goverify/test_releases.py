@@ -16,7 +16,7 @@ from archcalc.goverify.tree import SourceTree
 from archcalc.profiles import platforms
 from tests.support import golang
 
-# What of a tree is changed: the file, what stands there and what stands there then; and on a port with these
+# Changes of a tree: the file, the old and the new text; and on a port with these
 # settings the figure that differs for it.
 CHANGES = {
     "a constant": (

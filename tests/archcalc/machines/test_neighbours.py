@@ -17,7 +17,7 @@ from archcalc.reading.errors import UsageFault
 DATA = Path(__file__).parents[2] / "data/maps"  # /proc/self/maps of real programs of 1.21 and 1.27
 
 STACK = "7ffd3600f000-7ffd36030000 rw-p 00000000 00:00 0                          [stack]\n"
-# A program of 2017 with a heap of 1 MB: the table of spans, the bitmap's end with the arena behind it.
+# A program of 2017 with a heap of 1 MB: the table of spans, the bitmap's end with the arena after it.
 OLD = (
     "00400000-00480000 r-xp 00000000 fd:01 99 /usr/bin/old\n"
     "c000000000-c000001000 rw-p 00000000 00:00 0 \n"

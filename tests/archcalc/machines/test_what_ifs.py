@@ -89,7 +89,7 @@ def figures_of(go: str, platform: str, sets: dict[str, Scalar] | None = None) ->
 
 
 def answer(figures: Figures, world: World) -> object:
-    """All that the machine answers in one world: what it asked for, what came of it, how it ended."""
+    """All that the machine answers in one world: what it asked for, the outcome, how it ended."""
     options, workload, start = world
     try:
         rt = machines.prepare(figures, options, mem_profile_rate=4096)
@@ -123,7 +123,7 @@ def others(value: Scalar) -> Iterator[Scalar]:
 
 
 def silent(go: str, platform: str) -> list[str]:
-    """The names that the machine takes without a word and without a difference."""
+    """The names that the machine takes silently and without effect."""
     plain = figures_of(go, platform)
     usual: dict[int, object] = {}
     found = []

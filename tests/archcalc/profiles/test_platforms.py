@@ -82,7 +82,7 @@ class TestPort:
             assert line[origin.column - 1 :].strip()
 
     def test_its_file_says_only_what_is_its_own(self, name: str) -> None:
-        """A fact that the port would inherit as it is does not stand in its file."""
+        """A fact that the port inherits unchanged is not in its file."""
         assert repeated(name) == []
 
     def test_its_facts_are_those_of_the_type_checker(self, name: str) -> None:

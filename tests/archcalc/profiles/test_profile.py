@@ -179,7 +179,7 @@ FAULTS: dict[str, tuple[str | bytes, list[tuple[str, str]]]] = {
             )
         ],
     ),
-    "a constant that is no name of Go's": (
+    "a constant that is not a name in Go": (
         ARM64 + "constants: {MAP_ANON: 1}\n",
         [
             (

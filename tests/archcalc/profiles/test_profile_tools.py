@@ -45,7 +45,7 @@ def test_a_profile_begins_from_the_nearest_port(platform: str, like: str, tmp_pa
 
 @pytest.mark.parametrize("name", platforms.names())
 def test_a_profile_begun_from_any_port_holds_with_every_comment_taken_away(name: str, tmp_path: Path) -> None:
-    """What stands there as a comment is good YAML too: taking the mark away is all that it needs."""
+    """What is there as a comment is valid YAML, too: removing the mark is enough."""
     text = profile_tools.new("new/port", name)
     lines = [line.removeprefix("# ") if _is_a_fact(line) else line for line in text.splitlines()]
     path = tmp_path / "new.yaml"
@@ -106,7 +106,7 @@ def test_the_schema_is_one_and_the_file_in_the_package_is_it() -> None:
     schema = profile_tools.json_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     written = (ROOT / "archcalc" / "profile.schema.json").read_text()
-    assert json.loads(written) == schema, "`archcalc profile schema` prints it anew"
+    assert json.loads(written) == schema, "`archcalc profile schema` prints it"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -69,7 +69,7 @@ def test_an_index_far_from_the_program_replaces_nothing_of_it() -> None:
 
 
 def test_a_hint_at_random_may_be_no_address(tmp_path: Path) -> None:
-    """Prefixes count up and begin anew at 0: with some bases, one of the hints is address 0."""
+    """Prefixes count up and start over at 0: with some bases, one of the hints is address 0."""
     hints = proved("linux/amd64")[HINTS]
     assert hints.holds is False and hints.refutation is not None
     verdict = shown(hints, tmp_path)

@@ -1,4 +1,4 @@
-"""What machines ask for is what real programs asked for, and what becomes of a change in their files."""
+"""What machines ask for is what real programs asked for, and a change in their files is noticed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Types in a program's own file: where the file's segments have them, and what is no such file."""
+"""Types in a program's own file: where the file's segments have them, and other files."""
 
 from __future__ import annotations
 

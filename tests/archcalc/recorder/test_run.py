@@ -1,4 +1,4 @@
-"""Programs recorded anew, where Go is installed: words and codes stay theirs, and nothing is missing."""
+"""Programs recorded with an installed Go: output and exit codes are theirs, and nothing is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One what-if: the same row every time, and whatever becomes of the machine is in it."""
+"""One what-if: the same row every time, with whatever happens to the machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RELEASES = (CURRENT, "1.21", "1.22", "1.27")
 
 
 def row(platform: str = "linux/amd64", on: str = CURRENT, **said: Any) -> dict[str, Any]:
-    """What comes of a point, on the machine of a generation."""
+    """The outcome of a point, on the machine of a generation."""
     return dict(work(Point(0, platforms.load(platform, on), **said)))
 
 

@@ -1,4 +1,4 @@
-"""The columnar form: nothing is lost either way, and what is no such file is told."""
+"""The columnar form: nothing is lost either way, and other files are refused."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_text_may_be_plain(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
 @pytest.mark.parametrize("form", ["gz", "parquet"])
 def test_a_pipe_is_written_to_and_stays_one(form: str, tmp_path: Path) -> None:
-    """As /dev/null must: nothing takes the place of what is no file."""
+    """As /dev/null needs: nothing replaces what is not a regular file."""
     source = TRACES / "linux-arm.stacks.conc.trace.gz"
     pipe = tmp_path / f"pipe.{form}"
     os.mkfifo(pipe)
@@ -197,7 +197,7 @@ def test_kinds_are_those_of_the_lines(form: str, tmp_path: Path) -> None:
     assert sum(some, Counter()) == Counter(line.partition(" ")[0] for line in lines)
 
 
-# What is no columnar recording.
+# What is not a columnar recording.
 
 
 def test_a_parquet_file_of_something_else_is_refused(tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ def test_an_absurd_number_anywhere_gives_an_answer_at_once(number: str, tmp_path
         parts = lines[at].split(" ")
         for field in range(1, len(parts)):
             changed = " ".join([*parts[:field], number, *parts[field + 1 :]])
-            # Whatever comes of it (some numbers are inputs that nothing contradicts), it is an outcome.
+            # Whatever the result (some numbers are inputs that nothing contradicts), it is an outcome.
             outcome(write(tmp_path / "x.trace.gz", [*lines[:at], changed, *lines[at + 1 :]]))
 
 

@@ -147,7 +147,7 @@ def test_headers_of_goroutines(header: str, tmp_path: Path) -> None:
 
 
 def test_a_log_may_be_its_first_lines_alone(tmp_path: Path) -> None:
-    """As grep '^trace' leaves it: no stacks, no ends. What becomes of it is the same."""
+    """As grep '^trace' leaves it: no stacks, no ends. The result is the same."""
     short = [line for line in log_lines() if line.startswith("trace")]
     found = imported(written(tmp_path / "short.log", short), tmp_path / "short.trace.gz")
     assert (found.allocations, found.frees, found.collections, found.other_lines) == (
@@ -343,7 +343,7 @@ def test_a_list_of_sizes(tmp_path: Path) -> None:
     assert replayed(tmp_path / "x.trace.gz").ok
     lines = [line for piece in columnar.lines(tmp_path / "x.trace.gz") for line in piece]
     requests = [" ".join(line.split(" ")[1:4]) for line in lines if line.startswith("m ")]
-    # A pointer is no tiny object, and a slice's header has one; it shares a span with the 32 bytes.
+    # A pointer is not a tiny object, and a slice's header has one; it shares a span with the 32 bytes.
     assert requests == ["100 1 nzh", "8 2 zh", "32 - nzh", "5 - nzth", "24 3 z", "100000 - nzh"]
 
 

@@ -107,7 +107,7 @@ def test_words_are_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyP
 
 
 def test_what_is_hardly_a_recording_is_given_up() -> None:
-    """Short lines, or letters that are no record's, in such numbers that arrays of them do not pay."""
+    """Short lines, or letters that are not a record's, in such numbers that arrays of them do not pay."""
     for line in ("", "ab 1"):
         with pytest.raises(GaveUp):
             TextColumns([piece([line] * 5000)], Words())
