@@ -379,17 +379,16 @@ class Constants:
     def declarations(self) -> Mapping[str, Declaration]:
         """All declared types of the generation, by name, as this platform's files declare them."""
         if self._declarations is None:
-            alternatives = _declarations(self.generation)
-            chosen = tuple(
-                next((one for one in of if not one.when or self._holds("runtime", one.when)), None)
-                for of in alternatives.values()
-            )
-            key = tuple(map(id, chosen))
+            chosen = {
+                name: next((one for one in of if not one.when or self._holds("runtime", one.when)), None)
+                for name, of in _conditional(self.generation).items()
+            }
+            key = (id(self.generation), *map(id, chosen.values()))
             known = _DECLARED.get(key)
             if known is None:
-                pairs = zip(alternatives, chosen, strict=True)
-                known = {name: one for name, one in pairs if one is not None}
-                _DECLARED[key] = known
+                all_of = _declarations(self.generation).items()
+                found = {name: chosen.get(name, of[0]) for name, of in all_of}
+                known = _DECLARED[key] = {name: one for name, one in found.items() if one is not None}
             self._declarations = known
         return self._declarations
 
@@ -648,6 +647,12 @@ def _declarations(generation: Generation) -> Mapping[str, tuple[Declaration, ...
     if generation.lines:
         found = {name: tuple(_placed(generation, one) for one in of) for name, of in found.items()}
     return found
+
+
+@cache
+def _conditional(generation: Generation) -> Mapping[str, tuple[Declaration, ...]]:
+    """The types that are declared one way or another, or not at all, by a condition."""
+    return {name: of for name, of in _declarations(generation).items() if of[0].when}
 
 
 def _placed(generation: Generation, declared: Declaration) -> Declaration:
