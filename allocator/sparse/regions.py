@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from allocator.interface import MAPPED, RESERVED, USED, Region
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 def regions(core: Core) -> list[Region]:
     """Every piece in address order; none overlaps another."""
-    found = [*_tables(core), *_heap(core)]
+    found = [*_reservations(core), *_tables(core), *_heap(core)]
     chunk = core.config.persistent_chunk_size
     found += [
         Region("persistent", base, chunk, MAPPED, "records that are never given back")
@@ -21,7 +22,12 @@ def regions(core: Core) -> list[Region]:
     return sorted(found, key=lambda region: region.base)
 
 
-def _tables(core: Core) -> list[Region]:
+def reserved(core: Core) -> int:
+    """How many bytes the reservations for summaries and the scavenge index have."""
+    return sum(region.size for region in _reservations(core))
+
+
+def _reservations(core: Core) -> list[Region]:
     config, tables = core.config, core.tables
     found: list[Region] = []
     if tables.is_32bit:
@@ -44,6 +50,12 @@ def _tables(core: Core) -> list[Region]:
             found += _split(
                 "scavenge index", tables.index, tables.index_bytes, tables.mapped, "the scavenge index"
             )
+    return [region for region in found if region.size > 0]
+
+
+def _tables(core: Core) -> list[Region]:
+    config, tables = core.config, core.tables
+    found: list[Region] = []
     for base in tables.tables.values():
         found.append(Region("chunks", base, tables.table_bytes, MAPPED, "a table of chunks' page bits"))
     l2 = config.ptr_size << config.arena_l2_bits
@@ -82,14 +94,16 @@ def _heap(core: Core) -> list[Region]:
     """The arenas: what the heap has grown to, and what lies before and after it."""
     config = core.config
     arena = config.heap_arena_bytes
-    used = [(config.address(base), config.address(limit)) for base, limit in core.pages.in_use]
+    used = sorted((config.address(base), config.address(limit)) for base, limit in core.pages.in_use)
+    limits = [limit for _, limit in used]
     found = [Region("heap", base, limit - base, USED, "pages in the page allocator") for base, limit in used]
     for index in core.arenas.by_index:
         at, end = config.arena_base(index), config.arena_base(index) + arena
-        for base, limit in sorted(used):
-            if base < end and limit > at:
-                found.append(Region("arena", at, max(base - at, 0), RESERVED, "an arena's untouched part"))
-                at = max(at, limit)
+        i = bisect_right(limits, at)
+        while i < len(used) and used[i][0] < end:
+            base, limit = used[i]
+            found.append(Region("arena", at, max(base - at, 0), RESERVED, "an arena's untouched part"))
+            at, i = limit, i + 1
         found.append(Region("arena", at, max(end - at, 0), RESERVED, "an arena's untouched part"))
     rest = core.arenas.arena
     if rest.end > rest.next:

@@ -140,15 +140,12 @@ class Runtime(Heap, Allocator):
         if not hasattr(self, "pages") or not len(self.pages.in_use):
             return {}
         config, tables, arenas = self.config, self.tables, self.arenas
-        ranges = [(config.address(base), config.address(limit)) for base, limit in self.pages.in_use]
+        in_use = self.pages.in_use
         arena = config.heap_arena_bytes
         start = self.growth.base & -arena if self.growth.base % arena else self.growth.base - arena
-        reserved = sum(
-            region.size for region in self.regions() if region.name in ("summaries", "scavenge index")
-        )
         return {
-            "heap_start": ranges[0][0],
-            "heap_end": ranges[-1][1],
+            "heap_start": config.address(in_use.bases[0]),
+            "heap_end": config.address(in_use.limits[-1]),
             "arena_start": start,
             "arena_end": self.growth.end,
             "arenas": len(arenas.heap_list),
@@ -156,7 +153,7 @@ class Runtime(Heap, Allocator):
             "summaries": tables.summary[0],
             "scavenge_index": tables.index,
             "index_unreserved": tables.index_failed,
-            "reserved": reserved,
+            "reserved": regions.reserved(self),
             "pages_in_use": self.heap.pages_in_use,
             "sweepgen": self.heap.sweepgen,
         }
