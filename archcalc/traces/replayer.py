@@ -90,6 +90,8 @@ class Replayer(Ending):
     def sum_up(self, started: float) -> Replay:
         self.result.events = min(self.event, self.header.events)
         self.result.seconds = time.perf_counter() - started
+        if self.result.ok and self.result.death is None:
+            self.result.memstats = {**self.rt.memstats(), "NumGC": self.rt.heap.sweepgen >> 1}
         return self.result
 
     def feed(self, lines: list[str]) -> None:

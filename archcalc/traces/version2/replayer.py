@@ -78,6 +78,7 @@ class SparseReplayer(LineByLine):
         self.asked: dict[str, Asked] = {}  # by an m record's fields but its address
         self.contexts: dict[str, Context] = {}
         self.thread = "0"
+        self.heap_goal = 0  # bytes, as the pacer said last
         self.gone: set[int] = set()
         self._next_phase = 1
         self.stacks_given: dict[str, str] = {}  # by thread, of the bracket that was closed last
@@ -127,6 +128,8 @@ class SparseReplayer(LineByLine):
         self.result.unordered = self.follower.unordered
         self.result.events = min(self.event, self.header.events)
         self.result.seconds = time.perf_counter() - started
+        if self.result.ok and self.result.memstats is None and self.core is not None:
+            self.result.memstats = self._memstats_now()
         return self.result
 
     def feed(self, lines: list[str]) -> None:
@@ -588,6 +591,16 @@ class SparseReplayer(LineByLine):
             return
         caches[found.index(line)].flush(core.pages)
 
+    def _memstats_now(self) -> dict[str, Any] | None:
+        """What the machine counts; None where it died in the middle of something."""
+        core = self.core
+        assert core is not None
+        core.steps = None
+        try:
+            return {**core.memstats(), "NumGC": core.heap.sweepgen >> 1, "NextGC": self.heap_goal}
+        except Death:
+            return None
+
     def _memstats(self, words: list[str], line: str) -> None:
         core = self.core
         assert core is not None
@@ -680,6 +693,7 @@ class SparseReplayer(LineByLine):
     def _goal(self, words: list[str], line: str) -> None:
         core = self.core
         assert core is not None
+        self.heap_goal = decimal(words[2])
         marked = core.pacer.heap_marked if core.heap.sweepgen else words[3]
         found = f"w {core.pacer.heap_live} {words[2]} {marked}"
         if found != line:

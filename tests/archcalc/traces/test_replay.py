@@ -57,6 +57,20 @@ def test_the_real_runtimes_recordings_are_reproduced(name: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_memstats_of_the_end_are_what_the_end_state_comes_to(name: str) -> None:
+    found = replayed(TRACES / f"{name}.trace.gz").memstats
+    if any(line.startswith("! ") for line in lines_of(name)):
+        assert found is None
+        return
+    spans = [line.split(" ") for line in lines_of(name) if line.startswith("Zs ")]
+    pages = {state: sum(int(span[2]) for span in spans if span[3] == state) for state in "12"}
+    assert found["HeapInuse"] == pages["1"] * 8192
+    assert 0 <= pages["2"] * 8192 - found["StackInuse"] <= 1 << 17  # caches were flushed for it
+    assert found["NumGC"] == sum(line.startswith("g ") for line in lines_of(name))
+    assert found["HeapObjects"] == found["Mallocs"] - found["Frees"] > 0
+
+
 def test_every_record_of_the_allocators_own_is_in_some_recording(
     full_recording: Path, grown_recording: Path
 ) -> None:
