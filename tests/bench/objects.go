@@ -1,6 +1,7 @@
 // Times the runtime's own allocator: what tests/bench compares the simulated ones with.
 //
-//	objects N    prints a line "name nanoseconds" for each row, an object
+//	objects N    prints a line "name nanoseconds nanoseconds" for each row, an object: on the clock, and of
+//	             all processors
 //
 // The rows are those of the benchmarks: sizes at random to 1 KB, one size, words that are a pointer, types
 // with pointers, and a collection of a million objects that are reached through each other. The collector is
@@ -13,6 +14,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
+	"syscall"
 	"time"
 	"unsafe"
 )
@@ -78,13 +80,23 @@ func random() uint64 {
 	return pick
 }
 
+// processor is what the process has had of all processors so far, in nanoseconds.
+func processor() int64 {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		panic(err)
+	}
+	return syscall.TimevalToNsec(usage.Utime) + syscall.TimevalToNsec(usage.Stime)
+}
+
 // timed runs do, which makes n objects, in a heap that is empty, and prints what each took.
 func timed(name string, n int, do func()) {
 	bytes, sink = nil, nil
 	runtime.GC()
-	start := time.Now()
+	start, used := time.Now(), processor()
 	do()
-	fmt.Printf("%s %.2f\n", name, float64(time.Since(start).Nanoseconds())/float64(n))
+	clock, used := time.Since(start), processor()-used
+	fmt.Printf("%s %.2f %.2f\n", name, float64(clock.Nanoseconds())/float64(n), float64(used)/float64(n))
 }
 
 type link struct {

@@ -6,7 +6,10 @@ import hashlib
 import os
 import subprocess
 import tempfile
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from archcalc.reading.errors import UsageFault
 from archcalc.recorder.overlay import Toolchain
@@ -40,7 +43,39 @@ def program(tool: Toolchain) -> Path:
     return built
 
 
-def rows(built: Path, n: int) -> dict[str, float]:
-    """One run of n objects: nanoseconds an object, by row."""
+class Took(NamedTuple):
+    """Nanoseconds: on the clock, and of all processors.
+
+    Other work on the computer lengthens the first, threads that share the work the second: of two
+    ways to compare what two have taken, the smaller is the better one.
+    """
+
+    clock: float
+    processor: float
+
+    def __truediv__(self, other: float) -> Took:
+        return Took(self.clock / other, self.processor / other)
+
+    def times(self, other: Took) -> float:
+        """How many times the other."""
+        return min(self.clock / other.clock, self.processor / other.processor)
+
+
+def best(took: Iterable[Took]) -> Took:
+    """The least of each."""
+    clock, processor = zip(*took, strict=True)
+    return Took(min(clock), min(processor))
+
+
+def timed(work: Callable[[], object]) -> Took:
+    """What a call takes of this process."""
+    clock, processor = time.perf_counter_ns(), time.process_time_ns()
+    work()
+    return Took(time.perf_counter_ns() - clock, time.process_time_ns() - processor)
+
+
+def rows(built: Path, n: int) -> dict[str, Took]:
+    """One run of n objects: what each has taken, by row."""
     ran = subprocess.run([built, str(n)], check=True, capture_output=True, text=True)
-    return {name: float(took) for name, took in (line.split() for line in ran.stdout.splitlines())}
+    lines = [line.split() for line in ran.stdout.splitlines()]
+    return {name: Took(float(clock), float(processor)) for name, clock, processor in lines}

@@ -27,7 +27,7 @@ class TinyCache(Protocol):
 
 
 SWITCH = "ARCHCALC_COMPILED"  # environment: 0 never, 1 from the first object on
-PAYS = 1 << 24  # objects of a process from which on loading Numba, half a second, is worth it
+PAYS = 1 << 25  # objects of a process from which on loading Numba, half a second, is soon won back
 
 _wanted: bool | None = {"0": False, "1": True}.get(os.environ.get(SWITCH, ""))
 _seen = 0

@@ -196,7 +196,7 @@ class SpanRow:
         return n
 
     def _room_of_records(self) -> int:
-        """How many records the P has, or can have without asking for memory, that have no spans yet."""
+        """How many unused records the P has, or can have without asking for memory."""
         heap, cache = self.rt.heap, self.proc.mspan_cache
         if not cache and heap.spanalloc.free_list and heap.records_at_hand():
             heap.fill_mspan_cache(self.proc)
