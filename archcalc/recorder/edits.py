@@ -144,7 +144,7 @@ def wraps() -> list[Wrap]:
              after="archcalcWide('r', 4, 0, float64bits(mheap_.sweepPagesPerByte), mheap_.sweepHeapLiveBasis, mheap_.pagesSweptBasis.Load())"),
         Wrap("mgcpacer.go", "gcControllerCommit",
              after="archcalcWide('w', 4, 0, gcController.heapLive.Load(), gcController.heapGoal(), gcController.heapMarked)"),
-        Wrap("mgc.go", "gcinit", after="archcalcRecord('I', 0, 0, 0, 0, 0, 0, 0)"),
+        Wrap("mgc.go", "gcinit", after="archcalcDebug(); archcalcRecord('I', 0, 0, 0, 0, 0, 0, 0)"),
         Wrap("mgc.go", "setGCPhase", after="archcalcRecord('P', 1, uintptr(x), 0, 0, 0, 0, 0)"),
         Wrap("mpagecache.go", "(*pageAlloc).allocToCache", after="archcalcWide('C', 3, r0.base, r0.cache, r0.scav, 0)"),
         Wrap("mpagecache.go", "(*pageCache).flush",

@@ -19,6 +19,8 @@ from archcalc.recorder import edits
 # Entry points by size do the same as mallocgc; with them off there is one way in.
 WITHOUT = "nosizespecializedmalloc"
 SANITIZERS = ("race", "msan", "asan")  # each has its own ways of placing and padding objects
+# Experiments with another heap. `go env` names those that are not the release's own choice.
+ANOTHER_HEAP = ("greenteagc", "nogreenteagc", "noallocheaders", "norandomizedheapbase64")
 FIRST, LAST = (1, 22), (1, 27)
 
 
@@ -72,6 +74,9 @@ def toolchain(command: Path, env: Mapping[str, str]) -> Toolchain:
         raise UsageFault(f"{command} is {found.release}; releases 1.22 to 1.27 can be recorded")
     if found.goos != "linux":
         raise UsageFault(f"programs for {found.platform} cannot be recorded; expected GOOS=linux")
+    for name in found.experiment.split(","):
+        if name in ANOTHER_HEAP:
+            raise UsageFault(f"GOEXPERIMENT={name}: {found.release} has another heap with it; expected none")
     for flag in found.flags.split():
         if flag.lstrip("-").removesuffix("=true") in SANITIZERS:
             raise UsageFault(f"{flag} in GOFLAGS: with it the heap is another one; expected a build without")

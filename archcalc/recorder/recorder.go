@@ -108,6 +108,11 @@ func archcalcStart() {
 	archcalcMeta(12, uintptr(unsafe.Pointer(firstmoduledata.pcHeader)))
 }
 
+// archcalcDebug tells the settings of GODEBUG by which memory is taken and given back.
+func archcalcDebug() {
+	archcalcMeta(13, uintptr(bool2int(debug.madvdontneed != 0)|bool2int(debug.harddecommit != 0)<<1|bool2int(debug.disablethp != 0)<<2))
+}
+
 func archcalcMeta(key, value uintptr) { archcalcRecord('#', 2, key, value, 0, 0, 0, 0) }
 
 // archcalcBuf is the buffer of the thread, nil where it cannot have one.

@@ -168,7 +168,7 @@ def run(
         while os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             came = signal.sigwaitinfo(awaited)
             if came.si_signo != signal.SIGCHLD and came.si_code <= 0:
-                child.send_signal(came.si_signo)
+                os.kill(child.pid, came.si_signo)
         # It has ended and has not been waited for: its limits can still be asked for.
         limit = resource.prlimit(child.pid, resource.RLIMIT_AS)[0]
         code = child.wait()

@@ -10,12 +10,13 @@ from typing import Any
 from archcalc.recorder.binary import ProgramFile
 from archcalc.recorder.edits import BRACKETS
 from archcalc.recorder.rawlog import RawLog
-from archcalc.traces.records.version2 import ADVICE, ERRNO, KINDS, MEMSTATS, SETS, WAYS
+from archcalc.traces.records.version2 import ADVICE, ERRNO, GODEBUGS, KINDS, MEMSTATS, SETS, WAYS
 
 # Key of a `#` record, and what it is.
 DATA_END, TYPES, _ETYPES, PAGE, HUGE_PAGE, MHEAP, EMPTY_SPAN, MSPAN, ZEROBASE, TEXT, MCACHE0 = range(1, 12)
 FIXALLOCS = 100
-LINE_TABLE = 12
+LINE_TABLE, GODEBUG = 12, 13
+DONTNEED = 1  # GODEBUG's default
 STATS = (
     "-",
     "stacks_sys",
@@ -126,10 +127,15 @@ class Texts:
             "phys_huge_page_size": self.meta.get(HUGE_PAGE, 0),
             "fixallocs": self.fixed,
             "zerobase": self.meta.get(ZEROBASE, 0),
+            **({} if self.meta.get(GODEBUG, DONTNEED) == DONTNEED else {"godebug": self._godebug()}),
             "whole": self.ended,
             **({"cut": True} if self.log.cut else {}),
             "events": self.events,
         }
+
+    def _godebug(self) -> dict[str, int]:
+        """The settings by which memory is taken and given back."""
+        return {name: self.meta[GODEBUG] >> i & 1 for i, name in enumerate(GODEBUGS)}
 
     def lines(self) -> Iterator[str]:
         """All lines but the header."""

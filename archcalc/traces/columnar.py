@@ -42,8 +42,15 @@ RECORDS = (
     "m", "s", "S", "f", "x", "T", "R", "Y", "F", "I", "p", "u", "k", "z", "P", "y", "g", "r", "b", "w", "e",
     "v", "M", "O", "U", "V", "q", "Q", "X", "H", "K", "D", "E", "L", "!", "Z", "Zs", "Zb", "?",
 )  # fmt: skip
+# What else versions 2 and 3 have. Only version 1 is replayed from columns, which knows the codes above.
+NEWER = (
+    "(", ")", "@", "+", "-", "*", "/", "<", ">", "=", "A", "B", "C", "G", "J", "N", "V", "c", "h", "i",
+    "l", "n", "o", "Za", "Zc", "Zh", "Zt", "Zv",
+)  # fmt: skip
 CODE = {record: code for code, record in enumerate(RECORDS)}
 OTHER = CODE["?"]
+WRITTEN = (*RECORDS, *(record for record in NEWER if record not in RECORDS))
+WRITTEN_CODE = {record: code for code, record in enumerate(WRITTEN)}
 ENDS_IN_ADDRESS = frozenset("msfxpqQX")
 ROWS = 1 << 18  # of a group
 MAX_KEYS = 1 << 18  # remembered while writing
@@ -143,7 +150,7 @@ class Rows:
             self.text.append(None)
             return
         kind, space, rest = line.partition(" ")
-        code = CODE.get(kind, OTHER)
+        code = WRITTEN_CODE.get(kind, OTHER)
         self.record.append(code)
         self.request.append(None)
         self.address.append(None)
@@ -156,7 +163,7 @@ class Rows:
         """The lines as one batch."""
         pa = needed("pyarrow", WHAT)
         columns = [
-            pa.DictionaryArray.from_arrays(pa.array(self.record, pa.int32()), pa.array(RECORDS)),
+            pa.DictionaryArray.from_arrays(pa.array(self.record, pa.int32()), pa.array(WRITTEN)),
             pa.DictionaryArray.from_arrays(
                 pa.array(self.request, pa.int32()), pa.array(list(self._requests), pa.string())
             ),

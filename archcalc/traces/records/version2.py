@@ -34,6 +34,7 @@ ERRNO = {
     22: "EINVAL",
     38: "ENOSYS",
 }
+GODEBUGS = ("madvdontneed", "harddecommit", "disablethp")  # settings that the header has where one is unusual
 MEMSTATS = (
     "Alloc", "TotalAlloc", "Sys", "Mallocs", "Frees", "HeapAlloc", "HeapSys", "HeapIdle", "HeapInuse",
     "HeapReleased", "HeapObjects", "StackInuse", "StackSys", "MSpanInuse", "MSpanSys", "MCacheInuse",

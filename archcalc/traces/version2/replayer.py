@@ -15,10 +15,12 @@ from typing import Any
 
 from allocator.common.throw import BadRequest, Death, Throw
 from allocator.common.types import KIND_NO_POINTERS, BadType, Type
+from allocator.kernels.system import Answer
 from allocator.sparse.config import Config
 from allocator.sparse.fixalloc import FixAlloc
 from allocator.sparse.heap_bits import Plan, unrolled_pages
 from allocator.sparse.mallocinit import mallocinit
+from allocator.sparse.mem_linux import Debug
 from allocator.sparse.mheap import SCALAR_BITS, WORK_BUF
 from allocator.sparse.mspan import MSpan
 from allocator.sparse.procs import P
@@ -28,7 +30,7 @@ from archcalc.traces import columnar
 from archcalc.traces.line_by_line import KEPT, LineByLine
 from archcalc.traces.outcome import Parting, Replay, Stop, carry_out
 from archcalc.traces.reader import Header, address, decimal, fault, shorten
-from archcalc.traces.records.version2 import KINDS
+from archcalc.traces.records.version2 import GODEBUGS, KINDS
 from archcalc.traces.version2.ending import EndOfHeap
 from archcalc.traces.version2.follow import Companion
 from archcalc.traces.version2.turns import Placed, Turn, Waiting
@@ -45,6 +47,18 @@ WRONG = (BadRequest, BadType, ValueError, IndexError, KeyError, AttributeError, 
 # the machine lays it out where there is a short way.
 Asked = tuple[int | None, int, Type | None, bool, Plan | None]
 SLOWLY: Asked = (None, 0, None, False, None)
+
+
+class Afterwards:
+    """The system when the recording is over: what flushing the caches still asks for is granted."""
+
+    def __init__(self) -> None:
+        self.next = 1 << 30
+
+    def mmap(self, v: int, n: int, access: bool, fixed: bool = False) -> Answer:
+        """Memory where nobody looks."""
+        self.next += n
+        return v if fixed else self.next - n
 
 
 class Context:
@@ -596,6 +610,7 @@ class SparseReplayer(LineByLine):
         core = self.core
         assert core is not None
         core.steps = None
+        core.mem.os.kernel = Afterwards()
         try:
             return {**core.memstats(), "NumGC": core.heap.sweepgen >> 1, "NextGC": self.heap_goal}
         except Death:
@@ -620,6 +635,7 @@ class SparseReplayer(LineByLine):
         core = self.core
         assert core is not None
         core.sweeper.drained = True
+        self._debug(core)
 
     def _phase(self, words: list[str], line: str) -> None:
         core = self.core
@@ -715,8 +731,16 @@ class SparseReplayer(LineByLine):
         self.core = self.follower.core = core
         core.steps = self.follower
         core.zerobase = self.header.extra.get("zerobase", 0)
+        if core.config.early_debug:
+            self._debug(core)
         mallocinit(core)
         self._close("init")
+
+    def _debug(self, core: Runtime) -> None:
+        """The program knows its GODEBUG from here on."""
+        told = self.header.extra.get("godebug")
+        if told is not None:
+            core.mem.os.debug = Debug(**{name: bool(told.get(name)) for name in GODEBUGS})
 
     def _p_init(self, words: list[str]) -> None:
         core = self.core

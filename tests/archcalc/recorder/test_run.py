@@ -190,6 +190,15 @@ def test_a_build_whose_heap_is_another_one_is_refused(flag: str) -> None:
         find_go(None, environment(GOFLAGS=f"-mod=mod {flag}"))
 
 
+@pytest.mark.parametrize("name", ["greenteagc", "nogreenteagc"])
+def test_an_experiment_with_another_heap_is_refused(name: str) -> None:
+    own = installed().minor >= (1, 26)
+    if own == (name == "greenteagc"):
+        return  # that is the release's own heap
+    with pytest.raises(UsageFault, match=f"GOEXPERIMENT={name}: go.* has another heap with it"):
+        find_go(None, environment(GOEXPERIMENT=name))
+
+
 def test_a_program_that_does_not_build_is_reported_in_go_s_own_words(tmp_path: Path) -> None:
     installed()
     (tmp_path / "main.go").write_text("package main\n\nfunc main() { nothing() }\n")

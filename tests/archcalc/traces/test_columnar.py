@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import sys
 import tracemalloc
@@ -20,9 +21,11 @@ from recordings import NAMES, TRACES, lines_of, replayed, write
 from archcalc.reading.errors import UsageFault
 from archcalc.traces import columnar
 from archcalc.traces.reader import TraceFault
+from archcalc.traces.records import version2, version3
 
 pytest.importorskip("pyarrow")
 
+VERSION_2 = [path for path in sorted((TRACES.parent / "version2").glob("*.trace.gz")) if "386" in path.name]
 HEADER = lines_of("linux-386.mixed.stw")[0]
 
 
@@ -151,6 +154,33 @@ def test_any_lines_come_back(lines: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         source = write(Path(folder) / "any.trace.gz", [HEADER, *lines])
         assert there_and_back(source, Path(folder)) == text_of(source)
+
+
+NEWER = sorted({record.letters for record in (*version2.RECORDS, *version3.RECORDS)} | {"Za", "Zv"})
+FIELD = st.one_of(
+    st.integers(0, 1 << 64).map(str),
+    st.integers(0, 1 << 64).map("{:x}".format),
+    st.sampled_from(["-", "rw", "tc"]),
+)
+RECORD = st.tuples(st.sampled_from(NEWER), st.lists(FIELD, max_size=8)).map(lambda r: " ".join((r[0], *r[1])))
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(st.lists(RECORD, max_size=40), st.sampled_from([2, 3]))
+def test_records_of_newer_versions_have_codes_and_come_back(lines: list[str], version: int) -> None:
+    import tempfile
+
+    header = json.dumps({**json.loads(HEADER), "version": version, "go": "go1.27", "ticks_per_second": 1})
+    with tempfile.TemporaryDirectory() as folder:
+        source = write(Path(folder) / "any.trace.gz", [header, *lines])
+        assert there_and_back(source, Path(folder)) == text_of(source)
+        for batch in columnar.ColumnarFile(Path(folder) / "x.trace.parquet").batches(["record"]):
+            assert "?" not in batch.column(0).to_pylist()
+
+
+@pytest.mark.parametrize("path", VERSION_2, ids=lambda path: path.name)
+def test_a_recording_of_today_comes_back_byte_for_byte(path: Path, tmp_path: Path) -> None:
+    assert there_and_back(path, tmp_path) == text_of(path)
 
 
 def test_rows_are_written_in_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -184,6 +184,20 @@ def test_a_recording_that_is_cut_short_is_a_fault_or_a_difference(kept: float) -
     assert result.mismatches
 
 
+@pytest.mark.parametrize("path", [ONE, THREADS], ids=lambda path: path.name)
+def test_what_a_killed_program_left_is_replayed_as_far_as_it_goes(path: Path) -> None:
+    """Wherever it was cut off, what was begun waits, and memory is counted as of then."""
+    header, *lines = lines_of(path)
+    for kept in range(200, len(lines), len(lines) // 9):
+        events = sum(line[0] not in "ZT@" for line in lines[:kept])
+        told = {**json.loads(header), "whole": False, "cut": True, "events": events}
+        if any(line[0] == "Z" for line in lines[:kept]):
+            break
+        result = of_lines([json.dumps(told), *lines[:kept]])
+        assert (result.mismatches, result.first, result.events) == (0, None, events)
+        assert result.memstats is None or result.memstats["HeapInuse"] >= 0
+
+
 def test_records_are_those_that_are_described() -> None:
     described = {record.letters for record in version2.RECORDS}
     for path in RECORDINGS:
