@@ -37,7 +37,12 @@ class Break(SimulatedKernel):
 
     def _can(self, p: int) -> bool:
         machine = self.machine
-        if p < self.at or p > self.end or (self.limit is not None and p > self.limit):
+        if (
+            p < self.at
+            or self.at < machine.low
+            or p > self.end
+            or (self.limit is not None and p > self.limit)
+        ):
             return False
         size = p - self.start
         if machine.segment_limit is not None and size > machine.segment_limit:

@@ -87,7 +87,8 @@ class Linux(Posix):
         at = super()._pick_anywhere(size)
         if at is None and self._top_down:
             # arch_get_unmapped_area_topdown tries upward before it gives up.
-            return self.space.find_up(size, self._search_base(False), self.end, self.page)
+            base = max(self._search_base(False), self.machine.low)
+            return self.space.find_up(size, base, self.end, self.page)
         return at
 
     def _refusal(self, at: int, size: int, kind: int) -> int:

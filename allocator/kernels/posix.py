@@ -41,7 +41,8 @@ class Posix(SimulatedKernel):
         self._program_bytes = machine.image_bytes + (self.beside_image if guessed else 0)
         down = self.top_down if machine.top_down is None else machine.top_down
         self._top_down = down
-        self._base = self._search_base(down) if machine.mmap_base is None else machine.mmap_base
+        base = self._search_base(down) if machine.mmap_base is None else machine.mmap_base
+        self._base = base if down else max(base, machine.low)
 
     @property
     def program_bytes(self) -> int:

@@ -137,7 +137,7 @@ class Windows(SimulatedKernel):
         if m.top_down:
             top = self.end if m.mmap_base is None else m.mmap_base
             return self.space.find_down(size, top, m.low, ALLOCATION_GRANULARITY)
-        base = m.low if m.mmap_base is None else m.mmap_base
+        base = m.low if m.mmap_base is None else max(m.low, m.mmap_base)
         return self.space.find_up(size, base, self.end, ALLOCATION_GRANULARITY)
 
     def _pages(self, v: int, n: int) -> tuple[int, int]:

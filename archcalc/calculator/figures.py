@@ -26,7 +26,7 @@ from archcalc.calculator.structs import StructField, StructLayout
 from archcalc.generations import Generation
 from archcalc.goexpr import ExprError, Value
 from archcalc.profiles.addresses import of_bits
-from archcalc.profiles.profile import Origin, Profile
+from archcalc.profiles.profile import Fact, Origin, Profile
 from archcalc.profiles.profile_fields import SECTIONS
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.fields import Address, Int, Limit
@@ -34,7 +34,7 @@ from archcalc.reading.names import closest
 from archcalc.reading.quantities import QuantityFault, parse_limit, parse_size
 from archcalc.reading.words import counted
 
-Scalar = int | bool | str
+Scalar = int | bool | str | float
 
 
 @dataclass(frozen=True, slots=True)
@@ -490,7 +490,7 @@ def _addresses(profile: Profile, sets: Mapping[str, Value]) -> Mapping[str, int]
 
 def _with_facts(profile: Profile, sets: Mapping[str, Value]) -> Profile:
     """The profile with the facts that a what-if sets, so that the profile shows them, too."""
-    given = {name[5:]: _plain(value) for name, value in sets.items() if name.startswith("fact.")}
+    given = {name[5:]: _fact(value) for name, value in sets.items() if name.startswith("fact.")}
     if not given:
         return profile
     given = {**_addresses(profile, sets), **given}
@@ -589,6 +589,8 @@ def _same_type(name: str, given: Scalar, old: Value, new: Value) -> Value:
             if new.type.kind != kind.kind:
                 raise ValueError({"bool": "true or false", "string": "text"}.get(kind.kind, "an integer"))
             return Value(new.value, kind)
+        if kind.kind == "float" and not isinstance(new.value, str):
+            return Value(new.value, kind)
         if isinstance(new.value, str) or new.value != int(new.value):
             raise ValueError("an integer")
         number = int(new.value)
@@ -676,7 +678,15 @@ def written(value: Scalar) -> str:
 
 
 def _plain(value: Value) -> Scalar:
-    """A value as Python's int, bool or str."""
+    """A value as Python's int, bool or str, or a float where it is no whole number."""
+    plain = value.value
+    if isinstance(plain, bool | str):
+        return plain
+    return int(plain) if int(plain) == plain else float(plain)
+
+
+def _fact(value: Value) -> Fact:
+    """As `_plain`, of what is never a fraction."""
     plain = value.value
     return plain if isinstance(plain, bool | str) else int(plain)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from archcalc.calculator.figures import Figures, why_not
+from archcalc.calculator.figures import Figures, Scalar, why_not
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.names import closest
 from archcalc.results.tables import Bytes, Hex, NotApplicable, Pages, Value
@@ -78,7 +78,7 @@ def entries(figures: Figures) -> Iterator[Entry]:
         yield Entry(section, name, typed(value, unit), unit, what)
 
 
-def values(figures: Figures) -> Iterator[tuple[str, str, int | bool | str]]:
+def values(figures: Figures) -> Iterator[tuple[str, str, Scalar]]:
     """Section, name and plain value of each entry."""
     for name, value in figures.constants.items():
         yield "constants", name, value
@@ -103,12 +103,12 @@ def values(figures: Figures) -> Iterator[tuple[str, str, int | bool | str]]:
         yield "layout", f"stack_order{order.order}", order.size
 
 
-def shown_areas(figures: Figures) -> dict[str, int | bool | str]:
+def shown_areas(figures: Figures) -> dict[str, Scalar]:
     """The layout of a later release by name; of a long family the first member, and how many there are."""
     return {name: value for _, name, value in _areas(figures)}
 
 
-def _areas(figures: Figures) -> Iterator[tuple[str, str, int | bool | str]]:
+def _areas(figures: Figures) -> Iterator[tuple[str, str, Scalar]]:
     areas = figures.areas
     hidden = set()
     for family in figures.generation.families:
@@ -132,10 +132,12 @@ def describe(figures: Figures, section: str, name: str) -> tuple[str, str]:
     return (formula.row.unit, formula.row.what) if formula else ("", "")
 
 
-def typed(value: int | bool | str, unit: str) -> Value:
+def typed(value: Scalar, unit: str) -> Value:
     """A plain value with the type that its unit stands for."""
     if isinstance(value, bool | str):
         return value
+    if isinstance(value, float):
+        return str(value)  # a figure is never rounded
     kind = _UNITS.get(unit)
     return kind(value) if kind else value
 

@@ -54,7 +54,7 @@ class Problem:
     message: str
     subject: str = ""
     help: str = ""
-    data: Mapping[str, int | str | bool] = field(default_factory=dict)
+    data: Mapping[str, int | str | bool | float] = field(default_factory=dict)
 
 
 Problems = Iterator[Problem]

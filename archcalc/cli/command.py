@@ -16,6 +16,7 @@ from typer.core import TyperCommand
 
 from archcalc import config
 from archcalc.cli import session
+from archcalc.cli.options import Force
 from archcalc.cli.params import HelpOption, parameters_of, plain
 from archcalc.host import output
 from archcalc.host.repository import within_repository
@@ -200,7 +201,7 @@ def written(
             "--output", "-o", metavar="FILE", help="Write to FILE, whole or not at all.", parser=parse_output
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Let --output replace an existing file.")] = False,
+    force: Force = False,
 ) -> None:
     """The options of results that can be written to a file."""
 

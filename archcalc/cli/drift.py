@@ -18,7 +18,7 @@ from archcalc.questions.drift import Comments
 
 Goroot = Annotated[
     Any,
-    typer.Option("--goroot", metavar="DIR", help="Find the comments in this Go source tree.", parser=Path),
+    typer.Option("--goroot", metavar="DIR", help="The Go source tree to compare with.", parser=Path),
 ]
 
 

@@ -10,8 +10,8 @@ import typer
 from archcalc.calculator import figures
 from archcalc.cli import session
 from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
-from archcalc.cli.options import Go, Profiles, Sets, complete_platforms
-from archcalc.cli.picture import After, Count, Force, HtmlFile, Seed, SvgFile, write_files
+from archcalc.cli.options import Count, Force, Go, Profiles, Seed, Sets, complete_platforms
+from archcalc.cli.picture import After, HtmlFile, SvgFile, write_files
 from archcalc.cli.targets import generation, settings
 from archcalc.host import output
 from archcalc.library.heap import Heaps, is_trace, refuse_what_it_has

@@ -73,7 +73,7 @@ DataEnd = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
-CommitLimit = Annotated[Any, _size("--commit-limit", "Memory that can be committed on the whole machine.")]
+CommitLimit = Annotated[Any, _limit("--commit-limit", "Memory that can be committed on the whole machine.")]
 MaxMapCount = Annotated[Any, _count("--max-map-count", "Mappings that the process can have.")]
 IgnoreHints = Annotated[
     bool,

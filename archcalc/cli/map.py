@@ -5,8 +5,8 @@ from __future__ import annotations
 from archcalc.calculator import figures
 from archcalc.cli import session
 from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
-from archcalc.cli.options import Go, Platforms, Profiles, Sets
-from archcalc.cli.picture import After, Count, Force, HtmlFile, Seed, SvgFile, write_files
+from archcalc.cli.options import Count, Force, Go, Platforms, Profiles, Seed, Sets
+from archcalc.cli.picture import After, HtmlFile, SvgFile, write_files
 from archcalc.cli.targets import generation, settings
 from archcalc.host import output
 from archcalc.library.map import Mapped, atlases_of

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from archcalc.reading.errors import UsageFault
-from archcalc.reading.quantities import parse_setting
+from archcalc.reading.quantities import parse_count, parse_setting
 
 
 def asked_of(ctx: typer.Context) -> str:
@@ -68,6 +68,43 @@ def complete_generations(incomplete: str) -> list[str]:
     from archcalc import generations
 
     return [name for name in (*generations.known(), "all") if name.startswith(incomplete)]
+
+
+Platform = Annotated[
+    str | None,
+    typer.Option(
+        "--platform",
+        metavar="PLATFORM",
+        help="The platform that is meant, goos/goarch.",
+        autocompletion=complete_platforms,
+        show_default=False,
+    ),
+]
+
+Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
+
+Count = Annotated[
+    Any,
+    typer.Option("-n", metavar="N", help="About how many allocations; default 5000.", parser=parse_count),
+]
+
+Seed = Annotated[
+    Any,
+    typer.Option(
+        "--seed", metavar="N", help="Seed of the workload's choices; default 1.", parser=parse_count
+    ),
+]
+
+Jobs = Annotated[
+    Any,
+    typer.Option(
+        "--jobs",
+        "-j",
+        metavar="N",
+        help="How many to work on at a time; default one on each core.",
+        parser=parse_count,
+    ),
+]
 
 
 Go = Annotated[

@@ -10,7 +10,6 @@ import typer
 
 from archcalc.cli import session
 from archcalc.host import output
-from archcalc.reading.quantities import parse_count
 from archcalc.render import Page, render
 from archcalc.results.result import Pictured
 
@@ -42,23 +41,12 @@ After = Annotated[
         autocompletion=complete_workload,
     ),
 ]
-Count = Annotated[
-    Any,
-    typer.Option("-n", metavar="N", help="About how many allocations; default 5000.", parser=parse_count),
-]
-Seed = Annotated[
-    Any,
-    typer.Option(
-        "--seed", metavar="N", help="Seed of the workload's choices; default 1.", parser=parse_count
-    ),
-]
 SvgFile = Annotated[
     Any, typer.Option("--svg", metavar="FILE", help="Write the picture as SVG too.", parser=Path)
 ]
 HtmlFile = Annotated[
     Any, typer.Option("--html", metavar="FILE", help="Write a page with it too.", parser=Path)
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace existing files.")]
 
 
 def write_files(result: Pictured, files: Mapping[str, Path | None], force: bool) -> None:

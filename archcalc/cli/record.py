@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from archcalc.cli import session
-from archcalc.cli.trace.options import Force
+from archcalc.cli.options import Force
 from archcalc.host.output import check_writable
 from archcalc.library.record import Ran
 from archcalc.reading.words import counted

@@ -13,13 +13,12 @@ import typer
 from archcalc.cli import session
 from archcalc.cli.command import one_of
 from archcalc.cli.machine import ImageSize, Maps, Taken
-from archcalc.cli.options import Profiles
+from archcalc.cli.options import Jobs, Profiles
 from archcalc.host.processes import cores
 from archcalc.library.replay import Damaged, Replays
 from archcalc.machines.options import MachineOptions
 from archcalc.profiles import platforms
 from archcalc.reading.errors import Fault, UsageFault
-from archcalc.reading.quantities import parse_count
 from archcalc.reading.words import counted
 from archcalc.traces.columnar import NAMES, recordings_in
 from archcalc.traces.many import Progress, replay_many
@@ -42,16 +41,7 @@ def command(
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Count all differences instead of stopping at the first.")
     ] = False,
-    jobs: Annotated[
-        Any,
-        typer.Option(
-            "--jobs",
-            "-j",
-            metavar="N",
-            help="How many recordings at a time; default one on each core.",
-            parser=parse_count,
-        ),
-    ] = None,
+    jobs: Jobs = None,
     os: Annotated[
         str,
         typer.Option(

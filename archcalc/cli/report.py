@@ -9,8 +9,8 @@ import typer
 
 from archcalc.calculator.inventory import Selection
 from archcalc.cli import session
-from archcalc.cli.options import Gos, Platforms, Profiles, Sets, complete_names
-from archcalc.cli.picture import Force, HtmlFile, complete_workload, parse_workload
+from archcalc.cli.options import Force, Gos, Platforms, Profiles, Sets, complete_names
+from archcalc.cli.picture import HtmlFile, complete_workload, parse_workload
 from archcalc.cli.targets import settings, several
 from archcalc.host import output
 from archcalc.library.report import Report

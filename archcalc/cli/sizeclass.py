@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from archcalc.calculator import figures as calculator
-from archcalc.cli.options import Go, Profiles, Sets, complete_platforms
+from archcalc.cli.options import Go, Platform, Profiles, Sets, complete_platforms
 from archcalc.cli.targets import generation, settings
 from archcalc.library.sizeclass import sizeclass
 from archcalc.library.targets import selected
@@ -21,16 +21,6 @@ Words = Annotated[
     typer.Argument(
         metavar="[SIZE|PLATFORM]...",
         help="Sizes: 100, 4k, 1.5m; without any, the whole table. A platform, too: linux/386.",
-        autocompletion=complete_platforms,
-        show_default=False,
-    ),
-]
-Platform = Annotated[
-    str,
-    typer.Option(
-        "--platform",
-        metavar="PLATFORM",
-        help="The platform, if none is among the arguments (default: $GOOS/$GOARCH, else the host's).",
         autocompletion=complete_platforms,
         show_default=False,
     ),
@@ -54,7 +44,7 @@ Near = Annotated[
 
 def command(
     words: Words = None,
-    platform: Platform = "",
+    platform: Platform = None,
     waste: Waste = None,
     near: Near = None,
     profiles: Profiles = None,
@@ -65,6 +55,7 @@ def command(
 
     Backwards, --waste lists the sizes of which rounding wastes more than a share, and --near the best
     sizes near one. What is wasted in all is a share of a full span's memory, its tail included.
+    The platform stands beside the sizes or is named by --platform; default: $GOOS/$GOARCH, else the host's.
     For releases from 1.22 on (--go), what a header, heap bits and marks take of objects with pointers, too.
     """
     release = generation(go)

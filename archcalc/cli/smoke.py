@@ -13,8 +13,8 @@ from archcalc.calculator.figures import Figures
 from archcalc.cli import session
 from archcalc.cli.answers import AS_USUAL, Answered, without_effect
 from archcalc.cli.machine import PROFILES_OWN, Described, tell_without_effect
-from archcalc.cli.options import Go, Platforms, Profiles, Sets
-from archcalc.cli.picture import Force, complete_workload, parse_workload
+from archcalc.cli.options import Count, Force, Go, Platforms, Profiles, Seed, Sets
+from archcalc.cli.picture import complete_workload, parse_workload
 from archcalc.cli.targets import generation, settings
 from archcalc.host import output
 from archcalc.library.smoke import Smoked, smoke
@@ -44,13 +44,8 @@ def command(
             autocompletion=complete_workload,
         ),
     ] = None,
-    n: Annotated[
-        Any,
-        typer.Option("-n", metavar="N", help="About how many allocations; default 5000.", parser=parse_count),
-    ] = None,
-    seed: Annotated[
-        Any, typer.Option("--seed", metavar="N", help="Seed of its choices; default 1.", parser=parse_count)
-    ] = None,
+    n: Count = None,
+    seed: Seed = None,
     audit_every: Annotated[
         Any,
         typer.Option(

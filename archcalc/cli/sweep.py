@@ -8,14 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from archcalc.cli import session
-from archcalc.cli.options import Go
+from archcalc.cli.options import Force, Go, Jobs
 from archcalc.cli.targets import generation
 from archcalc.host import output as files
 from archcalc.host.processes import cores
 from archcalc.library.sweep import Swept, without_effect_in
 from archcalc.library.targets import asked_for
 from archcalc.reading.errors import Fault, UsageFault
-from archcalc.reading.quantities import parse_count
 from archcalc.reading.words import counted
 from archcalc.sweeps import table
 from archcalc.sweeps.journal import Journal, journal_of
@@ -31,13 +30,8 @@ def command(
             "--output", "-o", metavar="OUT", help="The table: *.parquet, *.csv or *.json.", parser=Path
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing table.")] = False,
-    jobs: Annotated[
-        Any,
-        typer.Option(
-            "--jobs", "-j", metavar="N", help="Processes; default one on each core.", parser=parse_count
-        ),
-    ] = None,
+    force: Force = False,
+    jobs: Jobs = None,
     scheduler: Annotated[
         str | None,
         typer.Option("--scheduler", metavar="ADDRESS", help="Run on the Dask cluster of this scheduler."),

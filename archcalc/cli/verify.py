@@ -21,9 +21,7 @@ from archcalc.reading.errors import Fault, UsageFault
 
 Goroot = Annotated[
     Any,
-    typer.Option(
-        "--goroot", metavar="DIR", help="A Go source tree whose every value is compared.", parser=Path
-    ),
+    typer.Option("--goroot", metavar="DIR", help="The Go source tree to compare with.", parser=Path),
 ]
 Binary = Annotated[
     Any, typer.Option("--binary", metavar="FILE", help="A program that Go has built.", parser=Path)

@@ -103,7 +103,7 @@ class Value(NamedTuple):
         return str(int(self.value))
 
 
-def untyped(value: Scalar) -> Value:
+def untyped(value: Scalar | float) -> Value:
     """A Python value as an untyped constant."""
     if isinstance(value, bool):
         return Value(value, UNTYPED_BOOL)
@@ -111,7 +111,7 @@ def untyped(value: Scalar) -> Value:
         return Value(value, UNTYPED_INT)
     if isinstance(value, str):
         return Value(value, UNTYPED_STRING)
-    return Value(value, UNTYPED_FLOAT)
+    return Value(Fraction(str(value)) if isinstance(value, float) else value, UNTYPED_FLOAT)
 
 
 def quote(text: str) -> str:

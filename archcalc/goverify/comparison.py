@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from archcalc.calculator.figures import Explanation, Figures
 from archcalc.reading.errors import UsageFault
 
-Scalar = int | bool | str
+Scalar = int | bool | str | float
 
 
 class Difference(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from archcalc.goverify.comparison import Change, Comparison, Difference, Unlisted
+from archcalc.goverify.comparison import Change, Comparison, Difference, Scalar, Unlisted
 from archcalc.goverify.era import Era
 from archcalc.reading.words import counted
 from archcalc.results.findings import Case, Finding, Rule, Severity
@@ -167,7 +167,7 @@ class Verdict(Judged):
         message: str,
         subject: str,
         where: str,
-        data: Mapping[str, int | str | bool] | None = None,
+        data: Mapping[str, int | str | bool | float] | None = None,
     ) -> Finding:
         file, line = self._place(where)
         return Finding(
@@ -344,15 +344,15 @@ def told(difference: Difference, subject: Subject) -> str:
     return f"{text}; {difference.why}" if difference.why else text
 
 
-def _said(value: int | bool | str | None) -> str:
+def _said(value: Scalar | None) -> str:
     return "absent" if value is None else str(_cell(value))
 
 
-def _cell(value: int | bool | str | None) -> Value:
+def _cell(value: Scalar | None) -> Value:
     return NotApplicable("absent") if value is None else value
 
 
-def _shown(value: int | bool | str | None) -> Value:
+def _shown(value: Scalar | None) -> Value:
     """A value for people: what is too large to be read in decimal is an address or a mask."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 1 << 36:
         return Hex(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from archcalc.calculator.figures import Figures
+from archcalc.calculator.figures import Figures, Scalar
 from archcalc.calculator.inventory import labels, typed
 from archcalc.generations import Row
 from archcalc.reading.errors import Fault, UsageFault
@@ -58,7 +58,7 @@ class FamilyExplained(Result):
         values = {label: figures.family(self.name) for label, figures in self.targets.items()}
         columns = (Column("name"), *(Column(label) for label in values))
 
-        def cell(of: list[int | bool | str], at: int) -> Value:
+        def cell(of: list[Scalar], at: int) -> Value:
             return typed(of[at], self.unit) if at < len(of) else NotApplicable("no such member")
 
         most = max(map(len, values.values()))

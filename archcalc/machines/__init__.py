@@ -7,7 +7,6 @@ machines, and `config`, which makes their Config of the calculator's figures.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -15,11 +14,13 @@ from typing import Any, Protocol, cast
 
 from allocator.common.throw import BadRequest
 from allocator.interface import Allocator, Cannot, Facts
+from allocator.kernels import new_kernel
 from allocator.kernels.machine import Machine
 from archcalc.calculator.figures import Figures, Scalar, compute
 from archcalc.generations import Generation
 from archcalc.machines.computer import heeded, machine_of
 from archcalc.machines.options import MachineOptions
+from archcalc.profiles.profile import Profile
 from archcalc.reading.errors import Fault, UsageFault
 
 CONTIGUOUS = "contiguous"
@@ -37,6 +38,18 @@ class MachineKind(Protocol):
 
     def system(self, figures: Figures, options: MachineOptions | None, machine: Machine | None = None) -> Any:
         """What its machines are prepared on: a computer of the profile or as the options say, or that one."""
+
+    def as_read(self, config: Any, system: Any) -> tuple[object, ...]:
+        """The Config's parts, two of which are alike where its machines cannot tell them apart.
+
+        `system` is a fresh one, as `system` makes it, to be asked what it can refuse.
+        """
+
+    def unasked(self, config: Any) -> frozenset[str]:
+        """The fields of a Machine that none of its calls can show."""
+
+    def kernel_name(self, profile: Profile) -> str:
+        """The GOOS whose kernel stands for that of a profile."""
 
     def kernel(self, config: Any, machine: Machine) -> Any:
         """The kernel that a machine of that Config asks itself; None where its helpers come between."""
@@ -93,11 +106,15 @@ def hints_of(figures: Figures) -> list[tuple[int, int]]:
 
 def basis(figures: Figures, options: MachineOptions | None = None) -> tuple[object, ...]:
     """Everything that a machine of the figures is made of: what changes nothing here changes no machine."""
+    kind = era(figures.generation)
     config = config_of(figures, options)
-    # Not by ==: a Config may be compared by which it is rather than by what it says.
-    parts = (getattr(config, field.name) for field in fields(config))
-    huge = getattr(system_of(figures, options), "huge_page_size", 0)
-    return (*parts, *heeded(figures.profile, machine_of(figures.profile, options)), huge)
+    system = system_of(figures, options)
+    parts = kind.as_read(config, system)
+    huge = getattr(system, "huge_page_size", 0)
+    profile = figures.profile
+    ptr_size = int(profile.facts["ptr_size"])
+    kernel = new_kernel(kind.kernel_name(profile), machine_of(profile, options), ptr_size=ptr_size)
+    return (*parts, *heeded(kernel, kind.unasked(config)), huge)
 
 
 @lru_cache(maxsize=256)
@@ -109,9 +126,10 @@ def unread(figures: Figures, options: MachineOptions | None = None) -> tuple[Fau
 
 def _unread(figures: Figures, options: MachineOptions | None, name: str, value: Scalar) -> Fault | None:
     profile = figures.profile
+    said = f"--set {name}={str(value).lower() if isinstance(value, bool) else value}"
     named = {"goos": profile.goos, "goarch": profile.goarch}.get(name.rpartition(".")[2].lower())
     if named is not None:
-        found = f"--set {name}={value}: a what-if cannot turn {figures.platform} into another platform"
+        found = f"{said}: a what-if cannot turn {figures.platform} into another platform"
         return None if value == named else Fault(found, "another platform by its name", id="set-unread")
 
     def having(sets: Mapping[str, Scalar]) -> Figures:
@@ -124,7 +142,7 @@ def _unread(figures: Figures, options: MachineOptions | None, name: str, value: 
     if len(figures.sets) > 1 and _differ(having({name: value}), plain, options):
         return None  # others among the what-ifs have the same effect
     return Fault(
-        f"--set {name}={value}: no machine of Go {figures.generation.name} reads it; it moves only what"
+        f"{said}: no machine of Go {figures.generation.name} reads it; it moves only what"
         " report, explain, check and diff show",
         " or ".join(_heard(plain, name, options)) or "a figure that the machine reads",
         id="set-unread",

@@ -13,6 +13,7 @@ from allocator.contiguous.mem import System
 from allocator.contiguous.systems import GOOSES, new_system
 from allocator.kernels import new_kernel
 from allocator.kernels.address_space import Range
+from allocator.kernels.kernel import SimulatedKernel
 from allocator.kernels.machine import Machine
 from archcalc.calculator.figures import Figures
 from archcalc.machines.options import MachineOptions
@@ -138,8 +139,7 @@ def system_of(
     machine = machine or machine_of(profile, options)
     believed = options.believed_page_size if options else None
     return new_system(
-        # A port of the user's own has the memory of the system that its profile says.
-        profile.goos if profile.goos in GOOSES else GOOS_OF[str(profile.facts["mem"])],
+        system_name(profile),
         machine,
         ptr_size=int(figures.sys["PtrSize"]),
         goarch=profile.goarch,
@@ -148,18 +148,22 @@ def system_of(
     )
 
 
+def system_name(profile: Profile) -> str:
+    """Whose memory it is: of a port of one's own, that of the system which its profile says."""
+    return profile.goos if profile.goos in GOOSES else GOOS_OF.get(str(profile.facts["mem"]), profile.goos)
+
+
 LIMITS = ("ulimit_v", "rlimit_data", "commit_limit", "max_map_count", "overcommit")
 
 
 LIMIT_FIELDS = frozenset((*LIMITS, "memlock_limit", "ram_and_swap", "segment_limit"))
 
 
-def heeded(profile: Profile, machine: Machine) -> tuple[object, ...]:
-    """The facts of a machine that its system's kernel reads: machines with equal facts answer alike."""
-    goos = profile.goos if profile.goos in GOOSES else GOOS_OF.get(str(profile.facts["mem"]), profile.goos)
-    kernel = new_kernel(goos, Machine(), ptr_size=int(profile.facts["ptr_size"]))
+def heeded(kernel: SimulatedKernel, unasked: frozenset[str]) -> tuple[object, ...]:
+    """The facts of its machine that a kernel reads and is asked about: with equal facts it answers alike."""
+    machine = kernel.machine
     known = kernel.limits | ({"overcommit"} if "ram_and_swap" in kernel.limits else set())
-    deaf = (LIMIT_FIELDS - known) | kernel.without
+    deaf = (LIMIT_FIELDS - known) | kernel.without | unasked
     return tuple(getattr(machine, field.name) for field in fields(machine) if field.name not in deaf)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from functools import lru_cache
 from typing import Any
 
 from allocator.contiguous.config import Config
+from allocator.contiguous.mem import System
 from allocator.contiguous.runtime import Runtime
+from allocator.kernels.fault_plans import install
 from allocator.kernels.machine import Machine
 from archcalc.calculator.figures import Figures, compute
-from archcalc.machines.computer import system_of
+from archcalc.machines.computer import system_name, system_of
+from archcalc.profiles.profile import Profile
 
 MACHINE = Runtime
 HELPERS = True
@@ -93,6 +97,39 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
         min_defer_args=number("minDeferArgs"),
         size_classes=figures.size_classes,
     )
+
+
+def as_read(config: Config, system: System) -> tuple[object, ...]:
+    """All of it, but for hints and rungs behind one that the system's helper always gives.
+
+    Where sysReserve asks nobody (nacl; the BSDs for what is larger than 4 GB), the first is the last.
+    """
+    install(system, lambda call, v, n: system.refusal)
+    wanted = [(hint, config.reservation_size) for hint in config.hints]
+    wanted += [(config.ladder_hint, size) for size in config.ladder_reservations]
+    given = (count for count, (v, n) in enumerate(wanted, 1) if system.sys_reserve(v, n)[0])
+    asked = next(given, len(wanted))
+    rungs = max(asked - len(config.hints), 0)
+    read = replace(
+        config,
+        hints=config.hints[:asked],
+        ladder=config.ladder[:rungs],
+        ladder_reservations=config.ladder_reservations[:rungs],
+        ladder_bitmap_size=config.ladder_bitmap_size if rungs else 0,
+        ladder_spans_size=config.ladder_spans_size if rungs else 0,
+        ladder_hint=config.ladder_hint if rungs else 0,
+    )
+    return tuple(getattr(read, field.name) for field in fields(read))
+
+
+def unasked(config: Config) -> frozenset[str]:
+    """None: a reservation is always asked for somewhere."""
+    return frozenset()
+
+
+def kernel_name(profile: Profile) -> str:
+    """A port of one's own has the kernel that its file of helpers is for."""
+    return system_name(profile)
 
 
 def kernel(config: Config, machine: Machine) -> Any:

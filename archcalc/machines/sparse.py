@@ -6,16 +6,19 @@ tells is listed in SINCE and UNTIL: the release from which on it goes that way, 
 
 from __future__ import annotations
 
+from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 
 from allocator.kernels.machine import Machine
+from allocator.sparse.arena_hints import HeapLot, hint_addresses, usual_seed
 from allocator.sparse.config import Config
 from allocator.sparse.runtime import Runtime
 from allocator.sparse.systems import kernel_of
 from archcalc.calculator.figures import Figures, compute
 from archcalc.machines.computer import machine_of
 from archcalc.machines.options import MachineOptions
+from archcalc.profiles.profile import Profile
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.words import counted
 
@@ -66,6 +69,9 @@ SIZED = (
     "specialCheckFinalizer", "specialCleanup", "specialPinCounter", "specialReachable", "specialSecret",
     "specialTinyBlock", "specialWeakHandle", "specialfinalizer", "specialprofile",
 )  # fmt: skip
+
+# Those of them that lie in the heap themselves.
+OBJECTS = frozenset(("g", "m", "p"))
 
 
 def system(figures: Figures, options: MachineOptions | None, machine: Machine | None = None) -> Machine:
@@ -181,7 +187,7 @@ def _room(figures: Figures, sbrk: bool) -> dict[str, Any]:
     A heap that only grows at the break (`sbrk`) asks nowhere.
     """
     engine = figures.engine
-    drawn = engine.has("layout.random_address_bits")
+    drawn = not sbrk and engine.has("layout.random_address_bits")
     hinted = not sbrk and engine.value("fact.ptr_size").value == 8
     room: dict[str, Any] = {"randomized_heap_base": drawn, "ladder": ()}
     for field, family in (("hints", "hint"), ("user_arena_hints", "user_arena_hint")):
@@ -208,6 +214,33 @@ def _check_address_bits(made: Config) -> None:
             have = counted(made.heap_addr_bits, "bit")
             found = f"{name} would be {bits}: a heap address of {made.platform} has {have}"
             raise UsageFault(Fault(found, "0 or more bits, as Go cannot compile anything less"))
+
+
+def as_read(config: Config, system: Machine) -> tuple[object, ...]:
+    """All of it, with the records that a start takes from the heap as large as their objects are."""
+    header = config.malloc_header_size if config.headers else 0
+
+    def as_object(size: int) -> int:
+        with_header = size + header if size > config.min_size_for_malloc_header else size
+        return config.size_classes.round_up_size(with_header)
+
+    sizes = {name: as_object(n) if name in OBJECTS else n for name, n in config.sizeof.items()}
+    return tuple(sizes if one.name == "sizeof" else getattr(config, one.name) for one in fields(config))
+
+
+def unasked(config: Config) -> frozenset[str]:
+    """Where no hint can be used, no mapping is asked for at an address that it might not get."""
+    if config.ptr_size == 4 or config.goos == "windows" or config.sbrk_platform:
+        return frozenset()
+    lot = HeapLot(usual_seed(config) if config.randomized_heap_base else 0)
+    last = (1 << config.arena_bits) - 1
+    usable = any(config.arena_index(p) <= last for p, _ in hint_addresses(config, lot))
+    return frozenset() if usable else frozenset({"hints_honoured"})
+
+
+def kernel_name(profile: Profile) -> str:
+    """Each system has its own."""
+    return profile.goos
 
 
 def kernel(config: Config, machine: Machine) -> Any:

@@ -59,7 +59,7 @@ class Finding:
     line: int | None = None
     column: int | None = None
     help: str = ""
-    data: Mapping[str, int | str | bool] = field(default_factory=dict)
+    data: Mapping[str, int | str | bool | float] = field(default_factory=dict)
     known: bool = False
     places: tuple[SourceLine, ...] = ()
 

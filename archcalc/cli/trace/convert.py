@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from archcalc.cli import session
-from archcalc.cli.trace.options import Force, Trace
+from archcalc.cli.options import Force
+from archcalc.cli.trace.options import Trace
 from archcalc.host import output
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.results.result import Listing

@@ -10,33 +10,47 @@ import typer
 from archcalc import machines
 from archcalc.calculator import figures
 from archcalc.cli import session
-from archcalc.cli.options import Go, complete_platforms
+from archcalc.cli.options import Force, Go, Platform, Profiles
 from archcalc.cli.targets import generation
-from archcalc.cli.trace.options import Force
+from archcalc.generations import CURRENT
 from archcalc.host.output import check_writable
-from archcalc.library.targets import asked_for
+from archcalc.library.targets import asked_for, selected
 from archcalc.library.trace.import_ import Import
 from archcalc.machines.options import MachineOptions
-from archcalc.profiles import platforms
+from archcalc.profiles.profile import Profile
 from archcalc.reading.errors import Fault, UsageFault
+from archcalc.reading.words import counted
 from archcalc.traces.execution.recording import import_trace
 from archcalc.traces.execution.wire import is_trace
 from archcalc.traces.importing import import_log
 
 
 def _of_trace(
-    trace: Path, platform: str | None, profile: Path | None, output: Path, force: bool, go: str | None
+    trace: Path,
+    platform: str | None,
+    profiles: list[Path] | None,
+    output: Path,
+    force: bool,
+    go: str | None,
 ) -> Import:
     """The recording of an execution trace."""
     release = asked_for(go)
     if release is None:
         raise UsageFault(Fault("the trace does not say of which Go it is", "--go RELEASE"))
     name = generation(release)
-    chosen = platforms.load_file(profile, name) if profile else platforms.load(platform or "", name)
+    chosen = _one(platform, profiles, name)
     config = machines.config_of(figures.compute(chosen, go=name), MachineOptions())
     with session.progress(f"import {trace.name}") as progress:
         imported = import_trace(trace, config, {"go": f"go{name}"}, output, progress.tell, force)
     return Import(imported, output)
+
+
+def _one(platform: str | None, profiles: list[Path] | None, go: str = CURRENT) -> Profile:
+    """The platform that is meant. Raises UsageFault where that is not one."""
+    found = selected([platform] if platform else None, profiles, go=go)
+    if len(found) != 1:
+        raise UsageFault(Fault(f"{platform or 'the profiles'}: {counted(len(found), 'platform')}", "one"))
+    return found[0]
 
 
 def command(
@@ -49,15 +63,8 @@ def command(
             parser=Path,
         ),
     ],
-    platform: Annotated[
-        str | None,
-        typer.Option(
-            "--platform", metavar="P", help="The platform it is of.", autocompletion=complete_platforms
-        ),
-    ] = None,
-    profile: Annotated[
-        Any, typer.Option("--profile", metavar="FILE", help="Or a profile of your own.", parser=Path)
-    ] = None,
+    platform: Platform = None,
+    profiles: Profiles = None,
     output: Annotated[
         Any,
         typer.Option(
@@ -80,16 +87,15 @@ def command(
     """
     if output is None:
         raise UsageFault(Fault("there is no file to write the recording to", "--output OUT"))
-    if (platform is None) == (profile is None):
-        raise UsageFault(
-            Fault("the log does not say of which platform it is", "--platform P or --profile FILE")
-        )
+    if not platform and not profiles:
+        found = "the log does not say of which platform it is"
+        raise UsageFault(Fault(found, "--platform PLATFORM or --profile FILE"))
     check_writable(output, force)
     if is_trace(log):
-        return _of_trace(log, platform, profile, output, force, go)
+        return _of_trace(log, platform, profiles, output, force, go)
     if go is not None:
         raise UsageFault(Fault("--go: the log is of 7aefdfded", "an execution trace"))
-    target = figures.compute(platforms.load_file(profile) if profile else platforms.load(platform or ""))
+    target = figures.compute(_one(platform, profiles))
     with session.progress(f"import {log.name}") as progress:
         imported = import_log(
             log,

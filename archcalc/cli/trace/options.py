@@ -10,4 +10,3 @@ import typer
 Trace = Annotated[
     Any, typer.Argument(metavar="FILE", help="A recording, as text or in columns.", parser=Path)
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
