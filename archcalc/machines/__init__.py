@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import islice
 from typing import Any, Protocol, cast
 
 from allocator.common.throw import BadRequest
@@ -24,6 +25,7 @@ from archcalc.profiles.profile import Profile
 from archcalc.reading.errors import Fault, UsageFault
 
 CONTIGUOUS = "contiguous"
+SHOWN = 3  # figures that a refusal names instead; each is found by a trial
 
 
 class MachineKind(Protocol):
@@ -144,7 +146,7 @@ def _unread(figures: Figures, options: MachineOptions | None, name: str, value: 
     return Fault(
         f"{said}: no machine of Go {figures.generation.name} reads it; it moves only what"
         " report, explain, check and diff show",
-        " or ".join(_heard(plain, name, options)) or "a figure that the machine reads",
+        " or ".join(islice(_heard(plain, name, options), SHOWN)) or "a figure that the machine reads",
         id="set-unread",
     )
 

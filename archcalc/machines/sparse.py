@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from functools import lru_cache
+from itertools import product
 from typing import Any
 
 from allocator.kernels.machine import Machine
@@ -15,6 +16,7 @@ from allocator.sparse.arena_hints import HeapLot, hint_addresses, usual_seed
 from allocator.sparse.config import Config
 from allocator.sparse.runtime import Runtime
 from allocator.sparse.systems import kernel_of
+from archcalc.calculator.constants import Absent
 from archcalc.calculator.figures import Figures, compute
 from archcalc.machines.computer import machine_of
 from archcalc.machines.options import MachineOptions
@@ -23,6 +25,7 @@ from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.words import counted
 
 MACHINE = Runtime
+PACKAGES = ("runtime", "gc", "goarch", "goexperiment")  # where the constants stand
 HELPERS = False
 
 # A switch of Config, and the release that made it true.
@@ -88,15 +91,16 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
     goos, goarch = figures.profile.goos, figures.profile.goarch
     machine = figures.profile.machine
     sizeof = {name: engine.struct(name).size for name in SIZED if engine.is_struct(name)}
-    runtime = figures.package("runtime")
-    packages = (runtime, *(figures.package(name) for name in ("gc", "goarch") if generation.names(name)))
-    experiment = figures.package("goexperiment")
+    reported = {name for package in PACKAGES for name in generation.names(package)}
 
     def number(*names: str, default: int | None = None) -> int:
-        for name in names:
-            for package in packages:
-                if name in package:
-                    return int(package[name])
+        """The first of these that the release has on this port."""
+        for name, package in product(names, PACKAGES):
+            if (qualified := f"{package}.{name}") in reported:
+                try:
+                    return int(engine.value(qualified).value)
+                except Absent:
+                    continue
         if default is None:
             raise KeyError(names[0])
         return default
@@ -173,7 +177,7 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
         race=not is_32bit and bool(figures.current("raceenabled")),
         sbrk_platform=sbrk,
         phys_page_aligned_stacks=bool(number("physPageAlignedStacks")),
-        inline_mark_bits=bool(experiment.get("GreenTeaGC", False)) and "spanInlineMarkBits" in sizeof,
+        inline_mark_bits=bool(number("GreenTeaGC", default=0)) and "spanInlineMarkBits" in sizeof,
         early_debug=at >= EARLY_DEBUG_SINCE and goos in EARLY_DEBUG,
         **switches,
     )

@@ -33,7 +33,7 @@ def others(plain: Figures, name: str, value: Scalar) -> Iterator[Scalar]:
     elif isinstance(value, float):
         yield from (value / 2, 2 * value)
     else:
-        for other in (2 * value, value // 2, value + 1, value - 1, value + 60000, 2, value << 12):
+        for other in (2 * value, value // 2, value + 1, value - 1, value + 60000, 2, 1, value << 12):
             if other != value:
                 yield other
 
