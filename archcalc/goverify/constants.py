@@ -50,7 +50,7 @@ def constants(port: ComparedPort) -> None:
                 _missing(port, name, computed, engine.source(known))
             else:
                 _constant(port, name, own, known, computed, scope)
-    if port.era.current and generation.era == "contiguous":
+    if port.era.current:
         _unlisted(port)
 
 
