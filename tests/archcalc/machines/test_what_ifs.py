@@ -87,9 +87,7 @@ def silent(go: str, platform: str) -> list[str]:
     return [name for name in plain.names() if not shows(name)]
 
 
-@pytest.mark.parametrize(
-    ("go", "platform"), [("7aefdfded", "nacl/386"), ("1.27", "linux/amd64")]
-)
+@pytest.mark.parametrize(("go", "platform"), [("7aefdfded", "nacl/386"), ("1.27", "linux/amd64")])
 def test_each_name_moves_the_machine_or_is_refused(go: str, platform: str) -> None:
     assert silent(go, platform) == []
 
