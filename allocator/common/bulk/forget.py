@@ -49,6 +49,6 @@ def _forget(memory: Contents, spans: Sequence[tuple[int, int]], words: int, nele
             else:
                 array = np.frombuffer(stored, kind)
                 array[row[at]] = 0
-                left = bool(array.any())
+                left = bool(array.view(bool).any())  # byte by byte, up to the first
             if not left:
                 del pages[page + at]
