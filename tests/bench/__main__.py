@@ -2,7 +2,8 @@
 
     python tests/bench [NAME ...]
 
-NAME is a file of this folder without .py: startup, bench_machine, bench_today, bench_bulk, bench_traces.
+NAME is a file of this folder without .py: startup, bench_machine, bench_today, bench_bulk, bench_traces,
+bench_record.
 Each prints its figures as ratios within its own run, with the machine and the versions, and says which
 limits hold. Exits 1 where one of them is passed.
 """
@@ -14,7 +15,14 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ALL = {"startup": [], "bench_machine": [], "bench_today": [], "bench_bulk": [], "bench_traces": ["--scale"]}
+ALL = {
+    "startup": [],
+    "bench_machine": [],
+    "bench_today": [],
+    "bench_bulk": [],
+    "bench_traces": ["--scale"],
+    "bench_record": [],
+}
 
 
 def main() -> int:
