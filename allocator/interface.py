@@ -25,7 +25,6 @@ from allocator.kernels.counts import Calls
 
 # States of regions. What lies between them is not the machine's.
 RESERVED = "reserved"  # addresses only
-PREPARED = "prepared"  # may be made usable quickly; sparse machines only (sysMap without sysUsed)
 MAPPED = "mapped"  # usable memory of the runtime's tables
 USED = "used"  # what the page heap has taken so far: `runs` tile it
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+import pytest
 from effort import EFFORT
 from hypothesis import HealthCheck, settings
 
@@ -20,3 +21,15 @@ settings.load_profile("archcalc")
 # that is interrupted on purpose.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Files whose tests take longest, each up to tens of seconds. They are begun first, so that of workers side by
+# side none is left with one of them when all the others are done.
+LONG = (
+    *("test_docs.py", "test_what_ifs.py", "test_report_page.py", "test_readme.py", "test_run.py"),
+    *("test_schema.py", "test_sparse.py", "test_wheel.py", "test_bulk.py", "test_runs.py"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sorts the files named above to the front; the rest, and each file, keep their order."""
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))

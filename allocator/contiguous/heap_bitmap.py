@@ -21,9 +21,6 @@ from allocator.common.gcprog import repeat, run_gc_prog
 from allocator.common.throw import Throw
 from allocator.common.types import KIND_GC_PROG, BadType, Type
 
-BIT_POINTER_ALL = 0x0F
-BIT_SCAN_ALL = 0xF0
-
 
 class LargeBits(NamedTuple):
     """The bitmap of a large object, not yet drawn."""

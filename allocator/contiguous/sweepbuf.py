@@ -51,10 +51,6 @@ class SweepSpans:
         self.rt = rt
         self.bufs = (SweepBuf(rt), SweepBuf(rt))
 
-    def push_swept(self, s: int) -> None:
-        """Enters a span that is swept, or new."""
-        self.bufs[self.rt.heap.sweepgen // 2 % 2].push(s)
-
     @property
     def swept(self) -> array[int]:
         """The spans entered as swept in this cycle, the last on top."""

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 # spanAllocType
 HEAP, STACK, WORK_BUF, SCALAR_BITS = range(4)
-IN_STATS = ("in_heap", "in_stacks", "in_work_bufs")
 
 RECLAIM_DONE = 1 << 63
 ALLSPANS_BYTES = 64 << 10

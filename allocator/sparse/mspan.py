@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 DEAD, IN_USE, MANUAL = range(3)
 STATE_NAMES = ("mSpanDead", "mSpanInUse", "mSpanManual")
 
-NO_SPAN = 0
 NO_STACKS: list[int] = []  # the free stacks of every span that never had any
 
 

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from allocator.sparse.heap_core import HeapCore
 
 BY_SIZE = 61  # MemStats.BySize stayed this long when the classes became 68
-RECENT = 256  # len(PauseNs)
 
 
 class HeapStats:

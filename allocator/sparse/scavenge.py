@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 UNLIMITED = (1 << 64) - 1
 RETAIN_EXTRA = 1 / (10 / 100)
 REDUCE_EXTRA = 5
-QUANTUM = 64 << 10  # bytes that the background scavenger asks for at once
 
 
 class Scavenger:
@@ -46,13 +45,6 @@ class Scavenger:
         goal = goal + phys - 1 & -phys & UNLIMITED
         if core.heap_retained() - goal >= phys:
             self.gc_percent_goal = goal
-
-    def should_stop(self) -> bool:
-        """Whether the background scavenger has nothing to do."""
-        return (
-            self.core.heap_retained() <= self.gc_percent_goal
-            and self.core.stats.mapped_ready <= self.memory_limit_goal
-        )
 
     def scavenge(self, nbytes: int, force: bool) -> int:
         """Gives that many bytes back, or all there are; returns how many (pageAlloc.scavenge)."""

@@ -26,11 +26,6 @@ from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.words import counted
 
 Fact = int | bool | str
-SIZE_CLASS_PARAMETERS = (
-    "runtime._PageSize", "runtime._MaxSmallSize",
-    "runtime.smallSizeDiv", "runtime.smallSizeMax", "runtime.largeSizeDiv",
-)  # fmt: skip
-"""The constants that mksizeclasses.go makes its table of at 7aefdfded, as sizeclasses.compute takes them."""
 MAX_MEMBERS = 1024
 """More members of a family than this come from a what-if that makes no sense."""
 _MEMBER = re.compile(r"(\w+\.\w*?\D)(\d+)")

@@ -64,10 +64,6 @@ class Boot:
         """The first address of the regions of a name."""
         return min((region.base for region in self.regions if region.name == name), default=None)
 
-    def end_of(self, name: str) -> int | None:
-        """The address after the last region of a name."""
-        return max((region.end for region in self.regions if region.name == name), default=None)
-
     @property
     def regions(self) -> list[Region]:
         """Where the machine's parts lie; none where it died."""

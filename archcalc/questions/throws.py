@@ -7,7 +7,6 @@ that it has, and hold its words against the row's.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cache
@@ -215,8 +214,3 @@ def _alike(word: str, other: str) -> float:
         return 0.0
     ratio = SequenceMatcher(None, word, other).ratio()
     return ratio if ratio >= 0.75 else 0.0
-
-
-def unreachable_rows() -> Iterator[LastWords]:
-    """The rows that no input leads to, each with its reason."""
-    return (row for row in table() if row.unreachable)
