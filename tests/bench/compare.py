@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 
 HERE = Path(__file__).parents[2]
 TRACE = HERE / "tests" / "data" / "traces" / "linux-amd64.gcprog.stw.trace.gz"
@@ -49,10 +50,10 @@ def checkout(revision: str) -> Iterator[Path]:
 def seconds(tree: Path, arguments: list[str]) -> float | None:
     """The processor time of one process that runs in a tree; None where it fails."""
     environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": ""}
-    before = os.times()
+    before = getrusage(RUSAGE_CHILDREN)
     done = subprocess.run([sys.executable, *arguments], cwd=tree, env=environment, capture_output=True)
-    after = os.times()
-    spent = after.children_user + after.children_system - before.children_user - before.children_system
+    after = getrusage(RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return None if done.returncode else spent
 
 
@@ -73,7 +74,7 @@ def main(revision: str, rounds: int = 5) -> int:
             if before is None or now is None:
                 print(f"{name:20} cannot be done {'here' if now is None else 'there'}")
                 continue
-            print(f"{name:20} {before:10.2f} s {now:10.2f} s {now / before:8.2f}", flush=True)
+            print(f"{name:20} {before:10.3f} s {now:10.3f} s {now / before:8.2f}", flush=True)
     return 0
 
 
