@@ -678,7 +678,7 @@ def written(value: Scalar) -> str:
 
 
 def _plain(value: Value) -> Scalar:
-    """A value as Python's int, bool or str, or a float where it is no whole number."""
+    """A value as Python's int, bool or str, or a float where it is not a whole number."""
     plain = value.value
     if isinstance(plain, bool | str):
         return plain

@@ -44,7 +44,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
     CommandEntry(
         "diff", "Show what differs between two platforms, or between two releases of Go.", CALCULATE
     ),
-    CommandEntry("sizeclass", "Show the size class of sizes: rounding, waste, objects a span.", CALCULATE),
+    CommandEntry("sizeclass", "Show the size class of sizes: rounding, waste, objects in a span.", CALCULATE),
     CommandEntry(
         "generations", "List the releases of Go that are known, and what can be done with each.", CALCULATE
     ),
@@ -61,7 +61,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
         (
             CommandEntry(
                 "import",
-                "Make a recording of a log of allocations, of a list of sizes, or of a Go execution trace.",
+                "Make a recording from a log of allocations, a list of sizes, or a Go execution trace.",
             ),
             CommandEntry("convert", "Write a recording in its other form: text, or columns (Parquet)."),
             CommandEntry(

@@ -21,7 +21,7 @@ Second = Annotated[
     str,
     typer.Argument(
         metavar="B",
-        help="Another; without one, A as it is against A with --set.",
+        help="Another; default: A with --set.",
         autocompletion=complete_platforms,
         show_default=False,
     ),

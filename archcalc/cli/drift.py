@@ -36,8 +36,8 @@ def command(
 
     Every claim is judged on the figures of each PLATFORM (all, where none is named): --set makes
     findings come and go. --verbose shows how the figures come about. With --goroot the comments are
-    looked for in that tree, and followed where they have moved; without --go, it is the claims of the
-    release that the tree says it is that are looked for, where there are any.
+    looked for in that tree, and followed where they have moved. Without --go, the claims are those of
+    the release that the tree claims to be, if known.
     """
     given = settings(sets)
     release = generation(go)

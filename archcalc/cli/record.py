@@ -18,7 +18,7 @@ from archcalc.recorder import run
 def command(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="A .go file, a folder or a package.")],
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="[-- ARGS]", help="What the program is given.")
+        list[str] | None, typer.Argument(metavar="[-- ARGS]", help="The program's arguments.")
     ] = None,
     go: Annotated[
         str | None,

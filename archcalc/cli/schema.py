@@ -32,7 +32,7 @@ def command(name: Name = "") -> TextResult:
 
     profile, scenario, sweep-file and config are what archcalc reads; the others are named after the command
     whose `--format json` they describe. Keys that a command's schema lists as required stay, with
-    their types and meanings, as long as the first number of the version does; others may be added.
+    their types and meanings, until the first number of the version changes; others may be added.
     """
     if not name:
         return TextResult("".join(f"{known:<14}{schema.about(known)}\n" for known in schema.names()))

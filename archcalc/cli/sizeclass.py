@@ -51,9 +51,9 @@ def command(
     sets: Sets = None,
     go: Go = None,
 ) -> Result:
-    """Show the size class of sizes: rounding, waste, objects a span.
+    """Show the size class of sizes: rounding, waste, objects in a span.
 
-    Backwards, --waste lists the sizes of which rounding wastes more than a share, and --near the best
+    --waste lists the sizes of which rounding wastes more than a share, and --near the best
     sizes near one. What is wasted in all is a share of a full span's memory, its tail included.
     The platform stands beside the sizes or is named by --platform; default: $GOOS/$GOARCH, else the host's.
     For releases from 1.22 on (--go), what a header, heap bits and marks take of objects with pointers, too.

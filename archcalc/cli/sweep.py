@@ -45,7 +45,7 @@ def command(
 
     A point is a platform, a release of Go, constants that have another value, a machine, and a
     workload or a histogram of sizes. Points run on all cores, or on a Dask cluster. Each row is kept
-    as soon as it is there: the same command goes on where a killed one ended.
+    as soon as it is computed: after an interruption the same command continues.
     """
     if output is None:
         raise UsageFault(Fault("there is no file to write the table to", "--output OUT"))

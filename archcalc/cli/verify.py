@@ -23,9 +23,7 @@ Goroot = Annotated[
     Any,
     typer.Option("--goroot", metavar="DIR", help="The Go source tree to compare with.", parser=Path),
 ]
-Binary = Annotated[
-    Any, typer.Option("--binary", metavar="FILE", help="A program that Go has built.", parser=Path)
-]
+Binary = Annotated[Any, typer.Option("--binary", metavar="FILE", help="A program built by Go.", parser=Path)]
 WhatChanged = Annotated[
     bool,
     typer.Option(
@@ -49,7 +47,7 @@ def command(
     """Compare the figures with a Go source tree or a built program.
 
     --goroot evaluates the tree's own formulas for each PLATFORM (all, where none is named), beside
-    the figures of --go: without it, of the release that the tree says it is, where there are any.
+    the figures of --go; default: of the release that the tree claims to be, if known.
     --binary finds out what the program was built for and reads its tables and types. --what-changed
     OLD NEW compares two trees. Needs the extra: pip install 'archcalc[verify]'.
     """

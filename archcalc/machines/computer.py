@@ -149,7 +149,7 @@ def system_of(
 
 
 def system_name(profile: Profile) -> str:
-    """Whose memory it is: of a port of one's own, that of the system which its profile says."""
+    """The system whose memory a port has: of the user's own port, the one that its profile names."""
     return profile.goos if profile.goos in GOOSES else GOOS_OF.get(str(profile.facts["mem"]), profile.goos)
 
 

@@ -128,7 +128,7 @@ def unasked(config: Config) -> frozenset[str]:
 
 
 def kernel_name(profile: Profile) -> str:
-    """A port of one's own has the kernel that its file of helpers is for."""
+    """A port of the user's own has the kernel that its file of helpers is for."""
     return system_name(profile)
 
 

@@ -30,8 +30,8 @@ Like = Annotated[
 def command(platform: Name, like: Like = "") -> TextResult:
     """Write a commented profile to start from.
 
-    All facts of the nearest existing port, each explained; put right what differs, then let
-    `archcalc profile validate FILE` judge it.
+    It has all facts of the nearest existing port, each explained. Correct what differs, then check
+    it with `archcalc profile validate FILE`.
     """
     text = profile_tools.new(platform, like or None)
     base = platforms.load(like or profile_tools.nearest_port(platform))

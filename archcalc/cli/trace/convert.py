@@ -32,8 +32,8 @@ def command(
 ) -> Listing:
     """Write a recording in its other form: text, or columns (Parquet).
 
-    Nothing is lost either way: converted and converted back, every line is the same. Columns are
-    replayed several times as fast. Needs the extra: pip install 'archcalc[bulk]'.
+    Nothing is lost either way: after converting there and back, every line is the same. Columns are
+    faster to replay. This needs the extra: pip install 'archcalc[bulk]'.
     """
     output.check_writable(target, force)
     if target.exists() and source.exists() and os.path.samefile(source, target):

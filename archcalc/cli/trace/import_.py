@@ -78,12 +78,12 @@ def command(
     force: Force = False,
     go: Go = None,
 ) -> Import:
-    """Make a recording of a log of allocations, of a list of sizes, or of a Go execution trace.
+    """Make a recording from a log of allocations, a list of sizes, or a Go execution trace.
 
     The platform's machine carries out what a log has, and its recording is the result, which
     `replay` accepts. What runtime/trace writes under GODEBUG=traceallocfree=1 (Go 1.23 and later)
     becomes a recording as it is, in the order of its Ps: `replay` checks what can be checked of it.
-    What the log does not tell is said, here and in the recording's header.
+    What the log does not tell is listed, here and in the recording's header.
     """
     if output is None:
         raise UsageFault(Fault("there is no file to write the recording to", "--output OUT"))
