@@ -610,7 +610,8 @@ class SparseReplayer(LineByLine):
         core = self.core
         assert core is not None
         core.steps = None
-        core.mem.os.kernel = Afterwards()
+        system: Any = core.mem.os  # Linux' helpers
+        system.kernel = Afterwards()
         try:
             return {**core.memstats(), "NumGC": core.heap.sweepgen >> 1, "NextGC": self.heap_goal}
         except Death:
@@ -740,7 +741,8 @@ class SparseReplayer(LineByLine):
         """The program knows its GODEBUG from here on."""
         told = self.header.extra.get("godebug")
         if told is not None:
-            core.mem.os.debug = Debug(**{name: bool(told.get(name)) for name in GODEBUGS})
+            system: Any = core.mem.os  # Linux' helpers
+            system.debug = Debug(**{name: bool(told.get(name)) for name in GODEBUGS})
 
     def _p_init(self, words: list[str]) -> None:
         core = self.core
