@@ -6,7 +6,7 @@ tells is listed in SINCE and UNTIL: the release from which on it goes that way, 
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import lru_cache
 from itertools import product
 from typing import Any
@@ -229,7 +229,10 @@ def as_read(config: Config, system: Machine) -> tuple[object, ...]:
         return config.size_classes.round_up_size(with_header)
 
     sizes = {name: as_object(n) if name in OBJECTS else n for name, n in config.sizeof.items()}
-    return tuple(sizes if one.name == "sizeof" else getattr(config, one.name) for one in fields(config))
+    read = replace(config, sizeof=sizes)
+    if unasked(config):  # no hint is of use, wherever a lot has them fall
+        read = replace(read, hints=(), random_address_bits=0, random_prefix=0, usual_base=0)
+    return tuple(getattr(read, one.name) for one in fields(read))
 
 
 def unasked(config: Config) -> frozenset[str]:

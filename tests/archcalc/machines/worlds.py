@@ -64,6 +64,19 @@ def finalizing(rt: Any) -> Iterator[Callable[[], object]]:
         yield lambda: rt.new_user_arena().new(pointers(rt))
 
 
+def user_arenas(rt: Any) -> Iterator[Callable[[], object]]:
+    """An arena of the user's own, where a release has them."""
+    if hasattr(rt, "new_user_arena"):
+        yield lambda: rt.new_user_arena().new(pointers(rt))
+
+
+def filling(rt: Any) -> Iterator[Callable[[], object]]:
+    """More than one reservation of 2017 holds, or a half of 32 bits of address."""
+    size = 300 * GB if rt.config.ptr_size == 8 and hasattr(rt, "stat_inc") else 1000 * MB
+    for _ in range(4):
+        yield lambda: rt.malloc(size, noscan=True)
+
+
 def counting(rt: Any) -> Iterator[Callable[[], object]]:
     """Counters that run over."""
     if hasattr(rt, "stat_inc"):
@@ -76,6 +89,8 @@ OWN: Mapping[str, Callable[[Any], Iterator[Callable[[], object]]]] = {
     "scavenging": scavenging,
     "loosening": loosening,
     "finalizing": finalizing,
+    "user_arenas": user_arenas,
+    "filling": filling,
     "counting": counting,
 }
 
@@ -130,6 +145,8 @@ WORLDS: tuple[World, ...] = (
     World(having(), "large"),
     World(having(), "finalizers"),
     World(having(), "counting"),
+    World(having(taken=CROWDED), "user_arenas"),
+    World(having(), "filling"),
     # Rung by rung down the ladder, and where mappings end up at the lowest address.
     *(World(having(taken=CROWDED, ulimit_v=size * MB), "tiny") for size in (560, 300, 270, 200)),
     *(World(free_at_bottom(size * MB), "tiny") for size in (2000, 700, 600, 420, 290, 150)),
