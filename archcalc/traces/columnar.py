@@ -53,6 +53,7 @@ WRITTEN = (*RECORDS, *(record for record in NEWER if record not in RECORDS))
 WRITTEN_CODE = {record: code for code, record in enumerate(WRITTEN)}
 ENDS_IN_ADDRESS = frozenset("msfxpqQX")
 ROWS = 1 << 18  # of a group
+ROWS_AT_ONCE = 1 << 17  # that are read: what is computed of them fits into a processor's cache
 MAX_KEYS = 1 << 18  # remembered while writing
 DICTIONARY_BYTES = 1 << 24  # of the requests of a group, before they are written out one by one
 
@@ -255,7 +256,9 @@ class ColumnarFile:
                 self.name, line, f"a Parquet file that is damaged or cut short ({words[:200]})"
             ) from None
 
-    def batches(self, columns: Sequence[str] | None = None, rows: int = ROWS) -> Iterator[pa.RecordBatch]:
+    def batches(
+        self, columns: Sequence[str] | None = None, rows: int = ROWS_AT_ONCE
+    ) -> Iterator[pa.RecordBatch]:
         """The rows, so many at a time, with all columns or only some."""
         # For a small file threads cost more than they save.
         found = self._file.iter_batches(batch_size=rows, columns=columns, use_threads=self.rows > ROWS // 2)
