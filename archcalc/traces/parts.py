@@ -119,6 +119,8 @@ class BatchPart:
         self.ends: list[int] = ends.tolist()
         self.at: list[int] = [0, *self.ends[:-1]]
         self.order = order
+        self.turn = 0  # everything before it was reached
+        self.numbered: Array | None = None
         key = self.key.take(order)
         self.addresses = self.address.take(order)
         self.stamps = table.stamp.take(key)
@@ -352,14 +354,30 @@ class BatchPart:
 
     def _reach_all(self, row: int) -> None:
         """Carries out all that comes before a row."""
-        for tiny in self.tiny.values():
-            tiny.reach(row)
         turn = len(self.rows) if row >= self.n else int(self.rows.searchsorted(row))
-        for place in range(len(self.places)):
-            if place < len(self.at) - 1 and self.at[place] < self.ends[place]:
-                self._take(place, self._rank(place, turn))
-        self._settle()
+        if turn > self.turn:
+            self.turn = turn
+            for tiny in self.tiny.values():
+                tiny.reach(row)
+            at = self.at
+            for place, rank in enumerate(self._ranks_at(turn)):
+                if at[place] < rank:
+                    self._take(place, rank)
+            self._settle()
         self._reach_specials(row)
+
+    def _ranks_at(self, turn: int) -> list[int]:
+        """How far each place's allocations come before allocation number `turn`."""
+        np, count = self.np, len(self.ends) - 1
+        if turn == len(self.rows):
+            return self.ends[:count]
+        if self.numbered is None:
+            # Place and turn as one number, which grows with the rank.
+            sizes = np.diff(self.ends, prepend=0)
+            self.numbered = np.repeat(np.arange(count + 1) * len(self.rows), sizes) + self.order
+        places = np.arange(count) * len(self.rows)
+        found: list[int] = self.numbered.searchsorted(places + turn).tolist()
+        return found
 
     def _reach_specials(self, row: int) -> None:
         """Carries out the records of specials before a row (fixalloc)."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # What was handed out of a span, which an mcache had at that place: from which rank to which.
 Piece = tuple["CachedSpan", int, int, int]
 ALL_BITS = (1 << 64) - 1
-LONGEST = 16  # bytes of bitmap up to which objects are laid down together; longer ones are quicker one by one
+LONGEST = 64  # bytes of bitmap up to which objects are laid down together; longer ones are quicker one by one
 # The byte in which an object begins, at its first word or its third; a second word's scan bit stays.
 FIRST_LOWER, FIRST_UPPER, TAIL = 0xEE, 0xBB, 0xCC
 
@@ -116,24 +116,24 @@ class Stamps:
     def _write(self, np: Any, view: Array, words: Array, stamps: Array) -> None:
         """Writes stamps of objects that begin at those words into `view`."""
         second = words & 2
-        for table, mine in zip(self.tables, (second == 0, second != 0), strict=True):
-            some = np.flatnonzero(mine)
-            if not len(some):
-                continue
+        for table, at in zip(self.tables, (0, 2), strict=True):
             lengths, starts, keep, body = table.as_arrays(np)
-            which = stamps.take(some)
-            length = lengths.take(which)
-            where, row = words.take(some) >> 2, starts.take(which)
-            ends = np.cumsum(length)
-            total = int(ends[-1])
-            if total != len(some) or int(length.min()) != 1:
+            length = np.where(second == at, lengths.take(stamps), 0)
+            # Where two share a byte, the one in its first half is not among those in its second.
+            some = np.flatnonzero(length == 1)
+            if len(some):
+                where, row = words.take(some) >> 2, starts.take(stamps.take(some))
+                view[where] = view.take(where) & keep.take(row) | body.take(row)
+            some = np.flatnonzero(length > 1)
+            if len(some):
+                where, row, length = words.take(some) >> 2, starts.take(stamps.take(some)), length.take(some)
                 # Each object's bytes, one after the other.
+                ends = np.cumsum(length)
                 shift = ends - length
-                number = np.arange(total)
+                number = np.arange(int(ends[-1]))
                 where = np.repeat(where - shift, length) + number
                 row = np.repeat(row - shift, length) + number
-            # Where two share a byte, the one in its first half is not among those in its second.
-            view[where] = view[where] & keep.take(row) | body.take(row)
+                view[where] = view.take(where) & keep.take(row) | body.take(row)
 
     def lay_down_singly(self, rt: Runtime, pieces: list[Piece], addresses: Array, stamps: Array) -> None:
         """The same, object by object."""
