@@ -23,7 +23,6 @@ from archcalc.calculator.structs import Declaration, StructError, StructLayout
 from archcalc.generations import Generation, Row, Source
 from archcalc.goexpr import ExprError, Function, Scope, Value
 from archcalc.reading.errors import Fault, UsageFault
-from archcalc.reading.words import counted
 
 Fact = int | bool | str
 MAX_MEMBERS = 1024
@@ -166,15 +165,11 @@ class Constants:
         try:
             number = self._evaluate(row, row.members, None).value
         except Absent as absent:
-            found = f"{family} has {counted(row.members, 'member')}; undefined: {absent.args[0]}"
+            found = f"the size of {family} is {row.members}; undefined: {absent.args[0]}"
             raise UsageFault(Fault(found, id="constant-invalid")) from None
         if not isinstance(number, int) or number > MAX_MEMBERS:
             raise UsageFault(
-                Fault(
-                    f"{family} has {counted(number, 'member')}",
-                    f"at most {MAX_MEMBERS}",
-                    id="constant-invalid",
-                )
+                Fault(f"the size of {family} is {number}", f"at most {MAX_MEMBERS}", id="constant-invalid")
             )
         return max(number, 0)
 
