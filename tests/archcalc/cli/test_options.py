@@ -13,6 +13,8 @@ from archcalc.cli.command import build
 
 DATA = Path(__file__).parents[2] / "data"
 TRACE = DATA / "traces/linux-amd64.gcprog.stw.trace.gz"
+BOTH = DATA / "execution/both-go1.27-linux-amd64.recording.trace.gz"
+TRACED = DATA / "execution/both-go1.27-linux-amd64.trace.xz"
 
 # Words that mean more than one thing, and why that is so.
 SEVERAL = {
@@ -87,7 +89,7 @@ LINES = {
     "drift": ["linux/386"], "prove": ["linux/386", "--property", "none.*"], "run": ["one.scenario.yaml"],
     "profile new": ["linux/sparc64"], "profile validate": ["own.yaml"], "profile show": ["linux/386"],
     "profile schema": [], "schema": [], "env": [], "completion": ["bash"], "sweep": ["sweep.yaml"],
-    "record": ["prog.go"],
+    "record": ["prog.go"], "trace compare": [BOTH, TRACED],
 }  # fmt: skip
 # Those whose own files stand elsewhere among the tests, where a lone option is tried with them.
 NEED_MORE = {"record", "verify", "sweep", "prove", "profile new", "run", "trace import"}
