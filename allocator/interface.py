@@ -266,6 +266,15 @@ class Allocator(ManyObjects):
         If it dies, `attempts` and `printed` say how far it got. Raises Death.
         """
 
+    def set_debug(self, settings: Mapping[str, int]) -> None:
+        """GODEBUG of the process, before it starts: numbers by name.
+
+        Raises Cannot for a setting that the release or the system does not have, and for one that
+        changes nothing of what the machine has.
+        """
+        for name, value in settings.items():
+            raise Cannot(f"GODEBUG={name}={value}: this machine follows no such setting")
+
     @property
     @abstractmethod
     def booted(self) -> bool:
@@ -304,6 +313,10 @@ class Allocator(ManyObjects):
     @abstractmethod
     def block_of(self, addr: int) -> tuple[int, int] | None:
         """Size class and bytes of the block that an address of the heap lies in; None outside of blocks."""
+
+    def new_user_arena(self) -> Any:
+        """arena.NewArena: with `new(typ)`, `slice(typ, cap)` and `free()`."""
+        raise Cannot("this machine has no user arenas")
 
     # Stacks.
 

@@ -8,7 +8,7 @@ pointers, and ask for the results.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from allocator.common.audit import Violation
@@ -24,7 +24,7 @@ from allocator.contiguous.mspan import IN_USE
 from allocator.contiguous.mstats import memstats
 from allocator.contiguous.scavenge import EVERYTHING, scavenge
 from allocator.contiguous.watch import Watch
-from allocator.interface import Allocator, BootCheck, Live, PageRun, Region, Totals
+from allocator.interface import Allocator, BootCheck, Cannot, Live, PageRun, Region, Totals
 from allocator.kernels.counts import Calls
 
 if TYPE_CHECKING:
@@ -62,6 +62,12 @@ class Runtime(Malloc, Allocator):
     ) -> None:
         self.prepare(config, system, seed=seed, mem_profile_rate=mem_profile_rate, record=record)
         self.start(gogc, procs)
+
+    def set_debug(self, settings: Mapping[str, int]) -> None:
+        for name, value in settings.items():
+            if name != "sbrk":
+                raise Cannot(f"GODEBUG={name}={value}: the machine of 2017 follows only sbrk")
+            self.debug_sbrk = bool(value)
 
     @property
     def procs(self) -> int:
@@ -116,7 +122,7 @@ class Runtime(Malloc, Allocator):
 
     def _check_live(self, live: Iterable[int]) -> None:
         for p in live:
-            if self.heap.lookup_maybe(int(p)) < 0 and p != self.zerobase:
+            if self.heap.lookup_maybe(int(p)) < 0 and p != self.zerobase and not self.debug_sbrk:
                 raise BadRequest(f"{int(p):#x} is not an object of this heap")
 
     def begin_mark(self, live: Live | None = None, *, roots: Iterable[int] | None = None) -> None:

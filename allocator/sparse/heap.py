@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from allocator.common.audit import Violation
 from allocator.common.many import ManyObjects
 from allocator.common.throw import BadRequest
-from allocator.interface import Live, PageRun, Totals
+from allocator.interface import Cannot, Live, PageRun, Totals
 from allocator.sparse import survey
 from allocator.sparse.gc import BACKGROUND, BLOCK, FORCE, OFF
 from allocator.sparse.malloc import Malloc
@@ -129,7 +129,7 @@ class Heap(Malloc, ManyObjects):
     def new_user_arena(self) -> UserArena:
         """arena.NewArena: an arena that a program allocates from and frees as a whole."""
         if not self.config.user_arenas:
-            raise BadRequest("this release has no user arenas")
+            raise Cannot("this release has no user arenas")
         return UserArena(self)
 
     # Stacks.
@@ -166,6 +166,8 @@ class Heap(Malloc, ManyObjects):
         return self.specials.take(self.specials.cleanup_queue)
 
     def _hang(self, p: int, kind: str, force: bool = False) -> bool:
+        if self.debug_sbrk:
+            return True  # nothing is ever freed
         self._object_at(p)
         return self.specials.add(p, kind, force)
 

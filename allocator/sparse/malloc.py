@@ -96,10 +96,10 @@ class Malloc(HeapCore):
         if size == 0:
             return self.zerobase
         cache = self.mcache0 if p is None else self.run_on(p).mcache
-        if self.marking:
-            self.gc.deduct_assist_credit(size)
         if self.debug_sbrk:
             return self.persistent.alloc(size, _sbrk_align(size) if typ else 16, "other_sys")
+        if self.marking:
+            self.gc.deduct_assist_credit(size)
         if self.mallocing:
             raise Throw("malloc deadlock")
         noscan = typ is None or typ.noscan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 from allocator.common.throw import Exit, Throw
 from allocator.kernels.calls import COLLAPSE, DONTNEED, FREE, HUGEPAGE, NOHUGEPAGE, Kernel
@@ -26,6 +26,8 @@ class Debug:
 class MemLinux(MemoryOfSystem):
     """The helpers of linux and android. `advise_unused` is what sysUnused still hopes will work."""
 
+    SETTINGS = frozenset(field.name for field in fields(Debug))
+
     def __init__(self, config: Config, kernel: Kernel, debug: Debug = Debug()) -> None:
         super().__init__()
         self.config = config
@@ -36,6 +38,10 @@ class MemLinux(MemoryOfSystem):
         self.huge = config.phys_huge_page_size
         if self.huge > config.max_phys_huge_page_size:
             self.huge = 0
+
+    def set_debug(self, name: str, value: int) -> None:
+        on = value > 0 if name == "harddecommit" else bool(value)
+        self.debug = replace(self.debug, **{name: on})
 
     @property
     def unused_may_keep(self) -> bool:  # type: ignore[override]

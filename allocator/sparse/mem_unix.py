@@ -20,10 +20,16 @@ class MemBsd(MemoryOfSystem):
     advice_unused = FREE
     out_of_memory: frozenset[int] = frozenset({ENOMEM})
 
+    SETTINGS = frozenset({"madvdontneed"})
+
     def __init__(self, config: Config, kernel: Kernel) -> None:
         super().__init__()
         self.config = config
         self.kernel = kernel
+        self.dontneed = False
+
+    def set_debug(self, name: str, value: int) -> None:
+        self.dontneed = bool(value)
 
     def alloc(self, n: int, name: str) -> int:
         p = self.kernel.mmap(0, n, True)
@@ -47,7 +53,7 @@ class MemBsd(MemoryOfSystem):
         raise Throw("runtime: cannot map pages in arena address space")
 
     def unused(self, v: int, n: int) -> None:
-        self.kernel.madvise(v, n, self.advice_unused)
+        self.kernel.madvise(v, n, DONTNEED if self.dontneed else self.advice_unused)
 
     def fault(self, v: int, n: int) -> None:
         self.kernel.mmap(v, n, False, True)
@@ -62,6 +68,7 @@ class MemSolaris(MemBsd):
 class MemDarwin(MemBsd):
     """mem_darwin.go: darwin and ios. The kernel keeps count of what may be reused."""
 
+    SETTINGS = frozenset()
     advice_unused = FREE_REUSABLE
 
     def used(self, v: int, n: int) -> None:
@@ -71,6 +78,7 @@ class MemDarwin(MemBsd):
 class MemAix(MemBsd):
     """mem_aix.go: nothing can be mapped over a mapping, so a reservation is only unprotected."""
 
+    SETTINGS = frozenset()
     advice_unused = DONTNEED
 
     def alloc(self, n: int, name: str) -> int:

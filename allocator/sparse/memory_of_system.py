@@ -14,8 +14,14 @@ class MemoryOfSystem:
     # Whether memory may keep its contents after `unused` (needZeroAfterSysUnusedOS).
     unused_may_keep: ClassVar[bool] = True
 
+    # The settings of GODEBUG that the system's file looks at.
+    SETTINGS: ClassVar[frozenset[str]] = frozenset()
+
     def __init__(self) -> None:
         self.printed: list[str] = []
+
+    def set_debug(self, name: str, value: int) -> None:
+        """GODEBUG has one of SETTINGS from now on."""
 
     @property
     def overwrote_program(self) -> bool:

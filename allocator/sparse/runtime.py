@@ -90,6 +90,35 @@ class Runtime(Heap, Allocator):
         self.log: list[str] | None = None
         self.type_ids = {}
         self._booted = False
+        self._debug: dict[str, int] = {}
+
+    def set_debug(self, settings: Mapping[str, int]) -> None:
+        known = (self.mem.os.SETTINGS & self._system_debug) | {"sbrk"}
+        for name, value in settings.items():
+            if name not in known:
+                found = f"GODEBUG={name}={value}: on {self.config.platform} this machine follows"
+                raise Cannot(f"{found} {', '.join(sorted(known))}; nothing else changes what it has")
+        self._debug = dict(settings)
+
+    @property
+    def _system_debug(self) -> frozenset[str]:
+        """The settings that the system's part of the release has."""
+        config = self.config
+        found = {"madvdontneed", "harddecommit"}
+        if config.huge_pages_debug:
+            found.add("disablethp")
+        if not config.bsd_debug and config.goos not in ("linux", "android"):
+            found.clear()
+        return frozenset(found)
+
+    def read_debug(self) -> None:
+        """parsedebugvars: what GODEBUG says counts from now on."""
+        for name, value in self._debug.items():
+            if name == "sbrk":
+                self.debug_sbrk = bool(value)
+                self.phase_changed()
+            else:
+                self.mem.os.set_debug(name, value)
 
     def start(self, gogc: int = -1, procs: int = 1) -> None:
         self.start_in(Surroundings(procs=procs), gogc)
@@ -109,6 +138,8 @@ class Runtime(Heap, Allocator):
 
     def first_sample(self, v: int, size: int) -> None:
         """An object is the first of the heap profile: the table of buckets, a bucket, and its record."""
+        if self.debug_sbrk:
+            return  # what does not come from the heap is not sampled
         config = self.config
         table = config.buck_hash_size * config.ptr_size
         if not self.mem.sys_alloc(table, "buckhash_sys", "profiler hash buckets"):

@@ -127,6 +127,8 @@ class StartUp:
         """schedinit: from nothing to Ps that run."""
         rt = self.rt
         word = self.word
+        if self.config.early_debug:
+            rt.read_debug()
         mallocinit(rt)
         self.cpu_options()
         self.init_m()
@@ -140,6 +142,8 @@ class StartUp:
         for size in self.around.environment:
             self.object(size, noscan=True)
         self.object(2 * word)  # parsedebugvars
+        if not self.config.early_debug:
+            rt.read_debug()
         rt.gcinit(gogc)
         if self.config.crash_stack:
             self.stack(CRASH_STACK)

@@ -16,7 +16,14 @@ from archcalc.cli.command import ONE, Together
 from archcalc.machines.computer import LIMITS, without_effect
 from archcalc.machines.options import MachineOptions
 from archcalc.profiles.profile import Profile
-from archcalc.reading.quantities import parse_address, parse_count, parse_limit, parse_range, parse_size
+from archcalc.reading.quantities import (
+    parse_address,
+    parse_count,
+    parse_debug,
+    parse_limit,
+    parse_range,
+    parse_size,
+)
 
 PANEL = "The machine"
 
@@ -94,6 +101,16 @@ HeapBase = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+Godebug = Annotated[
+    list[Any] | None,
+    typer.Option(
+        "--godebug",
+        metavar="NAME=VALUE",
+        help="A setting of GODEBUG that the machine follows, such as madvdontneed=0 (repeatable).",
+        parser=parse_debug,
+        rich_help_panel=PANEL,
+    ),
+]
 Overcommit = Annotated[Any, _count("--overcommit", "vm.overcommit_memory: 0, 1 or 2.")]
 
 
@@ -112,6 +129,7 @@ def described(
     overcommit: Overcommit = None,
     ignore_hints: IgnoreHints = False,
     heap_base: HeapBase = None,
+    godebug: Godebug = None,
 ) -> MachineOptions:
     """The machine that these options describe."""
     return MachineOptions(
@@ -129,6 +147,7 @@ def described(
         overcommit=overcommit,
         ignore_hints=ignore_hints,
         heap_base=heap_base,
+        godebug=tuple(godebug or ()),
     )
 
 

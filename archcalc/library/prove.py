@@ -14,6 +14,7 @@ from archcalc.library import boot
 from archcalc.machines.options import MachineOptions
 from archcalc.proofs import properties
 from archcalc.questions import origins
+from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.words import counted
 from archcalc.results.findings import Case, Finding, Severity, SourceLine
 from archcalc.results.judged import Judged
@@ -124,6 +125,9 @@ Task = tuple[Figures, MachineOptions, frozenset[str]]
 
 def tasks_of(targets: Sequence[Figures], machine: MachineOptions, ids: Sequence[str] | None) -> list[Task]:
     """What is to be proved: all of each platform, or what ids and globs of them name. Raises UsageFault."""
+    if machine.godebug:
+        name, value = machine.godebug[0]
+        raise UsageFault(Fault(f"GODEBUG={name}={value}: proofs are of programs without GODEBUG"))
     return [(one, machine, properties.chosen(ids, proofs.era_of(one).IDS)) for one in targets]
 
 

@@ -198,7 +198,7 @@ def prepare(
     if not beside_figures:
         refuse_unread(figures, options)
     try:
-        return machine_class(figures.generation).prepared(
+        rt = machine_class(figures.generation).prepared(
             config or config_of(figures, options),
             system or system_of(figures, options),
             seed=seed,
@@ -210,6 +210,17 @@ def prepare(
         raise UsageFault(Fault(str(cannot), "another generation's machine")) from None
     except BadRequest as bad:
         raise UsageFault(Fault(str(bad))) from None
+    if options is not None:
+        debug(rt, options)
+    return rt
+
+
+def debug(rt: Allocator, options: MachineOptions) -> None:
+    """Gives a machine that has not started its GODEBUG. Raises UsageFault for what it does not follow."""
+    try:
+        rt.set_debug(dict(options.godebug))
+    except Cannot as cannot:
+        raise UsageFault(Fault(str(cannot), "a setting that the machine follows")) from None
 
 
 def boot(

@@ -16,7 +16,6 @@ from allocator.kernels.calls import NOHUGEPAGE, Call
 from allocator.kernels.system import Errno
 from allocator.sparse.arena_hints import seed_for
 from allocator.sparse.config import Config
-from allocator.sparse.mem_linux import Debug, MemLinux
 from allocator.sparse.runtime import Runtime
 from allocator.sparse.startup import Surroundings as Surroundings
 from archcalc import machines
@@ -85,14 +84,14 @@ def heap_base(config: Config, program: ProgramCalls) -> tuple[int, int] | None:
     return None
 
 
-def debug_of(config: Config, program: ProgramCalls) -> Debug:
+def debug_of(config: Config, program: ProgramCalls) -> dict[str, int]:
     """What GODEBUG said, as far as the calls show it: whether the heap was to have no huge pages."""
     disabled = any(
         _is_growth(config, one)
         and (other.name, other.access, other.address) == ("advise", NOHUGEPAGE, one.address)
         for one, other in pairwise(program.calls)
     )
-    return Debug(disablethp=disabled)
+    return {"disablethp": 1} if disabled else {}
 
 
 def courses(config: Config, program: ProgramCalls) -> Iterator[Surroundings]:
@@ -119,18 +118,26 @@ def _is_growth(config: Config, call: Call) -> bool:
 
 
 def start(
-    config: Config, program: ProgramCalls, base: tuple[int, int] | None, padding: int, around: Surroundings
+    config: Config,
+    program: ProgramCalls,
+    base: tuple[int, int] | None,
+    padding: int,
+    around: Surroundings,
+    options: MachineOptions | None = None,
 ) -> tuple[Answers, Runtime, str | None]:
     """The machine's start with the program's answers; the last words where it dies of them.
 
-    `padding` pages are left out at the heap's base, where that is random.
+    `padding` pages are left out at the heap's base, where that is random. Of the options only those of
+    GODEBUG matter here.
     """
     answers = Answers(list(program.calls))
     seed = None if base is None else seed_for(config, *base, padding)
     rt = Runtime.__new__(Runtime)
     rt.prepare(config, answers, heap_seed=seed)
-    if isinstance(rt.mem.os, MemLinux):
-        rt.mem.os.debug = debug_of(config, program)
+    if options is not None and options.godebug:
+        machines.debug(rt, options)
+    else:
+        rt.set_debug(debug_of(config, program))
     try:
         rt.start_in(around)
     except EndOfAnswers:

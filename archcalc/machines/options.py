@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from archcalc.reading.errors import Fault, UsageFault
-from archcalc.reading.quantities import parse_address, parse_count, parse_limit, parse_range, parse_size
+from archcalc.reading.quantities import (
+    parse_address,
+    parse_count,
+    parse_debug,
+    parse_limit,
+    parse_range,
+    parse_size,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +23,8 @@ class MachineOptions:
     """What a command line says of the machine; None leaves it as the profile has it. Bytes and addresses.
 
     `believed_page_size` is the page size that the runtime is told where that is not the
-    machine's own. `heap_base` is where the heap begins if that is random.
+    machine's own. `heap_base` is where the heap begins if that is random. `godebug` has the settings of the
+    program's GODEBUG.
     """
 
     ulimit_v: int | None = None
@@ -34,6 +42,7 @@ class MachineOptions:
     overcommit: int | None = None
     ram_and_swap: int | None = None
     heap_base: int | None = None
+    godebug: tuple[tuple[str, int], ...] = ()
 
 
 def machine_options(given: Mapping[str, Any]) -> MachineOptions:
@@ -47,7 +56,14 @@ def machine_options(given: Mapping[str, Any]) -> MachineOptions:
             raise UsageFault(Fault(f"{name} describes no machine", f"one of {', '.join(sorted(known))}"))
     options = MachineOptions(**{name: _read(name, value) for name, value in given.items()})
     taken = (parse_range(part) if isinstance(part, str) else part for part in options.taken)
-    return replace(options, taken=tuple((int(a), int(b)) for a, b in taken))
+    debug = options.godebug
+    settings = debug.items() if isinstance(debug, Mapping) else debug
+    godebug = (parse_debug(one) if isinstance(one, str) else one for one in settings)
+    return replace(
+        options,
+        taken=tuple((int(a), int(b)) for a, b in taken),
+        godebug=tuple((str(name), int(value)) for name, value in godebug),
+    )
 
 
 _TEXTS: Mapping[str, Callable[[str], int]] = {
@@ -60,6 +76,6 @@ _TEXTS: Mapping[str, Callable[[str], int]] = {
 
 def _read(name: str, value: Any) -> Any:
     """A value as programs give it: a number, or the text that a command line has."""
-    if name == "taken" and isinstance(value, str):
+    if name in ("taken", "godebug") and isinstance(value, str):
         return (value,)
     return _TEXTS[name](value) if isinstance(value, str) and name in _TEXTS else value

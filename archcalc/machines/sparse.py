@@ -45,6 +45,8 @@ SINCE: dict[str, tuple[int, int]] = {
     "one_word_is_pointer": (1, 24),
     "limit_by_nelems": (1, 24),
     "counts_slices_of_pointers": (1, 27),
+    "huge_pages_debug": (1, 21),
+    "bsd_debug": (1, 21),
     "zeroed_when_scavenged": (1, 26),
     "samples_below_zero": (1, 24),
     "traces_all_spans": (1, 24),

@@ -49,7 +49,7 @@ def compare(
     base = courses.heap_base(config, program)
     best: tuple[int, Answers, Allocator, str | None] | None = None
     for padding, around in _tried(config, program, base):
-        answers, made, death = courses.start(config, program, base, padding.now, around)
+        answers, made, death = courses.start(config, program, base, padding.now, around, options)
         padding.learn(courses.grew_too_soon(config, answers))
         count = _count(answers)
         if best is None or count < best[0]:

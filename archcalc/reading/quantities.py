@@ -119,5 +119,18 @@ def parse_setting(text: str) -> tuple[str, int | str]:
     return name, -number if negative else number
 
 
+def parse_debug(text: str) -> tuple[str, int]:
+    """`NAME=VALUE` of GODEBUG, whose values are whole numbers of 32 bits."""
+    name, _, value = text.strip().partition("=")
+    if not re.fullmatch("[a-z0-9]+", name) or not re.fullmatch("-?[0-9]{1,10}", value):
+        raise QuantityFault(
+            Fault(f"{_shortened(text)} is no setting of GODEBUG", "NAME=VALUE, such as sbrk=1")
+        )
+    number = int(value)
+    if not -(1 << 31) <= number < 1 << 31:
+        raise QuantityFault(Fault(f"{_shortened(text)} is beyond 32 bits", "NAME=VALUE, such as sbrk=1"))
+    return name, number
+
+
 def _shortened(text: str) -> str:
     return repr(text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…")

@@ -288,6 +288,24 @@ GROW = FixedKeys(
         "as": Field(LABEL, "what later steps call them"),
     }
 )
+ARENA = Field(LABEL, "the name of the arena", True)
+ARENA_ALLOC = FixedKeys(
+    {
+        "arena": ARENA,
+        "type": Field(TYPE, "the type of each value", True),
+        "length": Field(
+            COUNT, "allocates a slice of so many (arena.MakeSlice); default: one value (arena.New)"
+        ),
+        "count": Field(COUNT, "how often; default: 1"),
+        "as": Field(LABEL, "what later steps call them"),
+    }
+)
+FREE_ARENA = FixedKeys(
+    {
+        "arena": ARENA,
+        "dangling": Field(Bool(), "whether pointers into it stay alive after that; default: false"),
+    }
+)
 NEWARRAY = FixedKeys(
     {
         "element": Field(Size(0, 1 << 40), "bytes of an element, without pointers", True),
@@ -388,6 +406,9 @@ STEP = OneKey(
         "malloc": MALLOC,
         "newarray": NEWARRAY,
         "grow": GROW,
+        "arena": FixedKeys({"as": ARENA}),
+        "arena_alloc": ARENA_ALLOC,
+        "free_arena": FREE_ARENA,
         "collect": Either(Live(), None, COLLECT),
         "scavenge": SCAVENGE,
         "stacks": STACKS,
@@ -407,6 +428,11 @@ RUNTIME = FixedKeys(
         "procs": Field(Int(1, MOST_PROCS), "GOMAXPROCS; default: 1"),
         "seed": Field(Int(1), "seed of the heap profile's sampling"),
         "mem_profile_rate": Field(Size(0, 1 << 40), "mean bytes between samples; default: 0, no samples"),
+        "godebug": Field(
+            MapOf(Int(-(1 << 31), (1 << 31) - 1), "[a-z0-9]+", "a setting of GODEBUG"),
+            "settings of GODEBUG that the machine follows: sbrk, on linux also madvdontneed, harddecommit "
+            "and disablethp, on the BSDs madvdontneed",
+        ),
     }
 )
 

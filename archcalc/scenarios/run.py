@@ -7,7 +7,7 @@ the way, by helper.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +128,7 @@ class ScenarioRun:
         self.objects: list[int] = []
         self.labels: dict[str, list[int]] = {}
         self.stacks: list[tuple[int, int, int | None]] = []
+        self.arenas: dict[str, tuple[Any, list[int]]] = {}  # each with what was allocated there
         self.plans: list[Plan] = []
 
     def run(self) -> ScenarioOutcome:
@@ -137,8 +138,8 @@ class ScenarioRun:
             return outcome
         try:
             figures = figures_of.compute(scenario.profile, dict(scenario.section("set")), scenario.go)
-            options = options_of(scenario)
             runtime = scenario.section("runtime")
+            options = replace(options_of(scenario), godebug=tuple(runtime.get("godebug", {}).items()))
             rt = machines.prepare(
                 figures,
                 options,
@@ -217,6 +218,31 @@ class ScenarioRun:
     def _newarray(self, rt: Allocator, said: Group, step: Step) -> None:
         typ = Type(said["element"], 0, KIND_NO_POINTERS, 1, b"", "")
         self.keep(rt.newarray(typ, said["count"]), None)
+
+    def _arena(self, rt: Allocator, said: Group, step: Step) -> None:
+        self.arenas[said["as"]] = rt.new_user_arena(), []
+
+    def arena_of(self, said: Group, step: Step) -> tuple[Any, list[int]]:
+        if said["arena"] not in self.arenas:
+            found, known = f"{step}: no arena is called {said['arena']}", ", ".join(self.arenas)
+            raise self.scenario.fault("label", found, known or "a step arena: before it", said.at["arena"])
+        return self.arenas[said["arena"]]
+
+    def _arena_alloc(self, rt: Allocator, said: Group, step: Step) -> None:
+        arena, inside = self.arena_of(said, step)
+        typ = type_of(said["type"], rt.config.ptr_size)
+        made = self.labels.setdefault(said["as"], []) if "as" in said else None
+        for _ in range(said.get("count", 1)):
+            addr = arena.slice(typ, said["length"]) if "length" in said else arena.new(typ)
+            inside.append(addr)
+            self.keep(addr, made)
+
+    def _free_arena(self, rt: Allocator, said: Group, step: Step) -> None:
+        arena, inside = self.arena_of(said, step)
+        arena.free()
+        if not said.get("dangling", False):
+            gone = set(inside)
+            self.objects = [addr for addr in self.objects if addr not in gone]
 
     def _grow(self, rt: Allocator, said: Group, step: Step) -> None:
         size = said.get("size", DEFAULT_SIZE)
@@ -322,6 +348,8 @@ def read_figure(rt: Allocator, name: str) -> int:
 def _located(fault: UsageFault, scenario: Scenario) -> ScenarioFault:
     """A mistake that is in no file is the scenario's, at what it says of constants."""
     place = scenario.place("set" if "set" in scenario.said else "machine")
+    if any("GODEBUG" in one.found for one in fault.faults):
+        place = scenario.section("runtime").at["godebug"]
     return ScenarioFault(
         *(
             f if f.file else Fault(f.found, f.expected, f.suggestion, f.id, scenario.file, *place)
