@@ -124,7 +124,7 @@ def parse_debug(text: str) -> tuple[str, int]:
     name, _, value = text.strip().partition("=")
     if not re.fullmatch("[a-z0-9]+", name) or not re.fullmatch("-?[0-9]{1,10}", value):
         raise QuantityFault(
-            Fault(f"{_shortened(text)} is no setting of GODEBUG", "NAME=VALUE, such as sbrk=1")
+            Fault(f"{_shortened(text)} sets nothing in GODEBUG", "NAME=VALUE, such as sbrk=1")
         )
     number = int(value)
     if not -(1 << 31) <= number < 1 << 31:
