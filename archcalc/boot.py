@@ -34,7 +34,8 @@ def boot(
     Keywords describe the machine as the options of `archcalc boot` do: ulimit_v, image_size,
     va_bits, taken=[(from, to)], maps=FILE, page_size, data_end, commit_limit, max_map_count,
     ignore_hints, godebug={"sbrk": 1}, with numbers or with texts such as 600m. go is a release, such as
-    1.27; the default is Go of January 2017. gogc is GOGC; it is off by default, so nothing is collected unless asked for.
+    1.27; the default is Go of January 2017. gogc is GOGC; it is off by default, so nothing is collected
+    unless asked for.
     Raises allocator.common.throw.Death with the runtime's words where it dies, UsageFault for a mistake.
     """
     options = machine_options(machine)
