@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import perf_counter
 
 from archcalc.proofs.judge import Judge
-from archcalc.proofs.paths import Explorer
+from archcalc.proofs.paths import MOST_PATHS, Explorer
 from archcalc.proofs.proof import Refuted, Tally
 from archcalc.proofs.words import Undecided
 
@@ -16,13 +16,14 @@ def explore(
     wanted: frozenset[str],
     run: Callable[[Explorer, Judge], object],
     until_refuted: bool = False,
+    most: int = MOST_PATHS,
 ) -> tuple[list[object], Refuted, Tally]:
     """Runs code on all its paths: the results, what was refuted, and what that took.
 
     It ends where all that is wanted is refuted; `until_refuted` ends it with the first refutation. A bound
     that is reached is in the tally.
     """
-    engine = Explorer(bits)
+    engine = Explorer(bits, most)
     judge = Judge(engine, wanted)
 
     def one() -> object:

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 MOST_PATHS = 20_000
 # Of one question: three times what the hardest takes on any port (`python tests/bench/proofs.py` counts it).
-SOLVER_UNITS = 30_000_000
+SOLVER_UNITS = 75_000_000
 
 
 class Infeasible(Exception):

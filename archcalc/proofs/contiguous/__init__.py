@@ -7,7 +7,7 @@ as a counterexample.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -38,7 +38,23 @@ IDS: tuple[str, ...] = (
 LARGE_ENOUGH = 1 << 20  # a request that mheap.grow makes no larger
 # What the growth of the arena says nothing about.
 NOT_OF_GROWTH = frozenset({COUNTERS, HINTS, LADDER, *properties.BOOT})
-MOST_GROWTHS = 3  # of a run that looks for a counterexample
+Way = Callable[[Arena, ArenaLayout], object]  # what a run does from a start on
+
+
+def _grow(arena: Arena, layout: ArenaLayout, times: int) -> None:
+    """The first growth of a heap, and so many more of any size."""
+    v = arena.first_growth(layout)
+    for _ in range(times):
+        if v is None:
+            return
+        v = arena.grow(layout, arena.request(LARGE_ENOUGH))
+
+
+# How a run from the beginning looks for what a step of the arena refutes, or one of the heap.
+GROWTHS: Sequence[Way] = tuple(partial(_grow, times=times) for times in range(3))
+HEAP_GROWTHS: Sequence[Way] = tuple(
+    partial(heap_growth.from_the_beginning, first=first) for first in (True, False)
+)
 
 
 def prove(figures: Figures, options: MachineOptions, wanted: frozenset[str]) -> list[Proof]:
@@ -60,14 +76,14 @@ class _Platform(PlatformProofs):
         """What is known of each wanted property."""
         self._figures()
         layouts = self._start()
-        steps: dict[str, tuple[Refutation, list[ArenaLayout]]] = {}
+        steps: dict[str, tuple[Refutation, list[ArenaLayout], Sequence[Way]]] = {}
         for alike in self._alike(layouts):
             for id, step in self._steps(alike, frozenset(steps)).items():
-                steps[id] = step, alike
+                steps[id] = step, alike, GROWTHS
             for id, step in self._heap_growth(alike, frozenset(steps)).items():
-                steps[id] = step, alike
-        for id, (step, alike) in steps.items():
-            self._look_for(id, step, {layout: layouts[layout] for layout in alike})
+                steps[id] = step, alike, HEAP_GROWTHS
+        for id, (step, alike, ways) in steps.items():
+            self._look_for(id, step, {layout: layouts[layout] for layout in alike}, ways)
         return [self.proof(id) for id in IDS if id in self.wanted]
 
     # What does not depend on answers.
@@ -167,13 +183,10 @@ class _Platform(PlatformProofs):
         self.take(tally, wanted)
         return refuted
 
-    def _look_for(self, id: str, step: Refutation, layouts: dict[ArenaLayout, int]) -> None:
+    def _look_for(
+        self, id: str, step: Refutation, layouts: dict[ArenaLayout, int], ways: Sequence[Way]
+    ) -> None:
         """A run from the beginning in which the property does not hold."""
-        ways: list[Callable[[Arena, ArenaLayout], object]] = [
-            partial(_grow, times=times) for times in range(MOST_GROWTHS) if id not in NOT_OF_GROWTH
-        ]
-        if id in heap_growth.PROPERTIES:
-            ways += [partial(heap_growth.from_the_beginning, first=first) for first in (True, False)]
         for way in ways:
             for layout, refusals in ((None, 0), *layouts.items()):
                 run = partial(self._from_the_beginning, layout=layout, refusals=refusals, way=way)
@@ -192,7 +205,7 @@ class _Platform(PlatformProofs):
         judge: Judge,
         layout: ArenaLayout | None,
         refusals: int,
-        way: Callable[[Arena, ArenaLayout], object],
+        way: Way,
     ) -> None:
         """A start with so many refusals that leaves that layout; without one, a start as it usually is."""
         arena = Arena(engine, judge, self.subject)
@@ -204,12 +217,3 @@ class _Platform(PlatformProofs):
         arena.system.natural = None
         if found is not None:
             way(arena, layout or found)
-
-
-def _grow(arena: Arena, layout: ArenaLayout, times: int) -> None:
-    """The first growth of a heap, and so many more of any size."""
-    v = arena.first_growth(layout)
-    for _ in range(times):
-        if v is None:
-            return
-        v = arena.grow(layout, arena.request(LARGE_ENOUGH))

@@ -79,6 +79,7 @@ class Arena:
         )
         self.rt = Runtime.prepared(config, self.system)
         self.last_words = subject.contract.last_words
+        self.by_induction = False  # whether it begins in the middle
         judge.calls = lambda: self.system.calls
         judge.figures = self.figures
         judge.requests = ()
@@ -176,6 +177,7 @@ class Arena:
     def _install(self, layout: ArenaLayout) -> None:
         engine, config = self.engine, self.config
         machine = self.system.machine
+        self.by_induction = True
         end = min(machine.end, engine.room.mask + 1)
         whole = layout.spans + layout.bitmap + layout.arena + layout.slack
         # What is not really reserved lies where it was asked for.
@@ -301,12 +303,21 @@ class Arena:
             self.system.spans.append(HeldMemory(v, n))
         for id, truth, what in self.invariant(layout) if self.system.spans else ():
             judge.require(id, truth, what)
+        for span in self.system.spans:
+            free = apart(span.start, span.size, heap.arena_used, heap.arena_end - heap.arena_used)
+            judge.require(TWICE, free, "what is left of the arena is in no span")
+        if self.by_induction:
+            self._keeps_its_rest(layout)
+        return v
+
+    def _keeps_its_rest(self, layout: ArenaLayout) -> None:
+        """What a later sysMap relies on. A run from the beginning goes on to where that insists on it."""
+        heap, judge = self.heap, self.judge
         judge.require(FIXED, heap.arena_reserved is layout.reserved, "the flag says what the reservation is")
         if layout.held:
             rest = heap.arena_end - heap.arena_used
             ours = self.system.held(heap.arena_used, rest) | (rest == 0)
             judge.require(FIXED, ours, "what is left of the arena is reserved")
-        return v
 
     def _counters(self) -> list[Number]:
         stats = self.rt.stats

@@ -69,12 +69,12 @@ def from_the_beginning(arena: Arena, layout: ArenaLayout, first: bool) -> None:
     if first:
         units = arena.engine.choose(config.heap_alloc_chunk // config.grow_unit - 1) + 1
         _grow(arena, units * (config.grow_unit >> config.page_shift), True)
-    elif arena.first_growth(layout) is not None:
+    elif _grow(arena, 1, True):
         _grow(arena, _many_pages(arena), True)
 
 
-def _grow(arena: Arena, npages: Number, arena_grows: bool) -> None:
-    """mheap.grow, and what it asks for and leaves."""
+def _grow(arena: Arena, npages: Number, arena_grows: bool) -> bool:
+    """mheap.grow, and what it asks for and leaves; whether the process lives."""
     engine, judge, config = arena.engine, arena.judge, arena.config
     heap: Any = arena.heap
     heap.__class__ = _Heap
@@ -110,11 +110,12 @@ def _grow(arena: Arena, npages: Number, arena_grows: bool) -> None:
         gained = heap._grow(npages)
     except Death as death:
         judge.died(ENDS, death.words, arena.last_words | GROWTH_WORDS | RECORD_WORDS)
-        return
+        return False
     more = asked[-1] if gained else 0
     judge.require(COUNTERS, heap.pages_in_use == pages_in_use, "a grown run is not in use")
     judge.require(COUNTERS, stats.heap_idle == idle + more, "a grown run is idle")
     judge.require(COUNTERS, stats.heap_inuse == inuse, "no byte of a grown run is in use")
+    return True
 
 
 def _many_pages(arena: Arena) -> Number:

@@ -50,6 +50,7 @@ GROWTHS = (
     (records.add, records.PROPERTIES),
     (break_memory.step, break_memory.PROPERTIES),
 )
+LOOKED_AT = 2000  # paths from one beginning
 MOST_GROWTHS = 3  # of a run that looks for a counterexample
 
 
@@ -92,10 +93,16 @@ class _Platform(PlatformProofs):
             )
 
     def _growths(self) -> Iterator[Callable[[Explorer, Judge], object]]:
-        """Runs from the beginning: ever more growths, then those of a start that was refused something."""
-        for refused in (False, True):
-            for times in range(1, MOST_GROWTHS + 1):
-                yield partial(start.growths, subject=self.subject, refused=refused, times=times)
+        """Runs from the beginning: ever more growths; one of which all can be refused, and after a start
+        that was refused something.
+        """
+        run = partial(start.growths, subject=self.subject)
+        yield partial(run, times=1)
+        yield partial(run, times=1, mean=True)
+        for times in range(2, MOST_GROWTHS + 1):
+            yield partial(run, times=times)
+        for times in range(1, MOST_GROWTHS + 1):
+            yield partial(run, times=times, refused=True)
 
     def _step(self, grow: Callable[[Process], None]) -> Callable[[Explorer, Judge], None]:
         def run(engine: Explorer, judge: Judge) -> None:
@@ -117,7 +124,7 @@ class _Platform(PlatformProofs):
     def _look_for(self, id: str, step: Refutation, *runs: Callable[[Explorer, Judge], object]) -> None:
         """A run from the beginning in which the property does not hold."""
         for run in runs:
-            _, refuted, tally = explore(self.bits, frozenset({id}), run, until_refuted=True)
+            _, refuted, tally = explore(self.bits, frozenset({id}), run, until_refuted=True, most=LOOKED_AT)
             self.tally.seconds += tally.seconds
             self.refuted |= refuted
             if id in refuted:

@@ -99,7 +99,7 @@ class AnsweringKernel:
         """[v, v+n) is no longer the program's; it must have been."""
         engine = self.engine
         for held in reversed(self.reserved):
-            if engine.holds((held.start <= v) & (v + n <= held.start + held.size)):
+            if engine.holds((held.start <= v) & (v + n <= held.start + held.size) & (n >= 0)):
                 self.reserved.remove(held)
                 self.reserved.append(HeldMemory(held.start, v - held.start))
                 self.reserved.append(HeldMemory(v + n, held.start + held.size - v - n))

@@ -38,6 +38,19 @@ class Persistent:
         return SOMEWHERE if size < MAX_BLOCK or self.process.engine.choose(2) else 0
 
 
+class RememberedPieces:
+    """The machine's own small pieces, of which the last one's size is remembered."""
+
+    def __init__(self, persistent: Any) -> None:
+        self.persistent = persistent
+        self.asked = 0
+
+    def alloc(self, size: int, align: int, stat: str) -> Number:
+        """What the machine gets."""
+        self.asked = size
+        return self.persistent.alloc(size, align, stat)
+
+
 def any_arenas(process: Process, *names: str) -> list[HeldMemory]:
     """Whole arenas inside the arena map, with records, that the program holds; none overlaps another."""
     begin, limit = process.arena_map()
@@ -101,7 +114,7 @@ def judged(process: Process, act: Callable[[], None], new: HeldMemory, user: boo
         require(RECORDED, whole, "a part of the map has all its entries")
         for _, at in arenas.l2_maps.pairs[maps:]:
             require(RECORDED, at != 0, "a part of the map lies somewhere")
-    if arenas.list_caps[user] is not capacity and isinstance(process.rt.persistent, Persistent):
+    if arenas.list_caps[user] != capacity:
         room = process.rt.persistent.asked
         require(
             RECORDED, arenas.list_caps[user] * config.ptr_size <= room, "the list is as large as its memory"

@@ -14,6 +14,7 @@ from archcalc.proofs.properties import ACCEPTED, HINTS, LADDER, RECORDED, TWICE
 from archcalc.proofs.sparse import heap_growth
 from archcalc.proofs.sparse.arena_growth import JudgedArenas
 from archcalc.proofs.sparse.process import Prepared, Process, explored
+from archcalc.proofs.sparse.records import RememberedPieces
 from archcalc.proofs.words import negated
 from archcalc.reading.words import counted
 
@@ -137,11 +138,13 @@ def to_the_first_memory(
         return process if process.first_growth() else None
 
 
-def growths(engine: Explorer, judge: Judge, subject: Prepared, refused: bool, times: int) -> None:
+def growths(
+    engine: Explorer, judge: Judge, subject: Prepared, times: int, refused: bool = False, mean: bool = False
+) -> None:
     """mallocinit, then growth of the heap so many times: by a small object first, then by any.
 
-    Only reservations are refused. One hint stands for all. `refused` lets those of a 32-bit start be
-    refused, too.
+    Only reservations of growth are refused. One hint stands for all. `refused` lets those of a 32-bit start
+    be refused, too, and `mean` all that growth asks for.
     """
     config = subject.config
     loops = Loops(engine)
@@ -153,7 +156,8 @@ def growths(engine: Explorer, judge: Judge, subject: Prepared, refused: bool, ti
         kernel.obliging, kernel.generous = not refused, True
         if not process.start():
             return
-        kernel.obliging = False
+        kernel.obliging, kernel.generous = False, not mean
+        rt.persistent = RememberedPieces(rt.persistent)
         arenas = rt.arenas
         arenas.__class__ = JudgedArenas
         arenas.process = process

@@ -73,3 +73,16 @@ def test_a_loop_ends_where_its_condition_does() -> None:
         return n
 
     assert sorted(engine.explore(run)) == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_question_that_takes_too_many_steps_is_not_decided() -> None:
+    """The limit counts the solver's steps, not time."""
+    engine = Explorer(64, solver_units=10)
+
+    def run() -> bool:
+        x, y = engine.fresh("x", 1, 1 << 60), engine.fresh("y", 1, 1 << 60)
+        engine.assume((x * 35 + 12 == y * 79) | (x * 31 == y * 17 + 5), x + y > 1 << 40)
+        return engine.holds(x * 3 > y * 5)
+
+    with pytest.raises(Undecided, match="limit of steps"):
+        list(engine.explore(run))
