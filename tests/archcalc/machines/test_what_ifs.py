@@ -26,6 +26,8 @@ def others(plain: Figures, name: str, value: Scalar) -> Iterator[Scalar]:
     """Values that a figure does not have, some of which should matter."""
     if name == "fact.address_low":
         yield (int(value) + 3 * int(plain.profile.machine["address_high"])) // 4  # where mappings would lie
+    if name == "fact.user_address_bits":
+        yield int(value) - 2  # where something else ends them sooner, one bit less says nothing
     if isinstance(value, str):
         yield from (other for other in ("windows", "linux", "arm", "down", "up") if other != value)
     elif isinstance(value, bool):

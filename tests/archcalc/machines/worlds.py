@@ -47,6 +47,17 @@ def loosening(rt: Any) -> Iterator[Callable[[], object]]:
     yield from _keeping(rt, [page for at, page in enumerate(pages) if at % 500 >= 16])
 
 
+def breaking_up(rt: Any) -> Iterator[Callable[[], object]]:
+    """A free run that ends a little above the begin of a huge page: a scavenge would break it."""
+    pages = [rt.malloc(8192, noscan=True) for _ in range(1500)]
+    begins = (pages[0] // (4 * MB) + 1) * (4 * MB) + 2 * MB  # in the middle of a chunk
+    free = range(begins - 2 * MB, begins + 4 * 8192)
+    live = [page for page in pages if page not in free]
+    yield lambda: rt.collect(live)
+    yield lambda: rt.collect(live)
+    yield lambda: rt.scavenge(0, 64 << 10)  # less than the huge page
+
+
 def _keeping(rt: Any, *lives: list[int]) -> Iterator[Callable[[], object]]:
     for live in lives:
         yield lambda live=live: rt.collect(live)  # type: ignore[misc]
@@ -55,9 +66,12 @@ def _keeping(rt: Any, *lives: list[int]) -> Iterator[Callable[[], object]]:
 
 
 def finalizing(rt: Any) -> Iterator[Callable[[], object]]:
-    """More finalizers than one block of them has, and an arena of the user's own."""
+    """More finalizers than one block of them has, other records, and an arena of the user's own."""
     for _ in range(600):
         rt.set_finalizer(rt.malloc(24, noscan=True))
+    for alloc in getattr(rt.specials, "allocs", {}).values():
+        yield alloc.alloc
+        yield alloc.alloc  # as far behind the first as it is large
     yield lambda: rt.collect([])
     yield lambda: len(rt.run_finalizers())
     if hasattr(rt, "new_user_arena"):
@@ -88,6 +102,7 @@ OWN: Mapping[str, Callable[[Any], Iterator[Callable[[], object]]]] = {
     "arrays": arrays,
     "scavenging": scavenging,
     "loosening": loosening,
+    "breaking_up": breaking_up,
     "finalizing": finalizing,
     "user_arenas": user_arenas,
     "filling": filling,
@@ -161,6 +176,7 @@ WORLDS: tuple[World, ...] = (
     World(having(), "arrays"),
     World(having(), "scavenging"),
     World(having(), "loosening"),
+    World(having(), "breaking_up"),
     World(having(), "finalizing"),
     World(having(page_size=64 << 10), "arrays"),
     World(having(page_size=64 << 10), "scavenging"),
