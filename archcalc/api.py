@@ -176,13 +176,12 @@ def smoke(
 ) -> Judged:
     """The outcome of workloads, of about n allocations each, with an audit of the machine at the end."""
     from archcalc.library import smoke as module
-    from archcalc.workloads.programs import WORKLOADS, named
+    from archcalc.workloads.programs import chosen
 
     options = machine_options(machine)
     given = _given(sets)
     found = _figures(platforms, given, targets.generation(go))
-    names = [workload] if isinstance(workload, str) else list(workload)
-    names = list(WORKLOADS) if "all" in names else [named(name) for name in names]
+    names = chosen([workload] if isinstance(workload, str) else workload)
     runs = module.smoke(found, names, options, n=n, seed=seed, audit_every=audit_every)
     return _said(module.Smoked(runs, found), given)
 

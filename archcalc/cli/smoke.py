@@ -80,9 +80,7 @@ def command(
     """
     if procs is not None and not 1 <= procs <= programs.MOST_PROCS:
         raise UsageFault(Fault(f"{procs} Ps", f"GOMAXPROCS, which is 1 to {programs.MOST_PROCS}"))
-    names = list(workload or ["mixed"])
-    if "all" in names:
-        names = list(programs.WORKLOADS)
+    names = programs.chosen(workload or ["mixed"])
     given = settings(sets)
     release = generation(go)
     chosen = selected(platforms, profiles, go=release)

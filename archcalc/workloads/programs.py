@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.names import closest
@@ -179,3 +179,9 @@ def named(name: str) -> str:
         known = list(WORKLOADS)
         raise UsageFault(Fault(f"no workload {name!r}", "one of " + ", ".join(known), closest(name, known)))
     return name
+
+
+def chosen(names: Iterable[str]) -> list[str]:
+    """The workloads of those names, in order; `all` among them means every one. Raises UsageFault."""
+    given = list(names)
+    return list(WORKLOADS) if "all" in given else [named(name) for name in given]

@@ -52,17 +52,15 @@ def breaking_up(rt: Any) -> Iterator[Callable[[], object]]:
     pages = [rt.malloc(8192, noscan=True) for _ in range(1500)]
     begins = (pages[0] // (4 * MB) + 1) * (4 * MB) + 2 * MB  # in the middle of a chunk
     free = range(begins - 2 * MB, begins + 4 * 8192)
-    live = [page for page in pages if page not in free]
-    yield lambda: rt.collect(live)
-    yield lambda: rt.collect(live)
-    yield lambda: rt.scavenge(0, 64 << 10)  # less than the huge page
+    # Less is given back than a huge page.
+    yield from _keeping(rt, [page for page in pages if page not in free], returned=64 << 10)
 
 
-def _keeping(rt: Any, *lives: list[int]) -> Iterator[Callable[[], object]]:
+def _keeping(rt: Any, *lives: list[int], returned: int = 4 * MB) -> Iterator[Callable[[], object]]:
     for live in lives:
         yield lambda live=live: rt.collect(live)  # type: ignore[misc]
         yield lambda live=live: rt.collect(live)  # type: ignore[misc]
-        yield lambda: rt.scavenge(0, 4 * MB)
+        yield lambda: rt.scavenge(0, returned)
 
 
 def finalizing(rt: Any) -> Iterator[Callable[[], object]]:
