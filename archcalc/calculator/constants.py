@@ -107,6 +107,8 @@ class Constants:
             try:
                 value = self._compute(name)
             except Absent as absent:
+                if absent.missing == name:
+                    raise
                 raise self._without(name, absent) from None
             finally:
                 self._open.discard(name)
@@ -283,7 +285,7 @@ class Constants:
         """
         missing = absent.missing
         row = self.row(name)
-        if missing == name or missing.startswith("fact.") or (row is not None and "named(" in row.formula):
+        if missing.startswith("fact.") or (row is not None and "named(" in row.formula):
             return Absent(name, missing)
         assert row is not None
         return self._lacks(f"{_own(name)} ({Source(*row.source)})", missing)

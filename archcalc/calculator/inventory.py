@@ -159,16 +159,23 @@ class Inventory:
     def __init__(self, platforms: Sequence[Figures]) -> None:
         self.platforms = platforms
         self.entries: dict[Key, Entry] = {}
-        self.values: dict[Key, list[Value]] = {}
+        rows: dict[Key, list[Value | None]] = {}
         for at, figures in enumerate(platforms):
             for section, name, value in values(figures):
                 key = (section, name)
-                row = self.values.get(key)
+                row = rows.get(key)
                 if row is None:
                     unit, what = describe(figures, section, name)
                     self.entries[key] = Entry(section, name, typed(value, unit), unit, what)
-                    row = self.values[key] = [_absent(other, section, name) for other in platforms]
+                    row = rows[key] = [None] * len(platforms)
                 row[at] = typed(value, self.entries[key].unit)
+        self.values: dict[Key, list[Value]] = {
+            key: [
+                _absent(figures, *key) if value is None else value
+                for figures, value in zip(platforms, row, strict=True)
+            ]
+            for key, row in rows.items()
+        }
         self.sections = sections(platforms)
         order = {section: at for at, section in enumerate(self.sections)}
         # A figure that the first platform lacks was found late, and belongs to its section all the same.

@@ -11,10 +11,7 @@ from archcalc.machines import machine_class, vocabulary
 from archcalc.machines.computer import LIMITS
 from archcalc.machines.options import MachineOptions
 from archcalc.questions import origins
-from archcalc.questions import why as why_of
 from archcalc.questions.boot import Boot, try_boot
-from archcalc.questions.room import HeapRoom
-from archcalc.questions.room import room as room_of
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.words import counted
 from archcalc.results.findings import Case, Finding, Rule, Severity
@@ -23,7 +20,9 @@ from archcalc.results.tables import Block, Bytes, Column, Hex, Prose, Section, T
 
 if TYPE_CHECKING:
     from archcalc.questions.calls import ComparedCalls
+    from archcalc.questions.room import HeapRoom
     from archcalc.questions.stops import Stops
+    from archcalc.questions.why import Why
 
 
 FAMILY = "boot"
@@ -151,7 +150,7 @@ class Booted(Judged):
     def __init__(
         self,
         boots: Sequence[Boot],
-        whys: Mapping[str, why_of.Why],
+        whys: Mapping[str, Why],
         rooms: Mapping[str, HeapRoom] | None = None,
         stops: Mapping[str, Stops] | None = None,
     ) -> None:
@@ -276,19 +275,28 @@ def boot(targets: Sequence[Figures], machine: MachineOptions, why: bool = False)
     A machine that is limited, or that is asked why, tells how much heap fits into it, too.
     """
     boots = [try_boot(figures, machine) for figures in targets]
-    whys: dict[str, why_of.Why] = {}
-    stops: dict[str, Stops] = {}
-    for b in boots if why else ():
-        found = why_of.explain_failure(b.figures, machine)
+    whys, stops = _reasons(boots, machine) if why else ({}, {})
+    rooms: dict[str, HeapRoom] = {}
+    if why or any(getattr(machine, name) is not None for name in LIMITS):
+        from archcalc.questions.room import room
+
+        rooms = {b.platform: room(b.figures, machine) for b in boots if b.death is None}
+    return Booted(boots, whys, rooms, stops)
+
+
+def _reasons(boots: Sequence[Boot], machine: MachineOptions) -> tuple[dict[str, Why], dict[str, Stops]]:
+    """Why each that does not boot does not, and what would stop each that does."""
+    from archcalc.questions.stops import what_stops
+    from archcalc.questions.why import explain_failure
+
+    whys, stops = {}, {}
+    for b in boots:
+        found = explain_failure(b.figures, machine)
         if found is not None:
             whys[b.platform] = found
         else:
-            from archcalc.questions.stops import what_stops  # only a machine that boots is asked
-
             stops[b.platform] = what_stops(b.figures, machine)
-    limited = why or any(getattr(machine, name) is not None for name in LIMITS)
-    rooms = {b.platform: room_of(b.figures, machine) for b in boots if limited and b.death is None}
-    return Booted(boots, whys, rooms, stops)
+    return whys, stops
 
 
 def answered(

@@ -5,7 +5,8 @@ Names are as `calculator.inventory.labels` gives them: `goos/goarch`, a release,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 
 FROM = 3
 """Platforms that a glob stands for at least, and releases that a run does."""
@@ -20,22 +21,30 @@ def compact(names: Sequence[str], among: Sequence[str]) -> list[str]:
 
 def _globs(names: Sequence[str], among: Sequence[str]) -> Iterator[str]:
     """Globs where all of a system or of an architecture are among them."""
-    globs: dict[str, set[str]] = {}
-    for name in among:
-        goos, slash, goarch = name.partition("/")
-        if slash:
-            globs.setdefault(f"{goos}/*", set()).add(name)
-            globs.setdefault(f"*/{goarch}", set()).add(name)
-    whole = {glob: members for glob, members in globs.items() if members <= set(names)}
     left, found = set(names), {}
+    whole = {glob: members for glob, members in _members(tuple(among)).items() if members <= left}
     while whole:
         glob, members = max(whole.items(), key=lambda item: len(item[1] & left))
         if len(members & left) < FROM:
             break
         found[glob] = min(map(list(among).index, members & left))
         left -= members
-    found |= {name: list(among).index(name) for name in left}
+    if left:
+        places = {name: at for at, name in enumerate(among)}
+        found |= {name: places[name] for name in left}
     yield from sorted(found, key=lambda name: found[name])
+
+
+@cache
+def _members(among: Sequence[str]) -> Mapping[str, frozenset[str]]:
+    """The platforms of each system and of each architecture, by its glob."""
+    globs: dict[str, set[str]] = {}
+    for name in among:
+        goos, slash, goarch = name.partition("/")
+        if slash:
+            globs.setdefault(f"{goos}/*", set()).add(name)
+            globs.setdefault(f"*/{goarch}", set()).add(name)
+    return {glob: frozenset(members) for glob, members in globs.items()}
 
 
 def _runs(names: Sequence[str], among: Sequence[str]) -> Iterator[str]:
