@@ -217,7 +217,8 @@ class ColumnarFile:
         self.name = str(path)
         pq = needed("pyarrow.parquet", WHAT)
         self._file = self._guarded(
-            lambda: pq.ParquetFile(path, page_checksum_verification=True, memory_map=False), 0
+            lambda: pq.ParquetFile(path, page_checksum_verification=True, memory_map=False, pre_buffer=False),
+            0,
         )
         found = self._file.schema_arrow
         metadata = found.metadata or {}

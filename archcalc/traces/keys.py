@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from array import array
+from typing import TYPE_CHECKING, Any
 
 from archcalc.traces import requests
 from archcalc.traces.columnar import MAX_KEYS
 from archcalc.traces.inputs import Inputs
-from archcalc.traces.requests import MallocRequest
+from archcalc.traces.requests import Facts
 from archcalc.traces.stamps import Stamps
 
 if TYPE_CHECKING:
@@ -43,72 +44,87 @@ class CachePlace:
         self.marked = False
 
 
-class Key(NamedTuple):
-    """What allocations with equal fields have in common. `size` and `scan` are bytes."""
-
-    kind: int
-    place: int = -1
-    cache: int = -1
-    size: int = 0
-    scan: int = 0
-    stamp: int = 0
-    fast: bool = False
-    request: MallocRequest | None = None
+# Of each key: kind, place, number of its mcache, bytes, those that are scanned, stamp, and whether it goes
+# the short way.
+COLUMNS = 7
+NOT_KNOWN = (UNKNOWN, -1, -1, 0, 0, 0, False)
 
 
 class KeyTable:
-    """Keys as arrays, a place for each request of a batch."""
+    """What allocations with equal fields have in common, as arrays by the numbers of the keys."""
 
-    def __init__(self, keys: list[Key], np: Any) -> None:
-        kind, place, cache, size, scan, stamp, fast, _ = zip(*keys, strict=True)
-        self.kind: Array = np.array(kind, np.int8)
-        self.place: Array = np.array(place, np.int32)
-        self.cache: Array = np.array(cache, np.int32)
-        self.size: Array = np.array(size, np.int64)
-        self.scan: Array = np.array(scan, np.int64)
-        self.stamp: Array = np.array(stamp, np.intp)
-        self.fast: Array = np.array(fast, bool)
+    def __init__(self, rows: Array) -> None:
+        kind, place, cache, size, scan, stamp, fast = rows.T
+        self.kind: Array = kind.astype("i1")
+        self.place: Array = place.astype("i4")
+        self.cache: Array = cache.astype("i4")
+        self.size: Array = size.astype("i4")
+        self.scan: Array = scan.copy()
+        self.stamp: Array = stamp.astype("p")
+        self.fast: Array = fast.astype(bool)
 
 
 class Keys:
-    """The keys of one recording, learned as they come, and the places that they belong to."""
+    """The keys of one recording, learned as they come, and the places that they belong to.
+
+    Number 0 is that of fields of which nothing is known.
+    """
 
     def __init__(self, inputs: Inputs, np: Any) -> None:
         self.inputs = inputs
         self.np = np
-        self.known: dict[str, Key] = {}
         self.places: list[CachePlace] = []
         self.place_of: dict[tuple[int, int], int] = {}
         self.stamps = Stamps()
+        self._forget()
 
-    def key(self, word: str | None) -> Key:
-        """What is known of an allocation's fields, as the column has them."""
+    def _forget(self) -> None:
+        self.numbers: dict[str | None, int] = {}
+        self.facts: list[Facts | None] = [None]
+        self._rows = array("q", NOT_KNOWN)
+        self._table: KeyTable | None = None
+
+    def of(self, words: list[str | None], which: list[int]) -> Array:
+        """The numbers of the keys of some words of a batch; 0 for all others."""
+        if len(self.facts) > MAX_KEYS:
+            self._forget()
+        found: Array = self.np.zeros(len(words), self.np.intp)
+        numbers = self.numbers
+        found[which] = [numbers.get(words[i]) or self._learn(words[i] or "") for i in which]
+        return found
+
+    def table(self) -> KeyTable:
+        """All keys so far."""
+        if self._table is None:
+            rows = self.np.array(self._rows).reshape(-1, COLUMNS)
+            self._table = KeyTable(rows)
+        return self._table
+
+    def _learn(self, word: str) -> int:
+        """The number of an allocation's fields that are met for the first time."""
         inputs = self.inputs
-        key = self.known.get(word or "")
-        if key is not None:
-            return key
-        fields = f"m {word}"
-        request = inputs.understood.known.get(fields) or inputs.learn(fields)
-        if request is None:
+        facts = inputs.understood.facts(word) if inputs.allocating else None
+        if facts is None:
             # It may be known later: an mcache that is still to come.
-            return Key(UNKNOWN)
-        kind = KINDS[request.way]
+            return 0
+        size, _, _, flags, cache, way, sizeclass, plan = facts
+        kind = KINDS[way]
         if kind == OTHER:
-            key = Key(OTHER, request=request)
+            self._rows.extend((OTHER, -1, -1, 0, 0, 0, False))
         else:
-            cache, sizeclass = request.cache, request.sizeclass
-            number = self.place_of.get((cache.id, sizeclass))
-            if number is None:
-                number = self._new_place(cache, sizeclass)
-            size, fast = request.size, request.how == request.way
-            mark, scan = (request.mark, request.scan) if kind == SCAN else (None, 0)
-            stamp = self.stamps.number(request.cached.size // inputs.rt.config.ptr_size, mark)
-            place = self.places[number]
-            place.marked = place.marked or (mark is not None and stamp > 0)
-            key = Key(kind, number, cache.id, size, scan, stamp, fast, request)
-        if len(self.known) < MAX_KEYS:
-            self.known[word or ""] = key
-        return key
+            place = self.place_of.get((cache.id, sizeclass))
+            if place is None:
+                place = self._new_place(cache, sizeclass)
+            mark, scan = (plan.stamp, plan.scan) if plan is not None else (None, 0)
+            words = cache.alloc[sizeclass].size // inputs.rt.config.ptr_size
+            stamp = self.stamps.number(words, mark)
+            if mark is not None and stamp:
+                self.places[place].marked = True
+            self._rows.extend((kind, place, cache.id, size, scan, stamp, flags[-1:] != "h"))
+        number = self.numbers[word] = len(self.facts)
+        self.facts.append(facts)
+        self._table = None
+        return number
 
     def _new_place(self, cache: MCache, sizeclass: int) -> int:
         number = self.place_of[cache.id, sizeclass] = len(self.places)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from allocator.contiguous.gc import MARK_TERMINATION
+from allocator.contiguous.sweep import DONE
 from archcalc.traces.columnar import CODE, RECORDS
 from archcalc.traces.columns import Columns
 from archcalc.traces.keys import (
@@ -14,13 +16,11 @@ from archcalc.traces.keys import (
     TINY_FIT,
     TINY_NEW,
     UNKNOWN,
-    Key,
     Keys,
-    KeyTable,
 )
 from archcalc.traces.outcome import GaveUp
 from archcalc.traces.replayer import MAX_PENDING, OWN, Replayer
-from archcalc.traces.requests import EMPTY
+from archcalc.traces.requests import EMPTY, WAY, Facts
 from archcalc.traces.stamps import LONGEST, Piece
 from archcalc.traces.taken import Rest, Run, rests_of, runs_of
 from archcalc.traces.tiny import Tiny
@@ -37,8 +37,7 @@ M, F, X, P = (CODE[record] for record in "mfxP")
 BARRIERS = frozenset(CODE[record] for record in ("u", "g", "!", "Z"))
 STOPS = [CODE[record] in BARRIERS for record in RECORDS]
 SPECIALS = {"specialfinalizer": 0, "specialprofile": 1}
-Z = CODE["Z"]
-Q, B = CODE["q"], CODE["b"]
+G, W, Z, Q, B = (CODE[record] for record in "gwZqb")
 ARE_OVER = [record in "msSxpukzPygrwev" for record in RECORDS]  # after them nothing waits
 OWN_CODES = [record in OWN for record in RECORDS]
 
@@ -52,21 +51,19 @@ class BatchPart:
         self.replayer = replayer
         self.rt = replayer.rt
         self.places = known.places
-        self.known_stamps = known.stamps
         self.np = known.np
         self.columns = columns
         self.start = start
         self.code = columns.code[start:end]
         self.request = columns.request[start:end]
         self.n = end - start
-        # All requests of the batch are looked at; most occur in this part, and the last is none.
-        self.keys = [known.key(word) for word in columns.words]
-        self.table = KeyTable(self.keys, self.np)
+        self.known = known
         self._classify()
         self._sort()
         self._ranks()
         self._tiny()
         self._specials()
+        self.waited = 0  # own records before this one were passed on, or compared
 
     # Before anything is carried out: which rows are ordinary, and where they belong.
 
@@ -75,7 +72,12 @@ class BatchPart:
         np, columns = self.np, self.columns
         is_malloc = self.code == M
         self.rows = rows = np.flatnonzero(is_malloc)
-        self.key = self.request.take(rows)
+        words = self.request.take(rows)
+        present = np.flatnonzero(np.bincount(words, minlength=len(columns.words)))
+        # The last word is none.
+        self.key_of = self.known.of(columns.words, present.tolist())
+        self.table = self.known.table()
+        self.key = self.key_of.take(words)
         self.address = columns.address[self.start : self.start + self.n].take(rows)
         ordinary = np.zeros(self.n, bool)
         # What comes after records of the allocator's own, or the OS's answers, belongs to the event that
@@ -139,7 +141,7 @@ class BatchPart:
         self.before = np.searchsorted(self.rows, self.events)
         rank_of = np.empty(len(order) + 1, np.intp)
         rank_of[order] = np.arange(len(order))
-        self.ranks: list[int] = rank_of.take(self.before).tolist()
+        self.ranks = rank_of.take(self.before)
 
     def _tiny(self) -> None:
         """The tiny allocations of each mcache, in order."""
@@ -156,11 +158,9 @@ class BatchPart:
         sizes = table.size.astype(np.int32).take(key)
         # Rows behind which a tiny block may be another one, whatever was allocated.
         codes = self.code.take(self.events)
-        unknown = np.append(table.kind, UNKNOWN).take(
-            np.minimum(self.request.take(self.events), len(table.kind))
-        )
-        stops = self.events[np.array(STOPS).take(codes) | (codes == M) & (unknown == UNKNOWN)].tolist()
-        present = np.unique(table.cache[tiny]).tolist()
+        unknown = self.key_of.take(self.request.take(self.events)) == 0
+        stops = self.events[np.array(STOPS).take(codes) | (codes == M) & unknown].tolist()
+        present = np.flatnonzero(np.bincount(table.cache.take(self.key.take(mine)))).tolist()
         for number in present:
             own = slice(None) if len(present) == 1 else table.cache[key] == number
             self.tiny[number] = Tiny(
@@ -183,8 +183,8 @@ class BatchPart:
         """What the counters of each mcache gain between one event out of the ordinary and the next."""
         np = self.np
         before = self.before
-        self.gains: list[tuple[int, int, int]] = []  # place in events, mcache, bytes; in order
-        self.running: list[int] | None = None
+        self.gains: list[tuple[int, int, int]] = []  # place in events, mcache, bytes; the first last
+        self.running: list[int] = []
         scan = np.where(self.table.fast, self.table.scan, 0).take(self.key)
         # Those that are ordinary except for their position count for themselves.
         inside = before[before < len(self.rows)]
@@ -207,7 +207,7 @@ class BatchPart:
             starts = np.flatnonzero(np.concatenate(([True], pair[1:] != pair[:-1])))
             sums = np.add.reduceat(weights, starts).tolist()
             at, number = divmod(pair[starts], most)
-            self.gains = list(zip(at.tolist(), number.tolist(), sums, strict=True))
+            self.gains = list(zip(at.tolist(), number.tolist(), sums, strict=True))[::-1]
         # The mcache of the allocation right before, if it was an ordinary one: the P that runs.
         ordinary = np.append(self.ordinary[self.rows], False)
         latest = np.where(ordinary, np.append(cache, -1), -1)
@@ -217,94 +217,150 @@ class BatchPart:
 
     def run(self) -> None:
         """All rows."""
-        replayer, rt, np = self.replayer, self.rt, self.np
+        replayer, rt = self.replayer, self.rt
         self._counts()
-        events = self.events
-        codes = self.code[events].tolist()
-        # What is not an allocation is carried out as a line.
-        others = iter(self.columns.lines(events[self.code[events] != M] + self.start))
         self._take_up_own()
-        before = self.before.tolist()
-        words = self.request[events].tolist()
-        addresses = self.columns.address[self.start + events].tolist()
-        until = np.searchsorted(self.own, events).tolist()  # own records before each
-        caches = rt.caches
+        events = self.events
+        is_malloc = self.code[events] == M
+        mallocs = self._mallocs(is_malloc)
+        # What is not an allocation is carried out as a line.
+        others = iter(self.columns.lines(events[~is_malloc] + self.start))
+        until = self.np.searchsorted(self.own, events).tolist()  # own records before each
         first = replayer.line + 1
-        gains = iter(self.gains)
-        gain = next(gains, None)
-        running = self.running
-        terminating = 0 if rt.gc.phase == MARK_TERMINATION else -1
-        for at, (i, code) in enumerate(zip(events.tolist(), codes, strict=True)):
-            if until[at] > self.waited:
-                self._wait(until[at])
-            if running is None:
-                if self.gained[at]:
-                    caches[0].local_scan += self.gained[at]
-            else:
-                while gain is not None and gain[0] <= at:
-                    caches[gain[1]].local_scan += gain[2]
-                    gain = next(gains, None)
-                if running[at] >= 0:
-                    rt.cache = caches[running[at]]
+        gained, caches = self.gained, rt.caches
+        self.terminating = 0 if rt.gc.phase == MARK_TERMINATION else -1
+        for at, (i, code) in enumerate(zip(events.tolist(), self.code[events].tolist(), strict=True)):
+            if not gained:
+                self._pass_on(at)
+            elif gained[at]:
+                caches[0].local_scan += gained[at]
             replayer.line = first + i
+            if until[at] > self.next_input:
+                self._take_in(until[at])
             if code == M:
-                self._allocate(self.keys[words[at]], before[at], self.ranks[at], addresses[at], i)
-                continue
-            line = next(others)
-            if code in BARRIERS:
-                self._reach_all(i)
-            elif code in (F, X):
-                self._reach_specials(i)
-            elif code == P:
-                self._no_malloc(terminating, i)
-            replayer.carry_out(line)
-            if code == P:
-                terminating = i if rt.gc.phase == MARK_TERMINATION else -1
-            elif line[:1] == "g":
-                self._no_stale_spans()
-            elif code == Z:
-                # Nothing after it is ordinary.
-                rest = self.columns.lines(np.arange(self.start + i + 1, self.start + self.n))
-                replayer.feed(rest)
-                return
+                self._allocate(i, until[at], *next(mallocs))
+            elif code == W:
+                self._sweep_one(next(others), until[at])
+            else:
+                self._wait(until[at])
+                self._carry_out(next(others), code, i)
+                if code == Z:
+                    # Nothing after it is ordinary.
+                    rest = self.np.arange(self.start + i + 1, self.start + self.n)
+                    replayer.feed(self.columns.lines(rest))
+                    return
         self._wait(len(self.own))
         self._reach_all(self.n)
-        self._no_malloc(terminating, self.n)
-        if running is not None:
-            while gain is not None:
-                caches[gain[1]].local_scan += gain[2]
-                gain = next(gains, None)
-        elif self.gained[-1]:
-            caches[0].local_scan += self.gained[-1]
+        self._no_malloc(self.n)
+        if not gained:
+            self._pass_on(len(events))
+        elif gained[-1]:
+            caches[0].local_scan += gained[-1]
         replayer.line = first + self.n - 1
 
-    def _allocate(self, key: Key, before: int, rank: int, address: int, i: int) -> None:
-        """An allocation that is not ordinary, with all the ordinary ones that come before it."""
+    def _mallocs(self, which: Array) -> Iterator[tuple[int, int, int, int, int, Facts | None, int]]:
+        """Of the events that are allocations what `_allocate` has to know."""
+        keys = self.key_of.take(self.request.take(self.events[which]))
+        table, facts = self.table, self.known.facts
+        columns = table.kind.take(keys), table.place.take(keys), table.cache.take(keys)
+        turns, ranks = self.before[which], self.ranks[which]
+        addresses = self.columns.address.take(self.start + self.events[which])
+        return zip(
+            *[column.tolist() for column in (*columns, turns, ranks)],
+            [facts[number] for number in keys.tolist()],
+            addresses.tolist(),
+            strict=True,
+        )
+
+    def _pass_on(self, at: int) -> None:
+        """Counts for several mcaches what was allocated before an event. The P that allocated last runs."""
+        caches, gains = self.rt.caches, self.gains
+        while gains and gains[-1][0] <= at:
+            _, number, scan = gains.pop()
+            caches[number].local_scan += scan
+        if at < len(self.running) and self.running[at] >= 0:
+            self.rt.cache = caches[self.running[at]]
+
+    def _allocate(
+        self,
+        row: int,
+        until: int,
+        kind: int,
+        place: int,
+        number: int,
+        turn: int,
+        rank: int,
+        facts: Facts | None,
+        address: int,
+    ) -> None:
+        """An allocation that is not ordinary, after all the ordinary ones before it at its place.
+
+        It is allocation number `turn` of the part and number `rank` at its place, of mcache `number`.
+        """
         replayer, rt = self.replayer, self.rt
-        self._reach(key, before, rank, i)
-        request = key.request
-        if request is None or request.way == EMPTY or replayer.line > replayer.last_line:
-            replayer.carry_out(self.columns.line(self.start + i))
+        if kind != OTHER:
+            self._reach(kind, place, number, turn, rank, row)
+        if facts is None or facts[WAY] == EMPTY or replayer.line > replayer.last_line:
+            self._wait(until)
+            replayer.carry_out(self.columns.line(self.start + row))
             return
         if not replayer.allocating:
             raise GaveUp
-        v = rt.mallocgc(request.size, request.typ, request.needzero, request.cache.id)
-        if v != address or rt.last_flags != request.flags:
+        size, typ, needzero, flags, cache, *_ = facts
+        v = rt.mallocgc(size, typ, needzero, cache.id)
+        if v != address or rt.last_flags != flags:
             raise GaveUp
-        replayer.settle()
+        self._settle_with(until)
+
+    def _sweep_one(self, line: str, until: int) -> None:
+        """A w record."""
+        replayer = self.replayer
+        if not replayer.running or replayer.line > replayer.last_line:
+            raise GaveUp
+        n = self.rt.sweeper.sweepone()
+        self._settle_with(until)
+        if line != f"w {'done' if n == DONE else n}":
+            raise GaveUp
+
+    def _settle_with(self, until: int) -> None:
+        """After an event: what the machine logged must be the own records up to number `until`."""
+        rt, replayer = self.rt, self.replayer
+        log = rt.log
+        if replayer.pending or replayer.system.queue or rt.ready:
+            self._wait(until)
+            replayer.settle()
+        elif log or until > self.waited:
+            if log != self.own_lines[self.waited : until]:
+                raise GaveUp
+            log.clear()
+            self.waited = until
+
+    def _carry_out(self, line: str, code: int, row: int) -> None:
+        """Any other event, after all that it may depend on."""
+        if code in BARRIERS:
+            self._reach_all(row)
+        elif code in (F, X):
+            self._reach_specials(row)
+        elif code == P:
+            self._no_malloc(row)
+        self.replayer.carry_out(line)
+        if code == P:
+            self.terminating = row if self.rt.gc.phase == MARK_TERMINATION else -1
+        elif code == G:
+            self._no_stale_spans()
 
     def _take_up_own(self) -> None:
         """The lines of the allocator's own records, none of which is waiting yet."""
         self.own_lines = self.columns.lines(self.own + self.start)
         code = self.code[self.own]
+        # Those that are inputs too, the next one last.
         self.inputs = self.np.flatnonzero((code == B) | (code == Q)).tolist()[::-1]
-        self.waited = 0
+        self.next_input = self.inputs[-1] if self.inputs else self.n
 
-    def _wait(self, until: int) -> None:
-        """Lets own records wait, up to number `until`; those that are inputs too are carried out."""
-        replayer = self.replayer
-        lines, inputs = self.own_lines, self.inputs
-        if not replayer.running or len(replayer.pending) + until - self.waited > MAX_PENDING:
+    def _take_in(self, until: int) -> None:
+        """Carries out the own records up to number `until` that are inputs too."""
+        replayer, lines, inputs = self.replayer, self.own_lines, self.inputs
+        if not replayer.running:
             raise GaveUp
         while inputs and inputs[-1] < until:
             at = inputs.pop()
@@ -312,13 +368,24 @@ class BatchPart:
                 replayer.marks(lines[at])
             else:
                 lines[at] = replayer.persistent_ahead(lines[at])
-        replayer.pending += lines[self.waited : until]
+        self.next_input = inputs[-1] if inputs else self.n
+
+    def _wait(self, until: int) -> None:
+        """Lets own records wait, up to number `until`; those that are inputs too are carried out."""
+        if until == self.waited:
+            return
+        replayer = self.replayer
+        if not replayer.running or len(replayer.pending) + until - self.waited > MAX_PENDING:
+            raise GaveUp
+        if until > self.next_input:
+            self._take_in(until)
+        replayer.pending += self.own_lines[self.waited : until]
         replayer.pending_at += [replayer.line] * (until - self.waited)
         self.waited = until
 
-    def _no_malloc(self, since: int, until: int) -> None:
+    def _no_malloc(self, until: int) -> None:
         """Allocating is not possible in mark termination; if a recording has it, line by line, then."""
-        if since >= 0 and self.np.any(self.code[since:until] == M):
+        if self.terminating >= 0 and self.np.any(self.code[self.terminating : until] == M):
             raise GaveUp
 
     def _no_stale_spans(self) -> None:
@@ -329,23 +396,22 @@ class BatchPart:
                 if cached.span >= 0 and spans.sweepgen[cached.span] != sweepgen:
                     raise GaveUp
 
-    def _reach(self, key: Key, turn: int, rank: int, row: int) -> None:
+    def _reach(self, kind: int, place: int, cache: int, turn: int, rank: int, row: int) -> None:
         """Carries out what comes before a row at its place; it is allocation number `turn` of the part."""
-        kind, place = key.kind, key.place
         if kind == UNKNOWN:
             self._reach_all(row)
-        elif kind != OTHER:
-            if kind >= TINY_NEW:
-                tiny = self.tiny[key.cache]
-                tiny.reach(row)
-                tiny.skip()
-            if kind == TINY_FIT:
-                # It should have fitted into the tiny block; if it does not, it takes an object here.
-                self._take(place, self._rank(place, turn))
-            else:
-                if self.at[place] < rank:
-                    self._take(place, rank)
-                self.at[place] = rank + 1
+            return
+        if kind >= TINY_NEW:
+            tiny = self.tiny[cache]
+            tiny.reach(row)
+            tiny.skip()
+        if kind == TINY_FIT:
+            # It should have fitted into the tiny block; if it does not, it takes an object here.
+            self._take(place, self._rank(place, turn))
+        else:
+            if self.at[place] < rank:
+                self._take(place, rank)
+            self.at[place] = rank + 1
 
     def _rank(self, place: int, turn: int) -> int:
         """How far a place's allocations come before allocation number `turn`."""
@@ -466,7 +532,7 @@ class BatchPart:
             given = rests_of(np, self.rests)
             self._compare(given, [(a, b) for *_, a, b in self.rests])
             self.rests.clear()
-        stamps = self.known_stamps
+        stamps = self.known.stamps
         if self.pieces:
             stamps.lay_down(np, rt, self.pieces, self.addresses, self.stamps)
             self.pieces.clear()

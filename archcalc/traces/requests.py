@@ -53,8 +53,8 @@ class MallocRequest:
         flags: str,
         cache: MCache,
         way: int,
-        sizeclass: int = 0,
-        plan: Plan | None = None,
+        sizeclass: int,
+        plan: Plan | None,
     ) -> None:
         self.size = size
         self.typ = typ
@@ -70,55 +70,72 @@ class MallocRequest:
             self.scan = plan.scan
 
 
-class Requests:
-    """The requests of one recording. `known` has them by their m record without the address."""
+# What is known of a request: what a MallocRequest is made of, in that order.
+Facts = tuple[int, "Type | None", bool, str, "MCache", int, int, "Plan | None"]
+WAY = 5
+# The same of the fields after the size: type, whether it has no pointers, needzero, own flags, mcache.
+Tail = tuple["Type | None", bool, bool, str, "MCache"]
 
-    __slots__ = ("known", "rt", "types")
+
+class Requests:
+    """The requests of one recording. `known` has them by their m record without the address.
+
+    Most differ in their sizes only, so the fields behind the size are read once for all that have the same.
+    """
+
+    __slots__ = ("known", "rt", "tails", "types")
 
     def __init__(self, rt: Runtime, types: dict[int, Type]) -> None:
         self.rt = rt
         self.types = types
         self.known: dict[str, MallocRequest] = {}
+        self.tails: dict[str, Tail] = {}
 
     def learn(self, key: str) -> MallocRequest | None:
         """How allocations with these fields go, or None; `key` is an m record without its address."""
-        try:
-            _, words, number, flags, place = key.split(" ")
-            size, p = decimal(words), decimal(place)
-            typ = None if number == "-" else self.types[decimal(number)]
-            cache = self.rt.caches[p]
-            noscan = typ is None or typ.noscan
-            needzero, own = FLAGS[noscan][flags]
-        except (ValueError, LookupError):
+        facts = self.facts(key[2:])
+        if facts is None:
             return None
-        request = self._new(size, typ, noscan, needzero, own, cache)
-        if request is not None:
-            if len(self.known) >= MAX_LEARNED:
-                self.known.clear()
-            self.known[key] = request
+        request = MallocRequest(*facts)
+        if len(self.known) >= MAX_LEARNED:
+            self.known.clear()
+        self.known[key] = request
         return request
 
-    def _new(
-        self, size: int, typ: Type | None, noscan: bool, needzero: bool, own: str, cache: MCache
-    ) -> MallocRequest | None:
-        """What is learned from fields that can be read. None for what cannot be allocated so."""
+    def facts(self, fields: str) -> Facts | None:
+        """What an m record's fields without the address ask for. None for what cannot be allocated so."""
+        try:
+            words, tail = fields.split(" ", 1)
+            size = decimal(words)
+            found = self.tails.get(tail) or self._tail(tail)
+        except (ValueError, LookupError):
+            return None
+        typ, noscan, needzero, own, cache = found
         rt = self.rt
         config = rt.config
         if size == 0:
-            return None if own else MallocRequest(size, typ, needzero, own, cache, EMPTY)
+            return None if own else (size, typ, needzero, own, cache, EMPTY, 0, None)
         if noscan and size < config.tiny_size:
             way = TINY_WAYS.get(own, LONG) if config.tiny_size == 16 else LONG
-            return MallocRequest(size, typ, needzero, own, cache, way, config.tiny_size_class)
+            return size, typ, needzero, own, cache, way, config.tiny_size_class, None
         if size > config.max_small_size or own not in ("", "h"):
-            return MallocRequest(size, typ, needzero, own, cache, LONG)
+            return size, typ, needzero, own, cache, LONG, 0, None
         if typ is None or noscan:
-            return MallocRequest(size, typ, needzero, own, cache, NO_POINTERS, rt.class_of[size])
+            return size, typ, needzero, own, cache, NO_POINTERS, rt.class_of[size], None
         printed = len(rt.printed)
         try:
             plan = rt.plan(typ, size)
         except (BadType, Death):
             del rt.printed[printed:]
             return None
-        return MallocRequest(
-            size, typ, needzero, own, cache, STAMP_WAYS[plan.stamp.how], plan.sizeclass, plan
-        )
+        return size, typ, needzero, own, cache, STAMP_WAYS[plan.stamp.how], plan.sizeclass, plan
+
+    def _tail(self, text: str) -> Tail:
+        """The fields behind the size. ValueError or LookupError for what they cannot be."""
+        number, flags, place = text.split(" ")
+        typ = None if number == "-" else self.types[decimal(number)]
+        cache = self.rt.caches[decimal(place)]
+        noscan = typ is None or typ.noscan
+        needzero, own = FLAGS[noscan][flags]
+        tail = self.tails[text] = typ, noscan, needzero, own, cache
+        return tail
