@@ -914,6 +914,7 @@ class SparseReplayer(LineByLine):
     def _huge_pages(self, words: list[str]) -> None:
         core = self.core
         assert core is not None
+        self._run_on(words[2])
         core.enable_metadata_huge_pages()
         self._close("hugepages")
 
