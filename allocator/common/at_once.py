@@ -22,7 +22,7 @@ def scanned(grey: list[int], scan: Callable[[int], None], pages: int) -> bool:
 
     Pointers are stored in so many pages; how much of that is reached shows only on the way.
     """
-    for _ in range(MANY + pages // 4):
+    for _ in range(MANY + pages // 32):
         if not grey:
             return True
         scan(grey.pop())

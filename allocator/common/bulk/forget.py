@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 Ints = np.ndarray[Any, np.dtype[Any]]
 
 WORDS_AT_ONCE = 1 << 16  # words of contents looked at together
+FEW_WORDS = 16  # of an object, for which one word of all objects is looked at after the other
 
 
 def forget(
@@ -29,26 +31,65 @@ def forget(
 
 
 def _forget(memory: Contents, spans: Sequence[tuple[int, int]], words: int, nelems: int, npages: int) -> None:
-    pages, per_page = memory.pages, memory.per_page
-    width = (nelems + 7) // 8
-    packed = b"".join([bits.to_bytes(width, "little") for _, bits in spans])
-    free = np.unpackbits(np.frombuffer(packed, np.uint8), bitorder="little").reshape(len(spans), -1)
-    gone = np.zeros((len(spans), npages * per_page), bool)
-    gone[:, : nelems * words] = np.repeat(free[:, :nelems], words, axis=1)
-    kind = np.dtype(memory.typecode)
-    for (base, _), row in zip(spans, gone.reshape(len(spans), npages, per_page), strict=True):
+    pages = memory.pages
+    nothing = bytes(memory.per_page << memory.word_shift)
+    stored: list[tuple[int, int]] = []  # in arrays
+    parts: list[array[int] | bytes] = []
+    for base, free in spans:
         page = base >> memory.shift
-        for at in range(npages):
-            stored = pages.get(page + at)
-            if stored is None:
-                continue
-            if isinstance(stored, dict):
-                for place in [place for place in stored if row[at, place]]:
-                    del stored[place]
-                left = bool(stored)
-            else:
-                array = np.frombuffer(stored, kind)
-                array[row[at]] = 0
-                left = bool(array.view(bool).any())  # byte by byte, up to the first
-            if not left:
-                del pages[page + at]
+        held = [pages.get(page + at) for at in range(npages)]
+        for at, mine in enumerate(held):
+            if isinstance(mine, dict):
+                _forget_some(memory, page + at, mine, at * memory.per_page, words, free)
+        if any(type(mine) is array for mine in held):
+            stored.append((base, free))
+            parts += [mine if isinstance(mine, array) else nothing for mine in held]
+    if not stored:
+        return
+    contents = np.frombuffer(b"".join(parts), memory.typecode).reshape(len(stored), -1)
+    width = (nelems + 7) // 8
+    packed = b"".join([free.to_bytes(width, "little") for _, free in stored])
+    gone = np.unpackbits(np.frombuffer(packed, np.uint8), bitorder="little").reshape(len(stored), -1)
+    gone = gone[:, :nelems].view(bool)
+    found = (_held(contents, nelems, words) & gone).any(axis=1)
+    for k in np.flatnonzero(found).tolist():
+        _zero(memory, stored[k][0] >> memory.shift, np.repeat(gone[k], words), npages)
+
+
+def _held(contents: Ints, nelems: int, words: int) -> Ints:
+    """Which of the objects of spans, a row each, have a word that is not zero."""
+    some: Ints = np.not_equal(contents[:, : nelems * words], 0)
+    if words in (2, 4, 8):
+        # As many bytes as numbers have: one comparison for each object.
+        some = some.view(f"u{words}") != 0
+        return some
+    if words > FEW_WORDS:
+        each: Ints = np.logical_or.reduce(some.reshape(len(contents), nelems, words), axis=2)
+        return each
+    held = some[:, ::words].copy()
+    for k in range(1, words):
+        held |= some[:, k::words]
+    return held
+
+
+def _forget_some(
+    memory: Contents, page: int, stored: dict[int, int], begin: int, words: int, free: int
+) -> None:
+    """Drops the words of free objects from a page, which begins with that word of its span."""
+    gone = [place for place in stored if free >> (begin + place) // words & 1]
+    for place in gone:
+        del stored[place]
+    if not stored:
+        del memory.pages[page]
+
+
+def _zero(memory: Contents, page: int, gone: Ints, npages: int) -> None:
+    """Zeroes those words of a span, from its first on, on pages that are kept as arrays."""
+    for at in range(npages):
+        stored = memory.pages.get(page + at)
+        mine = gone[at * memory.per_page : (at + 1) * memory.per_page]
+        if type(stored) is array:
+            contents: Ints = np.frombuffer(stored, memory.typecode)
+            contents[: len(mine)][mine] = 0
+            if not contents.view(bool).any():  # byte by byte, up to the first
+                del memory.pages[page + at]

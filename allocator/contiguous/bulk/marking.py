@@ -199,16 +199,22 @@ _FIRST = np.array(
     [(4 if bits | 2 == 15 else max(int(_RUN[bits | 2]), 2)) if bits & 1 else 0 for bits in range(16)]
 )
 
+# The same as bytes, by the size of a pointer; only 16 are ever looked up.
+_FIRST_BYTES = {ptr: (_FIRST * ptr).astype(np.uint8).tobytes().ljust(256, b"\0") for ptr in (4, 8)}
+
 
 def _extents_by_bytes(scan: Ints, nelems: int, width: int, ptr_size: int) -> Ints:
     """The same where each object has bytes of its own, so many."""
     each = scan[:, : nelems * width].reshape(-1, width)
+    if width == 1:
+        # A byte for each object is looked up, and becomes another.
+        alone: Ints = np.frombuffer(each.tobytes().translate(_FIRST_BYTES[ptr_size]), np.uint8)
+        return alone.reshape(-1, nelems)
     extent = _FIRST[each[:, 0]]
-    if width > 1:
-        rest = each[:, 1:]
-        end = (rest != 15).argmax(axis=1)
-        last = rest[np.arange(len(rest)), end]
-        more = np.where(last == 15, 4 * (width - 1), 4 * end + _RUN[last])
-        extent = extent + more * (extent == 4)
+    rest = each[:, 1:]
+    end = (rest != 15).argmax(axis=1)
+    last = rest[np.arange(len(rest)), end]
+    more = np.where(last == 15, 4 * (width - 1), 4 * end + _RUN[last])
+    extent = extent + more * (extent == 4)
     found: Ints = (extent * ptr_size).reshape(-1, nelems)
     return found

@@ -16,16 +16,18 @@ import numpy as np
 
 from allocator.common.bulk.forget import forget
 from allocator.contiguous.bulk.marking import column
-from allocator.contiguous.mspan import IN_USE
+from allocator.contiguous.mspan import IN_USE, NIL
 
 if TYPE_CHECKING:
     from array import array
 
     from allocator.contiguous.core import Core
+    from allocator.contiguous.mspan import SpanList
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 
 AT_ONCE = 1 << 14  # spans looked at together
+FEW = 16  # spans that are moved to another list one by one
 
 
 def sweep_all(rt: Core) -> None:
@@ -117,11 +119,57 @@ def _count_free(rt: Core, which: Ints, freed: Ints) -> None:
     for sizeclass in np.unique(classes).tolist():
         local[sizeclass] += int(freed[classes == sizeclass].sum())
     full = column(spans.free_index)[which] == column(spans.nelems)[which]
-    central = rt.central
-    for s, was_empty, sizeclass in zip(which.tolist(), full.tolist(), classes.tolist(), strict=True):
-        if was_empty or spans.first_free(s) == spans.nelems[s]:
-            central[sizeclass].empty.remove(s)
-            central[sizeclass].nonempty.insert(s)
+    for i in np.flatnonzero(~full).tolist():
+        s = int(which[i])
+        full[i] = spans.first_free(s) == spans.nelems[s]
+    for sizeclass in np.unique(classes[full]).tolist():
+        central = rt.central[sizeclass]
+        move(which[full & (classes == sizeclass)], central.empty, central.nonempty)
+
+
+def move(which: Ints, old: SpanList, new: SpanList) -> None:
+    """Takes spans off one list and puts each at the front of another."""
+    spans = old.spans
+    on_list = spans.on_list
+    names = which.tolist()
+    if len(names) < FEW or any(on_list[s] is not old for s in names):
+        for s in names:
+            old.remove(s)
+            new.insert(s)
+        return
+    after, before = column(spans.next), column(spans.prev)
+    # Where each run of them, in the old list's order, ends: found by going on twice as far each time.
+    sort = np.argsort(which)
+    ordered = which[sort]
+    follower = after[which]
+    at = np.minimum(np.searchsorted(ordered, follower), len(which) - 1)
+    ends = np.where(ordered[at] == follower, sort[at], np.arange(len(which)))
+    while not np.array_equal(further := ends[ends], ends):
+        ends = further
+    leader = before[which]
+    at = np.minimum(np.searchsorted(ordered, leader), len(which) - 1)
+    first = np.flatnonzero(ordered[at] != leader)
+    left, right = leader[first], follower[ends[first]]
+    for begin, end in zip(left.tolist(), right.tolist(), strict=True):
+        if begin == NIL:
+            old.first = end
+        else:
+            after[begin] = end
+        if end == NIL:
+            old.last = begin
+        else:
+            before[end] = begin
+    before[which[:-1]] = which[1:]
+    after[which[1:]] = which[:-1]
+    before[names[-1]] = NIL
+    after[names[0]] = new.first
+    if new.first == NIL:
+        new.last = names[0]
+    else:
+        before[new.first] = names[0]
+    new.first = names[-1]
+    for s in names:
+        on_list[s] = new
 
 
 def _forget(rt: Core, which: Ints) -> None:

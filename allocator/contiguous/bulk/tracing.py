@@ -1,17 +1,18 @@
 """Following the stored pointers of a whole heap at once: objects are numbers, pointers are edges.
 
-Objects are numbered in the order of their addresses, each span's from a multiple of eight on, so that the
-numbers of a span are the bits of its mark bitmap. All words that are stored become edges from the object that
-they lie in to the one that they point into. What is reached is written down only if no bad pointer is among
-it; if one is, nothing has changed and the collector finds it in its own order.
+Spans of a class have numbers side by side. All words that are stored become edges from the object that they
+lie in to the one that they point into. What is reached is written down only if no bad pointer is among it; if
+one is, nothing has changed and the collector finds it in its own order.
 """
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from allocator.common.bulk.numbers import ObjectNumbers, SpanColumns
 from allocator.common.bulk.reach import Edges, edges_of, reach
 from allocator.contiguous.bulk.marking import column, extents_of, owners
 from allocator.contiguous.heap_bitmap import LargeBits
@@ -26,23 +27,28 @@ Ints = np.ndarray[Any, np.dtype[Any]]
 AT_ONCE = 1 << 17  # words of contents looked at together
 
 
-class Numbers:
-    """The objects of all spans in use, by number. `total`, one more than the last, is a bad pointer."""
+class Numbers(ObjectNumbers):
+    """The objects of all spans in use, by number. `total`, one more than the last, is a bad pointer.
+
+    `ids` are the spans, those of a class together, by address.
+    """
 
     def __init__(self, rt: Core) -> None:
+        self.rt = rt
         spans = rt.spans
         ids = np.flatnonzero(column(spans.state) == IN_USE)
-        self.spans = ids[np.argsort(column(spans.base)[ids])]  # by address
-        self.width = (column(spans.nelems)[self.spans] + 7) // 8  # bytes of mark bits
-        ends = np.cumsum(self.width)
-        self.total = int(ends[-1]) * 8 if len(ends) else 0
-        self.first = np.full(len(spans) + 1, NIL)  # by span; the last is for NIL
-        self.first[self.spans] = (ends - self.width) * 8
+        self.ids = ids = ids[np.lexsort((column(spans.base)[ids], column(spans.sizeclass)[ids]))]
+        columns = (spans.base, spans.limit, spans.elemsize, spans.nelems, spans.npages)
+        super().__init__(SpanColumns(*(column(each)[ids] for each in columns)), rt.config.page_shift)
 
-    def of(self, rt: Core, spans: Ints, addresses: Ints) -> Ints:
-        """Addresses in those spans as numbers."""
-        index = (addresses - column(rt.spans.base)[spans]) // column(rt.spans.elemsize)[spans]
-        found: Ints = self.first[spans] + index
+    def targets(self, values: Ints) -> Ints:
+        """What addresses in the arena point at: below zero for nothing, `total` for a bad pointer."""
+        found = self.of(values)
+        lost = np.flatnonzero(found < 0)
+        if len(lost) and self.rt.debug_invalidptr:
+            span = owners(self.rt, _pages(self.rt, values[lost].astype(np.int64)))
+            bad = (span != NIL) & (column(self.rt.spans.state)[span] != STACK)
+            found[lost[bad]] = self.total
         return found
 
 
@@ -52,16 +58,15 @@ def follow(collector: Collector) -> bool:
     numbers = Numbers(rt)
     seen = _marked(rt, numbers)
     extents = _extents(collector, numbers)
-    grey = np.array(collector.grey, np.int64)
-    frontier = numbers.of(rt, owners(rt, _pages(rt, grey)), grey)
+    grey = np.array(collector.grey, np.uint64)
+    frontier = numbers.of(grey)
     before = seen.copy()
     reach(_edges(rt, numbers, extents), frontier, seen)
     if seen[-1]:
         return False
-    fresh = seen[:-1] - before[:-1]
-    collector.scan_work += int(extents[frontier].sum()) + int(extents[:-1][fresh.view(bool)].sum())
-    sizes = column(rt.spans.elemsize)
-    bytes_grey = int(sizes[owners(rt, _pages(rt, grey))].sum())
+    fresh = seen - before
+    collector.scan_work += int(extents[frontier].sum()) + int(np.multiply(extents, fresh).sum(dtype=np.int64))
+    bytes_grey = int(numbers.columns.elemsize[numbers.spans_at(grey)].sum())
     collector.bytes_marked += bytes_grey + _write_marks(rt, numbers, seen, fresh)
     collector.grey = []
     return True
@@ -74,28 +79,28 @@ def _pages(rt: Core, addresses: Ints) -> Ints:
 def _marked(rt: Core, numbers: Numbers) -> Ints:
     """A byte for each number, and one for bad pointers: whether the object is marked."""
     seen = np.zeros(numbers.total + 1, np.uint8)
-    marks, first = rt.spans.mark_bits, numbers.first
-    for s, width in zip(numbers.spans.tolist(), numbers.width.tolist(), strict=True):
+    marks = rt.spans.mark_bits
+    for s, first, width in zip(
+        numbers.ids.tolist(), numbers.first.tolist(), numbers.width.tolist(), strict=True
+    ):
         if marks[s]:
             packed = np.frombuffer(marks[s].to_bytes(width, "little"), np.uint8)
-            seen[first[s] : first[s] + 8 * width] = np.unpackbits(packed, bitorder="little")
+            seen[first : first + 8 * width] = np.unpackbits(packed, bitorder="little")
     return seen
 
 
 def _write_marks(rt: Core, numbers: Numbers, seen: Ints, fresh: Ints) -> int:
     """Writes the marks back to the spans; bytes of the objects that are marked now and were not."""
-    starts = numbers.first[numbers.spans]
-    count = np.add.reduceat(fresh, starts, dtype=np.int64)
+    count = np.add.reduceat(fresh, numbers.first, dtype=np.int64)
     packed = np.packbits(seen[:-1], bitorder="little").tobytes()
     changed = np.flatnonzero(count)
-    names = numbers.spans[changed]
-    begin = starts[changed] // 8
+    begin = numbers.first[changed] // 8
     marks = rt.spans.mark_bits
     for s, low, high in zip(
-        names.tolist(), begin.tolist(), (begin + numbers.width[changed]).tolist(), strict=True
+        numbers.ids[changed].tolist(), begin.tolist(), (begin + numbers.width[changed]).tolist(), strict=True
     ):
         marks[s] = int.from_bytes(packed[low:high], "little")
-    return int((count[changed] * column(rt.spans.elemsize)[names]).sum())
+    return int((count[changed] * numbers.columns.elemsize[changed]).sum())
 
 
 def _extents(collector: Collector, numbers: Numbers) -> Ints:
@@ -104,24 +109,29 @@ def _extents(collector: Collector, numbers: Numbers) -> Ints:
     spans = rt.spans
     ptr = rt.config.ptr_size
     extents = np.zeros(numbers.total + 1, np.int32 if max(spans.elemsize, default=0) < 1 << 31 else np.int64)
-    drawn: dict[int, list[int]] = {}
-    for s in numbers.spans.tolist():
+    drawn: dict[int, list[tuple[int, int]]] = {}
+    for s, first in zip(numbers.ids.tolist(), numbers.first.tolist(), strict=True):
         bits = spans.bits[s]
         if isinstance(bits, bytearray):
-            drawn.setdefault(spans.sizeclass[s], []).append(s)
+            drawn.setdefault(spans.sizeclass[s], []).append((s, first))
         elif isinstance(bits, LargeBits):
-            extents[numbers.first[s]] = collector.scan_extent(s, 0)
+            extents[first] = collector.scan_extent(s, 0)
         elif bits:
-            extents[numbers.first[s] : numbers.first[s] + spans.nelems[s]] = spans.elemsize[s]
+            extents[first : first + spans.nelems[s]] = spans.elemsize[s]
     for those in drawn.values():
-        s = those[0]
+        s = those[0][0]
         nelems, words = spans.nelems[s], spans.elemsize[s] // ptr
         step = max(AT_ONCE // (nelems * words), 1)
         for at in range(0, len(those), step):
             part = those[at : at + step]
-            bitmaps = np.frombuffer(b"".join([spans.bits[s] for s in part]), np.uint8)  # type: ignore[misc]
+            bitmaps = np.frombuffer(b"".join([spans.bits[s] for s, _ in part]), np.uint8)  # type: ignore[misc]
             found = extents_of(bitmaps.reshape(len(part), -1), nelems, words, ptr)
-            for first, row in zip(numbers.first[part].tolist(), found, strict=True):
+            begin, end, width = part[0][1], part[-1][1], (nelems + 7) // 8 * 8
+            if end - begin == (len(part) - 1) * width:
+                # Their numbers lie side by side.
+                extents[begin : end + width].reshape(-1, width)[:, :nelems] = found
+                continue
+            for (_, first), row in zip(part, found, strict=True):
                 extents[first : first + nelems] = row
     return extents
 
@@ -129,59 +139,67 @@ def _extents(collector: Collector, numbers: Numbers) -> Ints:
 def _edges(rt: Core, numbers: Numbers, extents: Ints) -> Edges:
     """All pointers that lie in pointer words, as far as their objects are scanned."""
     memory = rt.memory
-    first = rt.heap.arena_start >> memory.shift
-    pages = sorted(memory.pages)
+    pages = np.array(list(memory.pages), np.uint64)
+    spans = numbers.spans_at(pages << np.uint64(memory.shift)).astype(np.int64)
+    keep = np.flatnonzero(spans < numbers.count)
+    keep = keep[np.lexsort((pages[keep], spans[keep]))]  # by number
+    classes = column(rt.spans.sizeclass)[numbers.ids[spans[keep]]]
     step = max(AT_ONCE // memory.per_page, 1)
-    parts = [
-        _edges_of(rt, numbers, extents, pages[at : at + step], first) for at in range(0, len(pages), step)
-    ]
+    rows = list(zip(classes.tolist(), spans[keep].tolist(), pages[keep].tolist(), strict=True))
+    parts = []
+    for _, group in groupby(rows, key=lambda row: row[0] or -row[1]):
+        mine = list(group)
+        for at in range(0, len(mine), step):
+            parts.append(_edges_of(rt, numbers, extents, mine[at : at + step]))
     sources = np.concatenate([source for source, _ in parts]) if parts else np.zeros(0, np.int64)
     targets = np.concatenate([target for _, target in parts]) if parts else np.zeros(0, np.int64)
     return edges_of(sources, targets, numbers.total + 1)
 
 
-def _edges_of(rt: Core, numbers: Numbers, extents: Ints, pages: list[int], first: int) -> tuple[Ints, Ints]:
-    """Edges of some pages, in the order of their addresses: from and to."""
-    memory, spans, heap = rt.memory, rt.spans, rt.heap
+def _edges_of(
+    rt: Core, numbers: Numbers, extents: Ints, rows: list[tuple[int, int, int]]
+) -> tuple[Ints, Ints]:
+    """Edges of pages of spans of one class, in the order of numbers: from and to."""
+    memory, heap = rt.memory, rt.heap
     kind = np.uint64 if rt.config.ptr_size == 8 else np.uint32
-    contents: Ints = np.frombuffer(b"".join([memory.all_of(memory.pages[page]) for page in pages]), kind)
+    contents: Ints = np.frombuffer(b"".join([memory.all_of(memory.pages[page]) for *_, page in rows]), kind)
     where = np.flatnonzero(contents)
-    values = contents[where]
-    which = where >> (memory.shift - memory.word_shift)
-    inside = np.array(pages, np.int64) - first
-    owner = np.full(len(pages), NIL)
-    ours = np.flatnonzero((inside >= 0) & (inside < heap.arena_used - heap.arena_start >> heap.page_shift))
-    if len(ours):
-        owner[ours] = owners(rt, inside[ours])
-    owner[column(spans.state)[owner] != IN_USE] = NIL
-    bitmap = np.frombuffer(b"".join(_bitmaps(rt, pages, owner.tolist())), np.uint8)
+    values = contents.take(where)
+    _, spans, pages = np.array(rows, np.int64).T
+    bitmap = np.frombuffer(b"".join(_bitmaps(rt, pages.tolist(), numbers.ids[spans].tolist())), np.uint8)
     good = (values >= heap.arena_start) & (values < heap.arena_used)
-    good &= (bitmap[where >> 2] >> (where & 3).astype(np.uint8) & 1).view(bool)
-    keep = np.flatnonzero(good)
-    where, which = where[keep], which[keep]
-    values = values[keep].astype(np.int64)
-    source_span = owner[which]
-    address = (np.array(pages, np.int64) << memory.shift)[which]
-    address += (where & (memory.per_page - 1)) << memory.word_shift
-    offset = address - column(spans.base)[source_span]
-    index, rest = np.divmod(offset, column(spans.elemsize)[source_span])
-    # A page may be entered for a span that is elsewhere by now; what is not of an object becomes `total`.
-    valid = (index >= 0) & (index < column(spans.nelems)[source_span])
-    source = np.where(valid, numbers.first[source_span] + index, numbers.total)
-    target = _targets(rt, numbers, values)
-    keep = np.flatnonzero((rest < extents[source]) & (target >= 0))
+    good &= (bitmap.take(where >> 2) >> (where & 3).astype(np.uint8) & 1).view(bool)
+    if not good.all():
+        keep = np.flatnonzero(good)
+        where, values = where[keep], values[keep]
+    columns = numbers.columns
+    words = int(columns.elemsize[spans[0]]) >> memory.word_shift
+    # Of each page: the word of its span that it begins with.
+    begin = ((pages << memory.shift) - columns.base[spans]) >> memory.word_shift
+    row = where >> (memory.shift - memory.word_shift)
+    word = (where & memory.per_page - 1) + begin.take(row)
+    index = word // words
+    source = numbers.first.take(spans).take(row) + index
+    # What lies behind the last object of a span belongs to none.
+    source[index >= int(columns.nelems[spans[0]])] = numbers.total
+    target = numbers.targets(values.astype(np.uint64, copy=False))
+    scanned = (word - index * words << memory.word_shift) < extents.take(source)
+    scanned &= target >= 0
+    if scanned.all():
+        return source, target
+    keep = np.flatnonzero(scanned)
     return source[keep], target[keep]
 
 
 def _bitmaps(rt: Core, pages: list[int], owner: list[int]) -> list[bytes | bytearray]:
-    """The heap bitmap of each page, none set where no span in use is."""
+    """The heap bitmap of each page."""
     spans, shift = rt.spans, rt.memory.shift
     each = rt.memory.per_page // 4
-    uniform: dict[int, bytes] = {0: bytes(each)}
+    uniform: dict[int, bytes] = {}
     found: list[bytes | bytearray] = []
     whole: tuple[int, bytes | bytearray] = (NIL, b"")
     for page, s in zip(pages, owner, strict=True):
-        bits = spans.bits[s] if s >= 0 else 0
+        bits = spans.bits[s]
         if isinstance(bits, int):
             found.append(uniform.get(bits) or uniform.setdefault(bits, bytes((bits,)) * each))
             continue
@@ -189,22 +207,4 @@ def _bitmaps(rt: Core, pages: list[int], owner: list[int]) -> list[bytes | bytea
             whole = s, bits if isinstance(bits, bytearray) else rt.bitmap(s)
         at = (page - (spans.base[s] >> shift)) * each
         found.append(bytes(whole[1][at : at + each]).ljust(each, b"\0"))
-    return found
-
-
-def _targets(rt: Core, numbers: Numbers, values: Ints) -> Ints:
-    """The numbers that addresses in the arena point at: below zero for nothing, `total` for a bad pointer."""
-    if not len(values):
-        return values
-    spans = rt.spans
-    span = owners(rt, _pages(rt, values))
-    state = column(spans.state)[span]
-    good = (state == IN_USE) & (values >= column(spans.base)[span]) & (values < column(spans.limit)[span])
-    bad = ~good & (state != STACK) & rt.debug_invalidptr
-    found = np.where(bad, numbers.total, NIL)
-    keep = np.flatnonzero(good & (span != NIL))
-    if len(keep) == len(found):
-        return numbers.of(rt, span, values)
-    found[keep] = numbers.of(rt, span[keep], values[keep])
-    found[span == NIL] = NIL
     return found

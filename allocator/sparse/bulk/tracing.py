@@ -1,8 +1,7 @@
 """Following the stored pointers of a whole heap at once: objects are numbers, pointers are edges.
 
-Objects are numbered span by span, those of a class together, each span's from a multiple of eight on, so
-that the numbers of a span are the bits of its mark bitmap. All words that are stored become edges from the
-object that they lie in to the one that they point into, as far as that is allocated.
+Spans of a class have numbers side by side. All words that are stored become edges from the object that they
+lie in to the one that they point into, as far as that is allocated.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from allocator.common.bulk.numbers import ObjectNumbers, SpanColumns
 from allocator.common.bulk.reach import Edges, edges_of, reach
 from allocator.sparse.bulk.object_kinds import ObjectKinds
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 Ints = np.ndarray[Any, np.dtype[Any]]
 
 AT_ONCE = 1 << 18  # words of contents looked at together
-DENSE = 1 << 22  # pages between the first and the last span up to which a table has an entry for each
 
 
 def follow(collector: Collector) -> None:
@@ -32,11 +31,11 @@ def follow(collector: Collector) -> None:
     seen = heap.seen()
     before = seen.copy()
     grey = np.array(collector.grey, np.uint64)
-    frontier = heap.numbers(grey)
+    frontier = heap.of(grey)
     reach(_edges(core, heap), frontier, seen)
     fresh = seen - before
     marked = np.add.reduceat(fresh, heap.first, dtype=np.int64)
-    collector.bytes_marked += int(marked @ heap.elemsize)
+    collector.bytes_marked += int(marked @ heap.columns.elemsize)
     scan_work = collector.scan_work
     spans = [heap.spans[k] for k in heap.spans_at(grey).tolist()]
     work = sum(scan_work.of_object(s, s.index_of(v)) for s, v in zip(spans, collector.grey, strict=True))
@@ -50,66 +49,16 @@ def follow(collector: Collector) -> None:
     core.pacer.heap_scan_work += work
 
 
-class NumberedHeap:
-    """The spans in use, those of a class together, and their columns; objects by number.
-
-    `first` is the number of a span's first object, `width` the bytes of its mark bits, `magic` what an offset
-    is multiplied with to be divided by the span's object size, as Go does.
-    """
+class NumberedHeap(ObjectNumbers):
+    """The objects of the spans in use, those of a class together, by number."""
 
     def __init__(self, core: HeapCore) -> None:
-        self.core = core
         self.spans = sorted(core.in_use(), key=lambda s: s.spanclass)
-        rows = [(s.base, s.limit, s.elemsize, s.nelems, s.spanclass, s.npages) for s in self.spans]
+        rows = [(s.base, s.limit, s.elemsize, s.nelems, s.npages, s.spanclass) for s in self.spans]
         table = np.array(rows, np.uint64)
-        self.base, self.limit = table[:, 0], table[:, 1]
-        self.elemsize, self.nelems = table[:, 2].astype(np.int64), table[:, 3].astype(np.int64)
-        self.spanclass, self.npages = table[:, 4].astype(np.int64), table[:, 5].astype(np.int64)
-        self.noscan = self.spanclass & 1 == 1
-        self.width = (self.nelems + 7) >> 3
-        ends = np.cumsum(self.width)
-        self.first = (ends - self.width) * 8
-        self.total = int(ends[-1]) * 8
-        self.magic = np.where(self.nelems == 1, 0, -(-(1 << 32) // self.elemsize)).astype(np.uint64)
-        self._enter_pages()
-
-    def _enter_pages(self) -> None:
-        """From pages to spans: by a table, or by search where they are too far apart."""
-        pages = (self.base >> np.uint64(self.core.config.page_shift)).astype(np.int64)
-        self.low = int(pages.min())
-        count = int((pages + self.npages).max()) - self.low
-        self.pages: Ints | None = None
-        if count <= DENSE:
-            self.pages = np.full(count, -1, np.int32)
-            each = np.repeat(np.arange(len(pages), dtype=np.int32), self.npages)
-            ends = np.cumsum(self.npages)
-            within = np.arange(len(each)) - np.repeat(ends - self.npages, self.npages)
-            self.pages[pages[each] - self.low + within] = each
-        self.order = np.argsort(self.base)
-
-    def spans_at(self, addresses: Ints) -> Ints:
-        """The span whose objects an address lies among; -1 for none (spanOfHeap)."""
-        if self.pages is not None:
-            page = (addresses >> np.uint64(self.core.config.page_shift)).astype(np.int64) - self.low
-            known = (page >= 0) & (page < len(self.pages))
-            found = self.pages.take(page, mode="clip")
-        else:
-            at = np.searchsorted(self.base, addresses, "right", sorter=self.order) - 1
-            known = at >= 0
-            found = self.order.take(at, mode="clip")
-        # A span before the first, and none, are the last one here, which `known` or the sign tells.
-        known &= (found >= 0) & (addresses >= self.base[found]) & (addresses < self.limit[found])
-        return found if known.all() else np.where(known, found, -1)
-
-    def numbers(self, addresses: Ints) -> Ints:
-        """The numbers of the objects that addresses point into; -1 for none."""
-        spans = self.spans_at(addresses)
-        index = (((addresses - self.base[spans]) * self.magic[spans]) >> np.uint64(32)).astype(np.int64)
-        index += self.first[spans]
-        lost = spans < 0
-        if lost.any():
-            index[lost] = -1
-        return index
+        columns = SpanColumns(table[:, 0], table[:, 1], *table[:, 2:5].astype(np.int64).T)
+        super().__init__(columns, core.config.page_shift)
+        self.noscan = table[:, 5] & 1 == 1
 
     def seen(self) -> Ints:
         """A byte for each number: whether the object is marked already, or free."""
@@ -126,7 +75,7 @@ def _edges(core: HeapCore, heap: NumberedHeap) -> Edges:
     pages = np.array(list(memory.pages), np.uint64)
     spans = heap.spans_at(pages << np.uint64(memory.shift))
     # A page's first byte may lie after the last object of a span, but then no object is on the page.
-    keep = np.flatnonzero(spans >= 0)
+    keep = np.flatnonzero(spans < heap.count)
     keep = keep[~heap.noscan[spans[keep]]]
     # By number: spans are in the order of their numbers, and pages of a span by address.
     keep = keep[np.lexsort((pages[keep], spans[keep]))]
@@ -154,21 +103,24 @@ def _edges_of(
     raw = b"".join([memory.all_of(memory.pages[page]) for _, page in rows])
     contents: Ints = np.frombuffer(raw, np.uint64 if core.config.ptr_size == 8 else np.uint32)
     where = np.flatnonzero(contents)
-    values = contents[where].astype(np.uint64, copy=False)
     spans, pages = np.array(rows, np.uint64).T
     spans = spans.astype(np.int64)
     # Of each page: the word of its span that it begins with.
-    begin = (((pages << np.uint64(memory.shift)) - heap.base[spans]) >> np.uint64(shift)).astype(np.int64)
+    begin = ((pages << np.uint64(memory.shift)) - heap.base[spans]).astype(np.int64) >> shift
     row = where >> (memory.shift - shift)
-    word = (where & memory.per_page - 1) + begin[row]
+    word = (where & memory.per_page - 1) + begin.take(row)
     index = word // words
     offset = word - index * words - header
-    good = (offset >= 0) & (index < s.nelems)
+    good = index < s.nelems
+    if header:
+        good &= offset >= 0
     numbers, which = np.unique(spans, return_inverse=True)
     those = [heap.spans[k] for k in numbers.tolist()]
-    good &= kinds.are_pointers(those, which[row], index, offset)
-    keep = np.flatnonzero(good)
-    target = heap.numbers(values[keep])
-    source = heap.first[spans[row[keep]]] + index[keep]
-    found = np.flatnonzero(target >= 0)
+    good &= kinds.are_pointers(those, which.take(row), index, offset)
+    source = heap.first.take(spans).take(row) + index
+    target = heap.of(contents.take(where).astype(np.uint64, copy=False))
+    good &= target >= 0
+    if good.all():
+        return source, target
+    found = np.flatnonzero(good)
     return source[found], target[found]

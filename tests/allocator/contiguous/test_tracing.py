@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from machine_state import differences, state_of
 
 from allocator.common import at_once
-from allocator.common.bulk import forget, reach
+from allocator.common.bulk import forget, numbers, reach
 from allocator.common.throw import Throw
 from allocator.common.types import Type
-from allocator.contiguous.bulk import marking, tracing
+from allocator.contiguous.bulk import marking, sweeping, tracing
 from allocator.contiguous.runtime import Runtime
 from archcalc.boot import boot
 from archcalc.workloads.driver import types_for
@@ -31,6 +31,8 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracing, "AT_ONCE", 3000)
     monkeypatch.setattr(forget, "WORDS_AT_ONCE", 3000)
     monkeypatch.setattr(reach, "SMALL", 2)
+    monkeypatch.setattr(numbers, "DENSE", 8)
+    monkeypatch.setattr(sweeping, "FEW", 2)
 
 
 class Twins:

@@ -12,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allocator.common import at_once
-from allocator.common.bulk import forget, reach
+from allocator.common.bulk import forget, numbers, reach
 from allocator.common.throw import Throw
 from allocator.common.types import Type
 from allocator.sparse.bulk import tracing
 from allocator.sparse.bulk.object_kinds import ObjectKinds
 from allocator.sparse.gc import is_pointer
 from allocator.sparse.heap import Heap
+from archcalc.boot import boot
 from archcalc.workloads.driver import types_for
 from tests.allocator.sparse.test_many import difference
 from tests.support.sparse_heap import heap
@@ -31,7 +32,7 @@ def many_at_once(patched: pytest.MonkeyPatch, small_steps: bool) -> None:
     patched.setattr(at_once, "MANY", 1)
     if small_steps:
         patched.setattr(tracing, "AT_ONCE", 3000)
-        patched.setattr(tracing, "DENSE", 8)
+        patched.setattr(numbers, "DENSE", 8)
         patched.setattr(forget, "WORDS_AT_ONCE", 3000)
         patched.setattr(reach, "SMALL", 2)
 
@@ -171,6 +172,23 @@ def test_heaps_of_one_shape(shape: str) -> None:
     assert 0 < rt.totals().objects < n
     assert difference(rt, other) == ""
     assert stored == stored_too
+
+
+@pytest.mark.parametrize("go", ["1.19", "1.22", "1.27"])
+def test_a_pointer_behind_the_last_object(go: str) -> None:
+    """It keeps nothing alive, whatever the limit of its span is."""
+    found = []
+    for many in (1, FEW):
+        rt = boot("linux/amd64", go=go)
+        objects = rt.malloc_many(np.full(6000, 8), typ=Type.of_words("word", "p", 8)).tolist()
+        for at in range(20):
+            rt.store(objects[at], objects[at + 1])
+        rt.store(objects[20], objects[2500] & -8192 | 8192 - 8)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(at_once, "MANY", many)
+            rt.collect(roots=objects[:1])
+        found.append(rt)
+    assert difference(*found) == ""
 
 
 def test_pointers_in_user_arenas() -> None:
