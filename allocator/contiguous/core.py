@@ -362,9 +362,7 @@ class Core:
         spans.nelems[s] = nelems
         spans.alloc_bits[s] = 0
         spans.mark_bits[s] = 0
-        new_bits = self.arenas.new_bits
-        new_bits(nelems)
-        new_bits(nelems)
+        self.arenas.new_span(nelems)
         # Objects of one word on 64-bit can only be pointers, so their bits are set once and for all.
         spans.bits[s] = 0xFF if size == self.config.ptr_size == 8 else 0
 
@@ -381,7 +379,11 @@ class Core:
         return span_bytes(spans.bits[s], spans.npages[s], config.page_size, config.ptr_size, limit)
 
     def sync_caches(self) -> None:
-        """Brings every span's own counts up to date with what the caches have handed out."""
+        """Brings every span's own counts up to date with what the caches have handed out.
+
+        The columns of spans end with the last one then.
+        """
+        self.spans.end()
         for cache in self.caches:
             cache.sync()
 

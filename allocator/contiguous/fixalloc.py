@@ -83,7 +83,7 @@ class SpanAlloc(FixAlloc):
             s = self.free_list.pop()
             spans.init(s, base, npages)
         else:
-            count = len(spans.base)
+            count = spans.count
             size = self.size
             if self.nchunk < size or count >= self.allspans_cap:
                 self.provide(count)

@@ -85,7 +85,8 @@ class Malloc(Core):
                                 cache.tiny_offset = size
                             return v
                 elif size <= 32768:
-                    cached = cache.alloc[self.class_of[size]]
+                    sizeclass = self.class_of[size]
+                    cached = cache.alloc[sizeclass]
                     v = cached.next
                     if v != cached.end:
                         cached.next = v + cached.size
@@ -94,6 +95,9 @@ class Malloc(Core):
                             word = (v - cached.base) >> self.word_shift
                             bits[word >> 2] &= ~(0x11 << (word & 3))
                         return v
+                    return self._fetched(cache, sizeclass)
+                elif size <= self.word:
+                    return self._large_alone(size)
             elif typ is not None and not noscan:
                 quick = self.quick_plans.get((typ, size))
                 if quick is not None:
@@ -146,6 +150,25 @@ class Malloc(Core):
         if noscan and typ is not None and not typ.noscan:
             typ = None
         return self.mallocgc(size, typ, needzero, p)
+
+    def _fetched(self, cache: MCache, sizeclass: int) -> int:
+        """The short way's object without pointers where the run of free ones is used up."""
+        v, fetched = cache.next_free(sizeclass)
+        cached = cache.alloc[sizeclass]
+        if cached.bits is not None:
+            self._clear_first_word(cached, v)
+        self.last_flags = "h" if fetched else ""
+        if fetched and self.gc.should_start():
+            self.start_collection(BACKGROUND)
+        return v
+
+    def _large_alone(self, size: int) -> int:
+        """The short way's large object without pointers."""
+        v = self.spans.base[self._large(size)]
+        self.last_flags = "h"
+        if self.gc.should_start():
+            self.start_collection(BACKGROUND)
+        return v
 
     def mallocgc(
         self, size: int, typ: Type | None, needzero: bool, p: int, data_size: int | None = None
@@ -284,7 +307,8 @@ class Malloc(Core):
         if (size + config.page_size) & self.word < size:
             raise Throw("out of memory")
         npages = (size + config.page_size - 1) >> config.page_shift
-        self.sweeper.deduct_credit((npages << config.page_shift) & self.word, npages)
+        if self.sweeper.pages_per_byte:
+            self.sweeper.deduct_credit((npages << config.page_shift) & self.word, npages)
         s = self.heap.alloc(npages, 0, True)
         if s < 0:
             raise Throw("out of memory")

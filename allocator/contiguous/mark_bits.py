@@ -34,6 +34,15 @@ class GcBitsArenas:
         self.previous: list[int] = []
         self.next_free = 0  # the first free byte of next's last arena
 
+    def new_span(self, nelems: int) -> None:
+        """Takes the mark bits of a new span, then its allocation bits."""
+        end = self.next_free + ((nelems + 63 >> 6) << 4)
+        if self.next and end <= self.capacity:
+            self.next_free = end
+        else:
+            self.new_bits(nelems)
+            self.new_bits(nelems)
+
     def new_bits(self, nelems: int) -> None:
         """Takes bytes for nelems bits, in blocks of 64 (newMarkBits, newAllocBits)."""
         need = (nelems + 63 >> 6) << 3

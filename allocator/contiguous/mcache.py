@@ -56,8 +56,8 @@ class CachedSpan:
         s = self.span
         nelems = spans.nelems[s]
         index = spans.free_index[s]
-        taken = spans.alloc_bits[s] >> index
-        if taken:
+        taken = spans.alloc_bits[s]
+        if taken and (taken := taken >> index):
             free = ~taken & ((1 << (nelems - index)) - 1)
             if not free:
                 spans.free_index[s] = nelems
@@ -112,23 +112,25 @@ class MCache:
         """The next object of the class and whether a span had to be fetched for it (nextFree)."""
         cached = self.alloc[sizeclass]
         spans = self.rt.spans
-        fetched = False
         s = cached.span
-        if s >= 0 and cached.next != cached.start:
-            cached.sync(spans)
-        if s < 0 or not cached.next_run(spans):
-            if s >= 0 and spans.alloc_count[s] != spans.nelems[s]:
+        if s >= 0:
+            if cached.next != cached.start:
+                cached.sync(spans)
+            if cached.next_run(spans):
+                v = cached.next
+                cached.next = v + cached.size
+                return v, False
+            if spans.alloc_count[s] != spans.nelems[s]:
                 self.rt.printed.append(
                     f"runtime: s.allocCount= {spans.alloc_count[s]} s.nelems= {spans.nelems[s]}"
                 )
                 raise Throw("s.allocCount != s.nelems && freeIndex == s.nelems")
-            self.refill(sizeclass)
-            fetched = True
-            if not cached.next_run(spans):
-                raise Throw("freeIndex is not valid")
+        self.refill(sizeclass)
+        if not cached.next_run(spans):
+            raise Throw("freeIndex is not valid")
         v = cached.next
         cached.next = v + cached.size
-        return v, fetched
+        return v, True
 
     def refill(self, sizeclass: int) -> None:
         """Puts a span with free objects in the class's place (refill)."""
@@ -143,7 +145,8 @@ class MCache:
                 raise Throw("refill of span with free space remaining")
             spans.in_cache[s] = False
             # A span that dies in the middle of the next lines must not be found here again.
-            cached.empty()
+            cached.span = NIL
+            cached.next = cached.end = cached.start = 0
         s = rt.central[sizeclass].cache_span()
         if s < 0:
             raise Throw("out of memory")
@@ -152,12 +155,10 @@ class MCache:
             raise Throw("span has no free space")
         cached.span = s
         cached.base = spans.base[s]
-        cached.next = cached.end = cached.start = 0
         bits = spans.bits[s]
         cached.bits = bits if type(bits) is bytearray else None
-        log = rt.log
-        if log is not None:
-            log.append(f"L {sizeclass} {cached.base:x} {count} {spans.free_index[s]} {self.id}")
+        if rt.log is not None:
+            rt.log.append(f"L {sizeclass} {cached.base:x} {count} {spans.free_index[s]} {self.id}")
 
     def release_all(self) -> None:
         """Gives every cached span back and forgets the tiny block (releaseAll)."""

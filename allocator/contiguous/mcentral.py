@@ -14,13 +14,15 @@ if TYPE_CHECKING:
 class MCentral:
     """The central lists of one class. Swept spans are at the end of `empty`."""
 
-    __slots__ = ("empty", "nonempty", "npages", "rt", "size", "sizeclass")
+    __slots__ = ("empty", "nonempty", "npages", "object_bytes", "rt", "size", "sizeclass", "span_bytes")
 
     def __init__(self, rt: Core, sizeclass: int) -> None:
         self.rt = rt
         self.sizeclass = sizeclass
         self.size = rt.class_to_size[sizeclass]
         self.npages = rt.config.size_classes.class_to_allocnpages[sizeclass]
+        self.span_bytes = self.npages << rt.config.page_shift
+        self.object_bytes = self.size and self.span_bytes // self.size * self.size
         self.nonempty = SpanList(rt.spans, f"nonempty[{sizeclass}]")
         self.empty = SpanList(rt.spans, f"empty[{sizeclass}]")
 
@@ -28,20 +30,30 @@ class MCentral:
         """A span with free objects for an mcache, NIL when there is no memory (cacheSpan)."""
         rt = self.rt
         spans = rt.spans
-        span_bytes = self.npages << rt.heap.page_shift
-        rt.sweeper.deduct_credit(span_bytes, 0)
-        s = self._swept_with_space()
+        span_bytes, empty = self.span_bytes, self.empty
+        if rt.sweeper.pages_per_byte:
+            rt.sweeper.deduct_credit(span_bytes, 0)
+        first = empty.first
+        if self.nonempty.first < 0 and (first < 0 or spans.sweepgen[first] == rt.heap.sweepgen):
+            s = NIL
+        else:
+            s = self._swept_with_space()
+        used = 0
         if s < 0:
-            s = self._grow()
+            # A new span, chopped into objects (grow).
+            s = rt.heap.alloc(self.npages, self.sizeclass, False)
             if s < 0:
                 return NIL
-            self.empty.insert_back(s)
-        count = spans.alloc_count[s]
-        if spans.nelems[s] == count or spans.free_index[s] == spans.nelems[s]:
-            raise Throw("span has no free objects")
-        used = count * spans.elemsize[s]
-        if used:
-            rt.sweeper.reimburse_credit(used)
+            spans.limit[s] = spans.base[s] + self.object_bytes
+            rt.init_span(s)
+            empty.insert_back(s)
+        else:
+            count = spans.alloc_count[s]
+            if spans.nelems[s] == count or spans.free_index[s] == spans.nelems[s]:
+                raise Throw("span has no free objects")
+            used = count * spans.elemsize[s]
+            if used:
+                rt.sweeper.reimburse_credit(used)
         rt.stats.heap_live += span_bytes - used
         if rt.gc.blacken:
             rt.gc.revise_if_marking()
@@ -124,15 +136,3 @@ class MCentral:
         self.nonempty.remove(s)
         rt.heap.free_span(s, 0)
         return True
-
-    def _grow(self) -> int:
-        """A new span from the heap, chopped into objects (grow)."""
-        rt = self.rt
-        s = rt.heap.alloc(self.npages, self.sizeclass, False)
-        if s < 0:
-            return NIL
-        spans = rt.spans
-        nelems = (self.npages << rt.config.page_shift) // self.size
-        spans.limit[s] = spans.base[s] + self.size * nelems
-        rt.init_span(s)
-        return s

@@ -117,25 +117,18 @@ class MHeap:
 
     def alloc(self, npages: int, sizeclass: int, large: bool) -> int:
         """A span for objects of the class, 0 for one large object; NIL without memory (alloc)."""
-        s = self._alloc_m(npages, sizeclass, large)
-        if s >= 0:
-            spans, log = self.rt.spans, self.rt.log
-            if log is not None:
-                log.append(f"H {npages} {sizeclass} {spans.base[s]:x} {spans.needzero[s]}")
-            spans.needzero[s] = 0
-        return s
-
-    def _alloc_m(self, npages: int, sizeclass: int, large: bool) -> int:
         rt = self.rt
         if not self.sweepdone:
             self._reclaim(npages)
-        rt.flush_local_scan(rt.cache)
+        cache = rt.cache
+        if cache.local_scan or cache.local_tinyallocs:
+            rt.flush_local_scan(cache)
         s = self._alloc_span_locked(npages)
+        spans = rt.spans
         if s >= 0:
-            spans = rt.spans
             generation = self.sweepgen
             spans.sweepgen[s] = generation
-            rt.sweep_spans.bufs[generation // 2 % 2].push(s)
+            rt.sweep_spans.bufs[generation >> 1 & 1].push(s)
             spans.state[s] = IN_USE
             spans.alloc_count[s] = 0
             spans.sizeclass[s] = sizeclass
@@ -148,6 +141,10 @@ class MHeap:
                 self._insert_busy(s, npages)
         if rt.gc.blacken:
             rt.gc.revise_if_marking()
+        if s >= 0:
+            if rt.log is not None:
+                rt.log.append(f"H {npages} {sizeclass} {spans.base[s]:x} {spans.needzero[s]}")
+            spans.needzero[s] = 0
         return s
 
     def alloc_stack(self, npages: int) -> int:
@@ -169,9 +166,10 @@ class MHeap:
         spans = rt.spans
         able = self.free_mask >> npages
         if able:
-            length = npages + (able & -able).bit_length() - 1
-            s = self.free[length].first
+            lst = self.free[npages + (able & -able).bit_length() - 1]
+            s = lst.first
         else:
+            lst = self.freelarge
             s = self._best_fit(npages)
             if s < 0:
                 if not self._grow(npages):
@@ -185,7 +183,12 @@ class MHeap:
         have = spans.npages[s]
         if have < npages:
             raise Throw("MHeap_AllocLocked - bad npages")
-        self.remove_free(s, have)
+        if s == lst.first:
+            lst.take_first()
+            if lst.first < 0 and have < self.max_list:
+                self.free_mask &= ~(1 << have)
+        else:
+            lst.remove(s)
         shift = self.page_shift
         base = spans.base[s]
         if spans.npreleased[s]:
@@ -193,23 +196,21 @@ class MHeap:
             rt.stats.heap_released -= spans.npreleased[s] << shift
             spans.npreleased[s] = 0
         page = (base - self.arena_start) >> shift
-        pages = self.pages
-        if npages == 1:
-            pages.set(page, s)
-        else:
-            pages.set_range(page, npages, s)
-        if have > npages:
-            t = rt.spanalloc.alloc_for(base + (npages << shift), have - npages)
+        rest = have - npages
+        if rest:
+            t = rt.spanalloc.alloc_for(base + (npages << shift), rest)
             spans.npages[s] = npages
-            page += npages
             if not npages and page:
-                pages.set(page - 1, s)  # the last page of s, were it to have one
-            pages.set(page, t)
-            if have - npages > 1:
-                pages.set(page + have - npages - 1, t)
-            spans.needzero[t] = spans.needzero[s]
+                self.pages.set(page - 1, s)  # the last page of s, were it to have one
+            self.pages.split(page, npages, s, rest, t)
+            if spans.needzero[s]:
+                spans.needzero[t] = 1
             spans.unused_since[t] = spans.unused_since[s] or rt.nanotime
-            self._put_free(t, page, have - npages, False)
+            # A free run has no free neighbours, so that this part has none.
+            spans.state[t] = FREE
+            self.insert_free(t, rest)
+        else:
+            self.pages.set_range(page, npages, s)
         spans.unused_since[s] = 0
         if rt.watched is not None:
             rt.watched.used(s)
@@ -317,19 +318,16 @@ class MHeap:
             if lst.first < 0 and npages < self.max_list:
                 self.busy_mask &= ~(1 << npages)
         spans.unused_since[s] = rt.nanotime
-        self._put_free(s, (spans.base[s] - self.arena_start) >> shift, npages, True)
+        self._put_free(s, (spans.base[s] - self.arena_start) >> shift, npages)
 
-    def _put_free(self, s: int, page: int, npages: int, join_left: bool) -> None:
-        """Makes npages from `page` on, whose record is s, free, and merges them with free neighbours.
-
-        A piece cut off from a run (join_left False) is not merged with the part in front of it.
-        """
+    def _put_free(self, s: int, page: int, npages: int) -> None:
+        """Makes npages from `page` on, whose record is s, free, and merges them with free neighbours."""
         spans = self.rt.spans
         state = spans.state
         pages = self.pages
         state[s] = FREE
         released = 0
-        if join_left and page > 0:
+        if page > 0:
             t = pages.get(page - 1)
             if t >= 0 and state[t] == FREE:
                 spans.base[s] = spans.base[t]

@@ -56,9 +56,8 @@ def state_of(rt: Runtime) -> dict[str, Any]:
 
 
 def _numbers(rt: Runtime) -> dict[str, Any]:
-    spans = rt.spans
-    names = [n for n in spans.__slots__ if n not in ("on_list", "bits", "specials", "stack_free", "printed")]
-    return {name: getattr(spans, name) for name in names}
+    others = ("on_list", "bits", "specials", "stack_free")
+    return {name: column for name, column in rt.spans.columns().items() if name not in others}
 
 
 def _specials(rt: Runtime, s: int) -> list[Any]:

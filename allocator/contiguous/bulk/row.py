@@ -29,6 +29,7 @@ class SpanRow:
         self.end = end
         # The spans' ids: one, and how many in a row from it on.
         self.names: list[tuple[int, int]] = []
+        self.rt.spans.end()
         self.old = self.total = len(self.rt.spans)
         self.addresses: list[tuple[int, int]] = []  # of new records: the first, and how many
         # Runs that were merged into longer ones: page, length, needzero, unused_since, sweepgen.

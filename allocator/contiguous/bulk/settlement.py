@@ -164,6 +164,7 @@ class Settlement:
         ends.objects(False, spans.in_cache)
         ends.objects(None, spans.specials)
         spans.stack_free.extend([None] * count)
+        spans.lengthened(count)
         lists = np.array([*(rt.central[c].empty for c in sizeclass.tolist()), None], object)
         spans.on_list.extend(lists.take(kind).tolist())
         for i in again:

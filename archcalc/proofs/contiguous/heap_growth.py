@@ -126,10 +126,6 @@ def _many_pages(arena: Arena) -> Number:
 
 
 def _lists_for_arrays(spans: Any) -> None:
-    lists = {}
-    for name in spans.__slots__:
-        column = getattr(spans, name)
+    for name, column in spans.columns().items():
         if isinstance(column, array):
-            lists[id(column)] = list(column)
-            setattr(spans, name, lists[id(column)])
-    spans.zeroed = tuple(lists.get(id(column), column) for column in spans.zeroed)
+            setattr(spans, name, list(column))

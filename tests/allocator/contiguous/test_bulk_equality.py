@@ -32,9 +32,7 @@ def machine(rt: Runtime) -> dict[str, Any]:
     rt.sync_caches()
     spans, heap, arenas = rt.spans, rt.heap, rt.arenas
     found: dict[str, Any] = {
-        name: list(getattr(spans, name))
-        for name in spans.__slots__
-        if name not in ("printed", "bits", "on_list")
+        name: list(column) for name, column in spans.columns().items() if name not in ("bits", "on_list")
     }
     found["on_list"] = [on and on.name for on in spans.on_list]
     found["bits"] = [rt.bitmap(s, 1 << 15) if spans.state[s] == 1 else None for s in range(len(spans))]

@@ -237,6 +237,7 @@ def test_live_arrays_that_cannot_be() -> None:
             machine.collect(given_live)
         words.append(str(refusal.value))
     assert words == [f"{free:#x} is free, so it cannot be alive"] * 2
+    rt.spans.end()
     rt.spans.record(0)  # nothing holds the columns: they can grow
 
 

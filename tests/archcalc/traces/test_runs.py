@@ -44,8 +44,9 @@ def machine(rt: Runtime) -> dict[str, Any]:
     """
     rt.sync_caches()
     spans = rt.spans
-    columns = set(spans.__slots__) - {"printed", "mark_bits"}
-    found: dict[str, Any] = {name: list(getattr(spans, name)) for name in columns}
+    found: dict[str, Any] = {
+        name: list(column) for name, column in spans.columns().items() if name != "mark_bits"
+    }
     found["on_list"] = [None if on is None else on.name for on in spans.on_list]
     found["bits"] = [bytes(rt.bitmap(s)) if spans.state[s] == 1 else None for s in range(len(spans))]
     found["caches"] = [
