@@ -29,6 +29,10 @@ STARTS = [f"{record} " for record in RECORDS]
 # Text of fewer bytes is read line by line sooner than NumPy is imported, or than arrays pay.
 LARGE_TEXT, LARGE_WHERE_NUMPY_IS = 1 << 18, 1 << 15
 
+# An array of so many bytes is made and dropped, once. Until then glibc gives each array of more than 128 KB
+# back to the system, whose fresh pages for the next one cost a tenth of a replay; afterwards it keeps them.
+KEPT_MEMORY = 1 << 24
+
 
 class Columns:
     """A batch's columns as arrays. `request` is a place in `words`, whose last stands for none."""
@@ -82,9 +86,10 @@ class InColumns:
 
     def batches(self) -> Iterator[Columns | TextColumns]:
         """The rows after the header, so many at a time. Raises GaveUp for a file that is damaged."""
+        np = needed("numpy", WHAT)
+        np.empty(KEPT_MEMORY, np.uint8)
         try:
             if isinstance(self.file, ColumnarFile):
-                np = needed("numpy", WHAT)
                 for batch in self.file.batches():
                     yield Columns(batch, np)
             else:

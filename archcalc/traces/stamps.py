@@ -20,28 +20,35 @@ ALL_BITS = (1 << 64) - 1
 LONGEST = 64  # bytes of bitmap up to which objects are laid down together; longer ones are quicker one by one
 # The byte in which an object begins, at its first word or its third; a second word's scan bit stays.
 FIRST_LOWER, FIRST_UPPER, TAIL = 0xEE, 0xBB, 0xCC
+# Groups of forms: for the first half of a byte, of a byte and of more; for the second; none leaves nothing.
+SECOND = 4
 
 
 class _Table:
-    """Of each stamp some bytes: the bits that it leaves as they were, and those that it sets."""
+    """Of each stamp some bytes, in both forms: the bits that it leaves as they were, and those that it sets.
+
+    Row 2 n is number n's form for a byte's first half, and row 2 n + 1 the one for its second.
+    """
 
     def __init__(self) -> None:
-        self.rows: list[tuple[bytes, bytes]] = [(b"", b"")]
-        self.arrays: tuple[Array, Array, Array, Array] | None = None
+        self.rows: list[tuple[bytes, bytes]] = [(b"", b""), (b"", b"")]
+        self._arrays: tuple[Array, Array, Array, Array, Array] | None = None
 
-    def add(self, keep: bytes, body: bytes) -> None:
-        self.rows.append((keep, body))
-        self.arrays = None
+    def add(self, forms: tuple[tuple[bytes, bytes], tuple[bytes, bytes]]) -> None:
+        self.rows += forms
+        self._arrays = None
 
-    def as_arrays(self, np: Any) -> tuple[Array, Array, Array, Array]:
-        """How many bytes each stamp has, where they begin, and all of both kinds in a row."""
-        if self.arrays is None:
+    def as_arrays(self, np: Any) -> tuple[Array, Array, Array, Array, Array]:
+        """What group each row belongs to, its length, where its bytes begin, and all of both kinds."""
+        if self._arrays is None:
             lengths = np.array([len(keep) for keep, _ in self.rows])
             keep, body = (
                 np.frombuffer(b"".join([row[kind] for row in self.rows]), np.uint8) for kind in (0, 1)
             )
-            self.arrays = lengths, np.cumsum(lengths) - lengths, keep, body
-        return self.arrays
+            group = np.minimum(lengths, 2).astype(np.uint8)
+            group[1::2] *= SECOND
+            self._arrays = group, lengths, np.cumsum(lengths) - lengths, keep, body
+        return self._arrays
 
 
 class Stamps:
@@ -55,7 +62,7 @@ class Stamps:
     def __init__(self) -> None:
         self.marks: list[Stamp | None] = [Stamp(NOTHING)]  # None for objects without pointers
         self.numbers: dict[tuple[int, Stamp | None], int] = {}
-        self.tables = _Table(), _Table()
+        self.table = _Table()
 
     def number(self, words: int, mark: Stamp | None) -> int:
         """The number of a stamp in blocks of so many words; None is that of objects without pointers."""
@@ -65,8 +72,7 @@ class Stamps:
         if number is None:
             number = self.numbers[words, mark] = len(self.marks)
             self.marks.append(mark)
-            for table, (keep, body) in zip(self.tables, _forms(mark), strict=True):
-                table.add(keep, body)
+            self.table.add(_forms(mark))
         return number
 
     def lay_down(self, np: Any, rt: Runtime, pieces: list[Piece], addresses: Array, stamps: Array) -> None:
@@ -115,24 +121,26 @@ class Stamps:
 
     def _write(self, np: Any, view: Array, words: Array, stamps: Array) -> None:
         """Writes stamps of objects that begin at those words into `view`."""
-        second = words & 2
-        for table, at in zip(self.tables, (0, 2), strict=True):
-            lengths, starts, keep, body = table.as_arrays(np)
-            length = np.where(second == at, lengths.take(stamps), 0)
-            # Where two share a byte, the one in its first half is not among those in its second.
-            some = np.flatnonzero(length == 1)
+        groups, lengths, starts, keep, body = self.table.as_arrays(np)
+        form = stamps << 1
+        form |= words >> 1 & 1
+        group = groups.take(form)
+        # Where two share a byte, the one in its first half is not among those in its second.
+        for half in (1, SECOND):
+            some = np.flatnonzero(group == half)
             if len(some):
-                where, row = words.take(some) >> 2, starts.take(stamps.take(some))
+                where, row = words.take(some) >> 2, starts.take(form.take(some))
                 view[where] = view.take(where) & keep.take(row) | body.take(row)
-            some = np.flatnonzero(length > 1)
+            some = np.flatnonzero(group == 2 * half)
             if len(some):
-                where, row, length = words.take(some) >> 2, starts.take(stamps.take(some)), length.take(some)
                 # Each object's bytes, one after the other.
+                its = form.take(some)
+                length = lengths.take(its)
                 ends = np.cumsum(length)
                 shift = ends - length
                 number = np.arange(int(ends[-1]))
-                where = np.repeat(where - shift, length) + number
-                row = np.repeat(row - shift, length) + number
+                where = np.repeat((words.take(some) >> 2) - shift, length) + number
+                row = np.repeat(starts.take(its) - shift, length) + number
                 view[where] = view.take(where) & keep.take(row) | body.take(row)
 
     def lay_down_singly(self, rt: Runtime, pieces: list[Piece], addresses: Array, stamps: Array) -> None:

@@ -62,10 +62,14 @@ class Words:
         u = np.uint64
         return parts[0] * u(SPREAD[0]) + parts[1] * u(SPREAD[1]) + parts[2] * u(SPREAD[2])
 
+    def slots_of(self, mixed: Array) -> Array:
+        """Where requests may lie."""
+        return (mixed >> np.uint64(64 - SLOTS)).view(np.int64)
+
     def known(self, parts: list[Array], mixed: Array) -> Array:
         """The numbers of requests, -1 for those that are not known by their parts."""
 
-        number = self.slots.take((mixed >> np.uint64(64 - SLOTS)).view(np.int64))
+        number = self.slots.take(self.slots_of(mixed))
         same = self.parts[0].take(number) == parts[0]
         same &= self.parts[1].take(number) == parts[1]
         same &= self.parts[2].take(number) == parts[2]
@@ -82,13 +86,14 @@ class Words:
                 self.parts = np.concatenate((self.parts, more), 1)
         return number
 
-    def enter(self, number: int, parts: list[int], mixed: int) -> None:
-        """Has a request looked up by its parts from now on, unless another lies in its slot."""
-        slot = mixed >> 64 - SLOTS
-        if not self.filled[slot]:
-            self.parts[:, number] = parts
-            self.slots[slot] = number
-            self.filled[slot] = True
+    def enter(self, numbers: list[int], parts: list[Array], slots: Array) -> None:
+        """Has requests looked up by their parts from now on, unless others lie in their slots; all differ."""
+        free = np.flatnonzero(~self.filled.take(slots))
+        slots, number = slots.take(free), np.array(numbers, np.intp).take(free)
+        for column, part in zip(self.parts, parts, strict=True):
+            column[number] = part.take(free)
+        self.slots[slots] = number
+        self.filled[slots] = True
 
 
 class _Part:
@@ -170,17 +175,29 @@ class _Part:
         number[(length > LONGEST) | ~usual] = -1
         new = np.flatnonzero((number < 0) & usual & (length <= LONGEST))
         if len(new):
-            _, first = np.unique(mixed.take(new), return_index=True)
-            for i in new.take(np.sort(first)).tolist():
-                found = words.number(self._request_at(starts[i], length[i]))
-                words.enter(found, [part[i] for part in parts], int(mixed[i]))
+            # Of those that share a slot the first is entered.
+            slots = words.slots_of(mixed.take(new))
+            row = np.arange(len(new))
+            latest = np.empty(1 << SLOTS, np.intp)
+            latest[slots[::-1]] = row[::-1]
+            first = np.flatnonzero(latest.take(slots) == row)
+            rows = new.take(first)
+            found = self._texts_at(starts.take(rows), length.take(rows))
+            parts_of = [part.take(rows) for part in parts]
+            words.enter([words.number(text) for text in found], parts_of, slots.take(first))
             number[new] = words.known([part.take(new) for part in parts], mixed.take(new))
-        for i in np.flatnonzero((number < 0) & usual).tolist():
-            number[i] = words.number(self._request_at(starts[i], length[i]))
+        left = np.flatnonzero((number < 0) & usual)
+        if len(left):
+            found = self._texts_at(starts.take(left), length.take(left))
+            number[left] = [words.number(text) for text in found]
         return number
 
-    def _request_at(self, start: int, length: int) -> bytes:
-        return self.text[start - BEFORE : start + length - BEFORE]
+    def _texts_at(self, starts: Array, length: Array) -> list[bytes]:
+        """What stands at some places."""
+        text = self.text
+        starts = starts - BEFORE
+        places = zip(starts.tolist(), (starts + length).tolist(), strict=True)
+        return [text[start:end] for start, end in places]
 
     def _part(self, starts: Array, length: Array, at: int) -> Array:
         """Eight bytes of each line, from `at` on, those after `length` as zeros."""
