@@ -131,8 +131,12 @@ class Collector:
 
     def mark_new(self, s: MSpan, p: int) -> None:
         """An object allocated while marking is born black (gcmarknewobject)."""
-        self.set_mark(s, 1 << s.index_of(p))
-        self.bytes_marked += s.elemsize
+        self.mark_all_new(s, 1 << s.index_of(p))
+
+    def mark_all_new(self, s: MSpan, bits: int) -> None:
+        """The same for some objects of a span."""
+        self.set_mark(s, bits)
+        self.bytes_marked += bits.bit_count() * s.elemsize
 
     def shade(self, old: int, new: int) -> None:
         """A pointer is replaced by another while marking: both are marked, as the write barrier does."""

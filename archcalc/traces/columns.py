@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archcalc.host.extras import needed
-from archcalc.traces.columnar import CODE, RECORDS, WHAT, ColumnarFile, is_columnar, line_of
+from archcalc.traces.columnar import WHAT, WRITTEN, WRITTEN_CODE, ColumnarFile, is_columnar, line_of
 from archcalc.traces.outcome import GaveUp
 from archcalc.traces.reader import VERSIONS, Header, TraceFault, parse_header
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-UNREADABLE = CODE["?"]
-STACK_FREE = CODE["S"]  # of these the address comes first
-STARTS = [f"{record} " for record in RECORDS]
+UNREADABLE = WRITTEN_CODE["?"]
+STACK_FREE = WRITTEN_CODE["S"]  # of these the address comes first
+STARTS = [f"{record} " for record in WRITTEN]
 
 # Text of fewer bytes is read line by line sooner than NumPy is imported, or than arrays pay.
 LARGE_TEXT, LARGE_WHERE_NUMPY_IS = 1 << 18, 1 << 15
@@ -39,7 +39,7 @@ class Columns:
 
     def __init__(self, batch: pa.RecordBatch, np: Any) -> None:
         record, request, address, self.text = batch.columns
-        codes = [CODE.get(word, CODE["?"]) for word in record.dictionary.to_pylist()] or [0]
+        codes = [WRITTEN_CODE.get(word, UNREADABLE) for word in record.dictionary.to_pylist()] or [0]
         self.code = np.array(codes, np.uint8)[record.indices.to_numpy()]
         self.words: list[str | None] = [*request.dictionary.to_pylist(), None]
         self.request = request.indices.fill_null(len(self.words) - 1).to_numpy().astype(np.intp)
@@ -55,7 +55,7 @@ class Columns:
             if request != none and code != STACK_FREE
             else STARTS[code] + text
             if text is not None and request == none and code != UNREADABLE
-            else line_of(RECORDS[code], words[request], address, text)
+            else line_of(WRITTEN[code], words[request], address, text)
             for code, request, address, text in zip(
                 self.code[rows].tolist(),
                 self.request[rows].tolist(),
@@ -69,7 +69,7 @@ class Columns:
         """The line of one row."""
         address = int(self.address[row])
         return line_of(
-            RECORDS[self.code[row]], self.words[self.request[row]], address, self.text[row].as_py()
+            WRITTEN[self.code[row]], self.words[self.request[row]], address, self.text[row].as_py()
         )
 
 

@@ -43,11 +43,15 @@ class LineByLine:
         first = next(stream, None)
         if first is None:
             raise fault(self.name, 1, "an empty file", "a recording")
-        self.header = parse_header(self.name, first[0], (self.version,))
+        self.open(first[0])
+        return first[1:], stream
+
+    def open(self, header_line: str) -> None:
+        """Takes the header line. Raises TraceFault."""
+        self.header = parse_header(self.name, header_line, (self.version,))
         self.result = Replay(self.name, self.header.platform)
         self.config = self.config_for(self.header)
         self.line = 1
-        return first[1:], stream
 
     def all_told(self) -> None:
         """The file has no more lines. Raises TraceFault where the header says that it has."""

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from archcalc.reading.errors import UsageFault
+
 if TYPE_CHECKING:
     from archcalc.traces.reader import Header
 
@@ -105,3 +107,49 @@ def carry_out(
         pass
     except KeyboardInterrupt:
         replayer.result.interrupted = True
+
+
+class FedInGroups(Protocol):
+    """What is given a recording's rows in groups."""
+
+    header: Header
+    result: Replay
+
+    @property
+    def event(self) -> int:
+        """How many events have been carried out."""
+
+    def group(self, columns: Any) -> None:
+        """Carries out a group of rows, the next ones of the file."""
+
+    def finish(self) -> None:
+        """Judges the end; the file has no more rows."""
+
+
+def carry_out_groups(
+    replayer: FedInGroups,
+    groups: Iterable[object],
+    progress: Callable[[int, int], None] | None,
+    wrong: tuple[type[Exception], ...],
+) -> int | None:
+    """The same for rows; how many events are sure where it was interrupted.
+
+    Raises GaveUp where the machine differs, or for what is `wrong`.
+    """
+    done = 0
+    try:
+        for columns in groups:
+            replayer.group(columns)
+            done = replayer.event
+            if progress is not None:
+                progress(done, replayer.header.events)
+        replayer.finish()
+    except KeyboardInterrupt:
+        # What is ordinary in this group may wait still; that of the groups before is sure.
+        replayer.result.interrupted = True
+        return done
+    except (Stop, UsageFault) as end:
+        raise GaveUp from end
+    except wrong as end:
+        raise GaveUp from end
+    return None

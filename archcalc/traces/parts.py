@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from allocator.contiguous.gc import MARK_TERMINATION
 from allocator.contiguous.sweep import DONE
 from archcalc.traces.columnar import CODE, RECORDS
+from archcalc.traces.columnar import OTHER as UNREADABLE
 from archcalc.traces.columns import Columns
 from archcalc.traces.keys import (
     NOSCAN,
@@ -54,7 +55,7 @@ class BatchPart:
         self.np = known.np
         self.columns = columns
         self.start = start
-        self.code = columns.code[start:end]
+        self.code = self.np.minimum(columns.code[start:end], UNREADABLE)  # so are records of other versions
         self.request = columns.request[start:end]
         self.n = end - start
         self.known = known

@@ -17,7 +17,9 @@ from archcalc.traces.replayer import Replayer
 
 if TYPE_CHECKING:
     from archcalc.traces.execution.checking import ExecutionChecker
+    from archcalc.traces.runs import ColumnarReplayer
     from archcalc.traces.version2.replayer import SparseReplayer
+    from archcalc.traces.version2.runs import RunsReplayer
 
 
 def replay(
@@ -33,17 +35,29 @@ def replay(
     """
     with no_garbage_collection():
         file = in_columns(path)
-        if file is not None and file.header().version == 1:
-            from archcalc.traces.runs import ColumnarReplayer
-
+        in_runs = _in_runs(file.header().version) if file is not None else None
+        if file is not None and in_runs is not None:
             with contextlib.suppress(GaveUp):
-                return ColumnarReplayer(file, config_for).run(progress)
+                return in_runs(file, config_for).run(progress)
         # What is read of a pipe is gone: the first piece says which version it is, and is handed on.
         stream = columnar.lines(path)
         pieces = list(itertools.islice(stream, 1))
         handed_on = itertools.chain(pieces, stream)
         version = parse_header(str(path), pieces[0][0], VERSIONS).version if pieces else 1
         return _replayer_of(version)(path, config_for, keep_going, lambda _: handed_on).run(progress)
+
+
+def _in_runs(version: int) -> Callable[..., ColumnarReplayer | RunsReplayer] | None:
+    """What goes through a recording in columns, for those versions that have it."""
+    if version == 1:
+        from archcalc.traces.runs import ColumnarReplayer
+
+        return ColumnarReplayer
+    if version == 2:
+        from archcalc.traces.version2.runs import RunsReplayer
+
+        return RunsReplayer
+    return None
 
 
 def _replayer_of(version: int) -> Callable[..., Replayer | SparseReplayer | ExecutionChecker]:

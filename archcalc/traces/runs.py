@@ -19,12 +19,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from archcalc.host.extras import needed
-from archcalc.reading.errors import UsageFault
 from archcalc.traces.columnar import WHAT
 from archcalc.traces.columns import Columns, InColumns
 from archcalc.traces.judgement import WRONG
 from archcalc.traces.keys import Keys
-from archcalc.traces.outcome import GaveUp, Replay, Stop
+from archcalc.traces.outcome import Replay, carry_out_groups
 from archcalc.traces.parts import BatchPart, F, M
 from archcalc.traces.reader import Header
 from archcalc.traces.replayer import Replayer
@@ -50,25 +49,14 @@ class ColumnarReplayer(Replayer):
         """Replays the file."""
         self.begin(self.file.file.header_line)
         started = time.perf_counter()
-        done = 0
-        try:
-            for columns in self.file.batches():
-                self._group(columns)
-                done = self.event
-                if progress is not None:
-                    progress(done, self.header.events)
-            self.finish()
-        except KeyboardInterrupt:
-            # Allocations of this batch may wait still; those of the batches before are sure.
-            self.result.interrupted = True
-            result = self.sum_up(started)
+        done = carry_out_groups(self, self.file.batches(), progress, WRONG)
+        result = self.sum_up(started)
+        if done is not None:
             result.events = min(done, result.events)
-            return result
-        except (Stop, UsageFault, *WRONG) as end:
-            raise GaveUp from end
-        return self.sum_up(started)
+        return result
 
-    def _group(self, part: Columns | TextColumns) -> None:
+    def group(self, part: Columns | TextColumns) -> None:
+        """Some rows of the file."""
         np = self.np
         n = len(part.code)
         if n <= FEW_ROWS or self.ended:

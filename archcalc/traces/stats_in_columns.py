@@ -232,7 +232,8 @@ class Groups(Count):
         A request that is met for the first time is understood in its turn, after the types before it.
         """
         found = self.found
-        code, words = columns.code, columns.words
+        # Records of other versions are none of this one.
+        code, words = np.minimum(columns.code, OTHER), columns.words
         is_event = np.full(len(code), not self.ended)
         is_event[_any_of(NO_EVENTS).take(code)] = False
         of_request = np.bincount(request, minlength=len(words))

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from archcalc.traces.columnar import CODE, OTHER, RECORDS
+from archcalc.traces.columnar import OTHER, RECORDS, WRITTEN_CODE
 from archcalc.traces.outcome import GaveUp
 from archcalc.traces.reader import blocks, check_text, fault
 
@@ -127,17 +127,20 @@ class _Part:
         """What record each line is."""
         text = self.text
         table = np.full(256, OTHER, np.uint8)
-        for letters, code in CODE.items():
+        for letters, code in WRITTEN_CODE.items():
             if len(letters) == 1 and letters != "?":
                 table[ord(letters)] = code
         self.code = table.take(self.bytes.take(self.starts))
         second = self.bytes.take(self.starts + 1)
         third = self.bytes.take(self.starts + 2)
         long = self.ends - self.starts
-        ended = (self.code == CODE["Z"]) & (third <= SPACE) & (long > 1)
-        for letter in "sb":
-            self.code[ended & (second == ord(letter))] = CODE[f"Z{letter}"]
-        ended &= (second == ord("s")) | (second == ord("b"))
+        ended = (self.code == WRITTEN_CODE["Z"]) & (third <= SPACE) & (long > 1)
+        of_the_end = np.zeros(256, np.uint8)
+        for letters, code in WRITTEN_CODE.items():
+            if len(letters) == 2:
+                of_the_end[ord(letters[1])] = code
+        ended &= of_the_end.take(second) > 0
+        self.code[ended] = of_the_end.take(second[ended])
         # All others that are not a single letter with a space after it, or with nothing.
         odd = np.flatnonzero(~((long == 1) | (second == SPACE)) & ~(ended & ((long == 2) | (third == SPACE))))
         if len(odd) > ODD:
@@ -145,7 +148,7 @@ class _Part:
         for row in odd.tolist():
             start, end = int(self.starts[row]) - BEFORE, int(self.ends[row]) - BEFORE
             letters = text[start:end].partition(b" ")[0].decode()
-            self.code[row] = OTHER if letters == "?" else CODE.get(letters, OTHER)
+            self.code[row] = OTHER if letters == "?" else WRITTEN_CODE.get(letters, OTHER)
 
     def _requests(self, words: Words) -> None:
         """The requests and addresses of m and f records."""

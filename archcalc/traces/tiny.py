@@ -11,8 +11,6 @@ from archcalc.traces.outcome import GaveUp
 if TYPE_CHECKING:
     import numpy as np
 
-    from allocator.contiguous.mcache import MCache
-
     Array = np.ndarray[Any, np.dtype[Any]]
 
 NO_BLOCK = 99  # stands for tiny_offset where there is no tiny block: nothing fits, anything is smaller
@@ -29,12 +27,13 @@ class Tiny:
     def __init__(
         self,
         np: Any,
-        cache: MCache,
+        cache: Any,
         rows: Array,
         sizes: Array,
         addresses: Array,
         fits: Array,
         stops: list[int],
+        grains: tuple[int, ...] = GRAINS * 2,
     ) -> None:
         """`stops` are rows behind which the open block may be another one, whatever was allocated."""
         self.np = np
@@ -44,7 +43,7 @@ class Tiny:
         self.addresses = addresses
         self.fits = fits
         self.at = 0
-        self.grains = np.array(GRAINS * 2, np.int32)  # by size
+        self.grains = np.array(grains, np.int32)  # by size
         self.fitted = np.zeros(len(rows) + 1, np.int32)  # how many fit before each
         np.cumsum(fits, out=self.fitted[1:])
         self.stops: list[int] = rows.searchsorted(stops).tolist()
@@ -78,7 +77,11 @@ class Tiny:
                 raise GaveUp
             cache.tiny_offset = int(self.offsets[upto - self.start])
             cache.tiny = int(self.blocks[upto - self.start])
-        cache.local_tinyallocs += int(self.fitted[b] - self.fitted[a])
+        self.count(int(self.fitted[b] - self.fitted[a]))
+
+    def count(self, fitted: int) -> None:
+        """So many fitted into a block that was open."""
+        self.cache.local_tinyallocs += fitted
 
     def _foresee(self) -> None:
         """Finds what becomes of the open block, from the next one on up to where it may be another."""

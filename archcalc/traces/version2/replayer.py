@@ -136,9 +136,17 @@ class SparseReplayer(LineByLine):
         try:
             carry_out(self, first, stream, progress)
         finally:
-            for context in self.contexts.values():
-                if context.waiting is not None:
-                    context.waiting.end()
+            self.abandon()
+        return self.sum_up(started)
+
+    def abandon(self) -> None:
+        """Ends what waits for records that do not come."""
+        for context in self.contexts.values():
+            if context.waiting is not None:
+                context.waiting.end()
+
+    def sum_up(self, started: float) -> Replay:
+        """The outcome, after all lines or as many as there was to carry out."""
         self.result.unordered = self.follower.unordered
         self.result.events = min(self.event, self.header.events)
         self.result.seconds = time.perf_counter() - started
@@ -439,11 +447,16 @@ class SparseReplayer(LineByLine):
     # What is about the records.
 
     def _type(self, line: str) -> None:
+        number, typ = self._read_type(line)
+        self.types[number] = typ
+
+    def _read_type(self, line: str) -> tuple[str, Type]:
+        """A type and its number."""
         try:
             _, number, size, ptrdata, kind, align, mask, name = line.split(" ", 7)
             data = b"" if mask == "-" else bytes.fromhex(mask)
             noscan = KIND_NO_POINTERS if ptrdata == "0" else 0
-            self.types[number] = Type(
+            typ = Type(
                 decimal(size),
                 decimal(ptrdata),
                 decimal(kind) | noscan,
@@ -451,6 +464,7 @@ class SparseReplayer(LineByLine):
                 data,
                 json.loads(name),
             )
+            return number, typ
         except ValueError:
             raise fault(
                 self.name, self.line, shorten(line), "T id size ptrdata kind align ptrmask name"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recordings import NAMES, TRACES, lines_of
 
-from archcalc.traces.columnar import CODE, OTHER, Rows
+from archcalc.traces.columnar import CODE, Rows
 from archcalc.traces.outcome import GaveUp
 from archcalc.traces.reader import TraceFault
 
@@ -31,7 +31,7 @@ def rows_of(lines: list[str]) -> list[Row]:
     return [
         (code, words[request], address)
         if request is not None and address is not None and code in WITH_REQUEST
-        else (code if code < len(CODE) else OTHER, None, 0)  # newer records are none of version 1
+        else (code, None, 0)
         for code, request, address in zip(rows.record, rows.request, rows.address, strict=True)
     ]
 

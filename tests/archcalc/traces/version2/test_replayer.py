@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import random
-import re
 from collections import defaultdict
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 
 import pytest
+from recordings2 import RECORDINGS, lines_of, other
 
 from archcalc.reading.errors import UsageFault
 from archcalc.traces import columnar
@@ -21,11 +19,10 @@ from archcalc.traces.records import version2
 from archcalc.traces.replay import replay
 from archcalc.traces.version2.replayer import SparseReplayer
 
-RECORDINGS = sorted((Path(__file__).parents[3] / "data" / "version2").glob("*.trace.gz"))
 ONE = next(path for path in RECORDINGS if path.name == "go1.27-linux-amd64.trace.gz")
 THREADS = next(path for path in RECORDINGS if path.name == "go1.24-linux-amd64.trace.gz")
 DEATH = next(path for path in RECORDINGS if "death" in path.name)
-# What is given to the machine, and of what is reproduced in part, which number it is: the last by default.
+# What is given to the machine.
 GIVEN = {
     "T",
     "@",
@@ -41,16 +38,10 @@ GIVEN = {
     "( scavenge",
     "( freestackspans",
 }
-NUMBER = {"=": 0, "Z": 0, "g": 0, "w": 0, "P": 0, "K": 0}
 
 
 def run(path: Path, keep_going: bool = False) -> Replay:
     return replay(path, lambda header: config_for(header, {}), keep_going=keep_going)
-
-
-@lru_cache(maxsize=4)
-def lines_of(path: Path) -> tuple[str, ...]:
-    return tuple(gzip.decompress(path.read_bytes()).decode().splitlines())
 
 
 def of_lines(lines: list[str], keep_going: bool = False) -> Replay:
@@ -107,18 +98,6 @@ def changes() -> Iterator[tuple[str, str, int]]:
             if at and kind not in GIVEN and (path is THREADS or kind not in seen):
                 yield path.name, kind, draw.choice(at)
                 seen.add(kind)
-
-
-def other(line: str) -> str | None:
-    """The line with another digit; None where it has none to change."""
-    words = line.split(" ")
-    kind = " ".join(words[:2]) if words[0] in "()" else words[0]
-    found = list(re.finditer(r"(?<![\w.\"])[0-9a-f]*[0-9](?=\b)|(?<= )[0-9a-f]+(?=$)", line[len(kind) :]))
-    if not found:
-        return None
-    at = len(kind) + found[NUMBER.get(kind, -1)].end() - 1
-    digit = "1" if line[at] != "1" else "2"
-    return line[:at] + digit + line[at + 1 :]
 
 
 @pytest.mark.parametrize(("name", "kind", "at"), list(changes()), ids=lambda value: str(value))
