@@ -13,29 +13,32 @@ Known = TypeVar("Known")
 
 
 class ChunkTable(Generic[Known]):
-    """A mapping from chunks to what is known of them. `key` tells what counts, `copy` makes another."""
+    """A mapping from chunks to what is known of them. `key` tells what counts, `copy` makes another.
 
-    __slots__ = ("_copy", "_ends", "_key", "_own", "_runs", "_starts", "_top")
+    `own` has the chunks that stand for themselves; what is found there may be changed.
+    """
+
+    __slots__ = ("_copy", "_ends", "_key", "_runs", "_starts", "_top", "own")
 
     def __init__(self, key: Callable[[Known], Any], copy: Callable[[Known], Known]) -> None:
         self._key = key
         self._copy = copy
-        self._own: dict[int, Known] = {}
+        self.own: dict[int, Known] = {}
         self._starts: list[int] = []  # runs, from a chunk up to another, and what each chunk of it has
         self._ends: list[int] = []
         self._runs: list[Known] = []
         self._top = 0  # above all that is known
 
     def __len__(self) -> int:
-        return len(self._own) + sum(self._ends) - sum(self._starts)
+        return len(self.own) + sum(self._ends) - sum(self._starts)
 
     def __contains__(self, chunk: int) -> bool:
-        return chunk in self._own or self._run(chunk) is not None
+        return chunk in self.own or self._run(chunk) is not None
 
     def __iter__(self) -> Iterator[int]:
         """The chunks, in order."""
         runs = (i for first, end in zip(self._starts, self._ends, strict=True) for i in range(first, end))
-        return iter(sorted([*self._own, *runs]))
+        return iter(sorted([*self.own, *runs]))
 
     def items(self) -> Iterator[tuple[int, Known]]:
         """The chunks in order with what is known of them; not to be changed."""
@@ -50,7 +53,7 @@ class ChunkTable(Generic[Known]):
 
     def get(self, chunk: int) -> Known | None:
         """What is known of a chunk, not to be changed; None for nothing."""
-        known = self._own.get(chunk)
+        known = self.own.get(chunk)
         if known is None:
             run = self._run(chunk)
             known = None if run is None else self._runs[run]
@@ -58,12 +61,12 @@ class ChunkTable(Generic[Known]):
 
     def __getitem__(self, chunk: int) -> Known:
         """What is known of a chunk, which may be changed."""
-        known = self._own.get(chunk)
+        known = self.own.get(chunk)
         if known is None:
             run = self._run(chunk)
             if run is None:
                 raise KeyError(chunk)
-            known = self._own[chunk] = self._copy(self._runs[run])
+            known = self.own[chunk] = self._copy(self._runs[run])
             self._take_out(run, chunk)
         return known
 
@@ -71,7 +74,7 @@ class ChunkTable(Generic[Known]):
         run = self._run(chunk)
         if run is not None:
             self._take_out(run, chunk)
-        self._own[chunk] = known
+        self.own[chunk] = known
         self._top = max(self._top, chunk + 1)
 
     def grow(self, first: int, end: int, new: Known, change: Callable[[Known], object] | None = None) -> None:
@@ -79,7 +82,7 @@ class ChunkTable(Generic[Known]):
         if first < self._top and self._any(first, end):
             for chunk in range(first, end):
                 if chunk not in self:
-                    self._own[chunk] = self._copy(new)
+                    self.own[chunk] = self._copy(new)
                 elif change is not None:
                     change(self[chunk])
         else:
@@ -95,7 +98,7 @@ class ChunkTable(Generic[Known]):
 
         act is called with what is known of several, and how many they are.
         """
-        if self._own:
+        if self.own:
             self.fold(first, end)
         a, b = self._cut(first), self._cut(end)
         starts, ends, runs = self._starts, self._ends, self._runs
@@ -105,7 +108,7 @@ class ChunkTable(Generic[Known]):
 
     def piece(self, chunk: int) -> tuple[Known | None, int]:
         """What is known of a chunk, not to be changed, and up to which chunk that holds."""
-        known = self._own.get(chunk)
+        known = self.own.get(chunk)
         if known is not None:
             return known, chunk + 1
         i = bisect_right(self._starts, chunk) - 1
@@ -116,25 +119,25 @@ class ChunkTable(Generic[Known]):
         starts, ends, runs = self._starts, self._ends, self._runs
         i, j = bisect_right(ends, first), bisect_left(starts, end)
         found = [(max(starts[k], first), min(ends[k], end), runs[k]) for k in range(i, j)]
-        if self._own:
-            found += [(chunk, chunk + 1, self._own[chunk]) for chunk in self._owned(first, end)]
+        if self.own:
+            found += [(chunk, chunk + 1, self.own[chunk]) for chunk in self._owned(first, end)]
             found.sort(key=lambda part: part[0])
         return found
 
     def fold(self, first: int, end: int) -> None:
         """These chunks will hardly change soon: they join their neighbours that have the same."""
         for chunk in self._owned(first, end):
-            self._join(chunk, self._own.pop(chunk))
+            self._join(chunk, self.own.pop(chunk))
 
     def fold_one(self, chunk: int) -> None:
         """The same of one."""
-        known = self._own.pop(chunk, None)
+        known = self.own.pop(chunk, None)
         if known is not None:
             self._join(chunk, known)
 
     def _owned(self, first: int, end: int) -> list[int]:
         """Which of the chunks first to end stand for themselves, in order."""
-        own = self._own
+        own = self.own
         if end - first <= len(own):
             return [chunk for chunk in range(first, end) if chunk in own]
         return sorted(chunk for chunk in own if first <= chunk < end)

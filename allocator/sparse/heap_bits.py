@@ -21,7 +21,7 @@ ObjectType = int | Type
 
 class SpanLayout(NamedTuple):
     """How a span of a class is cut up. `elemsize` is 0 for large objects; `reserve` are the bytes
-    at its end that no object has, whatever the rounding."""
+    at its end that no object has, whatever the rounding, and `extent` those up to its limit."""
 
     elemsize: int
     npages: int
@@ -29,6 +29,7 @@ class SpanLayout(NamedTuple):
     bits_in_span: bool
     inline_marks: bool
     reserve: int
+    extent: int
 
 
 def bits_in_span(config: Config, size: int) -> bool:
@@ -44,7 +45,7 @@ def layouts(config: Config) -> list[SpanLayout]:
         sizeclass, noscan = spanclass >> 1, bool(spanclass & 1)
         size = classes.class_to_size[sizeclass]
         if not sizeclass:
-            result.append(SpanLayout(0, 0, 1, False, False, 0))
+            result.append(SpanLayout(0, 0, 1, False, False, 0, 0))
             continue
         nbytes = classes.span_bytes(sizeclass)
         small = bits_in_span(config, size)
@@ -54,7 +55,9 @@ def layouts(config: Config) -> list[SpanLayout]:
         if in_span:
             reserve += nbytes // config.ptr_size // 8
         npages = classes.class_to_allocnpages[sizeclass]
-        result.append(SpanLayout(size, npages, (nbytes - reserve) // size, in_span, inline, reserve))
+        nelems = (nbytes - reserve) // size
+        extent = size * (nelems if config.limit_by_nelems else nbytes // size)
+        result.append(SpanLayout(size, npages, nelems, in_span, inline, reserve, extent))
     return result
 
 

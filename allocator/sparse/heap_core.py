@@ -65,6 +65,8 @@ class HeapCore(Core):
         self.layout: list[SpanLayout] = layouts(config)
         self.narrow = config.ptr_size == 4
         self.grains = tiny_grains(self.narrow)
+        self.word = config.uintptr_mask
+        self.largest_small = config.max_small_size
         self.noscan_class = noscan_classes(config.size_classes)
         self.tiny_spanclass = config.tiny_size_class << 1 | 1
         self.stacks_need_aligned_pages = (
@@ -159,11 +161,6 @@ class HeapCore(Core):
         return next_sample(rate, self.rand)
 
     # Objects.
-
-    def init_heap_bits(self, s: MSpan) -> None:
-        """A new span has no pointers written down, whatever its pages held (initHeapBits)."""
-        s.types = None
-        s.large_type = None
 
     def header_of(self, s: MSpan) -> int:
         """Where in a slot of the span its object begins: after the header, if it has one."""

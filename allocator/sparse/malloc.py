@@ -59,11 +59,16 @@ class Malloc(HeapCore):
                                 cache.tiny_offset = size
                             return v
                 elif size <= 32760:
-                    cached = cache.alloc[self.noscan_class[size]]
+                    spanclass = self.noscan_class[size]
+                    cached = cache.alloc[spanclass]
                     v = cached.next
                     if v != cached.end:
                         cached.next = v + cached.size
                         return v
+                    if self.gc.phase != MARK_TERMINATION:
+                        return self._fetched(spanclass, p)
+                elif self.largest_small < size <= self.word and self.gc.phase != MARK_TERMINATION:
+                    return self._large_alone(size, p)
             elif typ is not None and not noscan:
                 found = self.plans.get((typ, size))
                 if found is not None:
@@ -85,6 +90,19 @@ class Malloc(HeapCore):
         elif noscan and typ is not None and not typ.noscan:
             typ = None
         return self.mallocgc(size, typ, needzero, p)
+
+    def _fetched(self, spanclass: int, p: int) -> int:
+        """The short way's object without pointers where the run of free ones is used up."""
+        v, fetched = self.run_on(p).mcache.next_free(spanclass)
+        if fetched:
+            self.may_collect()
+        return v
+
+    def _large_alone(self, size: int, p: int) -> int:
+        """The short way's large object without pointers."""
+        v = self._large(self.run_on(p).mcache, size, None).base
+        self.may_collect()
+        return v
 
     def mallocgc(self, size: int, typ: Type | None, needzero: bool, p: int | None) -> int:
         """mallocgc, whole. p None: before there is a P."""

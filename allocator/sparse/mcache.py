@@ -31,7 +31,11 @@ class CachedSpan:
         self.base = s.base
         self.size = s.elemsize
         self.types = s.types
-        self._run(s.free_index)
+        if s.alloc_bits:
+            self._run(s.free_index)
+        else:
+            self.begin = self.next = s.base + s.free_index * s.elemsize
+            self.end = s.base + s.nelems * s.elemsize
 
     def _run(self, index: int) -> None:
         """The first run of free objects at or after index."""
@@ -48,7 +52,8 @@ class CachedSpan:
         s = self.span
         if s is None:
             return False
-        self.sync()
+        if self.next != self.begin:
+            self.sync()
         if s.free_index < s.nelems:
             self._run(s.free_index)
             if self.next != self.end:
@@ -107,51 +112,53 @@ class MCache:
         heap = core.heap
         cached = self.alloc[spanclass]
         s = cached.span
+        stats, pacer = core.heap_stats, core.pacer
+        central = core.central[spanclass]
         if s is not None:
-            cached.sync()
+            if cached.next != cached.begin:
+                cached.sync()
             if s.alloc_count != s.nelems:
                 raise Throw("refill of span with free space remaining")
             if s.sweepgen != heap.sweepgen + 3:
                 raise Throw("bad sweepgen in refill")
             cached.span = None
             cached.next = cached.end = cached.begin = 0
-            core.central[spanclass].uncache_span(s)
+            central.uncache_span(s)
             used = s.alloc_count - s.alloc_count_before_cache
-            core.heap_stats.small_allocs[spanclass >> 1] += used
+            stats.small_allocs[spanclass >> 1] += used
             if spanclass == core.tiny_spanclass:
-                core.heap_stats.tiny_allocs += self.tiny_allocs
+                stats.tiny_allocs += self.tiny_allocs
                 self.tiny_allocs = 0
-            core.pacer.total_alloc += used * s.elemsize
+            pacer.total_alloc += used * s.elemsize
             s.alloc_count_before_cache = 0
-        s = core.central[spanclass].cache_span()
+        s = central.cache_span()
         if s is None:
             raise Throw("out of memory")
         s.sweepgen = heap.sweepgen + 3
-        s.alloc_count_before_cache = s.alloc_count
-        unused = (s.npages << core.config.page_shift) - s.alloc_count * s.elemsize
-        core.pacer.update(unused, self.scan_alloc)
+        s.alloc_count_before_cache = count = s.alloc_count
+        unused = central.span_bytes - (count * s.elemsize if count else 0)
+        pacer.update(unused, self.scan_alloc)
         self.scan_alloc = 0
         cached.open(s)
 
     def alloc_large(self, size: int, noscan: bool) -> MSpan:
         """A span for one object of its own (allocLarge)."""
         core = self.core
-        config = core.config
-        if (size + config.page_size) & config.uintptr_mask < size:
-            raise Throw("out of memory")
-        npages = size + config.page_size - 1 >> config.page_shift
-        nbytes = npages << config.page_shift
         heap = core.heap
+        if (size + heap.page_size) & core.config.uintptr_mask < size:
+            raise Throw("out of memory")
+        npages = size + heap.page_size - 1 >> heap.page_shift
+        nbytes = npages << heap.page_shift
         if heap.sweep_pages_per_byte or core.steps is not None:
             core.sweeper.deduct_credit(nbytes, npages)
         s = heap.alloc(npages, int(noscan))
         if s is None:
             raise Throw("out of memory")
-        stats = core.heap_stats
+        stats, pacer = core.heap_stats, core.pacer
         stats.large_alloc += nbytes
         stats.large_allocs += 1
-        core.pacer.total_alloc += nbytes
-        core.pacer.update(nbytes, 0)
+        pacer.total_alloc += nbytes
+        pacer.update(nbytes, 0)
         core.central[int(noscan)].full_swept().push(s)
         s.limit = s.base + size
         return s

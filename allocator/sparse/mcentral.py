@@ -17,12 +17,13 @@ SPAN_BUDGET = 100  # spans tried for room before a new one is taken
 class MCentral:
     """One mcentral. Of two sets each, the heap's sweepgen tells which one is swept this cycle."""
 
-    __slots__ = ("core", "full", "npages", "partial", "spanclass")
+    __slots__ = ("core", "full", "npages", "partial", "span_bytes", "spanclass")
 
     def __init__(self, core: HeapCore, spanclass: int) -> None:
         self.core = core
         self.spanclass = spanclass
         self.npages = core.config.size_classes.class_to_allocnpages[spanclass >> 1]
+        self.span_bytes = self.npages << core.config.page_shift
         self.partial = (SpanSet(core), SpanSet(core))
         self.full = (SpanSet(core), SpanSet(core))
 
@@ -45,14 +46,18 @@ class MCentral:
     def cache_span(self) -> MSpan | None:
         """A span with room, for an mcache; None where memory has run out (cacheSpan)."""
         core = self.core
-        if core.heap.sweep_pages_per_byte or core.steps is not None:
-            core.sweeper.deduct_credit(self.npages << core.config.page_shift, 0)
-        s = self.partial_swept().pop() or self._sweep_for_room()
+        heap, steps = core.heap, core.steps
+        if heap.sweep_pages_per_byte or steps is not None:
+            core.sweeper.deduct_credit(self.span_bytes, 0)
+        swept = self.partial[heap.sweepgen >> 1 & 1]
+        s = swept.pop() if swept.spans or steps is not None else None
+        if s is None and not (core.sweeper.drained and steps is None):
+            s = self._sweep_for_room()
         if s is None:
-            s = core.heap.alloc(self.npages, self.spanclass)
+            s = heap.alloc(self.npages, self.spanclass)
             if s is None:
                 return None
-            core.init_heap_bits(s)
+            s.types = s.large_type = None  # whatever its pages held (initHeapBits)
         if s.alloc_count == s.nelems or s.free_index == s.nelems:
             raise Throw("span has no free objects")
         return s
@@ -61,7 +66,7 @@ class MCentral:
         """Sweeps up to a hundred spans of the last cycle until one has room."""
         sweeper = self.core.sweeper
         steps = self.core.steps
-        if sweeper.drained if steps is None else not steps.looks():
+        if steps is not None and not steps.looks():
             return None
         budget = SPAN_BUDGET + 1
         unswept = self.partial_unswept()
@@ -93,11 +98,11 @@ class MCentral:
         """Takes a span back from an mcache (uncacheSpan)."""
         if not s.alloc_count:
             raise Throw("uncaching span but s.allocCount == 0")
-        heap = self.core.heap
-        if s.sweepgen == heap.sweepgen + 1:
+        sweepgen = self.core.heap.sweepgen
+        if s.sweepgen == sweepgen + 1:
             # It was cached before this cycle's sweep began, so the cache sweeps it.
-            s.sweepgen = heap.sweepgen - 1
+            s.sweepgen = sweepgen - 1
             self.core.sweeper.sweep(s, False)
             return
-        s.sweepgen = heap.sweepgen
-        (self.partial_swept() if s.alloc_count < s.nelems else self.full_swept()).push(s)
+        s.sweepgen = sweepgen
+        (self.partial if s.alloc_count < s.nelems else self.full)[sweepgen >> 1 & 1].push(s)

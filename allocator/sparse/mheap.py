@@ -13,6 +13,7 @@ from allocator.sparse.span_records import SpanRecords
 from allocator.sparse.span_table import SpanTable
 
 if TYPE_CHECKING:
+    from allocator.sparse.heap_bits import SpanLayout
     from allocator.sparse.heap_core import HeapCore
     from allocator.sparse.procs import P
 
@@ -33,7 +34,8 @@ class MHeap:
     """
 
     __slots__ = (
-        "allspans", "allspans_array", "allspans_cap", "core", "in_use", "inline", "marked",
+        "allspans", "allspans_array", "allspans_cap", "arena_map_begin", "arena_shift", "core", "in_use",
+        "inline", "marked",
         "page_shift", "page_size", "pages_in_use", "pages_swept", "pages_swept_basis", "reclaim_credit",
         "reclaim_index", "spanalloc", "special", "sweep_arenas", "sweep_heap_live_basis",
         "sweep_pages_per_byte", "sweepgen", "table",
@@ -43,6 +45,10 @@ class MHeap:
         self.core = core
         self.page_shift = core.config.page_shift
         self.page_size = core.config.page_size
+        # Where arena 0 begins, below zero where that is at the end of a word's numbers.
+        begin, word = core.config.arena_base_offset, core.config.uintptr_mask
+        self.arena_map_begin = begin - word - 1 if begin > word >> 1 else begin
+        self.arena_shift = core.config.log_heap_arena_bytes
         self.spanalloc = FixAlloc(core, core.config.sizeof["mspan"], "mspan_sys", self._record_span)
         self.allspans = SpanRecords(self.spanalloc.size)
         self.allspans_array = 0
@@ -91,7 +97,8 @@ class MHeap:
             return self.allspans[self.allspans.number_of(self.spanalloc.alloc())]
         if not p.mspan_cache:
             self.fill_mspan_cache(p)
-        return self.allspans.of(p.mspan_cache.pop())
+        entry = p.mspan_cache.pop()
+        return self.allspans[entry] if type(entry) is int else entry  # type: ignore[return-value]
 
     def fill_mspan_cache(self, p: P) -> None:
         """Fills a P's cache of records, which is empty, to half."""
@@ -228,9 +235,10 @@ class MHeap:
         heap_stats = self.core.heap_stats
         if scav:
             stats["heap_released"] -= scav
-        stats["heap_free"] -= nbytes - scav
-        heap_stats.committed += scav
-        heap_stats.released -= scav
+            heap_stats.committed += scav
+            heap_stats.released -= scav
+        if scav != nbytes:
+            stats["heap_free"] -= nbytes - scav
         if kind == HEAP:
             stats["heap_in_use"] += nbytes
             heap_stats.in_heap += nbytes
@@ -290,7 +298,6 @@ class MHeap:
             s.needzero = self.core.steps.zeroed(base, s.needzero)
 
     def _make(self, s: MSpan, kind: int, spanclass: int, base: int, npages: int, scav: int) -> None:
-        core = self.core
         s.init(base, npages, self.page_size)
         if self.alloc_needs_zero(base, npages) and self.keeps(npages, scav):
             s.needzero = 1
@@ -301,29 +308,27 @@ class MHeap:
             s.state = MANUAL
             self.table.set_range(page, npages, s)
             return
-        self.shape(s, spanclass)
-        core.gc_bits.new_span(s.nelems)
+        layout = self.shape(s, spanclass)
+        self.core.gc_bits.new_span(s.nelems)
         s.sweepgen = self.sweepgen
         s.state = IN_USE
         self.table.set_range(page, npages, s)
         self.in_use.add(page)
-        if core.layout[spanclass].inline_marks:
+        if layout.inline_marks:
             self.inline.add(page)
         self.pages_in_use += npages
 
-    def shape(self, s: MSpan, spanclass: int) -> None:
-        """How a span of a class is cut into objects."""
+    def shape(self, s: MSpan, spanclass: int) -> SpanLayout:
+        """Cuts a span of a class into objects; the class's layout."""
         layout = self.core.layout[spanclass]
-        nbytes = s.npages << self.page_shift
         s.spanclass = spanclass
+        s.nelems = layout.nelems
         if spanclass < 2:
-            s.elemsize = nbytes
-            s.nelems = 1
+            s.elemsize = s.npages << self.page_shift
         else:
             s.elemsize = layout.elemsize
-            s.nelems = layout.nelems
-        by_nelems = self.core.config.limit_by_nelems
-        s.limit = s.base + s.elemsize * (s.nelems if by_nelems else nbytes // s.elemsize)
+            s.limit = s.base + layout.extent
+        return layout
 
     def needs_zero(self, base: int, npages: int, scav: int) -> bool:
         """Whether a new span's pages may be dirty, if `scav` bytes of them had no memory."""
@@ -347,19 +352,19 @@ class MHeap:
 
     def alloc_needs_zero(self, base: int, npages: int) -> bool:
         """Whether any of the pages was ever used; from now on they were (allocNeedsZero)."""
-        config = self.core.config
         arenas = self.core.arenas.by_index
-        shift = config.log_heap_arena_bytes
-        size = 1 << shift
-        needs = False
+        index = base - self.arena_map_begin >> self.arena_shift
+        size = 1 << self.arena_shift
         left = npages << self.page_shift
-        index = config.arena_index(base)
         at = base & size - 1
-        if at + left <= size:
+        end = at + left
+        if end <= size:
             arena = arenas[index]
-            needs = at < arena.zeroed_base
-            arena.zeroed_base = max(arena.zeroed_base, at + left)
-            return needs
+            zeroed = arena.zeroed_base
+            if end > zeroed:
+                arena.zeroed_base = end
+            return at < zeroed
+        needs = False
         while left:
             arena = arenas[index]
             if at < arena.zeroed_base:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 DEAD, IN_USE, MANUAL = range(3)
 STATE_NAMES = ("mSpanDead", "mSpanInUse", "mSpanManual")
 
+NOWHERE = (0, 0)
 NO_STACKS: list[int] = []  # the free stacks of every span that never had any
 
 
@@ -59,17 +60,22 @@ class MSpan:
     )  # fmt: skip
 
     def __init__(self, self_addr: int) -> None:
+        # All in one place: a call of _clear took as long as all that it writes.
         self.self_addr = self_addr
-        self.nelems = 0
-        self.sweepgen = 0
-        self.alloc_count_before_cache = 0
-        self.manual_free_list: list[int] = NO_STACKS
+        self.nelems = self.sweepgen = self.alloc_count_before_cache = self.base = self.npages = self.limit = 0
+        self.alloc_count = self.spanclass = self.elemsize = self.needzero = self.free_index = 0
+        self.alloc_bits = self.mark_bits = 0
+        self.state = DEAD
+        self.manual_free_list = NO_STACKS
+        self.next: MSpan | None = None
+        self.prev: MSpan | None = None
+        self.list: SpanList | None = None
+        self.specials: list[Special] | None = None
+        self.types: list[ObjectType | None] | None = None
         self.large_type: ObjectType | None = None
         self.is_user_arena_chunk = False
         self.unrolled: MSpan | None = None  # a large object's pointer bits, from its GC program
-        self.user_arena_free = (0, 0)  # what is left of a chunk: from, to
-        self.base = self.npages = self.limit = 0
-        self._clear()
+        self.user_arena_free = NOWHERE  # what is left of a chunk: from, to
 
     def init(self, base: int, npages: int, page_size: int) -> None:
         """(*mspan).init: a record taken for a run of pages. What it leaves alone is of its last life."""
@@ -81,18 +87,9 @@ class MSpan:
 
     def _clear(self) -> None:
         """As a record is that was never used, but for its pages and what a life leaves behind."""
-        self.next: MSpan | None = None
-        self.prev: MSpan | None = None
-        self.list: SpanList | None = None
-        self.alloc_count = 0
-        self.spanclass = 0
-        self.elemsize = 0
-        self.specials: list[Special] | None = None
-        self.needzero = 0
-        self.free_index = 0
-        self.alloc_bits = 0
-        self.mark_bits = 0
-        self.types: list[ObjectType | None] | None = None
+        self.next = self.prev = self.list = self.specials = self.types = None
+        self.alloc_count = self.spanclass = self.elemsize = self.needzero = self.free_index = 0
+        self.alloc_bits = self.mark_bits = 0
         self.state = DEAD
 
     @property

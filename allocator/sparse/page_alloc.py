@@ -211,27 +211,37 @@ class PageAlloc:
         ci = off >> self.chunk_shift
         page = off >> self.page_shift & self.chunk_mask
         if page + npages < self.chunk_pages:
-            scavenged = self._take_in_chunk(ci, page, npages)
-        else:
-            scavenged = 0
-            for ci, page, n in self.pieces(off, npages):
-                if n < self.chunk_pages:
-                    scavenged += self._take_in_chunk(ci, page, n)
-                    continue
-                end = ci + n // self.chunk_pages
-                self._scavenged = 0
-                self.chunks.change(ci, end, self._take_whole)
-                self.index.alloc_whole(ci, end)
-                scavenged += self._scavenged
+            return self._take_within(off, ci, page, npages)
+        scavenged = 0
+        for ci, page, n in self.pieces(off, npages):
+            if n < self.chunk_pages:
+                scavenged += self._take_in_chunk(ci, page, n)
+                continue
+            end = ci + n // self.chunk_pages
+            self._scavenged = 0
+            self.chunks.change(ci, end, self._take_whole)
+            self.index.alloc_whole(ci, end)
+            scavenged += self._scavenged
         free_from = self._free_from
         self.update(off, npages)
         if free_from >= off:
             self._free_from = max(free_from, off + (npages << self.page_shift))
         return scavenged << self.page_shift
 
+    def _take_within(self, off: int, ci: int, page: int, n: int) -> int:
+        """The same where all pages are of one chunk, and not all that it has."""
+        scavenged = self._take_in_chunk(ci, page, n)
+        free_from = self._free_from
+        stale = self._stale
+        if not stale or not stale[-1][0] <= ci <= stale[-1][1]:
+            self.update(off, n)
+        if free_from >= off:
+            self._free_from = max(free_from, off + (n << self.page_shift))
+        return scavenged << self.page_shift
+
     def _take_in_chunk(self, ci: int, page: int, n: int) -> int:
         """Allocates pages of one chunk; how many were scavenged."""
-        chunk = self.chunks[ci]
+        chunk = self.chunks.own.get(ci) or self.chunks[ci]
         mask = (1 << n) - 1 << page
         chunk.bits = bits = chunk.bits | mask
         self.index.alloc(ci, n)
@@ -272,6 +282,13 @@ class PageAlloc:
         if ci >= self.end:
             return 0, 0
         page = self.search_addr >> self.page_shift & self.chunk_mask
+        if npages < self.chunk_pages - page:
+            at = self._lowest(ci, page, npages)
+            if at != NONE:
+                off = (ci << self.chunk_shift) + (at << self.page_shift)
+                if self.search_addr < off:
+                    self.search_addr = off
+                return self.config.address(off), self._take_within(off, ci, at, npages)
         found = lowest = NONE
         known = None
         if self.chunk_pages - page >= npages and ((known := self.known_most(ci)) is None or known >= npages):
@@ -298,6 +315,19 @@ class PageAlloc:
         if self.search_addr < search:
             self.search_addr = search
         return self.config.address(off), scavenged
+
+    def _lowest(self, ci: int, page: int, npages: int) -> int:
+        """The first free page of a chunk from `page` on, as in `find_in_chunk`, if so many begin there."""
+        chunk = self.chunks.own.get(ci) or self.chunks.get(ci)
+        assert chunk is not None
+        skip = page & -64
+        free = (chunk.bits ^ self.all_pages) >> skip
+        if free:
+            lowest = (free & -free).bit_length() - 1
+            wanted = (1 << npages) - 1
+            if free >> lowest & wanted == wanted:
+                return skip + lowest
+        return NONE
 
     def find_in_chunk(self, chunk: Chunk, npages: int, page: int) -> tuple[int, int]:
         """The first run of so many pages of a chunk, and its first free page, from `page` on (find).

@@ -38,6 +38,8 @@ class PageCache:
                 self.scav ^= bit
                 return self.base + i * page_size, page_size
             return self.base + i * page_size, 0
+        if cache.bit_count() < npages:
+            return 0, 0
         i = self.find(npages)
         if i == NONE:
             return 0, 0

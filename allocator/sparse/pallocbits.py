@@ -42,8 +42,10 @@ def longest_run(x: int) -> int:
 
 def find_run(free: int, n: int) -> int:
     """The place of the first n set bits side by side, NONE where there are none (findBitRange64)."""
-    if n == 1:
-        return (free & -free).bit_length() - 1
+    first = (free & -free).bit_length() - 1
+    # A heap that grows has room at once.
+    if n == 1 or not free or free >> first & (wanted := (1 << n) - 1) == wanted:
+        return first
     covered = 1
     while covered < n:
         step = covered if covered < n - covered else n - covered

@@ -105,12 +105,14 @@ class ScavengeIndex:
 
     def alloc(self, chunk: int, pages: int) -> None:
         """So many pages of a chunk were allocated (alloc)."""
-        use = self.chunks[chunk]
-        if use.in_use + pages > self.chunk_pages:
+        use = self.chunks.own.get(chunk) or self.chunks[chunk]
+        total = use.in_use + pages
+        if total > self.chunk_pages:
             raise Throw("too many pages allocated in chunk?", f"runtime: inUse={use.in_use} npages={pages}")
-        use.renew(self.gen)
-        use.in_use += pages
-        if use.in_use == self.chunk_pages:
+        if use.gen != self.gen:
+            use.renew(self.gen)
+        use.in_use = total
+        if total == self.chunk_pages:
             use.has_free = False
 
     def alloc_whole(self, first: int, end: int) -> None:

@@ -45,7 +45,11 @@ class SpanRecords:
     def __getitem__(self, number: int) -> MSpan:
         s = self._made[number]
         if type(s) is not MSpan:
-            address = self.address_of(number)
+            first = self._numbers[-1]
+            if number >= first:
+                address = self._addresses[-1] + (number - first) * self._size
+            else:
+                address = self.address_of(number)
             s = MSpan(address) if s is None else s.make(number, address)  # type: ignore[union-attr]
             self._made[number] = s
         return s

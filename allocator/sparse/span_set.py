@@ -68,16 +68,19 @@ class SpanSet:
     def push(self, s: MSpan) -> None:
         """Adds a span (push)."""
         steps = self.core.steps
-        if steps is not None:
-            steps.turn()
-        if self.tail >= BLOCK_SPANS * len(self.blocks) if steps is None else steps.needs_block(self):
+        if steps is None:
+            if self.tail >= BLOCK_SPANS * len(self.blocks):
+                self.new_block()
+            self.tail += 1
+            self.spans.append(s)
+            return
+        steps.turn()
+        if steps.needs_block(self):
             self.new_block()
-            if steps is not None:
-                steps.turn()
+            steps.turn()
         self.tail += 1
         self.spans.append(s)
-        if steps is not None:
-            steps.pushed(self, s)
+        steps.pushed(self, s)
 
     def block_at_hand(self) -> bool:
         """Whether a block is available without new memory."""

@@ -67,6 +67,13 @@ class SpanTable:
     def set_range(self, page: int, n: int, s: Entry) -> None:
         """Enters s for n pages from `page` on (setSpans)."""
         chunks = self.chunks
+        low = page & 511
+        if low + n <= 512 and type(chunk := chunks.get(page >> 9)) is list:
+            if n == 1:
+                chunk[low] = s
+            else:
+                chunk[low : low + n] = [s] * n
+            return
         while n:
             low = page & 511
             here = min(n, 512 - low)
@@ -75,8 +82,6 @@ class SpanTable:
                 chunks.update(dict.fromkeys(range(page >> 9, page + n >> 9), s))
             elif n >= LONG and type(chunks.get(page >> 9)) is not list:
                 self._in_pieces(page).put(low, here, s)
-            elif here == 1:
-                self._listed(page)[low] = s
             else:
                 self._listed(page)[low : low + here] = [s] * here
             page += here
