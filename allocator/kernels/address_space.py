@@ -17,7 +17,7 @@ TAKEN = 0  # others': the program's image, another runtime, a library
 RESERVED = 1  # ours, without access (PROT_NONE)
 MAPPED = 2  # ours, readable and writable
 
-SIZES_KNOWN = 16  # of upward searches from one address
+SIZES_KNOWN = 16  # of searches one way from one address
 
 
 class Range(NamedTuple):
@@ -30,7 +30,7 @@ class Range(NamedTuple):
 class AddressSpace:
     """Intervals [start, end) in bytes, each with a kind; like neighbours are merged."""
 
-    __slots__ = ("_ends", "_full", "_kinds", "_starts", "_totals", "held")
+    __slots__ = ("_ends", "_full", "_full_above", "_kinds", "_starts", "_totals", "held")
 
     def __init__(self, taken: Iterable[Range] = ()) -> None:
         self._starts: list[int] = []
@@ -40,6 +40,8 @@ class AddressSpace:
         self.held = 0  # bytes of all kinds but TAKEN
         # By base and alignment of upward searches: sizes in order, and up to where there is no room for each.
         self._full: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
+        # By top and alignment of downward searches: sizes in order, and the highest place that each may have.
+        self._full_above: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
         for start, end in taken:
             self.place(start, end, TAKEN)
 
@@ -179,6 +181,11 @@ class AddressSpace:
             room = self._ends[first - 1] if first else 0
         for (base, _), (_, full) in self._full.items():
             full[:] = [min(at, max(room, base)) for at in full]
+        if self._full_above:
+            above = bisect_left(self._starts, end)
+            room = self._starts[above] if above < len(self._starts) else 1 << 64
+            for (top, _), (_, places) in self._full_above.items():
+                places[:] = [max(at, min(room, top)) for at in places]
         first, last, new_starts, new_ends, new_kinds = self._cut(start, end, first)
         self._starts[first:last] = new_starts
         self._ends[first:last] = new_ends
@@ -228,12 +235,22 @@ class AddressSpace:
     def find_down(self, n: int, top: int, floor: int, align: int) -> int | None:
         """The highest free aligned address at or above floor with n bytes before top."""
         starts, ends = self._starts, self._ends
+        known = self._full_above.get((top, align), ([], []))
+        if not known[0] and len(self._full_above) < SIZES_KNOWN:
+            self._full_above[top, align] = known
+        # Allocations come one after the other here, too.
+        sizes, places = known
+        place = bisect_right(sizes, n)
+        if place:
+            top = min(top, min(places[:place]) + n)
         i = bisect_left(starts, top) - 1
-        while True:
-            at = (top - n) // align * align
-            if at < floor:
-                return None
-            if i < 0 or ends[i] <= at:
-                return at
-            top = starts[i]
+        at = (top - n) // align * align
+        while at >= floor and i >= 0 and ends[i] > at:
+            at = (starts[i] - n) // align * align
             i -= 1
+        if place and sizes[place - 1] == n:
+            places[place - 1] = at
+        elif len(sizes) < SIZES_KNOWN:
+            sizes.insert(place, n)
+            places.insert(place, at)
+        return at if at >= floor else None

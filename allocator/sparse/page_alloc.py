@@ -11,6 +11,7 @@ the arena map. What drives it passes and gets real addresses.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Protocol
 
 from allocator.common.throw import Throw
@@ -48,15 +49,14 @@ class Chunk:
         self.bits = 0
         self.scavenged = scavenged
 
-    def key(self) -> tuple[int, int]:
-        """All of it."""
-        return self.bits, self.scavenged
-
     def copy(self) -> Chunk:
         """Another like it."""
         other = Chunk(self.scavenged)
         other.bits = self.bits
         return other
+
+
+KEY = attrgetter("bits", "scavenged")  # all of a chunk
 
 
 class PageAlloc:
@@ -87,7 +87,7 @@ class PageAlloc:
         self._levels: list[dict[int, Summary]] = [{} for _ in self.level_bits]
         self._stale: list[tuple[int, int]] = []  # chunks, from and to, whose bits the summaries do not know
         self._scavenged = 0
-        self.chunks = ChunkTable(Chunk.key, Chunk.copy)
+        self.chunks = ChunkTable(KEY, Chunk.copy)
         self.start = self.end = 0
         self.max_search_addr = (1 << config.heap_addr_bits) - 1
         self.search_addr = self.max_search_addr
@@ -286,9 +286,10 @@ class PageAlloc:
             at = self._lowest(ci, page, npages)
             if at != NONE:
                 off = (ci << self.chunk_shift) + (at << self.page_shift)
+                scavenged = self._take_within(off, ci, at, npages)
                 if self.search_addr < off:
                     self.search_addr = off
-                return self.config.address(off), self._take_within(off, ci, at, npages)
+                return self.config.address(off), scavenged
         found = lowest = NONE
         known = None
         if self.chunk_pages - page >= npages and ((known := self.known_most(ci)) is None or known >= npages):

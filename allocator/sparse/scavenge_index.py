@@ -8,6 +8,8 @@ scavenging. Addresses are offset addresses.
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from allocator.common.throw import Throw
 from allocator.sparse.chunk_table import ChunkTable
 from allocator.sparse.config import Config
@@ -24,14 +26,10 @@ class ChunkUse:
         self.gen = 0
         self.has_free = False
 
-    def key(self) -> tuple[int, int, int, bool]:
-        """All of it."""
-        return self.in_use, self.last_in_use, self.gen, self.has_free
-
     def copy(self) -> ChunkUse:
         """Another like it."""
         other = ChunkUse()
-        other.in_use, other.last_in_use, other.gen, other.has_free = self.key()
+        other.in_use, other.last_in_use, other.gen, other.has_free = KEY(self)
         return other
 
     def renew(self, gen: int) -> None:
@@ -44,6 +42,9 @@ class ChunkUse:
         """The 64 bits that the runtime keeps (scavChunkData.pack)."""
         flags = int(self.has_free) << 16 + log_chunk_pages + 1
         return self.in_use | self.last_in_use << 16 | flags | self.gen << 32
+
+
+KEY = attrgetter("in_use", "last_in_use", "gen", "has_free")  # all that is known of a chunk
 
 
 class Cursor:
@@ -90,7 +91,7 @@ class ScavengeIndex:
         self.chunk_shift = config.log_palloc_chunk_bytes
         self.page_shift = config.page_shift
         self.dense = config.scav_chunk_hi_occ_pages
-        self.chunks = ChunkTable(ChunkUse.key, ChunkUse.copy)
+        self.chunks = ChunkTable(KEY, ChunkUse.copy)
         self.min_heap = 0  # the lowest chunk of the heap
         self.gen = 0
         self.background = Cursor()

@@ -176,11 +176,18 @@ class SummaryMemory:
         config = self.core.config
         narrow = self.is_32bit
         page = config.phys_page_size
-        for level, (shift, bits) in enumerate(zip(config.level_shift, config.level_bits, strict=True)):
-            shift += bits
+        level_shift, level_bits = config.level_shift, config.level_bits
+        # Where a level has no new block, those above it have none.
+        first = len(level_shift)
+        while first:
+            shift = level_shift[first - 1] + level_bits[first - 1]
+            if limit - 1 >> shift == base - 1 >> shift:
+                break
+            first -= 1
+        for level in range(first, len(level_shift)):
+            bits = level_bits[level]
+            shift = level_shift[level] + bits
             blocks, known = (limit - 1 >> shift) + 1, (base - 1 >> shift) + 1
-            if blocks == known:
-                continue
             self.lengths[level] = max(self.lengths[level], blocks << bits)
             if not narrow:
                 have, need = ((n << bits) * SUM_BYTES + page - 1 & -page for n in (known, blocks))
