@@ -14,9 +14,11 @@ from allocator.common.audit import NOWHERE, Seen, Violation, violations
 from allocator.common.types import Type
 from allocator.sparse import survey
 from allocator.sparse.heap_bits import ObjectType, repeated
+from allocator.sparse.mem_sbrk import MemSbrk
 from allocator.sparse.mspan import DEAD, IN_USE, MANUAL, MSpan
 from allocator.sparse.mstats import recounts
 from allocator.sparse.pallocbits import ALLOCATED, merge, summarize
+from allocator.sparse.regions import regions
 from allocator.sparse.specials import ORDER
 
 if TYPE_CHECKING:
@@ -410,7 +412,21 @@ def _mark_bit_arenas(core: HeapCore) -> Iterator[Seen]:
         yield f"{bits.next_free} bytes of an arena of {bits.capacity} are taken", NOWHERE
 
 
-# Counters and zeroed memory.
+# What lies below a break, counters and zeroed memory.
+
+
+@invariant("memory below the break")
+def _below_the_break(core: HeapCore) -> Iterator[Seen]:
+    """Where a system has but a break: no memory is both in use and free, and none lies above it."""
+    os = core.mem.os
+    if isinstance(os, MemSbrk):
+        refused = core.tables.index_failed  # then it lies anywhere
+        used = [(r.base, r.size) for r in regions(core) if not (refused and r.name == "scavenge index")]
+        heap = core.heap
+        if heap.allspans_cap:
+            used.append((heap.allspans_array, heap.allspans_cap * core.config.ptr_size))
+        for seen in os.unsound(used):
+            yield seen, NOWHERE
 
 
 @invariant("counters")

@@ -6,6 +6,7 @@ What is freed in between goes to a list in the order of addresses. A reservation
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from allocator.common.mem_free_list import MemFreeList
@@ -55,14 +56,32 @@ class MemSbrk(MemoryOfSystem):
         """Back into the list (memFree)."""
         self.freed.give_back(v, self._round(n))
 
+    def unsound(self, used: Iterable[tuple[int, int]]) -> Iterator[str]:
+        """What is wrong with the break and the free list, beside memory in use: (address, bytes) each."""
+        top = getattr(self.kernel, "at", self.bloc)
+        if not self.bloc <= self.bloc_max <= top:
+            yield f"the runtime's break is {self.bloc:#x}, the system's {top:#x}"
+        end = 0
+        for at, size in self.freed.blocks:
+            if at <= end or size <= 0 or (at | size) & (self.page - 1):
+                yield f"the free block at {at:#x} is no block of its own, of whole pages"
+            end = at + size
+        if end > self.bloc:
+            yield f"the free block that ends at {end:#x} lies above the break"
+        for v, n in used:
+            if v + n > self.bloc:
+                yield f"{n} bytes at {v:#x} are in use, and lie above the break"
+            if any(at < v + n and v < at + size for at, size in self.freed.blocks):
+                yield f"{n} bytes at {v:#x} are in use, and free"
+
     def alloc(self, n: int, name: str) -> int:
         return self._from_list(n) or self._sbrk(n)
 
     def free(self, v: int, n: int) -> None:
         if not v:
             return
-        if v + n == self.bloc:
-            self.bloc -= n
+        if (v + n) & self.mask == self.bloc:
+            self.bloc = (self.bloc - n) & self.mask
         else:
             self._to_list(v, n)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 from allocator.kernels.system import Errno
 from archcalc.proofs.answering import SystemCall
 from archcalc.proofs.paths import Explorer
-from archcalc.proofs.words import Truth
+from archcalc.proofs.words import Truth, Undecided
+
+SMALL = 64 << 20  # bytes of a request for which any process has memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class Judge:
         for id, truth, what in pending:
             start = perf_counter()
             if id not in self.refuted and not engine.holds(truth):
+                self._look_for_small_requests(truth)
                 self.refuted[id] = self._refutation(id, what)
             self.seconds[id] += perf_counter() - start
         whole = True
@@ -105,6 +109,16 @@ class Judge:
         if not self.engine.holds(False):
             found = self._refutation(id, f"it ends with: {words}")
             self.refuted[id] = replace(found, death=words)
+
+    def _look_for_small_requests(self, truth: Truth | bool) -> None:
+        """Makes the model one with small requests, if there is any: processes may be short of memory."""
+        small: Truth | bool = True
+        for n in self.requests:
+            small = (n <= SMALL) & small
+        if isinstance(small, Truth):
+            # Where the solver gives up, the model stays what it was.
+            with suppress(Undecided):
+                self.engine.holds(~small | truth)
 
     def _refutation(self, id: str, what: str) -> Refutation:
         model, number = self.engine.model, self.engine.number

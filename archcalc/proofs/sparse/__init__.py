@@ -83,7 +83,10 @@ class _Platform(PlatformProofs):
         return [self.proof(id) for id in IDS if id in self.wanted]
 
     def _first_memories(self, index_refused: bool) -> Iterator[Callable[[Explorer, Judge], object]]:
-        """Runs from the beginning to the first memory: where systems usually give it, then anywhere."""
+        """Runs from the beginning to the first memory: where systems usually give it, then anywhere.
+
+        And to a second one, which lies anywhere beside the first.
+        """
         for anywhere in (False, True):
             yield partial(
                 start.to_the_first_memory,
@@ -91,11 +94,15 @@ class _Platform(PlatformProofs):
                 index_refused=index_refused,
                 heap_anywhere=anywhere,
             )
+        if not index_refused:
+            yield partial(start.to_the_second_memory, subject=self.subject)
 
     def _growths(self) -> Iterator[Callable[[Explorer, Judge], object]]:
-        """Runs from the beginning: ever more growths; one of which all can be refused, and after a start
-        that was refused something.
+        """Runs from the beginning: records of spans, where what they replace is given back below a break;
+        ever more growths; one of which all can be refused, and after a start that was refused something.
         """
+        if self.subject.config.sbrk_platform:
+            yield partial(start.records_of_spans, subject=self.subject)
         run = partial(start.growths, subject=self.subject)
         yield partial(run, times=1)
         yield partial(run, times=1, mean=True)

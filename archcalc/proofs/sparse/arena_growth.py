@@ -34,7 +34,11 @@ class JudgedArenas(Arenas):
 
     def _add_arenas(self, v: Number, size: Number, user: bool) -> None:
         add = super()._add_arenas
-        records.judged(self.process, lambda: add(v, size, user), HeldMemory(v, size), user)
+        if isinstance(v, FromRefusal):  # which is a finding of its own, and so is what follows
+            add(v, size, user)
+            self.process.records.add(self.process.config, HeldMemory(v, size))
+        else:
+            records.judged(self.process, lambda: add(v, size, user), HeldMemory(v, size), user)
 
 
 class _Arenas(Arenas):
@@ -79,6 +83,8 @@ def judged(process: Process, sys_alloc: Any, n: Number, user: bool) -> tuple[Num
         if not any(hint.addr is addr for addr in known):
             right = (hint.addr % arena == 0) & (hint.addr > 0) & (hint.addr <= mask)
             require(ACCEPTED, right, "a hint is a multiple of an arena's size, and not 0")
+            below = break_memory.reached(process, hint.addr)
+            require(ACCEPTED, below, "a hint lies where the break has been, if there is but a break")
     if type(size) is int and not size:
         require(REFUSED, type(v) is int and v == 0, "no address is given without memory")
         require(REFUSED, arenas.arena.next == rest, "nothing is taken from the start's reservation")
@@ -108,12 +114,13 @@ def judged(process: Process, sys_alloc: Any, n: Number, user: bool) -> tuple[Num
 
 
 def _any_hint(process: Process, arenas: Arenas, user: bool) -> None:
-    """One hint, or none."""
+    """One hint, or none. Where there is but a break, the heap's first memory has left hints, too."""
     engine, config = process.engine, process.config
-    if config.sbrk_platform or not engine.choose(2):
+    if not engine.choose(2):
         return
     arena = config.heap_arena_bytes
     hint = Hint(engine.fresh("hint", arena, engine.room.mask, arena), 0)  # type: ignore[arg-type]
+    engine.assume(break_memory.reached(process, hint.addr))
     hint.down = engine.choose(2) == 1
     (arenas.user_hints if user else arenas.hints).append(hint)
 

@@ -78,6 +78,12 @@ def in_use(process: Process, v: Number, n: Number) -> Truth | bool:
     return whole
 
 
+def reached(process: Process, v: Number) -> Truth | bool:
+    """Whether the break has ever been at v or above; anything goes on systems without one."""
+    os: Any = process.rt.mem.os
+    return not isinstance(process.kernel, AnsweringBreak) or v <= os.bloc_max
+
+
 def check(process: Process, *used: HeldMemory) -> None:
     """What must be so of the break and the free list, beside memory that is in use."""
     if not isinstance(process.kernel, AnsweringBreak):
@@ -138,3 +144,33 @@ def step(process: Process) -> None:
         judge.require(ACCEPTED, got[0] % page == 0, "what is given begins with a page")
         whole.append(HeldMemory(got[0], size))
     check(process, *whole)
+
+
+def watch(process: Process) -> None:
+    """Judges all memory that the runtime gets below the break from now on, and what it gives back."""
+    os: Any = process.rt.mem.os
+    kernel: Any = process.kernel
+    process.below = kernel.at
+    alloc, free, reserve_aligned = os.alloc, os.free, os.reserve_aligned_sbrk
+
+    def got(v: Number, n: Number) -> None:
+        if not (isinstance(v, int) and not v):
+            process.others.append(HeldMemory(v, (n + (os.page - 1)) & -os.page))
+        check(process, *process.others)
+
+    def allocating(n: Number, name: str) -> Number:
+        v = alloc(n, name)
+        got(v, n)
+        return v
+
+    def freeing(v: Number, n: Number) -> None:
+        process.others = [one for one in process.others if one.start is not v]
+        free(v, n)
+        check(process, *process.others)
+
+    def reserving(size: Number, align: int) -> tuple[Number, Number]:
+        v, n = reserve_aligned(size, align)
+        got(v, n)
+        return v, n
+
+    os.alloc, os.free, os.reserve_aligned_sbrk = allocating, freeing, reserving

@@ -319,6 +319,7 @@ class AnsweringBreak(AnsweringKernel):
         call = self.note("brk", p, 0)
         self.require(REACH, p <= self.engine.room.mask, "the break stays within the address space")
         if self.refuses():
+            call.answer = Errno(self.contract.refusals[0])
             return False
         self.engine.assume(self.at <= p, p <= self.end)
         for taken in self.machine.taken:

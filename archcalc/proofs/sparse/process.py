@@ -316,12 +316,17 @@ class Process:
 
     def first_growth(self) -> bool:
         """The heap's first memory, one chunk; False where there is none or the process dies."""
-        rt, config = self.rt, self.config
         # One hint stands for all: what is tried after one that failed does not depend on that.
-        rt.arenas.hints = rt.arenas.hints[:1]
-        self.judge.request(config.palloc_chunk_bytes)
+        self.rt.arenas.hints = self.rt.arenas.hints[:1]
+        return self.growth(self.config.palloc_chunk_pages)
+
+    def growth(self, npages: Number) -> bool:
+        """The heap grows by so many pages and its tables with it; False where it does not or dies."""
+        self.judge.request(npages << self.config.page_shift)
         got: list[Number] = []
-        if not self.lives(lambda: got.append(rt.growth.grow(1))) or (type(got[0]) is int and not got[0]):
+        if not self.lives(lambda: got.append(self.rt.growth.grow(npages))):
+            return False
+        if type(got[0]) is int and not got[0]:
             return False
         self.check_heap()
         return True

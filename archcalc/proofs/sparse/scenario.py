@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from allocator.kernels.system import Errno
+from archcalc import machines
 from archcalc.calculator.figures import Figures
 from archcalc.machines.computer import machine_of
 from archcalc.machines.options import MachineOptions
@@ -44,6 +46,7 @@ def scenario(figures: Figures, options: MachineOptions, found: Refutation) -> st
         dies_unlike = KNOWN_WORDS
     if found.property == HINTS:
         return confirmed(_at_a_hint(figures, options, found))
+    config = machines.config_of(figures, options)
     return confirmed(
         ScenarioDraft(
             name=f"{found.property}-{figures.profile.name}-{figures.generation.name}".replace("/", "-"),
@@ -51,8 +54,7 @@ def scenario(figures: Figures, options: MachineOptions, found: Refutation) -> st
             figures=figures,
             machine=dict(described(options)) | _limit(figures, options, found.calls),
             answers=list(_answers(found.calls)),
-            # The first growth is that of the start.
-            steps=[f"malloc: {{size: {n}}}" for n in found.requests[1:]],
+            steps=list(_steps(found, config)),
             calls=[(call.call, call.address, call.size) for call in found.calls if call.call in SHOWN],
             death=found.death,
             dies_unlike=dies_unlike,
@@ -61,6 +63,18 @@ def scenario(figures: Figures, options: MachineOptions, found: Refutation) -> st
             go=figures.generation.name,
         )
     )
+
+
+def _steps(found: Refutation, config: Any) -> Iterator[str]:
+    """What the program allocates: spans of one object each, and objects that the heap grows for."""
+    if "spans" in found.figures:
+        size = config.page_size * found.figures["pages_each"]
+        yield f"malloc: {{size: {size}, count: {found.figures['spans']}}}"
+    # What a page more would wrap is refused by malloc itself.
+    most = config.uintptr_mask - config.page_size
+    # The first growth is that of the start.
+    for n in found.requests[1:]:
+        yield f"malloc: {{size: {min(n, most)}}}"
 
 
 def _at_a_hint(figures: Figures, options: MachineOptions, found: Refutation) -> ScenarioDraft:
@@ -89,13 +103,20 @@ def _at_a_hint(figures: Figures, options: MachineOptions, found: Refutation) -> 
 
 
 def _limit(figures: Figures, options: MachineOptions, calls: tuple[SystemCall, ...]) -> dict[str, int]:
-    """A limit that lets the break rise as far as it did, where it was refused more. No script can do that."""
-    risen = [call.address for call in calls if call.call == "brk" and call.answer]
-    if len(risen) == sum(call.call == "brk" for call in calls):
+    """A limit that lets the break rise as far as it did, where it was refused more. No script can do that.
+
+    It leaves what room there is for all else that a process asks for.
+    """
+    moves = [call for call in calls if call.call == "brk"]
+    refused = [call.address for call in moves if isinstance(call.answer, Errno)]
+    if not refused:
         return {}
     machine = machine_of(figures.profile, options)
-    start = -(-machine.data_end // machine.page_size) * machine.page_size
-    return {"commit_limit": machine.committed + max(risen, default=start) - start}
+    page = machine.page_size
+    start = -(-machine.data_end // page) * page
+    risen = max((call.address for call in moves if call.address == call.answer), default=start)
+    above = [address for address in refused if address > risen]
+    return {"commit_limit": machine.committed + min(above, default=risen + page) - page - start}
 
 
 def _answers(calls: tuple[SystemCall, ...]) -> Iterator[str]:
@@ -105,7 +126,7 @@ def _answers(calls: tuple[SystemCall, ...]) -> Iterator[str]:
         place = call.call, call.address, call.size
         times[place] += 1
         asked = f"call: {call.call}, address: {call.address:#x}, size: {call.size}, nth: {times[place]}"
-        if isinstance(call.answer, Errno):
+        if call.call != "brk" and isinstance(call.answer, Errno):
             yield f"{asked}, answer: errno={call.answer.number}"
         elif call.call == "sysAlloc" or (call.call == "sysReserve" and call.answer):
             yield f"{asked}, answer: {call.answer:#x}"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from allocator.kernels.contracts import apart
 from allocator.sparse import arena_hints
 from allocator.sparse.arena_hints import HeapLot, usual_seed
+from allocator.sparse.mheap import ALLSPANS_BYTES
 from archcalc.proofs.judge import Judge
 from archcalc.proofs.loops import Loops
 from archcalc.proofs.paths import Explorer
 from archcalc.proofs.properties import ACCEPTED, HINTS, LADDER, RECORDED, TWICE
-from archcalc.proofs.sparse import heap_growth
+from archcalc.proofs.sparse import break_memory, heap_growth
 from archcalc.proofs.sparse.arena_growth import JudgedArenas
 from archcalc.proofs.sparse.process import Prepared, Process, explored
 from archcalc.proofs.sparse.records import RememberedPieces
@@ -21,6 +23,8 @@ from archcalc.reading.words import counted
 Number = Any  # an int, or a SymbolicWord in its place
 
 
+ARRAYS = 3  # how often as many spans as the first array of all spans has room for
+SPAN_SIZES = 4  # of runs with small spans, larger ones, …
 ASKED = "a hint is an address that a process can have"
 NOT_ASKED = "a hint lies in the arena map: else it is not asked for"
 
@@ -138,6 +142,22 @@ def to_the_first_memory(
         return process if process.first_growth() else None
 
 
+def to_the_second_memory(engine: Explorer, judge: Judge, subject: Prepared) -> None:
+    """From a start and a first memory where systems usually give them to a growth of any size, anywhere."""
+    config = subject.config
+    loops = Loops(engine)
+    with explored(loops):
+        process = Process(
+            engine, judge, subject, loops, usual_seed(config) if config.randomized_heap_base else 0
+        )
+        process.kernel.obliging = process.kernel.generous = True
+        if process.start() and process.first_growth():
+            process.kernel.obliging = False
+            process.growth(
+                engine.fresh("pages", config.palloc_chunk_pages, config.max_alloc >> config.page_shift)
+            )
+
+
 def growths(
     engine: Explorer, judge: Judge, subject: Prepared, times: int, refused: bool = False, mean: bool = False
 ) -> None:
@@ -170,3 +190,32 @@ def growths(
             npages = engine.fresh("pages", config.palloc_chunk_pages, most)
             if not heap_growth.judged(process, npages):
                 return
+
+
+def records_of_spans(engine: Explorer, judge: Judge, subject: Prepared) -> None:
+    """mallocinit and the heap's first memory below a break, then records of ever more spans.
+
+    The array that lists them grows by half, and what it was before goes back: all that a heap which only
+    grows ever gives back.
+    """
+    loops = Loops(engine)
+    with explored(loops):
+        process = Process(engine, judge, subject, loops)
+        process.kernel.obliging = process.kernel.generous = True
+        break_memory.watch(process)
+        if not process.start() or not process.first_growth():
+            return
+        pages, config = 1 << engine.choose(SPAN_SIZES), subject.config
+        # The array grows more than once.
+        spans = ALLSPANS_BYTES // config.ptr_size * ARRAYS
+        process.told = {"spans": spans, "pages_each": pages}
+        in_arena = config.pages_per_arena // pages
+        for _ in range(0, spans, in_arena):
+            if not process.lives(partial(_fill_an_arena, process.rt, in_arena)):
+                return
+
+
+def _fill_an_arena(rt: Any, spans: int) -> None:
+    rt.growth.grow(rt.config.pages_per_arena)
+    while spans:
+        spans -= rt.heap.spanalloc.alloc_run(spans)[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -10,10 +11,14 @@ from allocator.common.types import Type
 from allocator.sparse.audit import INVARIANTS
 from allocator.sparse.heap import Heap
 from allocator.sparse.mspan import MANUAL, MSpan
+from archcalc.boot import boot
 from tests.support.sparse_heap import heap
 
 PAIR = Type.of_words("pair", "p.", 8)
 WIDE = Type.of_words("wide", "p" * 90, 8)
+
+
+BELOW = "memory below the break"
 
 
 def busy() -> Heap:
@@ -264,8 +269,38 @@ def test_what_is_broken_is_heard(name: str, break_it: Callable[[Heap], None]) ->
     assert name in {violation.name for violation in rt.audit()}
 
 
+def break_raised(rt: Any) -> None:
+    rt.mem.os.bloc += 1 << 20
+
+
+def free_in_use(rt: Any) -> None:
+    rt.mem.os.freed.give_back(rt.heap.allspans_array, 1 << 16)
+
+
+def free_twice(rt: Any) -> None:
+    rt.mem.os.freed.addresses += [rt.mem.os.page] * 2
+    rt.mem.os.freed.sizes += [rt.mem.os.page] * 2
+
+
+def free_above(rt: Any) -> None:
+    rt.mem.os.freed.give_back(rt.mem.os.bloc, 1 << 16)
+
+
+def sunk_below(rt: Any) -> None:
+    rt.mem.os.bloc = rt.heap.allspans_array
+
+
+@pytest.mark.parametrize("break_it", [break_raised, free_in_use, free_twice, free_above, sunk_below])
+def test_what_is_broken_below_a_break_is_heard(break_it: Callable[[Any], None]) -> None:
+    rt: Any = boot("js/wasm", go="1.27")
+    rt.malloc(100)
+    assert rt.audit() == []
+    break_it(rt)
+    assert {violation.name for violation in rt.audit()} == {BELOW}
+
+
 def test_every_invariant_is_broken_here() -> None:
-    assert {name for name, _ in BREAKS} == set(INVARIANTS)
+    assert {name for name, _ in BREAKS} | {BELOW} == set(INVARIANTS)
 
 
 def test_a_span_describes_itself() -> None:
