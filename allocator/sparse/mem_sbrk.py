@@ -64,7 +64,7 @@ class MemSbrk(MemoryOfSystem):
         end = 0
         for at, size in self.freed.blocks:
             if at <= end or size <= 0 or (at | size) & (self.page - 1):
-                yield f"the free block at {at:#x} is no block of its own, of whole pages"
+                yield f"the free block at {at:#x} touches another one, or is not of whole pages"
             end = at + size
         if end > self.bloc:
             yield f"the free block that ends at {end:#x} lies above the break"
