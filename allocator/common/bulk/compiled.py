@@ -6,13 +6,13 @@ here, since they keep the outcome of each.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from allocator.common.bulk import tiny_runs as tiny
 from allocator.common.bulk.codes import FITTED, LARGE, TINY, UNKNOWN, ZERO, CodeTable, same
+from allocator.common.bulk.jit import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,18 +29,12 @@ ASIDE = 241  # a new block for this object alone
 _NONE = np.empty(0, np.int64)
 _NO_NUMBERS = np.empty(0, np.uint16)
 
-njit: Any = import_module("numba").njit
-
-
-def _compiled(function: Any) -> Any:
-    return njit(cache=True, nogil=True)(function)
-
 
 # The loops have no branches that depend on what the objects happen to be: a processor that guesses
 # wrong at every third object takes several times as long.
 
 
-@_compiled
+@compiled
 def _look_up(
     sizes: Ints, index: Ints, width: int, table: Ints, of_table: Ints, codes: Ints, numbers: Ints,
     a: int, b: int,
@@ -64,7 +58,7 @@ def _look_up(
     return unknown
 
 
-@_compiled
+@compiled
 def _run_tiny(codes: Ints, a: int, b: int, where: Ints, state: int, after: Ints, outcome: Ints) -> int:
     """The tiny allocator over the objects from a up to b; the state that is left."""
     found = 0
@@ -79,7 +73,7 @@ def _run_tiny(codes: Ints, a: int, b: int, where: Ints, state: int, after: Ints,
     return state
 
 
-@_compiled
+@compiled
 def _count(codes: Ints, a: int, b: int, place_code: Ints, before: Ints, row: Ints) -> None:
     """How many objects of each code there are up to b, those before a being counted."""
     for i in range(a, b):
@@ -92,14 +86,14 @@ def _count(codes: Ints, a: int, b: int, place_code: Ints, before: Ints, row: Int
     row += before
 
 
-@_compiled
+@compiled
 def _count_all(codes: Ints, place_code: Ints, counts: Ints) -> None:
     """counts[k]: how many objects of each code come before object k·STRIDE, and in all at the end."""
     for k in range(len(counts) - 1):
         _count(codes, k * STRIDE, min((k + 1) * STRIDE, len(codes)), place_code, counts[k], counts[k + 1])
 
 
-@_compiled
+@compiled
 def _lay_out(
     sizes: Ints, index: Ints, width: int, table: Ints, of_table: Ints, codes: Ints, numbers: Ints, state: int,
     after: Ints, outcome: Ints, place_code: Ints, counts: Ints,
@@ -115,7 +109,7 @@ def _lay_out(
     return unknown, state
 
 
-@_compiled
+@compiled
 def _find(codes: Ints, place_code: Ints, code: int, i: int, more: int) -> int:
     """The position, from i on, of the object that has `more` of its code before it."""
     while True:
@@ -126,7 +120,7 @@ def _find(codes: Ints, place_code: Ints, code: int, i: int, more: int) -> int:
         i += 1
 
 
-@_compiled
+@compiled
 def _moments(codes: Ints, place: Ints, left: Ints, step: Ints, times: Ints, which: Ints) -> None:
     """When each place asks for an object that is `left` or a multiple of `step` further on."""
     found = 0
@@ -140,7 +134,7 @@ def _moments(codes: Ints, place: Ints, left: Ints, step: Ints, times: Ints, whic
             found += 1
 
 
-@_compiled
+@compiled
 def _group(values: Ints, codes: Ints, place_code: Ints, at: Ints, out: Ints) -> None:
     for i in range(len(codes)):
         code = place_code[codes[i]]
@@ -148,7 +142,7 @@ def _group(values: Ints, codes: Ints, place_code: Ints, at: Ints, out: Ints) -> 
         at[code] += 1
 
 
-@_compiled
+@compiled
 def _write(
     codes: Ints, place: Ints, at: Ints, end: Ints, size: Ints, piece: Ints, starts: Ints, each: Ints,
     opened: int, out: Ints,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -85,6 +86,14 @@ def expect(n: int) -> None:
     """Announces that so many objects will be asked for."""
     global _seen
     _seen += n
+
+
+def follows_compiled() -> bool:
+    """Whether stored pointers are followed by compiled code: where that is wanted, or in use already.
+
+    A collection alone is too short for loading it.
+    """
+    return bool(_wanted or (_wanted is None and "allocator.common.bulk.jit" in sys.modules))
 
 
 def _pays() -> bool:

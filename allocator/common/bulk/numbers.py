@@ -11,6 +11,7 @@ Ints = np.ndarray[Any, np.dtype[Any]]
 NONE = -1  # instead of a number, where an address lies in none
 DENSE = 1 << 22  # pages between the first and the last span up to which a table has an entry for each
 MAGIC_SHIFT = 40
+NO_LIMITS = np.zeros(0, np.uint64)
 
 
 class SpanColumns(NamedTuple):
@@ -28,6 +29,11 @@ class ObjectNumbers:
 
     A span's numbers begin at a multiple of eight, so that they are the bits of its mark bitmap: `width`
     bytes from `first` / 8 on. `total` is one more than the last number.
+
+    To look an address up: `pages` has the place of the span for each page from `low` on, None where these
+    are too far apart; of each span, `base` is its address, `magic` what an offset is multiplied with to
+    become an index, `start` the number of its first object, `limit` where its last one ends, if any has a
+    page behind that. The last of each stands for addresses outside of all spans.
     """
 
     def __init__(self, spans: SpanColumns, page_shift: int) -> None:
@@ -38,14 +44,13 @@ class ObjectNumbers:
         ends = np.cumsum(self.width)
         self.first = (ends - self.width) * 8
         self.total = int(ends[-1]) * 8 if self.count else 0
-        # The last entry stands for addresses outside of all spans.
         self.base = np.append(spans.base.astype(np.uint64, copy=False), np.uint64(0))
-        self._begin = np.append(self.first, NONE)
+        self.start = np.append(self.first, NONE)
         # Where pages go on behind the last object.
         size = np.minimum(spans.nelems * spans.elemsize, (spans.limit - spans.base).astype(np.int64))
-        self._limit: Ints | None = None
+        self.limit = NO_LIMITS
         if (size < spans.npages << page_shift).any():
-            self._limit = np.append(self.base[:-1] + size.astype(np.uint64), np.uint64(2**64 - 1))
+            self.limit = np.append(self.base[:-1] + size.astype(np.uint64), np.uint64(2**64 - 1))
         self._prepare_division()
         self._enter_pages()
 
@@ -54,37 +59,37 @@ class ObjectNumbers:
         spans = self.columns
         size = np.where(spans.nelems == 1, 0, spans.elemsize)
         span = np.where(spans.nelems == 1, 0, spans.npages) << int(self.shift)
-        self._magic: Ints | None = None
+        self.magic: Ints | None = None
         if not self.count or int(span.max()) * int(size.max()) < 1 << MAGIC_SHIFT > int(span.max()) << 17:
             magic = np.where(size > 0, -(-(1 << MAGIC_SHIFT) // np.maximum(size, 1)), 0)
-            self._magic = np.append(magic, 0).astype(np.uint64)
+            self.magic = np.append(magic, 0).astype(np.uint64)
 
     def _enter_pages(self) -> None:
         """From pages to spans: by a table, or by search where they are too far apart."""
-        self._pages: Ints | None = None
+        self.pages: Ints | None = None
         self._order = np.argsort(self.base[:-1])
         if not self.count:
-            self._low = np.uint64(0)
-            self._pages = np.zeros(1, np.int32)
+            self.low = np.uint64(0)
+            self.pages = np.zeros(1, np.int32)
             return
         pages, npages = self.base[:-1] >> self.shift, self.columns.npages
         last = int(self._order[-1])
         low = int(pages[self._order[0]])
         count = int(pages[last]) + int(npages[last]) - low
-        self._low = np.uint64(low << int(self.shift))
+        self.low = np.uint64(low << int(self.shift))
         if count <= DENSE:
-            self._pages = np.full(count + 1, self.count, np.int32)
+            self.pages = np.full(count + 1, self.count, np.int32)
             each = np.repeat(np.arange(self.count, dtype=np.int32), npages)
             ends = np.cumsum(npages)
             within = np.arange(len(each)) - np.repeat(ends - npages, npages)
-            self._pages[(pages.astype(np.int64) - low)[each] + within] = each
+            self.pages[(pages.astype(np.int64) - low)[each] + within] = each
 
     def spans_at(self, addresses: Ints) -> Ints:
         """The place of the span whose pages an address (uint64) lies in; `count` for none."""
-        if self._pages is not None:
-            page = (addresses - self._low) >> self.shift
-            np.minimum(page, np.uint64(len(self._pages) - 1), out=page)
-            return self._pages.take(page.view(np.int64))
+        if self.pages is not None:
+            page = (addresses - self.low) >> self.shift
+            np.minimum(page, np.uint64(len(self.pages) - 1), out=page)
+            return self.pages.take(page.view(np.int64))
         at = np.searchsorted(self.base[:-1], addresses, "right", sorter=self._order) - 1
         found = self._order.take(at, mode="clip")
         inside = (addresses - self.base[found]) >> self.shift < self.columns.npages[found].astype(np.uint64)
@@ -94,14 +99,14 @@ class ObjectNumbers:
         """The numbers of the objects that addresses (uint64) point into; NONE for none."""
         spans = self.spans_at(addresses)
         offset = addresses - self.base.take(spans)
-        if self._magic is not None:
-            offset *= self._magic.take(spans)
+        if self.magic is not None:
+            offset *= self.magic.take(spans)
             offset >>= np.uint64(MAGIC_SHIFT)
         else:
             sizes = np.append(np.where(self.columns.nelems == 1, 0, self.columns.elemsize), 0)
             offset //= np.where(sizes > 0, sizes, 1 << 62).astype(np.uint64)[spans]
         found = offset.view(np.int64)
-        found += self._begin.take(spans)
-        if self._limit is not None:
-            found[addresses >= self._limit.take(spans)] = NONE
+        found += self.start.take(spans)
+        if len(self.limit):
+            found[addresses >= self.limit.take(spans)] = NONE
         return found

@@ -1,4 +1,4 @@
-"""What is reached through stored pointers, where objects are numbers and pointers are edges.
+"""What is reached through stored pointers, where objects are numbers and pointers are pointers.
 
 It is marked in rings, each at once, or one by one where rings are small, as along a list.
 """
@@ -9,37 +9,46 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from allocator.common.bulk.engine import follows_compiled
+
 Ints = np.ndarray[Any, np.dtype[Any]]
 
 SMALL = 48  # objects of a ring that are followed one by one
 
 
-class Edges(NamedTuple):
+class Pointers(NamedTuple):
     """From where each object's pointers begin in `targets`, and the numbers that they point at."""
 
     begin: Ints
     targets: Ints
 
 
-def edges_of(sources: Ints, targets: Ints, total: int) -> Edges:
-    """The edges of objects with numbers below `total`; ordered by source."""
+def pointers_of(parts: list[tuple[Ints, Ints]], total: int) -> Pointers:
+    """The pointers of objects with numbers below `total`: sources, in order, and targets."""
+    sources = np.concatenate([source for source, _ in parts]) if parts else np.zeros(0, np.int64)
+    targets = np.concatenate([target for _, target in parts]) if parts else np.zeros(0, np.int64)
     begin = np.zeros(total + 1, np.int64)
     np.cumsum(np.bincount(sources, minlength=total), out=begin[1:])
-    return Edges(begin, targets)
+    return Pointers(begin, targets)
 
 
-def reach(edges: Edges, frontier: Ints, seen: Ints) -> None:
+def reach(pointers: Pointers, frontier: Ints, seen: Ints) -> None:
     """Marks in `seen`, a byte for each object, all that is reached from the frontier, which is marked."""
+    if follows_compiled():
+        from allocator.common.bulk.compiled_reach import reach as follow
+
+        follow(pointers.begin, pointers.targets, frontier, seen, np.empty(len(seen), np.int64))
+        return
     mentioned: Ints | None = None
     while len(frontier):
         if len(frontier) <= SMALL:
-            frontier = _rings(edges, frontier, seen)
+            frontier = _rings(pointers, frontier, seen)
             continue
-        low = edges.begin[frontier]
-        count = edges.begin[frontier + 1] - low
+        low = pointers.begin[frontier]
+        count = pointers.begin[frontier + 1] - low
         ends = np.cumsum(count)
         which = np.arange(int(ends[-1])) + np.repeat(low - ends + count, count)
-        reached = edges.targets[which]
+        reached = pointers.targets[which]
         reached = reached[seen[reached] == 0]
         seen[reached] = 1
         # Of those that are mentioned more than once, the last mention stays.
@@ -50,9 +59,9 @@ def reach(edges: Edges, frontier: Ints, seen: Ints) -> None:
         frontier = reached[mentioned[reached] == order]
 
 
-def _rings(edges: Edges, frontier: Ints, seen: Ints) -> Ints:
+def _rings(pointers: Pointers, frontier: Ints, seen: Ints) -> Ints:
     """Follows pointers one by one as long as rings are small; the ring that is not, or the empty one."""
-    begin, targets, marks = edges.begin.data, edges.targets.data, seen.data
+    begin, targets, marks = pointers.begin.data, pointers.targets.data, seen.data
     ring: list[int] = frontier.tolist()
     while ring and len(ring) <= SMALL:
         reached = []

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from allocator.common.bulk.edges import Edges, WordRows, edges_of_rows
 from allocator.common.bulk.numbers import ObjectNumbers, SpanColumns
-from allocator.common.bulk.reach import Edges, edges_of, reach
+from allocator.common.bulk.reach import Pointers, pointers_of, reach
 from allocator.contiguous.bulk.marking import column, extents_of, owners
 from allocator.contiguous.heap_bitmap import LargeBits
 from allocator.contiguous.mspan import IN_USE, NIL, STACK
@@ -41,15 +42,19 @@ class Numbers(ObjectNumbers):
         columns = (spans.base, spans.limit, spans.elemsize, spans.nelems, spans.npages)
         super().__init__(SpanColumns(*(column(each)[ids] for each in columns)), rt.config.page_shift)
 
-    def targets(self, values: Ints) -> Ints:
-        """What addresses in the arena point at: below zero for nothing, `total` for a bad pointer."""
-        found = self.of(values)
-        lost = np.flatnonzero(found < 0)
-        if len(lost) and self.rt.debug_invalidptr:
-            span = owners(self.rt, _pages(self.rt, values[lost].astype(np.int64)))
+    def without_lost(self, edges: Edges) -> tuple[Ints, Ints]:
+        """Sources and targets of edges to objects, and to `total` where the pointer is bad."""
+        sources, targets, words = edges
+        lost = np.flatnonzero(targets < 0)
+        if not len(lost):
+            return sources, targets
+        if self.rt.debug_invalidptr:
+            pages = (words[lost].astype(np.int64) - self.rt.heap.arena_start) >> self.rt.heap.page_shift
+            span = owners(self.rt, pages)
             bad = (span != NIL) & (column(self.rt.spans.state)[span] != STACK)
-            found[lost[bad]] = self.total
-        return found
+            targets[lost[bad]] = self.total
+        keep = np.flatnonzero(targets >= 0)
+        return sources[keep], targets[keep]
 
 
 def follow(collector: Collector) -> bool:
@@ -61,7 +66,7 @@ def follow(collector: Collector) -> bool:
     grey = np.array(collector.grey, np.uint64)
     frontier = numbers.of(grey)
     before = seen.copy()
-    reach(_edges(rt, numbers, extents), frontier, seen)
+    reach(_pointers(rt, numbers, extents), frontier, seen)
     if seen[-1]:
         return False
     fresh = seen - before
@@ -70,10 +75,6 @@ def follow(collector: Collector) -> bool:
     collector.bytes_marked += bytes_grey + _write_marks(rt, numbers, seen, fresh)
     collector.grey = []
     return True
-
-
-def _pages(rt: Core, addresses: Ints) -> Ints:
-    return (addresses - rt.heap.arena_start) >> rt.heap.page_shift
 
 
 def _marked(rt: Core, numbers: Numbers) -> Ints:
@@ -136,9 +137,10 @@ def _extents(collector: Collector, numbers: Numbers) -> Ints:
     return extents
 
 
-def _edges(rt: Core, numbers: Numbers, extents: Ints) -> Edges:
+def _pointers(rt: Core, numbers: Numbers, extents: Ints) -> Pointers:
     """All pointers that lie in pointer words, as far as their objects are scanned."""
     memory = rt.memory
+    words = extents >> memory.word_shift
     pages = np.array(list(memory.pages), np.uint64)
     spans = numbers.spans_at(pages << np.uint64(memory.shift)).astype(np.int64)
     keep = np.flatnonzero(spans < numbers.count)
@@ -150,45 +152,34 @@ def _edges(rt: Core, numbers: Numbers, extents: Ints) -> Edges:
     for _, group in groupby(rows, key=lambda row: row[0] or -row[1]):
         mine = list(group)
         for at in range(0, len(mine), step):
-            parts.append(_edges_of(rt, numbers, extents, mine[at : at + step]))
-    sources = np.concatenate([source for source, _ in parts]) if parts else np.zeros(0, np.int64)
-    targets = np.concatenate([target for _, target in parts]) if parts else np.zeros(0, np.int64)
-    return edges_of(sources, targets, numbers.total + 1)
+            parts.append(_edges_of(rt, numbers, words, mine[at : at + step]))
+    return pointers_of(parts, numbers.total + 1)
 
 
-def _edges_of(
-    rt: Core, numbers: Numbers, extents: Ints, rows: list[tuple[int, int, int]]
-) -> tuple[Ints, Ints]:
+def _edges_of(rt: Core, numbers: Numbers, words: Ints, rows: list[tuple[int, int, int]]) -> tuple[Ints, Ints]:
     """Edges of pages of spans of one class, in the order of numbers: from and to."""
-    memory, heap = rt.memory, rt.heap
-    kind = np.uint64 if rt.config.ptr_size == 8 else np.uint32
-    contents: Ints = np.frombuffer(b"".join([memory.all_of(memory.pages[page]) for *_, page in rows]), kind)
-    where = np.flatnonzero(contents)
-    values = contents.take(where)
+    memory, heap, columns = rt.memory, rt.heap, numbers.columns
     _, spans, pages = np.array(rows, np.int64).T
-    bitmap = np.frombuffer(b"".join(_bitmaps(rt, pages.tolist(), numbers.ids[spans].tolist())), np.uint8)
-    good = (values >= heap.arena_start) & (values < heap.arena_used)
-    good &= (bitmap.take(where >> 2) >> (where & 3).astype(np.uint8) & 1).view(bool)
-    if not good.all():
-        keep = np.flatnonzero(good)
-        where, values = where[keep], values[keep]
-    columns = numbers.columns
-    words = int(columns.elemsize[spans[0]]) >> memory.word_shift
-    # Of each page: the word of its span that it begins with.
-    begin = ((pages << memory.shift) - columns.base[spans]) >> memory.word_shift
-    row = where >> (memory.shift - memory.word_shift)
-    word = (where & memory.per_page - 1) + begin.take(row)
-    index = word // words
-    source = numbers.first.take(spans).take(row) + index
-    # What lies behind the last object of a span belongs to none.
-    source[index >= int(columns.nelems[spans[0]])] = numbers.total
-    target = numbers.targets(values.astype(np.uint64, copy=False))
-    scanned = (word - index * words << memory.word_shift) < extents.take(source)
-    scanned &= target >= 0
-    if scanned.all():
-        return source, target
-    keep = np.flatnonzero(scanned)
-    return source[keep], target[keep]
+    s = int(spans[0])
+    raw = b"".join([memory.all_of(memory.pages[page]) for page in pages.tolist()])
+    found = edges_of_rows(
+        numbers,
+        WordRows(
+            contents=np.frombuffer(raw, memory.typecode),
+            per_page=memory.per_page,
+            begin=((pages << memory.shift) - columns.base[spans]) >> memory.word_shift,
+            first=numbers.first.take(spans),
+            words=int(columns.elemsize[s]) >> memory.word_shift,
+            header=0,
+            nelems=int(columns.nelems[s]),
+            between=(heap.arena_start, heap.arena_used),
+            bitmap=np.frombuffer(
+                b"".join(_bitmaps(rt, pages.tolist(), numbers.ids[spans].tolist())), np.uint8
+            ),
+        ),
+        words,
+    )
+    return numbers.without_lost(found)
 
 
 def _bitmaps(rt: Core, pages: list[int], owner: list[int]) -> list[bytes | bytearray]:

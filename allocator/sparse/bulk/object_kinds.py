@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from allocator.sparse.mspan import MSpan
 
 Ints = np.ndarray[Any, np.dtype[Any]]
+Tell = Callable[[Ints, Ints, Ints], Ints]
 
 
 class ObjectKinds:
@@ -32,27 +34,27 @@ class ObjectKinds:
         self.known: dict[int, dict[int, tuple[int, ObjectType | None]]] = {}
         self.bits = [np.zeros(1, np.uint8)]
 
-    def are_pointers(self, spans: Sequence[MSpan], which: Ints, index: Ints, word: Ints) -> Ints:
-        """For words of objects of those spans, all of one class: whether they are pointers.
+    def pointers(self, spans: Sequence[MSpan], which: Ints) -> tuple[Ints, Tell | None]:
+        """Which words of objects of those spans, all of one class, are pointers, as `edges.WordRows` has it.
 
-        which: the span of each; index: the object in it; word: the word of the object.
+        which: the span of each row.
         """
         numbers = [self._of_span(s) for s in spans]
         first = numbers[0]
         if isinstance(first, int) and all(isinstance(k, int) and k == first for k in numbers):
-            same: Ints = self.bits[first].take(word, mode="wrap").view(bool)
-            return same
-        if all(isinstance(k, int) for k in numbers):
-            kinds = np.array(numbers, np.int64)[which]
-        else:
-            n = spans[0].nelems
-            matrix = np.concatenate([np.full(n, k) if isinstance(k, int) else k for k in numbers])
-            kinds = matrix[which * n + np.minimum(index, n - 1)]
+            return self.bits[first], None
+        n = spans[0].nelems
+        matrix = np.concatenate([np.full(n, k) if isinstance(k, int) else k for k in numbers])
         length = np.array([len(table) for table in self.bits])
         start = np.cumsum(length) - length
-        at = start[kinds] + word % length[kinds]
-        found: Ints = np.concatenate(self.bits).take(at).view(bool)
-        return found
+        bits = np.concatenate(self.bits)
+
+        def tell(row: Ints, index: Ints, word: Ints) -> Ints:
+            kinds = matrix[which.take(row) * n + np.minimum(index, n - 1)]
+            found: Ints = bits.take(start[kinds] + word % length[kinds]).view(bool)
+            return found
+
+        return self.bits[0], tell
 
     def _of_span(self, s: MSpan) -> Ints | int:
         """The number of each object of a span, one where it is the same."""

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from allocator.common.bulk.edges import WordRows, edges_of_rows
 from allocator.common.bulk.numbers import ObjectNumbers, SpanColumns
-from allocator.common.bulk.reach import Edges, edges_of, reach
+from allocator.common.bulk.reach import Pointers, pointers_of, reach
 from allocator.sparse.bulk.object_kinds import ObjectKinds
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def follow(collector: Collector) -> None:
     before = seen.copy()
     grey = np.array(collector.grey, np.uint64)
     frontier = heap.of(grey)
-    reach(_edges(core, heap), frontier, seen)
+    reach(_pointers(core, heap), frontier, seen)
     fresh = seen - before
     marked = np.add.reduceat(fresh, heap.first, dtype=np.int64)
     collector.bytes_marked += int(marked @ heap.columns.elemsize)
@@ -69,7 +70,7 @@ class NumberedHeap(ObjectNumbers):
         return np.unpackbits(np.frombuffer(packed, np.uint8), bitorder="little")
 
 
-def _edges(core: HeapCore, heap: NumberedHeap) -> Edges:
+def _pointers(core: HeapCore, heap: NumberedHeap) -> Pointers:
     """All pointers in words where their objects have pointers."""
     memory = core.memory
     pages = np.array(list(memory.pages), np.uint64)
@@ -87,9 +88,7 @@ def _edges(core: HeapCore, heap: NumberedHeap) -> Edges:
         mine = list(group)
         for at in range(0, len(mine), step):
             parts.append(_edges_of(core, heap, mine[at : at + step], kinds))
-    sources = np.concatenate([source for source, _ in parts]) if parts else np.zeros(0, np.int64)
-    targets = np.concatenate([target for _, target in parts]) if parts else np.zeros(0, np.int64)
-    return edges_of(sources, targets, heap.total)
+    return pointers_of(parts, heap.total)
 
 
 def _edges_of(
@@ -99,28 +98,24 @@ def _edges_of(
     memory = core.memory
     shift = memory.word_shift
     s = heap.spans[rows[0][0]]
-    words, header = s.elemsize >> shift, core.header_of(s) >> shift
+    spans, pages = np.array(rows, np.int64).T
     raw = b"".join([memory.all_of(memory.pages[page]) for _, page in rows])
-    contents: Ints = np.frombuffer(raw, np.uint64 if core.config.ptr_size == 8 else np.uint32)
-    where = np.flatnonzero(contents)
-    spans, pages = np.array(rows, np.uint64).T
-    spans = spans.astype(np.int64)
-    # Of each page: the word of its span that it begins with.
-    begin = ((pages << np.uint64(memory.shift)) - heap.base[spans]).astype(np.int64) >> shift
-    row = where >> (memory.shift - shift)
-    word = (where & memory.per_page - 1) + begin.take(row)
-    index = word // words
-    offset = word - index * words - header
-    good = index < s.nelems
-    if header:
-        good &= offset >= 0
     numbers, which = np.unique(spans, return_inverse=True)
-    those = [heap.spans[k] for k in numbers.tolist()]
-    good &= kinds.are_pointers(those, which.take(row), index, offset)
-    source = heap.first.take(spans).take(row) + index
-    target = heap.of(contents.take(where).astype(np.uint64, copy=False))
-    good &= target >= 0
-    if good.all():
-        return source, target
-    found = np.flatnonzero(good)
-    return source[found], target[found]
+    pattern, tell = kinds.pointers([heap.spans[k] for k in numbers.tolist()], which)
+    found = edges_of_rows(
+        heap,
+        WordRows(
+            contents=np.frombuffer(raw, memory.typecode),
+            per_page=memory.per_page,
+            # Pages lie behind their spans' beginnings, whatever the sign of an address is.
+            begin=((pages << memory.shift) - heap.base[spans].view(np.int64)) >> shift,
+            first=heap.first.take(spans),
+            words=s.elemsize >> shift,
+            header=core.header_of(s) >> shift,
+            nelems=s.nelems,
+            pattern=pattern,
+            tell=tell,
+        ),
+    )
+    keep = np.flatnonzero(found.targets >= 0)
+    return found.sources[keep], found.targets[keep]

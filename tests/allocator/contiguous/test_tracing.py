@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from machine_state import differences, state_of
 
 from allocator.common import at_once
-from allocator.common.bulk import forget, numbers, reach
+from allocator.common.bulk import engine, forget, numbers, reach
 from allocator.common.throw import Throw
 from allocator.common.types import Type
 from allocator.contiguous.bulk import marking, sweeping, tracing
@@ -130,11 +130,15 @@ def contents(rt: Runtime) -> list[tuple[int, int]]:
     platform=st.sampled_from(["linux/amd64", "linux/386", "windows/amd64", "linux/ppc64le", "plan9/386"]),
     modes=st.lists(st.sampled_from(["block", "force", "background"]), min_size=1, max_size=3),
     kind=st.sampled_from(["plain", "plain", "wild", "watched", "finalizers"]),
+    compiled=st.booleans(),
 )
-def test_collections_from_roots(seed: int, platform: str, modes: list[str], kind: str) -> None:
+def test_collections_from_roots(
+    seed: int, platform: str, modes: list[str], kind: str, compiled: bool
+) -> None:
     """Whatever is stored where, whatever the roots, in every mode, with deaths between."""
     dice = random.Random(seed)
     with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(engine, "_wanted", compiled and engine.has_numba())
         small_steps.__wrapped__(patched) if dice.random() < 0.7 else None  # type: ignore[attr-defined]
         twins = Twins(platform, 100, kind == "watched")
         for mode in modes:
@@ -169,8 +173,9 @@ def linked(rt: Runtime, n: int, targets: Any) -> list[int]:
     return objects
 
 
+@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("shape", ["tree", "list", "both ways", "rings"])
-def test_heaps_of_one_shape(platform: str, shape: str) -> None:
+def test_heaps_of_one_shape(platform: str, shape: str, compiled: bool) -> None:
     """A tree is reached in large rings, a list one by one; what is not reached is freed."""
     n = 8_000
     shapes = {
@@ -185,6 +190,7 @@ def test_heaps_of_one_shape(platform: str, shape: str) -> None:
         objects = linked(rt, n, shapes[shape])
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(at_once, "MANY", many)
+            patched.setattr(engine, "_wanted", compiled and engine.has_numba())
             rt.collect(roots=[objects[1], objects[n // 2]])
         found.append((rt, contents(rt)))
     (rt, stored), (other, stored_too) = found

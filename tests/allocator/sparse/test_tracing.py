@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allocator.common import at_once
-from allocator.common.bulk import forget, numbers, reach
+from allocator.common.bulk import engine, forget, numbers, reach
 from allocator.common.throw import Throw
 from allocator.common.types import Type
 from allocator.sparse.bulk import tracing
@@ -40,9 +40,10 @@ def many_at_once(patched: pytest.MonkeyPatch, small_steps: bool) -> None:
 class Twins:
     """Two heaps on which the same is done: `many` collects at once, `single` one by one."""
 
-    def __init__(self, platform: str, small_steps: bool) -> None:
+    def __init__(self, platform: str, small_steps: bool, compiled: bool = False) -> None:
         self.many, self.single = (heap(platform, procs=2, gogc=100) for _ in range(2))
         self.small_steps = small_steps
+        self.compiled = compiled and engine.has_numba()
         self.objects: dict[int, int] = {}  # and their sizes
         self.types = types_for(self.many.config.ptr_size)
 
@@ -53,6 +54,7 @@ class Twins:
             expected = answer_of(self.single, call, args, named)
         with pytest.MonkeyPatch.context() as patched:
             many_at_once(patched, self.small_steps)
+            patched.setattr(engine, "_wanted", self.compiled)
             found = answer_of(self.many, call, args, named)
         assert found == expected
         return found
@@ -114,13 +116,14 @@ def contents(rt: Heap) -> list[tuple[int, int]]:
     modes=st.lists(st.sampled_from(["block", "force", "background"]), min_size=1, max_size=3),
     small_steps=st.booleans(),
     special=st.booleans(),
+    compiled=st.booleans(),
 )
 def test_collections_from_roots(
-    seed: int, platform: str, modes: list[str], small_steps: bool, special: bool
+    seed: int, platform: str, modes: list[str], small_steps: bool, special: bool, compiled: bool
 ) -> None:
     """Whatever is stored where, whatever the roots, in every mode, with finalizers between."""
     dice = random.Random(seed)
-    twins = Twins(platform, small_steps)
+    twins = Twins(platform, small_steps, compiled)
     for mode in modes:
         twins.grow(dice, 300)
         twins.store(dice, 500)
@@ -146,8 +149,9 @@ def is_object(rt: Heap, p: int) -> bool:
     return s is not None and bool(s.allocated() >> s.index_of(p) & 1)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("shape", ["tree", "list", "both ways", "rings"])
-def test_heaps_of_one_shape(shape: str) -> None:
+def test_heaps_of_one_shape(shape: str, compiled: bool) -> None:
     """A tree is reached in large rings, a list one by one; objects made at once, of several types."""
     n = 6_000
     shapes = {
@@ -166,6 +170,7 @@ def test_heaps_of_one_shape(shape: str) -> None:
             rt.store(objects[source] + place * 8, objects[target])
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(at_once, "MANY", many)
+            patched.setattr(engine, "_wanted", compiled and engine.has_numba())
             rt.collect(roots=[objects[1], objects[n // 2]])
         found.append((rt, contents(rt)))
     (rt, stored), (other, stored_too) = found
@@ -225,5 +230,7 @@ def test_words_are_pointers_as_for_one_object(platform: str) -> None:
             ]
             word = np.arange(words - header // ptr)
             index = np.full(len(word), s.index_of(p))
-            found = ObjectKinds(rt).are_pointers([s], np.zeros(len(word), np.int64), index, word)
-            assert found.tolist() == expected
+            row = np.zeros(len(word), np.int64)
+            pattern, tell = ObjectKinds(rt).pointers([s], row[:1])
+            found = pattern.take(word, mode="wrap") if tell is None else tell(row, index, word)
+            assert found.astype(bool).tolist() == expected
