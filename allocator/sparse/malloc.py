@@ -252,10 +252,8 @@ class Malloc(HeapCore):
         """Makes room in a cached span for what its objects' bits or headers are."""
         s = cached.span
         assert s is not None
-        if s.types is None:
-            s.types = [None] * s.nelems
-        cached.types = s.types
-        return s.types
+        cached.types = types = s.open_types()
+        return types
 
     def _large(self, cache: MCache, size: int, typ: Type | None) -> MSpan:
         """A span for one object of more than 32 KB (mallocgcLarge)."""

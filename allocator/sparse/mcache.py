@@ -30,7 +30,8 @@ class CachedSpan:
         self.span = s
         self.base = s.base
         self.size = s.elemsize
-        self.types = s.types
+        types = s.types
+        self.types = types if types.__class__ is list else None
         if s.alloc_bits:
             self._run(s.free_index)
         else:

@@ -28,7 +28,7 @@ class MSpan:
 
     h-2 needs sweeping, h-1 is being swept, h is swept, h+1 was cached before sweeping began and
     still is, h+3 was swept and is cached now. `types` says by object what its heap bits or its
-    header hold: None while all bits are clear.
+    header hold: None while all bits are clear. Spans whose objects all hold the same may share a tuple.
     """
 
     __slots__ = (
@@ -71,7 +71,7 @@ class MSpan:
         self.prev: MSpan | None = None
         self.list: SpanList | None = None
         self.specials: list[Special] | None = None
-        self.types: list[ObjectType | None] | None = None
+        self.types: list[ObjectType | None] | tuple[ObjectType | None, ...] | None = None
         self.large_type: ObjectType | None = None
         self.is_user_arena_chunk = False
         self.unrolled: MSpan | None = None  # a large object's pointer bits, from its GC program
@@ -110,6 +110,13 @@ class MSpan:
     def allocated(self) -> int:
         """Which objects are allocated, as bits. A cached span knows only what its cache has synced."""
         return (self.alloc_bits | (1 << self.free_index) - 1) & (1 << self.nelems) - 1
+
+    def open_types(self) -> list[ObjectType | None]:
+        """`types`, to be written to."""
+        types = self.types
+        if type(types) is not list:
+            types = self.types = [None] * self.nelems if types is None else list(types)
+        return types
 
     def index_of(self, p: int) -> int:
         """The number of the object that an address lies in (objIndex)."""

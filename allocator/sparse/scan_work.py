@@ -43,7 +43,7 @@ class ScanWork:
             return n * self._of(s, self.core.object_type(s, 0))
         if types is None:
             return 0
-        if types.count(types[0]) == len(types):
+        if type(types) is tuple or types.count(types[0]) == len(types):
             return n * self._of(s, types[0])
         chosen = compress(types, f"{objects:b}"[::-1].encode().translate(_DIGITS))
         return sum(times * self._of(s, what) for what, times in Counter(chosen).items())

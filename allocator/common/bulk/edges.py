@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -52,6 +52,15 @@ class Edges(NamedTuple):
     sources: Ints
     targets: Ints
     words: Ints
+
+
+def alike(kinds: Ints, most: int) -> Iterator[slice]:
+    """Slices of what is in a row of one kind, so many at most."""
+    begin = 0
+    for end in [*(np.flatnonzero(np.diff(kinds)) + 1).tolist(), len(kinds)]:
+        for at in range(begin, end, most):
+            yield slice(at, min(at + most, end))
+        begin = end
 
 
 def edges_of_rows(numbers: ObjectNumbers, rows: WordRows, extents: Ints | None = None) -> Edges:

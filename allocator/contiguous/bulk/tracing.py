@@ -7,12 +7,11 @@ one is, nothing has changed and the collector finds it in its own order.
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allocator.common.bulk.edges import Edges, WordRows, edges_of_rows
+from allocator.common.bulk.edges import Edges, WordRows, alike, edges_of_rows
 from allocator.common.bulk.numbers import ObjectNumbers, SpanColumns
 from allocator.common.bulk.reach import Pointers, pointers_of, reach
 from allocator.contiguous.bulk.marking import column, extents_of, owners
@@ -145,21 +144,20 @@ def _pointers(rt: Core, numbers: Numbers, extents: Ints) -> Pointers:
     spans = numbers.spans_at(pages << np.uint64(memory.shift)).astype(np.int64)
     keep = np.flatnonzero(spans < numbers.count)
     keep = keep[np.lexsort((pages[keep], spans[keep]))]  # by number
-    classes = column(rt.spans.sizeclass)[numbers.ids[spans[keep]]]
-    step = max(AT_ONCE // memory.per_page, 1)
-    rows = list(zip(classes.tolist(), spans[keep].tolist(), pages[keep].tolist(), strict=True))
-    parts = []
-    for _, group in groupby(rows, key=lambda row: row[0] or -row[1]):
-        mine = list(group)
-        for at in range(0, len(mine), step):
-            parts.append(_edges_of(rt, numbers, words, mine[at : at + step]))
+    spans, pages = spans[keep], pages[keep].astype(np.int64)
+    classes = column(rt.spans.sizeclass)[numbers.ids[spans]]
+    # Each large object is a kind of its own.
+    kinds = np.where(classes > 0, classes, -1 - spans)
+    parts = [
+        _edges_of(rt, numbers, words, spans[part], pages[part])
+        for part in alike(kinds, max(AT_ONCE // memory.per_page, 1))
+    ]
     return pointers_of(parts, numbers.total + 1)
 
 
-def _edges_of(rt: Core, numbers: Numbers, words: Ints, rows: list[tuple[int, int, int]]) -> tuple[Ints, Ints]:
+def _edges_of(rt: Core, numbers: Numbers, words: Ints, spans: Ints, pages: Ints) -> tuple[Ints, Ints]:
     """Edges of pages of spans of one class, in the order of numbers: from and to."""
     memory, heap, columns = rt.memory, rt.heap, numbers.columns
-    _, spans, pages = np.array(rows, np.int64).T
     s = int(spans[0])
     raw = b"".join([memory.all_of(memory.pages[page]) for page in pages.tolist()])
     found = edges_of_rows(

@@ -62,7 +62,7 @@ class ObjectKinds:
         types = s.types
         if s.nelems == 1 or types is None or (s.spanclass == 2 and self.ptr == 8):
             return self._number(s, what)
-        if types.count(what) == len(types):
+        if type(types) is tuple or types.count(what) == len(types):
             return self._number(s, what)
         known = self._known(s)
         for what in types:

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from allocator.common.bulk.compiled import CompiledLayout
     from allocator.sparse.bulk.places import SpanPlace
     from allocator.sparse.heap_bits import ObjectType, Plan
-    from allocator.sparse.mspan import MSpan
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 
@@ -23,17 +22,20 @@ class ObjectTypes:
     the same.
     """
 
-    __slots__ = ("numbers", "plans")
+    __slots__ = ("_same", "numbers", "plans")
 
     def __init__(self, plans: list[Plan], numbers: Ints | int) -> None:
         self.plans = plans
         self.numbers = numbers
+        self._same: tuple[ObjectType | None, ...] = ()
 
-    def of(self, first: int, n: int) -> list[ObjectType | None]:
-        """Those of n objects from a rank on."""
+    def of(self, first: int, n: int) -> list[ObjectType | None] | tuple[ObjectType | None, ...]:
+        """Those of n objects from a rank on; one tuple for all spans, where all are the same."""
         plans, numbers = self.plans, self.numbers
         if isinstance(numbers, int):
-            return [plans[numbers - 1].what] * n
+            if len(self._same) != n:
+                self._same = (plans[numbers - 1].what,) * n
+            return self._same
         return [plans[number - 1].what for number in numbers[first : first + n].tolist()]
 
 
@@ -59,18 +61,12 @@ def write_types(place: SpanPlace, types: ObjectTypes) -> None:
             n = min(b, place.total - piece.first) - a
             if n > 0:
                 index = (piece.starts[a : a + n] - np.uint64(s.base + place.header)) // np.uint64(s.elemsize)
-                held = opened(s)
+                held = s.open_types()
                 for at, what in zip(index.tolist(), types.of(piece.first + a, n), strict=True):
                     held[at] = what
     for rank, s in place.fresh:
         n = min(s.nelems, place.total - rank)
         if n > 0:
-            opened(s)[:n] = types.of(rank, n)
-    place.cached.types = None if place.cached.span is None else place.cached.span.types
-
-
-def opened(s: MSpan) -> list[ObjectType | None]:
-    """A span's list of its objects' types."""
-    if s.types is None:
-        s.types = [None] * s.nelems
-    return s.types
+            s.open_types()[:n] = types.of(rank, n)
+    s = place.cached.span
+    place.cached.types = None if s is None or s.types is None else s.open_types()

@@ -6,12 +6,12 @@ lie in to the one that they point into, as far as that is allocated.
 
 from __future__ import annotations
 
-from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allocator.common.bulk.edges import WordRows, edges_of_rows
+from allocator.common.bulk.edges import WordRows, alike, edges_of_rows
 from allocator.common.bulk.numbers import ObjectNumbers, SpanColumns
 from allocator.common.bulk.reach import Pointers, pointers_of, reach
 from allocator.sparse.bulk.object_kinds import ObjectKinds
@@ -54,12 +54,15 @@ class NumberedHeap(ObjectNumbers):
     """The objects of the spans in use, those of a class together, by number."""
 
     def __init__(self, core: HeapCore) -> None:
-        self.spans = sorted(core.in_use(), key=lambda s: s.spanclass)
-        rows = [(s.base, s.limit, s.elemsize, s.nelems, s.npages, s.spanclass) for s in self.spans]
-        table = np.array(rows, np.uint64)
-        columns = SpanColumns(table[:, 0], table[:, 1], *table[:, 2:5].astype(np.int64).T)
+        self.spans = sorted(core.in_use(), key=attrgetter("spanclass"))
+        columns = SpanColumns(*(self._column(name) for name in SpanColumns._fields))
         super().__init__(columns, core.config.page_shift)
-        self.noscan = table[:, 5] & 1 == 1
+        self.spanclass = self._column("spanclass")
+
+    def _column(self, name: str) -> Ints:
+        """A field of all spans."""
+        kind = np.uint64 if name in ("base", "limit") else np.int64
+        return np.fromiter(map(attrgetter(name), self.spans), kind, len(self.spans))
 
     def seen(self) -> Ints:
         """A byte for each number: whether the object is marked already, or free."""
@@ -75,31 +78,29 @@ def _pointers(core: HeapCore, heap: NumberedHeap) -> Pointers:
     memory = core.memory
     pages = np.array(list(memory.pages), np.uint64)
     spans = heap.spans_at(pages << np.uint64(memory.shift))
-    # A page's first byte may lie after the last object of a span, but then no object is on the page.
     keep = np.flatnonzero(spans < heap.count)
-    keep = keep[~heap.noscan[spans[keep]]]
+    keep = keep[heap.spanclass[spans[keep]] & 1 == 0]
     # By number: spans are in the order of their numbers, and pages of a span by address.
     keep = keep[np.lexsort((pages[keep], spans[keep]))]
+    spans, pages = spans[keep], pages[keep].astype(np.int64)
+    classes = heap.spanclass[spans]
     kinds = ObjectKinds(core)
-    parts: list[tuple[Ints, Ints]] = []
-    step = max(AT_ONCE // memory.per_page, 1)
-    rows = list(zip(spans[keep].tolist(), pages[keep].tolist(), strict=True))
-    for _, group in groupby(rows, key=lambda row: heap.spans[row[0]].spanclass or -row[0]):
-        mine = list(group)
-        for at in range(0, len(mine), step):
-            parts.append(_edges_of(core, heap, mine[at : at + step], kinds))
+    parts = [
+        _edges_of(core, heap, spans[part], pages[part], kinds)
+        # Each large object is a kind of its own.
+        for part in alike(np.where(classes > 1, classes, -1 - spans), max(AT_ONCE // memory.per_page, 1))
+    ]
     return pointers_of(parts, heap.total)
 
 
 def _edges_of(
-    core: HeapCore, heap: NumberedHeap, rows: list[tuple[int, int]], kinds: ObjectKinds
+    core: HeapCore, heap: NumberedHeap, spans: Ints, pages: Ints, kinds: ObjectKinds
 ) -> tuple[Ints, Ints]:
     """Edges of pages of spans of one class, in the order of numbers: from and to."""
     memory = core.memory
     shift = memory.word_shift
-    s = heap.spans[rows[0][0]]
-    spans, pages = np.array(rows, np.int64).T
-    raw = b"".join([memory.all_of(memory.pages[page]) for _, page in rows])
+    s = heap.spans[int(spans[0])]
+    raw = b"".join([memory.all_of(memory.pages[page]) for page in pages.tolist()])
     numbers, which = np.unique(spans, return_inverse=True)
     pattern, tell = kinds.pointers([heap.spans[k] for k in numbers.tolist()], which)
     found = edges_of_rows(
