@@ -76,9 +76,10 @@ class Keys:
         self.places: list[CachePlace] = []
         self.place_of: dict[tuple[int, int], int] = {}
         self.stamps = Stamps()
-        self._forget()
+        self.forget()
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Lets go of what was learned of requests; places stay."""
         self.numbers: dict[str | None, int] = {}
         self.facts: list[Facts | None] = [None]
         self._rows = array("q", NOT_KNOWN)
@@ -87,7 +88,7 @@ class Keys:
     def of(self, words: list[str | None], which: list[int]) -> Array:
         """The numbers of the keys of some words of a batch; 0 for all others."""
         if len(self.facts) > MAX_KEYS:
-            self._forget()
+            self.forget()
         found: Array = self.np.zeros(len(words), self.np.intp)
         numbers = self.numbers
         found[which] = [numbers.get(words[i]) or self._learn(words[i] or "") for i in which]

@@ -94,11 +94,13 @@ class BatchPart:
             which = np.array(known, np.int8)[self.request[specials]]
             self.which = which
             ordinary[specials] = which >= 0
-            # Of records of specials, what comes before the first of them counts.
-            latest = np.arange(self.n)
-            latest[specials] = -1
-            latest = np.maximum.accumulate(latest)
-            follows[1:] = np.where(latest[:-1] < 0, follows[0], over[latest[:-1]])
+            # Of records of specials side by side, what comes before the first of them counts.
+            new = np.diff(specials, prepend=-2) > 1
+            first = specials[new]
+            before = np.where(first > 0, over.take(first - 1, mode="clip"), follows[0])
+            after = before.repeat(np.diff(np.flatnonzero(new), append=len(specials)))
+            inside = specials + 1 < self.n
+            follows[specials[inside] + 1] = after[inside]
         ordinary &= follows
         self.ordinary = ordinary
         self.specials = specials

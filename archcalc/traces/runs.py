@@ -50,6 +50,7 @@ class ColumnarReplayer(Replayer):
         self.begin(self.file.file.header_line)
         started = time.perf_counter()
         done = carry_out_groups(self, self.file.batches(), progress, WRONG)
+        self.keys.forget()  # rather than that the garbage collector looks through thousands of tuples
         result = self.sum_up(started)
         if done is not None:
             result.events = min(done, result.events)
