@@ -62,6 +62,14 @@ class CachedSpan:
         s.free_index = s.nelems
         return False
 
+    def take_all(self, free: int) -> None:
+        """Hands out all that is free, which are these objects as bits; nothing else was since `sync`."""
+        s = self.span
+        assert s is not None
+        s.alloc_count += free.bit_count()
+        s.free_index = free.bit_length()
+        self.begin = self.next = self.end = self.base + s.free_index * self.size
+
     def sync(self) -> None:
         """Writes into the span what was handed out."""
         s = self.span

@@ -74,7 +74,6 @@ class SpanSet:
             self.tail += 1
             self.spans.append(s)
             return
-        steps.turn()
         if steps.needs_block(self):
             self.new_block()
             steps.turn()
@@ -101,8 +100,6 @@ class SpanSet:
     def pop(self) -> MSpan | None:
         """Takes the span that was pushed first; None from an empty set (pop)."""
         steps = self.core.steps
-        if steps is not None:
-            steps.turn()
         at = 0
         if steps is not None:
             told = steps.place_of_next(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Protocol
 
 from allocator.common.types import Type
@@ -12,6 +13,7 @@ from allocator.sparse.mspan import IN_USE, MSpan
 from archcalc.traces.reader import fault, shorten
 
 if TYPE_CHECKING:
+    from allocator.sparse.heap_bits import ObjectType
     from allocator.sparse.runtime import Runtime
     from archcalc.traces.version2.turns import Placed
 
@@ -29,6 +31,9 @@ class Replaying(Protocol):
     def differs(self, placed: Placed | None, found: str) -> None:
         """Notes a difference."""
 
+    def ends(self) -> None:
+        """The run is over: what is known of the machine is written into its spans."""
+
 
 class EndOfHeap:
     """The records of the end state. Each kind's rows are made when the first of it comes."""
@@ -38,6 +43,33 @@ class EndOfHeap:
         self._rows: dict[str, Iterator[str]] = {}
         self._seen: Counter[str] = Counter()
         self._numbers: dict[int, str] = {}
+        self._differ: set[str] = set()  # kinds of which a row differed
+
+    def pass_rows(self, lines: list[str], at: int) -> int:
+        """How many lines from `at` on are of one kind and all as the machine has them; 0 where one is not."""
+        kind = lines[at].partition(" ")[0]
+        if kind not in END[:-1] or self.replayer.core is None or kind in self._differ:
+            return 0
+        start = f"{kind} "
+        end = at
+        while end < len(lines) and lines[end].startswith(start):
+            end += 1
+        rows = self._rows_of(kind)
+        found = list(islice(rows, end - at))
+        if found != lines[at:end]:
+            self._rows[kind] = chain(found, rows)
+            self._differ.add(kind)
+            return 0
+        self._seen[kind] += end - at
+        return end - at
+
+    def _rows_of(self, kind: str) -> Iterator[str]:
+        if not self._seen:
+            self.replayer.ends()
+        rows = self._rows.get(kind)
+        if rows is None:
+            rows = self._rows[kind] = getattr(self, f"_{kind.lower()}")()
+        return rows
 
     def record(self, line: str) -> None:
         """One record."""
@@ -47,15 +79,14 @@ class EndOfHeap:
             raise fault(replayer.name, replayer.line, shorten(line), "a record of the end state")
         if replayer.core is None:
             raise fault(replayer.name, replayer.line, shorten(line), "mallocinit before the end")
-        if not self._seen:
-            replayer.core.sync_caches()
-        self._seen[kind] += 1
         if kind == "Z":
+            if not self._seen:
+                replayer.ends()
+            self._seen[kind] += 1
             self._whole(line)
             return
-        rows = self._rows.get(kind)
-        if rows is None:
-            rows = self._rows[kind] = getattr(self, f"_{kind.lower()}")()
+        rows = self._rows_of(kind)
+        self._seen[kind] += 1
         found = next(rows, "nothing")
         if found != line:
             replayer.differs((replayer.line, line), found)
@@ -156,27 +187,36 @@ class EndOfHeap:
             if s.spanclass == 2 and ptr == 8 and core.config.one_word_is_pointer:
                 bits = (1 << 8 * size) - 1
             else:
-                words = s.elemsize // ptr
-                bits = 0
-                for i, what in enumerate(s.types or ()):
-                    if isinstance(what, int):
-                        bits |= what << i * words
+                bits = _side_by_side(s.types or [], s.elemsize // ptr)
             yield f"Zb {s.base:x} {bits.to_bytes(size, 'little').hex()}"
 
     def _zt(self) -> Iterator[str]:
         core = self.replayer.core
         assert core is not None
+        last, number = None, "-"
         for s in self._in_use():
             if s.spanclass < 2 or s.spanclass & 1 or core.layout[s.spanclass].bits_in_span:
                 continue
-            allocated = s.allocated()
-            for i in range(s.nelems):
-                if allocated >> i & 1:
-                    what = s.types[i] if s.types is not None else None
-                    yield f"Zt {s.base + i * s.elemsize:x} {self._number(what)}"
+            types = s.types if s.types is not None else [None] * s.nelems
+            for i, allocated in enumerate(format(s.allocated(), "b")[::-1]):
+                if allocated == "1":
+                    what = types[i]
+                    if what is not last:
+                        last, number = what, self._number(what)
+                    yield f"Zt {s.base + i * s.elemsize:x} {number}"
 
     def _number(self, what: object) -> str:
         """The number that the recording has for a type."""
         if not self._numbers:
             self._numbers = {id(typ): number for number, typ in self.replayer.types.items()}
         return self._numbers.get(id(what), "-") if isinstance(what, Type) else "-"
+
+
+def _side_by_side(types: list[ObjectType | None], words: int) -> int:
+    """The pointer bits of objects of so many words each; those that have none, or a type, are clear."""
+    first = types[0] if types else 0
+    if types.count(first) == len(types):
+        each = first if isinstance(first, int) else 0
+        return each * (((1 << words * len(types)) - 1) // ((1 << words) - 1))
+    texts = {what: format(what if isinstance(what, int) else 0, f"0{words}b") for what in set(types)}
+    return int("".join(map(texts.__getitem__, reversed(types))), 2)

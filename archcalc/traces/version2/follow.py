@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from allocator.kernels.calls import Call
 from allocator.kernels.system import Answer, Errno
 from allocator.sparse.mheap import HEAP, RECLAIM_DONE
 from allocator.sparse.mspan import DEAD
-from archcalc.traces.reader import address, decimal
+from archcalc.traces.reader import address, decimal, marks_of
 from archcalc.traces.records.version2 import ADVICE, ERRNO, KINDS
 from archcalc.traces.version2.draws import Draws
 from archcalc.traces.version2.turns import Placed, Turn
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 ERRNO_OF = {name: number for number, name in ERRNO.items()}
 ADVISED = {f"MADV_{name.upper()}": name for name in ADVICE.values()}
 BITS_BYTES = 64 << 10
+FOR_OTHERS = frozenset("NsSM")  # records that may be for another part of the runtime
 CHANGES = frozenset("HDCEun")  # what changes the scavenger's index, under the heap's lock
 ERRNO_ENDS = {name[-1] for name in ERRNO_OF}  # no address ends so: these are capitals
 
@@ -51,6 +52,18 @@ class Making:
         size = npages << core.config.page_shift
         clean = scav == size and not core.mem.need_zero_after_sys_unused()
         return cls(size, s.self_addr, clean, core.heap.was_used(base, npages))
+
+
+@dataclass(slots=True)
+class SetPlaces:
+    """A span set: its class and which of the four it is, and the places of the spans in it."""
+
+    name: str
+    pushes: Draws = field(default_factory=Draws)  # the places that were drawn
+    places: deque[int] = field(default_factory=deque)  # of the spans in it
+    lines: dict[int, int] = field(default_factory=dict)  # by place, the line that put a span there
+    # Places of which a line said that no span is there any more.
+    owed: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -79,12 +92,6 @@ class Companion:
         self.now = Turn(deque())
         self.outside = False  # what is asked for now is not for the allocator itself
         self.log: list[Call] = []  # a kernel has one; the recording is it
-        self._places: dict[int, deque[int]] = {}  # by span set, of the spans in it
-        self._pushes: dict[int, Draws] = {}  # by span set, their places
-        self._lines: dict[int, dict[int, int]] = {}  # by span set and place, the line that put a span there
-        self._owed: dict[
-            int, dict[int, int]
-        ] = {}  # places of which a line said that no span is there any more
         self._freed_at: dict[int, int] = {}  # by base, the line that freed a large stack
         self._reclaimed = Draws()
         self._all_reclaimed = False
@@ -92,13 +99,18 @@ class Companion:
         self._popped_at = 0
         self._early: list[FoundEarly] = []
         self.unordered = 0
-        self._sets: dict[int, str] = {}
+        self._sets: dict[int, SetPlaces] = {}
+        self._split: tuple[str, list[str]] = "", [""]  # the line that was split last
         self.core: Runtime | None = None
 
     # Records.
 
     def expect(self, found: str) -> None:
         """The next record is this one, or that is a difference."""
+        now = self.now
+        if now.records and now.records[0][1] == found and not self._early:
+            now.line = now.records.popleft()[0]
+            return
         self.next()
         placed = self.now.take()
         if placed is None or placed[1] != found:
@@ -108,6 +120,11 @@ class Companion:
 
     def next(self) -> str:
         """The next record, which stays; empty where there is none."""
+        records = self.now.records
+        if records and not self._early:
+            line = records[0][1]
+            if line[0] not in FOR_OTHERS and line[:7] != "( stack":
+                return line
         while (placed := self.now.peek()) is not None:
             if self._early:
                 self._settle()
@@ -123,6 +140,13 @@ class Companion:
             else:
                 return line
         return ""
+
+    def _words(self) -> list[str]:
+        """The fields of the next record, which stays."""
+        line = self.next()
+        if line is not self._split[0]:
+            self._split = line, line.split(" ")
+        return self._split[1]
 
     def _for_others(self) -> bool:
         """Carries out a sysAlloc that another part of the runtime makes inside a request, if that is next.
@@ -153,15 +177,15 @@ class Companion:
             return "cachealloc"
         return "arenaHintAlloc" if source is core.arenas.hint_alloc else None
 
-    def _set(self, of: SpanSet) -> str:
-        """A span set's class, and which of the four it is."""
+    def _set(self, of: SpanSet) -> SetPlaces:
+        """What is known of a span set."""
         if not self._sets:
             core = self.core
             assert core is not None
             for c in core.central:
                 for name, pair in (("p", c.partial), ("f", c.full)):
                     for i, each in enumerate(pair):
-                        self._sets[id(each)] = f"{c.spanclass} {name}{i}"
+                        self._sets[id(each)] = SetPlaces(f"{c.spanclass} {name}{i}")
         return self._sets[id(of)]
 
     # Steps.
@@ -284,11 +308,12 @@ class Companion:
 
     def emptied(self, of: SpanSet) -> None:
         """A set starts over, or the recording is over: every place of it was seen."""
-        if id(of) in self._pushes:
-            name = self._set(of)
-            self._whole(self._pushes[id(of)], lambda place: f"+ {name} {place}")
-            for place in self._owed.pop(id(of), ()):
-                self.differs(None, f"- {name} {place}")
+        known = self._set(of)
+        if known.pushes.next or known.owed:
+            self._whole(known.pushes, lambda place: f"+ {known.name} {place}")
+            owed, known.owed = known.owed, {}
+            for place in owed:
+                self.differs(None, f"- {known.name} {place}")
 
     def _whole(self, draws: Draws, what: Callable[[int], str]) -> None:
         self.unordered += draws.unordered
@@ -313,7 +338,7 @@ class Companion:
         self.expect(f"D {self._who()} {npages} {KINDS[kind]} {base:x}")
 
     def needs_block(self, to: SpanSet) -> bool:
-        words = self.next().split(" ")
+        words = self._words()
         if words[0] != "+" or len(words) != 6:
             return True
         return decimal(words[3]) >> 9 >= len(to.blocks)
@@ -324,28 +349,27 @@ class Companion:
         return new
 
     def pushed(self, to: SpanSet, s: MSpan) -> None:
-        words = self.next().split(" ")
+        words = self._words()
         placed = self.now.peek()
-        draws = self._pushes.get(id(to))
-        if draws is None:
-            draws = self._pushes[id(to)] = Draws()
-        place = draws.expected
+        known = self._set(to)
+        draws, places = known.pushes, known.places
+        place = draws.expected if draws.missing else draws.next
         if words[0] == "+" and len(words) == 6:
             # Others push at the same time: the place that each drew is what counts.
             told = decimal(words[3])
             if draws.draw(told, len(self.threads())):
                 place = told
-        places = self._places.setdefault(id(to), deque())
-        self._lines.setdefault(id(to), {})[place] = placed[0] if placed is not None else 0
+        known.lines[place] = placed[0] if placed is not None else 0
         if places and places[-1] > place:
             self._reorder(to, places, place)
         else:
             places.append(place)
-        self.expect(f"+ {self._set(to)} {place} {s.base:x} {s.self_addr:x}")
+        self.expect(f"+ {known.name} {place} {s.base:x} {s.self_addr:x}")
 
     def popped(self, source: SpanSet, s: MSpan | None) -> None:
+        name = self._set(source).name
         if s is None:
-            self.expect(f"- {self._set(source)} -")
+            self.expect(f"- {name} -")
             return
         base = s.base
         if s.state == DEAD:
@@ -355,41 +379,42 @@ class Companion:
             if len(words) == 6 and words[4] == f"{making.get(s.self_addr, base):x}" != f"{base:x}":
                 self.unordered += 1
                 base = making[s.self_addr]
-        self.expect(f"- {self._set(source)} {self._popped_at} {base:x} {s.self_addr:x}")
+        self.expect(f"- {name} {self._popped_at} {base:x} {s.self_addr:x}")
 
     def place_of_next(self, source: SpanSet) -> int | None:
         """Which of a set's spans is popped: the first, but that several threads may pop at once."""
-        words = self.next().split(" ")
-        places = self._places.setdefault(id(source), deque())
-        at = 0
-        if words[0] == "-" and len(words) == 6 and places and words[3] != str(places[0]):
-            drawn = decimal(words[3])
-            if drawn in places:
-                at = places.index(drawn)
-                self.unordered += 1
-        empty = words[0] == "-" and words[-1] == "-" and self._set(source) == " ".join(words[1:3])
-        if empty and places and self._finds_none(source, places):
-            self.unordered += 1
-            return None
+        words = self._words()
+        known = self._set(source)
+        places = known.places
         if not places:
             return None
+        at = 0
+        if words[0] == "-":
+            if len(words) == 6:
+                if words[3] != str(places[0]):
+                    drawn = decimal(words[3])
+                    if drawn in places:
+                        at = places.index(drawn)
+                        self.unordered += 1
+            elif words[-1] == "-" and known.name == " ".join(words[1:3]) and self._finds_none(known):
+                self.unordered += 1
+                return None
         self._popped_at = place = places[at]
-        owed = self._owed.get(id(source))
-        if owed and owed.pop(place, self.now.line) < self.now.line:
+        if known.owed and known.owed.pop(place, self.now.line) < self.now.line:
             # Another thread found the set empty before this one can have begun to pop.
-            self.differs(self.now.peek(), f"- {self._set(source)} -")
+            self.differs(self.now.peek(), f"- {known.name} -")
         del places[at]
-        del self._lines[id(source)][place]
+        del known.lines[place]
         return at
 
-    def _finds_none(self, source: SpanSet, places: deque[int]) -> bool:
+    def _finds_none(self, known: SetPlaces) -> bool:
         """Whether a thread can have found that set empty: spans that are in it were pushed since the thread's
         last record, or other threads are about to write down that they popped them."""
-        placed, lines = self.now.peek(), self._lines[id(source)]
-        owed = [place for place in places if lines[place] < self.now.line]
+        placed = self.now.peek()
+        owed = [place for place in known.places if known.lines[place] < self.now.line]
         if placed is None or len(owed) >= len(self.threads()):
             return False
-        self._owed.setdefault(id(source), {}).update(dict.fromkeys(owed, placed[0]))
+        known.owed.update(dict.fromkeys(owed, placed[0]))
         return True
 
     def _reorder(self, to: SpanSet, places: deque[int], place: int) -> None:
@@ -412,11 +437,8 @@ class Companion:
             self.differs(placed, f"b {s.base:x}")
             return
         words = placed[1].split(" ")
-        marks = 0
         self._check_page(s, placed)
-        for i, word in enumerate(words[5].split(",")):
-            marks |= int(word, 16) << 64 * i
-        s.mark_bits = marks
+        s.mark_bits = marks = marks_of(words[5])
         nalloc = marks.bit_count()
         found = f"b {s.base:x} {s.spanclass} {nalloc} {s.alloc_count - nalloc} {words[5]}"
         if found != placed[1]:

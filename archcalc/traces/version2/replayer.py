@@ -39,6 +39,8 @@ TRANSPARENT = frozenset(("readmemstats",))
 # What waits for the request that it belongs to.
 OWN = frozenset("MOAGNBqFXJHDCcVvu+-bQ*/<>R")
 NO_P = "-"
+NOT_INSIDE = "@mTZ!"  # records that end what can be told of a bracket by its lines; and an empty line
+NOTHING_SWEPT = [") sweepone done"]
 REPORTED = ("NextGC", "NumForcedGC", "PauseTotalNs")  # clocks and the pacer decide
 WRONG = (BadRequest, BadType, ValueError, IndexError, KeyError, AttributeError, AssertionError)
 
@@ -104,7 +106,7 @@ class SparseReplayer(LineByLine):
         # The lines being fed, the number of the first, and the last of those before.
         self.lines: list[str] = []
         self.first = 1
-        self.before: list[str] = []
+        self.before: deque[str] = deque(maxlen=KEPT)
         self.follower = self.following(self.differs, self.outside, self.nested)
         self.follower.threads = lambda: self.contexts
         self.specials: dict[str, FixAlloc] = {}
@@ -155,7 +157,7 @@ class SparseReplayer(LineByLine):
         return self.result
 
     def feed(self, lines: list[str]) -> None:
-        self.before = [*self.before, *self.lines][-KEPT:]
+        self.before.extend(self.lines[-KEPT:])
         self.lines, self.first = lines, self.line + 1
         context = self.contexts.get(self.thread)
         rest = iter(lines)
@@ -171,17 +173,24 @@ class SparseReplayer(LineByLine):
             elif letter == "T":
                 self._type(line)
             elif letter == "Z":
-                self.end.record(line)
+                passed = self.end.pass_rows(lines, self.line - self.first)
+                if passed:
+                    self.line += passed - 1
+                    for _ in range(passed - 1):
+                        next(rest)
+                else:
+                    self.end.record(line)
             elif letter == "!":
                 self.event += 1
                 self._death(line)
             else:
                 self.event += 1
-                if line[:11] == "( sweepone " and self._nothing_to_sweep(line, context):
-                    self.line += 1
-                    self.event += 1
-                    next(rest)
-                    continue
+                if letter == "(" and context is not None:
+                    whole = self._whole(line, context)
+                    if whole:
+                        for _ in range(whole):
+                            next(rest)
+                        continue
                 self._record(line)
                 if context is None:
                     context = self.contexts[self.thread]
@@ -233,13 +242,43 @@ class SparseReplayer(LineByLine):
         except WRONG:
             return SLOWLY
 
-    def _nothing_to_sweep(self, line: str, context: Context | None) -> bool:
+    def _whole(self, line: str, context: Context) -> int:
+        """Carries out a bracket that closes in the lines at hand, with no other thread in between.
+
+        How many lines come after its first; 0 where it is not so, and nothing was done.
+        """
+        if context.depth or context.records or context.waiting is not None:
+            return 0
+        lines, first = self.lines, self.line
+        before = first - self.first
+        if line[:11] == "( sweepone " and self._nothing_to_sweep(line, lines[before + 1 : before + 2]):
+            self.line += 1
+            self.event += 1
+            return 1
+        depth = 1
+        for at in range(before + 1, len(lines)):
+            letter = lines[at][:1]
+            if letter == ")":
+                depth -= 1
+                if not depth:
+                    break
+            elif letter == "(":
+                depth += 1
+            elif letter in NOT_INSIDE:
+                return 0
+        if depth or line[2:].partition(" ")[0] in TRANSPARENT:
+            return 0
+        count = at - before
+        self.line += count
+        self.event += count
+        records = deque(zip(range(first + 1, self.line + 1), lines[before + 1 : at + 1], strict=True))
+        self._carry_out((first, line), Turn(records, first))
+        return count
+
+    def _nothing_to_sweep(self, line: str, after: list[str]) -> bool:
         """Whether a sweepone is whole with the next line and finds all swept: nothing changes then."""
         core = self.core
-        if core is None or context is None or context.depth or context.records:
-            return False
-        at = self.line - self.first + 1
-        if at >= len(self.lines) or self.lines[at] != ") sweepone done" or not core.sweeper.drained:
+        if core is None or after != NOTHING_SWEPT or not core.sweeper.drained:
             return False
         try:
             self._run_on(line[11:])
@@ -421,13 +460,18 @@ class SparseReplayer(LineByLine):
             return None
         return None if s is None else s.describe()
 
+    def ends(self) -> None:
+        """The run is over: what is known of the machine is written into its spans."""
+        assert self.core is not None
+        self.core.sync_caches()
+
     def _around(self, line: int) -> tuple[str, ...]:
         """The lines before one, as far as they are still at hand."""
         end = line - self.first
-        known = [*self.before, *self.lines[: max(end, 0)]]
-        return (
-            tuple(known[-KEPT:]) if end >= 0 else tuple(self.before[end - KEPT : end] or self.before[-KEPT:])
-        )
+        before = list(self.before)
+        if end >= 0:
+            return tuple([*before, *self.lines[:end]][-KEPT:])
+        return tuple(before[end - KEPT : end] or before)
 
     def finish(self) -> None:
         thrown = self.result.death is not None and "throw" in self.result.death

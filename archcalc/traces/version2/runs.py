@@ -18,7 +18,6 @@ from archcalc.traces.columns import Columns, InColumns
 from archcalc.traces.outcome import GaveUp, Replay, carry_out_groups
 from archcalc.traces.reader import Header, decimal
 from archcalc.traces.version2.asks import OTHER, Ask, AskColumns, Asks
-from archcalc.traces.version2.ending import EndOfHeap
 from archcalc.traces.version2.replayer import NO_P, OWN, WRONG, Context, SparseReplayer
 from archcalc.traces.version2.turns import Turn
 from archcalc.traces.version2.waiting import Waits
@@ -35,17 +34,6 @@ M, T, G = (WRITTEN_CODE[record] for record in "mTg")
 ARE_OVER = [record not in OWN and record not in ("(", "?") for record in WRITTEN]
 
 
-class EndInRuns(EndOfHeap):
-    """The end of the heap, before which nothing may wait."""
-
-    replayer: RunsReplayer
-
-    def record(self, line: str) -> None:
-        self.replayer.reach_all()
-        self.replayer.ended = True
-        super().record(line)
-
-
 class RunsReplayer(SparseReplayer):
     """Carries a recording of version 2 out in runs. Raises GaveUp where it is not reproduced."""
 
@@ -54,7 +42,6 @@ class RunsReplayer(SparseReplayer):
         self.np = needed("numpy", WHAT)
         self.file = file
         self.keys = Asks(self.types)
-        self.end = EndInRuns(self)
         self.ended = False
         self.types_at: dict[str, int] = {}  # rows of the types that this batch defines
         self.waits: Waits | None = None
@@ -181,7 +168,7 @@ class RunsReplayer(SparseReplayer):
         self.line += n
         if self.follower.now.records:
             self.follower.now = Turn(deque())
-        self._run_on(str(waits.of[turn - 1]))
+        waits.run_on(turn)
         waits.turn = turn
 
     # What does not wait.
@@ -191,17 +178,26 @@ class RunsReplayer(SparseReplayer):
         if self.waits is not None:
             self.waits.reach_all()
 
+    def ends(self) -> None:
+        self.reach_all()
+        self.ended = True
+        super().ends()
+
     def _alone(self, p: str, work: Callable[[list[str]], None], words: list[str]) -> None:
         """Carries out what changes a P's spans; no allocation of that P may come while it is at work."""
-        waits = self.waits
-        before = self.passed + (waits.turn if waits is not None else 0)
+        before = self._past()
         work(words)
-        waits, number = self.waits, 0 if p == NO_P else decimal(p)
-        latest = self.latest.get(number, 0)
-        if waits is not None and waits.turn:
-            latest = max(latest, self.passed + waits.latest(number)) if waits.latest(number) else latest
-        if latest > before:
+        if self._past() > before and self._latest(0 if p == NO_P else decimal(p)) > before:
             raise GaveUp
+
+    def _past(self) -> int:
+        """How many ordinary allocations are in the past."""
+        return self.passed + (0 if self.waits is None else self.waits.turn)
+
+    def _latest(self, number: int) -> int:
+        """How many there were up to that P's latest."""
+        here = 0 if self.waits is None else self.waits.latest(number)
+        return self.passed + here if here else self.latest.get(number, 0)
 
     def _object(self, line: str) -> None:
         if line.split(" ", 3)[2] != "0":

@@ -8,6 +8,7 @@ objects are handed out in runs, and their addresses are compared all at once.
 
 from __future__ import annotations
 
+from itertools import compress, count
 from typing import TYPE_CHECKING, Any
 
 from archcalc.traces.outcome import GaveUp
@@ -18,6 +19,8 @@ from archcalc.traces.version2.asks import SMALL, TINY_FIT, AskColumns, Asks
 if TYPE_CHECKING:
     import numpy as np
 
+    from allocator.sparse.heap_bits import ObjectType
+    from allocator.sparse.mcache import CachedSpan
     from allocator.sparse.procs import P
     from allocator.sparse.runtime import Runtime
 
@@ -42,9 +45,9 @@ class OfP:
 
     def __init__(self, np: Any, turns: Array | None, scan: Array) -> None:
         self.turns = turns  # None: all are this P's
-        self.scanned: Array = np.zeros(len(scan) + 1, np.int64)
-        np.cumsum(scan, out=self.scanned[1:])
-        self.at = 0
+        self.totals: Array = np.zeros(len(scan) + 1, np.int64)
+        np.cumsum(scan, out=self.totals[1:])
+        self.scanned = 0
 
     def before(self, turn: int) -> int:
         """How many of them come before allocation number `turn`."""
@@ -52,8 +55,8 @@ class OfP:
 
     def scan(self, turn: int) -> int:
         """The bytes of those before `turn` that were not asked for yet."""
-        before, self.at = self.at, self.before(turn)
-        return int(self.scanned[self.at] - self.scanned[before])
+        before, self.scanned = self.scanned, int(self.totals[self.before(turn)])
+        return self.scanned - before
 
 
 class Waits:
@@ -120,6 +123,13 @@ class Waits:
             raise GaveUp
         return ps[number]
 
+    def run_on(self, turn: int) -> None:
+        """The P of the last allocation before number `turn` runs."""
+        number = int(self.of[turn - 1])
+        if number != self.core.current_p:
+            self._proc(number)
+            self.core.run_on(number)
+
     # Who needs what.
 
     def latest(self, number: int) -> int:
@@ -158,8 +168,10 @@ class Waits:
 
     def _scan(self, number: int) -> None:
         of = self.ps.get(number)
-        if of is not None and of.before(self.turn):
-            self._proc(number).mcache.scan_alloc += of.scan(self.turn)
+        if of is not None:
+            scan = of.scan(self.turn)
+            if scan:
+                self._proc(number).mcache.scan_alloc += scan
 
     def _ranks_at(self, turn: int) -> list[int]:
         """How far each place's allocations come before allocation number `turn`."""
@@ -183,36 +195,72 @@ class Waits:
         p, spanclass = self.known.places[number]
         proc = self._proc(p)
         cached = proc.mcache.alloc[spanclass]
-        s = cached.span
-        if s is None:
+        if cached.span is None:
             raise GaveUp
-        size = cached.size
-        key = self.key[a:upto]
-        whats = self.table.what.take(key).tolist()
-        types = None
-        if whats[0] is not None:
+        if self.core.marking:
+            owed = (upto - a) * cached.size - int(self.table.size.take(self.key[a:upto]).sum())
+            proc.assist_bytes -= owed
+        whats = None
+        if not spanclass & 1:
+            whats = self.table.what.take(self.key[a:upto]).tolist()
+            if whats[0] is None:  # all are pointers, which was written down when the span was made
+                whats = None
+        v = cached.next
+        end = v + (upto - a) * cached.size
+        if end <= cached.end:
+            cached.next = end
+            self.runs.append((v, cached.size, a, upto))
+            i = (v - cached.base) // cached.size
+            self._lay_down(cached, i, upto - a, whats)
+        else:
+            self._take_further(cached, a, upto, whats)
+
+    def _lay_down(self, cached: CachedSpan, i: int, n: int, whats: list[ObjectType | None] | None) -> None:
+        """What n objects of a span are, from number i on."""
+        if whats is not None:
             types = cached.types
             if types is None:
                 types = self.core.open_types(cached)
+            types[i : i + n] = whats
         if self.core.marking:
-            proc.assist_bytes -= (upto - a) * size - int(self.table.size.take(key).sum())
+            assert cached.span is not None
+            self.core.gc.mark_all_new(cached.span, (1 << n) - 1 << i)
+
+    def _take_further(
+        self, cached: CachedSpan, a: int, upto: int, whats: list[ObjectType | None] | None
+    ) -> None:
+        """The same for more objects than lie side by side."""
+        s, size = cached.span, cached.size
+        assert s is not None
+        cached.sync()
+        free = s.allocated() ^ (1 << s.nelems) - 1
+        if free.bit_count() == upto - a:
+            # All that is free. Where the last one lies, nothing behind it is.
+            self.rests.append((cached.base, size, free, s.nelems, a, upto))
+            cached.take_all(free)
+            if whats is not None:
+                types = cached.types
+                if types is None:
+                    types = self.core.open_types(cached)
+                bits = map(ord("1").__eq__, format(free, "b")[::-1].encode())
+                for i, what in zip(compress(count(), bits), whats, strict=True):
+                    types[i] = what
+            if self.core.marking:
+                self.core.gc.mark_all_new(s, free)
+            return
         done = 0
         while a < upto:
+            if cached.next == cached.end and not cached.advance():
+                raise GaveUp
             v = cached.next
-            if v == cached.end:
-                if not cached.advance():
-                    raise GaveUp
-                v = cached.next
             n = min((cached.end - v) // size, upto - a)
             cached.next = v + n * size
             self.runs.append((v, size, a, a + n))
+            self._lay_down(
+                cached, (v - cached.base) // size, n, None if whats is None else whats[done : done + n]
+            )
             a += n
-            i = (v - cached.base) // size
-            if types is not None:
-                types[i : i + n] = whats[done : done + n]
             done += n
-            if self.core.marking:
-                self.core.gc.mark_all_new(s, ((1 << n) - 1) << i)
 
     def compare(self) -> None:
         """Compares the addresses of all that was handed out."""

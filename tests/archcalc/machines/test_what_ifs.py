@@ -13,11 +13,8 @@ from archcalc.reading.errors import UsageFault
 
 from .worlds import WORLDS, answer
 
-# A name without its number, and the worlds that showed it, the last one first: where it is looked for first.
-SHOWN: dict[str, list[int]] = {}
-for number, world in enumerate(WORLDS):
-    for shown in world.shows:
-        SHOWN.setdefault(shown, []).append(number)
+# A name without its number, and the world that showed it last: where it is looked for first.
+SHOWN: dict[str, int] = {}
 
 
 def figures_of(go: str, platform: str, sets: dict[str, Scalar] | None = None) -> Figures:
@@ -78,18 +75,15 @@ def silent(go: str, platform: str) -> list[str]:
     def shows(name: str) -> bool:
         """Whether it is refused, or some world shows it."""
         idea = name.rstrip("0123456789")
-        known = SHOWN.setdefault(idea, [])
-        first = known or [0]
+        first = SHOWN.get(idea, 0)
         tried = []
         for figures in accepted(plain, name):
-            for at in first:
-                if moves(figures, at):
-                    known[:] = [at, *(other for other in known if other != at)]
-                    return True
+            if moves(figures, first):
+                return True
             tried.append(figures)
         for at in range(len(WORLDS)):
-            if at not in first and any(moves(figures, at) for figures in tried):
-                known.insert(0, at)
+            if at != first and any(moves(figures, at) for figures in tried):
+                SHOWN[idea] = at
                 return True
         return not tried
 
