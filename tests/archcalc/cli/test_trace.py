@@ -234,17 +234,25 @@ def interrupted(arguments: list[str], ready: str) -> tuple[int, str, str]:
     return code, out, shown
 
 
-# The program, with recordings read so slowly that there is time for Ctrl-C between two pieces.
+# The program, with recordings read slowly, and only in part: then it waits for Ctrl-C, however late it comes.
+# What reads in a worker is not interrupted itself, and goes on.
 SLOW = """
-import sys, time
+import os, sys, time
 from archcalc.traces import columnar, reader, replayer
 from archcalc.cli.main import main
 
+OWN = os.getpid()
+
+def hold(done, half):
+    time.sleep(60 if done == half and os.getpid() == OWN else 0.05)
+
 def slowly(stream):
+    done = 0
     for lines in stream:
         for at in range(0, len(lines), 500):
             yield lines[at:at + 500]
-            time.sleep(0.05)
+            done += 1
+            hold(done, 20)
 
 def lines(path):
     return slowly(reader.pieces(path))
@@ -252,9 +260,9 @@ def lines(path):
 batches = columnar.ColumnarFile.batches
 
 def slow_batches(self, columns=None, rows=2000):
-    for batch in batches(self, columns, rows):
+    for done, batch in enumerate(batches(self, columns, rows), 1):
         yield batch
-        time.sleep(0.1)
+        hold(done, 5)
 
 columnar.ColumnarFile.batches = slow_batches
 replayer.Replayer.__init__.__defaults__ = (*replayer.Replayer.__init__.__defaults__[:-1], lines)

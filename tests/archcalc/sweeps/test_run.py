@@ -364,8 +364,15 @@ def test_a_cluster_that_loses_a_worker_makes_the_same_table(
 
 
 def test_a_cluster_that_loses_its_scheduler_is_reported_and_the_rows_kept(
-    sweep: Sweep, expected: list[Row], tmp_path: Path, cluster: Cluster
+    sweep: Sweep, expected: list[Row], tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def few(what: Point, version: str) -> Row:
+        """Goes to the workers as it stands here: at the scheduler's death they have still work to do."""
+        if what.number >= 6:
+            time.sleep(600)
+        return point.work(what)
+
+    monkeypatch.setattr(running, "_work_far_away", few)
     journal = Journal(tmp_path / "x.journal", sweep.key, len(sweep.points))
 
     def tell(done: int) -> None:
@@ -377,7 +384,7 @@ def test_a_cluster_that_loses_its_scheduler_is_reported_and_the_rows_kept(
         running.run(sweep.points, journal, 1, cluster.address, tell)
     journal.close()
     journal = Journal(tmp_path / "x.journal", sweep.key, len(sweep.points))
-    assert 3 <= len(journal.rows) < 24
+    assert 3 <= len(journal.rows) <= 6
     assert running.run(sweep.points, journal, 1) == expected
     journal.close()
 
