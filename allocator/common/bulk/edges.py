@@ -67,7 +67,7 @@ def edges_of_rows(numbers: ObjectNumbers, rows: WordRows, extents: Ints | None =
     """All pointers on those pages; extents: how many words of each object are looked at, all for None."""
     if rows.tell is None and numbers.magic is not None and numbers.pages is not None and follows_compiled():
         return _compiled(numbers, rows, ALL if extents is None else extents)
-    where = np.flatnonzero(rows.contents)
+    where = np.flatnonzero(rows.contents != 0)  # bytes are searched much faster
     words = rows.contents.take(where).astype(np.uint64, copy=False)
     row = where >> (rows.per_page.bit_length() - 1)
     word = (where & rows.per_page - 1) + rows.begin.take(row)
@@ -100,7 +100,7 @@ def _compiled(numbers: ObjectNumbers, rows: WordRows, extents: Ints) -> Edges:
 
     # No object is at the highest address of all.
     low, high = rows.between or (0, (1 << 64) - 1)
-    most = int(np.count_nonzero(rows.contents))
+    most = int(np.count_nonzero(rows.contents != 0))
     sources, targets = np.empty(most, np.int64), np.empty(most, np.int64)
     words = np.empty(most, np.uint64)
     found = find(

@@ -37,6 +37,14 @@ def _forget(memory: Contents, spans: Sequence[tuple[int, int]], words: int, nele
     parts: list[array[int] | bytes] = []
     for base, free in spans:
         page = base >> memory.shift
+        if npages == 1:
+            alone = pages.get(page)
+            if type(alone) is array:
+                stored.append((base, free))
+                parts.append(alone)
+            elif alone is not None:
+                _forget_some(memory, page, alone, 0, words, free)  # type: ignore[arg-type]
+            continue
         held = [pages.get(page + at) for at in range(npages)]
         for at, mine in enumerate(held):
             if isinstance(mine, dict):
