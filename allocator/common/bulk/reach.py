@@ -44,19 +44,19 @@ def reach(pointers: Pointers, frontier: Ints, seen: Ints) -> None:
         if len(frontier) <= SMALL:
             frontier = _rings(pointers, frontier, seen)
             continue
-        low = pointers.begin[frontier]
-        count = pointers.begin[frontier + 1] - low
+        low = pointers.begin.take(frontier)
+        count = pointers.begin.take(frontier + 1) - low
         ends = np.cumsum(count)
         which = np.arange(int(ends[-1])) + np.repeat(low - ends + count, count)
-        reached = pointers.targets[which]
-        reached = reached[seen[reached] == 0]
+        reached = pointers.targets.take(which)
+        reached = reached.take(np.flatnonzero(seen.take(reached) == 0))
         seen[reached] = 1
         # Of those that are mentioned more than once, the last mention stays.
         if mentioned is None:
             mentioned = np.empty(len(seen), np.int32)
         order = np.arange(len(reached), dtype=np.int32)
         mentioned[reached] = order
-        frontier = reached[mentioned[reached] == order]
+        frontier = reached.take(np.flatnonzero(mentioned.take(reached) == order))
 
 
 def _rings(pointers: Pointers, frontier: Ints, seen: Ints) -> Ints:

@@ -162,7 +162,7 @@ class SpanRow:
         cache = self.proc.page_cache
         while i < stop:
             if not cache.cache:
-                if self.npages is None and stop - i >= 2 * GROUP:
+                if self.npages is None and stop - i >= GROUP:
                     n = self._groups(i, stop)
                     if n:
                         i += n

@@ -42,9 +42,11 @@ def follow(collector: Collector) -> None:
     work = sum(scan_work.of_object(s, s.index_of(v)) for s, v in zip(spans, collector.grey, strict=True))
     collector.grey = []
     packed = np.packbits(fresh, bitorder="little").tobytes()
-    for k in np.flatnonzero(marked).tolist():
-        begin = int(heap.first[k]) >> 3
-        bits = int.from_bytes(packed[begin : begin + int(heap.width[k])], "little")
+    changed = np.flatnonzero(marked)
+    begin = heap.first[changed] >> 3
+    ends = (begin + heap.width[changed]).tolist()
+    for k, at, end in zip(changed.tolist(), begin.tolist(), ends, strict=True):
+        bits = int.from_bytes(packed[at:end], "little")
         collector.set_mark(heap.spans[k], bits)
         work += scan_work.of_objects(heap.spans[k], bits)
     core.pacer.heap_scan_work += work
