@@ -100,9 +100,11 @@ class Malloc(HeapCore):
 
     def _large_alone(self, size: int, p: int) -> int:
         """The short way's large object without pointers."""
-        v = self._large(self.run_on(p).mcache, size, None).base
+        s = self.run_on(p).mcache.alloc_large(size, True)
+        s.free_index = s.alloc_count = 1
+        s.large_type = None
         self.may_collect()
-        return v
+        return s.base
 
     def mallocgc(self, size: int, typ: Type | None, needzero: bool, p: int | None) -> int:
         """mallocgc, whole. p None: before there is a P."""

@@ -160,7 +160,7 @@ class MCache:
         nbytes = npages << heap.page_shift
         if heap.sweep_pages_per_byte or core.steps is not None:
             core.sweeper.deduct_credit(nbytes, npages)
-        s = heap.alloc(npages, int(noscan))
+        s = heap.alloc(npages, 1 if noscan else 0)
         if s is None:
             raise Throw("out of memory")
         stats, pacer = core.heap_stats, core.pacer
@@ -168,7 +168,7 @@ class MCache:
         stats.large_allocs += 1
         pacer.total_alloc += nbytes
         pacer.update(nbytes, 0)
-        core.central[int(noscan)].full_swept().push(s)
+        core.central[noscan].full[heap.sweepgen >> 1 & 1].push(s)
         s.limit = s.base + size
         return s
 

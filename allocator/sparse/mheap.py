@@ -197,9 +197,11 @@ class MHeap:
                 if steps is not None:
                     steps.cached(cache)
             base, scav = cache.alloc(npages, self.page_size)
-        from_cache = bool(base and p is not None and p.mspan_cache)
-        if steps is not None and not from_cache:
-            steps.turn()
+        from_cache = False
+        if steps is not None:
+            from_cache = bool(base and p is not None and p.mspan_cache)
+            if not from_cache:
+                steps.turn()
         if aligned:
             found = self._aligned_pages(npages)
             if found is None:
@@ -218,7 +220,7 @@ class MHeap:
         if steps is not None:
             steps.span(npages, kind, spanclass, from_cache, base, scav, s)
         limited = core.stats.mapped_ready + scav > core.pacer.memory_limit
-        if limited or core.scavenger.gc_percent_goal != UNLIMITED or steps is not None:
+        if limited or steps is not None or core.scavenger.gc_percent_goal != UNLIMITED:
             self._scavenge_for(scav, growth)
         self._make(s, kind, spanclass, base, npages, scav)
         if steps is not None:

@@ -283,8 +283,14 @@ class PageAlloc:
             return 0, 0
         page = self.search_addr >> self.page_shift & self.chunk_mask
         if npages < self.chunk_pages - page:
-            at = self._lowest(ci, page, npages)
-            if at != NONE:
+            # Usually so many begin at the first free page.
+            chunk = self.chunks.own.get(ci) or self.chunks.get(ci)
+            assert chunk is not None
+            free = (chunk.bits ^ self.all_pages) >> (page & -64)
+            lowest = (free & -free).bit_length() - 1
+            wanted = (1 << npages) - 1
+            if free and free >> lowest & wanted == wanted:
+                at = (page & -64) + lowest
                 off = (ci << self.chunk_shift) + (at << self.page_shift)
                 scavenged = self._take_within(off, ci, at, npages)
                 if self.search_addr < off:
@@ -292,8 +298,8 @@ class PageAlloc:
                 return self.config.address(off), scavenged
         found = lowest = NONE
         known = None
+        chunk = self.chunks.get(ci)
         if self.chunk_pages - page >= npages and ((known := self.known_most(ci)) is None or known >= npages):
-            chunk = self.chunks.get(ci)
             assert chunk is not None
             found, lowest = self.find_in_chunk(chunk, npages, page)
             if found == NONE and known is not None:
@@ -316,19 +322,6 @@ class PageAlloc:
         if self.search_addr < search:
             self.search_addr = search
         return self.config.address(off), scavenged
-
-    def _lowest(self, ci: int, page: int, npages: int) -> int:
-        """The first free page of a chunk from `page` on, as in `find_in_chunk`, if so many begin there."""
-        chunk = self.chunks.own.get(ci) or self.chunks.get(ci)
-        assert chunk is not None
-        skip = page & -64
-        free = (chunk.bits ^ self.all_pages) >> skip
-        if free:
-            lowest = (free & -free).bit_length() - 1
-            wanted = (1 << npages) - 1
-            if free >> lowest & wanted == wanted:
-                return skip + lowest
-        return NONE
 
     def find_in_chunk(self, chunk: Chunk, npages: int, page: int) -> tuple[int, int]:
         """The first run of so many pages of a chunk, and its first free page, from `page` on (find).

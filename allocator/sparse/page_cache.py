@@ -31,8 +31,8 @@ class PageCache:
         if npages == 1:
             if not cache:
                 return 0, 0
-            i = trailing_zeros(cache)
-            bit = 1 << i
+            bit = cache & -cache
+            i = bit.bit_length() - 1
             self.cache = cache ^ bit
             if self.scav & bit:
                 self.scav ^= bit

@@ -27,13 +27,16 @@ class Unmade(Protocol):
 class SpanRecords:
     """allspans. Records lie side by side in runs, each of which has numbers in a row."""
 
-    __slots__ = ("_addresses", "_by_address", "_made", "_numbers", "_size")
+    __slots__ = ("_addresses", "_by_address", "_last", "_made", "_numbers", "_origin", "_size")
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._made: list[MSpan | Unmade | None] = []
         self._numbers: list[int] = []  # the first of each run, by number, and where it lies
         self._addresses: list[int] = []
+        self._last = self._origin = (
+            0  # the last run's first, and where its number 0 would be
+        )
         self._by_address: list[tuple[int, int]] = []  # each run's address and first number
 
     def __len__(self) -> int:
@@ -45,13 +48,8 @@ class SpanRecords:
     def __getitem__(self, number: int) -> MSpan:
         s = self._made[number]
         if type(s) is not MSpan:
-            first = self._numbers[-1]
-            if number >= first:
-                address = self._addresses[-1] + (number - first) * self._size
-            else:
-                address = self.address_of(number)
-            s = MSpan(address) if s is None else s.make(number, address)  # type: ignore[union-attr]
-            self._made[number] = s
+            address = self._origin + number * self._size if number >= self._last else self.address_of(number)
+            s = self._made[number] = MSpan(address) if s is None else s.make(number, address)  # type: ignore[union-attr]
         return s
 
     def add(self, address: int, n: int) -> int:
@@ -61,6 +59,7 @@ class SpanRecords:
             self._numbers.append(number)
             self._addresses.append(address)
             insort(self._by_address, (address, number))
+            self._last, self._origin = number, address - number * self._size
         self._made += [None] * n
         return number
 
