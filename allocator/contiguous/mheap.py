@@ -271,7 +271,9 @@ class MHeap:
         log = rt.log
         if log is not None:
             log.append(f"D {rt.spans.base[s]:x} {rt.spans.npages[s]} {acct}")
-        rt.flush_local_scan(rt.cache)
+        cache = rt.cache
+        if cache.local_scan or cache.local_tinyallocs:
+            rt.flush_local_scan(cache)
         if acct:
             rt.stats.heap_objects -= 1
         if rt.gc.blacken:

@@ -45,7 +45,7 @@ class Sweeper:
         spans = rt.spans
         state, sweepgen, marked, specials = spans.state, spans.sweepgen, spans.mark_bits, spans.specials
         nelems, alloc_count, free_index = spans.nelems, spans.alloc_count, spans.free_index
-        new_bits = rt.arenas.new_bits
+        arenas = rt.arenas
         log = rt.log
         sg = rt.heap.sweepgen
         bufs = rt.sweep_spans.bufs
@@ -63,7 +63,6 @@ class Sweeper:
                 continue
             if sweepgen[s] != sg - 2:
                 continue
-            npages = spans.npages[s]
             n = nelems[s]
             marks = marked[s]
             count = marks.bit_count()
@@ -73,19 +72,25 @@ class Sweeper:
                 and not specials[s]
                 and free_index[s] <= n
             ):
-                self.pages_swept += npages
+                self.pages_swept += spans.npages[s]
                 if log is not None:
-                    log.append(f"b {spans.base[s]:x} {spans.sizeclass[s]} {n} 0 {mark_words(marks, n)}")
+                    words = f"{marks:x}" if n <= 64 else mark_words(marks, n)
+                    log.append(f"b {spans.base[s]:x} {spans.sizeclass[s]} {n} 0 {words}")
                 free_index[s] = 0
                 spans.alloc_bits[s] = marks
                 marked[s] = 0
-                new_bits(n)
+                end = arenas.next_free + (n + 63 >> 6 << 3)
+                if end <= arenas.capacity and arenas.next:
+                    arenas.next_free = end
+                else:
+                    arenas.new_bits(n)
                 sweepgen[s] = sg
                 push(s)
             else:
                 sweepgen[s] = sg - 1
+                pages = spans.npages[s]
                 if self.sweep(s, False):
-                    back += npages
+                    back += pages
                     if back >= freed:
                         return back
             if self.pages_swept >= swept:
@@ -122,7 +127,8 @@ class Sweeper:
         nelems = spans.nelems[s]
         log = rt.log
         if log is not None:
-            log.append(f"b {spans.base[s]:x} {sizeclass} {nelems} {preserve:d} {mark_words(marks, nelems)}")
+            words = f"{marks:x}" if nelems <= 64 else mark_words(marks, nelems)
+            log.append(f"b {spans.base[s]:x} {sizeclass} {nelems} {preserve:d} {words}")
         nalloc = marks.bit_count()
         to_heap = False
         if sizeclass == 0 and nalloc != nelems:

@@ -46,6 +46,8 @@ def find_run(free: int, n: int) -> int:
     # A heap that grows has room at once.
     if n == 1 or not free or free >> first & (wanted := (1 << n) - 1) == wanted:
         return first
+    if free.bit_count() < n:
+        return NONE
     covered = 1
     while covered < n:
         step = covered if covered < n - covered else n - covered

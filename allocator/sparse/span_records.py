@@ -34,9 +34,7 @@ class SpanRecords:
         self._made: list[MSpan | Unmade | None] = []
         self._numbers: list[int] = []  # the first of each run, by number, and where it lies
         self._addresses: list[int] = []
-        self._last = self._origin = (
-            0  # the last run's first, and where its number 0 would be
-        )
+        self._last = self._origin = 0  # the last run's first, and where its number 0 would be
         self._by_address: list[tuple[int, int]] = []  # each run's address and first number
 
     def __len__(self) -> int:

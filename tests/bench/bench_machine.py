@@ -35,8 +35,8 @@ CALLS = 200_000
 ROUNDS = 7
 # In empty method calls: an object of a span that is at hand, of which there are hundreds, and what is wanted.
 RATIO, WANTED = 18.0, 15.0
-# Of those of which a span has few, by size: how many, and the limit; a span itself costs hundreds of calls.
-OBJECTS = {"512": (16, 25.0), "8192": (1, 320.0)}
+# Of those of which a span has few, by size: how many, and the limit; a span itself costs 130 to 180 calls.
+OBJECTS = {"512": (16, 20.0), "8192": (1, 250.0)}
 BOOT = 0.005  # seconds
 BOOTS_MEMORY = 40_000_000  # bytes, all platforms together
 FILL = 10.0  # seconds for 512 GB

@@ -37,7 +37,8 @@ from archcalc.profiles import platforms
 GO = "1.27"
 BOOT, BOOT_MEMORY = 0.020, 4_000_000  # seconds, bytes: of every port's machine
 RATIO = 1.3  # one by one, times what the machine of 2017 takes
-OF_LARGE = 2.5  # the same of an object with pages of its own; RATIO is wanted
+# The same of objects with pages of their own; RATIO is wanted.
+OF_LARGE = {"33 KB": 1.6, "100 KB": 1.6, "1 MB": 3.0, "64 MB": 4.5}
 # Many at once, times what the program takes: at most, and what is wanted.
 OF_REAL = {"numpy": (0.9, 0.3), "compiled": (0.75, 0.12)}
 OF_2017, OF_2017_WANTED = 2.0, 1.2  # many at once, times what the machine of 2017 takes
@@ -84,7 +85,10 @@ def one_by_one(rounds: int) -> dict[str, float]:
         "32 bytes, three pointers": (node.size, node),
         "48 bytes, three pointers": (record.size, record),
         "8192 bytes, no pointers": (8192, None),
+        "33 KB, no pointers": (33 << 10, None),
         "100 KB, no pointers": (100 << 10, None),
+        "1 MB, no pointers": (1 << 20, None),
+        "64 MB, no pointers": (64 << 20, None),
     }
 
     def taken(go: str | None, size: int, typ: Type | None) -> float:
@@ -157,7 +161,7 @@ def main() -> int:
     verdicts.row(f"the slowest of {ports} boots, {slow}", taken * 1000, BOOT * 1000, unit="ms")
     verdicts.row(f"the largest of them, {large}", memory / 1e6, BOOT_MEMORY / 1e6, unit="MB")
     for name, ratio in one_by_one(options.rounds).items():
-        limit = OF_LARGE if name.startswith("100 KB") else RATIO
+        limit = OF_LARGE.get(name.partition(",")[0], RATIO)
         verdicts.row(f"{name}, of the machine of 2017", ratio, limit, OF_2017_WANTED)
     taken, memory = terabyte()
     verdicts.row("a terabyte of objects of 64 MB", taken, FILL, unit="s")
