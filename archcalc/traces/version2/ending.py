@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Protocol
 
@@ -212,7 +212,7 @@ class EndOfHeap:
         return self._numbers.get(id(what), "-") if isinstance(what, Type) else "-"
 
 
-def _side_by_side(types: list[ObjectType | None], words: int) -> int:
+def _side_by_side(types: Sequence[ObjectType | None], words: int) -> int:
     """The pointer bits of objects of so many words each; those that have none, or a type, are clear."""
     first = types[0] if types else 0
     if types.count(first) == len(types):
