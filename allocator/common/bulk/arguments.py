@@ -46,9 +46,9 @@ def sizes_of(sizes: Any, largest: int) -> tuple[Ints, int, int]:
     return asked, least, most
 
 
-def _extremes(sizes: Ints) -> tuple[int, int]:
+def _extremes(numbers: Ints) -> tuple[int, int]:
     """The smallest and the largest, a block at a time, so that it is read once."""
-    blocks = [sizes[at : at + BLOCK] for at in range(0, len(sizes), BLOCK)]
+    blocks = [numbers[at : at + BLOCK] for at in range(0, len(numbers), BLOCK)]
     found = [(int(block.min()), int(block.max())) for block in blocks] or [(0, 0)]
     return min(least for least, _ in found), max(most for _, most in found)
 
@@ -71,7 +71,8 @@ def kinds_of(
     index = np.asarray(types)
     if index.shape != (n,) or (n and index.dtype.kind not in "iu"):
         raise BadRequest("types must be a flat array of whole numbers, one for each size")
-    if n and not -1 <= int(index.min()) <= int(index.max()) < len(table):
+    least, most = _extremes(index)
+    if n and not -1 <= least <= most < len(table):
         raise BadRequest(f"types must be from -1 to {len(table) - 1}")
     return Kinds([told(t) for t in table], index, told(None))
 
