@@ -65,7 +65,8 @@ def alike(kinds: Ints, most: int) -> Iterator[slice]:
 
 def edges_of_rows(numbers: ObjectNumbers, rows: WordRows, extents: Ints | None = None) -> Edges:
     """All pointers on those pages; extents: how many words of each object are looked at, all for None."""
-    if rows.tell is None and numbers.magic is not None and numbers.pages is not None and follows_compiled():
+    by_table = rows.tell is None and numbers.magic is not None and numbers.pages is not None
+    if by_table and follows_compiled(numbers.total):
         return _compiled(numbers, rows, ALL if extents is None else extents)
     where = np.flatnonzero(rows.contents != 0)  # bytes are searched much faster
     words = rows.contents.take(where).astype(np.uint64, copy=False)

@@ -29,6 +29,7 @@ class TinyCache(Protocol):
 
 SWITCH = "ARCHCALC_COMPILED"  # environment: 0 never, 1 from the first object on
 PAYS = 1 << 25  # objects of a process from which on loading Numba, half a second, is soon won back
+LARGE_HEAP = 1 << 24  # objects
 
 _wanted: bool | None = {"0": False, "1": True}.get(os.environ.get(SWITCH, ""))
 _seen = 0
@@ -88,12 +89,15 @@ def expect(n: int) -> None:
     _seen += n
 
 
-def follows_compiled() -> bool:
-    """Whether stored pointers are followed by compiled code: where that is wanted, or in use already.
+def follows_compiled(objects: int) -> bool:
+    """Whether stored pointers of a heap of so many objects are followed by compiled code.
 
-    A collection alone is too short for loading it.
+    Where nothing is said, that is in use already, and the heap is so large that a few more functions are
+    won back by one collection. A collection alone is too short for loading Numba.
     """
-    return bool(_wanted or (_wanted is None and "allocator.common.bulk.jit" in sys.modules))
+    if _wanted is None:
+        return objects >= LARGE_HEAP and "allocator.common.bulk.jit" in sys.modules
+    return _wanted
 
 
 def _pays() -> bool:

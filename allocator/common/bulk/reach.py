@@ -34,7 +34,7 @@ def pointers_of(parts: list[tuple[Ints, Ints]], total: int) -> Pointers:
 
 def reach(pointers: Pointers, frontier: Ints, seen: Ints) -> None:
     """Marks in `seen`, a byte for each object, all that is reached from the frontier, which is marked."""
-    if follows_compiled():
+    if follows_compiled(len(seen)):
         from allocator.common.bulk.compiled_reach import reach as follow
 
         follow(pointers.begin, pointers.targets, frontier, seen, np.empty(len(seen), np.int64))
