@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 import pytest
 import yaml
-from hypothesis import given
+from effort import examples, phases
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archcalc.render import Page, render
@@ -83,6 +84,7 @@ documents = st.dictionaries(
 
 
 @given(documents)
+@settings(max_examples=examples(40), phases=phases())
 def test_json_layout_never_changes_a_document(document: Mapping[str, object]) -> None:
     assert exact(json.loads("".join(lay_out(document, "")))) == exact(plain(document))
 
