@@ -177,7 +177,7 @@ def linked(rt: Runtime, n: int, targets: Any) -> list[int]:
 @pytest.mark.parametrize("shape", ["tree", "list", "both ways", "rings"])
 def test_heaps_of_one_shape(platform: str, shape: str, compiled: bool) -> None:
     """A tree is reached in large rings, a list one by one; what is not reached is freed."""
-    n = 8_000
+    n = 4_000
     shapes = {
         "tree": [(i // 2, i % 2, i) for i in range(1, n, 3)],
         "list": [(i, 0, i + 1) for i in range(n // 2)],
