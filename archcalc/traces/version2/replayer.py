@@ -830,7 +830,8 @@ class SparseReplayer(LineByLine):
         who, number = words[2], decimal(words[3])
         p = core.ps[number]
         expect = self.follower.expect
-        self._others()  # the collector's queues of this P
+        # The collector's queues of this P, and its timers in the heap of the P that goes on.
+        self._others()
         core.heap.clear_mspan_cache(p)
         if p.page_cache.cache:
             self.follower.flushing(p.page_cache)
@@ -848,10 +849,16 @@ class SparseReplayer(LineByLine):
 
     def _others(self) -> None:
         """What other parts of the runtime ask for in between."""
-        while (line := self.follower.next()) and line[0] in "OyxpYfM":
+        while line := self.follower.next():
+            bracket = line.startswith(("( refill ", "( large "))
+            if not bracket and line[0] not in "OyxpYfMm":
+                return
             placed = self.follower.now.take()
             assert placed is not None
-            self.outside(placed)
+            if bracket:
+                self.nested(placed, deque())
+            else:
+                self.outside(placed)
 
     def _refill(self, words: list[str]) -> None:
         cache = self._run_on(words[2])
