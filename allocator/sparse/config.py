@@ -105,6 +105,10 @@ class Config:
     weak_m: bool  # each M has a weak pointer to itself
     padded_m: bool  # an M is padded to 2 KB
     span_queue_mask: bool  # a third mask of Ps: those with queues of spans
+    timers_lock: bool  # a timer has a lock of its own
+    timers_draw: bool  # and a number by lot, for the order of those at one time
+    traceable_sudogs: bool  # what a sudog points at is there twice
+    cpu_options: int  # what internal/cpu lists first of what GODEBUG can switch off, on x86
 
     # Switches: what changed from release to release, of the heap.
     headers: bool  # objects above min_size_for_malloc_header keep their type in a header

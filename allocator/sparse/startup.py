@@ -8,6 +8,7 @@ processors there are, and which P a goroutine runs on.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import gcd
 from typing import TYPE_CHECKING
 
 from allocator.sparse.mallocinit import mallocinit
@@ -22,9 +23,7 @@ M_STACK = 16 * KB
 PROFILE_FRAMES = 1 + 6 + 128  # a sentinel, frames to skip, profstackdepth
 MALLOC_HEADER = 8
 PADDED_M = 2 * KB - MALLOC_HEADER
-CHANNEL_WORDS = 1
-SUDOG_WORDS = 12
-SCAVENGER_WORDS = 11
+CHANNEL_ALIGN = 8  # maxAlign: elements begin behind an hchan at a multiple of it
 MODULE_WORDS = 3
 PAGES_OF_MASKS = 2300  # bytes of pointer masks of a small program's data and bss
 BUCKET_FRAMES = 6
@@ -73,6 +72,35 @@ class StartUp:
         self.main()
 
     # What it allocates.
+
+    @property
+    def sudog(self) -> int:
+        """Bytes of a goroutine's place in a channel's queue."""
+        words = (14 if self.word == 4 else 11) + 2 * self.config.traceable_sudogs
+        return words * self.word
+
+    @property
+    def timer(self) -> int:
+        """Bytes of a timer."""
+        config = self.config
+        if self.word == 4:
+            return 48 + 8 * config.timers_lock + 4 * config.timers_draw
+        return 72 + 16 * config.timers_lock + 8 * config.timers_draw
+
+    def channel(self, size: int) -> None:
+        """A channel with a buffer of `size` bytes for what has no pointers."""
+        self.object(-(-self.config.sizeof["hchan"] // CHANNEL_ALIGN) * CHANNEL_ALIGN + size, noscan=True)
+
+    def appended(self, count: int, size: int, *, noscan: bool = False) -> int:
+        """An array for at least `count` elements, as append makes it; how many it has room for (growslice)."""
+        config = self.config
+        asked = count * size
+        header = 0
+        if config.headers and not noscan and asked > config.min_size_for_malloc_header:
+            header = config.malloc_header_size
+        room = (config.size_classes.round_up_size(asked + header) - header) // size
+        self.object(room * size, noscan=noscan)
+        return room
 
     def object(self, size: int, *, noscan: bool = False) -> int:
         """An object of `size` bytes, on the P that runs, if any does."""
@@ -153,11 +181,13 @@ class StartUp:
         self.procresize()
 
     def cpu_options(self) -> None:
-        """internal/cpu: what GODEBUG can switch off, a slice that grows."""
+        """internal/cpu: what GODEBUG can switch off, a slice that grows twice where levels add to it."""
         option = 4 * self.word
         if self.config.goarch in ("amd64", "386"):
-            for count in (8, 16, 35):
-                self.object(count * option)
+            room = self.config.cpu_options
+            self.object(room * option)
+            for _ in range(2):
+                room = self.appended(2 * room, option)
         else:
             self.object(8 * option)
 
@@ -170,7 +200,14 @@ class StartUp:
             self.object(self.config.sizeof["p"])
             self.rt.add_p()
         self.rt.run_on(0)
-        self.object(4 * self.procs, noscan=True)
+        self.steal_order()
+
+    def steal_order(self) -> None:
+        """The numbers that have no factor in common with that of the Ps, a slice that grows one by one."""
+        room = 0
+        for count in range(1, 1 + sum(gcd(i, self.procs) == 1 for i in range(1, self.procs + 1))):
+            if count > room:
+                room = self.appended(max(2 * room, 1), 4, noscan=True)
 
     # Up to main.main.
 
@@ -183,17 +220,17 @@ class StartUp:
         self.new_goroutine()  # forcegchelper
         if threads and self.procs > 1:
             self.new_m()  # for the P that becomes busy with it
-            # The main goroutine waits for its own thread, which hands over its P and comes back with another.
-            self.new_m()
-            self.rt.run_on(min(self.around.main_on, self.procs - 1))
-        channel = config.sizeof["hchan"]
-        self.object(channel + 2 * CHANNEL_WORDS * self.word, noscan=True)
+        self.channel(2 * self.word)
         for _ in ("bgsweep", "bgscavenge"):
             self.object(2 * self.word)
             self.new_goroutine()
-        self.object(SUDOG_WORDS * self.word)
+        self.object(self.sudog)
+        if threads:
+            # The main goroutine waits for its own thread, which hands over its P and comes back with another.
+            self.new_m()
+            self.rt.run_on(min(self.around.main_on, self.procs - 1))
         here = self.rt.current_p
         self.rt.run_on(min(self.around.scavenger_on, self.procs - 1) if threads else 0)
-        self.object(SCAVENGER_WORDS * self.word)
+        self.object(self.timer)
         self.rt.run_on(here or 0)
-        self.object(channel + self.word, noscan=True)
+        self.channel(0)

@@ -32,6 +32,9 @@ HELPERS = False
 SINCE: dict[str, tuple[int, int]] = {
     "user_arenas": (1, 20),
     "crash_stack": (1, 22),
+    "timers_lock": (1, 23),
+    "timers_draw": (1, 25),
+    "traceable_sudogs": (1, 26),
     "headers": (1, 22),
     "profile_stacks": (1, 23),
     "lists_user_arenas": (1, 25),
@@ -60,6 +63,8 @@ UNTIL: dict[str, tuple[int, int]] = {
     "scav_index_zero_is_unset": (1, 22),
     "used_advises_huge_pages": (1, 21),
 }
+# How many options internal/cpu lists for GODEBUG on x86 before it adds those of levels, by the first release.
+X86_OPTIONS = {(1, 19): 5, (1, 21): 6, (1, 24): 7, (1, 26): 8}
 # tagptr wrote it out, before releases had a constant that differs from a port to another.
 FIXED_TAG_ALIGN_BITS = 3
 # Systems where the runtime finds GODEBUG in its arguments, before it has an environment; and since when.
@@ -176,6 +181,7 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
         stack_min=number("stackMin", "_StackMin"),
         stack_system=number("stackSystem", "_StackSystem"),
         sizeof=sizeof,
+        cpu_options=next(n for since, n in reversed(X86_OPTIONS.items()) if at >= since),
         race=not is_32bit and bool(figures.current("raceenabled")),
         sbrk_platform=sbrk,
         phys_page_aligned_stacks=bool(number("physPageAlignedStacks")),

@@ -131,8 +131,9 @@ class Companion:
             line = placed[1]
             if line[0] == "N":  # what a mapping is called is nothing that a machine knows
                 self.now.take()
-            elif line[0] in "sS" or (line[:7] == "( stack" and line[7:12] != "clear"):
-                # Any function of the runtime may find its own stack too small.
+            elif line[0] in "sSp" or (line[:7] == "( stack" and line[7:12] != "clear"):
+                # Any function of the runtime may find its own stack too small, and who gives a lock back
+                # that others waited for may note that in a profile.
                 self.now.take()
                 self.nested(placed, deque())
             elif line[:4] == "M 0 " and line[-1] not in ERRNO_ENDS and self._for_others():
@@ -149,14 +150,14 @@ class Companion:
         return self._split[1]
 
     def _for_others(self) -> bool:
-        """Carries out a sysAlloc that another part of the runtime makes inside a request, if that is next.
+        """Carries out what another part of the runtime asks the system for inside a request, if that is next.
 
-        The tracer writes down what the allocator does, and its buffer may be full.
+        The tracer writes down what the allocator does, and its buffer may be full; or the profiles' memory.
         """
         behind = 1
         while (placed := self.now.ahead(behind)) is not None and placed[1][0] == "N":
             behind += 1
-        if placed is None or placed[1][0] != "Y":
+        if placed is None or placed[1][0] not in "Yp":
             return False
         records = deque(self.now.take() for _ in range(behind))
         self.now.take()
