@@ -40,6 +40,7 @@ class Answers:
         self.differences: list[CallDifference] = []
         self.log: list[Call] = []
         self.stopped = False  # by a question of another name than the next call's
+        self.beyond: Call | None = None  # the question after the list's end
         self.addresses_known = all(
             call.answer == call.address
             for call in calls
@@ -58,6 +59,7 @@ class Answers:
     def _take(self, asked: Call) -> Answer:
         recorded = self.peek()
         if recorded is None:
+            self.beyond = asked
             raise EndOfAnswers
         if recorded.name != asked.name:
             self.differences.append(CallDifference(self.place, recorded, asked))

@@ -101,6 +101,12 @@ class Runtime(Heap, Allocator):
         self._debug = dict(settings)
 
     @property
+    def debug_text(self) -> str:
+        """GODEBUG as it stands in the environment; empty where it says nothing."""
+        settings = ",".join(f"{name}={value}" for name, value in self._debug.items())
+        return f"GODEBUG={settings}" if settings else ""
+
+    @property
     def _system_debug(self) -> frozenset[str]:
         """The settings that the system's part of the release has."""
         config = self.config

@@ -23,9 +23,13 @@ M_STACK = 16 * KB
 PROFILE_FRAMES = 1 + 6 + 128  # a sentinel, frames to skip, profstackdepth
 MALLOC_HEADER = 8
 PADDED_M = 2 * KB - MALLOC_HEADER
+WAITING, GOING_ON = 1, 2  # when a stack grows
+# Where threads are started: before forcegchelper is, for a P that becomes busy with it, for the P that the
+# main goroutine hands over while it waits, when the scavenger runs, and when the main goroutine goes on.
+PLACES = EARLY, BUSY, HANDED_OVER, SCAVENGING, GONE_ON = range(5)
 CHANNEL_ALIGN = 8  # maxAlign: elements begin behind an hchan at a multiple of it
 MODULE_WORDS = 3
-PAGES_OF_MASKS = 2300  # bytes of pointer masks of a small program's data and bss
+MASKS = 2300  # bytes of pointer masks of a small program's data and bss
 BUCKET_FRAMES = 6
 # Threads' stacks come from the system there, or lie on its own (mStackIsSystemAllocated, mpreinit).
 STACKS_BY_SYSTEM = frozenset(("aix", "darwin", "ios", "illumos", "openbsd", "plan9", "solaris", "windows"))
@@ -40,9 +44,13 @@ class Surroundings:
     """What a program finds, and what is random.
 
     `environment` are the bytes of each string, `arguments` counts the program's own name, `procs` is
-    GOMAXPROCS. `sampled`: the heap profile takes one of the first objects, before the runtime knows
-    that the program does not use it. `main_on` is the P on which the main goroutine comes back after it has
-    handed over its own, `scavenger_on` the one on which the scavenger starts.
+    GOMAXPROCS. `sampled`: the heap profile takes one of the first objects, before the runtime knows that
+    the program does not use it. `main_on` is the P on which the main goroutine comes back after it has
+    handed over its own, `scavenger_on` the one on which the scavenger starts. `grown`: where the main
+    goroutine's stack becomes too small, which depends on frames that the compiler made: 1 when it waits for
+    the collector's goroutines, 2 when it goes on, 3 both. `threads`: at which of PLACES further ones are
+    started, since those that there are have not found their work yet or have lost their P to a slow system
+    call; None for the usual. `masks` are bytes of the pointer masks of the program's data and bss.
     """
 
     environment: tuple[int, ...] = ENVIRONMENT
@@ -51,6 +59,9 @@ class Surroundings:
     sampled: bool = False
     main_on: int = 1
     scavenger_on: int = 0
+    grown: int = 0
+    threads: tuple[int, ...] | None = None
+    masks: tuple[int, ...] = (MASKS,)
 
 
 class StartUp:
@@ -63,13 +74,13 @@ class StartUp:
         self.procs = around.procs
         self.sampled = around.sampled
         self.word = rt.config.ptr_size
-        self.goroutines = 0  # len(allgs)
+        self.goroutines = self.room = 0  # len(allgs), cap(allgs)
 
     def run(self, gogc: int = -1) -> None:
         """All of it. gogc: GOGC, below zero for off. Raises Death where the runtime dies on the way."""
         self.schedinit(gogc)
-        self.new_goroutine()  # runtime.main
-        self.main()
+        stack = self.new_goroutine()  # runtime.main
+        self.main(stack)
 
     # What it allocates.
 
@@ -92,7 +103,7 @@ class StartUp:
         self.object(-(-self.config.sizeof["hchan"] // CHANNEL_ALIGN) * CHANNEL_ALIGN + size, noscan=True)
 
     def appended(self, count: int, size: int, *, noscan: bool = False) -> int:
-        """An array for at least `count` elements, as append makes it; how many it has room for (growslice)."""
+        """An array for at least `count` elements, as append makes it (growslice). Returns its room."""
         config = self.config
         asked = count * size
         header = 0
@@ -111,19 +122,22 @@ class StartUp:
         """A stack, from the cache of the P that runs if it has one."""
         return self.rt.stack_alloc(size, self.rt.current_p)
 
-    def new_g(self, stack: int) -> None:
-        """A goroutine's record with a stack of so many bytes, 0 for none of its own (malg)."""
+    def new_g(self, stack: int) -> tuple[int, int]:
+        """A goroutine's record, and the stack of so many bytes that it returns; 0 for none (malg)."""
         self.object(self.config.sizeof["g"])
-        if stack:
-            # Room for what the system puts onto stacks makes a power of two again.
-            self.stack(1 << (stack + self.config.stack_system - 1).bit_length())
+        if not stack:
+            return 0, 0
+        # Room for what the system puts onto stacks makes a power of two again.
+        size = 1 << (stack + self.config.stack_system - 1).bit_length()
+        return self.stack(size), size
 
-    def new_goroutine(self) -> None:
-        """newproc1: a goroutine, and its place in allgs."""
-        self.new_g(self.config.stack_min)
-        if self.goroutines & (self.goroutines - 1) == 0:
-            self.object(max(2 * self.goroutines, 1) * self.word)
+    def new_goroutine(self) -> tuple[int, int]:
+        """newproc1: a goroutine, and its place in allgs. Returns where its stack is, and its bytes."""
+        stack = self.new_g(self.config.stack_min)
+        if self.goroutines == self.room:
+            self.room = self.appended(max(2 * self.room, 1), self.word)
         self.goroutines += 1
+        return stack
 
     def new_m(self) -> None:
         """allocm: a thread's record and its stacks."""
@@ -158,11 +172,14 @@ class StartUp:
         if self.config.early_debug:
             rt.read_debug()
         mallocinit(rt)
+        if rt.debug_text and not self.config.early_debug:
+            self.object(len(rt.debug_text), noscan=True)  # a copy for internal/cpu
         self.cpu_options()
         self.init_m()
         self.object(MODULE_WORDS * word)
-        self.object(8, noscan=True)
-        rt.persistent.alloc(PAGES_OF_MASKS, 1, "other_sys")
+        self.object(word, noscan=not self.config.scans_modules)
+        for size in self.around.masks:
+            rt.persistent.alloc(size, 1, "other_sys")
         arguments = self.object(2 * word * self.around.arguments)
         if self.sampled:
             rt.first_sample(arguments, 2 * word * self.around.arguments)
@@ -211,26 +228,47 @@ class StartUp:
 
     # Up to main.main.
 
-    def main(self) -> None:
-        """runtime.main, and the goroutines that it starts."""
+    def main(self, stack: tuple[int, int]) -> None:
+        """runtime.main on its stack, and the goroutines that it starts."""
         config = self.config
         threads = config.goos not in SINGLE_THREADED
         if threads:
             self.new_m()  # sysmon
+        self.start_threads(EARLY)
         self.new_goroutine()  # forcegchelper
-        if threads and self.procs > 1:
-            self.new_m()  # for the P that becomes busy with it
+        self.start_threads(BUSY)
         self.channel(2 * self.word)
         for _ in ("bgsweep", "bgscavenge"):
             self.object(2 * self.word)
             self.new_goroutine()
         self.object(self.sudog)
+        stack = self.grow(stack, WAITING)
         if threads:
             # The main goroutine waits for its own thread, which hands over its P and comes back with another.
-            self.new_m()
+            self.start_threads(HANDED_OVER)
             self.rt.run_on(min(self.around.main_on, self.procs - 1))
         here = self.rt.current_p
         self.rt.run_on(min(self.around.scavenger_on, self.procs - 1) if threads else 0)
+        self.start_threads(SCAVENGING)
         self.object(self.timer)
         self.rt.run_on(here or 0)
+        self.grow(stack, GOING_ON)
+        self.start_threads(GONE_ON)
         self.channel(0)
+
+    def start_threads(self, place: int) -> None:
+        """The threads that are started there."""
+        usual = (BUSY, HANDED_OVER) if self.procs > 1 else (HANDED_OVER,)
+        threads = usual if self.around.threads is None else self.around.threads
+        if self.config.goos not in SINGLE_THREADED:
+            for _ in range(threads.count(place)):
+                self.new_m()
+
+    def grow(self, stack: tuple[int, int], when: int) -> tuple[int, int]:
+        """newstack, if the goroutine's stack is too small then. Returns the stack that it has."""
+        if not self.around.grown & when:
+            return stack
+        old, size = stack
+        found = self.stack(2 * size)
+        self.rt.stack_free(old, size, self.rt.current_p)
+        return found, 2 * size

@@ -211,14 +211,14 @@ def prepare(
     except BadRequest as bad:
         raise UsageFault(Fault(str(bad))) from None
     if options is not None:
-        debug(rt, options)
+        debug(rt, dict(options.godebug))
     return rt
 
 
-def debug(rt: Allocator, options: MachineOptions) -> None:
+def debug(rt: Allocator, settings: Mapping[str, int]) -> None:
     """Gives a machine that has not started its GODEBUG. Raises UsageFault for what it does not follow."""
     try:
-        rt.set_debug(dict(options.godebug))
+        rt.set_debug(settings)
     except Cannot as cannot:
         raise UsageFault(Fault(str(cannot), "a setting that the machine follows")) from None
 

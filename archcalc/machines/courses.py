@@ -6,9 +6,9 @@ whether an early object was sampled for the heap profile, or which P a goroutine
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from itertools import pairwise, product
+from itertools import combinations_with_replacement, pairwise, product
 
 from allocator.common.throw import Death
 from allocator.kernels.answers import Answers, EndOfAnswers
@@ -16,7 +16,9 @@ from allocator.kernels.calls import NOHUGEPAGE, Call
 from allocator.kernels.system import Errno
 from allocator.sparse.arena_hints import seed_for
 from allocator.sparse.config import Config
+from allocator.sparse.persistentalloc import MAX_BLOCK
 from allocator.sparse.runtime import Runtime
+from allocator.sparse.startup import BUSY, ENVIRONMENT, MASKS, PLACES
 from allocator.sparse.startup import Surroundings as Surroundings
 from archcalc import machines
 from archcalc.calculator import figures as figures_of
@@ -30,6 +32,9 @@ PAGE = 4096
 HUGE_PAGE = 2 << 20  # what a linux with 4 KB pages reports; an emulator passes on what its host reports
 # GOMAXPROCS, and the Ps on which the main goroutine and the scavenger come to run: the usual first.
 COURSES = ((2, 1, 0), (2, 0, 0), (2, 1, 1), (1, 0, 0), (3, 1, 2), (4, 1, 2), (3, 2, 1), (4, 2, 3))
+
+# Lengths of strings, each of another size class, from those that an environment hardly lacks on.
+STRINGS = (14, 24, 32, 48, 64, 80, 96, 144, 192, 160, 208, 176, 240, 112, 128)
 
 
 def config_of(program: ProgramCalls, release: str, options: MachineOptions | None) -> Config:
@@ -84,22 +89,121 @@ def heap_base(config: Config, program: ProgramCalls) -> tuple[int, int] | None:
     return None
 
 
+def of_runtime(config: Config, program: ProgramCalls) -> ProgramCalls:
+    """The program without the calls that a dynamic loader made before it: where those begin with a brk, they
+    end before the first that a runtime asks for."""
+    if not program.calls or program.calls[0].name != "brk":
+        return program
+    first = start(config, replace(program, calls=()), None, 0, Surroundings())[0].beyond
+    for place, call in enumerate(program.calls):
+        if first is not None and call[:5] == first[:5]:
+            return replace(program, calls=program.calls[place:])
+    return program
+
+
+def settings(config: Config, program: ProgramCalls, told: Mapping[str, int]) -> Iterator[Mapping[str, int]]:
+    """What GODEBUG may have said: what is told; else what the calls show, and then also that nothing is ever
+    freed, which changes little that they show."""
+    yield told or debug_of(config, program)
+    if not told:
+        yield {**debug_of(config, program), "sbrk": 1}
+
+
 def debug_of(config: Config, program: ProgramCalls) -> dict[str, int]:
-    """What GODEBUG said, as far as the calls show it: whether the heap was to have no huge pages."""
+    """What GODEBUG said, as far as the calls show it: whether the heap was to have no huge pages, and whether
+    memory is mapped anew where it is used.
+    """
     disabled = any(
         _is_growth(config, one)
         and (other.name, other.access, other.address) == ("advise", NOHUGEPAGE, one.address)
         for one, other in pairwise(program.calls)
     )
-    return {"disablethp": 1} if disabled else {}
+    found = {"disablethp": 1} if disabled else {}
+    if _mapped_anew(program) is not None:
+        found["harddecommit"] = 1
+    return found
 
 
-def courses(config: Config, program: ProgramCalls) -> Iterator[Surroundings]:
-    """The usual course first; that of an early sample only where the calls give reason for it."""
+def _mapped_anew(program: ProgramCalls) -> Call | None:
+    """The first call that maps what an earlier one has mapped already."""
+    mapped: list[tuple[int, int]] = []
+    for call in program.calls:
+        if call.name == "map" and call.fixed and call.access == "rw" and isinstance(call.answer, int):
+            if any(begin <= call.answer < end for begin, end in mapped):
+                return call
+            mapped.append((call.answer, call.answer + call.size))
+    return None
+
+
+def padding(config: Config, program: ProgramCalls, base: tuple[int, int] | None) -> int:
+    """The pages left out at the heap's base, where the calls tell: the first that is mapped anew is the first
+    that is used."""
+    if base is not None and "harddecommit" in debug_of(config, program):
+        grown = next((call for call in program.calls if _is_growth(config, call)), None)
+        begin, end = (grown.address, grown.address + grown.size) if grown is not None else (0, 0)
+        for call in program.calls:
+            if call.name == "map" and call.fixed and begin <= call.address < end and call is not grown:
+                return call.address - begin >> config.page_shift
+    return 0
+
+
+def courses(config: Config, program: ProgramCalls, base: tuple[int, int] | None) -> Iterator[Surroundings]:
+    """The usual course first; that of an early sample only where the calls give reason for it.
+
+    Where all memory is mapped when it is used, the calls show each span. They show, then, for how many size
+    classes the environment has strings, where the main goroutine's stack grew, and where a thread more began.
+    """
     buckets = config.buck_hash_size * config.ptr_size
     sampled = (False, True) if any(call.size == buckets for call in program.calls) else (False,)
-    for early, (procs, main, scavenger) in product(sampled, COURSES):
-        yield Surroundings(procs=procs, main_on=main, scavenger_on=scavenger, sampled=early)
+    usual = Surroundings(masks=masks_of(config, program))
+    if "harddecommit" not in debug_of(config, program):
+        for early, (procs, main, scavenger) in product(sampled, COURSES):
+            yield replace(usual, procs=procs, main_on=main, scavenger_on=scavenger, sampled=early)
+        return
+    environments = _environments(config, program, base, usual)
+    for grown, strings, early, (procs, main, scavenger) in product(range(4), environments, sampled, COURSES):
+        where = replace(usual, procs=procs, main_on=main, scavenger_on=scavenger, sampled=early)
+        yield replace(where, environment=strings, grown=grown)
+    for grown, strings, early, (procs, main, scavenger), more in product(
+        range(4), environments, sampled, COURSES, (1, 2)
+    ):
+        where = replace(usual, procs=procs, main_on=main, scavenger_on=scavenger, sampled=early)
+        for places in combinations_with_replacement(PLACES, more):
+            threads = (BUSY, *places) if procs > 1 else places
+            yield replace(where, environment=strings, grown=grown, threads=threads)
+
+
+def _environments(
+    config: Config, program: ProgramCalls, base: tuple[int, int] | None, usual: Surroundings
+) -> list[tuple[int, ...]]:
+    """The environments with which the usual course goes as far as with any: all else comes after them."""
+    found: dict[int, list[tuple[int, ...]]] = {}
+    debug, pages = debug_of(config, program), padding(config, program, base)
+    for strings in (ENVIRONMENT, *map(_strings, range(len(STRINGS) + 1))):
+        around = replace(usual, environment=strings)
+        answers = start(config, program, base, pages, around, debug)[0]
+        reached = answers.differences[0].place if answers.differences else answers.place
+        found.setdefault(reached, []).append(strings)
+    return found[max(found)]
+
+
+def _strings(classes: int) -> tuple[int, ...]:
+    """An environment of the usual many strings, that are of so many size classes."""
+    found = STRINGS[:classes]
+    return found + found[:1] * (len(ENVIRONMENT) - classes)
+
+
+def masks_of(config: Config, program: ProgramCalls) -> tuple[int, ...]:
+    """Bytes of the pointer masks of data and bss: those of a small program, and what is so large that the
+    system is asked for it alone. The only other such sizes are of records that are known."""
+    known = {config.buck_hash_size * config.ptr_size, *config.sizeof.values()}
+    large = [
+        call.size
+        for call in program.calls
+        if call.name == "map" and call.access == "rw" and not call.fixed
+        if call.size >= MAX_BLOCK and call.size % PAGE and call.size not in known
+    ]
+    return (MASKS, *large)
 
 
 def grows_again(config: Config, program: ProgramCalls) -> bool:
@@ -123,21 +227,17 @@ def start(
     base: tuple[int, int] | None,
     padding: int,
     around: Surroundings,
-    options: MachineOptions | None = None,
+    settings: Mapping[str, int] | None = None,
 ) -> tuple[Answers, Runtime, str | None]:
     """The machine's start with the program's answers; the last words where it dies of them.
 
-    `padding` pages are left out at the heap's base, where that is random. Of the options only those of
-    GODEBUG matter here.
+    `padding` pages are left out at the heap's base, where that is random. `settings` are those of GODEBUG.
     """
     answers = Answers(list(program.calls))
     seed = None if base is None else seed_for(config, *base, padding)
     rt = Runtime.__new__(Runtime)
     rt.prepare(config, answers, heap_seed=seed)
-    if options is not None and options.godebug:
-        machines.debug(rt, options)
-    else:
-        rt.set_debug(debug_of(config, program))
+    machines.debug(rt, settings or {})
     try:
         rt.start_in(around)
     except EndOfAnswers:

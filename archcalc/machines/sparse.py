@@ -57,6 +57,7 @@ SINCE: dict[str, tuple[int, int]] = {
 }
 # A switch of Config, and the release that made it false.
 UNTIL: dict[str, tuple[int, int]] = {
+    "scans_modules": (1, 20),
     "unrolls_gc_programs": (1, 24),
     "scav_index_of_bits": (1, 21),
     "scav_index_from_zero": (1, 21),

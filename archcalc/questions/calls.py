@@ -9,7 +9,7 @@ differ with the usual course, other courses are tried, and the one that differs 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from allocator.interface import Allocator, Attempt
@@ -23,9 +23,10 @@ from archcalc.reading.callsfile import ProgramCalls
 
 @dataclass(frozen=True, slots=True)
 class ComparedCalls:
-    """One program against the machine. `made` are the calls that were made, `differences` how many of the
-    recorded ones were not made as they are recorded; `death` the last words where the machine died,
-    `printed` the lines before. Where the list ends before main, so does the machine.
+    """One program, without what its loader asked for, against the machine. `made` are the calls that were
+    made, `differences` how many of the recorded ones were not made as they are recorded; `death` the last
+    words where the machine died, `printed` the lines before. Where the list ends before main, so does the
+    machine.
     """
 
     program: ProgramCalls
@@ -46,10 +47,17 @@ def compare(
     """Starts the machine of the program's platform, of release `go` or the program's own."""
     release = _release(program, go)
     config = courses.config_of(program, release, options)
-    base = courses.heap_base(config, program)
+    calls = courses.of_runtime(config, program)
+    config = courses.config_of(calls, release, options)
+    base = courses.heap_base(config, calls)
+    told = dict(options.godebug) if options is not None else {}
     best: tuple[int, Answers, Allocator, str | None] | None = None
-    for padding, around in _tried(config, program, base):
-        answers, made, death = courses.start(config, program, base, padding.now, around, options)
+    for settings, (padding, around) in (
+        (settings, one)
+        for settings in courses.settings(config, calls, told)
+        for one in _tried(config, calls, base)
+    ):
+        answers, made, death = courses.start(config, calls, base, padding.now, around, settings)
         padding.learn(courses.grew_too_soon(config, answers))
         count = _count(answers)
         if best is None or count < best[0]:
@@ -61,8 +69,10 @@ def compare(
     first = answers.differences[0] if answers.differences else None
     if count and first is None:
         first = CallDifference(answers.place, answers.peek(), None)
+    if first is not None:
+        first = replace(first, place=first.place + len(program.calls) - len(calls.calls))
     return ComparedCalls(
-        program,
+        calls,
         program.platform,
         release,
         tuple(answers.log),
@@ -82,6 +92,13 @@ class _Padding:
         self.low, self.high = 0, most
         self.now = most // 2
 
+    @classmethod
+    def of(cls, pages: int) -> _Padding:
+        """So many and no others."""
+        made = cls(0)
+        made.now = pages
+        return made
+
     def learn(self, too_soon: bool) -> None:
         if too_soon:
             self.high = self.now - 1
@@ -98,11 +115,12 @@ def _tried(
     config: Any, program: ProgramCalls, base: tuple[int, int] | None
 ) -> Iterator[tuple[_Padding, Surroundings]]:
     """Paddings and courses: none left out first, then as many as the second growth tells."""
-    for around in courses.courses(config, program):
-        yield _Padding(0), around
+    told = courses.padding(config, program, base)
+    for around in courses.courses(config, program, base):
+        yield _Padding.of(told), around
     if base is None or not courses.grows_again(config, program):
         return
-    for around in courses.courses(config, program):
+    for around in courses.courses(config, program, base):
         padding = _Padding(config.palloc_chunk_pages - 1)
         while padding.left:
             yield padding, around
