@@ -111,7 +111,7 @@ def settings(config: Config, program: ProgramCalls, told: Mapping[str, int]) -> 
 
 def debug_of(config: Config, program: ProgramCalls) -> dict[str, int]:
     """What GODEBUG said, as far as the calls show it: whether the heap was to have no huge pages, and whether
-    memory is mapped anew where it is used.
+    memory is mapped again where it is used.
     """
     disabled = any(
         _is_growth(config, one)
@@ -119,12 +119,12 @@ def debug_of(config: Config, program: ProgramCalls) -> dict[str, int]:
         for one, other in pairwise(program.calls)
     )
     found = {"disablethp": 1} if disabled else {}
-    if _mapped_anew(program) is not None:
+    if _mapped_again(program) is not None:
         found["harddecommit"] = 1
     return found
 
 
-def _mapped_anew(program: ProgramCalls) -> Call | None:
+def _mapped_again(program: ProgramCalls) -> Call | None:
     """The first call that maps what an earlier one has mapped already."""
     mapped: list[tuple[int, int]] = []
     for call in program.calls:
@@ -136,7 +136,7 @@ def _mapped_anew(program: ProgramCalls) -> Call | None:
 
 
 def padding(config: Config, program: ProgramCalls, base: tuple[int, int] | None) -> int:
-    """The pages left out at the heap's base, where the calls tell: the first that is mapped anew is the first
+    """The pages left out at the base of the heap, where the calls tell: the first mapped again is the first
     that is used."""
     if base is not None and "harddecommit" in debug_of(config, program):
         grown = next((call for call in program.calls if _is_growth(config, call)), None)
