@@ -107,7 +107,7 @@ class Config:
     span_queue_mask: bool  # a third mask of Ps: those with queues of spans
     scans_modules: bool  # the list of modules has pointers, although they do not lie in the heap
     timers_lock: bool  # a timer has a lock of its own
-    timers_draw: bool  # and a number by lot, for the order of those at one time
+    timers_draw: bool  # and a random number, for the order of those at one time
     traceable_sudogs: bool  # what a sudog points at is there twice
     cpu_options: int  # what internal/cpu lists first of what GODEBUG can switch off, on x86
 
