@@ -13,6 +13,7 @@ from allocator.common.types import Type
 Ints = np.ndarray[Any, np.dtype[Any]]
 
 BLOCK = 1 << 18  # objects handled at a time, which fit into the cache
+LOOKED_UP = 1 << 16  # objects looked up at a time, whose keys fit into a smaller one
 
 # A code below CLASSES is a place: a size class, or a span class. The others say what to do instead;
 # those of tiny objects are TINY and their size, until it is known which of them fit into the block that
@@ -121,8 +122,8 @@ class Coder:
             return np.full(n if good else 0, code[0]), 0 if those is None else int(those[0])
         codes = np.empty(n, np.uint8)
         numbers = np.empty(n, np.uint16) if self.with_pointers else None
-        for at in range(0, n, BLOCK):
-            part = slice(at, at + BLOCK)
+        for at in range(0, n, LOOKED_UP):
+            part = slice(at, at + LOOKED_UP)
             found, those, good = self.code(sizes[part], None if index is None else index[part])
             codes[part] = found
             if numbers is not None and those is not None:

@@ -46,7 +46,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(moments, "WORTH_IT", 2)
     monkeypatch.setattr(batch, "PATIENCE", 3)
     monkeypatch.setattr(base_batch, "BLOCK", 512)
-    monkeypatch.setattr(codes, "BLOCK", 512)
+    monkeypatch.setattr(codes, "LOOKED_UP", 512)
     monkeypatch.setattr(batch_layout, "BLOCK", 512)
     monkeypatch.setattr(batches, "AT_ONCE", 3000)
     monkeypatch.setattr(at_once, "MANY", 1)

@@ -152,8 +152,9 @@ def small_steps() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(moments, "WORTH_IT", 2)
         patch.setattr(batch, "PATIENCE", 3)
-        for module in (base_batch, codes, batch_layout):
+        for module in (base_batch, batch_layout):
             patch.setattr(module, "BLOCK", 512)
+        patch.setattr(codes, "LOOKED_UP", 512)
         patch.setattr(batches, "AT_ONCE", 3000)
         yield
 
