@@ -535,3 +535,12 @@ def test_a_page_that_was_in_use_is_backed() -> None:
     cache.fill(pages)
     assert cache.alloc(1, PAGE) == (BASE, 0)
     assert cache.alloc(2, PAGE) == (BASE + PAGE, PAGE)
+
+
+def test_a_cache_with_pages_enough_but_no_such_run_gives_none() -> None:
+    cache = PageCache()
+    cache.base, cache.cache = BASE, 0b1011
+    assert cache.alloc(3, PAGE) == (0, 0)
+    assert cache.alloc(4, PAGE) == (0, 0)
+    assert cache.alloc(2, PAGE) == (BASE, 0)
+    assert cache.cache == 0b1000
