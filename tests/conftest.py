@@ -25,8 +25,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Files whose tests take longest, each up to tens of seconds. They are begun first, so that of workers side by
 # side none is left with one of them when all the others are done.
 LONG = (
-    *("test_docs.py", "test_what_ifs.py", "test_report_page.py", "test_readme.py", "test_run.py"),
-    *("test_schema.py", "test_sparse.py", "test_wheel.py", "test_bulk.py", "test_runs.py"),
+    *("test_docs.py", "test_what_ifs.py", "test_mutations.py", "test_report_page.py", "test_readme.py"),
+    *("test_run.py", "test_schema.py", "test_sparse.py", "test_wheel.py", "test_bulk.py", "test_runs.py"),
 )
 
 
