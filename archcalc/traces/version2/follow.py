@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 ERRNO_OF = {name: number for number, name in ERRNO.items()}
 ADVISED = {f"MADV_{name.upper()}": name for name in ADVICE.values()}
 BITS_BYTES = 64 << 10
-FOR_OTHERS = frozenset("NsSM")  # records that may be for another part of the runtime
+FOR_OTHERS = frozenset("NsSMp")  # records that may be for another part of the runtime
 CHANGES = frozenset("HDCEun")  # what changes the scavenger's index, under the heap's lock
 ERRNO_ENDS = {name[-1] for name in ERRNO_OF}  # no address ends so: these are capitals
 
