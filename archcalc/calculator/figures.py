@@ -86,6 +86,10 @@ class Figures:
         self.engine = engine
         self._mentioned: dict[str, Mention | None] = {}
 
+    def __reduce__(self) -> tuple[type[Figures], tuple[Profile, Generation, Constants]]:
+        """For a worker, without what was computed so far."""
+        return Figures, (self.base, self.generation, self.engine)
+
     @property
     def platform(self) -> str:
         """goos/goarch, or the profile's own name."""

@@ -32,7 +32,7 @@ WriteBaseline = Annotated[
 def severity(word: str) -> str:
     """What --fail-on takes."""
     if word not in FAIL_ON:
-        raise UsageFault(Fault(f"--fail-on: {word!r}", f"one of {', '.join(FAIL_ON)}"))
+        raise UsageFault(Fault(repr(word), f"one of {', '.join(FAIL_ON)}"))
     return word
 
 

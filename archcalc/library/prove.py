@@ -23,7 +23,7 @@ from archcalc.results.tables import Block, Column, Prose, Section, Table
 # What the ids of proofs mean; `explain` finds them here. Those of boot's checks are in boot.
 RULES = properties.RULES
 
-
+LEAST_PAGE, MOST_PAGE = 512, 1 << 30  # bytes of a kernel's page
 WORDS = {True: "proved", False: "does not hold", None: "not decided"}
 
 
@@ -128,6 +128,11 @@ def tasks_of(targets: Sequence[Figures], machine: MachineOptions, ids: Sequence[
     if machine.godebug:
         name, value = machine.godebug[0]
         raise UsageFault(Fault(f"GODEBUG={name}={value}: proofs are of programs without GODEBUG"))
+    for option in ("page_size", "believed_page_size"):
+        size = getattr(machine, option)
+        if size is not None and (size & (size - 1) or not LEAST_PAGE <= size <= MOST_PAGE):
+            name = "--" + option.replace("_", "-")
+            raise UsageFault(Fault(f"{name}: {size} is no size of pages", "a power of two from 512 to 1g"))
     return [(one, machine, properties.chosen(ids, proofs.era_of(one).IDS)) for one in targets]
 
 

@@ -39,7 +39,8 @@ def _unknown(name: str, go: str) -> Fault:
         return Fault(f"there is no profile of {name}", expected, id="platform-unknown")
     of = "" if go == CURRENT else f" of {label(go)}"
     expected = f"one of the {counted(len(known), 'platform')}{of}, a glob such as linux/*, or all"
-    return Fault(f"there is no platform {name}", expected, fields.nearest(name, known), "platform-unknown")
+    near = f"--profile {name}" if name.endswith((".yaml", ".yml")) else fields.nearest(name, known)
+    return Fault(f"there is no platform {name}", expected, near, "platform-unknown")
 
 
 def resolve(

@@ -91,7 +91,7 @@ def _at_a_hint(figures: Figures, options: MachineOptions, found: Refutation) -> 
         answers=[
             f"call: sysReserve, size: {arena}, nth: {tables + 1}, times: {HINTS_AT_MOST}, answer: refused"
         ],
-        steps=[],
+        steps=["arena: {as: first}"] if found.figures["for_user_arenas"] else [],
         calls=[*[("sysReserve", 0, arena)] * tables, ("sysReserve", found.figures["hint"], arena)][
             : None if asked else tables
         ],

@@ -61,7 +61,7 @@ def check_hints(process: Process) -> None:
         # What a hint for user arenas is with one base, the heap's first is with another.
         hints = arenas.hints
     for hint in hints:
-        process.told = {"hint": hint.addr, "heap_base": base}
+        process.told = {"hint": hint.addr, "heap_base": base, "for_user_arenas": hint in arenas.user_hints}
         inside = (first <= hint.addr) & (hint.addr + arena <= end)
         fits = negated(inside) | (kernel.machine.low <= hint.addr) & (hint.addr + arena <= kernel.end)
         if config.randomized_heap_base:
