@@ -422,6 +422,8 @@ def _below_the_break(core: HeapCore) -> Iterator[Seen]:
     if isinstance(os, MemSbrk):
         refused = core.tables.index_failed  # then it lies anywhere
         used = [(r.base, r.size) for r in regions(core) if not (refused and r.name == "scavenge index")]
+        # Large records of arenas are among the regions already.
+        used += [piece for piece in core.persistent.large if piece not in used]
         heap = core.heap
         if heap.allspans_cap:
             used.append((heap.allspans_array, heap.allspans_cap * core.config.ptr_size))

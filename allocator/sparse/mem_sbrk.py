@@ -68,7 +68,11 @@ class MemSbrk(MemoryOfSystem):
             end = at + size
         if end > self.bloc:
             yield f"the free block that ends at {end:#x} lies above the break"
-        for v, n in used:
+        end = 0
+        for v, n in sorted(used):
+            if v < end:
+                yield f"{n} bytes at {v:#x} are in use twice"
+            end = v + n
             if v + n > self.bloc:
                 yield f"{n} bytes at {v:#x} are in use, and lie above the break"
             if any(at < v + n and v < at + size for at, size in self.freed.blocks):

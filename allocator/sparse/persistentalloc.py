@@ -20,14 +20,18 @@ NAME = "immortal metadata"
 
 
 class PersistentAlloc:
-    """The chunks, by owner: a P's number, or None for the global one; `all_chunks` are those ever made."""
+    """The chunks, by owner: a P's number, or None for the global one; `all_chunks` are those ever made.
 
-    __slots__ = ("all_chunks", "chunks", "core")
+    `large` are the pieces that the system gave on their own: address and bytes.
+    """
+
+    __slots__ = ("all_chunks", "chunks", "core", "large")
 
     def __init__(self, core: Core) -> None:
         self.core = core
         self.chunks: dict[int | None, tuple[int, int]] = {}  # owner: base, offset of the first free byte
         self.all_chunks: list[int] = []
+        self.large: list[tuple[int, int]] = []
 
     def alloc(self, size: int, align: int, stat: str) -> int:
         """An address of `size` bytes at a multiple of `align` (0: 8), charged to the counter `stat`.
@@ -82,7 +86,10 @@ class PersistentAlloc:
         core = self.core
         config = core.config
         if size >= MAX_BLOCK:
-            return core.mem.sys_alloc(size, stat, NAME)
+            v = core.mem.sys_alloc(size, stat, NAME)
+            if v:
+                self.large.append((v, size))
+            return v
         owner = core.current_p
         base, off = self.chunks.get(owner, (0, 0))
         off = (off + align - 1) & -align

@@ -286,11 +286,17 @@ def free_above(rt: Any) -> None:
     rt.mem.os.freed.give_back(rt.mem.os.bloc, 1 << 16)
 
 
+def used_twice(rt: Any) -> None:
+    rt.persistent.large.append((rt.heap.allspans_array, 1 << 16))
+
+
 def sunk_below(rt: Any) -> None:
     rt.mem.os.bloc = rt.heap.allspans_array
 
 
-@pytest.mark.parametrize("break_it", [break_raised, free_in_use, free_twice, free_above, sunk_below])
+@pytest.mark.parametrize(
+    "break_it", [break_raised, free_in_use, free_twice, free_above, used_twice, sunk_below]
+)
 def test_what_is_broken_below_a_break_is_heard(break_it: Callable[[Any], None]) -> None:
     rt: Any = boot("js/wasm", go="1.27")
     rt.malloc(100)
