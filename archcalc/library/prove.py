@@ -132,7 +132,8 @@ def tasks_of(targets: Sequence[Figures], machine: MachineOptions, ids: Sequence[
         size = getattr(machine, option)
         if size is not None and (size & (size - 1) or not LEAST_PAGE <= size <= MOST_PAGE):
             name = "--" + option.replace("_", "-")
-            raise UsageFault(Fault(f"{name}: {size} cannot be a size of pages", "a power of two from 512 to 1g"))
+            expected = "a power of two from 512 to 1g"
+            raise UsageFault(Fault(f"{name}: {size} cannot be a size of pages", expected))
     return [(one, machine, properties.chosen(ids, proofs.era_of(one).IDS)) for one in targets]
 
 
