@@ -138,7 +138,7 @@ def config(figures: Figures, phys_page_size: int, data_end: int) -> Config:
         data_end=data_end,
         min_phys_page_size=number("minPhysPageSize"),
         max_phys_page_size=number("maxPhysPageSize"),
-        max_phys_huge_page_size=number("maxPhysHugePageSize") if huge else 0,
+        max_phys_huge_page_size=number("maxPhysHugePageSize"),
         heap_addr_bits=heap_addr_bits,
         log_heap_arena_bytes=number("logHeapArenaBytes"),
         arena_l1_bits=number("arenaL1Bits"),
