@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import signal
+import sys
+from pathlib import Path
 
 import pytest
 from effort import EFFORT
@@ -16,6 +20,14 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("archcalc")
+
+# Where no compiled modules may be written beside the sources, they are kept with what pytest keeps: otherwise
+# each worker, and each of the several hundred processes that tests start, would compile both packages anew.
+if sys.dont_write_bytecode:
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = str(Path(__file__).parents[1] / ".pytest_cache" / "bytecode")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 
 # A script that starts the tests in the background has them ignore Ctrl-C, and all that they start; some of
 # that is interrupted on purpose.
@@ -33,3 +45,16 @@ LONG = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sorts the files named above to the front; the rest, and each file, keep their order."""
     items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays, and is not gone through at each collection of garbage."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """A machine is a circle of few, large objects: left to themselves, those of many files would pile up."""
+    if nextitem is None or nextitem.path != item.path:
+        gc.collect()

@@ -242,10 +242,10 @@ def test_every_platform(platform: str, engine: str) -> None:
     """A day in the life on each: fresh spans, holes, tiny objects, types, large objects."""
     rng, dice = np.random.default_rng(5), random.Random(5)
     pair = Pair(platform, gogc=60)
-    pair.malloc(mixed(rng, 6000))
+    pair.malloc(mixed(rng, 3000))
     pair.collect(0.5, "block", dice)
     for kind in ("types", "large", "pointers", "none"):
-        pair.malloc(**request(rng, kind, 2500, pair.bulk.config.ptr_size))
+        pair.malloc(**request(rng, kind, 1500, pair.bulk.config.ptr_size))
         pair.collect(0.7, "force", dice)
 
 
@@ -284,7 +284,7 @@ def test_running_out_of_memory(engine: str, platform: str, limit: str, least: in
     """Wherever the OS refuses, the machine dies at the same object, with the same words and state."""
     sizes = mixed(np.random.default_rng(4), 60_000)
     deaths = set()
-    for more in range(0, 14_000_000, 317_000):
+    for more in range(0, 14_000_000, 634_000):
         try:
             pair = Pair(platform, **{limit: least + more})
         except Death:

@@ -13,8 +13,11 @@ from archcalc.reading.errors import UsageFault
 
 from .worlds import WORLDS, answer
 
-# A name without its number, and the world that showed it last: where it is looked for first.
-SHOWN: dict[str, int] = {}
+# A name without its number, and the worlds that showed it, the last one first: where it is looked for first.
+SHOWN: dict[str, list[int]] = {}
+for number, world in enumerate(WORLDS):
+    for shown in world.shows:
+        SHOWN.setdefault(shown, []).append(number)
 
 
 def figures_of(go: str, platform: str, sets: dict[str, Scalar] | None = None) -> Figures:
@@ -75,15 +78,18 @@ def silent(go: str, platform: str) -> list[str]:
     def shows(name: str) -> bool:
         """Whether it is refused, or some world shows it."""
         idea = name.rstrip("0123456789")
-        first = SHOWN.get(idea, 0)
+        known = SHOWN.setdefault(idea, [])
+        first = known or [0]
         tried = []
         for figures in accepted(plain, name):
-            if moves(figures, first):
-                return True
+            for at in first:
+                if moves(figures, at):
+                    known[:] = [at, *(other for other in known if other != at)]
+                    return True
             tried.append(figures)
         for at in range(len(WORLDS)):
-            if at != first and any(moves(figures, at) for figures in tried):
-                SHOWN[idea] = at
+            if at not in first and any(moves(figures, at) for figures in tried):
+                known.insert(0, at)
                 return True
         return not tried
 

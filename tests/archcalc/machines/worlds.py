@@ -116,6 +116,7 @@ class World:
     workload: str
     start: Mapping[str, Any] = field(default_factory=dict)
     refused: int = 0  # so many reservations, the first ones
+    shows: tuple[str, ...] = ()  # names, without their numbers, that few others do: here they are tried first
 
 
 def having(**options: Any) -> Callable[[Figures], MachineOptions]:
@@ -149,35 +150,49 @@ def free_at_bottom(size: int) -> Callable[[Figures], MachineOptions]:
     return computer
 
 
+LADDER = ("ladder", "ladder_arena")
+MINIMA = (
+    *("sweepMinHeapDistance", "minHeapForMetadataHugePages", "defaultHeapMinimum", "heapMinimum"),
+    *("goexperiment.HeapMinimum512KiB", "goexperiment.HeapMinimum512KiBInt"),
+)
+LENGTHS = (
+    *("maxAlloc", "maxObletBytes", "_MaxMem", "_64bit", "sys.GoarchMips", "sys.GoarchMipsle"),
+    "fact.user_address_bits",
+)
+SPARSENESS = ("gcBitsHeaderBytes", "scavChunkHiOccPages", "scavChunkHiOccFrac", "scavChunkFlagBits")
+
 WORLDS: tuple[World, ...] = (
     World(having(taken=CROWDED), "tiny"),
     World(having(), "mixed"),
-    World(having(), "stacks"),
-    World(having(), "procs"),
-    World(having(), "churn", {"gogc": 50}),
+    World(having(), "stacks", shows=("_MHeapMap_Bits", "_FixedStack", "_StackMin", "_StackSystem")),
+    World(having(), "procs", shows=("_MaxGomaxprocs",)),
+    World(having(), "churn", {"gogc": 50}, shows=MINIMA),
     World(having(), "large"),
-    World(having(), "finalizers"),
-    World(having(), "counting"),
-    World(having(taken=CROWDED), "user_arenas"),
-    World(having(), "filling"),
+    World(having(), "finalizers", shows=("_FinBlockSize",)),
+    World(having(), "counting", shows=("sys.BigEndian", "fact.big_endian")),
+    World(having(taken=CROWDED), "user_arenas", shows=("userArenaChunkBytes", "userArenaChunkBytesMax")),
+    World(having(), "filling", shows=("_MaxArena",)),
     # Rung by rung down the ladder, and where mappings end up at the lowest address.
-    *(World(having(taken=CROWDED, ulimit_v=size * MB), "tiny") for size in (560, 300, 270, 200)),
-    *(World(free_at_bottom(size * MB), "tiny") for size in (2000, 700, 600, 420, 290, 150)),
+    World(having(taken=CROWDED, ulimit_v=560 * MB), "tiny", shows=("fact.image_size",)),
+    *(World(having(taken=CROWDED, ulimit_v=size * MB), "tiny") for size in (300, 270)),
+    World(having(taken=CROWDED, ulimit_v=200 * MB), "tiny", shows=LADDER),
+    *(World(free_at_bottom(size * MB), "tiny") for size in (2000, 700, 600, 420)),
+    *(World(free_at_bottom(size * MB), "tiny", shows=LADDER) for size in (290, 150)),
     *(World(free_at_top(size * MB), "tiny") for size in (2000, 700, 420, 150)),
     World(having(taken=((0, 1 << 48),)), "tiny"),
     # Where nothing is asked of the system, a plan refuses: on nacl no reservation is one.
     *(World(having(), "tiny", refused=count) for count in (1, 2, 3, 4)),
     World(having(ignore_hints=True, ulimit_v=GB), "exhaust"),
-    World(having(commit_limit=MB), "tiny"),
-    World(having(page_size=64 << 10), "stacks"),
-    World(having(page_size=4 << 10), "stacks"),
-    World(having(), "arrays"),
-    World(having(), "scavenging"),
+    World(having(commit_limit=MB), "tiny", shows=("fact.overcommit",)),
+    World(having(page_size=64 << 10), "stacks", shows=("physPageAlignedStacks",)),
+    World(having(page_size=4 << 10), "stacks", shows=("summaryLevelBits",)),
+    World(having(), "arrays", shows=LENGTHS),
+    World(having(), "scavenging", shows=SPARSENESS),
     World(having(), "loosening"),
-    World(having(), "breaking_up"),
+    World(having(), "breaking_up", shows=("pallocChunkBytes", "maxPhysHugePageSize")),
     World(having(), "finalizing"),
     World(having(page_size=64 << 10), "arrays"),
-    World(having(page_size=64 << 10), "scavenging"),
+    World(having(page_size=64 << 10), "scavenging", shows=("maxPagesPerPhysPage",)),
 )
 
 

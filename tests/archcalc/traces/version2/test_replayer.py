@@ -94,8 +94,10 @@ def changes() -> Iterator[tuple[str, str, int]]:
             words = line.split(" ")
             by_kind[" ".join(words[:2]) if words[0] in "()" else words[0]].append(i)
         for kind, at in sorted(by_kind.items()):
+            if kind in GIVEN or (path is not THREADS and kind in seen):
+                continue
             at = [i for i in at if other(lines_of(path)[i]) is not None]
-            if at and kind not in GIVEN and (path is THREADS or kind not in seen):
+            if at:
                 yield path.name, kind, draw.choice(at)
                 seen.add(kind)
 
