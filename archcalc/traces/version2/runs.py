@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 FEW_ROWS = 2500  # so many are as quickly done line by line
 RARE = 8  # and rows of which fewer than one in so many is an allocation
 AT_FIRST = 256  # rows at a time until there is a machine
+DESTROYS = "pdestroy"
 M, T, G = (WRITTEN_CODE[record] for record in "mTg")
 # After them nothing waits for an allocation that comes next.
 ARE_OVER = [record not in OWN and record not in ("(", "?") for record in WRITTEN]
@@ -90,13 +91,19 @@ class RunsReplayer(SparseReplayer):
         ordinary[1:] &= np.array(ARE_OVER).take(code[:-1])
         if not self._plain():
             ordinary[:] = False
+        others = np.flatnonzero(~ordinary)
+        lines = columns.lines(others + start)
+        if DESTROYS in "\n".join(lines):
+            self._leave_out_destroyed(ordinary, others, lines)
+            others = np.flatnonzero(~ordinary)
+            lines = columns.lines(others + start)
         rows = np.flatnonzero(ordinary)
         self._check_types(keys, request, rows)
         key = request.take(rows)
         stops = rows.searchsorted(np.flatnonzero(code == G))
         self.waits = waits = Waits(core, self.keys, np, table, key, columns.address[start:].take(rows), stops)
         try:
-            self._carry_out_others(columns, start, rows, np.flatnonzero(~ordinary), waits)
+            self._carry_out_others(rows, others, lines, waits)
             waits.reach_all()
             waits.compare()
         finally:
@@ -138,12 +145,18 @@ class RunsReplayer(SparseReplayer):
         else:
             super()._type(line)
 
-    def _carry_out_others(
-        self, columns: Columns | TextColumns, start: int, rows: Any, others: Any, waits: Waits
-    ) -> None:
-        """The rows `others`, as lines, with the ordinary ones in their past."""
+    def _leave_out_destroyed(self, ordinary: Any, others: Any, lines: list[str]) -> None:
+        """While a P is destroyed its timers move, and the slice that takes them may be an object."""
+        begin = 0
+        for row, line in zip(others.tolist(), lines, strict=True):
+            if line.startswith(f"( {DESTROYS}"):
+                begin = row
+            elif line.startswith(f") {DESTROYS}"):
+                ordinary[begin:row] = False
+
+    def _carry_out_others(self, rows: Any, others: Any, lines: list[str], waits: Waits) -> None:
+        """The rows `others`, as these lines, with the ordinary ones in their past."""
         np = self.np
-        lines = columns.lines(others + start)
         firsts = np.flatnonzero(np.diff(others, prepend=-2) > 1)
         turns = rows.searchsorted(others.take(firsts)).tolist()
         begin = firsts.tolist()
