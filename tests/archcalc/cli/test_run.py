@@ -12,6 +12,8 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from tests.support.expectations import changed
+
 FOLDER = Path(__file__).parents[3] / "examples" / "incidents"
 
 SMALL = """\
@@ -24,19 +26,6 @@ expect:
   outcome: booted
   arena: {arena_start: 0xc420000000}
 """
-
-
-def changed(value: Any) -> Any:
-    """Another value of the same type."""
-    if isinstance(value, bool):
-        return not value
-    if isinstance(value, int):
-        return value + 1
-    if isinstance(value, str):
-        return value + "x"
-    if isinstance(value, list):
-        return [*value[:-1], changed(value[-1])] if value else ["something"]
-    return {key: changed(item) for key, item in value.items()}
 
 
 def expectations_of(document: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
 import shlex
 import shutil
-import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -20,7 +18,7 @@ import yaml
 from jsonschema import Draft4Validator
 
 from archcalc.host import extras
-from tests.support import golang
+from tests.support import golang, gotree
 
 ROOT = Path(__file__).parents[3]
 TESTS = ROOT / "tests"
@@ -32,23 +30,13 @@ Cli = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def gotree() -> Any:
-    spec = importlib.util.spec_from_file_location("gotree", TESTS / "archcalc/goverify/gotree.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["gotree"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def whole(gotree: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root: Path = gotree.write(tmp_path_factory.mktemp("goroot"))
     return root
 
 
 @pytest.fixture
-def fork(whole: Path, gotree: Any, tmp_path: Path) -> Path:
+def fork(whole: Path, tmp_path: Path) -> Path:
     """A fork that has changed one constant and kept one comment of those that are wrong."""
     root = Path(shutil.copytree(whole, tmp_path / "fork"))
     gotree.edit(root, "runtime/sema.go", "semTabSize = 251", "semTabSize = 509")
@@ -246,7 +234,7 @@ def test_annotations_are_valid(cli: Cli, commands: dict[str, list[str]], which: 
         )
 
 
-def test_a_fingerprint_stays_when_lines_move_and_numbers_change(cli: Cli, fork: Path, gotree: Any) -> None:
+def test_a_fingerprint_stays_when_lines_move_and_numbers_change(cli: Cli, fork: Path) -> None:
     def prints() -> list[str]:
         log = cli("verify", "--goroot", fork, "linux/arm", "--format", "sarif").json
         return [one["partialFingerprints"]["archcalcFinding/v1"] for one in log["runs"][0]["results"]]
@@ -296,7 +284,7 @@ def run_all(cli: Cli, lines: list[str]) -> list[Any]:
 
 @pytest.mark.parametrize("use", [steps, hooks])
 def test_the_examples_pass_on_a_fork_and_fail_on_a_change(
-    cli: Cli, fork: Path, gotree: Any, monkeypatch: pytest.MonkeyPatch, use: Callable[[], list[str]]
+    cli: Cli, fork: Path, monkeypatch: pytest.MonkeyPatch, use: Callable[[], list[str]]
 ) -> None:
     monkeypatch.chdir(fork)
     os.mkdir(".archcalc")

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
-import sys
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
 
-
-@pytest.fixture(scope="session")
-def gotree() -> ModuleType:
-    """The module that writes trees."""
-    spec = importlib.util.spec_from_file_location("gotree", Path(__file__).with_name("gotree.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["gotree"] = module
-    spec.loader.exec_module(module)
-    return module
+from tests.support import gotree
 
 
 @pytest.fixture(scope="session")
-def whole_tree(gotree: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tree that has exactly what the calculator has; not to be changed."""
     root: Path = gotree.write(tmp_path_factory.mktemp("goroot"))
     return root

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import random
 import struct
-import sys
 import tracemalloc
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
 
@@ -26,7 +22,7 @@ from archcalc.goverify.verdict import Verdict
 from archcalc.profiles import platforms
 from archcalc.reading.errors import UsageFault
 from archcalc.recorder.run import find_go
-from tests.support import golang
+from tests.support import golang, images
 
 VERSION = "devel +7aefdfded0 Fri Jan 6 2017"
 PORTS = [
@@ -65,16 +61,6 @@ def patched(path: Path, folder: Path, changes: dict[int, bytes]) -> Path:
     copy = folder / path.name
     copy.write_bytes(data)
     return copy
-
-
-@pytest.fixture(scope="module")
-def images() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("images", Path(__file__).with_name("images.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["images"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def verify(path: Path, **sets: int) -> Verdict:
@@ -178,7 +164,7 @@ def test_a_program_of_another_platform_than_the_one_named() -> None:
      "nacl/amd64p32", "android/arm64", "linux/386"],
 )  # fmt: skip
 def test_a_stripped_elf_of_any_port_tells_its_version_and_its_tables(
-    images: Any, tmp_path: Path, platform: str
+    tmp_path: Path, platform: str
 ) -> None:
     path = tmp_path / "program"
     path.write_bytes(images.elf(platform))
@@ -187,14 +173,14 @@ def test_a_stripped_elf_of_any_port_tells_its_version_and_its_tables(
     assert verdict.ok and verdict.compared == 5 + 1 + 67 + 67 + 129 + 249 + 4 * 67
 
 
-def test_a_32_bit_file_for_amd64p32_is_read_too(images: Any, tmp_path: Path) -> None:
+def test_a_32_bit_file_for_amd64p32_is_read_too(tmp_path: Path) -> None:
     path = tmp_path / "program"
     path.write_bytes(images.elf("nacl/amd64p32", wide=False))
     assert verify(path).ok
 
 
 @pytest.mark.parametrize("arch", ["386", "amd64", "arm"])
-def test_plan_9_without_symbols(images: Any, tmp_path: Path, arch: str) -> None:
+def test_plan_9_without_symbols(tmp_path: Path, arch: str) -> None:
     path = tmp_path / "program"
     path.write_bytes(images.plan9(arch))
     verdict = verify(path)
@@ -203,7 +189,7 @@ def test_plan_9_without_symbols(images: Any, tmp_path: Path, arch: str) -> None:
 
 
 @pytest.mark.parametrize("platform", ["linux/s390x", "linux/mipsle"])
-def test_changed_entries_are_found_without_symbols(images: Any, tmp_path: Path, platform: str) -> None:
+def test_changed_entries_are_found_without_symbols(tmp_path: Path, platform: str) -> None:
     path = tmp_path / "program"
     changed = {"class_to_size[9]": 120, "class_to_allocnpages[66]": 9, "size_to_class8[3]": 7}
     path.write_bytes(images.elf(platform, changed))
@@ -406,7 +392,7 @@ def test_damaged_programs_are_judged_or_refused_and_nothing_else(tmp_path: Path,
 
 
 @pytest.mark.parametrize("platform", ["linux/s390x", "linux/mips", "linux/amd64"])
-def test_damaged_headers_of_small_programs(images: Any, tmp_path: Path, platform: str) -> None:
+def test_damaged_headers_of_small_programs(tmp_path: Path, platform: str) -> None:
     data = images.elf(platform)
     generator = random.Random(platform)
     path = tmp_path / "program"

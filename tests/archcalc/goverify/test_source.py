@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,6 +16,7 @@ from archcalc.goverify.source import Verified
 from archcalc.goverify.tree import SourceTree
 from archcalc.profiles import platforms
 from archcalc.reading.errors import UsageFault
+from tests.support import gotree
 
 
 def targets(*names: str, sets: dict[str, int | str] | None = None) -> list[Figures]:
@@ -89,7 +89,7 @@ def what_follows(platform: str, sets: dict[str, int | str]) -> set[str]:
     ],
 )  # fmt: skip
 def test_a_changed_constant_is_found_with_all_that_follows_and_nothing_else(
-    tree: Path, gotree: Any, platform: str, file: str, old: str, new: str, sets: dict[str, int | str]
+    tree: Path, platform: str, file: str, old: str, new: str, sets: dict[str, int | str]
 ) -> None:
     line = gotree.edit(tree, file, old, new)
     found = verify(tree, platform)
@@ -104,7 +104,7 @@ def test_a_changed_constant_is_found_with_all_that_follows_and_nothing_else(
     assert all(one.name.startswith(("class_to_", "size_to_")) for one in all_of(again))
 
 
-def test_a_difference_names_both_sides(tree: Path, gotree: Any) -> None:
+def test_a_difference_names_both_sides(tree: Path) -> None:
     line = gotree.edit(
         tree, "runtime/malloc.go", "const _FixAllocChunk = 16 << 10", "const _FixAllocChunk = 8 << 10"
     )
@@ -114,7 +114,7 @@ def test_a_difference_names_both_sides(tree: Path, gotree: Any) -> None:
     assert (one.computed, one.found) == (16384, 8192)
 
 
-def test_a_value_that_changed_on_one_port_alone_is_found_there(tree: Path, gotree: Any) -> None:
+def test_a_value_that_changed_on_one_port_alone_is_found_there(tree: Path) -> None:
     line = gotree.edit(tree, "runtime/defs_linux_ppc64le.go", "_MAP_FIXED = 16", "_MAP_FIXED = 32")
     found = all_of(verify(tree))
     assert [(one.platform, one.name, one.where) for one in found] == [
@@ -122,7 +122,7 @@ def test_a_value_that_changed_on_one_port_alone_is_found_there(tree: Path, gotre
     ]
 
 
-def test_a_formula_that_changed_without_its_value_is_noted(tree: Path, gotree: Any) -> None:
+def test_a_formula_that_changed_without_its_value_is_noted(tree: Path) -> None:
     gotree.edit(tree, "runtime/malloc.go", "_FixAllocChunk = 16 << 10", "_FixAllocChunk = 4 * _PageSize / 2")
     (port,) = verify(tree, "linux/amd64").ports
     assert port.differences == []
@@ -130,7 +130,7 @@ def test_a_formula_that_changed_without_its_value_is_noted(tree: Path, gotree: A
     assert (change.name, change.theirs) == ("_FixAllocChunk", "4 * _PageSize / 2")
 
 
-def test_a_number_written_as_a_formula_is_noted(tree: Path, gotree: Any) -> None:
+def test_a_number_written_as_a_formula_is_noted(tree: Path) -> None:
     arch = "runtime/internal/sys/arch_amd64.go"
     gotree.edit(tree, arch, "HugePageSize = 1 << 21", "HugePageSize = 2 << 20")
     gotree.edit(tree, arch, "CacheLineSize = 64", "CacheLineSize = 1 << 6")
@@ -142,13 +142,13 @@ def test_a_number_written_as_a_formula_is_noted(tree: Path, gotree: Any) -> None
     ]  # fmt: skip
 
 
-def test_spaces_are_no_change_of_a_formula(tree: Path, gotree: Any) -> None:
+def test_spaces_are_no_change_of_a_formula(tree: Path) -> None:
     gotree.edit(tree, "runtime/malloc.go", "_FixAllocChunk = 16 << 10", "_FixAllocChunk = 16<<10 // 16 KB")
     (port,) = verify(tree, "linux/amd64").ports
     assert (port.differences, port.changes) == ([], [])
 
 
-def test_a_constant_gone_or_new_on_a_port_is_found(tree: Path, gotree: Any) -> None:
+def test_a_constant_gone_or_new_on_a_port_is_found(tree: Path) -> None:
     gotree.edit(tree, "runtime/defs_linux_arm64.go", "const _MADV_HUGEPAGE = 14", "")
     path = tree / "src/runtime/extra_windows.go"
     path.write_text("package runtime\n\nconst _MADV_FREE = 8\n")
@@ -168,7 +168,7 @@ def test_another_build_constraint_moves_a_file_to_other_ports(tree: Path) -> Non
     }  # fmt: skip
 
 
-def test_a_type_that_grew_moves_what_stands_behind(tree: Path, gotree: Any) -> None:
+def test_a_type_that_grew_moves_what_stands_behind(tree: Path) -> None:
     line = gotree.edit(tree, "runtime/mheap.go", "\tfreeindex uintptr", "\tfreeindex, more uintptr")
     found = verify(tree, "linux/amd64")
     assert by_name(found, "mspan").found == 160
@@ -178,7 +178,7 @@ def test_a_type_that_grew_moves_what_stands_behind(tree: Path, gotree: Any) -> N
     assert "mspan.freeindex" not in names(all_of(found)) and "mcache" not in names(all_of(found))
 
 
-def test_a_field_of_another_type_but_the_same_size_is_noted(tree: Path, gotree: Any) -> None:
+def test_a_field_of_another_type_but_the_same_size_is_noted(tree: Path) -> None:
     gotree.edit(tree, "runtime/mheap.go", "\tallocBits *uint8", "\tallocBits *byte")
     (port,) = verify(tree, "linux/arm").ports
     assert port.differences == [] and [change.name for change in port.changes] == ["mspan.allocBits"]
@@ -193,14 +193,14 @@ def test_a_field_of_another_type_but_the_same_size_is_noted(tree: Path, gotree: 
     ],
 )
 def test_a_changed_entry_of_a_table_is_found(
-    tree: Path, gotree: Any, table: str, old: str, new: str, name: str
+    tree: Path, table: str, old: str, new: str, name: str
 ) -> None:
     line = gotree.edit(tree, "runtime/sizeclasses.go", old, new)
     (one,) = all_of(verify(tree, "linux/arm"))
     assert (one.name, one.where) == (name, f"runtime/sizeclasses.go:{line}")
 
 
-def test_tables_that_were_not_generated_again_are_noted(tree: Path, gotree: Any) -> None:
+def test_tables_that_were_not_generated_again_are_noted(tree: Path) -> None:
     gotree.edit(tree, "runtime/sizeclasses.go", "_PageShift = 13", "_PageShift = 14")
     (port,) = verify(tree, "linux/arm").ports
     assert [change.name for change in port.changes] == [
@@ -208,7 +208,7 @@ def test_tables_that_were_not_generated_again_are_noted(tree: Path, gotree: Any)
     ]  # fmt: skip
 
 
-def test_an_entry_more_or_less_is_found(tree: Path, gotree: Any) -> None:
+def test_an_entry_more_or_less_is_found(tree: Path) -> None:
     path = tree / "src/runtime/sizeclasses.go"
     path.write_text(path.read_text().replace("0, 8, 16, 32, 48,", "0, 8, 16, 24, 32, 48,", 1))
     found = all_of(verify(tree, "linux/arm"))
@@ -216,7 +216,7 @@ def test_an_entry_more_or_less_is_found(tree: Path, gotree: Any) -> None:
     assert len([one for one in found if one.name.startswith("class_to_size[")]) == 67 - 3 + 1
 
 
-def test_hints_the_number_of_tries_and_the_ladder_are_read_from_mallocinit(tree: Path, gotree: Any) -> None:
+def test_hints_the_number_of_tries_and_the_ladder_are_read_from_mallocinit(tree: Path) -> None:
     line = gotree.edit(tree, "runtime/malloc.go", "uintptrMask&(0x00c0<<32)", "uintptrMask&(0x00e0<<32)")
     gotree.edit(tree, "runtime/malloc.go", "i <= 0x7f", "i < 0x7f")
     rung = gotree.edit(tree, "runtime/malloc.go", "\t\t\t256 << 20,", "\t\t\t300 << 20,")
@@ -230,7 +230,7 @@ def test_hints_the_number_of_tries_and_the_ladder_are_read_from_mallocinit(tree:
     assert by_name(found, "hint127").found is None
 
 
-def test_a_reservation_by_another_formula_is_followed(tree: Path, gotree: Any) -> None:
+def test_a_reservation_by_another_formula_is_followed(tree: Path) -> None:
     gotree.edit(
         tree,
         "runtime/malloc.go",
@@ -242,14 +242,14 @@ def test_a_reservation_by_another_formula_is_followed(tree: Path, gotree: Any) -
     assert by_name(found, "spans_size").found == 1 << 30
 
 
-def test_an_endless_mallocinit_is_given_up(tree: Path, gotree: Any) -> None:
+def test_an_endless_mallocinit_is_given_up(tree: Path) -> None:
     gotree.edit(tree, "runtime/malloc.go", "i <= 0x7f; i++", "i <= 0x7f; i = 0")
     found = verify(tree, "linux/amd64")
     why = by_name(found, "arena_size").why
     assert "does not terminate" in why
 
 
-def test_a_cache_of_stacks_under_another_condition_is_found(tree: Path, gotree: Any) -> None:
+def test_a_cache_of_stacks_under_another_condition_is_found(tree: Path) -> None:
     line = gotree.edit(tree, "runtime/stack.go", "n < _StackCacheSize", "n < _StackCacheSize/2")
     (one,) = all_of(verify(tree, "linux/amd64"))
     assert (one.name, one.found, one.where) == ("stack_order_cached3", False, f"runtime/stack.go:{line}")
@@ -276,13 +276,13 @@ def test_a_part_of_a_tree_is_compared_as_far_as_it_goes(tree: Path) -> None:
     assert all_of(found) == []
 
 
-def test_what_was_removed_is_found_though_another_file_is_missing(tree: Path, gotree: Any) -> None:
+def test_what_was_removed_is_found_though_another_file_is_missing(tree: Path) -> None:
     (tree / "src/runtime/mgcwork.go").unlink()
     gotree.edit(tree, "runtime/sema.go", "const semTabSize = 251", "")
     assert names(all_of(verify(tree, "linux/amd64"))) == {"semTabSize"}
 
 
-def test_a_syntax_error_is_reported_with_its_line_and_the_rest_compared(tree: Path, gotree: Any) -> None:
+def test_a_syntax_error_is_reported_with_its_line_and_the_rest_compared(tree: Path) -> None:
     line = gotree.edit(tree, "runtime/mprof.go", "const maxStack = 32", "const maxStack = = 32 ((")
     found = verify(tree, "linux/amd64")
     assert [(one.file, one.line) for one in found.broken] == [("runtime/mprof.go", line)]
@@ -296,14 +296,14 @@ def test_a_file_of_anything_is_survived(tree: Path, data: bytes) -> None:
     assert sum(port.compared for port in found.ports) > 1500
 
 
-def test_a_constant_that_follows_from_itself_is_not_an_endless_loop(tree: Path, gotree: Any) -> None:
+def test_a_constant_that_follows_from_itself_is_not_an_endless_loop(tree: Path) -> None:
     gotree.edit(tree, "runtime/malloc.go", "const _PageSize = 1 << _PageShift", "const _PageSize = pageSize")
     found = verify(tree, "linux/amd64")
     assert by_name(found, "_PageSize").found is None
     assert "follows from itself" in by_name(found, "_PageSize").why
 
 
-def test_a_long_chain_of_constants_is_not_an_overflow_of_the_stack(tree: Path, gotree: Any) -> None:
+def test_a_long_chain_of_constants_is_not_an_overflow_of_the_stack(tree: Path) -> None:
     chain = "\n".join(f"const c{i} = c{i + 1} + 1" for i in range(5000))
     (tree / "src/runtime/chain.go").write_text(f"package runtime\n{chain}\nconst c5000 = 1\n")
     gotree.edit(tree, "runtime/hashmap.go", "maxZero = 1024", "maxZero = c0")
@@ -332,7 +332,7 @@ def test_src_itself_may_be_named(whole_tree: Path) -> None:
     ],
 )
 def test_another_generation_is_named_and_what_it_has_is_compared(
-    tree: Path, gotree: Any, declared: str, name: str
+    tree: Path, declared: str, name: str
 ) -> None:
     path = tree / "src/runtime/malloc.go"
     lines = [line for line in path.read_text().split("\n") if "_MHeapMap_TotalBits" not in line]
@@ -351,7 +351,7 @@ def test_a_runtime_in_c_is_recognised(tree: Path) -> None:
 # ---- two trees ----
 
 
-def test_what_a_patch_changes(whole_tree: Path, tree: Path, gotree: Any) -> None:
+def test_what_a_patch_changes(whole_tree: Path, tree: Path) -> None:
     gotree.edit(tree, "runtime/malloc.go", "_TinySize = 16", "_TinySize = 32")
     gotree.edit(tree, "runtime/malloc.go", "_FixAllocChunk = 16 << 10", "_FixAllocChunk = 1 << 14")
     found = changes.compare(SourceTree(whole_tree), SourceTree(tree), targets("linux/amd64", "linux/arm"))
@@ -369,7 +369,7 @@ def test_the_same_tree_twice_has_no_changes(whole_tree: Path) -> None:
     assert (port.differences, port.changes) == ([], []) and port.compared > 1500
 
 
-def test_a_tree_in_which_a_constant_was_lost(whole_tree: Path, tree: Path, gotree: Any) -> None:
+def test_a_tree_in_which_a_constant_was_lost(whole_tree: Path, tree: Path) -> None:
     gotree.edit(tree, "runtime/sema.go", "const semTabSize = 251", "")
     found = changes.compare(SourceTree(whole_tree), SourceTree(tree), targets("linux/arm"))
     (one,) = all_of(found)
@@ -390,7 +390,7 @@ def test_a_copy_of_the_tree_is_as_good(whole_tree: Path, tmp_path: Path) -> None
     assert all_of(verify(copy, "nacl/amd64p32")) == []
 
 
-def test_a_constant_that_the_tables_lack_is_reported(tree: Path, gotree: Any) -> None:
+def test_a_constant_that_the_tables_lack_is_reported(tree: Path) -> None:
     # As dragonfly has it in its own file: an idea of the tables under a name of its own.
     more = "const stackMin = 0\n\nconst quiteNew = 1 << 4\n\nconst _StackMin"
     gotree.edit(tree, "runtime/stack.go", "const _StackMin", more)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from archcalc.scenarios import judge, load
 from archcalc.scenarios.judge import ScenarioVerdict
+from tests.support.expectations import changed
 
 FOLDER = Path(__file__).parents[3] / "examples" / "incidents"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -65,19 +65,6 @@ def test_every_row_of_the_table_has_its_file() -> None:
         if not any(link.endswith(report) for link in linked)
     ]
     assert missing == []
-
-
-def changed(value: Any) -> Any:
-    """Another value of the same type."""
-    if isinstance(value, bool):
-        return not value
-    if isinstance(value, int):
-        return value + 1
-    if isinstance(value, str):
-        return value + "x"
-    if isinstance(value, list):
-        return [*value[:-1], changed(value[-1])] if value else ["something"]
-    return {key: changed(item) for key, item in value.items()}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
