@@ -202,6 +202,17 @@ def _ranges(core: HeapCore) -> Iterator[Seen]:
         yield "the ranges in use are not the chunks", NOWHERE
 
 
+@invariant("chunk tables")
+def _chunk_tables(core: HeapCore) -> Iterator[Seen]:
+    """Each chunk in use has its table of bits (pageAlloc.chunks)."""
+    pages, tables = core.pages, core.tables
+    shift = pages.chunk_shift + core.config.palloc_chunks_l2_bits
+    for base, limit in pages.in_use:
+        for l1 in range(base >> shift, (limit - 1 >> shift) + 1):
+            if l1 not in tables.tables:
+                yield f"table {l1} of the chunks is missing", core.config.address(l1 << shift)
+
+
 # Spans.
 
 

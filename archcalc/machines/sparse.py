@@ -241,6 +241,8 @@ def as_read(config: Config, system: Machine) -> tuple[object, ...]:
     read = replace(config, sizeof=sizes)
     if unasked(config):  # no hint is of use, wherever a lot has them fall
         read = replace(read, hints=(), random_address_bits=0, random_prefix=0, usual_base=0)
+    if not config.phys_huge_page_size:
+        read = replace(read, max_phys_huge_page_size=0)
     return tuple(getattr(read, one.name) for one in fields(read))
 
 

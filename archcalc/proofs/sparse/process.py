@@ -27,7 +27,7 @@ from archcalc.proofs.answering import HeldMemory
 from archcalc.proofs.judge import Judge
 from archcalc.proofs.loops import Loops, over_the_unknown
 from archcalc.proofs.paths import Explorer
-from archcalc.proofs.properties import ENDS, INDEX, RECORDED, SUMMARIES
+from archcalc.proofs.properties import CHUNKS, ENDS, INDEX, RECORDED, SUMMARIES
 from archcalc.proofs.sparse.kernels import KERNELS, AnsweringBreak, FromRefusal
 from archcalc.proofs.words import Truth
 from archcalc.reading.words import counted
@@ -356,6 +356,11 @@ class Process:
                 )
                 judge.require(INDEX, there, what)
             for edge in (base, limit - 1):
+                table = edge >> config.log_palloc_chunk_bytes + config.palloc_chunks_l2_bits
+                has: Any = False
+                for made, _ in tables.tables.pairs:
+                    has = has | (made == table)
+                judge.require(CHUNKS, has, "each chunk has a table")
                 number = config.arena_index(config.address(edge))
                 judge.require(RECORDED, number < 1 << config.arena_bits, "an arena has its place in the map")
                 known = False

@@ -82,6 +82,10 @@ def ranges(rt: Heap) -> None:
     rt.pages.in_use.limits[0] += 4 << 20
 
 
+def chunk_table(rt: Heap) -> None:
+    rt.tables.tables.popitem()
+
+
 def table(rt: Heap) -> None:
     s = rt.in_use()[0]
     rt.heap.table.set_range(s.base >> 13, 1, rt.in_use()[1])
@@ -226,6 +230,7 @@ BREAKS: list[tuple[str, Callable[[Heap], None]]] = [
     ("scavenged pages", scavenged_page),
     ("scavenge index", index_count),
     ("ranges in use", ranges),
+    ("chunk tables", chunk_table),
     ("span table", table),
     ("page bits", page_in_use),
     ("page bits", page_special),

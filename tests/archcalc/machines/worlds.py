@@ -63,6 +63,12 @@ def _keeping(rt: Any, *lives: list[int], returned: int = 4 * MB) -> Iterator[Cal
         yield lambda: rt.scavenge(0, returned)
 
 
+def sizes(rt: Any) -> Iterator[Callable[[], object]]:
+    """Objects of many sizes, in each of the steps by which classes are looked up, twice each."""
+    for size in sorted(2 * [*range(24, 4096, 40)]):
+        yield lambda size=size: rt.malloc(size, noscan=True)  # type: ignore[misc]
+
+
 def finalizing(rt: Any) -> Iterator[Callable[[], object]]:
     """More finalizers than one block of them has, other records, and an arena of the user's own."""
     for _ in range(600):
@@ -97,6 +103,7 @@ def counting(rt: Any) -> Iterator[Callable[[], object]]:
 
 
 OWN: Mapping[str, Callable[[Any], Iterator[Callable[[], object]]]] = {
+    "sizes": sizes,
     "arrays": arrays,
     "scavenging": scavenging,
     "loosening": loosening,
@@ -186,6 +193,7 @@ WORLDS: tuple[World, ...] = (
     World(having(commit_limit=MB), "tiny", shows=("fact.overcommit",)),
     World(having(page_size=64 << 10), "stacks", shows=("physPageAlignedStacks",)),
     World(having(page_size=4 << 10), "stacks", shows=("summaryLevelBits",)),
+    World(having(), "sizes", shows=("smallSizeMax",)),
     World(having(), "arrays", shows=LENGTHS),
     World(having(), "scavenging", shows=SPARSENESS),
     World(having(), "loosening"),
