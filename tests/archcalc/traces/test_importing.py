@@ -226,7 +226,7 @@ def test_a_list_takes_no_memory_by_its_lines(tmp_path: Path) -> None:
             tracemalloc.stop()
 
     peak(100)
-    assert peak(20_000) < 1.2 * peak(1000)
+    assert peak(20_000) < peak(1000) + 50_000  # the lines are 220 kB, and much more as objects
 
 
 # Damage.
