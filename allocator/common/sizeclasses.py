@@ -67,6 +67,15 @@ class SizeClasses:
             return self.size_to_class128[-((self.small_size_max - size) // self.large_size_div)]
         return self.size_to_class8[-(-size // self.small_size_div)]
 
+    def by_size(self) -> bytes:
+        """The class of every size up to max_small_size: `size_to_class` of all, row by row of its tables."""
+        first8, *further8 = (bytes((sizeclass,)) for sizeclass in self.size_to_class8)
+        first128, *further128 = (bytes((sizeclass,)) for sizeclass in self.size_to_class128)
+        table = bytearray(first8 + b"".join(row * self.small_size_div for row in further8))
+        del table[self.small_size_max - ALIGN + 1 :]
+        table += first128 * ALIGN + b"".join(row * self.large_size_div for row in further128)
+        return bytes(table)
+
     def round_up_size(self, size: int, uintptr_mask: int = (1 << 64) - 1) -> int:
         """The bytes mallocgc takes for a request of `size` (roundupsize, msize.go).
 

@@ -486,4 +486,4 @@ _FIXALLOCS = {
 @lru_cache(maxsize=32)
 def _class_of(classes: SizeClasses) -> bytes:
     """Every small size's class, as one table: a single look-up where Go has two."""
-    return bytes(map(classes.size_to_class, range(classes.max_small_size + 1)))
+    return classes.by_size()

@@ -11,7 +11,7 @@ from typing import Any
 
 from allocator.common.contents import Contents
 from allocator.common.sampling import FastRand, next_sample, next_sample_no_fp
-from allocator.common.sizeclasses import ALIGN, SizeClasses
+from allocator.common.sizeclasses import SizeClasses
 from allocator.common.throw import BadRequest
 from allocator.common.tiny import GRAINS
 from allocator.common.types import Type
@@ -256,10 +256,5 @@ def tiny_grains(narrow: bool) -> tuple[int, ...]:
 
 @lru_cache(maxsize=8)
 def noscan_classes(classes: SizeClasses) -> bytes:
-    """The span class without pointers of every small size, by size: `SizeClasses.size_to_class` of all."""
-    to8, *further8 = (bytes((sizeclass << 1 | 1,)) for sizeclass in classes.size_to_class8)
-    to128, *further128 = (bytes((sizeclass << 1 | 1,)) for sizeclass in classes.size_to_class128)
-    table = bytearray(to8 + b"".join(one * classes.small_size_div for one in further8))
-    del table[classes.small_size_max - ALIGN + 1 :]
-    table += to128 * ALIGN + b"".join(one * classes.large_size_div for one in further128)
-    return bytes(table)
+    """The span class without pointers of every small size, by size."""
+    return classes.by_size().translate(bytes(sizeclass << 1 & 0xFF | 1 for sizeclass in range(256)))

@@ -224,14 +224,16 @@ class _Reader:
     def ours(self, name: str) -> _Merged | None:
         """The facts under one of the package's names: the machine's, and over them the generation's."""
         ours = files.files_of(name, self.go)
-        read = [merged for path, shown in ours if (merged := self.file(str(path), shown)) is not None]
+        # None of them inherits from a path, so none can be met under two names.
+        paths = ((str(path), shown) for path, shown in ours)
+        read = [merged for path, shown in paths if (merged := self.file(path, shown, path)) is not None]
         for over in read[1:]:
             read[0].take(over)
         return read[0] if read else None
 
-    def file(self, path: str, shown: str) -> _Merged | None:
+    def file(self, path: str, shown: str, identity: str = "") -> _Merged | None:
         """A file with what it inherits, or None where it cannot be read at all."""
-        identity = os.path.realpath(path)
+        identity = identity or os.path.realpath(path)
         if identity not in self.done:
             self.open.append(identity)
             self.done[identity] = self.read(path, shown)
