@@ -6,6 +6,7 @@ itself, 130 interrupted, 141 the reader of our output went away (as a shell repo
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,9 @@ COMPLETION = "_ARCHCALC_COMPLETE"
 
 def run() -> None:
     """The console script."""
+    # Most of what a command makes lives until its end: looking through it for circles as often as Python
+    # does by default took a short one a thirtieth of its time.
+    gc.set_threshold(100_000, 20, 20)
     sys.exit(main(sys.argv[1:]))
 
 
