@@ -156,21 +156,27 @@ def courses(config: Config, program: ProgramCalls, base: tuple[int, int] | None)
     buckets = config.buck_hash_size * config.ptr_size
     sampled = (False, True) if any(call.size == buckets for call in program.calls) else (False,)
     usual = Surroundings(masks=masks_of(config, program))
-    if "harddecommit" not in debug_of(config, program):
-        for early, (procs, main, scavenger) in product(sampled, COURSES):
-            yield replace(usual, procs=procs, main_on=main, scavenger_on=scavenger, sampled=early)
-        return
-    environments = _environments(config, program, base, usual)
-    for grown, strings, early, (procs, main, scavenger) in product(range(4), environments, sampled, COURSES):
-        where = replace(usual, procs=procs, main_on=main, scavenger_on=scavenger, sampled=early)
-        yield replace(where, environment=strings, grown=grown)
-    for grown, strings, early, (procs, main, scavenger), more in product(
-        range(4), environments, sampled, COURSES, (1, 2)
-    ):
-        where = replace(usual, procs=procs, main_on=main, scavenger_on=scavenger, sampled=early)
+    shown = "harddecommit" in debug_of(config, program)
+    growths = range(4) if shown else (usual.grown,)
+    environments = _environments(config, program, base, usual) if shown else [usual.environment]
+    without_more = [
+        replace(
+            usual,
+            procs=procs,
+            main_on=main,
+            scavenger_on=scavenger,
+            sampled=early,
+            environment=strings,
+            grown=grown,
+        )
+        for grown, strings, early, (procs, main, scavenger) in product(
+            growths, environments, sampled, COURSES
+        )
+    ]
+    yield from without_more
+    for where, more in product(without_more, (1, 2) if shown else ()):
         for places in combinations_with_replacement(PLACES, more):
-            threads = (BUSY, *places) if procs > 1 else places
-            yield replace(where, environment=strings, grown=grown, threads=threads)
+            yield replace(where, threads=(BUSY, *places) if where.procs > 1 else places)
 
 
 def _environments(
