@@ -261,13 +261,11 @@ class _Composer:
 
     def node(self, event: Any, depth: int) -> Node:
         mark = event.start_mark
-        if type(event) is yaml.ScalarEvent and event.tag is event.anchor is None and event.value.isascii():
-            # Nearly every node of a file.
-            self.nodes += 1
-            if self.nodes <= MAX_NODES:
-                return Scalar(mark.line + 1, mark.column + 1, event.value, bool(event.style))
-            self.nodes -= 1
         line, column = mark.line + 1, mark.column + 1
+        plain = type(event) is yaml.ScalarEvent and event.tag is event.anchor is None
+        if plain and event.value.isascii() and self.nodes < MAX_NODES:  # nearly every node of a file
+            self.nodes += 1
+            return Scalar(line, column, event.value, bool(event.style))
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event.anchor, line, column)
         self.count(1, line, column)

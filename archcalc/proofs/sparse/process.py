@@ -88,6 +88,13 @@ class Pairs:
     def __contains__(self, key: Number) -> bool:
         return any(known == key for known, _ in self.pairs)
 
+    def has(self, key: Number) -> Any:
+        """Whether something is under the key, as a condition: no path forks on it."""
+        found: Any = False
+        for known, _ in self.pairs:
+            found = found | (known == key)
+        return found
+
     def __getitem__(self, key: Number) -> Any:
         found = self.get(key, self)
         if found is self:
@@ -357,16 +364,10 @@ class Process:
                 judge.require(INDEX, there, what)
             for edge in (base, limit - 1):
                 table = edge >> config.log_palloc_chunk_bytes + config.palloc_chunks_l2_bits
-                has: Any = False
-                for made, _ in tables.tables.pairs:
-                    has = has | (made == table)
-                judge.require(CHUNKS, has, "each chunk has a table")
+                judge.require(CHUNKS, tables.tables.has(table), "each chunk has a table")
                 number = config.arena_index(config.address(edge))
                 judge.require(RECORDED, number < 1 << config.arena_bits, "an arena has its place in the map")
-                known = False
-                for index, _ in rt.arenas.by_index.pairs:
-                    known = known | (index == number)
-                judge.require(RECORDED, known, "an arena has a record")
+                judge.require(RECORDED, rt.arenas.by_index.has(number), "an arena has a record")
 
     def _mapped(self, start: Number, size: Number) -> Any:
         inside: Any = False
