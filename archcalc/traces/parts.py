@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from allocator.contiguous.gc import MARK_TERMINATION
 from allocator.contiguous.sweep import DONE
+from archcalc.traces.by_place import ByPlace
 from archcalc.traces.columnar import CODE, RECORDS
 from archcalc.traces.columnar import OTHER as UNREADABLE
 from archcalc.traces.columns import Columns
@@ -117,17 +118,11 @@ class BatchPart:
         table = self.table
         # What fitted into a tiny block takes no object of the class, nor does what has no class.
         takes = (table.kind >= NOSCAN) & (table.kind < TINY_FIT)
-        by_key = np.where(takes, table.place, count).astype(np.uint8 if count < 256 else np.uint16)
-        place = by_key.take(self.key)
-        order = np.argsort(place, kind="stable")
-        ends = np.cumsum(np.bincount(place, minlength=count + 1))
-        self.ends: list[int] = ends.tolist()
-        self.at: list[int] = [0, *self.ends[:-1]]
-        self.order = order
+        self.by_place = by_place = ByPlace(np, np.where(takes, table.place, count), self.key, count)
+        self.ends, self.at = by_place.ends, by_place.at
         self.turn = 0  # everything before it was reached
-        self.numbered: Array | None = None
-        key = self.key.take(order)
-        self.addresses = self.address.take(order)
+        key = self.key.take(by_place.order)
+        self.addresses = self.address.take(by_place.order)
         self.stamps = table.stamp.take(key)
         # What was handed out, whose addresses are still to be compared: runs of objects side by side, and
         # what was free of spans that are full now.
@@ -140,7 +135,7 @@ class BatchPart:
 
     def _ranks(self) -> None:
         """How many allocations are before each event out of the ordinary; if it is one, its rank."""
-        np, order = self.np, self.order
+        np, order = self.np, self.by_place.order
         self.before = np.searchsorted(self.rows, self.events)
         rank_of = np.empty(len(order) + 1, np.intp)
         rank_of[order] = np.arange(len(order))
@@ -410,16 +405,11 @@ class BatchPart:
             tiny.skip()
         if kind == TINY_FIT:
             # It should have fitted into the tiny block; if it does not, it takes an object here.
-            self._take(place, self._rank(place, turn))
+            self._take(place, self.by_place.rank(place, turn))
         else:
             if self.at[place] < rank:
                 self._take(place, rank)
             self.at[place] = rank + 1
-
-    def _rank(self, place: int, turn: int) -> int:
-        """How far a place's allocations come before allocation number `turn`."""
-        a, b = self.at[place], self.ends[place]
-        return a + int(self.order[a:b].searchsorted(turn))
 
     def _reach_all(self, row: int) -> None:
         """Carries out all that comes before a row."""
@@ -429,24 +419,11 @@ class BatchPart:
             for tiny in self.tiny.values():
                 tiny.reach(row)
             at = self.at
-            for place, rank in enumerate(self._ranks_at(turn)):
+            for place, rank in enumerate(self.by_place.ranks_at(turn)):
                 if at[place] < rank:
                     self._take(place, rank)
             self._settle()
         self._reach_specials(row)
-
-    def _ranks_at(self, turn: int) -> list[int]:
-        """How far each place's allocations come before allocation number `turn`."""
-        np, count = self.np, len(self.ends) - 1
-        if turn == len(self.rows):
-            return self.ends[:count]
-        if self.numbered is None:
-            # Place and turn as one number, which grows with the rank.
-            sizes = np.diff(self.ends, prepend=0)
-            self.numbered = np.repeat(np.arange(count + 1) * len(self.rows), sizes) + self.order
-        places = np.arange(count) * len(self.rows)
-        found: list[int] = self.numbered.searchsorted(places + turn).tolist()
-        return found
 
     def _reach_specials(self, row: int) -> None:
         """Carries out the records of specials before a row (fixalloc)."""

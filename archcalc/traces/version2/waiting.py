@@ -11,6 +11,7 @@ from __future__ import annotations
 from itertools import compress, count
 from typing import TYPE_CHECKING, Any
 
+from archcalc.traces.by_place import ByPlace
 from archcalc.traces.outcome import GaveUp
 from archcalc.traces.taken import Rest, Run, rests_of, runs_of
 from archcalc.traces.tiny import Tiny
@@ -71,7 +72,6 @@ class Waits:
         self.known = known
         self.table = table
         self.turn = self.reached = 0
-        self.numbered: Array | None = None
         # What was handed out, whose addresses are still to be compared: runs of objects side by side, and
         # what was free of spans that are full now.
         self.runs: list[Run] = []
@@ -84,14 +84,11 @@ class Waits:
         np, table = self.np, self.table
         count = len(self.known.places)
         # What fitted into a tiny block takes no object of the class.
-        by_key = np.where(table.kind == TINY_FIT, count, table.place)
-        small = np.uint8 if count < 256 else np.uint16 if count < 1 << 16 else np.int32
-        place = by_key.astype(small).take(key)
-        self.order = order = np.argsort(place, kind="stable")
-        self.ends: list[int] = np.cumsum(np.bincount(place, minlength=count + 1)).tolist()
-        self.at: list[int] = [0, *self.ends[:-1]]
-        self.key = key.take(order)
-        self.slots = address.take(order) - table.header.take(self.key)
+        place_of = np.where(table.kind == TINY_FIT, count, table.place)
+        self.by_place = by_place = ByPlace(np, place_of, key, count)
+        self.ends, self.at = by_place.ends, by_place.at
+        self.key = key.take(by_place.order)
+        self.slots = address.take(by_place.order) - table.header.take(self.key)
 
     def _by_p(self, key: Array, address: Array, stops: list[int]) -> None:
         np, table = self.np, self.table
@@ -144,10 +141,8 @@ class Waits:
         """Carries out what is in the past of a P's span class, and what it is about the whole P."""
         self._scan(number)
         place = self.known.place_of.get((number, spanclass))
-        if place is not None and place < len(self.ends) - 1:
-            a, b = self.at[place], self.ends[place]
-            if a < b:
-                self._take(place, a + int(self.order[a:b].searchsorted(self.turn)))
+        if place is not None and place < len(self.ends) - 1 and self.at[place] < self.ends[place]:
+            self._take(place, self.by_place.rank(place, self.turn))
 
     def reach_all(self) -> None:
         """Carries out all that is in the past."""
@@ -162,7 +157,7 @@ class Waits:
                 tiny.cache = self._proc(number).mcache
                 tiny.reach(turn)
         at = self.at
-        for place, rank in enumerate(self._ranks_at(turn)):
+        for place, rank in enumerate(self.by_place.ranks_at(turn)):
             if at[place] < rank:
                 self._take(place, rank)
 
@@ -172,17 +167,6 @@ class Waits:
             scan = of.scan(self.turn)
             if scan:
                 self._proc(number).mcache.scan_alloc += scan
-
-    def _ranks_at(self, turn: int) -> list[int]:
-        """How far each place's allocations come before allocation number `turn`."""
-        np, count, n = self.np, len(self.ends) - 1, len(self.order)
-        if turn == n:
-            return self.ends[:count]
-        if self.numbered is None:
-            # Place and turn as one number, which grows with the rank.
-            self.numbered = np.repeat(np.arange(count + 1) * n, np.diff(self.ends, prepend=0)) + self.order
-        found: list[int] = self.numbered.searchsorted(np.arange(count) * n + turn).tolist()
-        return found
 
     # Carrying it out.
 
