@@ -302,8 +302,10 @@ class Allocator(ManyObjects):
     ) -> int:
         """The address of a new object of `size` bytes, allocated by P number p (mallocgc).
 
-        Without typ it has no pointers, or, with noscan=False, only pointers. A size of more than one
-        typ.size makes an array; what is left over has no pointers (as growslice does).
+        typ None: no pointers; with noscan=False: pointers throughout. A size of more than one
+        typ.size makes an array, whatever is left over having no pointers (as growslice does).
+        Raises Death where the runtime dies, BadRequest for a size or type that no program can
+        ask for.
         """
 
     @abstractmethod

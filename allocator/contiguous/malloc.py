@@ -52,13 +52,7 @@ class Malloc(Core):
         needzero: bool = True,
         p: int = 0,
     ) -> int:
-        """The address of a new object of `size` bytes, allocated by P number p (mallocgc).
-
-        typ None: no pointers; with noscan=False: pointers throughout. A size of more than one
-        typ.size makes an array, whatever is left over having no pointers (as growslice does).
-        Raises Death where the runtime dies, BadRequest for a size or type that no program can
-        ask for.
-        """
+        """An object: mallocgc, as the interface's `malloc` says."""
         # The short way, all in one place: with a call to write an object's bits, one with pointers took 6%
         # longer.
         if self.plain:

@@ -1,4 +1,4 @@
-"""Sets of spans that threads push to and pop from: a queue in blocks of 512 under a spine (mspanset.go).
+"""Sets of spans that threads push to and pop from: a queue in blocks under a spine (mspanset.go).
 
 What is popped is what was pushed first. A block goes back to the pool when all of it was popped;
 the spine only grows. Both are memory that is never given back.
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from allocator.sparse.span_records import Entry
 
 STAT = "gc_misc_sys"
-BLOCK_SPANS = 512
 
 
 class BlockPool:
@@ -47,12 +46,13 @@ class BlockPool:
 
 class SpanSet:
     """One spanSet. `head` and `tail` count pops and pushes since the last reset; `blocks` has the
-    block of each 512 pushes, 0 for one that was popped whole."""
+    block of each `block_entries` pushes, 0 for one that was popped whole."""
 
-    __slots__ = ("blocks", "core", "head", "spans", "spine_cap", "tail")
+    __slots__ = ("block_entries", "blocks", "core", "head", "spans", "spine_cap", "tail")
 
     def __init__(self, core: HeapCore) -> None:
         self.core = core
+        self.block_entries = core.config.span_set_block_entries
         self.spans: deque[Entry] = deque()
         self.head = 0
         self.tail = 0
@@ -69,7 +69,7 @@ class SpanSet:
         """Adds a span (push)."""
         steps = self.core.steps
         if steps is None:
-            if self.tail >= BLOCK_SPANS * len(self.blocks):
+            if self.tail >= self.block_entries * len(self.blocks):
                 self.new_block()
             self.tail += 1
             self.spans.append(s)
@@ -113,8 +113,8 @@ class SpanSet:
         if s is None:
             return None
         self.head += 1
-        if not self.head & 511:
-            top = self.head - 1 >> 9
+        if not self.head % self.block_entries:
+            top = self.head // self.block_entries - 1
             self.core.span_set_blocks.free(self.blocks[top])
             self.blocks[top] = 0
         return s
@@ -123,9 +123,9 @@ class SpanSet:
         """Makes an empty set as good as new; its last block goes back (reset)."""
         if self.spans:
             raise Throw("attempt to clear non-empty span set", f"head = {self.head}, tail = {self.tail}")
-        top = self.head >> 9
+        top, popped = divmod(self.head, self.block_entries)
         if top < len(self.blocks) and self.blocks[top]:
-            if not self.head & 511:
+            if not popped:
                 raise Throw("span set block with unpopped elements found in reset")
             self.core.span_set_blocks.free(self.blocks[top])
         self.head = self.tail = 0

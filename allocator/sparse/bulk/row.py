@@ -19,7 +19,6 @@ from allocator.sparse.mspan import IN_USE, MSpan
 from allocator.sparse.page_cache import GROUP
 from allocator.sparse.pallocbits import trailing_zeros
 from allocator.sparse.procs import MSPAN_CACHE
-from allocator.sparse.span_set import BLOCK_SPANS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,10 +112,10 @@ class SpanRow:
         for i, part in enumerate(self.parts):
             full = self.rt.central[part.place.spanclass].full_swept()
             missing = int(part.cached is None)  # then the first moment has nothing to push
-            first = (missing - full.tail) % BLOCK_SPANS
+            first = (missing - full.tail) % full.block_entries
             if missing and not first:
-                first = BLOCK_SPANS
-            blocks += [(k, i) for k in part.moments[first::BLOCK_SPANS].tolist()]
+                first = full.block_entries
+            blocks += [(k, i) for k in part.moments[first :: full.block_entries].tolist()]
         self.blocks = sorted(blocks, reverse=True)
         self.kept = self._kept()
 

@@ -342,7 +342,7 @@ class Companion:
         words = self._words()
         if words[0] != "+" or len(words) != 6:
             return True
-        return decimal(words[3]) >> 9 >= len(to.blocks)
+        return decimal(words[3]) >= to.block_entries * len(to.blocks)
 
     def new_block(self) -> bool:
         new = self.next()[:1] in ("M", "q")
