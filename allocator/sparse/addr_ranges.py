@@ -56,6 +56,10 @@ class AddrRanges:
                 "attempted to add zero-sized address range", f"runtime: range = {{{base:#x}, {limit:#x}}}"
             )
         bases, limits = self.bases, self.limits
+        if limits and limits[-1] == base:
+            limits[-1] = limit
+            self.total_bytes += limit - base
+            return
         i = self.succ(base)
         down = i > 0 and limits[i - 1] == base
         up = i < len(bases) and bases[i] == limit

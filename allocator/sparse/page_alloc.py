@@ -20,6 +20,7 @@ from allocator.sparse.chunk_table import ChunkTable
 from allocator.sparse.config import Config
 from allocator.sparse.pallocbits import ALLOCATED, NONE, Summary, find_run, merge, summarize, trailing_zeros
 from allocator.sparse.scavenge_index import ScavengeIndex
+from allocator.sparse.top import Top
 
 MANY_STALE = 32  # pieces that the summaries do not know yet; more are brought up to date at once
 
@@ -38,6 +39,10 @@ class Tables(Protocol):
 
     def chunks(self, first: int, end: int) -> None:
         """Bits for chunks first to end."""
+
+    def room_above(self, limit: int) -> int:
+        """Up to where the heap, which ends at an offset address, can grow on without memory for these."""
+        ...
 
 
 class Chunk:
@@ -63,12 +68,13 @@ class PageAlloc:
     """One heap's pages. `start` and `end` are the first chunk and the one after the last.
 
     mapped: whether an address lies in an arena of the heap. All below search_addr is allocated.
+    `chunks` and `index` may lag behind (see Top) until they are asked for, so ask each time.
     """
 
     __slots__ = (
-        "_free_from", "_levels", "_scavenged", "_stale", "all_pages", "chunk_mask", "chunk_pages",
-        "chunk_shift", "chunks", "config",
-        "end", "in_use", "index", "level_bits", "level_pages", "level_shift", "mapped", "max_search_addr",
+        "_chunks", "_crossed", "_free_from", "_index", "_levels", "_scavenged", "_stale", "_top", "all_pages",
+        "chunk_mask", "chunk_pages", "chunk_shift", "config",
+        "end", "in_use", "level_bits", "level_pages", "level_shift", "mapped", "max_search_addr",
         "page_shift", "search_addr", "start", "tables",
     )  # fmt: skip
 
@@ -87,14 +93,35 @@ class PageAlloc:
         self._levels: list[dict[int, Summary]] = [{} for _ in self.level_bits]
         self._stale: list[tuple[int, int]] = []  # chunks, from and to, whose bits the summaries do not know
         self._scavenged = 0
-        self.chunks = ChunkTable(KEY, Chunk.copy)
+        # The largest summaries that a run crosses the border of, by how its first and last address differ.
+        self._crossed = [next((s for s in self.level_shift if s < bits), 0) for bits in range(65)]
+        self._top: Top | None = None
+        self._chunks = ChunkTable(KEY, Chunk.copy)
         self.start = self.end = 0
         self.max_search_addr = (1 << config.heap_addr_bits) - 1
         self.search_addr = self.max_search_addr
         self._free_from = self.max_search_addr  # no page below is free; searchAddr may know less
         self.in_use = AddrRanges(tables.in_use)
         tables.reserve()
-        self.index = ScavengeIndex(config)
+        self._index = ScavengeIndex(config)
+
+    @property
+    def chunks(self) -> ChunkTable[Chunk]:
+        """The bits of each chunk that the heap has grown to."""
+        if self._top is not None:
+            self._settle(self._top)
+        return self._chunks
+
+    @chunks.setter
+    def chunks(self, chunks: ChunkTable[Chunk]) -> None:
+        self._chunks = chunks
+
+    @property
+    def index(self) -> ScavengeIndex:
+        """What can be given back to the system."""
+        if self._top is not None:
+            self._settle(self._top)
+        return self._index
 
     def summary(self, chunk: int) -> Summary:
         """A chunk's summary; where the heap never was, nothing is free."""
@@ -105,6 +132,8 @@ class PageAlloc:
 
         All below searchAddr is allocated, so that looking for a run from there on tells as well.
         """
+        if self._top is not None:
+            self._settle(self._top)
         if self._stale:
             for first, last in self._stale:
                 if first <= chunk <= last:
@@ -118,8 +147,18 @@ class PageAlloc:
         limit = off + size + chunk_bytes - 1 & -chunk_bytes
         first = off >> self.chunk_shift
         end = limit >> self.chunk_shift
+        top = self._top
+        if top is not None:
+            if off == top.limit and limit <= top.room:
+                top.limit = limit
+                self.end = end
+                self.in_use.add(off, limit)
+                if self.search_addr > off:
+                    self.search_addr = off
+                return
+            self._settle(top)
         self.tables.grow(first << self.chunk_shift, limit, self.in_use)
-        self.index.grow(first, end)
+        self._index.grow(first, end)
         if self.start == 0 or first < self.start:
             self.start = first
         if end > self.end:
@@ -127,8 +166,21 @@ class PageAlloc:
         self.in_use.add(first << self.chunk_shift, limit)
         self.search_addr = min(self.search_addr, first << self.chunk_shift)
         self.tables.chunks(first, end)
-        self.chunks.grow(first, end, Chunk(self.all_pages), self._unback)
+        self._chunks.grow(first, end, Chunk(self.all_pages), self._unback)
         self.update(off, size >> self.page_shift)
+
+    def _settle(self, top: Top) -> None:
+        """Writes down what was taken from the heap's top, and how it grew."""
+        self._top = None
+        if top.grown_from != top.limit:
+            first, end = top.grown_from >> self.chunk_shift, top.limit >> self.chunk_shift
+            self.tables.grow(top.grown_from, top.limit, self.in_use)
+            self.tables.chunks(first, end)
+            self._index.grow(first, end)
+            self._chunks.grow(first, end, Chunk(self.all_pages))
+            self.update(top.grown_from, top.limit - top.grown_from >> self.page_shift)
+        if top.taken_from != top.first:
+            self._take(top.taken_from, top.first - top.taken_from >> self.page_shift)
 
     def _unback(self, chunk: Chunk) -> None:
         """No page of a chunk has memory."""
@@ -156,6 +208,8 @@ class PageAlloc:
     @property
     def levels(self) -> list[dict[int, Summary]]:
         """The summaries of each level, by number; those without a free page are left out."""
+        if self._top is not None:
+            self._settle(self._top)
         if self._stale:
             self._bring_up()
         return self._levels
@@ -165,7 +219,7 @@ class PageAlloc:
         changed: set[int] = set()
         leaf = self._levels[-1]
         for first, last in self._stale:
-            for start, end, chunk in self.chunks.parts(first, last + 1):
+            for start, end, chunk in self._chunks.parts(first, last + 1):
                 summary = summarize(chunk.bits, self.chunk_pages)
                 known: Iterable[int] = range(start, end)
                 if summary == ALLOCATED and len(leaf) < end - start:
@@ -204,6 +258,8 @@ class PageAlloc:
 
     def alloc_range(self, base: int, npages: int) -> int:
         """Allocates the pages from base on; the bytes of them that were scavenged (allocRange)."""
+        if self._top is not None:
+            self._settle(self._top)
         return self._take(self.config.offset(base), npages)
 
     def _take(self, off: int, npages: int) -> int:
@@ -219,8 +275,8 @@ class PageAlloc:
                 continue
             end = ci + n // self.chunk_pages
             self._scavenged = 0
-            self.chunks.change(ci, end, self._take_whole)
-            self.index.alloc_whole(ci, end)
+            self._chunks.change(ci, end, self._take_whole)
+            self._index.alloc_whole(ci, end)
             scavenged += self._scavenged
         free_from = self._free_from
         self.update(off, npages)
@@ -241,16 +297,16 @@ class PageAlloc:
 
     def _take_in_chunk(self, ci: int, page: int, n: int) -> int:
         """Allocates pages of one chunk; how many were scavenged."""
-        chunk = self.chunks.own.get(ci) or self.chunks[ci]
+        chunk = self._chunks.own.get(ci) or self._chunks[ci]
         mask = (1 << n) - 1 << page
         chunk.bits = bits = chunk.bits | mask
-        self.index.alloc(ci, n)
+        self._index.alloc(ci, n)
         backed = chunk.scavenged & mask
         if backed:
             chunk.scavenged ^= backed
         if bits == self.all_pages and not chunk.scavenged:
-            self.chunks.fold_one(ci)
-            self.index.chunks.fold_one(ci)
+            self._chunks.fold_one(ci)
+            self._index.chunks.fold_one(ci)
         return backed.bit_count()
 
     def _take_whole(self, chunk: Chunk, n: int) -> None:
@@ -278,13 +334,15 @@ class PageAlloc:
 
         (0, 0) where there is none.
         """
+        if self._top is not None:
+            return self._alloc_at_top(self._top, npages)
         ci = self.search_addr >> self.chunk_shift
         if ci >= self.end:
             return 0, 0
         page = self.search_addr >> self.page_shift & self.chunk_mask
         if npages < self.chunk_pages - page:
             # Usually so many begin at the first free page.
-            chunk = self.chunks.own.get(ci) or self.chunks.get(ci)
+            chunk = self._chunks.own.get(ci) or self._chunks.get(ci)
             assert chunk is not None
             free = (chunk.bits ^ self.all_pages) >> (page & -64)
             lowest = (free & -free).bit_length() - 1
@@ -298,7 +356,7 @@ class PageAlloc:
                 return self.config.address(off), scavenged
         found = lowest = NONE
         known = None
-        chunk = self.chunks.get(ci)
+        chunk = self._chunks.get(ci)
         if self.chunk_pages - page >= npages and ((known := self.known_most(ci)) is None or known >= npages):
             assert chunk is not None
             found, lowest = self.find_in_chunk(chunk, npages, page)
@@ -318,10 +376,53 @@ class PageAlloc:
                     # Nothing at all is free.
                     self.search_addr = self.max_search_addr
                 return 0, 0
+            if off == self._free_from and self._is_top(off):
+                limit = self.end << self.chunk_shift
+                self._top = top = Top(off, limit, self.tables.room_above(limit))
+                return self._alloc_at_top(top, npages)
         scavenged = self._take(off, npages)
         if self.search_addr < search:
             self.search_addr = search
         return self.config.address(off), scavenged
+
+    def _is_top(self, first: int) -> bool:
+        """Whether nothing from `first` on is allocated or has memory, below which nothing is free."""
+        ci, end = first >> self.chunk_shift, self.end
+        page = first >> self.page_shift & self.chunk_mask
+        mask = self.all_pages >> page << page
+        taken = page
+        while ci < end:
+            chunk, behind = self._chunks.piece(ci)
+            use, of_use = self._index.chunks.piece(ci)
+            if chunk is None or use is None or use.in_use != taken:
+                return False
+            if chunk.bits & mask or chunk.scavenged & mask != mask:
+                return False
+            if mask == self.all_pages:
+                ci = min(behind, of_use)
+            else:
+                ci, mask, taken = ci + 1, self.all_pages, 0
+        return True
+
+    def _alloc_at_top(self, top: Top, npages: int) -> tuple[int, int]:
+        """The same where all that is free is at the heap's end."""
+        first, size = top.first, npages << self.page_shift
+        search = self.search_addr
+        if search >= top.limit:
+            return 0, 0
+        last = first + size - 1
+        if last >= top.limit:
+            if npages == 1:
+                self.search_addr = self.max_search_addr
+            return 0, 0
+        top.first = last + 1
+        if search >> self.chunk_shift == last >> self.chunk_shift:
+            self.search_addr = first
+        else:
+            found = self._free_below(first, last)
+            if search < found:
+                self.search_addr = found
+        return self.config.address(first), size
 
     def find_in_chunk(self, chunk: Chunk, npages: int, page: int) -> tuple[int, int]:
         """The first run of so many pages of a chunk, and its first free page, from `page` on (find).
@@ -341,10 +442,12 @@ class PageAlloc:
         Walks the summaries from the root: into the first that has room inside, or to the first run
         that goes on from one to the next. NONE where there is no room.
         """
+        if self._top is not None:
+            self._settle(self._top)
         if self._stale:
-            top = self._top()
-            if top is not None:
-                return self._find_in(*top, npages)
+            free = self._free_at_end()
+            if free is not None:
+                return self._find_in(*free, npages)
             self._bring_up()
         free_base, free_bound = 0, self.max_search_addr
         at = 0
@@ -388,7 +491,7 @@ class PageAlloc:
             raise self._promised_too_much(level, npages, at, first)
         return self._find_in_leaf(at, npages, free_base, free_bound)
 
-    def _top(self) -> tuple[int, int] | None:
+    def _free_at_end(self) -> tuple[int, int] | None:
         """The first and last free page, if all free pages are in a row at the heap's end.
 
         None: it is not so, or not known. A growing heap is nearly always like that.
@@ -397,7 +500,7 @@ class PageAlloc:
         first = limit
         ci = self._free_from >> self.chunk_shift
         while ci < self.end:
-            chunk, behind = self.chunks.piece(ci)
+            chunk, behind = self._chunks.piece(ci)
             if chunk is None:
                 return None
             free = chunk.bits ^ self.all_pages
@@ -416,25 +519,25 @@ class PageAlloc:
         return first, limit
 
     def _find_in(self, first: int, end: int, npages: int) -> tuple[int, int]:
-        """What `find` returns where the pages from `first` to `end` are all that is free.
-
-        It stops at the level where the run begins with an entry, or goes on from one to the next.
-        """
+        """What `find` returns where the pages from `first` to `end` are all that is free."""
         size = npages << self.page_shift
         if end - first < size:
             return NONE, self.max_search_addr
-        for shift in self.level_shift:
-            entry = first >> shift << shift
-            above = entry + (1 << shift)
-            if entry == first and min(above, end) - first >= size:
-                return first, self._mapped_at(first)
-            if min(above, end) - first < size:
-                return first, self._mapped_at(entry)
-        return first, self._mapped_at(first)
+        return first, self._free_below(first, first + size - 1)
+
+    def _free_below(self, first: int, last: int) -> int:
+        """Below which address `find` knows that nothing is free, when it has found all that is from first on.
+
+        It stops at the level where the run, whose last byte is at `last`, goes on from one entry to the next.
+        """
+        shift = self._crossed[(first ^ last).bit_length()]
+        found = first >> shift << shift
+        # The heap's last range has all addresses from its beginning on.
+        return found if found >= self.in_use.bases[-1] else self._mapped_at(found)
 
     def _find_in_leaf(self, ci: int, npages: int, free_base: int, free_bound: int) -> tuple[int, int]:
         """The end of `find` in the one chunk that is left."""
-        chunk_of_all = self.chunks.get(ci)
+        chunk_of_all = self._chunks.get(ci)
         assert chunk_of_all is not None
         found, lowest = self.find_in_chunk(chunk_of_all, npages, 0)
         if found == NONE:

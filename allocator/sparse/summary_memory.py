@@ -171,6 +171,25 @@ class SummaryMemory:
                 self._grow_index(base, limit)
         self._grown_to = limit
 
+    def room_above(self, limit: int) -> int:
+        """Up to where the heap, which ends at `limit`, can grow on without memory for any table.
+
+        Where the latest growth was another, `limit`.
+        """
+        if limit != self._grown_to:
+            return limit
+        config = self.core.config
+        l2_bits, chunk_shift = config.palloc_chunks_l2_bits, config.log_palloc_chunk_bytes
+        room = ((limit - 1 >> chunk_shift + l2_bits) + 1) << chunk_shift + l2_bits
+        if not self.is_32bit:
+            room = min(room, self.index_max << self._index_shift)
+            for level, bits in enumerate(config.level_bits):
+                shift = config.level_shift[level] + bits
+                end = ((limit - 1 >> shift) + 1 << bits) * SUM_BYTES
+                mapped = end + config.phys_page_size - 1 & -config.phys_page_size
+                room = min(room, mapped // SUM_BYTES >> bits << shift)
+        return room
+
     def _grow_on(self, base: int, limit: int) -> None:
         """The same where the heap's last range goes on after its latest growth: only new blocks count."""
         config = self.core.config

@@ -176,6 +176,10 @@ class _NoTables(Tables):
     def chunks(self, first: Number, end: Number) -> None:
         """Nothing."""
 
+    def room_above(self, limit: Number) -> Number:
+        """None."""
+        return limit
+
 
 class Process:
     """One machine in the middle of a proof."""

@@ -1,0 +1,80 @@
+"""A growing heap is written down when somebody looks, and is then the one that was written down each time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from archcalc.boot import boot
+
+PORTS = ["linux/amd64", "linux/386", "linux/ppc64le", "windows/amd64", "plan9/386", "js/wasm", "aix/ppc64"]
+KB, MB = 1 << 10, 1 << 20
+ROW = st.tuples(
+    st.sampled_from([100, 8 * KB, 33 * KB, 100 * KB, MB, 4 * MB, 5 * MB, 30 * MB, 64 * MB, 70 * MB]),
+    st.integers(1, 12),
+)
+
+
+def known(rt: Any) -> dict[str, Any]:
+    """All that the page heap knows, and what it has asked the system for."""
+    pages, tables = rt.pages, rt.tables
+    return {
+        "calls": rt.mem.os.kernel.log,
+        "chunks": [(ci, chunk.bits, chunk.scavenged) for ci, chunk in pages.chunks.items()],
+        "index": [
+            (ci, use.in_use, use.last_in_use, use.gen, use.has_free) for ci, use in pages.index.chunks.items()
+        ],
+        "levels": pages.levels,
+        "search": (pages.search_addr, pages.start, pages.end, pages.index.min_heap),
+        "in use": (pages.in_use.bases, pages.in_use.limits, pages.in_use.total_bytes),
+        "tables": (tables.lengths, tables.mapped, tables.tables, tables.index_min, tables.index_max),
+        "counters": rt.counters(),
+    }
+
+
+@pytest.mark.parametrize("port", PORTS)
+@given(rows=st.lists(ROW, min_size=1, max_size=6), collects=st.booleans())
+@settings(max_examples=12, deadline=None)
+def test_who_looks_changes_nothing(port: str, rows: list[tuple[int, int]], collects: bool) -> None:
+    looked_at, left_alone = boot(port, go="1.27"), boot(port, go="1.27")
+    for size, n in rows:
+        if size > 5 * MB and not port.endswith("64"):
+            size >>= 6
+        for _ in range(n):
+            assert looked_at.pages.levels
+            assert looked_at.malloc(size) == left_alone.malloc(size)
+        if collects:
+            for rt in (looked_at, left_alone):
+                rt.collect([])
+                rt.scavenge()
+    assert known(looked_at) == known(left_alone)
+    assert not left_alone.audit()
+
+
+@pytest.mark.parametrize("port", ["linux/amd64", "linux/arm64", "linux/s390x", "windows/amd64", "js/wasm"])
+def test_growth_into_the_room_above_asks_the_system_for_nothing(port: str) -> None:
+    rt = boot(port, go="1.27")
+    chunk = rt.config.palloc_chunk_bytes
+    for _ in range(3):
+        end = rt.pages.end << rt.config.log_palloc_chunk_bytes
+        room = rt.tables.room_above(end)
+        assert end <= room
+        calls = len(rt.mem.os.kernel.log)
+        if room > end:
+            rt.pages.grow(rt.config.address(end), room - end)
+        assert len(rt.mem.os.kernel.log) == calls
+        if room < 1 << rt.config.heap_addr_bits:
+            rt.pages.grow(rt.config.address(room), chunk)
+            assert len(rt.mem.os.kernel.log) > calls
+    assert rt.tables.room_above(0) == 0
+
+
+def test_a_terabyte_one_by_one_is_in_a_few_pieces() -> None:
+    rt = boot("linux/amd64", go="1.27")
+    for _ in range(2000):
+        rt.malloc(64 * MB)
+    assert len(rt.pages.chunks.parts(rt.pages.start, rt.pages.end)) < 20
+    assert len(rt.pages.chunks) == rt.pages.end - rt.pages.start
