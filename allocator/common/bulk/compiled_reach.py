@@ -14,14 +14,14 @@ from allocator.common.bulk.numbers import MAGIC_SHIFT
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 
-SHIFT = np.uint64(MAGIC_SHIFT)
+SHIFT = np.int64(MAGIC_SHIFT)
 
 
 @compiled
 def find(
     contents: Ints, per_page: int, begin: Ints, first: Ints, words: int, header: int, nelems: int,
-    bitmap: Ints, pattern: Ints, extents: Ints, lowest: int, highest: int,
-    low: int, shift: int, pages: Ints, base: Ints, magic: Ints, start: Ints, limit: Ints,
+    bitmap: Ints, pattern: Ints, extents: Ints,
+    low: int, shift: int, pages: Ints, magic: Ints, offset_of: Ints, limit: Ints,
     sources: Ints, targets: Ints, values: Ints,
 ) -> int:  # fmt: skip
     """Edges from the objects on pages, and the words that they are; how many (`edges.edges_of_rows`)."""
@@ -38,15 +38,11 @@ def find(
                 else:
                     good = pattern[(offset - header) % len(pattern)] != 0
                 source = first[row] + index
-                if (
-                    good
-                    and lowest <= value < highest
-                    and (len(extents) == 0 or offset - header < extents[source])
-                ):
+                if good and (len(extents) == 0 or offset - header < extents[source]):
                     span = pages[min((value - low) >> shift, last)]
-                    target = np.int64(((value - base[span]) * magic[span]) >> SHIFT) + start[span]
+                    target = np.int64(value * magic[span] + offset_of[span]) >> SHIFT
                     if len(limit) and value >= limit[span]:
-                        target = -1
+                        target = np.int64(-1)
                     sources[found] = source
                     targets[found] = target
                     values[found] = value

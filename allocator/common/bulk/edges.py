@@ -16,14 +16,15 @@ Ints = np.ndarray[Any, np.dtype[Any]]
 
 NOTHING = np.zeros(0, np.uint8)
 ALL = np.zeros(0, np.int32)
+# By a byte of a bitmap: four bytes, whether each of four words is a pointer.
+OF_FOUR = (np.arange(256, dtype=np.uint8)[:, None] >> np.arange(4, dtype=np.uint8) & 1).view(np.uint32)[:, 0]
 
 
 class WordRows(NamedTuple):
     """Pages of spans of one class, in the order of their objects' numbers, a row of words each.
 
     begin: the word of its span that a page begins with. first: the number of its span's first object. An
-    object has so many words, its pointers behind the first `header`; a span has `nelems`. Only words
-    `between` two addresses are taken for pointers.
+    object has so many words, its pointers behind the first `header`; a span has `nelems`.
 
     Which words are pointers, `bitmap` tells, a byte for four words of the pages; or `pattern`, a byte for
     each word of every object, behind its header, from the beginning again where it ends; or `tell`, by row,
@@ -37,10 +38,14 @@ class WordRows(NamedTuple):
     words: int
     header: int
     nelems: int
-    between: tuple[int, int] | None = None
     bitmap: Ints = NOTHING
     pattern: Ints = NOTHING
     tell: Callable[[Ints, Ints, Ints], Ints] | None = None
+
+    @property
+    def aligned(self) -> bool:
+        """Whether each page has objects that begin and end in it."""
+        return self.words <= self.per_page and not self.words & self.words - 1
 
 
 class Edges(NamedTuple):
@@ -68,46 +73,62 @@ def edges_of_rows(numbers: ObjectNumbers, rows: WordRows, extents: Ints | None =
     by_table = rows.tell is None and numbers.magic is not None and numbers.pages is not None
     if by_table and follows_compiled(numbers.total):
         return _compiled(numbers, rows, ALL if extents is None else extents)
-    where = np.flatnonzero(rows.contents != 0)  # bytes are searched much faster
+    where = np.flatnonzero(_stored(rows))
     words = rows.contents.take(where).astype(np.uint64, copy=False)
-    row = where >> (rows.per_page.bit_length() - 1)
-    word = (where & rows.per_page - 1) + rows.begin.take(row)
-    index = word // rows.words
-    offset = word - index * rows.words
-    good = index < rows.nelems
-    if rows.header:
-        offset -= rows.header
-        good &= offset >= 0
-    if rows.between is not None:
-        good &= (words >= np.uint64(rows.between[0])) & (words < np.uint64(rows.between[1]))
-    if len(rows.bitmap):
-        good &= (rows.bitmap.take(where >> 2) >> (where & 3).astype(np.uint8) & 1).view(bool)
-    elif rows.tell is None:
-        good &= rows.pattern.take(offset, mode="wrap").view(bool)
+    page = rows.per_page.bit_length() - 1
+    if rows.aligned:
+        shift = rows.words.bit_length() - 1
+        source, offset = where >> shift, where & rows.words - 1
+        ahead = rows.first + (rows.begin >> shift) - (np.arange(len(rows.begin)) << page - shift)
+        source += ahead[0] if (ahead == ahead[0]).all() else ahead.take(where >> page)
     else:
-        good &= rows.tell(row, index, offset)
-    source = rows.first.take(row) + index
+        row = where >> page
+        word = (where & rows.per_page - 1) + rows.begin.take(row)
+        index = word // rows.words
+        offset = word - index * rows.words
+        source = rows.first.take(row) + index
+    offset -= rows.header
+    good = np.ones(len(where), bool)
+    if rows.tell is not None:
+        row = where >> page
+        good = rows.tell(row, source - rows.first.take(row), offset) & (offset >= 0)
+    elif not len(rows.bitmap) and not rows.aligned:
+        good = rows.pattern.take(offset, mode="wrap").view(bool) & (offset >= 0)
     if extents is not None:
-        good &= offset < extents.take(source, mode="clip")
+        good &= offset < extents.take(source)
     if not good.all():
         keep = np.flatnonzero(good)
         source, words = source[keep], words[keep]
     return Edges(source, numbers.of(words), words)
 
 
+def _stored(rows: WordRows) -> Ints:
+    """Which words are not zero and in an object, as pointers as far as whole pages tell that."""
+    stored: Ints = rows.contents != 0
+    pages = stored.reshape(-1, rows.per_page)
+    if len(rows.bitmap):
+        stored &= OF_FOUR.take(rows.bitmap).view(bool)
+    elif rows.aligned and rows.tell is None:
+        one = np.zeros(rows.words, bool)
+        one[rows.header :] = np.resize(rows.pattern.view(bool), rows.words - rows.header)
+        pages &= np.tile(one, rows.per_page // rows.words)
+    end = rows.nelems * rows.words - rows.begin
+    for last in set(end[end < rows.per_page].tolist()):
+        pages[end == last, max(last, 0) :] = False
+    return stored
+
+
 def _compiled(numbers: ObjectNumbers, rows: WordRows, extents: Ints) -> Edges:
     """The same in one pass."""
     from allocator.common.bulk.compiled_reach import find
 
-    # No object is at the highest address of all.
-    low, high = rows.between or (0, (1 << 64) - 1)
     most = int(np.count_nonzero(rows.contents != 0))
     sources, targets = np.empty(most, np.int64), np.empty(most, np.int64)
     words = np.empty(most, np.uint64)
     found = find(
         rows.contents.astype(np.uint64, copy=False), rows.per_page, rows.begin, rows.first, rows.words,
         rows.header, rows.nelems, rows.bitmap, rows.pattern, extents,
-        np.uint64(low), np.uint64(high), numbers.low, numbers.shift, numbers.pages,
-        numbers.base, numbers.magic, numbers.start, numbers.limit, sources, targets, words,
+        numbers.low, numbers.shift, numbers.pages,
+        numbers.magic, numbers.offset, numbers.limit, sources, targets, words,
     )  # fmt: skip
     return Edges(sources[:found], targets[:found], words[:found])

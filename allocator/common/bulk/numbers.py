@@ -10,7 +10,7 @@ Ints = np.ndarray[Any, np.dtype[Any]]
 
 NONE = -1  # instead of a number, where an address lies in none
 DENSE = 1 << 22  # pages between the first and the last span up to which a table has an entry for each
-MAGIC_SHIFT = 40
+MAGIC_SHIFT = 32  # what is left of a number has 32 bits, too
 NO_LIMITS = np.zeros(0, np.uint64)
 
 
@@ -31,9 +31,10 @@ class ObjectNumbers:
     bytes from `first` / 8 on. `total` is one more than the last number.
 
     To look an address up: `pages` has the place of the span for each page from `low` on, None where these
-    are too far apart; of each span, `base` is its address, `magic` what an offset is multiplied with to
-    become an index, `start` the number of its first object, `limit` where its last one ends, if any has a
-    page behind that. The last of each stands for addresses outside of all spans.
+    are too far apart; of each span, `base` is its address, `start` the number of its first object, `limit`
+    where its last one ends, if any has a page behind that. `magic` and `offset` make a number of an address,
+    (address * magic + offset) >> 32, where that is exact for all spans. The last of each stands for addresses
+    outside of all spans.
     """
 
     def __init__(self, spans: SpanColumns, page_shift: int) -> None:
@@ -57,12 +58,14 @@ class ObjectNumbers:
     def _prepare_division(self) -> None:
         """An offset is divided by multiplying, as Go does, if that is exact for all sizes here."""
         spans = self.columns
-        size = np.where(spans.nelems == 1, 0, spans.elemsize)
-        span = np.where(spans.nelems == 1, 0, spans.npages) << int(self.shift)
+        alone = spans.nelems == 1
+        size = np.where(alone, 0, spans.elemsize)
+        exact = np.where(alone, 0, spans.npages << int(self.shift)) * size < 1 << MAGIC_SHIFT
         self.magic: Ints | None = None
-        if not self.count or int(span.max()) * int(size.max()) < 1 << MAGIC_SHIFT > int(span.max()) << 17:
+        if exact.all() and self.total < 1 << 31:
             magic = np.where(size > 0, -(-(1 << MAGIC_SHIFT) // np.maximum(size, 1)), 0)
             self.magic = np.append(magic, 0).astype(np.uint64)
+            self.offset = (self.start.astype(np.uint64) << np.uint64(MAGIC_SHIFT)) - self.base * self.magic
 
     def _enter_pages(self) -> None:
         """From pages to spans: by a table, or by search where they are too far apart."""
@@ -70,7 +73,7 @@ class ObjectNumbers:
         self._order = np.argsort(self.base[:-1])
         if not self.count:
             self.low = np.uint64(0)
-            self.pages = np.zeros(1, np.int32)
+            self.pages = np.zeros(1, np.int64)
             return
         pages, npages = self.base[:-1] >> self.shift, self.columns.npages
         last = int(self._order[-1])
@@ -78,8 +81,8 @@ class ObjectNumbers:
         count = int(pages[last]) + int(npages[last]) - low
         self.low = np.uint64(low << int(self.shift))
         if count <= DENSE:
-            self.pages = np.full(count + 1, self.count, np.int32)
-            each = np.repeat(np.arange(self.count, dtype=np.int32), npages)
+            self.pages = np.full(count + 1, self.count)
+            each = np.repeat(np.arange(self.count), npages)
             ends = np.cumsum(npages)
             within = np.arange(len(each)) - np.repeat(ends - npages, npages)
             self.pages[(pages.astype(np.int64) - low)[each] + within] = each
@@ -98,15 +101,20 @@ class ObjectNumbers:
     def of(self, addresses: Ints) -> Ints:
         """The numbers of the objects that addresses (uint64) point into; NONE for none."""
         spans = self.spans_at(addresses)
-        offset = addresses - self.base.take(spans)
         if self.magic is not None:
-            offset *= self.magic.take(spans)
-            offset >>= np.uint64(MAGIC_SHIFT)
+            product = self.magic.take(spans)
+            product *= addresses
+            product += self.offset.take(spans)
+            found = product.view(np.int64)
+            found >>= MAGIC_SHIFT
         else:
             sizes = np.append(np.where(self.columns.nelems == 1, 0, self.columns.elemsize), 0)
+            offset = addresses - self.base.take(spans)
             offset //= np.where(sizes > 0, sizes, 1 << 62).astype(np.uint64)[spans]
-        found = offset.view(np.int64)
-        found += self.start.take(spans)
+            found = offset.view(np.int64)
+            found += self.start.take(spans)
         if len(self.limit):
-            found[addresses >= self.limit.take(spans)] = NONE
+            behind = addresses >= self.limit.take(spans)
+            if behind.any():
+                found[behind] = NONE
         return found

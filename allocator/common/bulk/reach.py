@@ -1,11 +1,13 @@
 """What is reached through stored pointers, where objects are numbers and pointers are pointers.
 
-It is marked in rings, each at once, or one by one where rings are small, as along a list.
+It is marked in rings, each at once, or one by one where rings stay small, as along a list.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -14,22 +16,60 @@ from allocator.common.bulk.engine import follows_compiled
 Ints = np.ndarray[Any, np.dtype[Any]]
 
 SMALL = 48  # objects of a ring that are followed one by one
+PATIENCE = 32  # small rings until that is prepared
+NEAR = 8  # times as many edges as are meant, or eight times as many numbers, among which to look at all
+PIECE = 1 << 15  # objects whose pointers are counted together
 
 
-class Pointers(NamedTuple):
-    """From where each object's pointers begin in `targets`, and the numbers that they point at."""
+class Pointers:
+    """Edges between objects with numbers below `total`, sources in order."""
 
-    begin: Ints
-    targets: Ints
+    def __init__(self, sources: Ints, targets: Ints, total: int) -> None:
+        self.sources = sources
+        self.targets = targets
+        self.total = total
+        self._sought = 0
+
+    @cached_property
+    def begin(self) -> Ints:
+        """From where each object's pointers begin in `targets`."""
+        begin = np.zeros(self.total + 1, np.int64)
+        edges = self.sources.searchsorted(np.arange(0, self.total + PIECE, PIECE)).tolist()
+        for at, (low, high) in zip(range(0, self.total, PIECE), pairwise(edges), strict=False):
+            count = np.bincount(self.sources[low:high] - at, minlength=min(PIECE, self.total - at))
+            count[0] += low
+            count.cumsum(out=begin[at + 1 : at + 1 + PIECE])
+        return begin
+
+    def of(self, objects: Ints) -> Ints:
+        """What some objects point at.
+
+        What is reached together often lies together: then all edges between the first and the last are
+        looked at.
+        """
+        first, last = int(objects.min()), int(objects.max())
+        low, high = self.sources.searchsorted((first, last + 1)).tolist()
+        if max(high - low, last - first >> 3) <= NEAR * len(objects):
+            meant = np.zeros(last + 1, bool)
+            meant[objects] = True
+            chosen = np.flatnonzero(meant.take(self.sources[low:high]))
+            return self.targets[low:high].take(chosen)
+        self._sought += len(objects)
+        if self._sought < self.total >> 3:
+            begin, ends = self.sources.searchsorted(objects), self.sources.searchsorted(objects, "right")
+        else:
+            begin, ends = self.begin.take(objects), self.begin.take(objects + 1)
+        count = ends - begin
+        places = count.cumsum()
+        chosen = np.repeat(ends - places, count) + np.arange(int(places[-1]))
+        return self.targets.take(chosen)
 
 
 def pointers_of(parts: list[tuple[Ints, Ints]], total: int) -> Pointers:
     """The pointers of objects with numbers below `total`: sources, in order, and targets."""
     sources = np.concatenate([source for source, _ in parts]) if parts else np.zeros(0, np.int64)
     targets = np.concatenate([target for _, target in parts]) if parts else np.zeros(0, np.int64)
-    begin = np.zeros(total + 1, np.int64)
-    np.cumsum(np.bincount(sources, minlength=total), out=begin[1:])
-    return Pointers(begin, targets)
+    return Pointers(sources, targets, total)
 
 
 def reach(pointers: Pointers, frontier: Ints, seen: Ints) -> None:
@@ -39,21 +79,18 @@ def reach(pointers: Pointers, frontier: Ints, seen: Ints) -> None:
 
         follow(pointers.begin, pointers.targets, frontier, seen, np.empty(len(seen), np.int64))
         return
-    mentioned: Ints | None = None
+    patience = PATIENCE
+    mentioned = np.empty(len(seen), np.int32)
     while len(frontier):
         if len(frontier) <= SMALL:
-            frontier = _rings(pointers, frontier, seen)
-            continue
-        low = pointers.begin.take(frontier)
-        count = pointers.begin.take(frontier + 1) - low
-        ends = np.cumsum(count)
-        which = np.arange(int(ends[-1])) + np.repeat(low - ends + count, count)
-        reached = pointers.targets.take(which)
+            patience -= 1
+            if patience < 0:
+                frontier = _rings(pointers, frontier, seen)
+                continue
+        reached = pointers.of(frontier)
         reached = reached.take(np.flatnonzero(seen.take(reached) == 0))
         seen[reached] = 1
         # Of those that are mentioned more than once, the last mention stays.
-        if mentioned is None:
-            mentioned = np.empty(len(seen), np.int32)
         order = np.arange(len(reached), dtype=np.int32)
         mentioned[reached] = order
         frontier = reached.take(np.flatnonzero(mentioned.take(reached) == order))

@@ -48,10 +48,13 @@ class Numbers(ObjectNumbers):
         if not len(lost):
             return sources, targets
         if self.rt.debug_invalidptr:
-            pages = (words[lost].astype(np.int64) - self.rt.heap.arena_start) >> self.rt.heap.page_shift
-            span = owners(self.rt, pages)
-            bad = (span != NIL) & (column(self.rt.spans.state)[span] != STACK)
-            targets[lost[bad]] = self.total
+            heap, missed = self.rt.heap, words[lost]
+            inside = np.flatnonzero((missed >= heap.arena_start) & (missed < heap.arena_used))
+            if len(inside):
+                pages = (missed[inside].astype(np.int64) - heap.arena_start) >> heap.page_shift
+                span = owners(self.rt, pages)
+                bad = (span != NIL) & (column(self.rt.spans.state)[span] != STACK)
+                targets[lost[inside[bad]]] = self.total
         keep = np.flatnonzero(targets >= 0)
         return sources[keep], targets[keep]
 
@@ -157,7 +160,7 @@ def _pointers(rt: Core, numbers: Numbers, extents: Ints) -> Pointers:
 
 def _edges_of(rt: Core, numbers: Numbers, words: Ints, spans: Ints, pages: Ints) -> tuple[Ints, Ints]:
     """Edges of pages of spans of one class, in the order of numbers: from and to."""
-    memory, heap, columns = rt.memory, rt.heap, numbers.columns
+    memory, columns = rt.memory, numbers.columns
     s = int(spans[0])
     raw = b"".join([memory.all_of(memory.pages[page]) for page in pages.tolist()])
     found = edges_of_rows(
@@ -170,7 +173,6 @@ def _edges_of(rt: Core, numbers: Numbers, words: Ints, spans: Ints, pages: Ints)
             words=int(columns.elemsize[s]) >> memory.word_shift,
             header=0,
             nelems=int(columns.nelems[s]),
-            between=(heap.arena_start, heap.arena_used),
             bitmap=np.frombuffer(
                 b"".join(_bitmaps(rt, pages.tolist(), numbers.ids[spans].tolist())), np.uint8
             ),

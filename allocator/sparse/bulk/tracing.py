@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 
-AT_ONCE = 1 << 18  # words of contents looked at together
+AT_ONCE = 1 << 17  # words of contents looked at together
 
 
 def follow(collector: Collector) -> None:

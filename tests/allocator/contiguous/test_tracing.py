@@ -31,6 +31,9 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracing, "AT_ONCE", 3000)
     monkeypatch.setattr(forget, "WORDS_AT_ONCE", 3000)
     monkeypatch.setattr(reach, "SMALL", 2)
+    monkeypatch.setattr(reach, "PATIENCE", 2)
+    monkeypatch.setattr(reach, "NEAR", 0)
+    monkeypatch.setattr(reach, "PIECE", 64)
     monkeypatch.setattr(numbers, "DENSE", 8)
     monkeypatch.setattr(sweeping, "FEW", 2)
 

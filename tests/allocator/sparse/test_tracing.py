@@ -35,6 +35,9 @@ def many_at_once(patched: pytest.MonkeyPatch, small_steps: bool) -> None:
         patched.setattr(numbers, "DENSE", 8)
         patched.setattr(forget, "WORDS_AT_ONCE", 3000)
         patched.setattr(reach, "SMALL", 2)
+        patched.setattr(reach, "PATIENCE", 2)
+        patched.setattr(reach, "NEAR", 0)
+        patched.setattr(reach, "PIECE", 64)
 
 
 class Twins:
