@@ -272,10 +272,14 @@ class TextColumns:
         self.ends = np.concatenate([part.ends + at for part, at in zip(parts, begin, strict=False)])
 
     def lines(self, rows: Array) -> list[str]:
-        """The lines of some rows."""
+        """The lines of some rows, in order. Those that follow each other are one piece of the text."""
+        if not len(rows):
+            return []
         text = self.text
-        places = zip(self.starts[rows].tolist(), self.ends[rows].tolist(), strict=True)
-        return [text[start:end].decode() for start, end in places]
+        last = np.flatnonzero(np.diff(rows, append=-1) != 1)
+        first = np.append(0, last[:-1] + 1)
+        places = zip(self.starts[rows[first]].tolist(), self.ends[rows[last]].tolist(), strict=True)
+        return b"\n".join([text[start:end] for start, end in places]).decode().split("\n")
 
     def line(self, row: int) -> str:
         """The line of one row."""

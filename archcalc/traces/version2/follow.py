@@ -108,8 +108,8 @@ class Companion:
     def expect(self, found: str) -> None:
         """The next record is this one, or that is a difference."""
         now = self.now
-        if now.records and now.records[0][1] == found and not self._early:
-            now.line = now.records.popleft()[0]
+        if now.lines[now.at] == found and not self._early:
+            now.at += 1
             return
         self.next()
         placed = self.now.take()
@@ -120,11 +120,10 @@ class Companion:
 
     def next(self) -> str:
         """The next record, which stays; empty where there is none."""
-        records = self.now.records
-        if records and not self._early:
-            line = records[0][1]
-            if line[0] not in FOR_OTHERS and line[:7] != "( stack":
-                return line
+        now = self.now
+        line = now.lines[now.at]
+        if line and line[0] not in FOR_OTHERS and line[:7] != "( stack" and not self._early:
+            return line
         while (placed := self.now.peek()) is not None:
             if self._early:
                 self._settle()

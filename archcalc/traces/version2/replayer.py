@@ -34,9 +34,10 @@ from archcalc.traces.reader import Header, address, decimal, fault, shorten
 from archcalc.traces.records.version2 import GODEBUGS, KINDS
 from archcalc.traces.version2.ending import EndOfHeap
 from archcalc.traces.version2.follow import Companion
-from archcalc.traces.version2.turns import Placed, Turn, Waiting
+from archcalc.traces.version2.turns import AtHand, Placed, Turn, Waiting
 
 TRANSPARENT = frozenset(("readmemstats",))
+IN_LINES = TRANSPARENT | {"init"}  # brackets of which some lines are for others than the machine
 # What waits for the request that it belongs to.
 OWN = frozenset("MOAGNBqFXJHDCcVvu+-bQ*/<>R")
 NO_P = "-"
@@ -74,6 +75,11 @@ class Context:
         self.records: deque[Placed] = deque()
         self.depth = 0
         self.waiting: Waiting | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits."""
+        return not (self.depth or self.records or self.waiting is not None)
 
 
 class SparseReplayer(LineByLine):
@@ -246,7 +252,7 @@ class SparseReplayer(LineByLine):
 
         How many lines come after its first; 0 where it is not so, and nothing was done.
         """
-        if context.depth or context.records or context.waiting is not None:
+        if not context.idle:
             return 0
         lines, first = self.lines, self.line
         before = first - self.first
@@ -271,13 +277,12 @@ class SparseReplayer(LineByLine):
                 depth += 1
             elif letter in NOT_INSIDE:
                 return 0
-        if depth or line[2:].partition(" ")[0] in TRANSPARENT:
+        if depth or line.split(" ", 2)[1] in IN_LINES:
             return 0
         count = at - before
         self.line += count
         self.event += count
-        records = deque(zip(range(first + 1, self.line + 1), lines[before + 1 : at + 1], strict=True))
-        self._carry_out((first, line), Turn(records, first))
+        self._carry_out((first, line), AtHand(lines[before : at + 1], first))
         return count
 
     def _nothing_to_sweep(self, line: str, after: list[str]) -> bool:
@@ -376,14 +381,16 @@ class SparseReplayer(LineByLine):
             self.brackets[words[1]](words)
         except Death as death:
             self._died(death, opening)
-            return
+            if isinstance(turn, Waiting):
+                return
+            turn.clear()
         except WRONG as broken:
             self.differs(opening, f"{type(broken).__name__}: {broken}")
-            turn.records.clear()
+            turn.clear()
         if not isinstance(turn, Waiting):
             follower.now = before
-            if turn.records:
-                self.differs(turn.records[0], "nothing more")
+            if left := turn.peek():
+                self.differs(left, "nothing more")
 
     def _request(self, line: str, context: Context | None = None) -> None:
         """A request without brackets; what it made the allocator do comes before it."""
@@ -937,7 +944,7 @@ class SparseReplayer(LineByLine):
         assert core is not None
         self._run_on(words[2])
         s = core.heap.span_of(address(words[4]))
-        self.follower.now.records.appendleft((self.line, " ".join(words)))
+        self.follower.now.put_back(" ".join(words))
         if s is None or not core.sweeper.ensure_swept(s):
             self.differs((self.line, " ".join(words)), "nothing to sweep there")
 
@@ -945,7 +952,7 @@ class SparseReplayer(LineByLine):
         core = self.core
         assert core is not None
         self._run_on(words[2])
-        self.follower.now.records.appendleft((self.line, " ".join(words)))
+        self.follower.now.put_back(" ".join(words))
         core.scavenger.scavenge(decimal(words[3]), words[4] == "1")
 
     def _alloc_manual(self, words: list[str]) -> None:

@@ -18,8 +18,9 @@ from archcalc.traces.columns import Columns, InColumns
 from archcalc.traces.outcome import GaveUp, Replay, carry_out_groups
 from archcalc.traces.reader import Header, decimal
 from archcalc.traces.version2.asks import OTHER, Ask, AskColumns, Asks
-from archcalc.traces.version2.replayer import NO_P, OWN, WRONG, Context, SparseReplayer
-from archcalc.traces.version2.turns import Turn
+from archcalc.traces.version2.brackets import closings, depths
+from archcalc.traces.version2.replayer import IN_LINES, NO_P, OWN, WRONG, Context, SparseReplayer
+from archcalc.traces.version2.turns import AtHand, Turn
 from archcalc.traces.version2.waiting import Waits
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 FEW_ROWS = 2500  # so many are as quickly done line by line
 RARE = 8  # and rows of which fewer than one in so many is an allocation
 AT_FIRST = 256  # rows at a time until there is a machine
-DESTROYS = "pdestroy"
 M, T, G = (WRITTEN_CODE[record] for record in "mTg")
 # After them nothing waits for an allocation that comes next.
 ARE_OVER = [record not in OWN and record not in ("(", "?") for record in WRITTEN]
@@ -91,19 +91,16 @@ class RunsReplayer(SparseReplayer):
         ordinary[1:] &= np.array(ARE_OVER).take(code[:-1])
         if not self._plain():
             ordinary[:] = False
-        others = np.flatnonzero(~ordinary)
+        others = self._others_of(columns, start, code, ordinary)
         lines = columns.lines(others + start)
-        if DESTROYS in "\n".join(lines):
-            self._leave_out_destroyed(ordinary, others, lines)
-            others = np.flatnonzero(~ordinary)
-            lines = columns.lines(others + start)
         rows = np.flatnonzero(ordinary)
         self._check_types(keys, request, rows)
         key = request.take(rows)
         stops = rows.searchsorted(np.flatnonzero(code == G))
         self.waits = waits = Waits(core, self.keys, np, table, key, columns.address[start:].take(rows), stops)
         try:
-            self._carry_out_others(rows, others, lines, waits)
+            closing = closings(np, code.take(others), others)
+            self._carry_out_others(rows, others, lines, closing)
             waits.reach_all()
             waits.compare()
         finally:
@@ -145,27 +142,60 @@ class RunsReplayer(SparseReplayer):
         else:
             super()._type(line)
 
-    def _leave_out_destroyed(self, ordinary: Any, others: Any, lines: list[str]) -> None:
-        """While a P is destroyed its timers move, and the slice that takes them may be an object."""
-        begin = 0
-        for row, line in zip(others.tolist(), lines, strict=True):
-            if line.startswith(f"( {DESTROYS}"):
-                begin = row
-            elif line.startswith(f") {DESTROYS}"):
-                ordinary[begin:row] = False
-
-    def _carry_out_others(self, rows: Any, others: Any, lines: list[str], waits: Waits) -> None:
-        """The rows `others`, as these lines, with the ordinary ones in their past."""
+    def _others_of(self, columns: Columns | TextColumns, start: int, code: Any, ordinary: Any) -> Any:
+        """The rows that are not ordinary, among them allocations inside an open bracket of their thread."""
         np = self.np
+        others = np.flatnonzero(~ordinary)
+        begun = {thread: context.depth for thread, context in self.contexts.items()}
+
+        def thread_at(at: int) -> str:
+            return columns.line(int(others[at]) + start)[2:]
+
+        depth = depths(np, code.take(others), begun, self.thread, thread_at)
+        ends = np.append(others[1:], len(code))
+        inside = np.flatnonzero((depth > 0) & (ends - others > 1))
+        if not len(inside):
+            return others
+        for at in inside.tolist():
+            ordinary[others[at] + 1 : ends[at]] = False
+        return np.flatnonzero(~ordinary)
+
+    def _carry_out_others(self, rows: Any, others: Any, lines: list[str], closing: list[int]) -> None:
+        """The rows `others`, as these lines, with the ordinary ones in their past; where brackets close."""
+        np, waits = self.np, self.waits
+        assert waits is not None
         firsts = np.flatnonzero(np.diff(others, prepend=-2) > 1)
         turns = rows.searchsorted(others.take(firsts)).tolist()
         begin = firsts.tolist()
         for a, b, turn in zip(begin, [*begin[1:], len(lines)], turns, strict=True):
             if turn > waits.turn:
                 self._pass(waits, turn)
-            self.feed(lines[a:b])
+            self._carry_out_lines(lines, a, b, closing)
         if len(rows) > waits.turn:
             self._pass(waits, len(rows))
+
+    def _carry_out_lines(self, lines: list[str], at: int, end: int, closing: list[int]) -> None:
+        """The lines from `at` to `end`: brackets that are whole, and others one by one."""
+        begin = at
+        while at < end:
+            close = closing[at]
+            # One of two lines may be one of many alike.
+            if close <= at + 1 or lines[at].split(" ", 2)[1] in IN_LINES:
+                at = max(at, close) + 1
+                continue
+            if begin < at:
+                self.feed(lines[begin:at])
+            context = self.contexts.get(self.thread)
+            begin, at = at, close + 1
+            if context is None or not context.idle:
+                continue
+            line = self.line + 1
+            self.line += at - begin
+            self.event += at - begin
+            self._carry_out((line, lines[begin]), AtHand(lines[begin:at], line))
+            begin = at
+        if begin < end:
+            self.feed(lines[begin:end])
 
     def _pass(self, waits: Waits, turn: int) -> None:
         """Ordinary allocations up to that number are in the past now."""

@@ -11,10 +11,12 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 Placed = tuple[int, str]  # a line's number and the line
+
+NONE_WAIT: deque[Placed] = deque()  # never filled
 
 
 class Ended(Exception):
@@ -24,9 +26,18 @@ class Ended(Exception):
 class Turn:
     """One request's records. The machine looks at the next and takes it; None where there are no more."""
 
+    # Lines side by side that are all at hand, and which is the next: of a `AtHand`.
+    lines: Sequence[str] = ("",)
+    at = 0
+
     def __init__(self, records: deque[Placed], line: int = 0) -> None:
         self.records = records
-        self.line = line  # of the record that was taken last, or of the one that the request began with
+        self._line = line
+
+    @property
+    def line(self) -> int:
+        """Of the record that was taken last, or of the one that the request began with."""
+        return self._line
 
     def peek(self) -> Placed | None:
         """The next record, still to be taken."""
@@ -41,8 +52,52 @@ class Turn:
         if not self.records:
             return None
         placed = self.records.popleft()
-        self.line = placed[0]
+        self._line = placed[0]
         return placed
+
+    def put_back(self, line: str) -> None:
+        """The line that was taken last is the next again."""
+        self.records.appendleft((self.line, line))
+
+    def clear(self) -> None:
+        """Drops what is left."""
+        self.records.clear()
+
+
+class AtHand(Turn):
+    """The records of a request that lie side by side in a recording, all at hand."""
+
+    def __init__(self, lines: list[str], first: int) -> None:
+        """`first`: the number of the first of these lines, which the request began with."""
+        self.records = NONE_WAIT
+        self.lines = [*lines, ""]  # the last for where there are no more
+        self.at = 1
+        self.first = first
+
+    @property
+    def line(self) -> int:
+        return self.first + self.at - 1
+
+    def peek(self) -> Placed | None:
+        line = self.lines[self.at]
+        return (self.first + self.at, line) if line else None
+
+    def ahead(self, i: int) -> Placed | None:
+        at = self.at + i
+        return (self.first + at, self.lines[at]) if at < len(self.lines) - 1 else None
+
+    def take(self) -> Placed | None:
+        line = self.lines[self.at]
+        if not line:
+            return None
+        self.at += 1
+        return self.first + self.at - 1, line
+
+    def put_back(self, line: str) -> None:
+        self.at -= 1
+
+    def clear(self) -> None:
+        self.at = len(self.lines) - 1
 
 
 class Worker:
