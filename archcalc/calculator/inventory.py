@@ -10,7 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from archcalc.calculator.figures import Figures, Scalar, why_not
+from archcalc.calculator.figures import Figures
+from archcalc.calculator.names import why_not
+from archcalc.calculator.plain import Scalar
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.names import closest
 from archcalc.results.tables import Bytes, Hex, NotApplicable, Pages, Value
@@ -50,7 +52,8 @@ Key = tuple[str, str]
 
 def _absent(figures: Figures, section: str, name: str) -> NotApplicable:
     """The reason that replaces a figure that a platform does not have."""
-    reason = why_not(figures, f"{section}.{name}") if section in figures.generation.packages else ""
+    constant = section in figures.generation.packages
+    reason = why_not(figures.engine, figures.platform, f"{section}.{name}") if constant else ""
     own = f"not declared on {figures.platform}"
     return NotApplicable(reason if reason and reason != own else "not declared on that platform")
 

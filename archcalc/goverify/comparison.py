@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
 
-from archcalc.calculator.figures import Explanation, Figures
+from archcalc.calculator.explanation import Explanation
+from archcalc.calculator.figures import Figures
 from archcalc.reading.errors import UsageFault
 
 Scalar = int | bool | str | float

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from archcalc import checks
 from archcalc.calculator import figures as calculator
-from archcalc.calculator.figures import Explanation, Figures
+from archcalc.calculator.explanation import Explanation
+from archcalc.calculator.figures import Figures
 from archcalc.calculator.inventory import labels, typed
 from archcalc.library import families, topics
 from archcalc.library.targets import across, computed

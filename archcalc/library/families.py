@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from archcalc.calculator.figures import Figures, Scalar
+from archcalc.calculator.figures import Figures
 from archcalc.calculator.inventory import labels, typed
+from archcalc.calculator.plain import Scalar
 from archcalc.generations import Row
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.results.result import Result

@@ -17,7 +17,8 @@ from allocator.common.throw import BadRequest
 from allocator.interface import Allocator, Cannot, Facts
 from allocator.kernels import new_kernel
 from allocator.kernels.machine import Machine
-from archcalc.calculator.figures import Figures, Scalar, compute
+from archcalc.calculator.figures import Figures, compute
+from archcalc.calculator.plain import Scalar
 from archcalc.generations import Generation
 from archcalc.machines.computer import heeded, machine_of
 from archcalc.machines.options import MachineOptions

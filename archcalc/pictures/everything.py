@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 from archcalc import checks, generations
 from archcalc.calculator import spans
-from archcalc.calculator.figures import Explanation, Figures, Scalar
+from archcalc.calculator.explanation import Explanation
+from archcalc.calculator.figures import Figures
 from archcalc.calculator.inventory import Inventory, labels, shown_areas
+from archcalc.calculator.plain import Scalar
 from archcalc.machines import computer
 from archcalc.pictures.atlas import Atlas, survey
 from archcalc.pictures.chapters import Chapter, chapters

@@ -24,7 +24,8 @@ from allocator.common import sampling
 from archcalc import goexpr
 from archcalc.calculator import figures as figures_of
 from archcalc.calculator.constants import Absent
-from archcalc.calculator.figures import Explanation, Figures
+from archcalc.calculator.explanation import Explanation
+from archcalc.calculator.figures import Figures
 from archcalc.calculator.structs import StructLayout
 from archcalc.generations import Generation, tables
 from archcalc.goexpr import ExprError, Scalar, Scope, Value, Within

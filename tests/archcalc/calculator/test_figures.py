@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from archcalc import goexpr
 from archcalc.calculator import figures
-from archcalc.calculator.figures import Figures, Mention
+from archcalc.calculator.explanation import Mention
+from archcalc.calculator.figures import Figures
 from archcalc.profiles import platforms
 from archcalc.reading.errors import UsageFault
 
@@ -269,7 +271,7 @@ def test_everything_can_be_explained(platform: str) -> None:
         assert e.value == f.value(name)
         assert e.what and e.source
         if e.steps:
-            assert e.steps[-1] == figures.written(e.value)
+            assert e.steps[-1] == str(goexpr.untyped(e.value))
     for name, struct in f.structs.items():
         for field in struct.fields:
             if field.name != "_":

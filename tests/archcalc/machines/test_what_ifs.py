@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from archcalc import generations, machines
-from archcalc.calculator.figures import Figures, Scalar, compute
+from archcalc.calculator.figures import Figures, compute
+from archcalc.calculator.plain import Scalar
 from archcalc.profiles import platforms
 from archcalc.reading.errors import UsageFault
 
