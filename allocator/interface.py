@@ -12,7 +12,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 from allocator.common.audit import Violation
@@ -45,8 +44,7 @@ class Cannot(BadRequest):
 NO_LOT = "this machine's heap does not begin at random"
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One reservation of address space at the start: what was asked for, and the answer (0: refused)."""
 
     hint: int
@@ -55,8 +53,7 @@ class Attempt:
     reserved: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Unnoticed:
+class Unnoticed(NamedTuple):
     """A reservation of `size` bytes for some purpose that failed unnoticed.
 
     `mapped` are the pieces (address, bytes) that were mapped as if it had been granted at address 0.
@@ -67,8 +64,7 @@ class Unnoticed:
     mapped: tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Region:
+class Region(NamedTuple):
     """`size` bytes of address space from `base` on that the machine uses or has reserved, for one purpose.
 
     `name` is the purpose in one word (spans, bitmap, arena, …), `what` in a few. Several regions
@@ -122,8 +118,7 @@ class PageRun(NamedTuple):
         return waste(self.pages * page_size, self.slots, self.objects, self.elemsize)
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(NamedTuple):
     """A heap counted from its runs, and the runtime's own counters beside it. Bytes, except the counts.
 
     `live` is what allocated objects take, rounded to their classes; `tails` is lost at the ends of spans;
@@ -151,8 +146,7 @@ class Totals:
     stacks_inuse: int
 
 
-@dataclass(frozen=True, slots=True)
-class BootCheck:
+class BootCheck(NamedTuple):
     """One invariant of a machine that has just booted: its id, whether it held, and what was found."""
 
     id: str

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archcalc.reading.errors import ConfigFault, Fault, UsageFault
 from archcalc.reading.quantities import parse_setting
@@ -26,19 +25,18 @@ FILE = "archcalc.yaml"
 TOML = "pyproject.toml"
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """A project's choices; `file` is where they stand, None where there are none."""
 
     file: Path | None = None
     platforms: tuple[str, ...] = ()
     profiles: tuple[Path, ...] = ()
-    sets: Mapping[str, int | str] = field(default_factory=dict)
+    sets: Mapping[str, int | str] = {}
     format: str = "table"
     go: str | None = None
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
-    severity: Mapping[str, str] = field(default_factory=dict)
+    severity: Mapping[str, str] = {}
     baseline: Path | None = None
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 ADDRESS, BYTES, COUNT, FLAG = "address", "bytes", "count", "flag"
 
 
-@dataclass(frozen=True, slots=True)
-class NamedFigure:
+class NamedFigure(NamedTuple):
     """One figure: its name, its unit, what it means; whether a boot tells it."""
 
     name: str
@@ -17,8 +16,7 @@ class NamedFigure:
     landmark: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class BootRule:
+class BootRule(NamedTuple):
     """One invariant of a machine that has just started: its id, what must hold, and why."""
 
     id: str

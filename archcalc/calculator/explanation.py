@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from archcalc.calculator.constants import Constants
 from archcalc.calculator.names import find, rows, shown
@@ -17,8 +17,7 @@ from archcalc.reading.names import closest
 from archcalc.reading.words import counted
 
 
-@dataclass(frozen=True, slots=True)
-class Mention:
+class Mention(NamedTuple):
     """A name in a formula, its value, and where that comes from: Go's source, a profile, or --set."""
 
     name: str
@@ -26,8 +25,7 @@ class Mention:
     origin: str
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(NamedTuple):
     """How a figure is computed on one platform.
 
     `kind` is constant, fact, layout, struct or field. `steps` lead from the formula with

@@ -7,8 +7,8 @@ generation's tables give it, so that every reader shows an address as an address
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from archcalc.calculator.figures import Figures
 from archcalc.calculator.names import why_not
@@ -58,8 +58,7 @@ def _absent(figures: Figures, section: str, name: str) -> NotApplicable:
     return NotApplicable(reason if reason and reason != own else "not declared on that platform")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One figure of one platform: its section and name, its typed value, its unit and what it is."""
 
     section: str

@@ -10,9 +10,8 @@ All sizes are bytes. The formulas are in the generation's layout table.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from archcalc.calculator.constants import Constants
 from archcalc.goexpr import Value
@@ -20,16 +19,14 @@ from archcalc.goexpr import Value
 Fits = Literal["wholly", "partly", "no"]
 
 
-@dataclass(frozen=True, slots=True)
-class HintFigure:
+class HintFigure(NamedTuple):
     """An address that mallocinit asks for, and whether a process can have the whole reservation there."""
 
     address: int
     fits: Fits
 
 
-@dataclass(frozen=True, slots=True)
-class Rung:
+class Rung(NamedTuple):
     """One try of the ladder: the arena that it reserves, and the whole reservation."""
 
     arena_size: int
@@ -39,8 +36,7 @@ class Rung:
     hint: HintFigure
 
 
-@dataclass(frozen=True, slots=True)
-class StackOrder:
+class StackOrder(NamedTuple):
     """One order of small stacks: its size, and whether stackalloc ever takes one from a free list."""
 
     order: int
@@ -53,8 +49,7 @@ class StackOrder:
         return not self.cached
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """The figures of mallocinit. Plain sizes are those of the way that the port tries first.
 
     `contiguous` tells whether that is the single reservation of 64-bit ports; else it is

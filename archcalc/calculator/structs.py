@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from archcalc import goexpr
@@ -88,8 +88,7 @@ class Declaration(NamedTuple):
 # ---- layouts --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class StructField:
+class StructField(NamedTuple):
     """A field in its place: offset, size and alignment in bytes, its Go type, the line it is declared in."""
 
     name: str
@@ -98,7 +97,7 @@ class StructField:
     align: int
     type: str
     line: int
-    struct: StructLayout | None = field(default=None, repr=False)
+    struct: StructLayout | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,11 +17,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archcalc.questions.origins import places
 from archcalc.reading.errors import Fault, UsageFault
@@ -47,14 +46,13 @@ CONTIGUOUS, SPARSE = "contiguous", "sparse"
 """The eras that checks are about, as generations name them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """What a check yields; the check itself knows its id and, mostly, its severity."""
 
     message: str
     subject: str = ""
     help: str = ""
-    data: Mapping[str, int | str | bool | float] = field(default_factory=dict)
+    data: Mapping[str, int | str | bool | float] = {}
 
 
 Problems = Iterator[Problem]
@@ -121,8 +119,7 @@ def is_power_of_two(value: int) -> bool:
     return value > 0 and value & (value - 1) == 0
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """A rule with the function that tests it."""
 
     rule: Rule

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from keyword import iskeyword
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperGroup
@@ -16,8 +15,7 @@ from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.names import closest
 
 
-@dataclass(frozen=True, slots=True)
-class CommandEntry:
+class CommandEntry(NamedTuple):
     """A command: its name, its one line of help, the heading it is under, its own commands if any."""
 
     name: str

@@ -5,11 +5,10 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import typer
 from typer.core import TyperCommand
@@ -27,8 +26,7 @@ from archcalc.results.result import CI_FORMATS, Result
 COLORS = ("auto", "always", "never")
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """A result with where and how it is wanted."""
 
     result: Result
@@ -87,8 +85,7 @@ def build(name: str, module: str) -> Command:
     return command
 
 
-@dataclass(frozen=True, slots=True)
-class Together:
+class Together(NamedTuple):
     """Several options that a command takes as one value: `machine: Annotated[Value, Together(make), ONE]`.
 
     They are the parameters of `make`, which gets them as keywords and returns the value.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -139,7 +138,7 @@ def blocks(one: Explanation) -> Iterator[Block]:
     unit = f" Unit: {one.unit}." if one.unit in ("bytes", "bits", "pages") else ""
     yield Prose(f"{one.what[:1].upper()}{one.what[1:]}.{unit} Source: {one.source}.")
     if one.was is not None:
-        yield Prose(f"Without --set: {show(value_of(replace(one, value=one.was)))}.")
+        yield Prose(f"Without --set: {show(value_of(one._replace(value=one.was)))}.")
     if one.steps:
         yield Prose("\n".join((one.formula, *(f"  = {step}" for step in one.steps))), indent=2)
     if one.mentions:
@@ -217,7 +216,7 @@ def explain_figure(name: str, targets: Sequence[Figures]) -> list[Explanation]:
     wrong: UsageFault | None = None
     for figures, label in zip(targets, labels(targets), strict=True):
         try:
-            explained.append(replace(figures.explain(name), platform=label))
+            explained.append(figures.explain(name)._replace(platform=label))
         except UsageFault as fault:
             wrong = wrong or fault
     if explained:

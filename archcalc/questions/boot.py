@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from allocator.common.throw import Death
 from allocator.interface import Allocator, Attempt, BootCheck, Facts, Region, Unnoticed
@@ -14,8 +13,7 @@ from archcalc.machines.options import MachineOptions
 from archcalc.reading.words import counted
 
 
-@dataclass(frozen=True, slots=True)
-class Boot:
+class Boot(NamedTuple):
     """The outcome of booting one platform. `runtime` is None where it died."""
 
     platform: str

@@ -8,7 +8,7 @@ parts the platforms, or parts them into many, has a row for each of its values.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from archcalc.questions.few_words import compact
 from archcalc.results.tables import Block, Bytes, Column, Table, Value, human
@@ -26,8 +26,7 @@ Row = tuple[str, Sequence[Value]]
 _NAME, _PLATFORMS = "figure", "platforms"
 
 
-@dataclass(frozen=True, slots=True)
-class Grouping:
+class Grouping(NamedTuple):
     """Which platforms go together: the number of each platform's group."""
 
     group: tuple[int, ...]

@@ -6,11 +6,10 @@ simulated runtime are in `allocator.common.throw`; a failed check is a result.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """One mistake; line and column count from 1, and are 0 where there is no file or no place in it.
 
     `id` never changes for one kind of mistake, so that scripts can match it.

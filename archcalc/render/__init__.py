@@ -7,16 +7,15 @@ what it may assume of the place that the text goes to is in its `Page`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import import_module
+from typing import NamedTuple
 
 from archcalc.results.result import Result
 
 DEFAULT_WIDTH = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """The place that text goes to: its width in characters, whether it shows colours, and more than ASCII."""
 
     width: int = DEFAULT_WIDTH

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.results.findings import Case, Finding
@@ -18,19 +18,18 @@ from archcalc.results.findings import Case, Finding
 VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
+class Baseline(NamedTuple):
     """The known findings of a file, by fingerprint; empty without a file."""
 
     file: str = ""
-    entries: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    entries: Mapping[str, Mapping[str, str]] = {}
 
     def marked(self, cases: Iterable[Case]) -> list[Case]:
         """The cases, their known findings marked as known."""
         if not self.entries:
             return list(cases)
         return [
-            replace(case, findings=tuple(replace(f, known=f.known or self.knows(f)) for f in case.findings))
+            case._replace(findings=tuple(f._replace(known=f.known or self.knows(f)) for f in case.findings))
             for case in cases
         ]
 

@@ -8,7 +8,6 @@ after either has been changed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -21,8 +20,7 @@ class Severity(StrEnum):
     INFO = "info"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """The meaning of an id: its family, a one-line title and a paragraph for `explain`."""
 
     id: str
@@ -41,8 +39,7 @@ class SourceLine(NamedTuple):
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One thing that a check found; `subject` is the figure, field or event that it is about.
 
     `file` is part of what it is about. `places` are not: the lines of a profile that the value comes
@@ -59,7 +56,7 @@ class Finding:
     line: int | None = None
     column: int | None = None
     help: str = ""
-    data: Mapping[str, int | str | bool | float] = field(default_factory=dict)
+    data: Mapping[str, int | str | bool | float] = {}
     known: bool = False
     places: tuple[SourceLine, ...] = ()
 
@@ -107,8 +104,7 @@ class Finding:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """One thing that was judged: a check on a platform, an expectation of a scenario, a trace.
 
     `group` is the test suite that it belongs to in JUnit's terms (the platform, the file).

@@ -8,7 +8,8 @@ reason. So a renderer never has to guess what a number means.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from archcalc.reading.words import counted
 
@@ -44,8 +45,7 @@ Value = int | str | bool | float | None | NotApplicable | Hex | Bytes | Pages
 Kind = type[int] | type[Hex] | type[Bytes] | type[Pages] | type[str] | type[bool] | type[float]
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """A column: its heading in text, its key in data formats, and the type of its values.
 
     `kind` says how plain ints of the column read; a value that is itself typed keeps its own type.
@@ -62,8 +62,7 @@ class Column:
         return self.key or self.title.lower().replace(" ", "_")
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """Rows of typed values under typed columns.
 
     `keys` leading columns identify a row; a renderer that has to split a wide table repeats
@@ -90,8 +89,7 @@ class Table:
         return Table(columns, rows, self.title, 1, False, self.notes)
 
 
-@dataclass(frozen=True, slots=True)
-class Prose:
+class Prose(NamedTuple):
     """Text between tables. Lines are kept as they are when `verbatim`, else wrapped to the width."""
 
     text: str
@@ -100,8 +98,7 @@ class Prose:
     verbatim: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Drawing:
+class Drawing(NamedTuple):
     """A picture in characters, drawn when the place for it is known.
 
     `draw` takes the width in characters, whether more than ASCII can be shown, and whether
@@ -115,12 +112,11 @@ class Drawing:
 Block = Table | Prose | Drawing
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """A heading over blocks (a platform, a family of checks)."""
 
     title: str
-    blocks: Sequence[Block] = field(default_factory=tuple)
+    blocks: Sequence[Block] = ()
 
 
 _UNITS = ("", " KB", " MB", " GB", " TB", " PB", " EB")

@@ -257,7 +257,7 @@ def break_heap(**fields: int) -> Callable[[Runtime], None]:
 
 def break_attempt(**fields: Any) -> Callable[[Runtime], None]:
     def apply(rt: Runtime) -> None:
-        rt.attempts[-1] = replace(rt.attempts[-1], **fields)
+        rt.attempts[-1] = rt.attempts[-1]._replace(**fields)
 
     return apply
 
@@ -271,7 +271,7 @@ def another_mcache(rt: Runtime) -> None:
 
 
 def less_attempted(rt: Runtime) -> None:
-    rt.attempts[-1] = replace(rt.attempts[-1], size=rt.attempts[-1].size - 2 * PAGE)
+    rt.attempts[-1] = rt.attempts[-1]._replace(size=rt.attempts[-1].size - 2 * PAGE)
 
 
 @pytest.mark.parametrize("platform", ["linux/amd64", "linux/386", "solaris/amd64"])
@@ -305,7 +305,7 @@ def test_a_broken_machine_fails_the_invariant(
 
 def test_a_reservation_that_was_only_checked_must_be_where_it_was_asked_for() -> None:
     rt = boot("linux/amd64")
-    rt.attempts[-1] = replace(rt.attempts[-1], hint=rt.attempts[-1].hint + (1 << 40))
+    rt.attempts[-1] = rt.attempts[-1]._replace(hint=rt.attempts[-1].hint + (1 << 40))
     failed = {check.id for check in rt.boot_checks() if not check.ok}
     assert failed == {"boot-hint-answered"}
 

@@ -619,7 +619,7 @@ def test_a_hint_that_wraps_is_caught_by_a_check() -> None:
     class Wrapped:
         """The figures, but for the last hint."""
 
-        layout = replace(computed.layout, hints=wrapped)
+        layout = computed.layout._replace(hints=wrapped)
 
         def __getattr__(self, name: str) -> Any:
             return getattr(computed, name)

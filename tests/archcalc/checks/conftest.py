@@ -38,7 +38,7 @@ def doctored(
         struct = whole.structs[name]
         own = {key: value for key, value in parts.items() if key in ("size", "align")}
         fields = tuple(
-            replace(field, **parts[field.name]) if field.name in parts else field for field in struct.fields
+            field._replace(**parts[field.name]) if field.name in parts else field for field in struct.fields
         )
         changed[name] = replace(struct, fields=fields, **own)
     profile = replace(

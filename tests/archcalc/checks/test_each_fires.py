@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -35,11 +34,11 @@ def layout(**parts: Any) -> dict[str, Callable[[Layout], Layout]]:
         own = {key: value for key, value in parts.items() if key not in ("rung0", "rung3", "hint1")}
         rungs = list(whole.rungs)
         for at in (0, 3):
-            rungs[at] = replace(rungs[at], **parts.get(f"rung{at}", {}))
+            rungs[at] = rungs[at]._replace(**parts.get(f"rung{at}", {}))
         hints = list(whole.hints)
         if "hint1" in parts:
             hints[1] = HintFigure(parts["hint1"], "wholly")
-        return replace(whole, **{"rungs": tuple(rungs), "hints": tuple(hints), **own})
+        return whole._replace(**{"rungs": tuple(rungs), "hints": tuple(hints), **own})
 
     return {"layout": change}
 
@@ -47,8 +46,8 @@ def layout(**parts: Any) -> dict[str, Callable[[Layout], Layout]]:
 def order(at: int, **parts: Any) -> dict[str, Callable[[Layout], Layout]]:
     def change(whole: Layout) -> Layout:
         orders = list(whole.stack_orders)
-        orders[at] = replace(orders[at], **parts)
-        return replace(whole, stack_orders=tuple(orders))
+        orders[at] = orders[at]._replace(**parts)
+        return whole._replace(stack_orders=tuple(orders))
 
     return {"layout": change}
 

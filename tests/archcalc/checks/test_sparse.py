@@ -80,7 +80,7 @@ def doctored(
     whole = figures.compute(platforms.load(platform, NEWEST), sets)
     own = dict(whole.structs)
     for name, parts in (structs or {}).items():
-        fields = tuple(replace(one, **parts.get(one.name, {})) for one in own[name].fields)
+        fields = tuple(one._replace(**parts.get(one.name, {})) for one in own[name].fields)
         own[name] = replace(own[name], fields=fields, **({"size": parts["size"]} if "size" in parts else {}))
     profile = replace(
         whole.profile,

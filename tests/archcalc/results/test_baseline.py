@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,8 +52,8 @@ def test_a_baseline_knows_what_it_was_written_from(
 
 
 ERROR = Finding("a.b", "linux/386", Severity.ERROR, "m")
-WARNING = replace(ERROR, severity=Severity.WARNING)
-INFO = replace(ERROR, severity=Severity.INFO)
+WARNING = ERROR._replace(severity=Severity.WARNING)
+INFO = ERROR._replace(severity=Severity.INFO)
 
 
 @pytest.mark.parametrize("fail_on", FAIL_ON)
@@ -64,15 +63,15 @@ def test_a_finding_fails_from_the_severity_on_that_was_asked_for(finding: Findin
     result.fail_on = fail_on
     least = {"error": [ERROR], "warning": [ERROR, WARNING], NEVER: []}[fail_on]
     assert result.fails(finding) is (not result.ok) is (result.exit_code == 1) is (finding in least)
-    known = judgement(replace(finding, known=True))
+    known = judgement(finding._replace(known=True))
     known.fail_on = fail_on
     assert known.ok
 
 
 def test_an_entry_is_stale_when_what_was_judged_has_no_such_finding(tmp_path: Path) -> None:
-    other = replace(ERROR, subject="bitmap_size")
-    elsewhere = replace(ERROR, platform="linux/arm")
-    unasked = replace(ERROR, id="c.d")
+    other = ERROR._replace(subject="bitmap_size")
+    elsewhere = ERROR._replace(platform="linux/arm")
+    unasked = ERROR._replace(id="c.d")
     path = tmp_path / "known.json"
     path.write_text(baseline.text([ERROR, other, elsewhere, unasked]))
     result = judgement(ERROR)

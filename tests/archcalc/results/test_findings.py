@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,8 +18,8 @@ made = st.builds(
 
 @given(made, words)
 def test_a_fingerprint_is_about_what_and_where_and_not_how_it_is_said(finding: Finding, other: str) -> None:
-    said = replace(
-        finding, message=other, severity=Severity.INFO, data={"x": 1}, line=7, known=True, help=other
+    said = finding._replace(
+        message=other, severity=Severity.INFO, data={"x": 1}, line=7, known=True, help=other
     )
     assert said.fingerprint == finding.fingerprint
     for change in (
@@ -28,7 +27,7 @@ def test_a_fingerprint_is_about_what_and_where_and_not_how_it_is_said(finding: F
         {"platform": finding.platform + "x"},
         {"subject": finding.subject + "x"},
     ):
-        assert replace(finding, **change).fingerprint != finding.fingerprint  # type: ignore[arg-type]
+        assert finding._replace(**change).fingerprint != finding.fingerprint  # type: ignore[arg-type]
 
 
 def test_fingerprints_do_not_change_between_releases() -> None:
