@@ -15,6 +15,7 @@ worked out once as a `Stamp` and then laid down as whole bytes.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from allocator.common.gcprog import repeat, run_gc_prog
@@ -95,8 +96,8 @@ def pointer_words(typ: Type, data_size: int, ptr_size: int) -> int:
     return ((data_size // typ.size - 1) * typ.size + typ.ptrdata) // ptr_size
 
 
-def _draw(typ: Type, data_size: int, size: int, ptr_size: int) -> tuple[int, int]:
-    """Pointer and scan bits of a block's words, word 1's scan bit clear (heapBitsSetType)."""
+def _described(typ: Type, data_size: int, size: int, ptr_size: int) -> int:
+    """How many of a block's words are described: those up to and with the last pointer, one at least."""
     if data_size < typ.size or typ.size <= 0 or typ.ptrdata > typ.size or data_size > size:
         raise BadType(
             f"{data_size} bytes of a type of {typ.size} bytes, {typ.ptrdata} with pointers, in {size}"
@@ -104,6 +105,12 @@ def _draw(typ: Type, data_size: int, size: int, ptr_size: int) -> tuple[int, int
     nw = pointer_words(typ, data_size, ptr_size)
     if nw <= 0:
         raise Throw("heapBitsSetType: called with non-pointer type")
+    return nw
+
+
+def _draw(typ: Type, data_size: int, size: int, ptr_size: int) -> tuple[int, int]:
+    """Pointer and scan bits of a block's words, word 1's scan bit clear (heapBitsSetType)."""
+    nw = _described(typ, data_size, size, ptr_size)
     mask = mask_of(typ, ptr_size)
     count = data_size // typ.size
     pointers = repeat(mask, typ.size // ptr_size, count) & ((1 << nw) - 1)
@@ -127,16 +134,39 @@ def stamp(typ: Type, data_size: int, size: int, ptr_size: int) -> Stamp:
     words = size // ptr_size
     if typ.kind & KIND_GC_PROG and words % 4:
         raise Throw("heapBitsSetTypeGCProg: small allocation")
-    pointers, scan = _draw(typ, data_size, size, ptr_size)
+    if typ.kind & KIND_GC_PROG:
+        return Stamp(WHOLE, _bytes_of(*_draw(typ, data_size, size, ptr_size), words))
+    nw = _described(typ, data_size, size, ptr_size)
+    at_first, at_third = _endless(mask_of(typ, ptr_size), typ.size // ptr_size, 8 << (nw >> 3).bit_length())
     if words % 4 == 0:
-        return Stamp(WHOLE, _bytes_of(pointers, scan, words))
+        return Stamp(WHOLE, _first(at_first, nw, words))
     return Stamp(
         HALF,
-        body=_bytes_of(pointers & ~(-1 << (words - 2)), scan & ~(-1 << (words - 2)), words - 2),
-        tail=pointers >> (words - 2) | (scan >> (words - 2)) << 4,
-        head=(pointers & 3 | 0x10) << 2,
-        rest=_bytes_of(pointers >> 2, scan >> 2, words - 2),
+        body=_first(at_first, nw, words - 2),
+        tail=_first(at_first[words >> 2 :], nw - (words - 2), 4)[0],
+        head=(_first(at_first, nw, 4)[0] & 3 | 0x10) << 2,
+        rest=_first(at_third, nw - 2, words - 2),
     )
+
+
+@lru_cache(maxsize=1 << 10)
+def _endless(mask: int, period: int, words: int) -> tuple[bytes, bytes]:
+    """Bitmap bytes of an array that fills so many words, a multiple of 8, and those from the third word on.
+
+    A shorter one has the same up to its last pointer.
+    """
+    pointers = repeat(mask, period, words // period + 1) & ((1 << words) - 1)
+    scan = (1 << words) - 1
+    return _bytes_of(pointers, scan & ~2, words), _bytes_of(pointers >> 2, scan >> 2, words)
+
+
+def _first(row: bytes, n: int, words: int) -> bytes:
+    """The bitmap bytes of so many words, of which n are as in a row and all others without bits."""
+    n = min(max(n, 0), words)
+    if n & 3:
+        last = row[n >> 2] & 0x11 * ((1 << (n & 3)) - 1)
+        return (row[: n >> 2] + bytes((last,))).ljust(words >> 2, b"\0")
+    return row[: n >> 2].ljust(words >> 2, b"\0")
 
 
 def press(bits: bytearray, word: int, what: Stamp) -> None:

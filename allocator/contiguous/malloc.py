@@ -138,6 +138,8 @@ class Malloc(Core):
                                 bits[i:end] = body
                                 bits[end] = bits[end] & 0xCC | tail
                         return v
+                else:
+                    self._quicken(typ, size)
         if typ is None and noscan is False and size >= self.config.ptr_size:
             # A block of words; what is left over at its end is not a pointer.
             return self.mallocgc(size, self.pointer_type, needzero, p, size - size % self.config.ptr_size)
@@ -343,9 +345,13 @@ class Malloc(Core):
             if pointer_words(typ, data_size, ptr) <= 0:
                 raise Throw("heapBitsSetType: called with non-pointer type")
         plan = self.plans[key] = Plan(sizeclass, mark, scan, data_size)
-        if sizeclass:
-            self.quick_plans[key] = quick_plan(plan)
         return plan
+
+    def _quicken(self, typ: Type, size: int) -> None:
+        """Has `malloc` go the short way from the third object of a type and size on."""
+        plan = self.plans.get((typ, size))
+        if plan is not None and plan.sizeclass:
+            self.quick_plans[typ, size] = quick_plan(plan)
 
     # The compiler's and reflect's ways in.
 

@@ -22,7 +22,6 @@ from archcalc.traces.keys import (
 )
 from archcalc.traces.outcome import GaveUp
 from archcalc.traces.replayer import MAX_PENDING, OWN, Replayer
-from archcalc.traces.requests import EMPTY, WAY, Facts
 from archcalc.traces.stamps import LONGEST, Piece
 from archcalc.traces.taken import Rest, Run, rests_of, runs_of
 from archcalc.traces.tiny import Tiny
@@ -256,16 +255,17 @@ class BatchPart:
             caches[0].local_scan += gained[-1]
         replayer.line = first + self.n - 1
 
-    def _mallocs(self, which: Array) -> Iterator[tuple[int, int, int, int, int, Facts | None, int]]:
+    def _mallocs(self, which: Array) -> Iterator[tuple[int, int, int, int, int, str | None, int]]:
         """Of the events that are allocations what `_allocate` has to know."""
-        keys = self.key_of.take(self.request.take(self.events[which]))
-        table, facts = self.table, self.known.facts
+        requests = self.request.take(self.events[which])
+        keys = self.key_of.take(requests)
+        table, words = self.table, self.columns.words
         columns = table.kind.take(keys), table.place.take(keys), table.cache.take(keys)
         turns, ranks = self.before[which], self.ranks[which]
         addresses = self.columns.address.take(self.start + self.events[which])
         return zip(
             *[column.tolist() for column in (*columns, turns, ranks)],
-            [facts[number] for number in keys.tolist()],
+            [words[request] for request in requests.tolist()],
             addresses.tolist(),
             strict=True,
         )
@@ -288,7 +288,7 @@ class BatchPart:
         number: int,
         turn: int,
         rank: int,
-        facts: Facts | None,
+        fields: str | None,
         address: int,
     ) -> None:
         """An allocation that is not ordinary, after all the ordinary ones before it at its place.
@@ -298,13 +298,15 @@ class BatchPart:
         replayer, rt = self.replayer, self.rt
         if kind != OTHER:
             self._reach(kind, place, number, turn, rank, row)
-        if facts is None or facts[WAY] == EMPTY or replayer.line > replayer.last_line:
+        size = 0
+        if kind != UNKNOWN and fields is not None:
+            size, (typ, _, needzero, flags, cache) = replayer.understood.asked(fields)
+        if size == 0 or replayer.line > replayer.last_line:
             self._wait(until)
             replayer.carry_out(self.columns.line(self.start + row))
             return
         if not replayer.allocating:
             raise GaveUp
-        size, typ, needzero, flags, cache, *_ = facts
         v = rt.mallocgc(size, typ, needzero, cache.id)
         if v != address or rt.last_flags != flags:
             raise GaveUp

@@ -72,7 +72,6 @@ class MallocRequest:
 
 # What is known of a request: what a MallocRequest is made of, in that order.
 Facts = tuple[int, "Type | None", bool, str, "MCache", int, int, "Plan | None"]
-WAY = 5
 # The same of the fields after the size: type, whether it has no pointers, needzero, own flags, mcache.
 Tail = tuple["Type | None", bool, bool, str, "MCache"]
 
@@ -105,12 +104,9 @@ class Requests:
     def facts(self, fields: str) -> Facts | None:
         """What an m record's fields without the address ask for. None for what cannot be allocated so."""
         try:
-            words, tail = fields.split(" ", 1)
-            size = decimal(words)
-            found = self.tails.get(tail) or self._tail(tail)
+            size, (typ, noscan, needzero, own, cache) = self.asked(fields)
         except (ValueError, LookupError):
             return None
-        typ, noscan, needzero, own, cache = found
         rt = self.rt
         config = rt.config
         if size == 0:
@@ -129,6 +125,11 @@ class Requests:
             del rt.printed[printed:]
             return None
         return size, typ, needzero, own, cache, STAMP_WAYS[plan.stamp.how], plan.sizeclass, plan
+
+    def asked(self, fields: str) -> tuple[int, Tail]:
+        """The size and the other fields. ValueError or LookupError for what they cannot be."""
+        size, tail = fields.split(" ", 1)
+        return decimal(size), self.tails.get(tail) or self._tail(tail)
 
     def _tail(self, text: str) -> Tail:
         """The fields behind the size. ValueError or LookupError for what they cannot be."""
