@@ -235,9 +235,11 @@ class AddressSpace:
     def find_down(self, n: int, top: int, floor: int, align: int) -> int | None:
         """The highest free aligned address at or above floor with n bytes before top."""
         starts, ends = self._starts, self._ends
-        known = self._full_above.get((top, align), ([], []))
-        if not known[0] and len(self._full_above) < SIZES_KNOWN:
-            self._full_above[top, align] = known
+        known = self._full_above.get((top, align))
+        if known is None:
+            known = ([], [])
+            if len(self._full_above) < SIZES_KNOWN:
+                self._full_above[top, align] = known
         # Allocations come one after the other here, too.
         sizes, places = known
         place = bisect_right(sizes, n)

@@ -24,9 +24,14 @@ class Heard:
 
     def __init__(self, kernel: Any) -> None:
         self._kernel = kernel
-        self.log: list[Call] = kernel.log
         self.machine: Machine = kernel.machine
         self.heard: list[tuple[Question, Any]] = []
+
+    @property
+    def log(self) -> list[Call]:
+        """The kernel's."""
+        log: list[Call] = self._kernel.log
+        return log
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._kernel, name)

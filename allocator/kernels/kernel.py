@@ -39,7 +39,8 @@ class SimulatedKernel:
         self.space = AddressSpace(machine.occupied)
         self.plan: Plan | None = None
         self.logs = logs
-        self.log: list[Call] = []
+        self._log: list[Call] = []
+        self._noted: list[tuple[str, int, int, str, bool, Answer]] = []
         self.overwritten: list[Range] = []  # mappings of others that were silently replaced
 
     @property
@@ -52,7 +53,14 @@ class SimulatedKernel:
         """How many mappings the process has."""
         return len(self.space)
 
+    @property
+    def log(self) -> list[Call]:
+        """Every call in order. To make a Call takes as long as to answer it, so that waits for a reader."""
+        self._log += [Call(*noted) for noted in self._noted]
+        self._noted.clear()
+        return self._log
+
     def note(self, name: str, v: int, n: int, what: str, answer: Answer, fixed: bool = False) -> None:
         """Adds a call to the log."""
         if self.logs:
-            self.log.append(Call(name, v, n, what, fixed, answer))
+            self._noted.append((name, v, n, what, fixed, answer))

@@ -47,18 +47,28 @@ class Linux(Posix):
             forced is None
             and self.plan is None
             and n
-            and not (v | n) & (self.page - 1)
-            and v >= self.lowest
-            and v + n <= self.end
+            and not v & (self.page - 1)
             and self.boundless
-            and (fixed or self.machine.hints_honoured)
             and (self.machine.max_map_count is None or self.map_count <= self.machine.max_map_count)
-            and self._goes_on(v, v + n, MAPPED if access else RESERVED, fixed)
         ):
-            if self.logs:
-                self.note("map", v, n, "rw" if access else "-", v, fixed)
-            return v
+            at = self._given(v, n + self.page - 1 & -self.page, MAPPED if access else RESERVED, fixed)
+            if at:
+                if self.logs:
+                    self.note("map", v, n, "rw" if access else "-", at, fixed)
+                return at
         return super().mmap(v, n, access, fixed, forced)
+
+    def _given(self, v: int, n: int, kind: int, fixed: bool) -> int:
+        """Where n bytes of this kind are now that were asked for at v (0: anywhere); 0 if that takes care."""
+        if v or fixed:
+            if v < self.lowest or v + n > self.end or not (fixed or self.machine.hints_honoured):
+                return 0
+            return v if self._goes_on(v, v + n, kind, fixed) else 0
+        at = self._pick_anywhere(n)
+        if at is None:
+            return 0
+        self.space.place(at, at + n, kind)
+        return at
 
     def _goes_on(self, start: int, end: int, kind: int, fixed: bool) -> bool:
         """Makes [start, end) of this kind where it lengthens what lies beside it, or was free and may be."""
@@ -84,11 +94,13 @@ class Linux(Posix):
         return -(-(self.end // 3) // self.page) * self.page
 
     def _pick_anywhere(self, size: int) -> int | None:
-        at = super()._pick_anywhere(size)
-        if at is None and self._top_down:
+        low, page, space = self.machine.low, self.page, self.space
+        if not self._top_down:
+            return space.find_up(size, self._base, self.end, page)
+        at = space.find_down(size, self._base, low, page)
+        if at is None:
             # arch_get_unmapped_area_topdown tries upward before it gives up.
-            base = max(self._search_base(False), self.machine.low)
-            return self.space.find_up(size, base, self.end, self.page)
+            at = space.find_up(size, max(self._search_base(False), low), self.end, page)
         return at
 
     def _refusal(self, at: int, size: int, kind: int) -> int:

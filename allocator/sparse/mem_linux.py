@@ -152,9 +152,9 @@ class MemLinux(MemoryOfSystem):
 
     def map(self, v: int, n: int, name: str) -> None:
         p = self.kernel.mmap(v, n, True, True)
-        if p == Errno(ENOMEM):
-            raise Throw("runtime: out of memory")
         if p != v:
+            if p == Errno(ENOMEM):
+                raise Throw("runtime: out of memory")
             raise self._not_there(v, n, p)
         if self.debug.disablethp:
             self.no_huge_page(v, n)

@@ -40,8 +40,12 @@ class Tables(Protocol):
     def chunks(self, first: int, end: int) -> None:
         """Bits for chunks first to end."""
 
-    def room_above(self, limit: int) -> int:
-        """Up to where the heap, which ends at an offset address, can grow on without memory for these."""
+    def known_up_to(self, limit: int) -> int:
+        """Up to where there are bits for chunks, if the heap ends at an offset address."""
+        ...
+
+    def ready_up_to(self, limit: int) -> int:
+        """Up to where the heap, which ends there, can grow on without memory for summaries and index."""
         ...
 
 
@@ -149,7 +153,10 @@ class PageAlloc:
         end = limit >> self.chunk_shift
         top = self._top
         if top is not None:
-            if off == top.limit and limit <= top.room:
+            if off == top.limit and limit <= top.known:
+                if limit > top.ready:
+                    self.tables.grow(top.told, limit, self.in_use)
+                    top.told, top.ready = limit, self.tables.ready_up_to(limit)
                 top.limit = limit
                 self.end = end
                 self.in_use.add(off, limit)
@@ -174,8 +181,8 @@ class PageAlloc:
         self._top = None
         if top.grown_from != top.limit:
             first, end = top.grown_from >> self.chunk_shift, top.limit >> self.chunk_shift
-            self.tables.grow(top.grown_from, top.limit, self.in_use)
-            self.tables.chunks(first, end)
+            if top.told != top.limit:
+                self.tables.grow(top.told, top.limit, self.in_use)
             self._index.grow(first, end)
             self._chunks.grow(first, end, Chunk(self.all_pages))
             self.update(top.grown_from, top.limit - top.grown_from >> self.page_shift)
@@ -378,7 +385,8 @@ class PageAlloc:
                 return 0, 0
             if off == self._free_from and self._is_top(off):
                 limit = self.end << self.chunk_shift
-                self._top = top = Top(off, limit, self.tables.room_above(limit))
+                known, ready = self.tables.known_up_to(limit), self.tables.ready_up_to(limit)
+                self._top = top = Top(off, limit, known, ready)
                 return self._alloc_at_top(top, npages)
         scavenged = self._take(off, npages)
         if self.search_addr < search:

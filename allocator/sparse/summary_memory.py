@@ -171,24 +171,23 @@ class SummaryMemory:
                 self._grow_index(base, limit)
         self._grown_to = limit
 
-    def room_above(self, limit: int) -> int:
-        """Up to where the heap, which ends at `limit`, can grow on without memory for any table.
+    def ready_up_to(self, limit: int) -> int:
+        """Up to where the heap, which ends at `limit`, can grow on without memory for summaries and index.
 
         Where the latest growth was another, `limit`.
         """
         if limit != self._grown_to:
             return limit
         config = self.core.config
-        l2_bits, chunk_shift = config.palloc_chunks_l2_bits, config.log_palloc_chunk_bytes
-        room = ((limit - 1 >> chunk_shift + l2_bits) + 1) << chunk_shift + l2_bits
-        if not self.is_32bit:
-            room = min(room, self.index_max << self._index_shift)
-            for level, bits in enumerate(config.level_bits):
-                shift = config.level_shift[level] + bits
-                end = ((limit - 1 >> shift) + 1 << bits) * SUM_BYTES
-                mapped = end + config.phys_page_size - 1 & -config.phys_page_size
-                room = min(room, mapped // SUM_BYTES >> bits << shift)
-        return room
+        if self.is_32bit:
+            return 1 << config.heap_addr_bits
+        page = config.phys_page_size
+        ready = self.index_max << self._index_shift
+        for level, bits in enumerate(config.level_bits):
+            shift = config.level_shift[level] + bits
+            end = ((limit - 1 >> shift) + 1 << bits) * SUM_BYTES
+            ready = min(ready, (end + page - 1 & -page) // SUM_BYTES >> bits << shift)
+        return ready
 
     def _grow_on(self, base: int, limit: int) -> None:
         """The same where the heap's last range goes on after its latest growth: only new blocks count."""
@@ -293,6 +292,12 @@ class SummaryMemory:
         for l1 in range(first >> shift, (end - 1 >> shift) + 1):
             if l1 not in self.tables:
                 self.tables[l1] = self._new_table()
+
+    def known_up_to(self, limit: int) -> int:
+        """Up to where the tables reach that there are, for a heap that ends at `limit`."""
+        config = self.core.config
+        shift = config.log_palloc_chunk_bytes + config.palloc_chunks_l2_bits
+        return (limit - 1 >> shift) + 1 << shift
 
     def _new_table(self) -> int:
         mem = self.core.mem

@@ -12,12 +12,14 @@ class Top:
     """Free pages from `first` up to `limit`, none of which has memory; offset addresses.
 
     Those from `taken_from` to `first` are allocated, and chunks from the address `grown_from` on are the
-    heap's, which is not written down yet. The heap can grow on up to `room` without memory for its tables.
+    heap's, which is not written down yet. Tables know of growth up to `told`, and have memory up to `ready`.
+    Up to `known` there are bits for chunks, so that nothing else can go wrong.
     """
 
-    __slots__ = ("first", "grown_from", "limit", "room", "taken_from")
+    __slots__ = ("first", "grown_from", "known", "limit", "ready", "taken_from", "told")
 
-    def __init__(self, first: int, limit: int, room: int) -> None:
+    def __init__(self, first: int, limit: int, known: int, ready: int) -> None:
         self.first = self.taken_from = first
-        self.limit = self.grown_from = limit
-        self.room = room
+        self.limit = self.grown_from = self.told = limit
+        self.known = known
+        self.ready = ready

@@ -176,8 +176,12 @@ class _NoTables(Tables):
     def chunks(self, first: Number, end: Number) -> None:
         """Nothing."""
 
-    def room_above(self, limit: Number) -> Number:
-        """None."""
+    def known_up_to(self, limit: Number) -> Number:
+        """Not asked for."""
+        return limit
+
+    def ready_up_to(self, limit: Number) -> Number:
+        """Not asked for."""
         return limit
 
 

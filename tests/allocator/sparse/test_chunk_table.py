@@ -60,12 +60,15 @@ def test_a_table_of_chunks_is_a_dictionary(changes: list[tuple[str, int, int, in
     assert list(table) == sorted(plain)
 
 
-@given(st.lists(st.tuples(st.integers(0, 1500), st.one_of(st.integers(1, 5), st.integers(64, 1100)))))
-def test_a_page_belongs_to_the_span_entered_last(entries: list[tuple[int, int]]) -> None:
+@given(
+    st.lists(st.tuples(st.integers(0, 1500), st.one_of(st.integers(1, 5), st.integers(64, 1100)))),
+    st.sampled_from([0, (1 << 17) - 1300]),  # within a block, and across the border of two
+)
+def test_a_page_belongs_to_the_span_entered_last(entries: list[tuple[int, int]], first: int) -> None:
     table = SpanTable(SpanRecords(160))
     plain: dict[int, Any] = {}
     for page, n in entries:
         s = MSpan(page)
-        table.set_range(page, n, s)
-        plain.update(dict.fromkeys(range(page, page + n), s))
-    assert all(table.get(page) is plain.get(page) for page in range(2700))
+        table.set_range(first + page, n, s)
+        plain.update(dict.fromkeys(range(first + page, first + page + n), s))
+    assert all(table.get(page) is plain.get(page) for page in range(first, first + 2700))

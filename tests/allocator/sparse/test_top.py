@@ -55,21 +55,21 @@ def test_who_looks_changes_nothing(port: str, rows: list[tuple[int, int]], colle
 
 
 @pytest.mark.parametrize("port", ["linux/amd64", "linux/arm64", "linux/s390x", "windows/amd64", "js/wasm"])
-def test_growth_into_the_room_above_asks_the_system_for_nothing(port: str) -> None:
+def test_growth_for_which_tables_are_ready_asks_the_system_for_nothing(port: str) -> None:
     rt = boot(port, go="1.27")
     chunk = rt.config.palloc_chunk_bytes
     for _ in range(3):
         end = rt.pages.end << rt.config.log_palloc_chunk_bytes
-        room = rt.tables.room_above(end)
-        assert end <= room
+        ready = min(rt.tables.ready_up_to(end), rt.tables.known_up_to(end))
+        assert end <= ready
         calls = len(rt.mem.os.kernel.log)
-        if room > end:
-            rt.pages.grow(rt.config.address(end), room - end)
+        if ready > end:
+            rt.pages.grow(rt.config.address(end), ready - end)
         assert len(rt.mem.os.kernel.log) == calls
-        if room < 1 << rt.config.heap_addr_bits:
-            rt.pages.grow(rt.config.address(room), chunk)
+        if ready < 1 << rt.config.heap_addr_bits:
+            rt.pages.grow(rt.config.address(ready), chunk)
             assert len(rt.mem.os.kernel.log) > calls
-    assert rt.tables.room_above(0) == 0
+    assert rt.tables.ready_up_to(0) == 0
 
 
 def test_a_terabyte_one_by_one_is_in_a_few_pieces() -> None:
