@@ -104,10 +104,10 @@ class HeapCore(Core):
         self.specials = Specials(self)
         self.span_set_blocks = BlockPool(self)
         self.gc_bits = GcBitsArenas(self)
-        self.sweeper = Sweeper(self)
         self.pacer = Pacer(self)
         self.scavenger = Scavenger(self)
         self.central = [MCentral(self, spanclass) for spanclass in range(len(self.layout))]
+        self.sweeper = Sweeper(self)
         super().init_heap()
         self.stack_heap = StackHeap(self)
         self.user_arenas = UserArenas(self)

@@ -24,8 +24,11 @@ class GcBitsArenas(BitArenas):
         self.core = core
 
     def new_span(self, nelems: int) -> None:
-        if self.core.steps is None:
+        steps = self.core.steps
+        if steps is None:
             super().new_span(nelems)
+        elif steps.bits_arena() is None:
+            self.next_free += (nelems + 63 >> 6) << 4
         else:
             self.new_bits(nelems)
             self.new_bits(nelems)

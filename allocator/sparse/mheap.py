@@ -342,11 +342,10 @@ class MHeap:
 
     def was_used(self, base: int, npages: int) -> bool:
         """Whether any of the pages was ever used."""
-        config = self.core.config
-        size = 1 << config.log_heap_arena_bytes
-        first = config.arena_index(base)
-        last = config.arena_index(base + (npages << self.page_shift) - 1)
+        first = base - self.arena_map_begin >> self.arena_shift
+        last = base - self.arena_map_begin + (npages << self.page_shift) - 1 >> self.arena_shift
         arenas = self.core.arenas.by_index
+        size = 1 << self.arena_shift
         if first == last:
             return arenas[first].zeroed_base > base & size - 1
         zeroed = (arenas[index].zeroed_base for index in range(first, last + 1))

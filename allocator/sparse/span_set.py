@@ -74,6 +74,10 @@ class SpanSet:
             self.tail += 1
             self.spans.append(s)
             return
+        if steps.pushes(self, s):
+            self.tail += 1
+            self.spans.append(s)
+            return
         if steps.needs_block(self):
             self.new_block()
             steps.turn()
@@ -99,19 +103,21 @@ class SpanSet:
 
     def pop(self) -> MSpan | None:
         """Takes the span that was pushed first; None from an empty set (pop)."""
-        steps = self.core.steps
-        at = 0
-        if steps is not None:
-            told = steps.place_of_next(self)
-            at = len(self.spans) if told is None else told
-        s = None
-        if at < len(self.spans):
-            s = self.core.heap.allspans.of(self.spans[at])
-            del self.spans[at]
-        if steps is not None:
+        spans, steps = self.spans, self.core.steps
+        s = self.core.heap.allspans.of(spans[0]) if spans else None
+        if steps is None or steps.pops(self, s):
+            if s is None:
+                return None
+            spans.popleft()
+        else:
+            at = steps.place_of_next(self)
+            s = None
+            if at is not None:
+                s = self.core.heap.allspans.of(spans[at])
+                del spans[at]
             steps.popped(self, s)
-        if s is None:
-            return None
+            if s is None:
+                return None
         self.head += 1
         if not self.head % self.block_entries:
             top = self.head // self.block_entries - 1

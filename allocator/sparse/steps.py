@@ -6,7 +6,7 @@ machine wait at each for its turn. By default nothing follows, and the machine d
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from allocator.sparse.mspan import MSpan
     from allocator.sparse.page_cache import PageCache
     from allocator.sparse.span_set import SpanSet
+    from allocator.sparse.sweep import Sweeper
 
 
 class Steps(Protocol):
@@ -68,6 +69,9 @@ class Steps(Protocol):
     def freed(self, npages: int, kind: int, base: int) -> None:
         """A span's pages were freed."""
 
+    def pushes(self, to: SpanSet, s: MSpan) -> bool:
+        """Whether a span that is pushed goes behind the others, into a block there is; it is pushed then."""
+
     def needs_block(self, to: SpanSet) -> bool:
         """Whether the next span that is pushed on a set finds no block there."""
 
@@ -76,6 +80,9 @@ class Steps(Protocol):
 
     def pushed(self, to: SpanSet, s: MSpan) -> None:
         """A span was pushed on a set."""
+
+    def pops(self, source: SpanSet, s: MSpan | None) -> bool:
+        """Whether that span is popped, the first one of the set, or none where there is none; it is then."""
 
     def place_of_next(self, source: SpanSet) -> int | None:
         """Which span is popped of those in the set, counted from the first; None for none."""
@@ -95,8 +102,11 @@ class Steps(Protocol):
     def acquires(self, s: MSpan) -> bool:
         """Whether an unswept span is taken now; another thread may be about to take it."""
 
-    def looks_from(self, at: int, end: int) -> int:
-        """The unswept list, of `end`, that sweepone begins with; `at` as far as the machine knows."""
+    def looks_from(self, sweeper: Sweeper, end: int) -> int:
+        """The unswept list, of `end`, that sweepone begins with; the sweeper knows its own place."""
+
+    def finds_none(self, lists: Sequence[SpanSet], first: int, end: int) -> bool:
+        """Whether these unswept lists, which are empty, are found so one after the other; they are then."""
 
     def looks(self) -> bool:
         """Whether unswept lists are looked at for a span with room."""

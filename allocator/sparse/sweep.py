@@ -23,12 +23,14 @@ class Sweeper:
     """sweepdata. `drained`: nothing is left on the unswept lists; `central_index` is the place in
     them where the next span is looked for."""
 
-    __slots__ = ("central_index", "core", "drained")
+    __slots__ = ("_unswept", "central_index", "core", "drained")
 
     def __init__(self, core: HeapCore) -> None:
         self.core = core
         self.drained = False
         self.central_index = 0
+        # The unswept lists in order, where they are the first of the two sets, and where the second.
+        self._unswept = [[of[i] for c in core.central for of in (c.full, c.partial)] for i in (0, 1)]
 
     @property
     def done(self) -> bool:
@@ -48,21 +50,24 @@ class Sweeper:
 
     def _next_span(self) -> MSpan | None:
         """The next of all unswept lists: full spans of a class, then those with room (nextSpanForSweep)."""
-        central = self.core.central
         steps = self.core.steps
-        if steps is not None:
-            steps.turn()
-        at = self.central_index  # others may move it on meanwhile
-        if steps is not None:
-            at = steps.looks_from(at, 2 * len(central))
-        while at < 2 * len(central):
-            c = central[at >> 1]
-            s = (c.partial_unswept() if at & 1 else c.full_unswept()).pop()
-            if s is not None:
-                self.central_index = max(self.central_index, at)
-                return s
-            at += 1
-        self.central_index = at
+        lists = self._unswept[1 - (self.core.heap.sweepgen >> 1 & 1)]
+        end = len(lists)
+        at = self.central_index if steps is None else steps.looks_from(self, end)
+        while at < end:
+            first = at
+            while at < end and not lists[at].spans:
+                at += 1
+            if steps is not None and not steps.finds_none(lists, first, at):
+                at = first
+            if at < end:
+                s = lists[at].pop()
+                if s is not None:
+                    if at > self.central_index:
+                        self.central_index = at
+                    return s
+                at += 1
+        self.central_index = end
         return None
 
     def sweepone(self) -> int:
@@ -201,7 +206,7 @@ class Sweeper:
             core.heap.free_span(s)
             return True
         central = core.central[s.spanclass]
-        (central.full_swept() if nalloc == s.nelems else central.partial_swept()).push(s)
+        (central.full if nalloc == s.nelems else central.partial)[core.heap.sweepgen >> 1 & 1].push(s)
         return False
 
     def _swept_large(self, s: MSpan, preserve: bool, nfreed: int) -> bool:

@@ -32,13 +32,23 @@ class ByPlace:
         a, b = self.at[place], self.ends[place]
         return a + int(self.order[a:b].searchsorted(turn))
 
+    def ranks(self, wanted: list[tuple[int, int]]) -> list[int]:
+        """The same for many places and turns."""
+        places, turns = self.np.array(wanted).T
+        found: list[int] = self._ranked().searchsorted(places * len(self.order) + turns).tolist()
+        return found
+
     def ranks_at(self, turn: int) -> list[int]:
         """The same of every place."""
         np, count, n = self.np, len(self.ends) - 1, len(self.order)
         if turn == n:
             return self.ends[:count]
-        if self._numbered is None:
-            # Place and turn as one number, which grows with the rank.
-            self._numbered = np.repeat(np.arange(count + 1) * n, np.diff(self.ends, prepend=0)) + self.order
-        found: list[int] = self._numbered.searchsorted(np.arange(count) * n + turn).tolist()
+        found: list[int] = self._ranked().searchsorted(np.arange(count) * n + turn).tolist()
         return found
+
+    def _ranked(self) -> Array:
+        """Place and turn as one number, which grows with the rank."""
+        np, count, n = self.np, len(self.ends) - 1, len(self.order)
+        if self._numbered is None:
+            self._numbered = np.repeat(np.arange(count + 1) * n, np.diff(self.ends, prepend=0)) + self.order
+        return self._numbered

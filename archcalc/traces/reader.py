@@ -74,6 +74,7 @@ def shorten(line: str) -> str:
 
 
 @functools.lru_cache(maxsize=1 << 14)  # recordings have the same ones over and over
+@functools.lru_cache(maxsize=1 << 12)
 def decimal(text: str) -> int:
     """A count as recordings write it. ValueError for anything else."""
     if not _DECIMAL.fullmatch(text):

@@ -7,7 +7,7 @@ says how it went.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -26,32 +26,23 @@ if TYPE_CHECKING:
     from allocator.sparse.page_cache import PageCache
     from allocator.sparse.runtime import Runtime
     from allocator.sparse.span_set import SpanSet
+    from allocator.sparse.sweep import Sweeper
 
 ERRNO_OF = {name: number for number, name in ERRNO.items()}
 ADVISED = {f"MADV_{name.upper()}": name for name in ADVICE.values()}
 BITS_BYTES = 64 << 10
 FOR_OTHERS = frozenset("NsSMp")  # records that may be for another part of the runtime
+ONLY_HERE = frozenset("+-bQCDEH)")  # and such as never are
 CHANGES = frozenset("HDCEun")  # what changes the scavenger's index, under the heap's lock
 ERRNO_ENDS = {name[-1] for name in ERRNO_OF}  # no address ends so: these are capitals
 
 Differs = Callable[[Placed | None, str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Making:
-    """A span whose pages were found, and whose memory is not looked at yet."""
-
-    size: int  # bytes
-    record: int  # the span record's address
-    clean: bool  # all of it comes back from the system, zeroed
-    used: bool  # some of it was used before, as far as was known when the pages were found
-
-    @classmethod
-    def of(cls, core: Runtime, base: int, npages: int, scav: int, s: MSpan) -> Making:
-        """A span of so many pages, of which scav bytes were scavenged."""
-        size = npages << core.config.page_shift
-        clean = scav == size and not core.mem.need_zero_after_sys_unused()
-        return cls(size, s.self_addr, clean, core.heap.was_used(base, npages))
+# A span whose pages were found, and whose memory is not looked at yet: its bytes, those of them that were
+# scavenged, its record, and whether some was used before, as far as was known when the pages were found. A
+# tuple, as one is made for each span.
+Making = tuple[int, int, "MSpan", bool]
 
 
 @dataclass(slots=True)
@@ -64,6 +55,10 @@ class SetPlaces:
     lines: dict[int, int] = field(default_factory=dict)  # by place, the line that put a span there
     # Places of which a line said that no span is there any more.
     owed: dict[int, int] = field(default_factory=dict)
+    empty: str = ""  # what is said where no span is there
+
+    def __post_init__(self) -> None:
+        self.empty = f"- {self.name} -"
 
 
 @dataclass(slots=True)
@@ -100,6 +95,7 @@ class Companion:
         self._early: list[FoundEarly] = []
         self.unordered = 0
         self._sets: dict[int, SetPlaces] = {}
+        self._empties: dict[int, list[str]] = {}  # what is said of lists of sets that are empty
         self._split: tuple[str, list[str]] = "", [""]  # the line that was split last
         self.core: Runtime | None = None
 
@@ -218,8 +214,9 @@ class Companion:
     ) -> None:
         how = "c" if from_cache else "h"
         of_class = spanclass if kind == HEAP else 0
-        if self.core is not None:
-            self._making[base] = Making.of(self.core, base, npages, scav, s)
+        core = self.core
+        if core is not None:
+            self._making[base] = npages << core.config.page_shift, scav, s, core.heap.was_used(base, npages)
         self.expect(
             f"H {self._who()} {npages} {KINDS[kind]} {of_class} {how} {base:x} {scav} {s.self_addr:x}"
         )
@@ -239,6 +236,9 @@ class Companion:
         self.expect(f"> {'large' if order is None else order} {ptr:x}")
 
     def bits_arena(self) -> str | None:
+        now = self.now
+        if now.lines[now.at][:1] in ONLY_HERE and not self._early:
+            return None
         line = self.next()
         if line[:2] == "* ":
             return "free"
@@ -253,6 +253,10 @@ class Companion:
 
     def zeroed(self, base: int, needzero: int) -> int:
         making = self._making.pop(base, None)
+        now = self.now
+        if now.lines[now.at] == f"Q {needzero} {base:x}" and not self._early:
+            now.at += 1
+            return needzero
         told = int(self.next() == f"Q 1 {base:x}")
         if told != needzero and making is not None and self._may_be(told, base, making):
             self.unordered += 1
@@ -263,15 +267,15 @@ class Companion:
     def _may_be(self, needzero: int, base: int, making: Making) -> bool:
         """Whether another thread can have used the arena up beyond that span before this one did, or
         just not before it: both were making spans there at the same time."""
-        if making.clean:
-            return False
+        core = self.core
+        size, scav, _, used = making
+        if core is None or (scav == size and not core.mem.need_zero_after_sys_unused()):
+            return False  # all of it comes back from the system, zeroed
         if not needzero:
-            return not making.used
-        arena = self.core.config.arena_index(base + making.size - 1) if self.core is not None else 0
-        return any(
-            other > base and self.core is not None and self.core.config.arena_index(other) <= arena
-            for other in self._making
-        )
+            return not used
+        index = core.config.arena_index
+        arena = index(base + size - 1)
+        return any(other > base and index(other) <= arena for other in self._making)
 
     def reclaim_from(self, at: int) -> int | None:
         words = self.next().split(" ")
@@ -337,6 +341,20 @@ class Companion:
     def freed(self, npages: int, kind: int, base: int) -> None:
         self.expect(f"D {self._who()} {npages} {KINDS[kind]} {base:x}")
 
+    def pushes(self, to: SpanSet, s: MSpan) -> bool:
+        known = self._sets.get(id(to)) or self._set(to)
+        draws, now = known.pushes, self.now
+        place = draws.next
+        if draws.missing or place >= to.block_entries * len(to.blocks) or self._early:
+            return False
+        if now.lines[now.at] != f"+ {known.name} {place} {s.base:x} {s.self_addr:x}":
+            return False
+        draws.next = place + 1
+        known.lines[place] = now.first + now.at
+        known.places.append(place)
+        now.at += 1
+        return True
+
     def needs_block(self, to: SpanSet) -> bool:
         words = self._words()
         if words[0] != "+" or len(words) != 6:
@@ -366,6 +384,22 @@ class Companion:
             places.append(place)
         self.expect(f"+ {known.name} {place} {s.base:x} {s.self_addr:x}")
 
+    def pops(self, source: SpanSet, s: MSpan | None) -> bool:
+        known = self._sets.get(id(source)) or self._set(source)
+        now, places = self.now, known.places
+        line = now.lines[now.at]
+        if self._early or known.owed:
+            return False
+        if s is None:
+            if line != known.empty:
+                return False
+        elif line == f"- {known.name} {places[0]} {s.base:x} {s.self_addr:x}":
+            del known.lines[places.popleft()]
+        else:
+            return False
+        now.at += 1
+        return True
+
     def popped(self, source: SpanSet, s: MSpan | None) -> None:
         name = self._set(source).name
         if s is None:
@@ -375,7 +409,7 @@ class Companion:
         if s.state == DEAD:
             # A span that was freed meanwhile. Another thread may be making a new one of its record.
             words = self.next().split(" ")
-            making = {making.record: other for other, making in self._making.items()}
+            making = {new.self_addr: other for other, (_, _, new, _) in self._making.items()}
             if len(words) == 6 and words[4] == f"{making.get(s.self_addr, base):x}" != f"{base:x}":
                 self.unordered += 1
                 base = making[s.self_addr]
@@ -426,6 +460,8 @@ class Companion:
         to.spans.insert(at, s)
 
     def sweeping(self, s: MSpan, preserve: bool) -> None:
+        if self._sweeps_plainly(s, preserve):
+            return
         self.expect(f"( sweep {self._who()} {int(preserve)} {s.base:x}")
         # Finalizers and the like of dead objects are handled first, outside the allocator.
         while (line := self.next()) and line[0] not in "b)":
@@ -444,6 +480,30 @@ class Companion:
         if found != placed[1]:
             self.differs(placed, found)
 
+    def _sweeps_plainly(self, s: MSpan, preserve: bool) -> bool:
+        """Whether the marks come next, with nothing outside the allocator before; they are set then."""
+        now, core = self.now, self.core
+        lines, at = now.lines, now.at
+        if core is None or self._early:
+            return False
+        p = core.current_p
+        if lines[at] != f"( sweep {'-' if p is None else p} {preserve:d} {s.base:x}":
+            return False
+        line = lines[at + 1]
+        words = line.rpartition(" ")[2]
+        try:
+            marks = marks_of(words)
+        except ValueError:
+            return False
+        n = marks.bit_count()
+        if line != f"b {s.base:x} {s.spanclass} {n} {s.alloc_count - n} {words}":
+            return False
+        if not marks and s.base >> core.config.page_shift in core.heap.marked:
+            return False
+        s.mark_bits = marks
+        now.at = at + 2
+        return True
+
     def _check_page(self, s: MSpan, placed: Placed) -> None:
         """A span whose page was marked has an object that is."""
         core = self.core
@@ -452,7 +512,7 @@ class Companion:
             self.differs(placed, f"b {s.base:x} {s.spanclass} with a mark, as its page has")
 
     def swept(self, base: int, freed: bool) -> None:
-        self.expect(f") sweep {int(freed)} {base:x}")
+        self.expect(f") sweep {freed:d} {base:x}")
 
     def sweeps(self) -> bool:
         return self.next().startswith("( sweepone ")
@@ -462,16 +522,33 @@ class Companion:
         mine = line[:7] == "( sweep" and line.endswith(f" {s.base:x}")
         return mine or len(self.threads()) < 2
 
-    def looks_from(self, at: int, end: int) -> int:
-        words = self.next().split(" ")
+    def looks_from(self, sweeper: Sweeper, end: int) -> int:
+        line = self.next()
+        at = sweeper.central_index  # another thread may have moved it on until now
+        if line.startswith(f"- {at >> 1} {'p' if at & 1 else 'f'}"):
+            return at
         told = end
-        if words[0] == "-":
+        if line[:2] == "- ":
+            words = line.split(" ")
             told = 2 * decimal(words[1]) + (words[2][0] == "p")
         if told != at and len(self.threads()) > 1:
             # Another thread was about to move the place on, or had just done so.
             self.unordered += 1
             return told
         return at
+
+    def finds_none(self, lists: Sequence[SpanSet], first: int, end: int) -> bool:
+        if first == end or self._early:
+            return first == end
+        empty = self._empties.get(id(lists))
+        if empty is None:
+            empty = self._empties[id(lists)] = [self._set(each).empty for each in lists]
+        now = self.now
+        after = now.at + end - first
+        if now.lines[now.at : after] != empty[first:end]:
+            return False
+        now.at = after
+        return True
 
     def looks(self) -> bool:
         return self.next()[:2] == "- "
@@ -492,8 +569,11 @@ class Companion:
         self.expect(") reclaim")
 
     def scavenges(self) -> tuple[int, bool] | None:
-        words = self.next().split(" ")
-        return (decimal(words[3]), words[4] == "1") if words[:2] == ["(", "scavenge"] else None
+        line = self.next()
+        if line[:11] != "( scavenge ":
+            return None
+        words = line.split(" ")
+        return decimal(words[3]), words[4] == "1"
 
     def scavenging(self, nbytes: int, force: bool) -> None:
         self.expect(f"( scavenge {self._who()} {nbytes} {int(force)}")

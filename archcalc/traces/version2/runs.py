@@ -167,6 +167,13 @@ class RunsReplayer(SparseReplayer):
         firsts = np.flatnonzero(np.diff(others, prepend=-2) > 1)
         turns = rows.searchsorted(others.take(firsts)).tolist()
         begin = firsts.tolist()
+        waits.foresee(
+            [
+                (self._refilled(line.split(" ")), turn)
+                for line, turn in zip(map(lines.__getitem__, begin), turns, strict=True)
+                if line[:9] == "( refill " and line[9:11] != "- "
+            ]
+        )
         for a, b, turn in zip(begin, [*begin[1:], len(lines)], turns, strict=True):
             if turn > waits.turn:
                 self._pass(waits, turn)
@@ -253,11 +260,21 @@ class RunsReplayer(SparseReplayer):
         super()._malloc(words, line)
 
     def _refill(self, words: list[str]) -> None:
-        if self.waits is not None and words[2] != NO_P:
-            self.waits.reach(decimal(words[2]), decimal(words[3]))
-        else:
+        waits = self.waits
+        if waits is None or words[2] == NO_P:
             self.reach_all()
-        self._alone(words[2], super()._refill, words)
+            self._alone(words[2], super()._refill, words)
+            return
+        number, spanclass = self._refilled(words)
+        waits.reach(number, spanclass)
+        before = waits.turn
+        super()._refill(words)
+        if waits.turn > before and waits.latest(number) > before:
+            raise GaveUp
+
+    def _refilled(self, words: list[str]) -> tuple[int, int]:
+        """The P and the span class of a refill."""
+        return decimal(words[2]), decimal(words[3])
 
     def _release(self, words: list[str]) -> None:
         self.reach_all()

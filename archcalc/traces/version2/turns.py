@@ -28,7 +28,7 @@ class Turn:
 
     # Lines side by side that are all at hand, and which is the next: of a `AtHand`.
     lines: Sequence[str] = ("",)
-    at = 0
+    at = first = 0
 
     def __init__(self, records: deque[Placed], line: int = 0) -> None:
         self.records = records

@@ -76,6 +76,7 @@ class Waits:
         # what was free of spans that are full now.
         self.runs: list[Run] = []
         self.rests: list[Rest] = []
+        self.foreseen: dict[tuple[int, int], int] = {}  # ranks by place and turn
         self._sort(key, address)
         self._by_p(key, address, stops.tolist())
 
@@ -137,12 +138,21 @@ class Waits:
         at = of.before(self.turn)
         return at if of.turns is None or not at else int(of.turns[at - 1]) + 1
 
+    def foresee(self, wanted: list[tuple[tuple[int, int], int]]) -> None:
+        """Finds out at once how far places, by P and span class, are reached at some turns."""
+        count, place_of = len(self.ends) - 1, self.known.place_of
+        known = [(place_of.get(place, count), turn) for place, turn in wanted]
+        known = [(place, turn) for place, turn in known if place < count]
+        if known:
+            self.foreseen = dict(zip(known, self.by_place.ranks(known), strict=True))
+
     def reach(self, number: int, spanclass: int) -> None:
         """Carries out what is in the past of a P's span class, and what it is about the whole P."""
         self._scan(number)
         place = self.known.place_of.get((number, spanclass))
         if place is not None and place < len(self.ends) - 1 and self.at[place] < self.ends[place]:
-            self._take(place, self.by_place.rank(place, self.turn))
+            rank = self.foreseen.get((place, self.turn))
+            self._take(place, self.by_place.rank(place, self.turn) if rank is None else rank)
 
     def reach_all(self) -> None:
         """Carries out all that is in the past."""

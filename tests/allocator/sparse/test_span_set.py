@@ -161,6 +161,7 @@ class FollowedRecording:
 
     def __init__(self, places: list[int | None]) -> None:
         self.places = places
+        self.plain = False
         self.noted: list[str] = []
 
     def turn(self) -> None:
@@ -168,6 +169,11 @@ class FollowedRecording:
 
     def persistent(self, size: int, align: int, stat: str, ret: int) -> None:
         pass
+
+    def pushes(self, to: SpanSet, s: MSpan) -> bool:
+        if self.plain:
+            self.noted.append("pushes")
+        return self.plain
 
     def needs_block(self, to: SpanSet) -> bool:
         return not to.blocks
@@ -177,6 +183,11 @@ class FollowedRecording:
 
     def pushed(self, to: SpanSet, s: MSpan) -> None:
         self.noted.append("pushed")
+
+    def pops(self, source: SpanSet, s: MSpan | None) -> bool:
+        if self.plain:
+            self.noted.append("pops nothing" if s is None else f"pops {s.self_addr}")
+        return self.plain
 
     def place_of_next(self, source: SpanSet) -> int | None:
         return self.places.pop(0)
@@ -195,6 +206,19 @@ def test_a_recording_says_which_span_comes_next() -> None:
         made.pop()
     # A block has a turn of its own; whoever follows takes the others where it is asked.
     assert follower.noted == ["turn", "pushed", "pushed", "popped 1", "popped nothing", "popped 0"]
+
+
+def test_where_all_goes_its_way_a_recording_is_asked_once() -> None:
+    rt = heap()
+    made = SpanSet(rt)
+    follower = FollowedRecording([])
+    one, two = spans(2)
+    made.push(one)
+    rt.steps = follower  # type: ignore[assignment]
+    follower.plain = True
+    made.push(two)
+    assert [made.pop(), made.pop(), made.pop()] == [one, two, None]
+    assert follower.noted == ["pushes", "pops 0", "pops 1", "pops nothing"]
 
 
 def test_a_block_may_be_new_though_one_is_free() -> None:

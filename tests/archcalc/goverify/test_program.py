@@ -163,9 +163,7 @@ def test_a_program_of_another_platform_than_the_one_named() -> None:
      "solaris/amd64", "freebsd/arm", "netbsd/386", "openbsd/amd64", "dragonfly/amd64", "nacl/arm",
      "nacl/amd64p32", "android/arm64", "linux/386"],
 )  # fmt: skip
-def test_a_stripped_elf_of_any_port_tells_its_version_and_its_tables(
-    tmp_path: Path, platform: str
-) -> None:
+def test_a_stripped_elf_of_any_port_tells_its_version_and_its_tables(tmp_path: Path, platform: str) -> None:
     path = tmp_path / "program"
     path.write_bytes(images.elf(platform))
     verdict = verify(path)

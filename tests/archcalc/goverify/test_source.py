@@ -192,9 +192,7 @@ def test_a_field_of_another_type_but_the_same_size_is_noted(tree: Path) -> None:
         ("size_to_class128", "uint8{31, 32, 33,", "uint8{31, 32, 34,", "size_to_class128[2]"),
     ],
 )
-def test_a_changed_entry_of_a_table_is_found(
-    tree: Path, table: str, old: str, new: str, name: str
-) -> None:
+def test_a_changed_entry_of_a_table_is_found(tree: Path, table: str, old: str, new: str, name: str) -> None:
     line = gotree.edit(tree, "runtime/sizeclasses.go", old, new)
     (one,) = all_of(verify(tree, "linux/arm"))
     assert (one.name, one.where) == (name, f"runtime/sizeclasses.go:{line}")
