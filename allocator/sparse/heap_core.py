@@ -76,7 +76,7 @@ class HeapCore(Core):
         self.mem_profile_rate = mem_profile_rate
         self.plans: dict[tuple[Type, int], Plan] = {}
         ptr = config.ptr_size
-        self.pointer_type = Type(ptr, ptr, 22 | 1 << 5, ptr, b"\x01", "unsafe.Pointer")
+        self.pointer_type: Type = Type(ptr, ptr, 22 | 1 << 5, ptr, b"\x01", "unsafe.Pointer")
         self.ps: list[P] = []
         self.p: P | None = None
         self.memory = Contents(config.page_shift, config.ptr_size)

@@ -9,7 +9,7 @@ from allocator.sparse.fixalloc import FixAlloc
 from allocator.sparse.mspan import DEAD, IN_USE, MANUAL, MSpan
 from allocator.sparse.page_bits import PageBits
 from allocator.sparse.procs import MSPAN_CACHE
-from allocator.sparse.span_records import SpanRecords
+from allocator.sparse.span_records import Entry, SpanRecords
 from allocator.sparse.span_table import SpanTable
 
 if TYPE_CHECKING:
@@ -150,6 +150,13 @@ class MHeap:
             self.spanalloc.free(s.self_addr)
 
     # Spans by address.
+
+    def entries_in_use(self) -> list[Entry]:
+        """The spans with heap objects, in address order; those that were not asked for as numbers."""
+        found: list[Entry] = []
+        for pages in self.in_use.by_chunk():
+            found += self.table.at(pages)
+        return found
 
     def span_of(self, addr: int) -> MSpan | None:
         """The span entered for the address's page, whatever its state (spanOf)."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import compress
 
 SHIFT = 9
 MASK = (1 << SHIFT) - 1
+_DIGITS = bytes.maketrans(b"01", b"\x00\x01")
 
 
 class PageBits:
@@ -45,9 +47,11 @@ class PageBits:
 
     def __iter__(self) -> Iterator[int]:
         """The pages, in order."""
+        for pages in self.by_chunk():
+            yield from pages
+
+    def by_chunk(self) -> Iterator[list[int]]:
+        """The same, those of each 512 that has any."""
         for key in sorted(self._chunks):
-            bits = self._chunks[key]
-            while bits:
-                low = bits & -bits
-                bits ^= low
-                yield (key << SHIFT) + low.bit_length() - 1
+            digits = f"{self._chunks[key]:b}"[::-1].encode().translate(_DIGITS)
+            yield list(compress(range(key << SHIFT, key + 1 << SHIFT), digits))

@@ -7,7 +7,7 @@ it is in a row of many, or it is still unused.
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from allocator.sparse.mspan import MSpan
@@ -64,6 +64,26 @@ class SpanRecords:
     def fill(self, number: int, n: int, row: Unmade) -> None:
         """The n records from that number on are in a row of many."""
         self._made[number : number + n] = [row] * n
+
+    def row_of(self, number: int) -> Unmade | None:
+        """The row of many that a record is in that was not asked for yet; None for any other record."""
+        made = self._made[number]
+        return None if type(made) is MSpan else made  # type: ignore[return-value]
+
+    def of_one_row(self, entries: Iterable[Entry]) -> tuple[Unmade | None, list[int]]:
+        """The records at the beginning that are in one row of many, and that."""
+        made = self._made
+        row: MSpan | Unmade | None = None
+        found: list[int] = []
+        for entry in entries:
+            if type(entry) is not int:
+                break
+            if made[entry] is not row or row is None:
+                if row is not None or type(made[entry]) is MSpan:
+                    break
+                row = made[entry]
+            found.append(entry)
+        return row, found  # type: ignore[return-value]
 
     def of(self, entry: Entry) -> MSpan:
         """The span that is meant."""

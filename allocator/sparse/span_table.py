@@ -75,6 +75,14 @@ class SpanTable:
             s = None if block is None else block.at(page & BLOCK - 1)
         return self.records[s] if type(s) is int else s  # type: ignore[return-value]
 
+    def at(self, pages: Sequence[int]) -> list[Entry]:
+        """What is entered for some pages of one chunk, all of which have something."""
+        chunk = self.chunks.get(pages[0] >> 9)
+        if chunk is None:
+            block = self.blocks[pages[0] >> 17]
+            return [block.at(page & BLOCK - 1) for page in pages]  # type: ignore[misc]
+        return [chunk[page & 511] for page in pages]  # type: ignore[misc]
+
     def set_range(self, page: int, n: int, s: Entry) -> None:
         """Enters s for n pages from `page` on (setSpans)."""
         end = page + n

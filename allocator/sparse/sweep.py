@@ -111,6 +111,8 @@ class Sweeper:
         if at_once:
             core.freed = {}
         try:
+            if core.steps is None and core.watched is None and (at_once or not core.memory):
+                self._sweep_rows()
             while self.sweepone() != DONE:
                 pass
         finally:
@@ -118,6 +120,13 @@ class Sweeper:
                 from allocator.sparse.bulk.forgetting import forget_freed
 
                 forget_freed(core)
+
+    def _sweep_rows(self) -> None:
+        """Sweeps spans without records many at a time, if there are enough spans."""
+        if not self.drained and pays(len(self.core.heap.allspans)):
+            from allocator.sparse.bulk.sweeping import sweep_rows
+
+            sweep_rows(self.core)
 
     def ensure_swept(self, s: MSpan) -> bool:
         """Sweeps the span unless this cycle did already (ensureSwept). True if it was swept now."""

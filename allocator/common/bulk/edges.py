@@ -59,7 +59,7 @@ class Edges(NamedTuple):
     words: Ints
 
 
-def alike(kinds: Ints, most: int) -> Iterator[slice]:
+def alike(kinds: Ints, most: int = 1 << 62) -> Iterator[slice]:
     """Slices of what is in a row of one kind, so many at most."""
     begin = 0
     for end in [*(np.flatnonzero(np.diff(kinds)) + 1).tolist(), len(kinds)]:

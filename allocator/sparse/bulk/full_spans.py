@@ -1,4 +1,4 @@
-"""What is known of full spans that were taken in a row, as long as their records are not asked for."""
+"""What is known of spans that were taken in a row and filled, as long as their records are not asked for."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ Ints = np.ndarray[Any, np.dtype[Any]]
 
 
 class FullSpans:
-    """Full spans that have been in no cache since, by the number of their record.
+    """Spans that were filled and have been in no cache since, by the number of their record.
 
     `at` tells which of the row a record is, from the record of number `first` on. Of each of the row,
-    `base` is its address, `spanclass` its class, `rank` that of its first object in its place.
+    `base` is its address, `spanclass` its class, `rank` that of its first object in its place, `sweepgen`
+    as in its record. Of some, `marks` has the objects that are marked, as bits, and `left` those that are
+    allocated since they were swept.
     """
 
-    __slots__ = ("at", "base", "core", "dirty", "first", "rank", "spanclass", "sweepgen", "types")
+    __slots__ = (
+        "at", "base", "core", "dirty", "first", "left", "marks", "rank", "spanclass", "sweepgen", "types"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -37,15 +41,27 @@ class FullSpans:
         dirty: set[int],
     ) -> None:
         self.core = core
-        self.sweepgen = core.heap.sweepgen
+        self.sweepgen = np.full(len(base), core.heap.sweepgen)
         self.first = int(numbers.min())
         self.at = np.zeros(int(numbers.max()) + 1 - self.first, np.int32)
         self.at[numbers - self.first] = at
         self.base = base
         self.spanclass = spanclass
         self.rank = rank
-        self.dirty = dirty  # those whose pages had been used before
+        self.dirty = dirty  # those whose pages have been used before
         self.types: Mapping[int, ObjectTypes] = {}
+        self.marks: dict[int, int] = {}
+        self.left: dict[int, int] = {}
+
+    def places(self, numbers: list[int]) -> Ints:
+        """Which of the row those records are."""
+        found: Ints = self.at[np.array(numbers) - self.first]
+        return found
+
+    def alike(self, spanclass: int) -> bool:
+        """Whether all objects of a class hold the same."""
+        types = self.types.get(spanclass)
+        return types is None or isinstance(types.numbers, int)
 
     def make(self, number: int, address: int) -> MSpan:
         """The record of that number."""
@@ -55,9 +71,14 @@ class FullSpans:
         s = MSpan(address)
         s.init(int(self.base[k]), core.layout[spanclass].npages, core.config.page_size)
         core.heap.shape(s, spanclass)
-        s.alloc_count = s.free_index = s.nelems
+        left = self.left.get(k)
+        if left is None:
+            s.alloc_count = s.free_index = s.nelems
+        else:
+            s.alloc_count, s.alloc_bits = left.bit_count(), left
+        s.mark_bits = self.marks.get(k, 0)
         s.needzero = int(k in self.dirty)
-        s.sweepgen = self.sweepgen
+        s.sweepgen = int(self.sweepgen[k])
         s.state = IN_USE
         types = self.types.get(spanclass)
         if types is not None:

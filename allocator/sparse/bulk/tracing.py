@@ -6,14 +6,13 @@ lie in to the one that they point into, as far as that is allocated.
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from allocator.common.bulk.edges import WordRows, alike, edges_of_rows
-from allocator.common.bulk.numbers import ObjectNumbers, SpanColumns
 from allocator.common.bulk.reach import Pointers, pointers_of, reach
+from allocator.sparse.bulk.numbered_heap import NumberedHeap
 from allocator.sparse.bulk.object_kinds import ObjectKinds
 
 if TYPE_CHECKING:
@@ -32,47 +31,13 @@ def follow(collector: Collector) -> None:
     seen = heap.seen()
     before = seen.copy()
     grey = np.array(collector.grey, np.uint64)
-    frontier = heap.of(grey)
-    reach(_pointers(core, heap), frontier, seen)
-    fresh = seen - before
-    marked = np.add.reduceat(fresh, heap.first, dtype=np.int64)
-    collector.bytes_marked += int(marked @ heap.columns.elemsize)
+    reach(_pointers(core, heap), heap.of(grey), seen)
+    seen -= before
     scan_work = collector.scan_work
-    spans = [heap.spans[k] for k in heap.spans_at(grey).tolist()]
+    spans = [heap.span(k) for k in heap.spans_at(grey).tolist()]
     work = sum(scan_work.of_object(s, s.index_of(v)) for s, v in zip(spans, collector.grey, strict=True))
     collector.grey = []
-    packed = np.packbits(fresh, bitorder="little").tobytes()
-    changed = np.flatnonzero(marked)
-    begin = heap.first[changed] >> 3
-    ends = (begin + heap.width[changed]).tolist()
-    for k, at, end in zip(changed.tolist(), begin.tolist(), ends, strict=True):
-        bits = int.from_bytes(packed[at:end], "little")
-        collector.set_mark(heap.spans[k], bits)
-        work += scan_work.of_objects(heap.spans[k], bits)
-    core.pacer.heap_scan_work += work
-
-
-class NumberedHeap(ObjectNumbers):
-    """The objects of the spans in use, those of a class together, by number."""
-
-    def __init__(self, core: HeapCore) -> None:
-        self.spans = sorted(core.in_use(), key=attrgetter("spanclass"))
-        columns = SpanColumns(*(self._column(name) for name in SpanColumns._fields))
-        super().__init__(columns, core.config.page_shift)
-        self.spanclass = self._column("spanclass")
-
-    def _column(self, name: str) -> Ints:
-        """A field of all spans."""
-        kind = np.uint64 if name in ("base", "limit") else np.int64
-        return np.fromiter(map(attrgetter(name), self.spans), kind, len(self.spans))
-
-    def seen(self) -> Ints:
-        """A byte for each number: whether the object is marked already, or free."""
-        packed = bytearray()
-        for s, width in zip(self.spans, self.width.tolist(), strict=True):
-            every = (1 << 8 * width) - 1
-            packed += (every & ~s.allocated() | s.mark_bits).to_bytes(width, "little")
-        return np.unpackbits(np.frombuffer(packed, np.uint8), bitorder="little")
+    core.pacer.heap_scan_work += work + heap.mark(collector, seen)
 
 
 def _pointers(core: HeapCore, heap: NumberedHeap) -> Pointers:
@@ -101,10 +66,10 @@ def _edges_of(
     """Edges of pages of spans of one class, in the order of numbers: from and to."""
     memory = core.memory
     shift = memory.word_shift
-    s = heap.spans[int(spans[0])]
+    s = heap.span(int(heap.like[spans[0]]))
     raw = b"".join([memory.all_of(memory.pages[page]) for page in pages.tolist()])
-    numbers, which = np.unique(spans, return_inverse=True)
-    pattern, tell = kinds.pointers([heap.spans[k] for k in numbers.tolist()], which)
+    alike, which = np.unique(heap.like[spans], return_inverse=True)
+    pattern, tell = kinds.pointers([heap.span(k) for k in alike.tolist()], which)
     found = edges_of_rows(
         heap,
         WordRows(
