@@ -252,9 +252,10 @@ VERSION_2 = """
 
 `archcalc record` makes recordings of programs built by Go 1.22 to 1.27. Lines, addresses and counts are as in version 1;
 P is a P's id or `-`, and an mcache is named by its P. The header has `version` (2), `platform`, `go` (the release),
-`experiment`, `target`, `data_end`, `phys_page_size`, `phys_huge_page_size` (0 for none), `zerobase` (the address of
-objects without bytes), `events`, and `whole`: whether the end state was written. For a program that was killed it also
-has `cut`: the records end before the first that was not written out.
+`experiment` (what GOEXPERIMENT changes, which the machine follows), `target`, `data_end`, `phys_page_size`,
+`phys_huge_page_size` (0 for none), `zerobase` (the address of objects without bytes), `events`, and `whole`: whether the
+end state was written. For a program that was killed it also has `cut`: the records end before the first that was not
+written out.
 
 The order of the lines is the order inside the critical sections of the runtime, over all threads. What an event made
 the allocator do comes before the event; where that takes several steps, or other threads can interfere, brackets say

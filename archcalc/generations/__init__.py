@@ -86,6 +86,17 @@ class Generation:
         """The qualified names of a package's rows, in alphabetical order; all, or those that reports show."""
         return self._names[reported].get(package, ())
 
+    def experiments(self, told: str) -> dict[str, bool]:
+        """What a GOEXPERIMENT turns on and off, by the names of internal/goexperiment's constants.
+
+        A word that the release's tables do not have changes nothing that is computed here.
+        """
+        names = [name.partition(".")[2] for name in self.names("goexperiment")]
+        known = {name.lower(): name for name in names}
+        words = {f"no{word}": (name, False) for word, name in known.items()}
+        words |= {word: (name, True) for word, name in known.items()}
+        return dict(words[word] for word in told.split(",") if word in words)
+
     @cached_property
     def _names(self) -> Mapping[bool, Mapping[str, tuple[str, ...]]]:
         names: dict[bool, dict[str, list[str]]] = {True: {}, False: {}}

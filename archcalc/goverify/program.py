@@ -109,18 +109,7 @@ def verify(path: Path, targets: Sequence[Figures] | None, sets: Mapping[str, int
 
 def _experiments(program: Program) -> dict[str, bool]:
     """The experiments that the program says it was built with and without, as settings: `X:nogreenteagc`."""
-    asked = program.version.partition("X:")[2].split(",")
-    known = {
-        name.partition(".")[2].lower(): name.partition(".")[2]
-        for name in generations.load(program.generation).names("goexperiment")
-    }
-    found = {}
-    for word in filter(None, asked):
-        on = word not in [f"no{name}" for name in known]
-        name = known.get(word if on else word.removeprefix("no"))
-        if name is not None:
-            found[name] = on
-    return found
+    return generations.load(program.generation).experiments(program.version.partition("X:")[2])
 
 
 def identify(path: Path) -> Program:

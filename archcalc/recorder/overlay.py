@@ -19,8 +19,8 @@ from archcalc.recorder import edits
 # Entry points by size do the same as mallocgc; with them off there is one way in.
 WITHOUT = "nosizespecializedmalloc"
 SANITIZERS = ("race", "msan", "asan")  # each has its own ways of placing and padding objects
-# Experiments with another heap. `go env` names those that are not the release's own choice.
-ANOTHER_HEAP = ("greenteagc", "nogreenteagc", "noallocheaders", "norandomizedheapbase64")
+# Experiments whose heap is not replayed: marks of pointers beside it, objects freed at once.
+ANOTHER_HEAP = ("noallocheaders", "runtimefreegc")
 FIRST, LAST = (1, 22), (1, 27)
 
 

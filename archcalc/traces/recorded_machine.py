@@ -8,6 +8,7 @@ from typing import Any
 
 from allocator.kernels.linux import Linux
 from allocator.sparse.systems import kernel_of
+from archcalc import generations
 from archcalc.calculator import figures
 from archcalc.machines import config_of
 from archcalc.machines.computer import machine_of, system_of
@@ -55,7 +56,8 @@ def config_for(header: Header, own: Mapping[str, Any]) -> Any:
     if header.version >= 2:
         go = header.generation
         profile = own.get(header.platform) or platforms.load(header.platform, go)
-        config = config_of(figures.compute(profile, go=go), options)
+        experiments = generations.load(go).experiments(header.extra.get("experiment", ""))
+        config = config_of(figures.compute(profile, experiments, go=go), options)
         return replace(config, phys_huge_page_size=header.phys_huge_page_size)
     profile = own.get(header.platform) or platforms.load(header.platform)
     return config_of(figures.compute(profile), options)

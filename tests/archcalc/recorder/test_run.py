@@ -20,6 +20,8 @@ from archcalc.traces import columnar
 from archcalc.traces.recorded_machine import config_for
 from archcalc.traces.replay import replay
 
+FLAGS = "src/internal/goexperiment/flags.go"
+EXPERIMENTS = {"noallocheaders": "AllocHeaders", "runtimefreegc": "RuntimeFreegc"}
 PROGRAM = """package main
 
 import (
@@ -190,13 +192,24 @@ def test_a_build_whose_heap_is_another_one_is_refused(flag: str) -> None:
         find_go(None, environment(GOFLAGS=f"-mod=mod {flag}"))
 
 
-@pytest.mark.parametrize("name", ["greenteagc", "nogreenteagc"])
+@pytest.mark.parametrize("name", ["noallocheaders", "runtimefreegc"])
 def test_an_experiment_with_another_heap_is_refused(name: str) -> None:
-    own = installed().minor >= (1, 26)
-    if own == (name == "greenteagc"):
-        return  # that is the release's own heap
+    go = installed()
+    if f"\n\t{EXPERIMENTS[name]} bool" not in (go.goroot / FLAGS).read_text():
+        pytest.skip(f"{go.release} has no {name}")
     with pytest.raises(UsageFault, match=f"GOEXPERIMENT={name}: go.* has another heap with it"):
         find_go(None, environment(GOEXPERIMENT=name))
+
+
+def test_an_experiment_that_the_machine_knows_is_recorded_and_replayed(program: Path, tmp_path: Path) -> None:
+    if installed().minor < (1, 25):
+        pytest.skip("marks in spans began as an experiment in 1.25")
+    name = "greenteagc" if installed().minor == (1, 25) else "nogreenteagc,norandomizedheapbase64"
+    trace = tmp_path / "experiment.trace.gz"
+    assert record(program, trace, "exit", GOEXPERIMENT=name).returncode == 7
+    assert json.loads(lines(trace)[0])["experiment"] == name
+    result = replay(trace, lambda header: config_for(header, {}))
+    assert result.ok, result.first
 
 
 def test_a_program_that_does_not_build_is_reported_in_go_s_own_words(tmp_path: Path) -> None:
