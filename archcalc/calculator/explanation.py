@@ -44,8 +44,8 @@ class Explanation(NamedTuple):
     mentions: tuple[Mention, ...]
     steps: tuple[str, ...]
     source: str
-    dependents: tuple[str, ...]
-    reaches: tuple[str, ...]
+    dependents: tuple[str, ...] = ()
+    reaches: tuple[str, ...] = ()
     was: Scalar | None = None
 
 
@@ -61,27 +61,30 @@ class Explainer:
         self._before = before
         self._mentioned: dict[str, Mention | None] = {}
 
-    def explanation(self, name: str, reaches: bool = True) -> Explanation | None:
+    def explanation(self, name: str, *, dependents: bool = True, reaches: bool = True) -> Explanation | None:
         """How a figure is computed; None for a name that is unknown on this platform.
 
-        What it reaches is sought only where that is wanted.
+        What depends on it, and what it reaches, is sought only where that is wanted.
         """
         known = find(self.engine, name)
         if known is not None:
-            if self.engine.row(known):
-                return self._explain_row(known, reaches)
-            return self._explain_fact(known)
-        struct, _, field = name.removeprefix("runtime.").partition(".")
-        declared = self.engine.declarations.get(struct)
-        if declared is not None and self.engine.is_struct(struct):
-            whole = not field or (field == "size" and not self._has_field(struct, field))
-            return self._explain_struct(struct) if whole else self._explain_field(struct, field)
-        return None
+            found = self._explain_row(known) if self.engine.row(known) else self._explain_fact(known)
+        else:
+            struct, _, field = name.removeprefix("runtime.").partition(".")
+            if struct not in self.engine.declarations or not self.engine.is_struct(struct):
+                return None
+            if field and (field != "size" or self._has_field(struct, field)):
+                return self._explain_field(struct, field)  # only the size of the whole depends on it
+            found, known = self._explain_struct(struct), f"struct.{struct}"
+        return found._replace(
+            dependents=self._dependents(known) if dependents else (),
+            reaches=self._reaches(known) if reaches else (),
+        )
 
     def _has_field(self, struct: str, name: str) -> bool:
         return any(field.name == name for field in self.engine.struct(struct).fields)
 
-    def _explain_row(self, name: str, reaches: bool) -> Explanation:
+    def _explain_row(self, name: str) -> Explanation:
         formula, source = self.engine.formula(name), self.engine.source(name)
         assert formula is not None and source is not None
         row = formula.row
@@ -98,8 +101,6 @@ class Explainer:
             mentions=tuple(self._mentions(self.engine.follows_from(name))),
             steps=self.engine.steps(name),
             source=str(source),
-            dependents=self._dependents(name),
-            reaches=self._reaches(name) if reaches else (),
             was=self._was(name),
         )
 
@@ -117,8 +118,6 @@ class Explainer:
             mentions=(),
             steps=(),
             source=str(self.profile.origins.get(own, self.profile.file)),
-            dependents=self._dependents(name),
-            reaches=self._reaches(name),
             was=self._was(name),
         )
 
@@ -182,7 +181,6 @@ class Explainer:
         steps: list[str],
         needed: tuple[str, ...] = (),
     ) -> Explanation:
-        key = f"struct.{struct}"
         before = _size_or_offset(self._before(), name) if self.engine.sets else value
         return Explanation(
             name=name,
@@ -193,12 +191,9 @@ class Explainer:
             unit="bytes",
             what="size of the type" if kind == "struct" else "offset of the field in the type",
             formula=formula,
-            mentions=tuple(self._mentions(needed or self.engine.follows_from(key))),
+            mentions=tuple(self._mentions(needed or self.engine.follows_from(f"struct.{struct}"))),
             steps=tuple(steps),
             source=f"{self.engine.declarations[struct].file}:{line}",
-            # Only the size of the whole depends on the offset of a field.
-            dependents=self._dependents(key) if kind == "struct" else (),
-            reaches=self._reaches(key) if kind == "struct" else (),
             was=before if before != value else None,
         )
 

@@ -166,19 +166,19 @@ class Figures:
         declared = struct in self.engine.declarations and self.engine.is_struct(struct)
         return declared or find(self.engine, name) is not None
 
-    def explain(self, name: str, reaches: bool = True) -> Explanation:
+    def explain(self, name: str, *, dependents: bool = True, reaches: bool = True) -> Explanation:
         """How a figure is computed. Raises UsageFault for a name that is unknown on this platform.
 
-        What it reaches is sought only where that is wanted.
+        What depends on it, and what it reaches, is sought only where that is wanted.
         """
-        found = self.explanation(name, reaches)
+        found = self.explanation(name, dependents=dependents, reaches=reaches)
         if found is None:
             raise unknown(self.engine, self.platform, name)
         return found
 
-    def explanation(self, name: str, reaches: bool = True) -> Explanation | None:
+    def explanation(self, name: str, *, dependents: bool = True, reaches: bool = True) -> Explanation | None:
         """How a figure is computed, see `explain`; None for a name that is unknown on this platform."""
-        return self._explainer.explanation(name, reaches)
+        return self._explainer.explanation(name, dependents=dependents, reaches=reaches)
 
     def origin(self, name: str) -> str:
         """Where the value of a qualified name comes from: --set, a line of Go's source or of a profile."""

@@ -275,7 +275,7 @@ def everywhere(
     for profile, release in targets:
         try:
             figures = calculator.compute(profile, given, release)
-            found.append((figures, value_of(figures.explain(name))))
+            found.append((figures, value_of(figures.explain(name, dependents=False, reaches=False))))
         except UsageFault:
             # Not every platform has every name, and --set may not be possible on each.
             continue

@@ -7,10 +7,10 @@ that it has, and hold its words against the row's.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from archcalc.reading import strictyaml
 from archcalc.reading.errors import UsageFault
@@ -49,8 +49,7 @@ _FILE = FixedKeys(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class LastWords:
+class LastWords(NamedTuple):
     """One place in the source where the runtime says its last words, or prints an error.
 
     `words` and `printed` have {} where a value stands. `also` are further places with the same words,
@@ -169,6 +168,8 @@ def find(words: str, era: str = OLDEST) -> list[LastWords]:
 
 def matches(template: str, line: str) -> bool:
     """Whether a line is a template with values for its {}."""
+    if not line.startswith(template.partition("{}")[0]):
+        return False  # a pattern takes longer to make than all the rest
     return _pattern(template).fullmatch(line) is not None
 
 
