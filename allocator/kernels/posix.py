@@ -195,7 +195,10 @@ class Posix(SimulatedKernel):
         if v & (self.page - 1):
             return Errno(EINVAL)
         size = -(-n // self.page) * self.page
-        whole = sum(end - start for start, end, _ in self.space.pieces(v, v + size)) == size
+        at = self.space.at(v)
+        whole = at is not None and v + size <= at[1]
+        if not whole:
+            whole = sum(end - start for start, end, _ in self.space.pieces(v, v + size)) == size
         self._take_advice(v, size, advice)
         return 0 if whole else Errno(ENOMEM)
 

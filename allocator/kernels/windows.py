@@ -70,9 +70,12 @@ class Windows(SimulatedKernel):
         if forced is None and self.plan is not None:
             helper = "sysUsed" if not reserve else "sysAlloc" if commit else "sysReserve"
             forced = self.plan(helper, v, n)
-        answer = self._reserve(v, n, commit, forced) if reserve else self._commit(v, n, forced)
-        what = "reserve,commit" if reserve and commit else "reserve" if reserve else "commit"
-        self.note("VirtualAlloc", v, n, what, answer)
+        if reserve:
+            answer, what = self._reserve(v, n, commit, forced), "reserve,commit" if commit else "reserve"
+        else:
+            answer, what = self._commit(v, n, forced), "commit"
+        if self.logs:
+            self.note("VirtualAlloc", v, n, what, answer)
         return answer
 
     def virtual_free(self, v: int, n: int, *, release: bool, forced: Answer | None = None) -> Answer:
@@ -142,7 +145,7 @@ class Windows(SimulatedKernel):
 
     def _pages(self, v: int, n: int) -> tuple[int, int]:
         page = self.machine.page_size
-        return v // page * page, -(-(v + n) // page) * page
+        return v & -page, v + n + page - 1 & -page
 
     def _commit(self, v: int, n: int, forced: Answer | None = None) -> Answer:
         """VirtualAlloc(MEM_COMMIT) within one allocation: the first page's address."""
@@ -152,9 +155,10 @@ class Windows(SimulatedKernel):
         allocation = self.space.at(start)
         if allocation is None or allocation[2] == TAKEN or end > allocation[1]:
             return INVALID_ADDRESS
-        held = sum(e - s for s, e, _ in self.committed.pieces(start, end))
-        if self._over_limit(end - start - held):
-            return COMMITMENT_LIMIT
+        if self.machine.commit_limit is not None:
+            held = sum(e - s for s, e, _ in self.committed.pieces(start, end))
+            if self._over_limit(end - start - held):
+                return COMMITMENT_LIMIT
         self.committed.place(start, end, MAPPED)
         return start
 

@@ -56,6 +56,8 @@ class MemWindows(MemoryOfSystem):
         """Nothing: a reservation is as good as Prepared."""
 
     def used(self, v: int, n: int) -> None:
+        if not isinstance(self.kernel.virtual_alloc(v, n, reserve=False, commit=True), Errno):
+            return
         failed = self._piecewise(
             v, n, lambda at, size: self.kernel.virtual_alloc(at, size, reserve=False, commit=True)
         )
@@ -69,6 +71,8 @@ class MemWindows(MemoryOfSystem):
         raise Throw("runtime: failed to commit pages")
 
     def unused(self, v: int, n: int) -> None:
+        if not isinstance(self.kernel.virtual_free(v, n, release=False), Errno):
+            return
         failed = self._piecewise(v, n, lambda at, size: self.kernel.virtual_free(at, size, release=False))
         if failed is not None:
             self._print("VirtualFree", failed[1], failed[0])
@@ -79,13 +83,11 @@ class MemWindows(MemoryOfSystem):
 
     @staticmethod
     def _piecewise(v: int, n: int, call: Callable[[int, int], Answer]) -> tuple[Errno, int] | None:
-        """One call for all, else ever smaller pieces, as a call stays within one allocation.
+        """Ever smaller pieces where one call for all has failed, as a call stays within one allocation.
 
         None when all is done; else the error that the smallest piece met, and what the halving left
         as its size.
         """
-        if not isinstance(call(v, n), Errno):
-            return None
         left = n
         while left > 0:
             small = left
