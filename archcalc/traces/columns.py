@@ -38,6 +38,7 @@ class Columns:
     """A batch's columns as arrays. `request` is a place in `words`, whose last stands for none."""
 
     def __init__(self, batch: pa.RecordBatch, np: Any) -> None:
+        self.np = np
         record, request, address, self.text = batch.columns
         codes = [WRITTEN_CODE.get(word, UNREADABLE) for word in record.dictionary.to_pylist()] or [0]
         self.code = np.array(codes, np.uint8)[record.indices.to_numpy()]
@@ -47,23 +48,27 @@ class Columns:
 
     def lines(self, rows: Array) -> list[str]:
         """The lines of some rows."""
-        words = self.words
+        words, np = self.words, self.np
+        codes, requests = self.code.take(rows), self.request.take(rows)
+        texts = self.text.take(rows).to_pylist()
+        # Most lines that anybody asks for are a record and a text.
+        found = [STARTS[code] + (text or "") for code, text in zip(codes.tolist(), texts, strict=True)]
         none = len(words) - 1
-        # Most lines in one expression each: a call for each took half as long again.
-        return [
-            f"{STARTS[code]}{words[request]} {address:x}"
-            if request != none and code != STACK_FREE
-            else STARTS[code] + text
-            if text is not None and request == none and code != UNREADABLE
-            else line_of(WRITTEN[code], words[request], address, text)
-            for code, request, address, text in zip(
-                self.code[rows].tolist(),
-                self.request[rows].tolist(),
-                self.address[rows].tolist(),
-                self.text.take(rows).to_pylist(),
-                strict=True,
-            )
-        ]
+        bare = self.text.is_null().to_numpy(zero_copy_only=False).take(rows)
+        others = np.flatnonzero((requests != none) | (codes == UNREADABLE) | bare)
+        asked = zip(
+            others.tolist(),
+            codes.take(others).tolist(),
+            requests.take(others).tolist(),
+            self.address.take(rows.take(others)).tolist(),
+            strict=True,
+        )
+        for at, code, request, address in asked:
+            if request == none or code == STACK_FREE:
+                found[at] = line_of(WRITTEN[code], words[request], address, texts[at])
+            else:
+                found[at] = f"{STARTS[code]}{words[request]} {address:x}"
+        return found
 
     def line(self, row: int) -> str:
         """The line of one row."""

@@ -14,13 +14,13 @@ from archcalc.traces.columnar import OTHER as UNREADABLE
 from archcalc.traces.columns import Columns
 from archcalc.traces.keys import (
     NOSCAN,
-    OTHER,
     TINY_FIT,
     TINY_NEW,
     UNKNOWN,
     Keys,
 )
 from archcalc.traces.outcome import GaveUp
+from archcalc.traces.reader import base_of, marks_of
 from archcalc.traces.replayer import MAX_PENDING, OWN, Replayer
 from archcalc.traces.stamps import LONGEST, Piece
 from archcalc.traces.taken import Rest, Run, rests_of, runs_of
@@ -40,6 +40,8 @@ STOPS = [CODE[record] in BARRIERS for record in RECORDS]
 SPECIALS = {"specialfinalizer": 0, "specialprofile": 1}
 G, W, Z, Q, B = (CODE[record] for record in "gwZqb")
 ARE_OVER = [record in "msSxpukzPygrwev" for record in RECORDS]  # after them nothing waits
+# What is not ordinary, by more than keys' kinds: a sweep (w); and all else but allocations, by its code.
+SWEEP, LINES = 6, 7
 OWN_CODES = [record in OWN for record in RECORDS]
 
 
@@ -64,7 +66,8 @@ class BatchPart:
         self._ranks()
         self._tiny()
         self._specials()
-        self.waited = 0  # own records before this one were passed on, or compared
+        # Own records before `waited` were passed on, or so many were logged; those before `compared` agree.
+        self.waited = self.compared = 0
 
     # Before anything is carried out: which rows are ordinary, and where they belong.
 
@@ -214,129 +217,141 @@ class BatchPart:
 
     def run(self) -> None:
         """All rows."""
-        replayer, rt = self.replayer, self.rt
+        replayer = self.replayer
         self._counts()
         self._take_up_own()
-        events = self.events
-        is_malloc = self.code[events] == M
-        mallocs = self._mallocs(is_malloc)
-        # What is not an allocation is carried out as a line.
-        others = iter(self.columns.lines(events[~is_malloc] + self.start))
-        until = self.np.searchsorted(self.own, events).tolist()  # own records before each
-        first = replayer.line + 1
-        gained, caches = self.gained, rt.caches
-        self.terminating = 0 if rt.gc.phase == MARK_TERMINATION else -1
-        for at, (i, code) in enumerate(zip(events.tolist(), self.code[events].tolist(), strict=True)):
-            if not gained:
-                self._pass_on(at)
-            elif gained[at]:
-                caches[0].local_scan += gained[at]
-            replayer.line = first + i
-            if until[at] > self.next_input:
-                self._take_in(until[at])
-            if code == M:
-                self._allocate(i, until[at], *next(mallocs))
-            elif code == W:
-                self._sweep_one(next(others), until[at])
-            else:
-                self._wait(until[at])
-                self._carry_out(next(others), code, i)
-                if code == Z:
-                    # Nothing after it is ordinary.
-                    rest = self.np.arange(self.start + i + 1, self.start + self.n)
-                    replayer.feed(self.columns.lines(rest))
-                    return
+        self.terminating = 0 if self.rt.gc.phase == MARK_TERMINATION else -1
+        self.before_first = replayer.line + 1
+        if self._carry_out_all():
+            # Nothing after the end is ordinary.
+            rest = self.np.arange(self.start + int(self.events[self.done]) + 1, self.start + self.n)
+            replayer.feed(self.columns.lines(rest))
+            return
+        self._compare_own()
         self._wait(len(self.own))
         self._reach_all(self.n)
         self._no_malloc(self.n)
-        if not gained:
-            self._pass_on(len(events))
-        elif gained[-1]:
-            caches[0].local_scan += gained[-1]
-        replayer.line = first + self.n - 1
+        self._pass_on(len(self.events))
+        replayer.line = self.before_first + self.n - 1
 
-    def _mallocs(self, which: Array) -> Iterator[tuple[int, int, int, int, int, str | None, int]]:
-        """Of the events that are allocations what `_allocate` has to know."""
-        requests = self.request.take(self.events[which])
+    def _carry_out_all(self) -> bool:
+        """What is out of the ordinary, up to where all is ordinary, or to the end: whether that came.
+
+        One loop for allocations and sweeps: with calls for their steps, an event took half as long again.
+        """
+        replayer, rt = self.replayer, self.rt
+        log, pending, ready, queue = rt.log, replayer.pending, rt.ready, replayer.system.queue
+        asked, mallocgc, sweepone = replayer.understood.asked, rt.mallocgc, rt.sweeper.sweepone
+        assert log is not None
+        last = replayer.last_line - self.before_first
+        taken, take = self.at, self._take
+        for at, (row, what, place, number, turn, rank, fields, address, until) in enumerate(self._todo()):
+            self._pass_on(at)
+            if until > self.next_input:
+                self._take_in(until)
+            if what == SWEEP:
+                if row > last or not replayer.running:
+                    raise GaveUp
+                pages = sweepone()
+                if fields != ("w done" if pages == DONE else f"w {pages}"):
+                    raise GaveUp
+            elif what < SWEEP:
+                if what >= TINY_NEW:
+                    self._reach_tiny(what, place, number, turn, rank, row)
+                elif what >= NOSCAN:
+                    if taken[place] < rank:
+                        take(place, rank)
+                    taken[place] = rank + 1
+                size = 0
+                if what != UNKNOWN:
+                    size, (typ, _, needzero, flags, cache) = asked(fields)
+                if size == 0 or row > last:
+                    self._as_line(row, until)
+                    continue
+                if not replayer.allocating:
+                    raise GaveUp
+                v = mallocgc(size, typ, needzero, cache.id)
+                if v != address or rt.last_flags != flags:
+                    raise GaveUp
+            else:
+                self.done = at
+                self._carry_out(fields, what - LINES, row, until)
+                if what == LINES + Z:
+                    return True
+                continue
+            # What the machine logged must be the own records up to number `until`.
+            if pending or queue or ready:
+                self._compare_own()
+                self._wait(until)
+                replayer.settle()
+            elif len(log) == until - self.compared:
+                self.waited = until
+            else:
+                raise GaveUp
+        return False
+
+    def _todo(self) -> Iterator[tuple[int, int, int, int, int, int, str, int, int]]:
+        """Of each event out of the ordinary what `_carry_out_all` has to know.
+
+        That is its row; what it is; of an allocation the place, the number of its mcache, which allocation of
+        the part and which at its place it is, its fields and its address, and of all else the line; and how
+        many own records come before.
+        """
+        np, events, table = self.np, self.events, self.table
+        code = self.code.take(events).astype(np.int32)
+        requests = self.request.take(events)
         keys = self.key_of.take(requests)
-        table, words = self.table, self.columns.words
-        columns = table.kind.take(keys), table.place.take(keys), table.cache.take(keys)
-        turns, ranks = self.before[which], self.ranks[which]
-        addresses = self.columns.address.take(self.start + self.events[which])
+        is_malloc = code == M
+        what = np.where(is_malloc, table.kind.take(keys), np.where(code == W, SWEEP, code + LINES))
+        words: Any = self.columns.words
+        fields = [words[request] for request in requests.tolist()]
+        others = np.flatnonzero(~is_malloc)
+        lines = self.columns.lines(events.take(others) + self.start)
+        for at, line in zip(others.tolist(), lines, strict=True):
+            fields[at] = line
+        columns = events, what, table.place.take(keys), table.cache.take(keys), self.before, self.ranks
+        addresses = self.columns.address.take(self.start + events)
+        until = self.own.searchsorted(events)
         return zip(
-            *[column.tolist() for column in (*columns, turns, ranks)],
-            [words[request] for request in requests.tolist()],
-            addresses.tolist(),
-            strict=True,
+            *[column.tolist() for column in columns], fields, addresses.tolist(), until.tolist(), strict=True
         )
 
     def _pass_on(self, at: int) -> None:
-        """Counts for several mcaches what was allocated before an event. The P that allocated last runs."""
+        """Counts what was allocated before an event. The P that allocated last runs."""
         caches, gains = self.rt.caches, self.gains
+        if self.gained:
+            caches[0].local_scan += self.gained[at]
+            return
         while gains and gains[-1][0] <= at:
             _, number, scan = gains.pop()
             caches[number].local_scan += scan
         if at < len(self.running) and self.running[at] >= 0:
             self.rt.cache = caches[self.running[at]]
 
-    def _allocate(
-        self,
-        row: int,
-        until: int,
-        kind: int,
-        place: int,
-        number: int,
-        turn: int,
-        rank: int,
-        fields: str | None,
-        address: int,
-    ) -> None:
-        """An allocation that is not ordinary, after all the ordinary ones before it at its place.
+    def _as_line(self, row: int, until: int) -> None:
+        """An allocation of which not all is known, after all that it may depend on."""
+        if self.key_of[self.request[row]] == 0:
+            self._reach_all(row)
+        self._compare_own()
+        self.replayer.line = self.before_first + row
+        self._wait(until)
+        self.replayer.carry_out(self.columns.line(self.start + row))
 
-        It is allocation number `turn` of the part and number `rank` at its place, of mcache `number`.
-        """
-        replayer, rt = self.replayer, self.rt
-        if kind != OTHER:
-            self._reach(kind, place, number, turn, rank, row)
-        size = 0
-        if kind != UNKNOWN and fields is not None:
-            size, (typ, _, needzero, flags, cache) = replayer.understood.asked(fields)
-        if size == 0 or replayer.line > replayer.last_line:
-            self._wait(until)
-            replayer.carry_out(self.columns.line(self.start + row))
-            return
-        if not replayer.allocating:
+    def _compare_own(self) -> None:
+        """What the machine logged in the latest events must be their own records."""
+        log = self.rt.log
+        assert log is not None
+        n = self.waited - self.compared
+        if log[:n] != self.own_lines[self.compared : self.waited]:
             raise GaveUp
-        v = rt.mallocgc(size, typ, needzero, cache.id)
-        if v != address or rt.last_flags != flags:
-            raise GaveUp
-        self._settle_with(until)
+        del log[:n]
+        self.compared = self.waited
 
-    def _sweep_one(self, line: str, until: int) -> None:
-        """A w record."""
-        replayer = self.replayer
-        if not replayer.running or replayer.line > replayer.last_line:
-            raise GaveUp
-        n = self.rt.sweeper.sweepone()
-        self._settle_with(until)
-        if line != f"w {'done' if n == DONE else n}":
-            raise GaveUp
-
-    def _settle_with(self, until: int) -> None:
-        """After an event: what the machine logged must be the own records up to number `until`."""
-        rt, replayer = self.rt, self.replayer
-        log = rt.log
-        if replayer.pending or replayer.system.queue or rt.ready:
-            self._wait(until)
-            replayer.settle()
-        elif log or until > self.waited:
-            if log != self.own_lines[self.waited : until]:
-                raise GaveUp
-            log.clear()
-            self.waited = until
-
-    def _carry_out(self, line: str, code: int, row: int) -> None:
+    def _carry_out(self, line: str, code: int, row: int, until: int) -> None:
         """Any other event, after all that it may depend on."""
+        self._compare_own()
+        self.replayer.line = self.before_first + row
+        self._wait(until)
         if code in BARRIERS:
             self._reach_all(row)
         elif code in (F, X):
@@ -364,11 +379,26 @@ class BatchPart:
             raise GaveUp
         while inputs and inputs[-1] < until:
             at = inputs.pop()
-            if lines[at][0] == "b":
-                replayer.marks(lines[at])
+            line = lines[at]
+            if line[0] == "b":
+                self._mark(line)
             else:
-                lines[at] = replayer.persistent_ahead(lines[at])
+                lines[at] = replayer.persistent_ahead(line)
         self.next_input = inputs[-1] if inputs else self.n
+
+    def _mark(self, line: str) -> None:
+        """A b record: the mark bits of the span that will be swept.
+
+        The sweep logs the record that there should be, which finds out whether all of it is right.
+        """
+        spans, heap = self.rt.spans, self.rt.heap
+        _, base, _, _, _, words = line.split(" ")
+        addr = base_of(base)
+        marks = marks_of(words) if "," in words else int(words, 16)
+        s = heap.pages.get((addr - heap.arena_start) >> heap.page_shift)
+        if s < 0 or spans.base[s] != addr or marks >> spans.nelems[s]:
+            raise GaveUp
+        spans.mark_bits[s] = marks
 
     def _wait(self, until: int) -> None:
         """Lets own records wait, up to number `until`; those that are inputs too are carried out."""
@@ -381,7 +411,7 @@ class BatchPart:
             self._take_in(until)
         replayer.pending += self.own_lines[self.waited : until]
         replayer.pending_at += [replayer.line] * (until - self.waited)
-        self.waited = until
+        self.waited = self.compared = until
 
     def _no_malloc(self, until: int) -> None:
         """Allocating is not possible in mark termination; if a recording has it, line by line, then."""
@@ -396,22 +426,18 @@ class BatchPart:
                 if cached.span >= 0 and spans.sweepgen[cached.span] != sweepgen:
                     raise GaveUp
 
-    def _reach(self, kind: int, place: int, cache: int, turn: int, rank: int, row: int) -> None:
-        """Carries out what comes before a row at its place; it is allocation number `turn` of the part."""
-        if kind == UNKNOWN:
-            self._reach_all(row)
-            return
-        if kind >= TINY_NEW:
-            tiny = self.tiny[cache]
-            tiny.reach(row)
-            tiny.skip()
+    def _reach_tiny(self, kind: int, place: int, cache: int, turn: int, rank: int, row: int) -> None:
+        """Carries out what comes before a tiny object; it is allocation number `turn` of the part."""
+        tiny = self.tiny[cache]
+        tiny.reach(row)
+        tiny.skip()
         if kind == TINY_FIT:
             # It should have fitted into the tiny block; if it does not, it takes an object here.
             self._take(place, self.by_place.rank(place, turn))
-        else:
-            if self.at[place] < rank:
-                self._take(place, rank)
-            self.at[place] = rank + 1
+            return
+        if self.at[place] < rank:
+            self._take(place, rank)
+        self.at[place] = rank + 1
 
     def _reach_all(self, row: int) -> None:
         """Carries out all that comes before a row."""
