@@ -226,8 +226,14 @@ class MHeap:
         s = self.new_mspan()
         if steps is not None:
             steps.span(npages, kind, spanclass, from_cache, base, scav, s)
-        limited = core.stats.mapped_ready + scav > core.pacer.memory_limit
-        if limited or steps is not None or core.scavenger.gc_percent_goal != UNLIMITED:
+        if steps is not None:
+            told = steps.scavenges()
+            if told is not None:
+                core.scavenger.scavenge(*told)
+        elif (
+            core.stats.mapped_ready + scav > core.pacer.memory_limit
+            or core.scavenger.gc_percent_goal != UNLIMITED
+        ):
             self._scavenge_for(scav, growth)
         self._make(s, kind, spanclass, base, npages, scav)
         if steps is not None:
@@ -282,11 +288,6 @@ class MHeap:
     def _scavenge_for(self, scav: int, growth: int) -> None:
         """Gives memory back first where this span would exceed the memory limit, or growth the goal."""
         core = self.core
-        if core.steps is not None:
-            told = core.steps.scavenges()
-            if told is not None:
-                core.scavenger.scavenge(*told)
-            return
         wanted = 0
         force = False
         over = scav + core.stats.mapped_ready - core.pacer.memory_limit

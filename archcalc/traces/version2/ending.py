@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from allocator.sparse.runtime import Runtime
     from archcalc.traces.version2.turns import Placed
 
-END = ("Za", "Zh", "Zc", "Zs", "Zv", "Zb", "Zt", "Z")
+ROWS = ("Za", "Zh", "Zc", "Zs", "Zv", "Zb", "Zt")
+END = (*ROWS, "Z")
 
 
 class Replaying(Protocol):
@@ -43,28 +44,31 @@ class EndOfHeap:
         self._rows: dict[str, Iterator[str]] = {}
         self._seen: Counter[str] = Counter()
         self._numbers: dict[int, str] = {}
-        self._differ: set[str] = set()  # kinds of which a row differed
+        self._differs = False  # some row did
 
     def pass_rows(self, lines: list[str], at: int) -> int:
-        """How many lines from `at` on are of one kind and all as the machine has them; 0 where one is not."""
-        kind = lines[at].partition(" ")[0]
-        if kind not in END[:-1] or self.replayer.core is None or kind in self._differ:
+        """How many lines from `at` on are rows that are all as the machine has them; 0 where one is not."""
+        if self.replayer.core is None or self._differs:
             return 0
-        start = f"{kind} "
+        told: dict[str, list[str]] = {kind: [] for kind in ROWS}
         end = at
-        while end < len(lines) and lines[end].startswith(start):
+        for line in islice(lines, at, None):
+            rows = told.get(line[:2])
+            if rows is None or line[2:3] != " ":
+                break
+            rows.append(line)
             end += 1
-        rows = self._rows_of(kind)
-        found = list(islice(rows, end - at))
-        if found != lines[at:end]:
-            self._rows[kind] = chain(found, rows)
-            self._differ.add(kind)
-            return 0
-        self._seen[kind] += end - at
-        return end - at
+        found = {kind: list(islice(self._rows_of(kind), len(rows))) for kind, rows in told.items() if rows}
+        self._differs = any(told[kind] != rows for kind, rows in found.items())
+        for kind, rows in found.items():
+            if self._differs:
+                self._rows[kind] = chain(rows, self._rows[kind])
+            else:
+                self._seen[kind] += len(rows)
+        return 0 if self._differs else end - at
 
     def _rows_of(self, kind: str) -> Iterator[str]:
-        if not self._seen:
+        if not self._rows:
             self.replayer.ends()
         rows = self._rows.get(kind)
         if rows is None:
@@ -80,7 +84,7 @@ class EndOfHeap:
         if replayer.core is None:
             raise fault(replayer.name, replayer.line, shorten(line), "mallocinit before the end")
         if kind == "Z":
-            if not self._seen:
+            if not self._rows:
                 replayer.ends()
             self._seen[kind] += 1
             self._whole(line)
@@ -96,7 +100,7 @@ class EndOfHeap:
         replayer = self.replayer
         if not self._seen["Z"]:
             raise fault(replayer.name, replayer.line, "the end of the file", "the end state (Z)")
-        for kind in END[:-1]:
+        for kind in ROWS:
             rows = self._rows.get(kind) or getattr(self, f"_{kind.lower()}")()
             left = next(rows, None)
             if left is not None:

@@ -97,7 +97,7 @@ class Companion:
         self._sets: dict[int, SetPlaces] = {}
         self._empties: dict[int, list[str]] = {}  # what is said of lists of sets that are empty
         self._split: tuple[str, list[str]] = "", [""]  # the line that was split last
-        self.core: Runtime | None = None
+        self.core: Runtime  # from mallocinit on
 
     # Records.
 
@@ -160,13 +160,12 @@ class Companion:
         return True
 
     def _who(self) -> str:
-        core = self.core
-        return "-" if core is None or core.current_p is None else str(core.current_p)
+        p = self.core.current_p
+        return "-" if p is None else str(p)
 
     def _name(self, source: FixAlloc) -> str | None:
         """What a fixalloc of the allocator's own is called."""
         core = self.core
-        assert core is not None
         if source is core.heap.spanalloc:
             return "spanalloc"
         if source is core.cachealloc:
@@ -176,9 +175,7 @@ class Companion:
     def _set(self, of: SpanSet) -> SetPlaces:
         """What is known of a span set."""
         if not self._sets:
-            core = self.core
-            assert core is not None
-            for c in core.central:
+            for c in self.core.central:
                 for name, pair in (("p", c.partial), ("f", c.full)):
                     for i, each in enumerate(pair):
                         self._sets[id(each)] = SetPlaces(f"{c.spanclass} {name}{i}")
@@ -187,7 +184,9 @@ class Companion:
     # Steps.
 
     def turn(self) -> None:
-        self.next()
+        now = self.now
+        if now.lines[now.at][:1] not in ONLY_HERE or self._early:
+            self.next()
 
     def persistent(self, size: int, align: int, stat: str, ret: int) -> None:
         if not self.outside:
@@ -214,9 +213,8 @@ class Companion:
     ) -> None:
         how = "c" if from_cache else "h"
         of_class = spanclass if kind == HEAP else 0
-        core = self.core
-        if core is not None:
-            self._making[base] = npages << core.config.page_shift, scav, s, core.heap.was_used(base, npages)
+        heap = self.core.heap
+        self._making[base] = npages << heap.page_shift, scav, s, heap.was_used(base, npages)
         self.expect(
             f"H {self._who()} {npages} {KINDS[kind]} {of_class} {how} {base:x} {scav} {s.self_addr:x}"
         )
@@ -269,7 +267,7 @@ class Companion:
         just not before it: both were making spans there at the same time."""
         core = self.core
         size, scav, _, used = making
-        if core is None or (scav == size and not core.mem.need_zero_after_sys_unused()):
+        if scav == size and not core.mem.need_zero_after_sys_unused():
             return False  # all of it comes back from the system, zeroed
         if not needzero:
             return not used
@@ -279,7 +277,7 @@ class Companion:
 
     def reclaim_from(self, at: int) -> int | None:
         words = self.next().split(" ")
-        if words[0] != "R" or self.core is None:
+        if words[0] != "R":
             return None
         told = decimal(words[1])
         step = self.core.config.pages_per_reclaimer_chunk
@@ -304,9 +302,7 @@ class Companion:
 
     def epoch(self) -> None:
         """The sets that were swept are empty, and start over."""
-        core = self.core
-        assert core is not None
-        for c in core.central:
+        for c in self.core.central:
             for each in (c.partial_unswept(), c.full_unswept()):
                 self.emptied(each)
 
@@ -329,8 +325,7 @@ class Companion:
     def finish(self) -> None:
         """The recording is over."""
         self.begins()
-        core = self.core
-        for c in core.central if core is not None else ():
+        for c in self.core.central:
             for each in (*c.partial, *c.full):
                 self.emptied(each)
         if self._early:
@@ -484,7 +479,7 @@ class Companion:
         """Whether the marks come next, with nothing outside the allocator before; they are set then."""
         now, core = self.now, self.core
         lines, at = now.lines, now.at
-        if core is None or self._early:
+        if self._early:
             return False
         p = core.current_p
         if lines[at] != f"( sweep {'-' if p is None else p} {preserve:d} {s.base:x}":
@@ -507,7 +502,7 @@ class Companion:
     def _check_page(self, s: MSpan, placed: Placed) -> None:
         """A span whose page was marked has an object that is."""
         core = self.core
-        marked = core is not None and s.base >> core.config.page_shift in core.heap.marked
+        marked = s.base >> core.config.page_shift in core.heap.marked
         if marked and not placed[1].rpartition(" ")[2].strip("0,"):
             self.differs(placed, f"b {s.base:x} {s.spanclass} with a mark, as its page has")
 
@@ -515,12 +510,15 @@ class Companion:
         self.expect(f") sweep {freed:d} {base:x}")
 
     def sweeps(self) -> bool:
-        return self.next().startswith("( sweepone ")
+        now = self.now
+        line = now.lines[now.at]
+        if line[:1] not in ONLY_HERE or self._early:
+            line = self.next()
+        return line[:11] == "( sweepone "
 
     def acquires(self, s: MSpan) -> bool:
         line = self.next()
-        mine = line[:7] == "( sweep" and line.endswith(f" {s.base:x}")
-        return mine or len(self.threads()) < 2
+        return (line[:7] == "( sweep" and line.endswith(f" {s.base:x}")) or len(self.threads()) < 2
 
     def looks_from(self, sweeper: Sweeper, end: int) -> int:
         line = self.next()
@@ -551,15 +549,23 @@ class Companion:
         return True
 
     def looks(self) -> bool:
-        return self.next()[:2] == "- "
+        now = self.now
+        line = now.lines[now.at]
+        if line[:1] not in ONLY_HERE or self._early:
+            line = self.next()
+        return line[:2] == "- "
 
     def sweeping_one(self) -> None:
-        self.expect(f"( sweepone {self._who()}")
+        p = self.core.current_p
+        self.expect(f"( sweepone {'-' if p is None else p}")
 
     def swept_one(self, pages: int) -> None:
         self.expect(f") sweepone {'done' if pages < 0 else pages}")
 
     def reclaims(self, npages: int) -> bool:
+        now = self.now
+        if now.lines[now.at][:1] in ONLY_HERE and not self._early:
+            return False
         if not self.next().startswith("( reclaim "):
             return False
         self.expect(f"( reclaim {self._who()} {npages}")
@@ -569,6 +575,9 @@ class Companion:
         self.expect(") reclaim")
 
     def scavenges(self) -> tuple[int, bool] | None:
+        now = self.now
+        if now.lines[now.at][:1] in ONLY_HERE and not self._early:
+            return None
         line = self.next()
         if line[:11] != "( scavenge ":
             return None
@@ -580,7 +589,6 @@ class Companion:
 
     def found(self, chunk: tuple[int, int] | None, force: bool) -> tuple[tuple[int, int] | None, bool]:
         core = self.core
-        assert core is not None
         shift = core.config.log_palloc_chunk_bytes
         line = self.next()
         told = chunk
@@ -606,15 +614,12 @@ class Companion:
         return chunk, early
 
     def _is_chunk(self, told: tuple[int, int] | None) -> bool:
-        assert self.core is not None
         index = self.core.pages.index
         return told is None or (told[0] in index.chunks and told[1] < index.chunk_pages)
 
     def _settle(self) -> None:
         """What was found early may be so by now."""
-        core = self.core
-        assert core is not None
-        index = core.pages.index
+        index = self.core.pages.index
         for one in self._early[:]:
             if index.look(one.force) == one.told:
                 index.move(one.force, one.told)

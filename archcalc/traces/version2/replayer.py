@@ -490,7 +490,8 @@ class SparseReplayer(LineByLine):
         if self.died is not None and not thrown:
             self.differs(self.died_at, f"the runtime died: {self.died.words}")
         if self.result.death is None and not self.header.extra.get("cut"):
-            self.follower.finish()
+            if self.core is not None:
+                self.follower.finish()
             self._all_unrolled(*self.unrolling)
             for context in self.contexts.values():
                 for placed in context.records:

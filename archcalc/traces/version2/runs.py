@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from allocator.common.throw import Death
 from archcalc.host.extras import needed
 from archcalc.traces.columnar import WHAT, WRITTEN, WRITTEN_CODE
 from archcalc.traces.columns import Columns, InColumns
@@ -31,6 +32,8 @@ FEW_ROWS = 2500  # so many are as quickly done line by line
 RARE = 8  # and rows of which fewer than one in so many is an allocation
 AT_FIRST = 256  # rows at a time until there is a machine
 M, T, G = (WRITTEN_CODE[record] for record in "mTg")
+# Brackets of which some records are for others than the machine.
+FED = tuple(f"( {bracket}" for bracket in sorted(IN_LINES))
 # After them nothing waits for an allocation that comes next.
 ARE_OVER = [record not in OWN and record not in ("(", "?") for record in WRITTEN]
 
@@ -187,22 +190,36 @@ class RunsReplayer(SparseReplayer):
         while at < end:
             close = closing[at]
             # One of two lines may be one of many alike.
-            if close <= at + 1 or lines[at].split(" ", 2)[1] in IN_LINES:
+            if close <= at + 1 or lines[at].startswith(FED):
                 at = max(at, close) + 1
                 continue
             if begin < at:
                 self.feed(lines[begin:at])
             context = self.contexts.get(self.thread)
             begin, at = at, close + 1
-            if context is None or not context.idle:
-                continue
-            line = self.line + 1
-            self.line += at - begin
-            self.event += at - begin
-            self._carry_out((line, lines[begin]), AtHand(lines[begin:at], line))
-            begin = at
+            if context is not None and context.idle:
+                self._carry_out_bracket(lines[begin:at])
+                begin = at
         if begin < end:
             self.feed(lines[begin:end])
+
+    def _carry_out_bracket(self, lines: list[str]) -> None:
+        """A whole one, as the replayer of lines does, but that all that differs is to be given up for."""
+        first = self.line + 1
+        self.line += len(lines)
+        self.event += len(lines)
+        follower = self.follower
+        before = follower.now
+        follower.now = now = AtHand(lines, first)
+        words = lines[0].split(" ")
+        try:
+            self.brackets[words[1]](words)
+        except Death as death:
+            self._died(death, (first, lines[0]))
+        else:
+            if now.lines[now.at]:
+                raise GaveUp
+        follower.now = before
 
     def _pass(self, waits: Waits, turn: int) -> None:
         """Ordinary allocations up to that number are in the past now."""
@@ -265,11 +282,10 @@ class RunsReplayer(SparseReplayer):
             self.reach_all()
             self._alone(words[2], super()._refill, words)
             return
-        number, spanclass = self._refilled(words)
-        waits.reach(number, spanclass)
+        waits.reach(*self._refilled(words))
         before = waits.turn
         super()._refill(words)
-        if waits.turn > before and waits.latest(number) > before:
+        if waits.turn > before and waits.latest(decimal(words[2])) > before:
             raise GaveUp
 
     def _refilled(self, words: list[str]) -> tuple[int, int]:

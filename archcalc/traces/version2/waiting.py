@@ -150,9 +150,12 @@ class Waits:
         """Carries out what is in the past of a P's span class, and what it is about the whole P."""
         self._scan(number)
         place = self.known.place_of.get((number, spanclass))
-        if place is not None and place < len(self.ends) - 1 and self.at[place] < self.ends[place]:
+        if place is not None and place < len(self.ends) - 1:
             rank = self.foreseen.get((place, self.turn))
-            self._take(place, self.by_place.rank(place, self.turn) if rank is None else rank)
+            if rank is None:
+                rank = self.by_place.rank(place, self.turn)
+            if self.at[place] < rank:
+                self._take(place, rank)
 
     def reach_all(self) -> None:
         """Carries out all that is in the past."""
@@ -182,10 +185,7 @@ class Waits:
 
     def _take(self, number: int, upto: int) -> None:
         """Hands out the objects of a place up to a rank. Their addresses are compared later."""
-        a = self.at[number]
-        if a >= upto:
-            return
-        self.at[number] = upto
+        a, self.at[number] = self.at[number], upto
         p, spanclass = self.known.places[number]
         proc = self._proc(p)
         cached = proc.mcache.alloc[spanclass]
