@@ -11,14 +11,12 @@ values that it follows from, not once for each port.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache, lru_cache
-from typing import NamedTuple
 
 from allocator.common import sizeclasses
 from archcalc import goexpr
-from archcalc.calculator import structs
+from archcalc.calculator import declared, formulas, structs
+from archcalc.calculator.formulas import Formula
 from archcalc.calculator.structs import Declaration, StructError, StructLayout
 from archcalc.generations import Generation, Row, Source
 from archcalc.goexpr import ExprError, Function, Scope, Value
@@ -27,7 +25,6 @@ from archcalc.reading.errors import Fault, UsageFault
 Fact = int | bool | str
 MAX_MEMBERS = 1024
 """More members of a family than this come from a what-if that makes no sense."""
-_MEMBER = re.compile(r"(\w+\.\w*?\D)(\d+)")
 
 
 class Absent(LookupError):
@@ -37,29 +34,6 @@ class Absent(LookupError):
         super().__init__(name)
         self.name = name
         self.missing = missing or name
-
-
-class Formula(NamedTuple):
-    """A parsed row, for one member where a family has many, with what it mentions.
-
-    `mentions` are qualified names; `types` the structs whose size it asks; `calls` the
-    types it converts to and the functions it calls. A formula that is not `shared`
-    follows from more than these and is evaluated for each platform.
-    """
-
-    row: Row
-    member: int | None
-    mentions: tuple[str, ...]
-    types: tuple[str, ...]
-    calls: frozenset[str]
-    shared: bool
-
-    @property
-    def text(self) -> str:
-        """The formula, with the member's number in place of i."""
-        if self.member is None:
-            return self.row.formula
-        return re.sub(r"\bi\b", str(self.member), self.row.formula.replace("{i}", str(self.member)))
 
 
 class Constants:
@@ -82,13 +56,13 @@ class Constants:
         self.goarch = goarch
         self.facts = {**facts, "goos": goos, "goarch": goarch}
         self.sets = dict(sets or {})
-        self._values: dict[str, Value] = {**_literals(generation), **self.sets}
+        self._values: dict[str, Value] = {**formulas.literals(generation), **self.sets}
         self._open: set[str] = set()
         self._structs: dict[str, StructLayout] = {}
         self._rows: dict[str, Row | None] = {}
         self._formulas: dict[str, Formula | None] = {}
         self._standing: dict[tuple[str, str], bool] = {}
-        self._plain = _plain_formulas(generation)
+        self._plain = formulas.plain_formulas(generation)
         self._words: tuple[int, int] | None = None
         self._views = {package: _View(self, package) for package in (*generation.packages, "layout", "body")}
         self._declarations: Mapping[str, Declaration] | None = None
@@ -133,7 +107,9 @@ class Constants:
         """The formula of a qualified name on this platform."""
         if name not in self._formulas:
             row = self.row(name)
-            found = None if row is None else _formula(self.generation, row, _index(self.generation, name))
+            generation = self.generation
+            member = formulas.member_of(generation, name)
+            found = None if row is None else formulas.formula_of(generation, row, member)
             self._formulas[name] = found
         return self._formulas[name]
 
@@ -211,7 +187,7 @@ class Constants:
 
     def resolve(self, package: str, name: str) -> str | None:
         """The qualified name of what a formula of a package calls `name`."""
-        return _resolve(self.generation, package, name)
+        return formulas.resolve(self.generation, package, name)
 
     @property
     def words(self) -> tuple[int, int]:
@@ -232,10 +208,7 @@ class Constants:
         formula = self.formula(name)
         if formula is None:
             return ()
-        key = id(formula.row), formula.member
-        found = _FOLLOWS.get(key)
-        if found is None:
-            found = _FOLLOWS[key] = _follows(formula)
+        found = formulas.follows_from(formula)
         if not formula.shared:
             named = self.resolve(formula.row.package, str(self.value(formula.mentions[0]).value))
             found = (*found, *([named] if named else []))
@@ -246,7 +219,7 @@ class Constants:
         return self._types_follow_from(self._needs(struct, fields))
 
     def _types_follow_from(self, needs: structs.Needs) -> tuple[str, ...]:
-        found = [_known(self.generation, needed) for needed in needs.names]
+        found = [formulas.in_runtime(self.generation, needed) for needed in needs.names]
         found += [f"struct.{inner}" for inner in needs.types]
         return (*found, "fact.ptr_size", "fact.reg_size")
 
@@ -270,7 +243,7 @@ class Constants:
         rows = self.generation.rows.get(name)
         if rows is not None:
             return rows
-        family = _family(self.generation, name)
+        family = formulas.family_of(self.generation, name)
         return self.generation.families[family] if family else ()
 
     def _stands(self, row: Row) -> bool:
@@ -301,7 +274,9 @@ class Constants:
         if stands is None:
             text = self.generation.condition(when)
             try:
-                values = tuple(self.value(name) for name in _condition(self.generation, package, text))
+                values = tuple(
+                    self.value(name) for name in formulas.condition(self.generation, package, text)
+                )
             except Absent as absent:
                 if absent.missing.startswith("fact."):
                     raise
@@ -373,12 +348,12 @@ class Constants:
         if self._declarations is None:
             chosen = {
                 name: next((one for one in of if not one.when or self._holds("runtime", one.when)), None)
-                for name, of in _conditional(self.generation).items()
+                for name, of in declared.conditional(self.generation).items()
             }
             key = (id(self.generation), *map(id, chosen.values()))
             known = _DECLARED.get(key)
             if known is None:
-                all_of = _declarations(self.generation).items()
+                all_of = declared.declarations(self.generation).items()
                 found = {name: chosen.get(name, of[0]) for name, of in all_of}
                 known = _DECLARED[key] = {name: one for name, one in found.items() if one is not None}
             self._declarations = known
@@ -417,7 +392,7 @@ class Constants:
         needs = self._needs(name)
         declaration = self.declarations[name]
         try:
-            values = [self.value(_known(self.generation, needed)) for needed in needs.names]
+            values = [self.value(formulas.in_runtime(self.generation, needed)) for needed in needs.names]
         except Absent as absent:
             found = f"{name} ({declaration.file}:{declaration.line}): undefined: {absent.args[0]}"
             raise UsageFault(Fault(found, id="struct-invalid")) from None
@@ -491,7 +466,7 @@ class _View(Scope):
 
     def type(self, name: str) -> goexpr.ConstantType | None:
         ptr_size, reg_size = self.constants.words
-        types = _types(self.constants.generation, ptr_size, reg_size)
+        types = declared.types(self.constants.generation, ptr_size, reg_size)
         return types.get(f"{self.package}.{name}") or types.get(name)
 
     def struct(self, name: str) -> StructLayout | None:
@@ -524,151 +499,3 @@ class _Member(_View):
 
     def lookup(self, name: str) -> Value | None:
         return self.index if name == "i" else super().lookup(name)
-
-
-# ---- what is the same on all platforms ------------------------------------------------------
-
-
-@lru_cache(maxsize=4096)
-def _resolve(generation: Generation, package: str, name: str) -> str | None:
-    qualifier, dot, own = name.partition(".")
-    if dot:
-        known = qualifier == "fact" or name in generation.rows or _family(generation, name)
-        return name if own and known else None
-    for candidate in (f"layout.{name}", f"runtime.{name}") if package == "layout" else (f"{package}.{name}",):
-        if candidate in generation.rows or _family(generation, candidate):
-            return candidate
-    return None
-
-
-def _known(generation: Generation, name: str) -> str:
-    """The qualified name of what a type's array length calls `name`."""
-    return _resolve(generation, "runtime", name) or f"runtime.{name}"
-
-
-def _family(generation: Generation, name: str) -> str | None:
-    match = _MEMBER.fullmatch(name)
-    return match[1] if match and match[1] in generation.families else None
-
-
-def _index(generation: Generation, name: str) -> int | None:
-    """Which member of its family a qualified name is; None where it is not a member."""
-    if name in generation.rows:
-        return None
-    match = _MEMBER.fullmatch(name)
-    return int(match[2]) if match else None
-
-
-@cache
-def _plain_formulas(generation: Generation) -> dict[str, Formula]:
-    """The formulas of all names that have one alternative, which always stands."""
-    alone = {name: rows[0] for name, rows in generation.rows.items() if len(rows) == 1 and not rows[0].when}
-    return {name: _formula(generation, row, None) for name, row in alone.items()}
-
-
-@cache
-def _literals(generation: Generation) -> dict[str, Value]:
-    """The constants whose formulas follow from nothing, and so have one value everywhere."""
-    found = {}
-    for name, formula in _plain_formulas(generation).items():
-        if not (formula.mentions or formula.calls or formula.types or formula.row.type_name):
-            try:
-                found[name] = goexpr.evaluate(formula.row.formula, Scope(), formula.row.iota)
-            except ExprError:
-                # A tree's own mistake, which is reported when the constant is asked for.
-                continue
-    return found
-
-
-# By identity: a generation is loaded once, and equal rows take long to compare.
-_FORMULAS: dict[tuple[int, int | None], Formula] = {}
-_FOLLOWS: dict[tuple[int, int | None], tuple[str, ...]] = {}
-
-
-def _formula(generation: Generation, row: Row, index: int | None) -> Formula:
-    formula = _FORMULAS.get((id(row), index))
-    if formula is None:
-        if index and "{i}" not in row.formula:
-            formula = _formula(generation, row, 0)._replace(member=index)
-        else:
-            formula = _made_ready(generation, row, index)
-        _FORMULAS[id(row), index] = formula
-    return formula
-
-
-def _made_ready(generation: Generation, row: Row, index: int | None) -> Formula:
-    text = row.formula.replace("{i}", str(index))
-    called = goexpr.functions(text)
-    mentions = [_resolve(generation, row.package, name) for name in goexpr.names(text)]
-    if "len" in called:
-        mentions += generation.size_classes
-    types = goexpr.composites(text)
-    return Formula(
-        row, index, tuple(dict.fromkeys(name for name in mentions if name)), types,
-        frozenset(called), "named" not in called,
-    )  # fmt: skip
-
-
-def _follows(formula: Formula) -> tuple[str, ...]:
-    """What a formula mentions by itself, with the facts that the sizes of its types are."""
-    found = [*formula.mentions, *(f"struct.{inner}" for inner in formula.types)]
-    if {"uintptr", "int", "uint"} & formula.calls:
-        found.append("fact.ptr_size")
-    if "Uintreg" in formula.calls:
-        found.append("fact.reg_size")
-    return tuple(found)
-
-
-@cache
-def _condition(generation: Generation, package: str, when: str) -> tuple[str, ...]:
-    """What a condition mentions, by qualified name."""
-    mentions = (_resolve(generation, package, name) for name in goexpr.names(when))
-    return tuple(name for name in mentions if name)
-
-
-@cache
-def _declarations(generation: Generation) -> Mapping[str, tuple[Declaration, ...]]:
-    """The types of a generation by name, those of packages other than runtime with it: all alternatives."""
-    base = _declarations(generation.base) if generation.base else {}
-    fresh: dict[str, tuple[Declaration, ...]] = {}
-    for file, _, constraint, text in generation.type_sections:
-        for name, one in structs.parse_declarations(text, file, structs.noted_line).items():
-            fresh[name] = (*fresh.get(name, ()), one._replace(when=constraint))
-    kept = {name: of for name, of in base.items() if name not in fresh and name not in generation.gone_types}
-    found = {**kept, **fresh}
-    if generation.lines:
-        found = {name: tuple(_placed(generation, one) for one in of) for name, of in found.items()}
-    return found
-
-
-@cache
-def _conditional(generation: Generation) -> Mapping[str, tuple[Declaration, ...]]:
-    """The types that are declared one way or another, or not at all, by a condition."""
-    return {name: of for name, of in _declarations(generation).items() if of[0].when}
-
-
-def _placed(generation: Generation, declared: Declaration) -> Declaration:
-    """A declaration with the lines that lines.txt notes for it."""
-    package, _, own = declared.name.rpartition(".")
-    for lines in generation.lines.get(f"{package or 'runtime'}.{own}", ()):
-        if lines.file == declared.file:
-            kind = declared.type
-            members = lines.members.get(own, ())
-            if isinstance(kind, structs.Struct) and len(members) == len(kind.members):
-                pairs = zip(kind.members, members, strict=True)
-                kind = structs.Struct(tuple(one._replace(line=line) for one, line in pairs))
-            return declared._replace(type=kind, line=lines.names[own])
-    return declared
-
-
-@cache
-def _types(generation: Generation, ptr_size: int, reg_size: int) -> Mapping[str, goexpr.ConstantType]:
-    """The types of constants: Go's own and those declared from them."""
-    basic = goexpr.basic_types(ptr_size)
-    # Each arch_*.go declares its own Uintreg, an unsigned integer of a register's size.
-    found = {**basic, "Uintreg": goexpr.ConstantType("Uintreg", "uint", 8 * reg_size)}
-    for name, (declaration, *_) in _declarations(generation).items():
-        kind, own = declaration.type, name.rpartition(".")[2]
-        if isinstance(kind, structs.Named) and kind.name in basic and own not in found:
-            found[name] = basic[kind.name]._replace(name=own)
-    return found
