@@ -7,13 +7,14 @@ span.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from allocator.common.audit import NOWHERE, Seen, Violation, violations
 from allocator.common.types import Type
-from allocator.sparse import survey
+from allocator.sparse import audit_records, audit_space, survey
 from allocator.sparse.heap_bits import ObjectType, repeated
+from allocator.sparse.invariants import INVARIANTS, invariant
 from allocator.sparse.mem_sbrk import MemSbrk
 from allocator.sparse.mspan import DEAD, IN_USE, MANUAL, MSpan
 from allocator.sparse.mstats import recounts
@@ -25,18 +26,8 @@ if TYPE_CHECKING:
     from allocator.sparse.heap_core import HeapCore
     from allocator.sparse.page_alloc import Chunk, PageAlloc
 
-Check = Callable[["HeapCore"], Iterator[Seen]]
-INVARIANTS: dict[str, Check] = {}
-
-
-def invariant(name: str) -> Callable[[Check], Check]:
-    """Registers a check under a name that never changes."""
-
-    def enter(check: Check) -> Check:
-        INVARIANTS[name] = check
-        return check
-
-    return enter
+# Those of this file, and of the files that it is continued in.
+FILES = __name__, audit_records.__name__, audit_space.__name__
 
 
 def audit(core: HeapCore) -> list[Violation]:
@@ -178,6 +169,8 @@ def _scavenge_index(core: HeapCore) -> Iterator[Seen]:
                 yield f"{in_use} pages {at} are allocated, the index has {use.in_use}", NOWHERE
             if use.has_free and use.in_use == pages.chunk_pages:
                 yield f"the index looks for free pages {at}, which has none", NOWHERE
+            if use.has_free and b - 1 > pages.index.force.addr >> pages.chunk_shift:
+                yield f"what is given back when forced begins below pages {at}", NOWHERE
         if known != end - first:
             yield f"the index does not know a chunk from {core.config.chunk_base(first):#x} on", NOWHERE
 
@@ -270,6 +263,8 @@ def _span_fields(core: HeapCore) -> Iterator[Seen]:
             yield f"allocCount is {s.alloc_count}, but {s.allocated().bit_count()} are allocated", s.base
         if s.mark_bits & ~s.allocated():
             yield "a free object is marked", s.base
+        if s.spanclass > 1 and s.limit != s.base + layout.extent:
+            yield f"a span's objects end at {s.limit:#x}, those of its class would not", s.base
         end = s.base + s.npages * core.config.page_size - layout.reserve
         if s.spanclass > 1 and s.base + s.nelems * s.elemsize > end:
             yield "objects reach into the bits at the span's end", s.base

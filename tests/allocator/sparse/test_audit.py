@@ -7,42 +7,15 @@ from typing import Any
 
 import pytest
 
-from allocator.common.types import Type
 from allocator.sparse.audit import INVARIANTS
 from allocator.sparse.heap import Heap
-from allocator.sparse.mspan import MANUAL, MSpan
+from allocator.sparse.mspan import MANUAL
 from archcalc.boot import boot
-from tests.support.sparse_heap import heap
-
-PAIR = Type.of_words("pair", "p.", 8)
-WIDE = Type.of_words("wide", "p" * 90, 8)
-
+from tests.allocator.sparse.test_audit_records import RECORD_BREAKS
+from tests.allocator.sparse.test_audit_space import SPACE_BREAKS
+from tests.support.sparse_heap import PAIR, busy, small
 
 BELOW = "memory below the break"
-
-
-def busy() -> Heap:
-    """A machine with something of everything."""
-    rt = heap(procs=2)
-    rt.watch()
-    live = [rt.malloc(size) for size in range(1, 600, 3)]
-    live += [rt.malloc(16, PAIR) for _ in range(300)]
-    live += [rt.malloc(720, WIDE) for _ in range(30)]
-    live += [rt.malloc(1 << 20) for _ in range(3)]
-    rt.collect(live[::2])
-    for size in range(1, 600, 7):
-        live.append(rt.malloc(size, p=1))
-    rt.stack_alloc(2048)
-    rt.set_finalizer(live[-1])
-    rt.set_finalizer(live[-2])
-    rt.scavenge()
-    return rt
-
-
-def small(rt: Heap) -> MSpan:
-    """A span of small objects that no cache has."""
-    cached = {id(c.span) for p in rt.ps for c in p.mcache.alloc}
-    return next(s for s in rt.in_use() if s.spanclass > 1 and id(s) not in cached and s.alloc_count > 2)
 
 
 def free_page_bit(rt: Heap) -> int:
@@ -54,6 +27,15 @@ def summary(rt: Heap) -> None:
     rt.pages.levels[-1][rt.pages.start] = (1, 2, 3)
 
 
+def chunk_summary_without_bits(rt: Heap) -> None:
+    first = rt.pages.start
+    rt.pages.chunks[first].bits = rt.pages.all_pages
+
+
+def summary_above(rt: Heap) -> None:
+    rt.pages.levels[0][next(iter(rt.pages.levels[0]))] = (1, 2, 3)
+
+
 def search_address(rt: Heap) -> None:
     rt.pages.search_addr = rt.pages.max_search_addr
 
@@ -61,6 +43,30 @@ def search_address(rt: Heap) -> None:
 def owned_twice(rt: Heap) -> None:
     one, other = rt.in_use()[:2]
     one.npages += (other.base - one.base) // 8192
+
+
+def cached_page_owned(rt: Heap) -> None:
+    cache = rt.ps[0].page_cache
+    cache.base, cache.cache = rt.in_use()[0].base & -(64 * 8192), (1 << 64) - 1
+
+
+def whole_chunk_owned_twice(rt: Heap) -> None:
+    rt.malloc(16 << 20)
+    large = next(s for s in rt.in_use() if s.npages == 2048)
+    small(rt).base = large.base + (8 << 20)
+
+
+def whole_chunks_owned_twice(rt: Heap) -> None:
+    for _ in range(2):
+        rt.malloc(16 << 20)
+    one, other = (s for s in rt.in_use() if s.npages == 2048)
+    other.base = one.base
+
+
+def free_page_owned(rt: Heap) -> None:
+    s = rt.in_use()[0]
+    ci, page, _ = rt.pages.pieces(rt.config.offset(s.base), s.npages)[0]
+    rt.pages.chunks[ci].bits &= ~(1 << page)
 
 
 def lost_page(rt: Heap) -> None:
@@ -78,12 +84,63 @@ def index_count(rt: Heap) -> None:
     next(iter(rt.pages.index.chunks.values())).in_use -= 1
 
 
+def index_of_a_full_chunk(rt: Heap) -> None:
+    rt.malloc(16 << 20)
+    full = next(ci for ci, use in rt.pages.index.chunks.items() if use.in_use == rt.pages.chunk_pages)
+    rt.pages.index.chunks[full].has_free = True
+
+
+def index_without_a_chunk(rt: Heap) -> None:
+    first = rt.pages.start
+    rt.pages.index.chunks[first]
+    del rt.pages.index.chunks.own[first]
+
+
+def index_cursor(rt: Heap) -> None:
+    rt.pages.index.chunks[rt.pages.start].has_free = True
+    rt.pages.index.force.mark(0)
+
+
+def released_bytes(rt: Heap) -> None:
+    rt.stats.bytes["heap_released"] += 8192
+
+
+def range_in_disorder(rt: Heap) -> None:
+    rt.pages.in_use.bases.append(rt.pages.in_use.limits[-1])
+    rt.pages.in_use.limits.append(rt.pages.in_use.limits[-1] + (4 << 20))
+
+
 def ranges(rt: Heap) -> None:
     rt.pages.in_use.limits[0] += 4 << 20
 
 
 def chunk_table(rt: Heap) -> None:
     rt.tables.tables.popitem()
+
+
+def shrunk_limit(rt: Heap) -> None:
+    small(rt).limit -= 16
+
+
+def large_of_many(rt: Heap) -> None:
+    next(s for s in rt.in_use() if s.spanclass < 2).nelems = 2
+
+
+def free_index_beyond(rt: Heap) -> None:
+    s = small(rt)
+    s.free_index = s.nelems + 1
+
+
+def objects_in_the_bits(rt: Heap) -> None:
+    next(s for s in rt.in_use() if rt.layout[s.spanclass].reserve and s.nelems > 2).elemsize += 64
+
+
+def pages_in_use(rt: Heap) -> None:
+    rt.heap.pages_in_use += 1
+
+
+def records_in_use(rt: Heap) -> None:
+    rt.heap.spanalloc.inuse += rt.heap.spanalloc.size
 
 
 def table(rt: Heap) -> None:
@@ -138,6 +195,20 @@ def wrong_set(rt: Heap) -> None:
     rt.central[s.spanclass ^ 1].full_swept().push(s)
 
 
+def uncounted_push(rt: Heap) -> None:
+    next(s for c in rt.central for s in (*c.partial, *c.full) if s.spans).tail += 1
+
+
+def partial_among_full(rt: Heap) -> None:
+    s = next(s for central in rt.central for s in central.partial_swept())
+    rt.central[s.spanclass].full_swept().push(s)
+
+
+def block_of_what_was_popped(rt: Heap) -> None:
+    sets = next(s for c in rt.central for s in (*c.partial, *c.full) if s.blocks)
+    sets.blocks[0] = 0
+
+
 def lost_block(rt: Heap) -> None:
     next(s for c in rt.central for s in (*c.partial, *c.full) if s.blocks).blocks.append(1)
 
@@ -156,12 +227,20 @@ def cache_without_span(rt: Heap) -> None:
     cached.end = 64
 
 
+def cached_of_another_class(rt: Heap) -> None:
+    next(c for c in rt.ps[1].mcache.alloc if c.span is not None).base += 16
+
+
 def tiny_block(rt: Heap) -> None:
     rt.ps[1].mcache.tiny = 64
 
 
 def stack_count(rt: Heap) -> None:
     next(s for s in rt.heap.allspans if s.state == MANUAL).alloc_count += 1
+
+
+def stack_out_of_the_pool(rt: Heap) -> None:
+    next(s for spans in rt.stack_heap.pool for s in spans).manual_free_list = []
 
 
 def stack_bytes(rt: Heap) -> None:
@@ -181,6 +260,18 @@ def special_on_nothing(rt: Heap) -> None:
 
 def mark_bits(rt: Heap) -> None:
     rt.gc_bits.free.append(rt.gc_bits.next[0])
+
+
+def mark_bits_beyond(rt: Heap) -> None:
+    rt.gc_bits.next_free = rt.gc_bits.capacity + 8
+
+
+def stacks_in_use(rt: Heap) -> None:
+    rt.heap_stats.in_stacks += 8192
+
+
+def free_and_in_use(rt: Heap) -> None:
+    rt.stats.bytes["heap_free"] += 8192
 
 
 def heap_in_use(rt: Heap) -> None:
@@ -207,6 +298,24 @@ def freed_object(rt: Heap) -> None:
     rt.watched.objects[s.base + (free.bit_length() - 1) * s.elemsize] = None, 1
 
 
+def object_beyond_its_slot(rt: Heap) -> None:
+    assert rt.watched is not None
+    rt.watched.objects[small(rt).base] = None, 1 << 20
+
+
+def object_without_its_pointers(rt: Heap) -> None:
+    assert rt.watched is not None
+    v = next(v for v, (typ, _) in rt.watched.objects.items() if typ is PAIR)
+    rt.watched.objects[v] = None, 16
+
+
+def object_before_its_header(rt: Heap) -> None:
+    assert rt.watched is not None
+    v, (typ, size) = next((v, of) for v, of in rt.watched.objects.items() if of[1] == 720)
+    del rt.watched.objects[v]
+    rt.watched.objects[v - 8] = typ, size
+
+
 def twice(rt: Heap) -> None:
     assert rt.watched is not None
     rt.watched.twice.append(1)
@@ -224,42 +333,70 @@ def header(rt: Heap) -> None:
 
 BREAKS: list[tuple[str, Callable[[Heap], None]]] = [
     ("summaries", summary),
+    ("summaries", chunk_summary_without_bits),
+    ("summaries", summary_above),
     ("search address", search_address),
     ("page owners", owned_twice),
     ("page owners", lost_page),
+    ("page owners", cached_page_owned),
+    ("page owners", whole_chunk_owned_twice),
+    ("page owners", whole_chunks_owned_twice),
+    ("page owners", free_page_owned),
     ("scavenged pages", scavenged_page),
+    ("scavenged pages", released_bytes),
     ("scavenge index", index_count),
+    ("scavenge index", index_of_a_full_chunk),
+    ("scavenge index", index_without_a_chunk),
+    ("scavenge index", index_cursor),
     ("ranges in use", ranges),
+    ("ranges in use", range_in_disorder),
     ("chunk tables", chunk_table),
     ("span table", table),
     ("page bits", page_in_use),
     ("page bits", page_special),
     ("page bits", page_inline),
+    ("page bits", pages_in_use),
     ("span fields", alloc_count),
     ("span fields", object_count),
     ("span fields", marked_free),
+    ("span fields", shrunk_limit),
+    ("span fields", large_of_many),
+    ("span fields", free_index_beyond),
+    ("span fields", objects_in_the_bits),
     ("span records", record_twice),
     ("span records", record_lost),
+    ("span records", records_in_use),
     ("span sets", out_of_sets),
     ("span sets", wrong_set),
     ("span sets", lost_block),
     ("span sets", cached_sweepgen),
+    ("span sets", uncounted_push),
+    ("span sets", partial_among_full),
+    ("span sets", block_of_what_was_popped),
     ("cache runs", cache_run),
     ("cache runs", cache_without_span),
     ("cache runs", tiny_block),
+    ("cache runs", cached_of_another_class),
     ("stack spans", stack_count),
     ("stack spans", stack_bytes),
+    ("stack spans", stack_out_of_the_pool),
     ("specials", special_order),
     ("specials", special_on_nothing),
     ("mark bit arenas", mark_bits),
+    ("mark bit arenas", mark_bits_beyond),
     ("counters", heap_in_use),
     ("counters", total_alloc),
+    ("counters", stacks_in_use),
+    ("counters", free_and_in_use),
     ("zeroed arenas", zeroed),
     ("objects", forgotten_object),
     ("objects", freed_object),
     ("objects", twice),
     ("objects", heap_bits),
     ("objects", header),
+    ("objects", object_beyond_its_slot),
+    ("objects", object_without_its_pointers),
+    ("objects", object_before_its_header),
 ]
 
 
@@ -311,7 +448,7 @@ def test_what_is_broken_below_a_break_is_heard(break_it: Callable[[Any], None]) 
 
 
 def test_every_invariant_is_broken_here() -> None:
-    assert {name for name, _ in BREAKS} | {BELOW} == set(INVARIANTS)
+    assert {name for name, _ in (*BREAKS, *SPACE_BREAKS, *RECORD_BREAKS)} | {BELOW} == set(INVARIANTS)
 
 
 def test_a_span_describes_itself() -> None:
