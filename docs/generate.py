@@ -254,8 +254,8 @@ VERSION_2 = """
 P is a P's id or `-`, and an mcache is named by its P. The header has `version` (2), `platform`, `go` (the release),
 `experiment` (what GOEXPERIMENT changes, which the machine follows), `target`, `data_end`, `phys_page_size`,
 `phys_huge_page_size` (0 for none), `zerobase` (the address of objects without bytes), `events`, and `whole`: whether the
-end state was written. For a program that was killed it also has `cut`: the records end before the first that was not
-written out.
+end state was written. For a program that was killed, or that became another one (exec), it also has `cut`: the
+records end before the first that was not written out.
 
 The order of the lines is the order inside the critical sections of the runtime, over all threads. What an event made
 the allocator do comes before the event; where that takes several steps, or other threads can interfere, brackets say

@@ -58,8 +58,8 @@ def command(
 
     The program's own Go builds it, 1.22 to 1.27, for linux; the toolchain is not touched. What the
     program prints goes where it would have gone, and its exit code is the command's. The recording is
-    written whole at an exit, a throw, a panic, a fatal signal and an interrupt; of a program that is
-    killed it has what had been written out by then.
+    written whole at an exit, a throw, a panic, a fatal signal, an interrupt and an exec; of a program
+    that is killed it has what had been written out by then.
     """
     env = run.environment()
     found = run.find_go(go, env)

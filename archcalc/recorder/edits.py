@@ -176,6 +176,7 @@ def wraps() -> list[Wrap]:
         Wrap("print.go", "gwrite", "archcalcPrints(b)"),
         Wrap("proc.go", "os_beforeExit", after="archcalcEnd(exitCode)"),
         Wrap("runtime.go", "syscall_Exit", "archcalcEnd(code)"),
+        Wrap("proc.go", "syscall_runtime_BeforeExec", after="archcalcBecomes()"),
         Wrap("signal_unix.go", "dieFromSignal", "archcalcDie(uintptr(sig))"),
         Wrap("signal_unix.go", "crash", "archcalcDie(0)"),
     ]  # fmt: skip

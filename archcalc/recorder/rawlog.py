@@ -53,8 +53,8 @@ class RawLog:
     def records(self) -> Iterator[Raw]:
         """All records, in the order in which they happened.
 
-        Of a program that was killed, those before the first that is missing: what threads had not
-        written out yet went with it. `cut` says then that there were more.
+        Of a program that was killed, or that became another one, those before the first that is missing:
+        what threads had not written out yet went with it. `cut` says then that the end is not there.
         """
         if not self.chunks:
             return
@@ -72,6 +72,7 @@ class RawLog:
                     return
                 last = record[0]
                 yield record
+            self.cut = not self._ended(data)
 
     def _ended(self, data: mmap.mmap) -> bool:
         """Whether the recorder itself wrote the log's end: that is in a thread's last chunk."""

@@ -30,7 +30,7 @@ type archcalcBuffer struct {
 	pos   uintptr
 	end   uintptr
 	base  uintptr
-	busy  uint32
+	busy  uint32 // 0, 1 while its thread writes a record, 2 while another thread writes it out
 	own   int32 // what asks for memory is the allocator itself
 	depth int32 // brackets that are open
 }
@@ -41,6 +41,7 @@ var (
 	archcalcNumber uint32
 	archcalcCloser int64
 	archcalcTable  uintptr // of *archcalcBuffer, by thread
+	archcalcLast   uint32  // the highest thread that may have one
 	archcalcAside  uintptr // memory for what is too big for a stack
 )
 
@@ -140,7 +141,12 @@ func archcalcNewBuf() uintptr {
 	b.base = uintptr(p) + 64
 	b.pos = b.base + archcalcHead
 	b.end = uintptr(p) + archcalcBytes
-	return uintptr(p)
+	for {
+		last := atomic.Load(&archcalcLast)
+		if id := uint32(getg().m.id); id <= last || atomic.Cas(&archcalcLast, last, id) {
+			return uintptr(p)
+		}
+	}
 }
 
 // archcalcBegin makes room for a record and writes its head. The caller fills it and calls archcalcDone.
@@ -155,18 +161,22 @@ func archcalcBegin(kind uintptr, words uintptr) (b *archcalcBuffer, at uintptr) 
 		archcalcGiveUp()
 		return nil, 0
 	}
-	b.busy = 1
+	// A signal's handler may come in the middle of a record of its own thread: then it is 1 already.
+	for !atomic.Cas(&b.busy, 0, 1) && atomic.Load(&b.busy) == 2 {
+		osyield()
+	}
 	size := 8 + words*goarch.PtrSize
 	if goarch.PtrSize == 4 {
 		size = (size + 7) &^ 7
 	}
 	if b.pos+size > b.end {
 		archcalcFlush(b, int64(getg().m.id))
+		archcalcFlushOthers()
 	}
 	number := atomic.Xadd(&archcalcNumber, 1)
 	if archcalcOn != 1 && archcalcCloser != int64(getg().m.id) {
 		// The end has begun: this thread's part in the recording is over.
-		b.busy = 0
+		atomic.StoreRel(&b.busy, 0)
 		for archcalcOn == 2 {
 			usleep(10000)
 		}
@@ -191,7 +201,7 @@ func archcalcDone(b *archcalcBuffer, at uintptr) {
 		at = (at + 7) &^ 7
 	}
 	b.pos = at
-	b.busy = 0
+	atomic.StoreRel(&b.busy, 0)
 }
 
 //go:nosplit
@@ -244,6 +254,38 @@ func archcalcFlush(b *archcalcBuffer, thread int64) {
 		}
 	}
 	b.pos = b.base + archcalcHead
+}
+
+// archcalcFlushOthers writes out what the other threads have. One that writes a record is left out: what it has
+// is written out another time.
+//
+// So a program that is killed has lost little: with each full buffer of a thread go the records of all others,
+// without which its own would have gaps before them.
+//
+//go:nosplit
+func archcalcFlushOthers() {
+	me := uintptr(getg().m.id)
+	for i := uintptr(0); i <= uintptr(atomic.Load(&archcalcLast)) && archcalcOn == 1; i++ {
+		b := (*archcalcBuffer)(unsafe.Pointer(*(*uintptr)(unsafe.Pointer(archcalcTable + i*goarch.PtrSize))))
+		if i != me && b != nil && b.pos > b.base+archcalcHead && atomic.Cas(&b.busy, 0, 2) {
+			archcalcFlush(b, int64(i))
+			atomic.StoreRel(&b.busy, 0)
+		}
+	}
+}
+
+// archcalcBecomes writes out what there is before another program takes this one's place.
+//
+//go:nosplit
+func archcalcBecomes() {
+	if archcalcOn == 1 {
+		archcalcFlushOthers()
+		b := archcalcBuf()
+		if b != nil && atomic.Cas(&b.busy, 0, 1) {
+			archcalcFlush(b, int64(getg().m.id))
+			atomic.StoreRel(&b.busy, 0)
+		}
+	}
 }
 
 // archcalcText is a record of a string: words of fields, its length, its bytes.
@@ -569,16 +611,17 @@ func archcalcGiveUp() {
 
 //go:nosplit
 func archcalcWriteAll() {
-	for i := uintptr(0); i < archcalcThreads; i++ {
+	for i := uintptr(0); i <= uintptr(archcalcLast); i++ {
 		p := *(*uintptr)(unsafe.Pointer(archcalcTable + i*goarch.PtrSize))
 		if p == 0 {
 			continue
 		}
 		b := (*archcalcBuffer)(unsafe.Pointer(p))
-		for wait := 0; int64(i) != archcalcCloser && wait < 1000 && *(*uint32)(unsafe.Pointer(&b.busy)) != 0; wait++ {
+		for wait := 0; int64(i) != archcalcCloser && wait < 1000 && !atomic.Cas(&b.busy, 0, 2); wait++ {
 			usleep(100)
 		}
 		archcalcFlush(b, int64(i))
+		atomic.StoreRel(&b.busy, 0)
 	}
 }
 

@@ -39,6 +39,16 @@ type pair struct {
 
 var keep []*pair
 
+// churn allocates so many bytes, by another thread than the one that started the runtime.
+func churn(n int) {
+	for ; n > 0; n -= 1000 {
+		keep[n%len(keep)] = &pair{b: string(make([]byte, 1000))}
+		if n%1000 == 0 {
+			runtime.Gosched()
+		}
+	}
+}
+
 func main() {
 	what := os.Args[1]
 	if what == "out of memory" {
@@ -66,6 +76,12 @@ func main() {
 		time.Sleep(time.Minute)
 	case "exit":
 		os.Exit(7)
+	case "become":
+		syscall.Exec("/bin/echo", []string{"echo", "another program"}, os.Environ())
+	case "killed":
+		go churn(64 << 20)
+		churn(64 << 20)
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
@@ -152,6 +168,29 @@ def test_every_end_leaves_all_that_came_before(
     found = [line for line in lines(trace) if line[:2] != "@ "]
     assert found[-1].startswith(last)
     assert any(line[:2] == "m " for line in found)
+
+
+def test_of_a_program_that_becomes_another_all_is_there(program: Path, tmp_path: Path) -> None:
+    trace = tmp_path / "become.trace.gz"
+    done = record(program, trace, "become")
+    assert (done.returncode, done.stdout) == (0, "printed by the program\nanother program\n")
+    header, *found = lines(trace)
+    assert json.loads(header)["cut"] is True
+    assert sum(line[:2] == "m " for line in found) > 3000
+    result = replay(trace, lambda header: config_for(header, {}))
+    assert result.ok, result.first
+
+
+def test_of_a_program_that_is_killed_little_is_lost(program: Path, tmp_path: Path) -> None:
+    """A thread whose buffer is full writes out those of the others, too: else the start is missing."""
+    trace = tmp_path / "killed.trace.gz"
+    assert record(program, trace, "killed").returncode == 128 + signal.SIGKILL
+    header, *found = lines(trace)
+    told = json.loads(header)
+    assert told["cut"] is True and not told["whole"]
+    assert sum(line[:2] == "m " for line in found) > 64 << 10
+    result = replay(trace, lambda header: config_for(header, {}))
+    assert result.ok, result.first
 
 
 @pytest.mark.parametrize("to_all", [True, False], ids=["from the terminal", "to archcalc alone"])
