@@ -26,7 +26,7 @@ class GcBitsArenas(BitArenas):
     def new_span(self, nelems: int) -> None:
         steps = self.core.steps
         if steps is None:
-            super().new_span(nelems)
+            BitArenas.new_span(self, nelems)  # super() takes as long as the rest
         elif steps.bits_arena() is None:
             self.next_free += (nelems + 63 >> 6) << 4
         else:
