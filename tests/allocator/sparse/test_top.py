@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from allocator.common.throw import Death
+from allocator.kernels.system import ENOMEM
 from archcalc.boot import boot
 
 PORTS = ["linux/amd64", "linux/386", "linux/ppc64le", "windows/amd64", "plan9/386", "js/wasm", "aix/ppc64"]
@@ -52,6 +54,42 @@ def test_who_looks_changes_nothing(port: str, rows: list[tuple[int, int]], colle
                 rt.scavenge()
     assert known(looked_at) == known(left_alone)
     assert not left_alone.audit()
+
+
+@pytest.mark.parametrize(
+    ("size", "limit"),
+    [(100 * KB, "1500m"), (MB, "1500m"), (MB, "5g"), (30 * MB, "5g"), (64 * MB, "2100m"), (64 * MB, "40g")],
+)
+def test_a_heap_that_dies_is_the_same_when_it_is_looked_at_afterwards(size: int, limit: str) -> None:
+    states = []
+    for looks in (True, False):
+        rt: Any = boot("linux/amd64", go="1.27", ulimit_v=limit)
+        words, count = "", 0
+        while not words:
+            if looks:
+                assert rt.pages.levels
+            try:
+                rt.malloc(size)
+                count += 1
+            except Death as death:
+                words = str(death)
+        states.append((words, count, rt.printed, known(rt)))
+    assert states[0] == states[1]
+
+
+def test_a_heap_without_memory_for_bits_of_chunks_dies_as_it_would_at_once() -> None:
+    states = []
+    for looks in (True, False):
+        rt: Any = boot("linux/amd64", go="1.27")
+        table = rt.tables.table_bytes
+        rt.kernel.plan = lambda helper, v, n, table=table: ENOMEM if n == table else None
+        with pytest.raises(Death, match="pageAlloc: out of memory"):
+            while True:
+                if looks:
+                    assert rt.pages.levels
+                rt.malloc(64 * MB)
+        states.append(known(rt))
+    assert states[0] == states[1]
 
 
 @pytest.mark.parametrize("port", ["linux/amd64", "linux/arm64", "linux/s390x", "windows/amd64", "js/wasm"])
