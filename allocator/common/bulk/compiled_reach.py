@@ -22,16 +22,16 @@ def find(
     contents: Ints, per_page: int, begin: Ints, first: Ints, words: int, header: int, nelems: int,
     bitmap: Ints, pattern: Ints, extents: Ints,
     low: int, shift: int, pages: Ints, magic: Ints, offset_of: Ints, limit: Ints,
-    sources: Ints, targets: Ints, values: Ints,
-) -> int:  # fmt: skip
-    """Edges from the objects on pages, and the words that they are; how many (`edges.edges_of_rows`)."""
-    found = 0
+    sources: Ints, targets: Ints, lost: Ints,
+) -> tuple[int, int]:  # fmt: skip
+    """Edges from the objects on pages, and the words that lead to none; how many (`edges.edges_of_rows`)."""
+    found = missed = 0
     last = np.uint64(len(pages) - 1)
     for row in range(len(begin)):
         index = begin[row] // words
         offset = begin[row] - index * words
         for k in range(row * per_page, (row + 1) * per_page):
-            value = contents[k]
+            value = np.uint64(contents[k])
             if value != 0 and index < nelems and offset >= header:
                 if len(bitmap):
                     good = bitmap[k >> 2] >> np.uint8(k & 3) & 1 != 0
@@ -41,22 +41,28 @@ def find(
                 if good and (len(extents) == 0 or offset - header < extents[source]):
                     span = pages[min((value - low) >> shift, last)]
                     target = np.int64(value * magic[span] + offset_of[span]) >> SHIFT
-                    if len(limit) and value >= limit[span]:
+                    if target < 0 or (len(limit) and value >= limit[span]):
                         target = np.int64(-1)
+                        lost[missed] = value
+                        missed += 1
                     sources[found] = source
                     targets[found] = target
-                    values[found] = value
                     found += 1
             offset += 1
             if offset == words:
                 offset = 0
                 index += 1
-    return found
+    return found, missed
 
 
 @compiled
-def reach(begin: Ints, targets: Ints, frontier: Ints, seen: Ints, waiting: Ints) -> None:
-    """Marks all that is reached; `waiting` has room for each number once."""
+def reach(sources: Ints, targets: Ints, frontier: Ints, seen: Ints, begin: Ints, waiting: Ints) -> None:
+    """Marks all that is reached. `waiting` has room for each number once, `begin` for one more."""
+    begin[:] = 0
+    for source in sources:
+        begin[source + 1] += 1
+    for at in range(1, len(begin)):
+        begin[at] += begin[at - 1]
     count = len(frontier)
     waiting[:count] = frontier
     while count:

@@ -49,14 +49,14 @@ class WordRows(NamedTuple):
 
 
 class Edges(NamedTuple):
-    """Edges in the order of the numbers that they are from, with the words that they are.
+    """Edges in the order of the numbers that they are from.
 
-    A target is below zero where no object is.
+    A target is below zero where no object is; `lost` are the words of those.
     """
 
     sources: Ints
     targets: Ints
-    words: Ints
+    lost: Ints
 
 
 def alike(kinds: Ints, most: int = 1 << 62) -> Iterator[slice]:
@@ -99,7 +99,8 @@ def edges_of_rows(numbers: ObjectNumbers, rows: WordRows, extents: Ints | None =
     if not good.all():
         keep = np.flatnonzero(good)
         source, words = source[keep], words[keep]
-    return Edges(source, numbers.of(words), words)
+    targets = numbers.of(words)
+    return Edges(source, targets, words[targets < 0])
 
 
 def _stored(rows: WordRows) -> Ints:
@@ -122,13 +123,12 @@ def _compiled(numbers: ObjectNumbers, rows: WordRows, extents: Ints) -> Edges:
     """The same in one pass."""
     from allocator.common.bulk.compiled_reach import find
 
-    most = int(np.count_nonzero(rows.contents != 0))
+    most = len(rows.contents)
     sources, targets = np.empty(most, np.int64), np.empty(most, np.int64)
-    words = np.empty(most, np.uint64)
-    found = find(
-        rows.contents.astype(np.uint64, copy=False), rows.per_page, rows.begin, rows.first, rows.words,
-        rows.header, rows.nelems, rows.bitmap, rows.pattern, extents,
-        numbers.low, numbers.shift, numbers.pages,
-        numbers.magic, numbers.offset, numbers.limit, sources, targets, words,
+    lost = np.empty(most, np.uint64)
+    found, missed = find(
+        rows.contents, rows.per_page, rows.begin, rows.first, rows.words, rows.header, rows.nelems,
+        rows.bitmap, rows.pattern, extents, numbers.low, numbers.shift, numbers.pages,
+        numbers.magic, numbers.offset, numbers.limit, sources, targets, lost,
     )  # fmt: skip
-    return Edges(sources[:found], targets[:found], words[:found])
+    return Edges(sources[:found], targets[:found], lost[:missed])

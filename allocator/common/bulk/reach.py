@@ -77,7 +77,8 @@ def reach(pointers: Pointers, frontier: Ints, seen: Ints) -> None:
     if follows_compiled(len(seen)):
         from allocator.common.bulk.compiled_reach import reach as follow
 
-        follow(pointers.begin, pointers.targets, frontier, seen, np.empty(len(seen), np.int64))
+        begin, waiting = np.empty(len(seen) + 1, np.uint32), np.empty(len(seen), np.int64)
+        follow(pointers.sources, pointers.targets, frontier, seen, begin, waiting)
         return
     patience = PATIENCE
     mentioned = np.empty(len(seen), np.int32)

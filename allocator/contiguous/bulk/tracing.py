@@ -43,12 +43,12 @@ class Numbers(ObjectNumbers):
 
     def without_lost(self, edges: Edges) -> tuple[Ints, Ints]:
         """Sources and targets of edges to objects, and to `total` where the pointer is bad."""
-        sources, targets, words = edges
-        lost = np.flatnonzero(targets < 0)
-        if not len(lost):
+        sources, targets, missed = edges
+        if not len(missed):
             return sources, targets
+        lost = np.flatnonzero(targets < 0)
         if self.rt.debug_invalidptr:
-            heap, missed = self.rt.heap, words[lost]
+            heap = self.rt.heap
             inside = np.flatnonzero((missed >= heap.arena_start) & (missed < heap.arena_used))
             if len(inside):
                 pages = (missed[inside].astype(np.int64) - heap.arena_start) >> heap.page_shift
@@ -71,8 +71,8 @@ def follow(collector: Collector) -> bool:
     reach(_pointers(rt, numbers, extents), frontier, seen)
     if seen[-1]:
         return False
-    fresh = seen - before
-    collector.scan_work += int(extents[frontier].sum()) + int(np.multiply(extents, fresh).sum(dtype=np.int64))
+    fresh = seen[:-1] - before[:-1]
+    collector.scan_work += int(extents[frontier].sum()) + _sum_of(extents, fresh, numbers)
     bytes_grey = int(numbers.columns.elemsize[numbers.spans_at(grey)].sum())
     collector.bytes_marked += bytes_grey + _write_marks(rt, numbers, seen, fresh)
     collector.grey = []
@@ -94,7 +94,7 @@ def _marked(rt: Core, numbers: Numbers) -> Ints:
 
 def _write_marks(rt: Core, numbers: Numbers, seen: Ints, fresh: Ints) -> int:
     """Writes the marks back to the spans; bytes of the objects that are marked now and were not."""
-    count = np.add.reduceat(fresh, numbers.first, dtype=np.int64)
+    count = numbers.counts(fresh)
     packed = np.packbits(seen[:-1], bitorder="little").tobytes()
     changed = np.flatnonzero(count)
     begin = numbers.first[changed] // 8
@@ -111,7 +111,7 @@ def _extents(collector: Collector, numbers: Numbers) -> Ints:
     rt = collector.rt
     spans = rt.spans
     ptr = rt.config.ptr_size
-    extents = np.zeros(numbers.total + 1, np.int32 if max(spans.elemsize, default=0) < 1 << 31 else np.int64)
+    extents = np.zeros(numbers.total + 1, np.min_scalar_type(max(spans.elemsize, default=0)))
     drawn: dict[int, list[tuple[int, int]]] = {}
     for s, first in zip(numbers.ids.tolist(), numbers.first.tolist(), strict=True):
         bits = spans.bits[s]
@@ -137,6 +137,20 @@ def _extents(collector: Collector, numbers: Numbers) -> Ints:
             for (_, first), row in zip(part, found, strict=True):
                 extents[first : first + nelems] = row
     return extents
+
+
+def _sum_of(extents: Ints, fresh: Ints, numbers: Numbers) -> int:
+    """Of those objects."""
+    total = 0
+    ends = [*numbers.first.tolist(), numbers.total]
+    for part in alike(numbers.columns.elemsize):
+        these = slice(ends[part.start], ends[part.stop])
+        each, chosen = extents[these], fresh[these]
+        if each.min() == each.max():
+            total += int(each[0]) * int(np.count_nonzero(chosen))
+        else:
+            total += int((each * chosen).sum(dtype=np.int64))
+    return total
 
 
 def _pointers(rt: Core, numbers: Numbers, extents: Ints) -> Pointers:

@@ -134,7 +134,7 @@ class NumberedHeap(ObjectNumbers):
 
     def mark(self, collector: Collector, fresh: Ints) -> int:
         """Marks objects that were not marked, a byte for each number; the bytes that are scanned of them."""
-        marked = np.add.reduceat(fresh, self.first, dtype=np.int64)
+        marked = self.counts(fresh)
         collector.bytes_marked += int(marked @ self.columns.elemsize)
         packed = np.packbits(fresh, bitorder="little").tobytes()
         begin = self.first >> 3

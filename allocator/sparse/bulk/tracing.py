@@ -85,5 +85,7 @@ def _edges_of(
             tell=tell,
         ),
     )
+    if not len(found.lost):
+        return found.sources, found.targets
     keep = np.flatnonzero(found.targets >= 0)
     return found.sources[keep], found.targets[keep]
