@@ -74,7 +74,9 @@ class SpanRow:
         # the first one's moment.
         self.pages: list[tuple[int, int]] = []
         self.page_moments: list[int] = []
-        self.records: list[int] = []
+        # Records by number: the first, how many, each of them one lower, and the first one's moment.
+        self.records: list[tuple[int, int]] = []
+        self.record_moments: list[int] = []
         self.real_moments: list[int] = []  # of spans that have been made records
         self.dirty: set[int] = set()  # the moments of spans whose pages had been used before
         self.used = self.scavenged = 0  # pages and bytes since the counters were last brought up to date
@@ -151,7 +153,7 @@ class SpanRow:
         while i < stop:
             limit = min(stop, i + self._room_of_records())
             last, i = i, self._pages_alone(i, limit)
-            self.records += self._take_records(i - last)
+            self._take_records(last, i - last)
             if i < limit or i == last:
                 break
         return i
@@ -203,20 +205,36 @@ class SpanRow:
         room = len(cache) - self.kept
         return room if self.kept or heap.spanalloc.free_list else room + heap.room_of_records()
 
-    def _take_records(self, n: int) -> list[int]:
-        """So many records, for which there is room, in the order in which the P's cache would give them."""
+    def _take_records(self, k: int, n: int) -> None:
+        """Records, for which there is room, for n spans from moment k on, as the P's cache would give them."""
         heap, cache = self.rt.heap, self.proc.mspan_cache
-        found = cache[: -min(n, len(cache)) - 1 : -1]
-        del cache[len(cache) - len(found) :]
-        while len(found) < n:
-            # The cache is filled to half, and emptied from its end.
-            fills = -(-(n - len(found)) // RECORDS)
-            for begin in heap.new_records(fills):
-                found += range(begin + RECORDS - 1, begin - 1, -1)
-            if len(found) > n:
-                cache += found[: n - 1 : -1]
-                del found[n:]
-        return found  # type: ignore[return-value]
+        have = min(n, len(cache))
+        if have:
+            found: list[int] = cache[: -have - 1 : -1]  # type: ignore[assignment]
+            del cache[-have:]
+            if found == list(range(found[0], found[0] - have, -1)):
+                self._note_records(k, found[0], have)
+            else:
+                for at, number in enumerate(found, k):
+                    self._note_records(at, number, 1)
+        end, k = k + n, k + have
+        if k == end:
+            return
+        # The cache is filled to half, and emptied from its end.
+        for begin in heap.new_records(-(-(end - k) // RECORDS)):
+            many = min(end - k, RECORDS)
+            self._note_records(k, begin + RECORDS - 1, many)
+            cache += range(begin, begin + RECORDS - many)
+            k += many
+
+    def _note_records(self, k: int, first: int, n: int) -> None:
+        self.records.append((first, n))
+        self.record_moments.append(k)
+
+    def _record(self, k: int) -> int:
+        """The number of the record of the span of that moment."""
+        run = bisect_right(self.record_moments, k) - 1
+        return self.records[run][0] - (k - self.record_moments[run])
 
     def _kept(self) -> int:
         """How many of the P's records stay in its cache: the last that was a span's, and those below it."""
@@ -287,7 +305,7 @@ class SpanRow:
         part.real = [(k, s)]
         place.fresh.append((part.rank + index * s.nelems, s))
         self._note_pages(k, s.base >> self.rt.config.page_shift, 1, s.npages == 1)
-        self.records.append(self.rt.heap.allspans.number_of(s.self_addr))
+        self._note_records(k, self.rt.heap.allspans.number_of(s.self_addr), 1)
         self.real_moments.append(k)
         self.done = k + 1
         if len(self.proc.mspan_cache) >= had:
@@ -331,7 +349,7 @@ class SpanRow:
         """The record of the span that one of a place's moments brought, which is cached."""
         k = int(part.moments[index])
         heap, spanclass = self.rt.heap, part.place.spanclass
-        s = heap.allspans[self.records[k]]
+        s = heap.allspans[self._record(k)]
         if part.real and part.real[-1][0] == k:
             return s
         self.real_moments.append(k)

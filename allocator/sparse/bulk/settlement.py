@@ -35,7 +35,8 @@ class RowSettlement:
         rank = np.zeros(self.n, np.int64)
         for part in row.parts:
             self._place(part, base, rank)
-        self.numbers = np.array(row.records, np.int64)
+        highest, many = np.array(row.records, np.int64).T
+        self.numbers = np.repeat(highest + np.array(row.record_moments), many) - np.arange(self.n)
         for part in row.parts:
             self._full(part)
         self._records(base, rank)
@@ -105,11 +106,12 @@ class RowSettlement:
         """Enters the spans for their pages, and sets those pages' bits."""
         row, heap = self.row, self.rt.heap
         inline = np.array([layout.inline_marks for layout in self.rt.layout])[self.spanclass]
+        records = self.numbers.tolist()
         for (page, n), k in zip(row.pages, row.page_moments, strict=True):
             if n > 1 or row.npages is None or row.npages[k] == 1:
-                heap.table.set_each(page, row.records[k : k + n])
+                heap.table.set_each(page, records[k : k + n])
             else:
-                heap.table.set_range(page, row.npages[k], row.records[k])
+                heap.table.set_range(page, row.npages[k], records[k])
             heap.in_use.add_bits(page, (1 << n) - 1)
             marks = np.packbits(inline[k : k + n], bitorder="little").tobytes()
             heap.inline.add_bits(page, int.from_bytes(marks, "little"))
