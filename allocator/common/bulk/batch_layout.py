@@ -234,35 +234,37 @@ class BatchLayout:
         scratch = np.empty(BLOCK, np.uint64)
         for b, block in enumerate(self.blocks):
             part = out[block.begin : block.begin + len(block.key)]
-            bounds = block.bounds
+            bounds, before = block.bounds.tolist(), self.before[:, b].tolist()
             vals = part if block.order is None else scratch
             last = 0
             for code, place in supplying:
-                low, high = int(bounds[code]), int(bounds[code + 1])
+                low, high = bounds[code], bounds[code + 1]
                 if low < high:
-                    rank = int(self.before[code][b])
-                    place.write(rank, rank + high - low, vals[low:high])
+                    place.write(before[code], before[code] + high - low, vals[low:high])
                     last = high
             if block.order is not None:
                 # Objects without a place may lie between; they get their addresses below, or later.
                 part[block.order[:last]] = vals[:last]
             for code in range(ZERO, self.width, 256):
                 if bounds[code] < bounds[code + 1]:
-                    part[block.times(int(bounds[code]), int(bounds[code + 1])) - block.begin] = zerobase
+                    part[block.times(bounds[code], bounds[code + 1]) - block.begin] = zerobase
             self._write_tiny(block, part, open_blocks)
 
     def _write_tiny(self, block: Block, part: Ints, open_blocks: list[int]) -> None:
         """Gives objects in blocks that were there their addresses; those that got a block have them."""
         for number, found, outcome in self._tiny_of(block):
-            opens = outcome == tiny.NEW_CURRENT
-            openers = np.flatnonzero(opens)
+            openers = np.flatnonzero(outcome == tiny.NEW_CURRENT)
             opened = np.empty(len(openers) + 1, np.uint64)
             opened[0] = open_blocks[number]
             opened[1:] = part[found[openers]]
             # Between two that open a block stand those that fit, and some that have a block of their own.
-            fitted = np.flatnonzero(outcome < tiny.NEW_CURRENT)
-            addresses = opened.take(np.cumsum(opens).take(fitted))
-            addresses += outcome.take(fitted)
+            # Of all that open none, the k-th has as many openers before it as places more than k.
+            others = np.flatnonzero(outcome != tiny.NEW_CURRENT)
+            results = outcome.take(others)
+            others -= np.arange(len(others))
+            fitted = np.flatnonzero(results < tiny.NEW_CURRENT)
+            addresses = opened.take(others.take(fitted))
+            addresses += results.take(fitted)
             low, high = block.bounds[FITTED + 256 * number : FITTED + 256 * number + 2].tolist()
             into = found[fitted] if block.order is None else block.order[low:high]
             part[into] = addresses

@@ -12,7 +12,7 @@ from allocator.common.types import Type
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 
-BLOCK = 1 << 18  # objects handled at a time, which fit into the cache
+BLOCK = 1 << 17  # objects handled at a time, which fit into the cache
 LOOKED_UP = 1 << 16  # objects looked up at a time, whose keys fit into a smaller one
 
 # A code below CLASSES is a place: a size class, or a span class. The others say what to do instead;

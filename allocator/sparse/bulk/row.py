@@ -206,7 +206,7 @@ class SpanRow:
         return room if self.kept or heap.spanalloc.free_list else room + heap.room_of_records()
 
     def _take_records(self, k: int, n: int) -> None:
-        """Records, for which there is room, for n spans from moment k on, as the P's cache would give them."""
+        """Records, for which there is room, for n spans from moment k on, in the order of the P's cache."""
         heap, cache = self.rt.heap, self.proc.mspan_cache
         have = min(n, len(cache))
         if have:
