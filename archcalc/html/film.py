@@ -35,7 +35,7 @@ def section(film: Film) -> Mapping[str, object]:
         why = "The curves over events need matplotlib: pip install 'archcalc[html]'."
     elif len(film.samples) > 1:
         curves = plots.to_svg(film, inherit=True)
-    grid = heap_svg.PageGrid(max(frame.pages for frame in film.frames))
+    grid = heap_svg.PageGrid(film.frames)
     return {
         # On a page the reader turns the frames, not the clock.
         "picture": markup(heap_svg.draw(film.frames, film.subject, bare=True, turned=True)),

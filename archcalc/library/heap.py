@@ -96,7 +96,7 @@ class Heaps(Pictured):
         heap, t = film.last, film.last.totals
         columns = (Column("what"), Column("bytes", Bytes), Column("reads as"))
         rows = [
-            ("the heap's pages", heap.pages * heap.page_size),
+            ("the heap's pages", heap.held * heap.page_size),
             ("spans with objects", t.in_use),
             ("allocated objects in them", t.live),
             ("free objects in them", t.unfilled),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from allocator.interface import IN_USE, STACK, USED, Allocator, PageRun, waste
 from archcalc.pictures.palette import band
 
+GAP = 1 << 13  # pages: longer gaps are left out of drawings
 STATES = {"L": "large object", "S": "stacks", ".": "free", "_": "released", "x": "not the heap's"}
 
 
@@ -32,6 +33,11 @@ class ViewedRun:
     def fill(self) -> float:
         """The share of its objects that is allocated; 0 for what has none."""
         return self.objects / self.slots if self.slots else 0.0
+
+    @property
+    def left_out(self) -> bool:
+        """Whether it is a long gap between two parts of the heap, which is not drawn."""
+        return self.look == "x" and self.npages > GAP
 
     @property
     def state(self) -> str:
@@ -91,6 +97,21 @@ class HeapView:
     runs: tuple[ViewedRun, ...]
     totals: Sample
 
+    @property
+    def held(self) -> int:
+        """The pages that are the heap's."""
+        return sum(run.npages for run in self.runs if run.look != "x")
+
+    def stretches(self) -> list[list[ViewedRun]]:
+        """The runs, in pieces where long gaps are: a heap's arenas may lie terabytes apart."""
+        found: list[list[ViewedRun]] = [[]]
+        for run in self.runs:
+            if not run.left_out:
+                found[-1].append(run)
+            elif found[-1]:
+                found.append([])
+        return [piece for piece in found if piece]
+
     def classes(self) -> list[Class]:
         """The size classes that have spans, large objects first."""
         rows: dict[int, list[int]] = {}
@@ -108,12 +129,15 @@ class HeapView:
 
 
 def look_at(rt: Allocator, platform: str, moment: str, event: int) -> HeapView:
-    """The heap as it is now."""
+    """The heap as it is now. Chunks of user arenas may lie outside the regions in use."""
     used = [region for region in rt.regions() if region.state == USED]
     page_size = rt.config.page_size
-    base = used[0].base if used else 0
-    pages = max((used[-1].end - base) // page_size, 0) if used else 0
-    runs = tuple(_tiled((_run(run, base, page_size) for run in rt.runs()), pages))
+    held = list(rt.runs())
+    starts = [region.base for region in used[:1]] + [run.base for run in held[:1]]
+    ends = [region.end for region in used[-1:]] + [run.base + run.pages * page_size for run in held[-1:]]
+    base = min(starts, default=0)
+    pages = (max(ends, default=0) - base) // page_size
+    runs = tuple(_tiled((_run(run, base, page_size) for run in held), pages))
     return HeapView(platform, moment, event, base, page_size, pages, runs, sample(rt, event))
 
 

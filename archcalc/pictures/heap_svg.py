@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 
 from archcalc.pictures import svg
 from archcalc.pictures.heap import HeapView, ViewedRun
@@ -28,7 +30,7 @@ def draw(frames: Sequence[HeapView], subject: str, *, bare: bool = False, turned
     A film that is `turned` is on a page that has its heading, its legend and the moment's words. It is
     still, and a script moves the class `now` from the last frame to another.
     """
-    grid = PageGrid(max(frame.pages for frame in frames))
+    grid = PageGrid(frames)
     top = MARGIN if turned else MARGIN + 2 * LINE
     body: list[str] = [] if turned else [svg.text(MARGIN, MARGIN + 8, subject, class_="b")]
     if len(frames) > 1:
@@ -70,14 +72,34 @@ def motion(count: int) -> str:
 
 
 class PageGrid:
-    """Rows of equally many pages, a power of two, so that frames of a film can be compared."""
+    """Rows of equally many pages, a power of two, so that frames of a film can be compared.
 
-    def __init__(self, pages: int) -> None:
+    Long gaps that no frame has anything in are left out; what comes after one begins a row.
+    """
+
+    def __init__(self, frames: Sequence[HeapView]) -> None:
+        self.stretches = _joined(
+            (frame.base // frame.page_size + stretch[0].page, sum(run.npages for run in stretch))
+            for frame in frames
+            for stretch in frame.stretches()
+        )
+        sizes = [end - start for start, end in self.stretches]
         self.per_row = 64
-        while pages > self.per_row * ROWS:
+        while sum(-(-size // self.per_row) for size in sizes) > max(ROWS, len(sizes)):
             self.per_row *= 2
-        self.rows = max(-(-pages // self.per_row), 1)
+        self.firsts = [0, *accumulate(-(-size // self.per_row) for size in sizes)]
+        self.rows = max(self.firsts[-1], 1)
         self.scale = (WIDTH - 2 * MARGIN - ADDRESS) / self.per_row
+
+    def pieces(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+        """The rows that pages from one to another lie in: (row, page of it, how many)."""
+        at = max(bisect(self.stretches, start, key=lambda stretch: stretch[0]) - 1, 0)
+        first = self.stretches[at][0] if self.stretches else start
+        while start < end:
+            row, page = divmod(start - first, self.per_row)
+            stop = min(end, start - page + self.per_row)
+            yield self.firsts[at] + row, page, stop - start
+            start = stop
 
     def words(self, heap: HeapView) -> str:
         """One heap's heading."""
@@ -89,20 +111,23 @@ class PageGrid:
 
     def frame(self, heap: HeapView, top: float, told: bool) -> Iterator[str]:
         """One heap's rows; each run says what it is where words are `told`."""
-        for row in range(max(-(-heap.pages // self.per_row), 1)):
-            y = top + row * (ROW + GAP)
-            address = heap.base + row * self.per_row * heap.page_size
-            yield svg.text(MARGIN, y + ROW - 3, f"{address:#x}", class_="dim")
-            pages = min(heap.pages - row * self.per_row, self.per_row)
-            yield svg.rect(MARGIN + ADDRESS, y, max(pages, 0) * self.scale, ROW, class_="edge")
+        first = heap.base // heap.page_size
+        for stretch in heap.stretches():
+            start = first + stretch[0].page
+            for row, page, pages in self.pieces(start, start + sum(run.npages for run in stretch)):
+                y = top + row * (ROW + GAP)
+                yield svg.text(MARGIN, y + ROW - 3, f"{(start - page) * heap.page_size:#x}", class_="dim")
+                x = MARGIN + ADDRESS + page * self.scale
+                yield svg.rect(x, y, pages * self.scale, ROW, class_="edge")
+                start += pages
         for look, fill, start, end, words in self.merged(heap):
-            yield from self.run(look, fill, start, end, words if told else "", top)
+            yield from self.run(look, fill, first + start, first + end, words if told else "", top)
 
     def merged(self, heap: HeapView) -> Iterator[tuple[str, int, int, int, str]]:
         """Runs as (look, eighths full, first page, last, words); equal neighbours joined, free ones not."""
         found: tuple[str, int, int, int, str] | None = None
         for run in heap.runs:
-            if run.look == ".":
+            if run.look == "." or run.left_out:
                 continue
             look, fill, start, end = run.look, round(run.fill * 8), run.page, run.page + run.npages
             if found is not None and found[:2] == (look, fill) and found[3] == start and not self.wide(run):
@@ -120,11 +145,9 @@ class PageGrid:
 
     def run(self, look: str, fill: int, start: int, end: int, words: str, top: float) -> Iterator[str]:
         """A run's part of each row that it lies in."""
-        while start < end:
-            row = start // self.per_row
-            stop = min(end, (row + 1) * self.per_row)
-            x = MARGIN + ADDRESS + (start - row * self.per_row) * self.scale
-            width = max((stop - start) * self.scale - 0.4, 0.5)
+        for row, page, pages in self.pieces(start, end):
+            x = MARGIN + ADDRESS + page * self.scale
+            width = max(pages * self.scale - 0.4, 0.5)
             y = top + row * (ROW + GAP)
             if look in "abcdef":
                 height = ROW * fill / 8
@@ -134,7 +157,17 @@ class PageGrid:
                 yield svg.group(parts, words)
             else:
                 yield svg.rect(x, y, width, ROW, words, **svg.fill(look))
-            start = stop
+
+
+def _joined(stretches: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Stretches of pages, each told by its first and how many, as (first, end): in order, none overlaps."""
+    found: list[tuple[int, int]] = []
+    for start, pages in sorted(stretches):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], start + pages)
+        else:
+            found.append((start, start + pages))
+    return found
 
 
 def described(run: ViewedRun, heap: HeapView) -> str:

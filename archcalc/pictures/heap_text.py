@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from archcalc.pictures.heap import HeapView, ViewedRun
 from archcalc.pictures.map_text import ASCII, UNICODE, short
@@ -15,31 +15,42 @@ DIGITS = "123456789#"
 
 
 def draw(heap: HeapView, width: int, unicode: bool, color: bool, legend: bool = True) -> list[str]:
-    """The heap in at most ROWS rows of pages; a letter stands for 1, 2, 4, … pages."""
+    """The heap in at most ROWS rows of pages; a letter stands for 1, 2, 4, … pages.
+
+    Each stretch between long gaps begins a row of its own.
+    """
     cells = max(width - len(f"{heap.base + heap.pages * heap.page_size:#x}") - 2, 16)
+    stretches = heap.stretches()
+    sizes = [sum(run.npages for run in stretch) for stretch in stretches]
     each = 1
-    while heap.pages > each * cells * ROWS:
+    while sum(-(-size // (each * cells)) for size in sizes) > max(ROWS, len(sizes)):
         each *= 2
-    lines = [f"{heap.moment}: {short(heap.pages * heap.page_size)}, {counted(each, 'page')} a letter"]
-    shown = shares(heap, each)
+    lines = [f"{heap.moment}: {short(sum(sizes) * heap.page_size)}, {counted(each, 'page')} a letter"]
     room = width - cells - 1
-    for at in range(0, len(shown), cells):
-        row = shown[at : at + cells]
-        address = f"{heap.base + at * each * heap.page_size:#x}"
-        lines.append(f"{address:<{room}} {letters(row, unicode, color)}")
-        full = fills(row, unicode).rstrip()
-        if full:
-            lines.append(f"{'':<{room}} {full}")
+    end = 0
+    for stretch in stretches:
+        if end:
+            gap = short((stretch[0].page - end) * heap.page_size)
+            lines.append(f"{'':<{room}} ({gap} that are not the heap's)")
+        shown = shares(stretch, each)
+        for at in range(0, len(shown), cells):
+            row = shown[at : at + cells]
+            address = f"{heap.base + (stretch[0].page + at * each) * heap.page_size:#x}"
+            lines.append(f"{address:<{room}} {letters(row, unicode, color)}")
+            full = fills(row, unicode).rstrip()
+            if full:
+                lines.append(f"{'':<{room}} {full}")
+        end = stretch[-1].page + stretch[-1].npages
     if legend:
         lines += ["", *explained(heap, unicode, color)]
     return lines
 
 
-def shares(heap: HeapView, each: int) -> list[tuple[str, float]]:
+def shares(runs: Iterable[ViewedRun], each: int) -> list[tuple[str, float]]:
     """For each cell of `each` pages what takes most of it, and how full its small objects' spans are."""
     cells: list[tuple[str, float]] = []
     pages: list[ViewedRun] = []
-    for run in heap.runs:
+    for run in runs:
         left = run.npages
         while left:
             part = min(left, each - len(pages))

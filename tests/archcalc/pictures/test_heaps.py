@@ -6,6 +6,7 @@ import html
 import re
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -144,7 +145,7 @@ def test_dying_is_reported() -> None:
 
 
 def drawn(heap: HeapView, each: int) -> list[str]:
-    return [look for look, _ in heap_text.shares(heap, each)]
+    return [look for look, _ in heap_text.shares(heap.runs, each)]
 
 
 def test_cells_show_what_takes_most_of_them() -> None:
@@ -158,7 +159,26 @@ def test_cells_show_what_takes_most_of_them() -> None:
     heap = HeapView("p", "now", 1, 0, 8192, 15, runs, Sample(1, 0, 0, 0, 0, 0, 0, 0, 0, 0))
     assert "".join(drawn(heap, 1)) == "aaa.LLLLLLLL_SS"
     assert "".join(drawn(heap, 4)) == "aLLS"
-    assert heap_text.shares(heap, 1)[0] == ("a", 0.5)
+    assert heap_text.shares(heap.runs, 1)[0] == ("a", 0.5)
+
+
+def test_a_long_gap_is_left_out_of_drawings() -> None:
+    """Chunks of user arenas lie terabytes from the heap, and so does a heap that had to move."""
+    far = 1 << 31
+    runs = (ViewedRun(0, 3, "a", 1, 8, 5, 10), ViewedRun(3, far, "x"), ViewedRun(far + 3, 100, "L"))
+    heap = HeapView("p", "now", 1, 1 << 40, 8192, far + 103, runs, Sample(1, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+    assert heap.held == 103
+    lines = heap_text.draw(heap, 92, False, False, legend=False)
+    assert [line.split()[-1] for line in lines[1::2]] == ["aaa", "heap's)", "L" * 24]
+    root = ET.fromstring(heap_svg.draw([heap], "p"))
+    addresses = [node.text for node in root.iter() if node.get("class") == "dim"][1:]
+    assert addresses == [f"{heap.base + page * 8192:#x}" for page in (0, far + 3, far + 67)]
+    # A film's frames share rows: an earlier one has its part where the last has it.
+    early = replace(heap, pages=3, runs=runs[:1])
+    grid = heap_svg.PageGrid([early, heap])
+    assert (grid.rows, list(grid.pieces((1 << 27) + far + 60, (1 << 27) + far + 70))) == (
+        3, [(1, 57, 7), (2, 0, 3)],
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("width", [30, 72, 92, 160])
