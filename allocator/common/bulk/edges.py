@@ -71,7 +71,7 @@ def alike(kinds: Ints, most: int = 1 << 62) -> Iterator[slice]:
 def edges_of_rows(numbers: ObjectNumbers, rows: WordRows, extents: Ints | None = None) -> Edges:
     """All pointers on those pages; extents: how many words of each object are looked at, all for None."""
     by_table = rows.tell is None and numbers.magic is not None and numbers.pages is not None
-    if by_table and follows_compiled(numbers.total):
+    if by_table and follows_compiled():
         return _compiled(numbers, rows, ALL if extents is None else extents)
     where = np.flatnonzero(_stored(rows))
     words = rows.contents.take(where).astype(np.uint64, copy=False)

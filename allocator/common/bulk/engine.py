@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -29,10 +30,13 @@ class TinyCache(Protocol):
 
 SWITCH = "ARCHCALC_COMPILED"  # environment: 0 never, 1 from the first object on
 PAYS = 1 << 25  # objects of a process from which on loading Numba, half a second, is soon won back
-LARGE_HEAP = 1 << 24  # objects
+# Objects that a process's collections have followed, from which on compiled code is won back: once it is in
+# use anyway, for the sake of a few more functions, and where all of it has to be loaded.
+FEW_FOLLOWED, MANY_FOLLOWED = 1 << 22, 1 << 26
 
 _wanted: bool | None = {"0": False, "1": True}.get(os.environ.get(SWITCH, ""))
 _seen = 0
+_followed = 0
 
 
 def use_compiled(wanted: bool | None) -> None:
@@ -43,6 +47,7 @@ def use_compiled(wanted: bool | None) -> None:
     _wanted = wanted
 
 
+@cache
 def has_numba() -> bool:
     """Whether Numba is installed."""
     return importlib.util.find_spec("numba") is not None
@@ -89,15 +94,22 @@ def expect(n: int) -> None:
     _seen += n
 
 
-def follows_compiled(objects: int) -> bool:
-    """Whether stored pointers of a heap of so many objects are followed by compiled code.
+def follows_compiled() -> bool:
+    """Whether stored pointers are followed by compiled code.
 
-    Where nothing is said, that is in use already, and the heap is so large that a few more functions are
-    won back by one collection. A collection alone is too short for loading Numba.
+    Where nothing is said, that is once a process has followed so many objects that loading it is soon won
+    back: one collection is too short for that.
     """
     if _wanted is None:
-        return objects >= LARGE_HEAP and "allocator.common.bulk.jit" in sys.modules
+        loaded = "allocator.common.bulk.jit" in sys.modules
+        return _followed >= (FEW_FOLLOWED if loaded else MANY_FOLLOWED) and (loaded or has_numba())
     return _wanted
+
+
+def note_followed(objects: int) -> None:
+    """A collection follows the pointers of so many objects."""
+    global _followed
+    _followed += objects
 
 
 def _pays() -> bool:

@@ -74,7 +74,7 @@ def pointers_of(parts: list[tuple[Ints, Ints]], total: int) -> Pointers:
 
 def reach(pointers: Pointers, frontier: Ints, seen: Ints) -> None:
     """Marks in `seen`, a byte for each object, all that is reached from the frontier, which is marked."""
-    if follows_compiled(len(seen)):
+    if follows_compiled():
         from allocator.common.bulk.compiled_reach import reach as follow
 
         begin, waiting = np.empty(len(seen) + 1, np.uint32), np.empty(len(seen), np.int64)

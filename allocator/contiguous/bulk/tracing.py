@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allocator.common.bulk.edges import Edges, WordRows, alike, edges_of_rows
+from allocator.common.bulk.engine import note_followed
 from allocator.common.bulk.numbers import ObjectNumbers, SpanColumns
 from allocator.common.bulk.reach import Pointers, pointers_of, reach
 from allocator.contiguous.bulk.marking import column, extents_of, owners
@@ -63,6 +64,7 @@ def follow(collector: Collector) -> bool:
     """Marks all that is reached from the grey objects. False: a bad pointer is; nothing was done."""
     rt = collector.rt
     numbers = Numbers(rt)
+    note_followed(numbers.total)
     seen = _marked(rt, numbers)
     extents = _extents(collector, numbers)
     grey = np.array(collector.grey, np.uint64)

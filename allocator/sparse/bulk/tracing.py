@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allocator.common.bulk.edges import WordRows, alike, edges_of_rows
+from allocator.common.bulk.engine import note_followed
 from allocator.common.bulk.reach import Pointers, pointers_of, reach
 from allocator.sparse.bulk.numbered_heap import NumberedHeap
 from allocator.sparse.bulk.object_kinds import ObjectKinds
@@ -28,6 +29,7 @@ def follow(collector: Collector) -> None:
     """Marks all that is reached from the grey objects, and scans it, as the collector would one by one."""
     core = collector.core
     heap = NumberedHeap(core)
+    note_followed(heap.total)
     seen = heap.seen()
     before = seen.copy()
     grey = np.array(collector.grey, np.uint64)

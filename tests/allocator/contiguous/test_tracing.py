@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from typing import Any
 
 import numpy as np
@@ -201,6 +202,32 @@ def test_heaps_of_one_shape(platform: str, shape: str, compiled: bool) -> None:
     assert differences(state_of(rt), state_of(other)) == []
     assert stored == stored_too
     assert rt.audit() == []
+
+
+@pytest.mark.parametrize("installed", [False, True])
+def test_compiled_once_enough_was_followed(
+    installed: bool, amd64: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Collections of one process add up; loaded or not, installed or not, what is switched off stays off."""
+    monkeypatch.setattr(engine, "_wanted", None)
+    monkeypatch.setattr(engine, "_followed", 0)
+    monkeypatch.setattr(engine, "has_numba", lambda: installed)
+    loaded = {name: module for name, module in sys.modules.items() if not name.endswith(".jit")}
+    monkeypatch.setattr(sys, "modules", loaded)
+    objects = linked(amd64, 3000, [(i, 0, i + 1) for i in range(2999)])
+    monkeypatch.setattr(at_once, "MANY", 1)
+    amd64.collect(roots=objects[:1])
+    assert 3000 <= engine._followed < 4000
+    engine.note_followed(engine.FEW_FOLLOWED)
+    assert not engine.follows_compiled()
+    engine.note_followed(engine.MANY_FOLLOWED)
+    assert engine.follows_compiled() == installed
+    monkeypatch.setattr(engine, "_followed", engine.FEW_FOLLOWED)
+    assert not engine.follows_compiled()
+    monkeypatch.setitem(loaded, "allocator.common.bulk.jit", sys)
+    assert engine.follows_compiled()
+    monkeypatch.setattr(engine, "_wanted", False)
+    assert not engine.follows_compiled()
 
 
 def test_a_bad_pointer_that_is_not_reached(amd64: Runtime) -> None:
