@@ -46,6 +46,12 @@ FailOn = Annotated[
     ),
 ]
 
+def readable(baseline: Path | None) -> None:
+    """Reads a baseline, for commands that take long to come to one. Raises UsageFault."""
+    if baseline:
+        baselines.read(baseline)
+
+
 R = TypeVar("R", bound=Judged)
 
 

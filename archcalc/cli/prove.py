@@ -9,7 +9,7 @@ import typer
 
 from archcalc.calculator import figures as calculator
 from archcalc.cli import session
-from archcalc.cli.judging import Baseline, FailOn, WriteBaseline, judge
+from archcalc.cli.judging import Baseline, FailOn, WriteBaseline, judge, readable
 from archcalc.cli.machine import PROFILES_OWN, Described
 from archcalc.cli.options import Go, Platforms, Profiles, Sets
 from archcalc.cli.targets import generation, settings
@@ -73,6 +73,7 @@ def command(
     counterexample that the machine has confirmed, as a scenario where --scenarios says where to.
     `archcalc explain ID` tells what a property means.
     """
+    readable(baseline)
     given, release = settings(sets), generation(go)
     named = selected(platforms, profiles, go=release)
     chosen = [calculator.compute(profile, given, release) for profile in named]

@@ -107,6 +107,7 @@ def hints_of(figures: Figures) -> list[tuple[int, int]]:
     return era(figures.generation).hints(figures)
 
 
+@lru_cache(maxsize=16)  # whoever compares what-ifs asks for what they are compared with each time
 def basis(figures: Figures, options: MachineOptions | None = None) -> tuple[object, ...]:
     """Everything that a machine of the figures is made of: what changes nothing here changes no machine."""
     kind = era(figures.generation)
