@@ -27,6 +27,11 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
     "--disable-dev-shm-usage",
 )  # fmt: skip
+# What a page does at a change of its hash is done by then.
+TURN = """const [hash, done] = arguments, before = location.hash;
+  addEventListener("hashchange", () => done(), {once: true});
+  location.hash = hash;
+  if (location.hash === before) dispatchEvent(new Event("hashchange"));"""
 SECONDS = 20  # that a page may take until it is ready
 
 
@@ -52,6 +57,13 @@ class Browser:
         if 'dataset.ready = "yes"' in page.read_text(encoding="utf-8"):
             ready = "return document.documentElement.dataset.ready === 'yes'"
             WebDriverWait(self.driver, SECONDS, 0.05).until(lambda driver: driver.execute_script(ready))
+
+    def turn(self, page: Path, hash: str) -> None:
+        """To a view of a page, as a reader goes there: a page that is open already is not loaded again."""
+        if self.driver.current_url.partition("#")[0] != page.as_uri():
+            self.open(page, hash)
+        else:
+            self.driver.execute_async_script(TURN, hash)
 
     def wait(self, condition: str) -> None:
         """Until an expression of JavaScript is true; a TimeoutException where it stays false."""

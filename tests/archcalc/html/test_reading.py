@@ -225,7 +225,7 @@ def test_each_object_of_a_span_is_drawn(
     window: Browser, pages: dict[str, Path], size: str, objects: int, width: int
 ) -> None:
     window.resize(width, 760)
-    window.open(pages["report"], f"classes:linux%2Famd64%207aefdfded:{size}")
+    window.turn(pages["report"], f"classes:linux%2Famd64%207aefdfded:{size}")
     drawn = window.run(
         "return [...document.querySelectorAll('.slots .object')].map((o) => "
         "[o.getBoundingClientRect().width, o.getBoundingClientRect().height, o.title])"
@@ -245,7 +245,7 @@ def test_the_explorer_says_what_the_command_says(
 ) -> None:
     label = release if release == "7aefdfded" else f"go{release}"
     window.resize(DESK, 760)
-    window.open(pages["report"], f"classes:linux%2Famd64%20{label}:{size}")
+    window.turn(pages["report"], f"classes:linux%2Famd64%20{label}:{size}")
     (known,) = sizeclass.command([size], "linux/amd64", go=release).records()
     pairs = explored(window)
     if not known["size"]:
@@ -274,7 +274,7 @@ def test_the_explorer_refuses_what_the_command_refuses(
     window: Browser, pages: dict[str, Path], size: str
 ) -> None:
     window.resize(DESK, 760)
-    window.open(pages["report"], "classes:linux%2Famd64%207aefdfded:100")
+    window.turn(pages["report"], "classes:linux%2Famd64%207aefdfded:100")
     window.run("const i = document.getElementById('size'); i.value = arguments[0];"
                "i.dispatchEvent(new Event('input'))", size)  # fmt: skip
     assert explored(window) == {}

@@ -108,7 +108,7 @@ def test_overview_shows_the_numbers_of_the_json(window: Any, page: Path, documen
 
 @pytest.mark.parametrize("name", ["linux/amd64", "nacl/amd64p32", "windows/386"])
 def test_every_figure_on_screen_is_the_json_s(window: Any, page: Path, document: Any, name: str) -> None:
-    window.open(page, f"figures:{name.replace('/', '%2F')}")
+    window.turn(page, f"figures:{name.replace('/', '%2F')}")
     platform = next(p for p in document["platforms"] if p["name"] == name)
     seen = {(row[3], row[0]): row[1] for row in window.run(TABLE % "figures")}
     expected: dict[tuple[str, str], Any] = {}
@@ -179,7 +179,7 @@ def test_a_click_shows_how_a_figure_comes_about(window: Any, page: Path) -> None
 
 @pytest.mark.parametrize("size", ["1", "17", "1200", "32768", "40k"])
 def test_size_class_explorer_agrees_with_the_command(window: Any, page: Path, size: str) -> None:
-    window.open(page, f"classes:linux%2Famd64:{size}")
+    window.turn(page, f"classes:linux%2Famd64:{size}")
     pairs = window.run(
         "return Object.fromEntries([...document.querySelectorAll('#class-answer dd')]"
         ".map((d) => [d.dataset.key, d.textContent]))"
@@ -206,7 +206,7 @@ def test_diff_has_what_the_command_has(window: Any, page: Path) -> None:
 @pytest.mark.parametrize("width", [360, 1280])
 def test_every_view_fits_the_window_and_is_readable(window: Any, page: Path, view: str, width: int) -> None:
     window.resize(width, 760)
-    window.open(page, view)
+    window.turn(page, view)
     assert window.run("return document.documentElement.scrollWidth") <= width
     assert window.run("return document.querySelector('nav a[aria-current]').hash") == f"#{view}"
     small = window.run(
@@ -312,8 +312,7 @@ def test_figures_of_a_chosen_release_have_its_packages(window: Any, releases: Pa
     "view", ["overview", "history", "figures", "maps", "classes", "diff", "checks", "boots"]
 )
 def test_every_view_of_a_page_of_releases_shows(window: Any, releases: Path, view: str) -> None:
-    window.open(releases)
-    window.run(f"location.hash = '#{view}'; dispatchEvent(new Event('hashchange'))")
+    window.turn(releases, view)
     assert window.run("return document.querySelector('#view h2').textContent")
     assert window.run("return document.querySelector('nav a[aria-current]').hash") == f"#{view}"
 
