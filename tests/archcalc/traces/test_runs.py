@@ -80,42 +80,47 @@ def by_runs(path: Path) -> ColumnarReplayer:
     return ColumnarReplayer(InColumns(path, file), lambda header: config_for(header, {}))
 
 
-def both(text: Path, in_runs: Path) -> tuple[Replayer, ColumnarReplayer]:
-    by_line = Replayer(text, lambda header: config_for(header, {}))
-    by_run = by_runs(in_runs)
-    assert by_line.run().ok
-    assert by_run.run().ok
-    return by_line, by_run
+class Line:
+    """A recording that was replayed line by line: what the replay told, and its machine."""
+
+    def __init__(self, text: Path) -> None:
+        self.replayer = Replayer(text, lambda header: config_for(header, {}))
+        assert self.replayer.run().ok
+        self.machine = machine(self.replayer.rt)
+
+    def is_reached_by(self, in_runs: Path) -> None:
+        """Whether runs tell the same of it and leave the same machine."""
+        by_line, by_run = self.replayer, by_runs(in_runs)
+        assert by_run.run().ok
+        for key in ("events", "mismatches", "reported", "death", "by_record"):
+            assert getattr(by_line.result, key) == getattr(by_run.result, key), key
+        assert by_line.line == by_run.line
+        assert by_line.records == by_run.records
+        found = machine(by_run.rt)
+        for key, value in self.machine.items():
+            assert found[key] == value, key
 
 
 def same(text: Path) -> None:
-    same_machine(text, in_columns(text))
+    Line(text).is_reached_by(in_columns(text))
 
 
-def same_machine(text: Path, in_runs: Path) -> None:
-    by_line, by_run = both(text, in_runs)
-    for key in ("events", "mismatches", "reported", "death", "by_record"):
-        assert getattr(by_line.result, key) == getattr(by_run.result, key), key
-    assert by_line.line == by_run.line
-    assert by_line.records == by_run.records
-    found, expected = machine(by_run.rt), machine(by_line.rt)
-    for key, value in expected.items():
-        assert found[key] == value, key
+@pytest.fixture(scope="module", params=NAMES)
+def real(request: pytest.FixtureRequest) -> Line:
+    """A recording of the real runtime."""
+    return Line(TRACES / f"{request.param}.trace.gz")
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_real_runtimes_recordings_leave_the_same_machine(name: str, tmp_path: Path) -> None:
-    path = tmp_path / f"{name}.trace.gz"
-    path.write_bytes((TRACES / path.name).read_bytes())
-    same(path)
+def test_the_real_runtimes_recordings_leave_the_same_machine(real: Line, tmp_path: Path) -> None:
+    path = tmp_path / real.replayer.path.name
+    path.write_bytes(real.replayer.path.read_bytes())
+    real.is_reached_by(in_columns(path))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_text_in_columns_leaves_the_same_machine(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_in_columns_leaves_the_same_machine(real: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text_columns, "PART", 30_000)
     monkeypatch.setattr(text_columns, "PARTS", 5)
-    path = TRACES / f"{name}.trace.gz"
-    same_machine(path, path)
+    real.is_reached_by(real.replayer.path)
 
 
 def recorded(path: Path, platform: str, drive: Callable[[Runtime], None], **options: Any) -> Path:
@@ -167,13 +172,14 @@ def test_every_kind_of_bitmap_beside_every_other(platform: str, procs: int, tmp_
 
 
 def test_batches_may_end_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for rows in (97, 1000, 4096):
-        monkeypatch.setattr(columnar, "ROWS", rows)
-        monkeypatch.setattr(columnar.ColumnarFile.batches, "__defaults__", (None, rows))
-        for name in ("linux-386.mixed.stw", "linux-mips.std.off"):
+    for name in ("linux-386.mixed.stw", "linux-mips.std.off"):
+        line = Line(TRACES / f"{name}.trace.gz")
+        for rows in (97, 1000, 4096):
+            monkeypatch.setattr(columnar, "ROWS", rows)
+            monkeypatch.setattr(columnar.ColumnarFile.batches, "__defaults__", (None, rows))
             path = tmp_path / f"{name}.{rows}.trace.gz"
             path.write_bytes((TRACES / f"{name}.trace.gz").read_bytes())
-            same(path)
+            line.is_reached_by(in_columns(path))
 
 
 # What is not reproduced, and what cannot be read.
