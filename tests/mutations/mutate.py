@@ -17,10 +17,9 @@ from typing import Any
 
 import yaml
 
-from archcalc import proofs
-from archcalc.calculator import figures
-from archcalc.machines.options import MachineOptions
-from archcalc.profiles import platforms
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+
+from proved import proved, proved_now
 
 USUAL = "7aefdfded"
 FILE = Path(__file__).with_name("mutations.yaml")
@@ -129,19 +128,6 @@ def _read(entry: Mapping[str, Any]) -> Mutation:
     )  # fmt: skip
 
 
-def proved(port: str, go: str, ids: tuple[str, ...]) -> dict[str, bool | None]:
-    """What is known of these properties of a port; all where none is named."""
-    computed = figures.compute(platforms.load(port, go))
-    wanted = frozenset(ids or proofs.era_of(computed).IDS)
-    return {p.id: p.holds for p in proofs.prove(computed, MachineOptions(), wanted)}
-
-
-@cache
-def usual(port: str, go: str, ids: tuple[str, ...]) -> Mapping[str, bool | None]:
-    """The same without any change."""
-    return proved(port, go, ids)
-
-
 @dataclass(frozen=True)
 class Outcome:
     """What a change refutes that held, and what it leaves undecided that was decided."""
@@ -158,10 +144,11 @@ class Outcome:
 
 def outcome(mutation: Mutation) -> Outcome:
     """Proves with the change, and holds it against what is proved without."""
-    before = usual(mutation.port, mutation.go, mutation.breaks)
+    what = mutation.port, mutation.go, frozenset(mutation.breaks)
+    before = proved(*what)
     with mutation.made():
-        found = proved(mutation.port, mutation.go, mutation.breaks)
-    changed = {id: holds for id, holds in found.items() if holds is not before[id]}
+        found = proved_now(*what)
+    changed = {id: one.holds for id, one in found.items() if one.holds is not before[id].holds}
     return Outcome(
         mutation,
         tuple(id for id, holds in changed.items() if holds is False),

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+import proved as proving
 import pytest
 
 pytest.importorskip("z3")
 
-from archcalc import proofs
-from archcalc.calculator import figures
-from archcalc.machines.options import MachineOptions
-from archcalc.profiles import platforms
 from archcalc.proofs.proof import Proof
 from archcalc.proofs.properties import (
     ACCEPTED,
@@ -31,7 +27,6 @@ from archcalc.proofs.properties import (
     TWICE,
     WRAP,
 )
-from archcalc.proofs.sparse import IDS
 from archcalc.scenarios.judge import carry_out
 from archcalc.scenarios.load import load
 
@@ -39,10 +34,8 @@ UNREFUTED = frozenset({NOTICED, FIXED, PROGRAM, HINTS})
 GROWTH = frozenset({WRAP, ACCEPTED, REFUSED, ENDS, TWICE, REACH, PAGES, COUNTERS, RECORDED})
 
 
-@cache
 def proved(platform: str, ids: frozenset[str] = UNREFUTED) -> dict[str, Proof]:
-    computed = figures.compute(platforms.load(platform, "1.27"))
-    return {p.id: p for p in proofs.prove(computed, MachineOptions(), ids)}
+    return proving.proved(platform, "1.27", ids)
 
 
 def test_a_refused_scavenge_index_is_found_and_shown(tmp_path: Path) -> None:
@@ -87,7 +80,7 @@ def test_a_system_that_has_but_a_break_is_gone_through(platform: str, ids: set[s
 
     Plan 9 on 64 bits may be refused the scavenge index, too, whose entries then lie in other tables.
     """
-    found = proved(platform, frozenset(IDS))
+    found = proved(platform, frozenset())
     assert all(proof.holds is not None for proof in found.values())
     assert {id for id, proof in found.items() if not proof.holds} == ids
     for id in ids:
