@@ -52,7 +52,8 @@ COMMANDS = [
     ("boot", ["boot", "--calls", str(ROOT / "tests" / "data" / "oscalls" / "go1.27-linux-386.json")]),
     ("smoke", ["smoke", "linux/386", "-n", "500"]),
     ("smoke", ["smoke", "linux/386", "-n", "500", "--workload", "exhaust"]),
-    ("run", ["run", str(ROOT / "examples" / "incidents")]),
+    # All of them in cli/test_run.py, where they are run anyway.
+    ("run", ["run", *map(str, sorted((ROOT / "examples" / "incidents").glob("a*.yaml")))]),
     ("replay", ["replay", str(TRACES / "linux-amd64.gcprog.stw.trace.gz")]),
     ("map", ["map", "linux/amd64", "linux/386", "--after", "smoke:tiny", "-n", "300"]),
     ("map", ["map", "linux/386", "--ulimit-v", "200m"]),

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import jsonschema
 import pytest
 import yaml
 
+from archcalc import schema
 from tests.support.expectations import changed
 
 FOLDER = Path(__file__).parents[3] / "examples" / "incidents"
@@ -94,6 +96,7 @@ def test_a_file_with_one_expectation_changed_exits_1(name: str, tmp_path: Path, 
 def test_the_folder_stands_for_all_of_them(cli: Any) -> None:
     run = cli("run", FOLDER, "--format", "json")
     assert (run.code, run.json["ok"]) == (0, True)
+    jsonschema.Draft202012Validator(schema.load("run")).validate(run.json)
     names = [scenario["name"] for scenario in run.json["scenarios"]]
     assert {path.stem for path in FOLDER.glob("*.yaml")} <= set(names)
     assert len(set(names)) == len(names)
