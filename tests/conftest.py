@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from effort import EFFORT
@@ -35,11 +36,36 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Files whose tests take longest, each up to tens of seconds. They are begun first, so that of workers side by
-# side none is left with one of them when all the others are done.
+# side none is left with one of them when all the others are done; what is behind them others take over.
+# Those that share what takes long, a browser, a proof, a built program, stand beside each other: mostly
+# one worker has them all.
 LONG = (
-    *("test_docs.py", "test_what_ifs.py", "test_mutations.py", "test_report_page.py", "test_readme.py"),
-    *("test_run.py", "test_schema.py", "test_sparse.py", "test_wheel.py", "test_bulk.py", "test_runs.py"),
+    *("test_docs.py", "test_program.py", "test_verify.py", "test_mutations.py", "test_sparse.py"),
+    *("test_escaping.py", "test_report_page.py", "test_reading.py", "test_what_ifs.py", "test_readme.py"),
+    *("test_run.py", "test_schema.py", "test_wheel.py", "test_bulk.py", "test_runs.py"),
 )
+
+
+@pytest.hookimpl(tryfirst=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """For `-n auto` a worker more than processors: some test always waits, for a browser or a clock."""
+    if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
+        return None
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return (usable or 1) + 1
+
+
+@pytest.hookimpl(tryfirst=True, optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A worker gets a piece of the list, and who is done takes over the end of what another still has.
+
+    So a file mostly stays with one worker, which makes its fixtures once.
+    """
+    if config.getoption("dist") != "load":
+        return None
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
