@@ -58,6 +58,7 @@ def _current_arena(core: HeapCore) -> Iterator[Seen]:
 def _summary_memory(core: HeapCore) -> Iterator[Seen]:
     """Each summary and each entry of the index that the heap needs is mapped, and none is mapped twice."""
     config, tables = core.config, core.tables
+    chunks = core.pages.chunks  # which brings up what grew and lagged behind
     mapped = sorted((v, v + n) for v, n, _ in tables.mapped)
     for (_, end), (begin, _) in pairwise(mapped):
         if begin < end:
@@ -65,7 +66,9 @@ def _summary_memory(core: HeapCore) -> Iterator[Seen]:
     if sum(end - begin for begin, end in mapped) != tables.mapped_ready:
         yield f"summaries have {tables.mapped_ready} bytes, by their count", NOWHERE
     joined = _joined(mapped)
-    for base, limit in core.pages.in_use:
+    shift = config.log_palloc_chunk_bytes
+    parts = chunks.parts(0, core.pages.end)
+    for base, limit in _joined((first << shift, end << shift) for first, end, _ in parts):
         for level, length in enumerate(tables.lengths):
             first, end = tables.summary_range(level, base, limit)
             if length < end:
@@ -74,10 +77,9 @@ def _summary_memory(core: HeapCore) -> Iterator[Seen]:
             if not _within(joined, at + first * SUM_BYTES, at + end * SUM_BYTES):
                 yield f"level {level} of the summaries lies where nothing is mapped", NOWHERE
         if not tables.is_32bit:
-            shift, unit = config.log_palloc_chunk_bytes, SCAV_BYTES
+            first, end, unit = base >> shift, limit >> shift, SCAV_BYTES
             if config.scav_index_of_bits:
-                shift, unit = shift + 3, 1
-            first, end = base >> shift, (limit - 1 >> shift) + 1
+                first, end, unit = first >> 3, (end + 7) >> 3, 1
             if not _within(joined, tables.index + first * unit, tables.index + end * unit):
                 yield "the scavenge index lies where nothing is mapped", NOWHERE
 

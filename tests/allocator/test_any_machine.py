@@ -1,52 +1,94 @@
 """Any history of any machine, by what the interface offers: nothing is handed out twice, and audits hold.
 
-The same rules drive the machine of 2017 and those of later releases, on ports of either word size.
+The same rules drive the machine of 2017 and those of later releases, on ports of either word size. Some have
+so little memory that they die of it: what is known of them then can be looked at all the same.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import wraps
 from typing import Any
 
+import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from allocator.common.throw import BadRequest, Death
 from allocator.common.types import Type
-from allocator.interface import FREE, IN_USE, Allocator
+from allocator.interface import FREE, IN_USE, Allocator, Cannot
 from archcalc.boot import boot
 
+MB = 1 << 20
+# A release, a port, and RLIMIT_DATA: some MB more than a start needs.
 MACHINES = [
-    (None, "linux/amd64"),
-    (None, "linux/386"),
-    ("1.22", "linux/amd64"),
-    ("1.25", "linux/arm"),
-    ("1.27", "linux/amd64"),
-    ("1.27", "linux/386"),
-    ("1.27", "windows/amd64"),
-    ("1.27", "openbsd/arm64"),
+    (None, "linux/amd64", None),
+    (None, "linux/386", None),
+    (None, "linux/amd64", 5 * MB),
+    ("1.22", "linux/amd64", None),
+    ("1.25", "linux/arm", None),
+    ("1.27", "linux/amd64", None),
+    ("1.27", "linux/386", None),
+    ("1.27", "linux/386", 12 * MB),
+    ("1.27", "linux/amd64", 46 * MB),
+    ("1.27", "windows/amd64", None),
+    ("1.27", "openbsd/arm64", None),
 ]
 SIZES = st.one_of(
     st.integers(1, 40),
     st.integers(1, 3000),
     st.sampled_from([32760, 32768, 32769, 40_000, 100_000, 1 << 20, 1 << 21, 3 << 20]),
 )
+PS = st.integers(0, 3)
+MODES = ("block", "force", "background")
+POINTERS = ("p", "p.", "p" * 70, "p" + "." * 30)  # their first word is a pointer
+NO_MEMORY = ("out of memory", "cannot allocate memory", "cannot map pages")
+
+
+def step(
+    when: Callable[[AnyMachine], Any] = lambda self: True, **drawn: Any
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A rule for a machine that lives. It may die of it, for want of memory."""
+
+    def of(act: Callable[..., None]) -> Callable[..., None]:
+        @wraps(act)
+        def lived(self: AnyMachine, **values: Any) -> None:
+            try:
+                act(self, **values)
+            except Death as death:
+                assert self.limited
+                assert any(words in death.words for words in NO_MEMORY)
+                self.dead = True
+
+        possible = precondition(lambda self: not self.dead and bool(when(self)))
+        return possible(rule(**drawn)(lived))  # type: ignore[no-any-return]
+
+    return of
 
 
 class AnyMachine(RuleBasedStateMachine):
-    """Objects by address with the bytes asked for, stacks by address with their bytes."""
+    """Objects by address with the bytes asked for, stacks by address with their bytes. `points` is what the
+    first words of objects hold.
+    """
 
     @initialize(which=st.sampled_from(MACHINES), procs=st.integers(1, 3), gogc=st.sampled_from([-1, 20, 100]))
-    def begin(self, which: tuple[str | None, str], procs: int, gogc: int) -> None:
-        go, platform = which
-        self.rt: Allocator = boot(platform, go=go, procs=procs, gogc=gogc)
+    def begin(self, which: tuple[str | None, str, int | None], procs: int, gogc: int) -> None:
+        go, platform, limit = which
+        self.limited = limit is not None
+        self.rt: Allocator = boot(platform, go=go, procs=procs, gogc=gogc, rlimit_data=limit)
         self.rt.watch()
-        self.procs = procs
         ptr = self.rt.config.ptr_size
-        self.types = [
-            Type.of_words(f"t{words}", words, ptr) for words in ("p", "p.", ".pp", "p" * 70, "p" + "." * 30)
-        ]
+        self.types = [Type.of_words(f"t{words}", words, ptr) for words in (*POINTERS, ".pp")]
         self.objects: dict[int, int] = {}
+        self.points: dict[int, int | None] = {}  # of objects whose first word is a pointer
         self.stacks: dict[int, int] = {}
+        self.finalizers: set[int] = set()
+        self.arenas: list[tuple[Any, list[tuple[int, int]]]] = []
+        self.in_arenas: dict[int, int] = {}
+        self.marking = False
+        self.dead = False
         self.booted = self.rt.totals().objects
 
     # What programs do.
@@ -54,73 +96,203 @@ class AnyMachine(RuleBasedStateMachine):
     def keep(self, v: int, size: int) -> None:
         assert v not in self.objects
         self.objects[v] = size
+        self.finalizers.discard(v)
 
-    @rule(size=SIZES, p=st.integers(0, 2))
+    @step(size=SIZES, p=PS)
     def malloc(self, size: int, p: int) -> None:
-        self.keep(self.rt.malloc(size, p=p % self.procs), size)
+        self.keep(self.rt.malloc(size, p=p % self.rt.procs), size)
 
-    @rule(size=st.integers(1, 2000), n=st.integers(2, 60), p=st.integers(0, 2))
+    @step(size=st.integers(1, 2000), n=st.integers(2, 60), p=PS)
     def malloc_in_a_row(self, size: int, n: int, p: int) -> None:
         for _ in range(n):
-            self.keep(self.rt.malloc(size, p=p % self.procs), size)
+            self.keep(self.rt.malloc(size, p=p % self.rt.procs), size)
 
-    @rule(kind=st.integers(0, 4), n=st.integers(1, 200), p=st.integers(0, 2))
+    @step(sizes=st.lists(SIZES, min_size=1, max_size=20), times=st.integers(1, 20), p=PS)
+    def malloc_many(self, sizes: list[int], times: int, p: int) -> None:
+        if sum(sizes) * times > 30 * MB:
+            times = 1
+        asked = np.array(sizes * times)
+        given = self.rt.malloc_many(asked, noscan=True, p=p % self.rt.procs)
+        for v, size in zip(given.tolist(), asked.tolist(), strict=True):
+            self.keep(v, size)
+
+    @step(kind=st.integers(0, 4), n=st.integers(1, 200), p=PS)
     def newarray(self, kind: int, n: int, p: int) -> None:
         typ = self.types[kind]
-        self.keep(self.rt.newarray(typ, n, p % self.procs), typ.size * n)
+        v = self.rt.newarray(typ, n, p % self.rt.procs)
+        self.keep(v, typ.size * n)
+        if kind < len(POINTERS):
+            self.points[v] = None
 
-    @rule(order=st.integers(0, 6), p=st.integers(0, 2))
+    @step(lambda self: self.points, data=st.data())
+    def link(self, data: st.DataObject) -> None:
+        holder = data.draw(st.sampled_from(sorted(self.points)))
+        target = data.draw(st.sampled_from(sorted(self.objects)))
+        self.points[holder] = target
+        self.rt.store(holder, target)
+        assert self.rt.load(holder) == target
+
+    @step(lambda self: self.objects, data=st.data(), again=st.booleans())
+    def set_finalizer(self, data: st.DataObject, again: bool) -> None:
+        v = data.draw(st.sampled_from(sorted(self.objects)))
+        if self.objects[v] < 16:
+            return  # it may share a block with others
+        if again and v in self.finalizers:
+            self.rt.clear_finalizer(v)
+            self.finalizers.discard(v)
+        assert self.rt.set_finalizer(v) == (v not in self.finalizers)
+        self.finalizers.add(v)
+
+    @step(lambda self: self.finalizers)
+    def run_finalizers(self) -> None:
+        run = set(self.rt.run_finalizers())
+        assert run <= self.finalizers
+        assert not run & self.objects.keys()
+
+    @step(order=st.integers(0, 6), p=PS)
     def stack(self, order: int, p: int) -> None:
         n = self.rt.config.fixed_stack << order
-        v = self.rt.stack_alloc(n, p % self.procs)
+        v = self.rt.stack_alloc(n, p % self.rt.procs)
         assert v not in self.stacks
         self.stacks[v] = n
 
-    @precondition(lambda self: self.stacks)
-    @rule(data=st.data(), p=st.integers(0, 2))
+    @step(lambda self: self.stacks, data=st.data(), p=PS)
     def drop_stack(self, data: st.DataObject, p: int) -> None:
         v = data.draw(st.sampled_from(sorted(self.stacks)))
-        self.rt.stack_free(v, self.stacks.pop(v), p % self.procs)
+        self.rt.stack_free(v, self.stacks.pop(v), p % self.rt.procs)
+
+    @step(n=st.integers(1, 4))
+    def add_procs(self, n: int) -> None:
+        self.rt.add_procs(max(n, self.rt.procs))
+
+    # User arenas, where there are any. A chunk that was not full is used again, and so is never left alone.
+
+    @step()
+    def new_arena(self) -> None:
+        try:
+            self.arenas.append((self.rt.new_user_arena(), []))
+        except Cannot:
+            return
+        self.fill_arena(0, 0)
+
+    @step(
+        lambda self: self.arenas,
+        kind=st.integers(0, 4),
+        n=st.sampled_from([0, 1, 7, 2000, 100_000]),
+        times=st.integers(1, 12),
+    )
+    def allocate_in_arena(self, kind: int, n: int, times: int) -> None:
+        for _ in range(times):
+            self.fill_arena(kind, n)
+
+    def fill_arena(self, kind: int, n: int) -> None:
+        arena, mine = self.arenas[-1]
+        typ = self.types[kind]
+        if n * typ.size > MB:
+            n = MB // typ.size
+        v = arena.slice(typ, n) if n else arena.new(typ)
+        size = typ.size * max(n, 1)
+        mine.append((v, size))
+        self.in_arenas[v] = size
+
+    @step(lambda self: self.arenas)
+    def free_arena(self) -> None:
+        arena, mine = self.arenas.pop(0)
+        arena.free()
+        for v, _ in mine:
+            if v // (8 * MB) != mine[-1][0] // (8 * MB):
+                del self.in_arenas[v]
 
     # What the collector does.
 
-    @rule(every=st.integers(1, 5), mode=st.sampled_from(["block", "force", "background"]))
-    def collect(self, every: int, mode: str) -> None:
+    def reached(self, roots: Iterable[int]) -> dict[int, int]:
+        """Of the objects, what lives where these do."""
+        found: dict[int, int] = {}
+        todo = list(roots)
+        while todo:
+            v = todo.pop()
+            if v not in found:
+                found[v] = self.objects[v]
+                target = self.points.get(v)
+                if target is not None:
+                    todo.append(target)
+        return found
+
+    def live(self, every: int) -> dict[int, int]:
+        return self.reached(v for i, v in enumerate(self.objects) if i % every == 0)
+
+    def only(self, live: dict[int, int]) -> None:
+        """All other objects are gone. What shares a tiny block with what lives lives, too."""
+        self.objects = live
+        self.points = {v: to for v, to in self.points.items() if v in live}
+
+    @step(
+        lambda self: not self.marking,
+        every=st.integers(1, 5),
+        mode=st.sampled_from(MODES),
+        traced=st.booleans(),
+    )
+    def collect(self, every: int, mode: str, traced: bool) -> None:
         if mode == "background" and self.rt.gogc < 0:
             mode = "force"  # with GOGC off no concurrent cycle begins
-        live = {v: n for i, (v, n) in enumerate(self.objects.items()) if i % every == 0}
-        self.rt.collect(list(live), mode=mode)
-        # What shares a tiny block with what lives lives, too.
-        self.objects = live
-        if mode == "block":
+        live = self.live(every)
+        told = [*live, *self.in_arenas]
+        if traced:
+            self.rt.collect(roots=told, mode=mode)
+        else:
+            self.rt.collect(told, mode=mode)
+        self.only(live)
+        if mode == "block" and not self.finalizers and not self.in_arenas:
             # A tiny block that is open may live besides (gcMarkTinyAllocs).
             kept = self.rt.totals().objects - len({self.slot(v) for v in live})
-            assert 0 <= kept <= self.procs
+            assert 0 <= kept <= self.rt.procs
 
     def slot(self, v: int) -> int:
         """The block that an object lies in."""
         return v & -16 if self.objects[v] < 16 else v
 
-    @rule()
+    @step(lambda self: not self.marking and self.rt.gogc >= 0, every=st.integers(1, 5))
+    def begin_mark(self, every: int) -> None:
+        live = self.live(every)
+        self.rt.begin_mark([*live, *self.in_arenas])
+        self.only(live)  # the others are gone when it ends
+        self.marking = True
+
+    @step(lambda self: self.marking)
+    def finish_mark(self) -> None:
+        # An assist may have ended the cycle.
+        with suppress(BadRequest):
+            self.rt.finish_mark()
+        self.marking = False
+
+    @step()
     def sweep_one(self) -> None:
         self.rt.sweepone()
 
-    @rule()
-    def scavenge(self) -> None:
-        assert self.rt.scavenge() >= 0
+    @step(limit=st.one_of(st.none(), st.integers(0, 4 * MB)))
+    def scavenge(self, limit: int | None) -> None:
+        given = self.rt.scavenge() if limit is None else self.rt.scavenge(0, limit)
+        assert given >= 0
 
-    @rule()
+    @step()
     def memstats(self) -> None:
         stats: dict[str, Any] = self.rt.memstats()
         assert stats["Mallocs"] - stats["Frees"] == stats["HeapObjects"]
         assert stats["HeapIdle"] >= stats["HeapReleased"]
+
+    @precondition(lambda self: self.dead)
+    @rule()
+    def look_at_the_dead(self) -> None:
+        totals = self.rt.totals()
+        assert totals.objects >= 0
+        assert self.rt.regions()
 
     # What holds always.
 
     @invariant()
     def objects_lie_apart(self) -> None:
         end = 0
-        for v, n in sorted((*self.objects.items(), *self.stacks.items())):
+        for v, n in sorted((*self.objects.items(), *self.stacks.items(), *self.in_arenas.items())):
             assert end <= v
             end = v + n
 
@@ -136,8 +308,8 @@ class AnyMachine(RuleBasedStateMachine):
 
     @invariant()
     def audit_is_clean(self) -> None:
-        assert self.rt.audit() == []
+        assert self.dead or self.rt.audit() == []
 
 
 TestAnyMachine = AnyMachine.TestCase
-TestAnyMachine.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
+TestAnyMachine.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
