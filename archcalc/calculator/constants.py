@@ -12,6 +12,7 @@ values that it follows from, not once for each port.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 
 from allocator.common import sizeclasses
 from archcalc import goexpr
@@ -63,9 +64,7 @@ class Constants:
         self._formulas: dict[str, Formula | None] = {}
         self._standing: dict[tuple[str, str], bool] = {}
         self._plain = formulas.plain_formulas(generation)
-        self._words: tuple[int, int] | None = None
         self._views = {package: _View(self, package) for package in (*generation.packages, "layout", "body")}
-        self._declarations: Mapping[str, Declaration] | None = None
         self._families: dict[str, tuple[str, ...]] = {}
         self._sources: dict[str, Source | None] = {}
 
@@ -166,7 +165,7 @@ class Constants:
         formula = self.formula(names[0]) if names else None
         if formula is None or "{i}" in formula.row.formula or not self.sets.keys().isdisjoint(names):
             return tuple(map(self.value, names))
-        key = (members, self._key(formula))
+        key = (id(formula.row), members, *self._key(formula))
         values = _FAMILIES.get(key)
         if values is None:
             values = _FAMILIES[key] = tuple(self._members_of(formula.row, members))
@@ -189,13 +188,11 @@ class Constants:
         """The qualified name of what a formula of a package calls `name`."""
         return formulas.resolve(self.generation, package, name)
 
-    @property
+    @cached_property
     def words(self) -> tuple[int, int]:
         """Bytes of a pointer and of a register."""
-        if self._words is None:
-            sizes = [self.value(f"fact.{fact}").value for fact in ("ptr_size", "reg_size")]
-            self._words = int(sizes[0]), int(sizes[1])
-        return self._words
+        pointer, register = (self.value(f"fact.{fact}").value for fact in ("ptr_size", "reg_size"))
+        return int(pointer), int(register)
 
     def follows_from(self, name: str) -> tuple[str, ...]:
         """What a formula mentions, or a struct (as struct.NAME) is made of, by qualified name.
@@ -219,9 +216,8 @@ class Constants:
         return self._types_follow_from(self._needs(struct, fields))
 
     def _types_follow_from(self, needs: structs.Needs) -> tuple[str, ...]:
-        found = [formulas.in_runtime(self.generation, needed) for needed in needs.names]
-        found += [f"struct.{inner}" for inner in needs.types]
-        return (*found, "fact.ptr_size", "fact.reg_size")
+        types = (f"struct.{inner}" for inner in needs.types)
+        return (*needs.names, *types, "fact.ptr_size", "fact.reg_size")
 
     def steps(self, name: str) -> tuple[str, ...]:
         """The steps from a qualified name's formula to its value (`goexpr.steps`); none for what is set."""
@@ -231,7 +227,7 @@ class Constants:
         view, iota = self._views[formula.row.package], formula.row.iota
         if not formula.shared:
             return goexpr.steps(formula.text, view, iota)
-        key = self._key(formula)
+        key = (id(formula.row), formula.member, *self._key(formula))
         steps = _STEPS.get(key)
         if steps is None:
             steps = _STEPS[key] = goexpr.steps(formula.text, view, iota)
@@ -247,7 +243,7 @@ class Constants:
         return self.generation.families[family] if family else ()
 
     def _stands(self, row: Row) -> bool:
-        return not row.when or self._holds(row.package, row.when, f"{row.name} ({Source(*row.source)}): ")
+        return not row.when or self._holds(row.package, row.when, row)
 
     def _without(self, name: str, absent: Absent) -> Exception:
         """What to raise for a name that has no value, since it, or what it follows from, is absent.
@@ -267,8 +263,8 @@ class Constants:
         found = f"{where}: it follows from {missing}, which {self.goos}/{self.goarch} does not have"
         return UsageFault(Fault(found, id="constant-invalid"))
 
-    def _holds(self, package: str, when: str, where: str = "") -> bool:
-        """Whether a condition, or a build constraint, holds here; a fault says `where` it stands."""
+    def _holds(self, package: str, when: str, row: Row | None = None) -> bool:
+        """Whether a condition, or a build constraint, holds here; a fault says what `row` it stands in."""
         condition = package, when
         stands = self._standing.get(condition)
         if stands is None:
@@ -280,16 +276,15 @@ class Constants:
             except Absent as absent:
                 if absent.missing.startswith("fact."):
                     raise
-                raise self._lacks(f"{where}{when}", absent.missing) from None
+                raise self._lacks(f"{_before(row)}{when}", absent.missing) from None
             key = (id(self.generation), condition, values)
-            value = _MEMO.get(key)
+            value = _CONDITIONS.get(key)
             if value is None:
                 try:
-                    value = _MEMO[key] = goexpr.evaluate(text, self._views[package])
+                    value = _CONDITIONS[key] = goexpr.evaluate(text, self._views[package])
                 except ExprError as error:
-                    raise UsageFault(
-                        Fault(f"{where}{when}: column {error.column}: {error.message}", id="constant-invalid")
-                    ) from None
+                    found = f"{_before(row)}{when}: column {error.column}: {error.message}"
+                    raise UsageFault(Fault(found, id="constant-invalid")) from None
             stands = self._standing[condition] = value.value is True
         return stands
 
@@ -307,9 +302,9 @@ class Constants:
         if not formula.shared:
             return self._value_of(formula, name)
         key = self._key(formula)
-        value = _MEMO.get(key)
+        value = formula.values.get(key)
         if value is None:
-            value = _MEMO[key] = self._value_of(formula, name)
+            value = formula.values[key] = self._value_of(formula, name)
         return value
 
     def _value_of(self, formula: Formula, name: str) -> Value:
@@ -330,9 +325,13 @@ class Constants:
 
     def _key(self, formula: Formula) -> tuple[object, ...]:
         """All that the value of a shared formula follows from."""
-        words = self.words if formula.calls or formula.row.type_name else None
-        values = map(self.value, formula.mentions)
-        return (id(formula.row), formula.member, words, *values, *map(self.struct, formula.types))
+        known = self._values
+        found: list[object] = [known.get(name) or self.value(name) for name in formula.mentions]
+        if formula.sized:
+            found.append(self.words)
+        if formula.types:
+            found += map(self.struct, formula.types)
+        return tuple(found)
 
     def _evaluate(self, row: Row, text: str, iota: int | None) -> Value:
         try:
@@ -342,22 +341,20 @@ class Constants:
 
     # ---- types ----
 
-    @property
+    @cached_property
     def declarations(self) -> Mapping[str, Declaration]:
         """All declared types of the generation, by name, as this platform's files declare them."""
-        if self._declarations is None:
-            chosen = {
-                name: next((one for one in of if not one.when or self._holds("runtime", one.when)), None)
-                for name, of in declared.conditional(self.generation).items()
-            }
-            key = (id(self.generation), *map(id, chosen.values()))
-            known = _DECLARED.get(key)
-            if known is None:
-                all_of = declared.declarations(self.generation).items()
-                found = {name: chosen.get(name, of[0]) for name, of in all_of}
-                known = _DECLARED[key] = {name: one for name, one in found.items() if one is not None}
-            self._declarations = known
-        return self._declarations
+        chosen = {
+            name: next((one for one in of if not one.when or self._holds("runtime", one.when)), None)
+            for name, of in declared.conditional(self.generation).items()
+        }
+        key = (id(self.generation), *map(id, chosen.values()))
+        known = _DECLARED.get(key)
+        if known is None:
+            all_of = declared.declarations(self.generation).items()
+            found = {name: chosen.get(name, of[0]) for name, of in all_of}
+            known = _DECLARED[key] = {name: one for name, one in found.items() if one is not None}
+        return known
 
     def declared_structs(self) -> tuple[str, ...]:
         """The names of all declared structs."""
@@ -381,18 +378,20 @@ class Constants:
         return layout
 
     def _needs(self, name: str, fields: int | None = None) -> structs.Needs:
-        """What the layout of a struct, or of its first fields, follows from: names and structs."""
+        """What the layout of a struct, or of its first fields, follows from: qualified names, and structs."""
         key = (id(self.declarations), name, fields)
         known = _NEEDS.get(key)
         if known is None:
-            known = _NEEDS[key] = structs.needs_of(self.declarations[name], self.declarations, fields)
+            found = structs.needs_of(self.declarations[name], self.declarations, fields)
+            names = tuple(formulas.in_runtime(self.generation, needed) for needed in found.names)
+            known = _NEEDS[key] = structs.Needs(names, found.types)
         return known
 
     def _lay_out(self, name: str) -> StructLayout:
-        needs = self._needs(name)
+        needs, known = self._needs(name), self._values
         declaration = self.declarations[name]
         try:
-            values = [self.value(formulas.in_runtime(self.generation, needed)) for needed in needs.names]
+            values = [known.get(needed) or self.value(needed) for needed in needs.names]
         except Absent as absent:
             found = f"{name} ({declaration.file}:{declaration.line}): undefined: {absent.args[0]}"
             raise UsageFault(Fault(found, id="struct-invalid")) from None
@@ -426,7 +425,7 @@ class Constants:
             raise UsageFault(Fault(f"no size classes: {error}", id="sizeclasses-invalid")) from None
 
 
-_MEMO: dict[tuple[object, ...], Value] = {}
+_CONDITIONS: dict[tuple[object, ...], Value] = {}
 _STEPS: dict[tuple[object, ...], tuple[str, ...]] = {}
 _FAMILIES: dict[tuple[object, ...], tuple[Value, ...]] = {}
 _LAYOUTS: dict[tuple[object, ...], StructLayout] = {}
@@ -440,6 +439,11 @@ def _fault(row: Row, name: str, error: ExprError) -> UsageFault:
     return UsageFault(
         Fault(f"{where}: column {error.column} of {error.text}: {error.message}", id="constant-invalid")
     )
+
+
+def _before(row: Row | None) -> str:
+    """What goes before a condition in words about it: the row that has it, and where."""
+    return f"{row.name} ({Source(*row.source)}): " if row is not None else ""
 
 
 def _own(name: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from functools import cache, lru_cache
-from typing import NamedTuple
 
 from archcalc import goexpr
 from archcalc.generations import Generation, Row
@@ -13,20 +12,33 @@ from archcalc.goexpr import ExprError, Scope, Value
 _MEMBER = re.compile(r"(\w+\.\w*?\D)(\d+)")
 
 
-class Formula(NamedTuple):
+class Formula:
     """A parsed row, for one member where a family has many, with what it mentions.
 
     `mentions` are qualified names; `types` the structs whose size it asks; `calls` the
-    types it converts to and the functions it calls. A formula that is not `shared`
-    follows from more than these and is evaluated for each platform.
+    types it converts to and the functions it calls. Where it is `sized`, it follows from the sizes of
+    words, too. A formula that is not `shared` follows from more than these and is evaluated for each
+    platform. `values` are those that it has had, by what they follow from.
     """
 
-    row: Row
-    member: int | None
-    mentions: tuple[str, ...]
-    types: tuple[str, ...]
-    calls: frozenset[str]
-    shared: bool
+    __slots__ = ("calls", "member", "mentions", "row", "shared", "sized", "types", "values")
+
+    def __init__(
+        self,
+        row: Row,
+        member: int | None,
+        mentions: tuple[str, ...],
+        types: tuple[str, ...],
+        calls: frozenset[str],
+    ) -> None:
+        self.row = row
+        self.member = member
+        self.mentions = mentions
+        self.types = types
+        self.calls = calls
+        self.sized = bool(calls or row.type_name)
+        self.shared = "named" not in calls
+        self.values: dict[tuple[object, ...], Value] = {}
 
     @property
     def text(self) -> str:
@@ -99,7 +111,8 @@ def formula_of(generation: Generation, row: Row, index: int | None) -> Formula:
     formula = _FORMULAS.get((id(row), index))
     if formula is None:
         if index and "{i}" not in row.formula:
-            formula = formula_of(generation, row, 0)._replace(member=index)
+            first = formula_of(generation, row, 0)
+            formula = Formula(row, index, first.mentions, first.types, first.calls)
         else:
             formula = _made_ready(generation, row, index)
         _FORMULAS[id(row), index] = formula
@@ -112,11 +125,8 @@ def _made_ready(generation: Generation, row: Row, index: int | None) -> Formula:
     mentions = [resolve(generation, row.package, name) for name in goexpr.names(text)]
     if "len" in called:
         mentions += generation.size_classes
-    types = goexpr.composites(text)
-    return Formula(
-        row, index, tuple(dict.fromkeys(name for name in mentions if name)), types,
-        frozenset(called), "named" not in called,
-    )  # fmt: skip
+    mentioned = tuple(dict.fromkeys(name for name in mentions if name))
+    return Formula(row, index, mentioned, goexpr.composites(text), frozenset(called))
 
 
 def follows_from(formula: Formula) -> tuple[str, ...]:

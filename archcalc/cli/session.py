@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from time import monotonic
 from typing import TextIO
 
@@ -19,18 +18,20 @@ BAR = 24
 EVERY = 0.1
 
 
-@dataclass
 class Session:
     """How much to say, and whether to be colourful about it."""
 
-    quiet: bool = False
-    verbose: bool = False
-    debug: bool = False
-    color: str = "auto"
-    generations: dict[str, None] = field(default_factory=dict)
-    """The generations that the command was asked of, in order."""
-    sets: Mapping[str, int | str] = field(default_factory=dict)
-    """What --set and the configuration have set for the command."""
+    def __init__(
+        self, quiet: bool = False, verbose: bool = False, debug: bool = False, color: str = "auto"
+    ) -> None:
+        self.quiet = quiet
+        self.verbose = verbose
+        self.debug = debug
+        self.color = color
+        self.generations: dict[str, None] = {}
+        """The generations that the command was asked of, in order."""
+        self.sets: Mapping[str, int | str] = {}
+        """What --set and the configuration have set for the command."""
 
     def colorful(self, stream: TextIO) -> bool:
         """Whether text on this stream shows colours: on a terminal, unless NO_COLOR or --color says else."""

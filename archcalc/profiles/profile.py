@@ -161,17 +161,17 @@ def load_ours(name: str, go: str = CURRENT) -> Profile:
     return profile
 
 
-@dataclass(slots=True)
 class _Merged:
     """What a file and all that it inherits say together; origins are beside the values."""
 
-    file: str
-    place: tuple[int, int]
-    top: dict[str, str] = field(default_factory=dict)
-    sections: dict[str, dict[str, Any]] = field(
-        default_factory=lambda: {"arch": {}, "os": {}, "constants": {}, "machine": {}}
-    )
-    origins: dict[str, Origin] = field(default_factory=dict)
+    __slots__ = ("file", "origins", "place", "sections", "top")
+
+    def __init__(self, file: str, place: tuple[int, int]) -> None:
+        self.file = file
+        self.place = place
+        self.top: dict[str, str] = {}
+        self.sections: dict[str, dict[str, Any]] = {"arch": {}, "os": {}, "constants": {}, "machine": {}}
+        self.origins: dict[str, Origin] = {}
 
     def take(self, below: _Merged) -> None:
         """Lays another file's facts over these, without its name and description."""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archcalc import generations, goexpr
-from archcalc.calculator import constants, figures
+from archcalc.calculator import constants, figures, formulas
 from archcalc.calculator.constants import Absent, Constants
 from archcalc.calculator.figures import Figures
 from archcalc.generations.tables import Row, Source
@@ -160,8 +160,10 @@ def test_shared_values_are_those_computed_alone(platform: str, monkeypatch: pyte
     """What other ports left in the memory of evaluated formulas changes nothing."""
     before = of(platform)
     expected = dict(before.constants), dict(before.sys), before.layout
-    for name in ("_MEMO", "_LAYOUTS", "_FAMILIES"):
+    for name in ("_CONDITIONS", "_LAYOUTS", "_FAMILIES"):
         monkeypatch.setattr(constants, name, {})
+    for formula in formulas._FORMULAS.values():
+        monkeypatch.setattr(formula, "values", {})
     profile = platforms.load(platform)
     engine = Constants(generations.load(), profile.goos, profile.goarch, profile.facts)
     alone = Figures(profile, generations.load(), engine)
