@@ -186,8 +186,7 @@ class PageAlloc:
             self._index.grow(first, end)
             self._chunks.grow(first, end, Chunk(self.all_pages))
             self.update(top.grown_from, top.limit - top.grown_from >> self.page_shift)
-        if top.taken_from != top.first:
-            self._take(top.taken_from, top.first - top.taken_from >> self.page_shift)
+        self._take(top.taken_from, top.first - top.taken_from >> self.page_shift)
 
     def _unback(self, chunk: Chunk) -> None:
         """No page of a chunk has memory."""

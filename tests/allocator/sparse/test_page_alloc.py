@@ -13,7 +13,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from allocator.common.throw import Throw
 from allocator.sparse.addr_ranges import AddrRanges
 from allocator.sparse.config import Config
-from allocator.sparse.page_alloc import PageAlloc
+from allocator.sparse.page_alloc import MANY_STALE, Chunk, PageAlloc
 from allocator.sparse.page_cache import PageCache
 from allocator.sparse.pallocbits import ALLOCATED, merge, summarize
 from tests.support.sparse import NoTables, config
@@ -484,6 +484,7 @@ def test_an_empty_cache_has_nothing() -> None:
         ([(4, 6), (8, 9)], [(4, 6), (8, 9)]),
         ([(8, 9), (4, 6)], [(4, 6), (8, 9)]),
         ([(4, 6), (8, 9), (6, 8)], [(4, 9)]),
+        ([(4, 6), (8, 9), (6, 7)], [(4, 7), (8, 9)]),
     ],
 )
 def test_ranges_grow_together_with_what_they_touch(
@@ -544,3 +545,137 @@ def test_a_cache_with_pages_enough_but_no_such_run_gives_none() -> None:
     assert cache.alloc(4, PAGE) == (0, 0)
     assert cache.alloc(2, PAGE) == (BASE, 0)
     assert cache.cache == 0b1000
+
+
+# A growing heap, all that is free of which lies at its end.
+
+
+def at_the_top(chunks: int = 2, taken: int = 600) -> PageAlloc:
+    pages = page_alloc(chunks=chunks)
+    pages.alloc(taken)
+    assert pages._top is not None
+    return pages
+
+
+def known(pages: PageAlloc) -> None:
+    """Asks for what may or may not be known yet."""
+    assert pages.known_most(pages.start + 1) in (None, 424)
+
+
+def alloc(npages: int) -> Callable[[PageAlloc], Any]:
+    return lambda pages: pages.alloc(npages)
+
+
+def grow(chunk: int, chunks: int = 1) -> Callable[[PageAlloc], Any]:
+    return lambda pages: pages.grow(BASE + chunk * CHUNK, chunks * CHUNK)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [alloc(5), alloc(400)],
+        [alloc(424), alloc(1), alloc(2), grow(2), alloc(1)],  # all is taken, then it grows
+        [alloc(425), alloc(424), grow(2), alloc(500), alloc(13)],
+        [grow(2), grow(3), alloc(900), alloc(30)],
+        [grow(2, 7), alloc(512), grow(9), alloc(512)],  # further than tables are ready for
+        [grow(2), grow(40), alloc(2000), alloc(1)],  # somewhere else
+        [grow(2), lambda pages: pages.alloc_range(BASE + 900 * PAGE, 10), alloc(400)],
+        [grow(2), known, alloc(3)],
+        [grow(2), lambda pages: pages.find(300)],
+    ],
+)
+def test_a_heap_that_grows_is_the_one_that_is_written_down_at_each_step(
+    steps: list[Callable[[PageAlloc], Any]],
+) -> None:
+    seen = []
+    for looks in (False, True):
+        pages = at_the_top()
+        answers = []
+        for step in steps:
+            if looks:
+                assert pages.levels
+            answers.append((step(pages), pages.search_addr))
+        chunks = [(ci, fields(chunk)) for ci, chunk in pages.chunks.items()]
+        index = [(ci, fields(use)) for ci, use in pages.index.chunks.items()]
+        seen.append((answers, chunks, index, list(pages.in_use), pages.levels))
+        check_summaries(pages)
+    assert seen[0] == seen[1]
+
+
+def test_chunks_can_be_kept_in_another_table() -> None:
+    pages = page_alloc()
+    table: Any = {pages.start: Chunk(0)}
+    pages.chunks = table
+    assert pages.chunks is table
+
+
+def test_summaries_that_lag_far_behind_are_brought_up_to_date() -> None:
+    pages = page_alloc(chunks=80)
+    pages.alloc(80 * 512)
+    assert pages.levels
+    for i in range(0, 80, 2):
+        pages.free(BASE + i * CHUNK, 1)
+    assert 0 < len(pages._stale) < MANY_STALE
+    check_summaries(pages)
+
+
+def test_a_free_end_that_begins_within_equal_chunks_is_none() -> None:
+    pages = page_alloc()
+    pages.alloc_range(BASE, 100)
+    pages.alloc_range(BASE + CHUNK, 100)
+    pages.chunks.fold(pages.start, pages.end)
+    assert pages._free_at_end() is None
+    assert pages.alloc(412)[0] == BASE + 100 * PAGE
+    assert pages.alloc(412)[0] == BASE + 612 * PAGE
+
+
+# Groups of 64 that a cache would take one after the other.
+
+
+@pytest.mark.parametrize(
+    ("taken", "most", "groups"),
+    [
+        ([], 3, 3),
+        ([], 20, 8),  # all of a chunk
+        ([(0, 64)], 3, 3),
+        ([(0, 60)], 3, 0),  # the first group is not whole
+        ([(64, 64), (128, 1)], 9, 1),
+        ([(200, 1)], 9, 3),
+        ([(0, 1024)], 9, 0),
+    ],
+)
+def test_groups_are_passed_as_the_cache_takes_them(
+    taken: list[tuple[int, int]], most: int, groups: int
+) -> None:
+    at_once, one_by_one = page_alloc(), page_alloc()
+    for pages in (at_once, one_by_one):
+        for first, n in taken:
+            pages.alloc_range(BASE + first * PAGE, n)
+    cache, other = PageCache(), PageCache()
+    assert cache.whole_groups(at_once, most) == groups
+    if not groups:
+        return
+    base, scavenged = cache.pass_groups(at_once, groups)
+    bits = 0
+    for i in range(groups):
+        other.fill(one_by_one)
+        assert (other.base, other.cache) == (base + 64 * i * PAGE, (1 << 64) - 1)
+        bits |= other.scav << 64 * i
+        while other.cache:
+            other.alloc(1, PAGE)
+    assert scavenged == bits
+    assert fields(cache) == fields(other)
+    assert at_once.search_addr == one_by_one.search_addr
+    for table in (lambda pages: pages.chunks, lambda pages: pages.index.chunks):
+        one, two = (
+            [(ci, fields(known)) for ci, known in table(pages).items()] for pages in (at_once, one_by_one)
+        )
+        assert one == two
+    check_summaries(at_once)
+
+
+def test_no_groups_are_left_where_nothing_is_free() -> None:
+    pages = page_alloc(chunks=1)
+    pages.alloc(512)
+    pages.alloc(1)
+    assert PageCache().whole_groups(pages, 3) == 0

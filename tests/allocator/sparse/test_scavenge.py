@@ -191,6 +191,11 @@ def test_counts_that_cannot_be_are_the_end() -> None:
         made.alloc(100, 1)
     with pytest.raises(Throw, match="below zero"):
         made.free(100, 0, 513)
+    with pytest.raises(Throw, match="too many pages"):
+        made.alloc_whole(101, 103)
+    made.free(101, 0, 1)
+    with pytest.raises(Throw, match="below zero"):
+        made.free_whole(101, 103)
 
 
 def test_a_chunk_packs_as_the_runtime_keeps_it() -> None:

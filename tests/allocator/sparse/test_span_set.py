@@ -54,6 +54,19 @@ def test_a_reset_gives_the_last_block_back() -> None:
     made.reset()  # of a set that never had any
 
 
+def test_a_block_is_at_hand_where_the_spine_has_room_for_it() -> None:
+    rt = heap()
+    made = SpanSet(rt)
+    assert not made.block_at_hand()  # there is no spine yet
+    made.push(MSpan(0))
+    assert made.block_at_hand()
+    base, _ = rt.persistent.chunks[rt.current_p]
+    rt.persistent.chunks[rt.current_p] = base, rt.config.persistent_chunk_size
+    assert not made.block_at_hand()  # neither free blocks nor memory
+    rt.span_set_blocks.free(1 << 20)
+    assert made.block_at_hand()
+
+
 def test_a_set_that_is_not_empty_cannot_be_reset() -> None:
     made = SpanSet(heap())
     made.push(MSpan(0))
