@@ -37,6 +37,7 @@ GIVEN = {
     "( readmemstats",
     "( scavenge",
     "( freestackspans",
+    "( hugepages",  # the P that does it, which matters where ranges are copied for it
 }
 
 
@@ -119,7 +120,7 @@ def test_every_kind_of_record_is_changed_or_said_to_be_given() -> None:
         " ".join(record.shape.split(" ")[:2]) if record.letters == "(" else record.letters
         for record in version2.RECORDS
     }
-    unseen = {"/", "( hugepages", ")"}  # in none of the recordings here; `)` is by what it closes
+    unseen = {"/", ")"}  # in none of the recordings here; `)` is by what it closes
     assert described - changed - GIVEN == unseen
 
 
