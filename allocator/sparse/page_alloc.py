@@ -415,8 +415,6 @@ class PageAlloc:
         """The same where all that is free is at the heap's end."""
         first, size = top.first, npages << self.page_shift
         search = self.search_addr
-        if search >= top.limit:
-            return 0, 0
         last = first + size - 1
         if last >= top.limit:
             if npages == 1:
@@ -509,7 +507,11 @@ class PageAlloc:
         while ci < self.end:
             chunk, behind = self._chunks.piece(ci)
             if chunk is None:
-                return None
+                above = self.in_use.at_or_above(behind << self.chunk_shift)
+                if above is None or first != limit:
+                    return None
+                ci = above >> self.chunk_shift
+                continue
             free = chunk.bits ^ self.all_pages
             if free:
                 lowest = trailing_zeros(free)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from allocator.common.throw import Death
+from allocator.common.throw import Death, Throw
 from allocator.kernels.system import ENOMEM
+from allocator.sparse.page_alloc import PageAlloc
 from archcalc.boot import boot
+from tests.support.sparse import NoTables, config
 
 PORTS = ["linux/amd64", "linux/386", "linux/ppc64le", "windows/amd64", "plan9/386", "js/wasm", "aix/ppc64"]
 KB, MB = 1 << 10, 1 << 20
@@ -116,3 +119,84 @@ def test_a_terabyte_one_by_one_is_in_a_few_pieces() -> None:
         rt.malloc(64 * MB)
     assert len(rt.pages.chunks.parts(rt.pages.start, rt.pages.end)) < 20
     assert len(rt.pages.chunks) == rt.pages.end - rt.pages.start
+
+
+CHUNK = 4 * MB
+PAGES = CHUNK >> 13
+BASE = 0xC000000000
+CROSSES = PAGES + 10  # pages, so many that they are searched for from the root
+
+
+class Twins:
+    """Two page allocators that are asked the same, one of which is looked at before each step."""
+
+    def __init__(self) -> None:
+        self.grown: list[tuple[int, int]] = []
+        self.twins = [
+            PageAlloc(config(), NoTables(), lambda p: any(base <= p < end for base, end in self.grown))
+            for _ in range(2)
+        ]
+
+    def both(self, act: Callable[[PageAlloc], Any]) -> Any:
+        looked_at, left_alone = self.twins
+        assert looked_at.levels
+        found = act(looked_at)
+        assert act(left_alone) == found
+        assert left_alone.search_addr == looked_at.search_addr
+        return found
+
+    def grow(self, base: int, chunks: int) -> None:
+        self.grown.append((base, base + chunks * CHUNK))
+        self.both(lambda pages: pages.grow(base, chunks * CHUNK))
+
+    def alloc(self, npages: int) -> tuple[int, int]:
+        found: tuple[int, int] = self.both(lambda pages: pages.alloc(npages))
+        return found
+
+
+def test_a_full_heap_is_searched_from_its_end_until_it_grows() -> None:
+    heap = Twins()
+    heap.grow(BASE, 4)
+    heap.alloc(CROSSES)
+    heap.alloc(4 * PAGES - CROSSES)
+    assert heap.alloc(1) == (0, 0)
+    assert heap.twins[1].search_addr == heap.twins[1].max_search_addr
+    assert heap.alloc(2) == (0, 0)
+    heap.grow(BASE + 4 * CHUNK, 2)
+    assert heap.alloc(3)[0] == BASE + 4 * CHUNK
+
+
+def test_memory_that_is_there_already_is_not_counted_again() -> None:
+    heap = Twins()
+    heap.grow(BASE, 4)
+    for npages in (CROSSES, 100):
+        base, scavenged = heap.alloc(npages)
+        assert (base, scavenged) == (BASE, npages << 13 if npages == CROSSES else 0)
+        heap.both(lambda pages, n=npages: pages.free(BASE, n))
+    assert heap.alloc(CROSSES + 5) == (BASE, 5 << 13)
+    assert heap.alloc(CROSSES)[1] == CROSSES << 13
+
+
+def test_the_search_goes_on_where_the_heap_does_when_an_entry_begins_in_a_gap() -> None:
+    entry = 2 << 30
+    heap = Twins()
+    heap.grow(BASE, 2)
+    heap.alloc(2 * PAGES)
+    above = BASE + 2 * entry - CHUNK
+    heap.grow(above, 10)
+    for twin in heap.twins:
+        assert twin.search_addr < config().offset(above)
+    # Across the border of two entries, the first of which begins between the heap's two parts.
+    assert heap.alloc(CROSSES)[0] == above
+    assert heap.twins[1].search_addr == config().offset(above)
+    assert heap.alloc(CROSSES)[0] == above + (CROSSES << 13)
+
+
+def test_an_index_that_counts_wrong_is_noticed_at_once() -> None:
+    heap = Twins()
+    heap.grow(BASE, 4)
+    heap.alloc(CROSSES)
+    for pages in heap.twins:
+        pages.index.chunks[pages.start + 2].in_use = PAGES
+        with pytest.raises(Throw, match="too many pages allocated in chunk"):
+            pages.alloc(2 * PAGES)
