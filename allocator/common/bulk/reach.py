@@ -52,8 +52,7 @@ class Pointers:
         if max(high - low, last - first >> 3) <= NEAR * len(objects):
             meant = np.zeros(last + 1, bool)
             meant[objects] = True
-            chosen = np.flatnonzero(meant.take(self.sources[low:high]))
-            return self.targets[low:high].take(chosen)
+            return _those(self.targets[low:high], meant.take(self.sources[low:high]))
         self._sought += len(objects)
         if self._sought < self.total >> 3:
             begin, ends = self.sources.searchsorted(objects), self.sources.searchsorted(objects, "right")
@@ -89,12 +88,17 @@ def reach(pointers: Pointers, frontier: Ints, seen: Ints) -> None:
                 frontier = _rings(pointers, frontier, seen)
                 continue
         reached = pointers.of(frontier)
-        reached = reached.take(np.flatnonzero(seen.take(reached) == 0))
+        reached = _those(reached, seen.take(reached) == 0)
         seen[reached] = 1
         # Of those that are mentioned more than once, the last mention stays.
         order = np.arange(len(reached), dtype=np.int32)
         mentioned[reached] = order
-        frontier = reached.take(np.flatnonzero(mentioned.take(reached) == order))
+        frontier = _those(reached, mentioned.take(reached) == order)
+
+
+def _those(objects: Ints, meant: Ints) -> Ints:
+    """The objects that are meant, which may be all."""
+    return objects if meant.all() else objects.take(np.flatnonzero(meant))
 
 
 def _rings(pointers: Pointers, frontier: Ints, seen: Ints) -> Ints:
