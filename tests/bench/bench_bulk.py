@@ -62,7 +62,7 @@ LIMITS = {
 SPANS_LIMIT = 0.5  # seconds
 LINKED = 1_000_000  # objects of the heap that is collected, as in objects.go
 # A collection of those, of which half are reached: times the real runtime's, at most and wanted.
-COLLECTION_LIMIT, COLLECTION_WANTED = 8.0, 1.0
+COLLECTION_LIMIT, COLLECTION_WANTED = 6.0, 1.0
 MACHINES = {"2017": None, "today": "1.27"}
 # Compiled code where loading it counts, in a process of its own: how many times NumPy it may take.
 FIRST_USE, FIRST_USE_LIMIT = PAYS, 1.4

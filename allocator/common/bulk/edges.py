@@ -87,20 +87,27 @@ def edges_of_rows(numbers: ObjectNumbers, rows: WordRows, extents: Ints | None =
         index = word // rows.words
         offset = word - index * rows.words
         source = rows.first.take(row) + index
-    offset -= rows.header
-    good = np.ones(len(where), bool)
+    good: Ints | None = None
+    if rows.header:
+        offset -= rows.header
+        good = offset >= 0
     if rows.tell is not None:
         row = where >> page
-        good = rows.tell(row, source - rows.first.take(row), offset) & (offset >= 0)
+        good = _both(good, rows.tell(row, source - rows.first.take(row), offset))
     elif not len(rows.bitmap) and not rows.aligned:
-        good = rows.pattern.take(offset, mode="wrap").view(bool) & (offset >= 0)
+        good = _both(good, rows.pattern.take(offset, mode="wrap").view(bool))
     if extents is not None:
-        good &= offset < extents.take(source)
-    if not good.all():
+        good = _both(good, offset < extents.take(source))
+    if good is not None and not good.all():
         keep = np.flatnonzero(good)
         source, words = source[keep], words[keep]
     targets = numbers.of(words)
-    return Edges(source, targets, words[targets < 0])
+    bad = len(targets) and int(targets.min()) < 0
+    return Edges(source, targets, words[targets < 0] if bad else words[:0])
+
+
+def _both(one: Ints | None, other: Ints) -> Ints:
+    return other if one is None else one & other
 
 
 def _stored(rows: WordRows) -> Ints:
