@@ -136,7 +136,7 @@ def describe(figures: Figures, section: str, name: str) -> tuple[str, str]:
 
 def typed(value: Scalar, unit: str) -> Value:
     """A plain value with the type that its unit stands for."""
-    if isinstance(value, bool | str):
+    if isinstance(value, (bool, str)):
         return value
     if isinstance(value, float):
         return str(value)  # a figure is never rounded

@@ -230,7 +230,7 @@ class Layouts:
 
     def _measure_array(self, kind: Array) -> Measure:
         length = goexpr.evaluate(kind.length, self.scope).value
-        if isinstance(length, bool | str) or length != int(length):
+        if isinstance(length, (bool, str)) or length != int(length):
             raise StructError(f"array bound {kind.length} is not an integer")
         if length < 0:
             raise StructError(f"array bound {kind.length} is negative: {length}")

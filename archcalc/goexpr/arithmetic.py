@@ -108,7 +108,7 @@ def _floor_log2(value: Fraction) -> int:
 
 def represent(node: Operand, value: Scalar, kind: ConstantType) -> Scalar:
     """A constant as a value of a type it is used as: it must be one (Representability, Go spec)."""
-    if isinstance(value, str | bool):
+    if isinstance(value, (str, bool)):
         if kind.kind != ("string" if isinstance(value, str) else "bool"):
             raise node.error(f"cannot use {node.source()} as {kind.name} value")
         return value

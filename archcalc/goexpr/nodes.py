@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import NamedTuple
 
 from archcalc.goexpr.arithmetic import (
     COMPARISONS,
@@ -59,12 +58,15 @@ class Node:
         return ExprError(self.text, self.start + 1, message)
 
 
-class Env(NamedTuple):
+class Env:
     """What an evaluation goes by: the names, iota in a declaration, and what parses a function's body."""
 
-    scope: Scope
-    iota: int | None
-    parse: Callable[[str], Node]
+    __slots__ = ("iota", "parse", "scope")
+
+    def __init__(self, scope: Scope, iota: int | None, parse: Callable[[str], Node]) -> None:
+        self.scope = scope
+        self.iota = iota
+        self.parse = parse
 
 
 class Literal(Node):
@@ -190,10 +192,13 @@ class Binary(Node):
         if operator in ("<<", ">>"):
             count = shift_count(self.right, y, env.scope.signed_shift_counts)
             return shift(self, operator, x, count, y.variable)
-        kind = self._common_type(x.type, y.type)
-        variable = x.variable or y.variable
-        a = represent(self.left, x.value, kind) if x.type != kind else x.value
-        b = represent(self.right, y.value, kind) if y.type != kind else y.value
+        (a, x_type, variable), (b, y_type, b_variable) = x, y  # quicker than by name
+        kind = self._common_type(x_type, y_type)
+        variable = variable or b_variable
+        if x_type != kind:
+            a = represent(self.left, a, kind)
+        if y_type != kind:
+            b = represent(self.right, b, kind)
         compare = COMPARISONS.get(operator)
         if compare is not None:
             if kind.kind == "bool" and operator not in ("==", "!="):

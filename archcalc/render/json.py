@@ -37,7 +37,7 @@ def lay_out(value: object, margin: str) -> Iterator[str]:
             yield f"{',' if at else '{'}\n{deeper}{encode(str(key))}: "
             yield from lay_out(item, deeper)
         yield f"\n{margin}}}"
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, (list, tuple)):
         if is_flat(value):
             yield encode(value)
             return

@@ -176,7 +176,7 @@ def plain(value: object) -> object:
         return {"not_applicable": value.reason}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return value
 
