@@ -11,6 +11,7 @@ import pytest
 from effort import examples, phases
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from links import SHAPES, contents
 from machine_state import differences, state_of
 
 from allocator.common import at_once
@@ -118,16 +119,6 @@ class Twins:
         assert contents(self.many) == contents(self.single)
 
 
-def contents(rt: Runtime) -> list[tuple[int, int]]:
-    """Every word that is stored."""
-    memory = rt.memory
-    return [
-        (addr, memory.load(addr))
-        for page in sorted(memory.pages)
-        for addr in memory.written(page << memory.shift, page + 1 << memory.shift)
-    ]
-
-
 @settings(max_examples=examples(12), deadline=None, phases=phases())
 @given(
     seed=st.integers(0, 1 << 32),
@@ -178,20 +169,14 @@ def linked(rt: Runtime, n: int, targets: Any) -> list[int]:
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.parametrize("shape", ["tree", "list", "both ways", "rings"])
+@pytest.mark.parametrize("shape", SHAPES)
 def test_heaps_of_one_shape(platform: str, shape: str, compiled: bool) -> None:
     """A tree is reached in large rings, a list one by one; what is not reached is freed."""
     n = 4_000
-    shapes = {
-        "tree": [(i // 2, i % 2, i) for i in range(1, n, 3)],
-        "list": [(i, 0, i + 1) for i in range(n // 2)],
-        "both ways": [(i, k, i + 2 * k - 1) for i in range(1, n // 2) for k in (0, 1)],
-        "rings": [(i, 0, (i + 1) % 100 + i // 100 * 100) for i in range(n)],
-    }
     found = []
     for many in (1, FEW):
         rt = boot(platform)
-        objects = linked(rt, n, shapes[shape])
+        objects = linked(rt, n, SHAPES[shape](n))
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(at_once, "MANY", many)
             patched.setattr(engine, "_wanted", compiled and engine.has_numba())

@@ -10,6 +10,7 @@ import pytest
 from effort import examples, phases
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from links import SHAPES, contents
 
 from allocator.common import at_once
 from allocator.common.bulk import engine, forget, numbers, reach
@@ -102,16 +103,6 @@ def answer_of(rt: Heap, call: str, args: Any, named: Any) -> Any:
         return death.words
 
 
-def contents(rt: Heap) -> list[tuple[int, int]]:
-    """Every word that is stored."""
-    memory = rt.memory
-    return [
-        (addr, memory.load(addr))
-        for page in sorted(memory.pages)
-        for addr in memory.written(page << memory.shift, page + 1 << memory.shift)
-    ]
-
-
 @settings(max_examples=examples(10), deadline=None, phases=phases())
 @given(
     seed=st.integers(0, 1 << 32),
@@ -153,23 +144,17 @@ def is_object(rt: Heap, p: int) -> bool:
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.parametrize("shape", ["tree", "list", "both ways", "rings"])
+@pytest.mark.parametrize("shape", SHAPES)
 def test_heaps_of_one_shape(shape: str, compiled: bool) -> None:
     """A tree is reached in large rings, a list one by one; objects made at once, of several types."""
     n = 6_000
-    shapes = {
-        "tree": [(i // 2, i % 2, i) for i in range(1, n, 3)],
-        "list": [(i, 0, i + 1) for i in range(n // 2)],
-        "both ways": [(i, k, i + 2 * k - 1) for i in range(1, n // 2) for k in (0, 1)],
-        "rings": [(i, 0, (i + 1) % 100 + i // 100 * 100) for i in range(n)],
-    }
     found = []
     for many in (1, FEW):
         rt = heap()
         kinds = [Type.of_words("link", "pp..", 8), Type.of_words("pair", "p.pp", 8)]
         each = np.arange(n) % 7 // 6
         objects = rt.malloc_many(np.full(n, 32), typ=kinds, types=each).tolist()
-        for source, place, target in shapes[shape]:
+        for source, place, target in SHAPES[shape](n):
             rt.store(objects[source] + place * 8, objects[target])
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(at_once, "MANY", many)

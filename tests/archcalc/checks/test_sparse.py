@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -70,41 +67,13 @@ BROKEN: dict[str, dict[str, Any]] = {
 }
 
 
-def doctored(
-    platform: str = "linux/amd64",
-    sets: Mapping[str, Any] | None = None,
-    machine: Mapping[str, Any] | None = None,
-    size_classes: Mapping[str, Any] | None = None,
-    structs: Mapping[str, Mapping[str, Any]] | None = None,
-) -> Any:
-    whole = figures.compute(platforms.load(platform, NEWEST), sets)
-    own = dict(whole.structs)
-    for name, parts in (structs or {}).items():
-        fields = tuple(one._replace(**parts.get(one.name, {})) for one in own[name].fields)
-        own[name] = replace(own[name], fields=fields, **({"size": parts["size"]} if "size" in parts else {}))
-    profile = replace(
-        whole.profile,
-        machine={**whole.profile.machine, **(machine or {})},
-        facts={**whole.profile.facts, **(machine or {})},
-    )
-    return SimpleNamespace(
-        profile=profile,
-        platform=platform,
-        engine=whole.engine,
-        generation=whole.generation,
-        origin=whole.origin,
-        structs=own,
-        size_classes=replace(whole.size_classes, **(size_classes or {})) if size_classes else CLASSES,
-    )
-
-
 def test_every_check_has_figures_that_break_it() -> None:
     assert list(BROKEN) == list(checks.registry(SPARSE))
 
 
 @pytest.mark.parametrize("id", BROKEN)
-def test_a_check_fires_on_what_it_guards(id: str) -> None:
-    case = checks.registry(SPARSE)[id].run(doctored(**BROKEN[id]))
+def test_a_check_fires_on_what_it_guards(id: str, doctor: Any) -> None:
+    case = checks.registry(SPARSE)[id].run(doctor(go=NEWEST, **BROKEN[id]))
     assert case.findings
     assert {finding.id for finding in case.findings} == {id}
     assert len({finding.fingerprint for finding in case.findings}) == len(case.findings)

@@ -29,16 +29,10 @@ SUITE = {"id", "name", "package", "tests", "failures", "errors", "skipped", "tim
 Cli = Callable[..., Any]
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root: Path = gotree.write(tmp_path_factory.mktemp("goroot"))
-    return root
-
-
 @pytest.fixture
-def fork(whole: Path, tmp_path: Path) -> Path:
+def fork(whole_tree: Path, tmp_path: Path) -> Path:
     """A fork that has changed one constant and kept one comment of those that are wrong."""
-    root = Path(shutil.copytree(whole, tmp_path / "fork"))
+    root = Path(shutil.copytree(whole_tree, tmp_path / "fork"))
     gotree.edit(root, "runtime/sema.go", "semTabSize = 251", "semTabSize = 509")
     gotree.edit(root, "runtime/stack.go", "package runtime", "// 0xfffffade in hex\npackage runtime")
     return root
@@ -52,15 +46,15 @@ def program(folder: Path, platform: str, *flags: str) -> Path:
 # ---- documents and exit codes ----
 
 
-def test_a_tree_as_json(cli: Cli, whole: Path) -> None:
-    run = cli("verify", "--goroot", whole, "linux/*", "--format", "json")
+def test_a_tree_as_json(cli: Cli, whole_tree: Path) -> None:
+    run = cli("verify", "--goroot", whole_tree, "linux/*", "--format", "json")
     assert run.code == 0 and run.json["ok"] is True and run.json["differences"] == []
     assert run.json["compared"] > 15_000 and run.json["era"]["current"] is True
     assert {p["platform"] for p in run.json["platforms"]} >= {"linux/amd64", "linux/mips64le"}
 
 
-def test_without_a_platform_all_are_compared(cli: Cli, whole: Path) -> None:
-    assert len(cli("verify", "--goroot", whole, "--format", "json").json["platforms"]) == 38
+def test_without_a_platform_all_are_compared(cli: Cli, whole_tree: Path) -> None:
+    assert len(cli("verify", "--goroot", whole_tree, "--format", "json").json["platforms"]) == 38
 
 
 def test_a_difference_as_json_names_value_place_and_formula(cli: Cli, fork: Path) -> None:
@@ -74,8 +68,8 @@ def test_a_difference_as_json_names_value_place_and_formula(cli: Cli, fork: Path
     assert (one["formula"], one["source"], one["theirs"]) == ("251", "runtime/sema.go:38", "509")
 
 
-def test_two_trees_as_json(cli: Cli, whole: Path, fork: Path) -> None:
-    run = cli("verify", "--what-changed", whole, fork, "linux/arm", "--format", "json")
+def test_two_trees_as_json(cli: Cli, whole_tree: Path, fork: Path) -> None:
+    run = cli("verify", "--what-changed", whole_tree, fork, "linux/arm", "--format", "json")
     assert run.code == 1
     assert [(d["name"], d["computed"], d["found"]) for d in run.json["differences"]] == [
         ("semTabSize", 251, 509)
@@ -129,7 +123,7 @@ def test_a_program_for_a_platform_without_figures_is_named(cli: Cli, tmp_path: P
 )
 def test_a_missing_extra_is_named(
     cli: Cli,
-    whole: Path,
+    whole_tree: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     module: str,
@@ -146,7 +140,7 @@ def test_a_missing_extra_is_named(
     gofile._parser.cache_clear()
     monkeypatch.setattr(extras, "import_module", missing)
     tree = option == "--goroot"
-    target = whole if tree else program(tmp_path, platform)
+    target = whole_tree if tree else program(tmp_path, platform)
     run = cli("verify", option, target, *([platform] if tree else []))
     assert run.code == 2 and "pip install 'archcalc[verify]'" in run.err
 

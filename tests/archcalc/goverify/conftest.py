@@ -1,4 +1,4 @@
-"""A tree written from the calculator's tables, to be changed by each test, and the real one where it is."""
+"""A copy of the tree that the calculator's tables make, and the real one where it is."""
 
 from __future__ import annotations
 
@@ -7,15 +7,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-
-from tests.support import gotree
-
-
-@pytest.fixture(scope="session")
-def whole_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tree that has exactly what the calculator has; not to be changed."""
-    root: Path = gotree.write(tmp_path_factory.mktemp("goroot"))
-    return root
 
 
 @pytest.fixture
