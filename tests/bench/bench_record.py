@@ -7,10 +7,12 @@ which a ring is kept. It is built twice, as it is and with the recorder, and bot
 several rounds counts, in processor time of the program.
 
 Another does what those of the recordings `std` of version 1 do: JSON, maps, strings, regular expressions. It
-is recorded once for each of them, with so many events and the collector as it was there, and all are replayed
-as text in turn: what an event takes, and how much of that is reading the file. The first program's recording,
-which takes or sweeps a span every twenty events, stands beside them. Without Go there is nothing to do. Exits
-1 where a limit is missed.
+is recorded once for each of them, on a port with words as large, with about so many events and as many
+collections: with words twice as large a program fills twice as many spans, and each of four more collections
+sweeps all. All are replayed as text in turn: what an event takes, and how much of that is reading the file.
+The same with large words and four more collections stands beside them, and the first program's recording,
+which takes or sweeps a span every twenty events. Without Go there is nothing to do. Exits 1 where a limit is
+missed.
 """
 
 from __future__ import annotations
@@ -34,15 +36,17 @@ from archcalc.recorder.overlay import Toolchain
 
 COST = 3  # times the program's own time
 # What an event of a recording may take, times one of version 1 of a like program, or of an ordinary one.
-LIKE, ORDINARY = 3, 6
+LIKE, ORDINARY = 2, 4
 WANTED = 1 / 0.7
 ROUNDS = 5
-# Recordings of version 1, and what makes the library's program do about as much: rounds, and the collector.
+# Recordings of version 1, and what makes the library's program do about as much: the port, rounds, and when
+# the collector runs.
 OLDER = {
-    "linux-amd64.std.stw": ("175", "off"),
-    "linux-mips.std.off": ("130", "off"),
-    "windows-386.std.conc": ("900", "100"),
+    "linux-amd64.std.stw": ("amd64", "175", "off"),
+    "linux-mips.std.off": ("386", "130", "off"),
+    "windows-386.std.conc": ("386", "900", "200"),
 }
+SWEPT_MORE = "amd64", "900", "100"  # five collections, where the one beside it has one
 PROGRAM = """package main
 
 type node struct {
@@ -154,13 +158,26 @@ def run_once(command: list[str], log: Path | None, **more: str) -> None:
     subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)
 
 
-def built(go: Toolchain, folder: Path, source: str) -> Path:
+def built(go: Toolchain, folder: Path, source: str, env: dict[str, str]) -> Path:
     """A program with the recorder in it."""
     folder.mkdir()
     (folder / "main.go").write_text(source)
     (folder / "go.mod").write_text("module main\n\ngo 1.22\n")
-    run.build(go, str(folder), folder / "recorded", environment(), False)
+    run.build(go, str(folder), folder / "recorded", env, False)
     return folder / "recorded"
+
+
+def like(folder: Path, port: str, rounds: str, collector: str) -> Path:
+    """A recording of the library's program."""
+    env = environment(GOARCH=port)
+    go = run.find_go(None, env)
+    trace = folder / f"std-{rounds}-{port}.trace.gz"
+    library = folder / port / "recorded"
+    if not library.exists():
+        built(go, folder / port, LIBRARY, env)
+    run_once([str(library), rounds], folder / "log", GOGC=collector)
+    run.write(folder / "log", library, go, trace, 0, target="main", force=True)
+    return trace
 
 
 def cost(paths: list[Path]) -> float:
@@ -169,9 +186,9 @@ def cost(paths: list[Path]) -> float:
     return sum(taken for _, taken in found) / sum(events for events, _ in found)
 
 
-def replays(verdicts: Verdicts, busy: Path, pairs: list[tuple[Path, Path]]) -> None:
+def replays(verdicts: Verdicts, busy: Path, more: Path, pairs: list[tuple[Path, Path]]) -> None:
     """What an event takes, beside those of version 1."""
-    groups = [[busy], [new for new, _ in pairs], [old for _, old in pairs]]
+    groups = [[busy], [more], [new for new, _ in pairs], [old for _, old in pairs]]
     groups += [[path] for pair in pairs for path in pair]
     best = [
         min(costs) for costs in zip(*[[cost(paths) for paths in groups] for _ in range(ROUNDS)], strict=True)
@@ -180,15 +197,17 @@ def replays(verdicts: Verdicts, busy: Path, pairs: list[tuple[Path, Path]]) -> N
     for new, _ in pairs:
         events = seconds(new, ordinarily)[0]
         floors.append(process_time(lambda new=new: reading(new)) / events)  # type: ignore[misc]
-    for at, (new, old) in enumerate(pairs):
-        its, older = best[3 + 2 * at : 5 + 2 * at]
-        what = (
-            f"an event of {new.name.split('.')[0]}, replayed, beside {old.name.removesuffix('.trace.gz')}'s"
-        )
+    for at, (new, beside) in enumerate(pairs):
+        its, older = best[4 + 2 * at : 6 + 2 * at]
+        name, older_name = (path.name.removesuffix(".trace.gz") for path in (new, beside))
+        what = f"an event of {name}, replayed, beside {older_name}'s"
         verdicts.row(what, its / older, LIKE, WANTED, floors[at] / older)
-    verdicts.row("all of these", best[1] / best[2], LIKE, WANTED, sum(floors) / len(floors) / best[2])
+    old = best[3]
+    verdicts.row("all of these", best[2] / old, LIKE, WANTED, sum(floors) / len(floors) / old)
+    words = "an event of the last, with words twice as large and five times the collections, beside it"
+    verdicts.row(words, best[1] / best[-1], LIKE)
     words = f"an event of a program that does nothing but allocate; {1 / best[0]:,.0f} a second"
-    verdicts.row(words, best[0] / best[2], ORDINARY)
+    verdicts.row(words, best[0] / old, ORDINARY)
 
 
 def main() -> int:
@@ -203,7 +222,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
         log = folder / "log"
-        recorded = built(go, folder / "busy", PROGRAM)
+        recorded = built(go, folder / "busy", PROGRAM, env)
         plain = folder / "plain"
         subprocess.run(
             [str(go.command), "build", "-o", str(plain), "."], cwd=folder / "busy", env=env, check=True
@@ -214,14 +233,8 @@ def main() -> int:
         verdicts.row("a recorded program, beside the same alone", with_log / alone, COST)
         busy = folder / "busy.trace.gz"
         run.write(log, recorded, go, busy, 0, target="main", force=True)
-        library = built(go, folder / "library", LIBRARY)
-        pairs = []
-        for name, (n, collector) in OLDER.items():
-            trace = folder / f"std-{n}.trace.gz"
-            run_once([str(library), n], log, GOGC=collector)
-            run.write(log, library, go, trace, 0, target="main", force=True)
-            pairs.append((trace, TRACES / f"{name}.trace.gz"))
-        replays(verdicts, busy, pairs)
+        pairs = [(like(folder, *how), TRACES / f"{name}.trace.gz") for name, how in OLDER.items()]
+        replays(verdicts, busy, like(folder, *SWEPT_MORE), pairs)
     return verdicts.exit_code
 
 

@@ -221,9 +221,9 @@ class SparseReplayer(LineByLine):
                 v = 0
             if f"{v:x}" == ret and core.takes_next(plan, v, p):
                 return
-        if core.current_p != p or p is None:
-            self._run_on(NO_P if p is None else str(p))
         try:
+            if core.current_p != p or p is None:
+                self._run_on(NO_P if p is None else str(p))
             v = core.mallocgc(size, typ, zero, p)
         except Death as death:
             self._died(death, (self.line, line))
