@@ -35,7 +35,12 @@ class ByPlace:
     def ranks(self, wanted: list[tuple[int, int]]) -> list[int]:
         """The same for many places and turns."""
         places, turns = self.np.array(wanted).T
-        found: list[int] = self._ranked().searchsorted(places * len(self.order) + turns).tolist()
+        found: list[int] = self.ranks_of(places, turns).tolist()
+        return found
+
+    def ranks_of(self, places: Array, turns: Array) -> Array:
+        """The same as arrays."""
+        found: Array = self._ranked().searchsorted(places * len(self.order) + turns)
         return found
 
     def ranks_at(self, turn: int) -> list[int]:

@@ -120,7 +120,8 @@ class BatchPart:
         table = self.table
         # What fitted into a tiny block takes no object of the class, nor does what has no class.
         takes = (table.kind >= NOSCAN) & (table.kind < TINY_FIT)
-        self.by_place = by_place = ByPlace(np, np.where(takes, table.place, count), self.key, count)
+        self.place_of = np.where(takes, table.place, count)
+        self.by_place = by_place = ByPlace(np, self.place_of, self.key, count)
         self.ends, self.at = by_place.ends, by_place.at
         self.turn = 0  # everything before it was reached
         key = self.key.take(by_place.order)
@@ -137,11 +138,9 @@ class BatchPart:
 
     def _ranks(self) -> None:
         """How many allocations are before each event out of the ordinary; if it is one, its rank."""
-        np, order = self.np, self.by_place.order
-        self.before = np.searchsorted(self.rows, self.events)
-        rank_of = np.empty(len(order) + 1, np.intp)
-        rank_of[order] = np.arange(len(order))
-        self.ranks = rank_of.take(self.before)
+        self.before = self.rows.searchsorted(self.events)
+        keys = self.key_of.take(self.request.take(self.events))
+        self.ranks = self.by_place.ranks_of(self.place_of.take(keys).astype(self.np.intp), self.before)
 
     def _tiny(self) -> None:
         """The tiny allocations of each mcache, in order."""
@@ -160,9 +159,10 @@ class BatchPart:
         codes = self.code.take(self.events)
         unknown = self.key_of.take(self.request.take(self.events)) == 0
         stops = self.events[np.array(STOPS).take(codes) | (codes == M) & unknown].tolist()
-        present = np.flatnonzero(np.bincount(table.cache.take(self.key.take(mine)))).tolist()
-        for number in present:
-            own = slice(None) if len(present) == 1 else table.cache[key] == number
+        several = len(self.rt.caches) > 1
+        cache = table.cache.take(key if several else key[:1])
+        for number in np.flatnonzero(np.bincount(cache)).tolist():
+            own = cache == number if several else slice(None)
             self.tiny[number] = Tiny(
                 np, self.rt.caches[number], rows[own], sizes[own], addresses[own], fits[own], stops
             )
