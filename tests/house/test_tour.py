@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections import defaultdict
 
 from imports import TREE
 
@@ -30,3 +32,33 @@ def test_every_function_that_a_walk_names_is_there() -> None:
         if re.search(rf"^\s*(?:def|class) {name}\b|^\s*(?:self\.)?{name}\b.*[=:]", text, re.M)
     }
     assert named - defined == set()
+
+
+def test_what_a_walk_names_behind_a_file_is_in_that_file() -> None:
+    """As "`measure.py` `Tape.length`" names it: a function, a class, or a class's method."""
+    pairs = re.findall(r"`([\w/-]+\.py)`\s+\(?`(\w+)(?:\.\w+)?(?:\(\))?`", WALKS)
+    assert len(pairs) > 12
+    for file, name in pairs:
+        texts = [text for path, text in SOURCES.items() if path.as_posix().endswith(f"/{file}")]
+        assert any(re.search(rf"^(?:def|class) {name}\b|^ +def {name}\b", text, re.M) for text in texts), (
+            file,
+            name,
+        )
+
+
+def test_every_method_that_a_walk_names_is_its_class_s() -> None:
+    """Its own, or one that it has from a class that it is made of."""
+    bases: dict[str, set[str]] = defaultdict(set)
+    own: dict[str, set[str]] = defaultdict(set)
+    for text in SOURCES.values():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ClassDef):
+                bases[node.name] |= {ast.unparse(base).rpartition(".")[2] for base in node.bases}
+                own[node.name] |= {inner.name for inner in node.body if isinstance(inner, ast.FunctionDef)}
+
+    def methods(name: str) -> set[str]:
+        return own[name].union(*(methods(base) for base in bases[name]))
+
+    named = re.findall(r"`([A-Z]\w+)\.(\w+)(?:\(\))?`", WALKS)
+    assert len(named) > 12
+    assert [f"{owner}.{method}" for owner, method in named if method not in methods(owner)] == []
