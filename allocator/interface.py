@@ -269,6 +269,10 @@ class Allocator(ManyObjects):
         for name, value in settings.items():
             raise Cannot(f"GODEBUG={name}={value}: this machine follows no such setting")
 
+    def set_memory_limit(self, limit: int) -> None:
+        """GOMEMLIMIT of a process before it starts, debug.SetMemoryLimit of one that runs. In bytes."""
+        raise Cannot(f"GOMEMLIMIT={limit}: this machine has no memory limit, which came with Go 1.19")
+
     @property
     @abstractmethod
     def booted(self) -> bool:

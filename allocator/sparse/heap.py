@@ -45,7 +45,14 @@ class Heap(Malloc, ManyObjects):
     def gcinit(self, gogc: int) -> None:
         """gcinit: nothing needs sweeping in the first cycle."""
         self.sweeper.drained = True
-        self.pacer.init(gogc)
+        self.pacer.init(gogc, self.gomemlimit)
+
+    def set_memory_limit(self, limit: int) -> None:
+        """GOMEMLIMIT, or debug.SetMemoryLimit where the heap has started (gcControllerCommit)."""
+        self.gomemlimit = limit
+        if self.gc_enabled:
+            self.pacer.memory_limit = limit
+            self.pacer.commit_all()
 
     @property
     def gogc(self) -> int:

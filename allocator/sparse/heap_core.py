@@ -92,6 +92,7 @@ class HeapCore(Core):
         self.num_gc = 0
         self.num_forced_gc = 0
         self.debug_sbrk = False
+        self.gomemlimit = NO_LIMIT
         # zerobase is a variable of the program: some address in its data segment.
         self.zerobase = max(config.data_end - config.phys_page_size, ptr) & -ptr
 

@@ -111,6 +111,7 @@ Godebug = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+Gomemlimit = Annotated[Any, _size("--gomemlimit", "GOMEMLIMIT: the memory that the runtime keeps below.")]
 Overcommit = Annotated[Any, _count("--overcommit", "vm.overcommit_memory: 0, 1 or 2.")]
 
 
@@ -130,6 +131,7 @@ def described(
     ignore_hints: IgnoreHints = False,
     heap_base: HeapBase = None,
     godebug: Godebug = None,
+    gomemlimit: Gomemlimit = None,
 ) -> MachineOptions:
     """The machine that these options describe."""
     return MachineOptions(
@@ -148,6 +150,7 @@ def described(
         ignore_hints=ignore_hints,
         heap_base=heap_base,
         godebug=tuple(godebug or ()),
+        gomemlimit=gomemlimit,
     )
 
 

@@ -128,6 +128,8 @@ def tasks_of(targets: Sequence[Figures], machine: MachineOptions, ids: Sequence[
     if machine.godebug:
         name, value = machine.godebug[0]
         raise UsageFault(Fault(f"GODEBUG={name}={value}: proofs are of programs without GODEBUG"))
+    if machine.gomemlimit is not None:
+        raise UsageFault(Fault("--gomemlimit: proofs are of programs without a memory limit"))
     for option in ("page_size", "believed_page_size"):
         size = getattr(machine, option)
         if size is not None and (size & (size - 1) or not LEAST_PAGE <= size <= MOST_PAGE):

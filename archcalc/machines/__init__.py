@@ -214,7 +214,16 @@ def prepare(
         raise UsageFault(Fault(str(bad))) from None
     if options is not None:
         debug(rt, dict(options.godebug))
+        if options.gomemlimit is not None:
+            _limit_memory(rt, options.gomemlimit)
     return rt
+
+
+def _limit_memory(rt: Allocator, limit: int) -> None:
+    try:
+        rt.set_memory_limit(limit)
+    except Cannot as cannot:
+        raise UsageFault(Fault(str(cannot), "a later release, as by --go 1.27")) from None
 
 
 def debug(rt: Allocator, settings: Mapping[str, int]) -> None:

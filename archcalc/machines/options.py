@@ -24,7 +24,7 @@ class MachineOptions:
 
     `believed_page_size` is the page size that the runtime is told where that is not the
     machine's own. `heap_base` is where the heap begins if that is random. `godebug` has the settings of the
-    program's GODEBUG.
+    program's GODEBUG, `gomemlimit` is its GOMEMLIMIT in bytes.
     """
 
     ulimit_v: int | None = None
@@ -43,6 +43,7 @@ class MachineOptions:
     ram_and_swap: int | None = None
     heap_base: int | None = None
     godebug: tuple[tuple[str, int], ...] = ()
+    gomemlimit: int | None = None
 
 
 def machine_options(given: Mapping[str, Any]) -> MachineOptions:
@@ -68,7 +69,7 @@ def machine_options(given: Mapping[str, Any]) -> MachineOptions:
 
 _TEXTS: Mapping[str, Callable[[str], int]] = {
     **dict.fromkeys(("ulimit_v", "rlimit_data", "commit_limit", "ram_and_swap"), parse_limit),
-    **dict.fromkeys(("image_size", "page_size", "believed_page_size"), parse_size),
+    **dict.fromkeys(("image_size", "page_size", "believed_page_size", "gomemlimit"), parse_size),
     **dict.fromkeys(("data_end", "heap_base"), parse_address),
     **dict.fromkeys(("va_bits", "max_map_count", "overcommit"), parse_count),
 }

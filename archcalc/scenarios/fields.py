@@ -428,6 +428,7 @@ RUNTIME = FixedKeys(
         "procs": Field(Int(1, MOST_PROCS), "GOMAXPROCS; default: 1"),
         "seed": Field(Int(1), "seed of the heap profile's sampling"),
         "mem_profile_rate": Field(Size(0, 1 << 40), "mean bytes between samples; default: 0, no samples"),
+        "gomemlimit": Field(Size(0, 1 << 62), "GOMEMLIMIT: what the runtime keeps below; default: none"),
         "godebug": Field(
             MapOf(Int(-(1 << 31), (1 << 31) - 1), "[a-z0-9]+", "a setting of GODEBUG"),
             "settings of GODEBUG that the machine follows: sbrk, on linux also madvdontneed, harddecommit "

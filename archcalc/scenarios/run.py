@@ -139,7 +139,11 @@ class ScenarioRun:
         try:
             figures = figures_of.compute(scenario.profile, dict(scenario.section("set")), scenario.go)
             runtime = scenario.section("runtime")
-            options = replace(options_of(scenario), godebug=tuple(runtime.get("godebug", {}).items()))
+            options = replace(
+                options_of(scenario),
+                godebug=tuple(runtime.get("godebug", {}).items()),
+                gomemlimit=runtime.get("gomemlimit"),
+            )
             rt = machines.prepare(
                 figures,
                 options,
@@ -348,8 +352,9 @@ def read_figure(rt: Allocator, name: str) -> int:
 def _located(fault: UsageFault, scenario: Scenario) -> ScenarioFault:
     """A mistake that is in no file is the scenario's, at what it says of constants."""
     place = scenario.place("set" if "set" in scenario.said else "machine")
-    if any("GODEBUG" in one.found for one in fault.faults):
-        place = scenario.section("runtime").at["godebug"]
+    for name in ("godebug", "gomemlimit"):
+        if any(name.upper() in one.found for one in fault.faults):
+            place = scenario.section("runtime").at[name]
     return ScenarioFault(
         *(
             f if f.file else Fault(f.found, f.expected, f.suggestion, f.id, scenario.file, *place)

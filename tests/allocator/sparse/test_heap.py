@@ -206,7 +206,7 @@ def test_a_memory_limit_gives_back_before_it_takes() -> None:
     rt = heap()
     live = [rt.malloc(1 << 20) for _ in range(20)]
     rt.collect([])
-    rt.pacer.memory_limit = rt.stats.mapped_ready + (1 << 20)
+    rt.set_memory_limit(rt.stats.mapped_ready + (1 << 20))
     for _ in range(10):
         rt.malloc(3 << 20)
     assert rt.stats.bytes["heap_released"] > 0

@@ -98,7 +98,7 @@ VALUES: dict[str, list[str]] = {
     "--base": ["1.27"], "--baseline": ["known.json"], "--believed-page-size": ["4k"], "--binary": ["none"],
     "--calls": ["calls.json"], "--color": ["never"], "--commit-limit": ["1g"], "--data-end": ["0x8200000"],
     "--fail-on": ["never"], "--format": ["json"], "--frames": ["2"], "--go": ["1.27"], "--gogc": ["50"],
-    "--godebug": ["madvdontneed=1"],
+    "--godebug": ["madvdontneed=1"], "--gomemlimit": ["1g"],
     "--goroot": ["tree"], "--heap-base": ["0xc000000000"], "--html": ["made.html"], "--ignore": ["structs"],
     "--image-size": ["2m"], "--into": ["folder"], "--jobs": ["1"], "--like": ["linux/386"],
     "--maps": ["maps"], "--max-map-count": ["900"], "--near": ["1k"], "--only": ["_PageSize"],
@@ -119,7 +119,7 @@ BESIDE: dict[tuple[str, str], list[Any]] = {
     **{
         (name, option): ["linux/amd64", "--go", "1.27"]
         for name in ("boot", "smoke", "map", "heap", "prove")
-        for option in ("--heap-base", "--godebug")
+        for option in ("--heap-base", "--godebug", "--gomemlimit")
     },
 }  # fmt: skip
 # What needs a file that does not exist here, and says which.

@@ -85,6 +85,7 @@ def test_each_property_is_explained(cli: Any, id: str) -> None:
         ["linux/386", "--set", "_PageShift"],
         ["linux/386", "--scenarios", "/dev/null"],
         ["linux/386", "--godebug", "sbrk=1"],
+        ["linux/386", "--go", "1.27", "--gomemlimit", "1g"],
     ],
 )
 def test_a_mistake_is_one_message(cli: Any, words: list[str]) -> None:

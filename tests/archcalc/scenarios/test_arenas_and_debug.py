@@ -38,6 +38,7 @@ def carried_out(tmp_path: Path, text: str) -> Any:
         ('go: "1.27"\nsteps: [{free_arena: {arena: a}}]\nexpect: {audit: 0}\n', 5, "no arena is called a"),
         ("steps: [{arena: {as: a}}]\nexpect: {audit: 0}\n", 4, "this machine has no user arenas"),
         ("runtime: {godebug: {madvdontneed: 0}}\nexpect: {audit: 0}\n", 4, "follows only sbrk"),
+        ("runtime: {gomemlimit: 64m}\nexpect: {audit: 0}\n", 4, "has no memory limit"),
         (
             'go: "1.27"\nruntime: {godebug: {gctrace: 1}}\nexpect: {audit: 0}\n',
             5,
@@ -117,6 +118,22 @@ def test_with_sbrk_nothing_comes_from_the_heap_nor_is_sampled_nor_collected() ->
     rt.collect(objects)
     assert rt.audit() == []
     assert rt.memstats()["HeapInuse"] == 0
+
+
+@pytest.mark.parametrize("go", ["1.19", "1.27"])
+def test_a_program_with_a_memory_limit_collects_before_it_grows_beyond(go: str) -> None:
+    free, limited = (boot("linux/amd64", go=go, gomemlimit=limit) for limit in (None, "64m"))
+    for rt in (free, limited):
+        rt.liveness = []
+        for _ in range(200):
+            rt.malloc(1 << 20)
+    assert free.memstats()["NumGC"] == 0
+    stats = limited.memstats()
+    assert stats["NumGC"] >= 3
+    assert stats["Sys"] - stats["HeapReleased"] <= 64 << 20
+    assert limited.audit() == []
+    limited.set_memory_limit(32 << 20)  # debug.SetMemoryLimit
+    assert limited.memstats()["NextGC"] < min(32 << 20, stats["NextGC"])
 
 
 def test_offered_memory_may_keep_what_was_in_it() -> None:
