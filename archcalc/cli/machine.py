@@ -45,6 +45,9 @@ UlimitV = Annotated[
     Any, _limit("--ulimit-v", "Limit of its address space, which ulimit -v counts in units of 1k.")
 ]
 ImageSize = Annotated[Any, _size("--image-size", "What the program itself takes of that limit.")]
+ImageData = Annotated[
+    Any, _size("--image-data", "What of the program counts as data (--rlimit-data); default: nothing.")
+]
 VaBits = Annotated[Any, _count("--va-bits", "Bits of a user address.")]
 Taken = Annotated[
     list[Any] | None,
@@ -118,6 +121,7 @@ Overcommit = Annotated[Any, _count("--overcommit", "vm.overcommit_memory: 0, 1 o
 def described(
     ulimit_v: UlimitV = None,
     image_size: ImageSize = None,
+    image_data: ImageData = None,
     va_bits: VaBits = None,
     taken: Taken = None,
     maps: Maps = None,
@@ -137,6 +141,7 @@ def described(
     return MachineOptions(
         ulimit_v=ulimit_v,
         image_size=image_size,
+        image_data=image_data,
         va_bits=va_bits,
         taken=tuple(taken or ()),
         maps=maps,

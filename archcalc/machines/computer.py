@@ -63,6 +63,7 @@ def machine_of(profile: Profile, options: MachineOptions | None = None) -> Machi
     extra: dict[str, Any] = {
         "ulimit_v": given(options.ulimit_v, "ulimit_v"),
         "image_size": given(options.image_size, "image_size"),
+        "image_data": options.image_data or 0,
         "rlimit_data": given(options.rlimit_data, "rlimit_data"),
         "max_map_count": given(options.max_map_count, "max_map_count"),
         "commit_limit": given(options.commit_limit, "commit_limit"),

@@ -22,13 +22,14 @@ from archcalc.reading.quantities import (
 class MachineOptions:
     """What a command line says of the machine; None leaves it as the profile has it. Bytes and addresses.
 
-    `believed_page_size` is the page size that the runtime is told where that is not the
-    machine's own. `heap_base` is where the heap begins if that is random. `godebug` has the settings of the
-    program's GODEBUG, `gomemlimit` is its GOMEMLIMIT in bytes.
+    `image_data` is what of the program's image counts as data. `believed_page_size` is the page size that
+    the runtime is told where that is not the machine's own. `heap_base` is where the heap begins if that is
+    random. `godebug` has the settings of the program's GODEBUG, `gomemlimit` is its GOMEMLIMIT in bytes.
     """
 
     ulimit_v: int | None = None
     image_size: int | None = None
+    image_data: int | None = None
     va_bits: int | None = None
     taken: tuple[tuple[int, int], ...] = ()
     maps: Path | str | None = None
@@ -69,7 +70,8 @@ def machine_options(given: Mapping[str, Any]) -> MachineOptions:
 
 _TEXTS: Mapping[str, Callable[[str], int]] = {
     **dict.fromkeys(("ulimit_v", "rlimit_data", "commit_limit", "ram_and_swap"), parse_limit),
-    **dict.fromkeys(("image_size", "page_size", "believed_page_size", "gomemlimit"), parse_size),
+    **dict.fromkeys(("image_size", "image_data", "gomemlimit"), parse_size),
+    **dict.fromkeys(("page_size", "believed_page_size"), parse_size),
     **dict.fromkeys(("data_end", "heap_base"), parse_address),
     **dict.fromkeys(("va_bits", "max_map_count", "overcommit"), parse_count),
 }

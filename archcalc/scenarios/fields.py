@@ -145,6 +145,7 @@ TAKEN = ListOf(profile_fields.TAKEN, longest=1000)
 OPTIONS = {
     "ulimit_v": Field(LIMIT, "limit of the address space (RLIMIT_AS)"),
     "image_size": Field(AMOUNT, "address space that the program itself takes"),
+    "image_data": Field(AMOUNT, "bytes of the program that count as data; default: none"),
     "va_bits": Field(Int(20, 64), "bits of the addresses that the kernel gives a process"),
     "taken": Field(TAKEN, "address ranges that something else already occupies"),
     "maps": Field(

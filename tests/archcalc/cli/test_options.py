@@ -100,6 +100,7 @@ VALUES: dict[str, list[str]] = {
     "--fail-on": ["never"], "--format": ["json"], "--frames": ["2"], "--go": ["1.27"], "--gogc": ["50"],
     "--godebug": ["madvdontneed=1"], "--gomemlimit": ["1g"],
     "--goroot": ["tree"], "--heap-base": ["0xc000000000"], "--html": ["made.html"], "--ignore": ["structs"],
+    "--image-data": ["240k"],
     "--image-size": ["2m"], "--into": ["folder"], "--jobs": ["1"], "--like": ["linux/386"],
     "--maps": ["maps"], "--max-map-count": ["900"], "--near": ["1k"], "--only": ["_PageSize"],
     "--os": ["model"], "--output": ["made.out"], "--overcommit": ["1"], "--page-size": ["4k"],

@@ -124,6 +124,48 @@ def test_the_outcome_under_a_limit_is_that_of_the_program(file: Path) -> None:
             assert outcome(file, limit) == row["outcome"], limit
 
 
+# RLIMIT_DATA, in KB, at which programs began to end with these words; bisected to 8 KB on linux 6.18.
+WANTS_DATA = {
+    ("1.19", "linux/amd64", 225280): (
+        (488, "out of memory allocating heap arena map"),
+        (33256, "out of memory allocating heap arena metadata"),
+        (35368, "runtime: out of memory"),
+        (39608, "pageAlloc: out of memory"),
+    ),
+    ("1.22", "linux/386", 212992): (
+        (488, "pageAlloc: out of memory"),
+        (4712, "runtime: cannot allocate memory"),
+        (4840, "up"),
+    ),
+    ("1.27", "linux/amd64", 249856): (
+        (504, "out of memory allocating heap arena map"),
+        (33272, "out of memory allocating heap arena metadata"),
+        (33352, "runtime: out of memory"),
+        (37592, "pageAlloc: out of memory"),
+        (38616, "runtime: cannot allocate memory"),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("program", "borders"), WANTS_DATA.items(), ids=lambda value: "-".join(map(str, value))
+)
+def test_the_outcome_under_a_limit_of_data_is_that_of_the_program(
+    program: tuple[str, str, int], borders: tuple[tuple[int, str], ...]
+) -> None:
+    go, platform, data = program
+    computed = figures.compute(platforms.of(platform, go), {}, go)
+
+    def words(kb: int) -> str:
+        death = try_boot(computed, MachineOptions(rlimit_data=kb << 10, image_data=data)).death
+        return "up" if death is None else str(death["throw"])
+
+    for (kb, here), below in zip(borders, ("", *(one for _, one in borders)), strict=False):
+        assert words(kb + 24) == here
+        assert words(kb - 24) != here
+        assert below in ("", words(kb - 24))
+
+
 def test_there_is_an_island_where_a_reservation_fails_unnoticed() -> None:
     figures_of = figures.compute(platforms.of("linux/amd64", "1.27"), {}, "1.27")
 
