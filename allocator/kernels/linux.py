@@ -43,32 +43,34 @@ class Linux(Posix):
 
     def mmap(self, v: int, n: int, access: bool, fixed: bool = False, forced: Answer | None = None) -> Answer:
         # Where no size is limited, a heap that grows is given what it asks for.
+        page = self.page
         if (
             forced is None
             and self.plan is None
             and n
-            and not v & (self.page - 1)
+            and not v & (page - 1)
             and self.boundless
             and (self.machine.max_map_count is None or self.map_count <= self.machine.max_map_count)
         ):
-            at = self._given(v, n + self.page - 1 & -self.page, MAPPED if access else RESERVED, fixed)
-            if at:
+            end = v + n if not n & (page - 1) else v + n + page - 1 & -page
+            kind = MAPPED if access else RESERVED
+            at: int | None = v
+            if not v and not fixed:
+                at = self._pick_anywhere(end)
+                if at is not None:
+                    self.space.place(at, at + end, kind)
+            elif (
+                v < self.lowest
+                or end > self.end
+                or not (fixed or self.machine.hints_honoured)
+                or not self._goes_on(v, end, kind, fixed)
+            ):
+                at = None
+            if at is not None:
                 if self.logs:
                     self.note("map", v, n, "rw" if access else "-", at, fixed)
                 return at
         return super().mmap(v, n, access, fixed, forced)
-
-    def _given(self, v: int, n: int, kind: int, fixed: bool) -> int:
-        """Where n bytes of this kind are now that were asked for at v (0: anywhere); 0 if that takes care."""
-        if v or fixed:
-            if v < self.lowest or v + n > self.end or not (fixed or self.machine.hints_honoured):
-                return 0
-            return v if self._goes_on(v, v + n, kind, fixed) else 0
-        at = self._pick_anywhere(n)
-        if at is None:
-            return 0
-        self.space.place(at, at + n, kind)
-        return at
 
     def _goes_on(self, start: int, end: int, kind: int, fixed: bool) -> bool:
         """Makes [start, end) of this kind where it lengthens what lies beside it, or was free and may be."""
