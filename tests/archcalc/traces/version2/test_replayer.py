@@ -114,6 +114,15 @@ def test_a_changed_digit_is_found(name: str, kind: str, at: int) -> None:
     assert result.mismatches and result.first is not None
 
 
+def test_an_allocation_by_a_p_that_there_is_not_is_a_difference() -> None:
+    lines = list(lines_of(ONE))
+    at = max(i for i, line in enumerate(lines) if line.startswith("m 0 "))
+    lines[at] = f"m 9 {lines[at][4:]}"
+    result = of_lines(lines)
+    assert result.first is not None and result.first.record == "m" and result.first.line == at + 1
+    assert result.first.found.startswith("IndexError")
+
+
 def test_every_kind_of_record_is_changed_or_said_to_be_given() -> None:
     changed = {kind for _, kind, _ in changes()}
     described = {
