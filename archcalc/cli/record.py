@@ -78,7 +78,7 @@ def command(
         session.note(
             f"{program} is for {found.platform}, which this machine does not run by itself. With an emulator:"
         )
-        session.note(f"  archcalc record --exec qemu-{found.goarch} {target}")
+        session.note(f"  archcalc record --exec {run.emulator(found)} {target}")
         session.note(
             f"or there, and then here: {run.VARIABLE}=LOG ./{program}; archcalc record --log LOG {program}"
         )

@@ -43,11 +43,17 @@ class Toolchain:
 
     @property
     def minor(self) -> tuple[int, int]:
-        """1.27.3 as (1, 27). UsageFault for a development version."""
-        match = re.match(r"go(\d+)\.(\d+)", self.release)
-        if match is None:
-            raise UsageFault(f"{self.command} is {self.release}; releases 1.22 to 1.27 can be recorded")
-        return int(match[1]), int(match[2])
+        """1.27.3 as (1, 27). UsageFault for a development version, and for what cannot be recorded."""
+        return refuse_other_releases(self.release, f"{self.command} is {self.release}")
+
+
+def refuse_other_releases(release: str, found: str) -> tuple[int, int]:
+    """go1.27.3 as (1, 27). UsageFault, which says what was found, for one that cannot be recorded."""
+    match = re.match(r"go(\d+)\.(\d+)", release)
+    minor = (int(match[1]), int(match[2])) if match is not None else (0, 0)
+    if not FIRST <= minor <= LAST:
+        raise UsageFault(f"{found}; releases 1.22 to 1.27 can be recorded")
+    return minor
 
 
 def toolchain(command: Path, env: Mapping[str, str]) -> Toolchain:
@@ -70,8 +76,7 @@ def toolchain(command: Path, env: Mapping[str, str]) -> Toolchain:
         said["GOEXPERIMENT"],
         said["GOFLAGS"],
     )
-    if not FIRST <= found.minor <= LAST:
-        raise UsageFault(f"{command} is {found.release}; releases 1.22 to 1.27 can be recorded")
+    refuse_other_releases(found.release, f"{command} is {found.release}")
     if found.goos != "linux":
         raise UsageFault(f"programs for {found.platform} cannot be recorded; expected GOOS=linux")
     for name in found.experiment.split(","):
@@ -181,16 +186,22 @@ def build(
     env: Mapping[str, str],
     test: bool,
     folder: Path | None,
+    called: str,
 ) -> None:
-    """Builds a program, or a package's tests, in a folder. UsageFault with the go command's own words."""
+    """Builds a program, or a package's tests, in a folder. UsageFault with the go command's own words.
+
+    `target` is what the go command is told there, `called` what the user has said.
+    """
     verb = ["test", "-c"] if test else ["build"]
     command = [str(go.command.absolute()), *verb, "-overlay", str(overlay), "-o", str(output), target]
     done = subprocess.run(command, capture_output=True, text=True, env=environment(go, env), cwd=folder)
     if done.returncode:
-        raise UsageFault(f"{go.release} does not build {target}:\n{(done.stderr or done.stdout).strip()}")
+        raise UsageFault(f"{go.release} does not build {called}:\n{(done.stderr or done.stdout).strip()}")
     if not output.is_file() or output.read_bytes()[:4] != b"\x7fELF":
         raise UsageFault(
-            f"{target} is not a program; expected a package main" + (" or one with tests" if test else "")
+            f"{called} has no tests; expected a package that has"
+            if test
+            else f"{called} is not a program; expected a package main"
         )
 
 

