@@ -95,10 +95,11 @@ class Columns:
         """Which of some rows have a text."""
         valid = self.text.buffers()[0]
         if valid is None:
-            return self.np.ones(len(rows), bool)
+            return rows >= 0
         bits = rows + self.text.offset
-        found: Array = self.np.frombuffer(valid, self.np.uint8).take(bits >> 3) >> (bits & 7) & 1
-        return found.astype(bool)
+        byte = self.np.frombuffer(valid, self.np.uint8).take(bits >> 3)
+        found: Array = (byte >> (bits & 7) & 1).astype(bool)
+        return found
 
 
 def _filled(np: Any, column: pa.Array, fill: int, to: Any) -> Array:
