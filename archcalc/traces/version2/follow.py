@@ -107,6 +107,9 @@ class Companion:
         if now.lines[now.at] == found and not self._early:
             now.at += 1
             return
+        if now.records and now.records[0][1] == found and not self._early:
+            now.drop()
+            return
         self.next()
         placed = self.now.take()
         if placed is None or placed[1] != found:
@@ -117,7 +120,7 @@ class Companion:
     def next(self) -> str:
         """The next record, which stays; empty where there is none."""
         now = self.now
-        line = now.lines[now.at]
+        line = now.lines[now.at] or (now.records[0][1] if now.records else "")
         if line and line[0] not in FOR_OTHERS and line[:7] != "( stack" and not self._early:
             return line
         while (placed := self.now.peek()) is not None:

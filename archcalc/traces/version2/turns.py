@@ -55,6 +55,10 @@ class Turn:
         self._line = placed[0]
         return placed
 
+    def drop(self) -> None:
+        """Takes the next of the records that wait."""
+        self._line = self.records.popleft()[0]
+
     def put_back(self, line: str) -> None:
         """The line that was taken last is the next again."""
         self.records.appendleft((self.line, line))
