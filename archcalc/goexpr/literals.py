@@ -35,7 +35,8 @@ def _float_literal(text: str) -> Value:
 
 
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
-_ESCAPE = re.compile(r"\\(?:([0-7]{3})|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
+# Rarely needed, so compiled on demand.
+_ESCAPE = r"(?s)\\(?:([0-7]{3})|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))"
 
 
 def _unescape(text: str, delimiter: str) -> str:
@@ -52,7 +53,7 @@ def _unescape(text: str, delimiter: str) -> str:
             raise ValueError(f"escape {match.group()} makes a string that is not UTF-8")
         return chr(code)
 
-    return _ESCAPE.sub(one, text)
+    return re.sub(_ESCAPE, one, text) if "\\" in text else text
 
 
 def _rune_literal(text: str) -> Value:

@@ -73,16 +73,17 @@ def file_of(name: str) -> Path | None:
     return all_files().get(name)
 
 
-def files_of(name: str, go: str = CURRENT) -> list[tuple[Path, str]]:
+@cache
+def files_of(name: str, go: str = CURRENT) -> tuple[tuple[Path, str], ...]:
     """The files under a name, each with its name in messages.
 
     First the machine's, then the generation's own; either may be missing.
     """
-    files = [(all_files()[name], shown(name))] if name in all_files() else []
-    own = _own_facts(go).get(name)
+    machine, own = all_files().get(name), _own_facts(go).get(name)
+    files = [(machine, shown(name))] if machine is not None else []
     if own is not None:
         files.append((own, f"archcalc/{own.relative_to(_HERE).as_posix()}"))
-    return files
+    return tuple(files)
 
 
 def shown(name: str) -> str:

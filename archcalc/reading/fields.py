@@ -57,6 +57,8 @@ def meaning(scalar: Scalar) -> Meaning:
         return Meaning(
             "unsure", text, f"{text}, a boolean to some YAML readers only", _OLD_BOOL[text.lower()]
         )
+    if text[0].isalpha():  # only text, which no number's pattern need be made for
+        return Meaning("text", text, f"the text {_shown(text)}")
     if len(text) <= _LONGEST_NUMBER:
         if _INT.fullmatch(text):
             return Meaning("int", int(text, 0), f"the number {text}")

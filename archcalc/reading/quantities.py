@@ -14,11 +14,10 @@ class QuantityFault(UsageFault, ValueError):
     """Text that is not such a quantity; also a ValueError, for readers that know the place better."""
 
 
-_SIZE = re.compile(
-    r"(?P<number>\d+(?:_\d+)*(?:\.\d+)?)\s*(?P<unit>[kmgtpe]?)(?:i?b)?", re.IGNORECASE | re.ASCII
-)
+# Few commands need any of these, so they are compiled on demand.
+_SIZE = r"(?ai)(?P<number>\d+(?:_\d+)*(?:\.\d+)?)\s*(?P<unit>[kmgtpe]?)(?:i?b)?"
 _POWER = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5, "e": 6}
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]]*", re.ASCII)
+_NAME = r"[A-Za-z_][A-Za-z0-9_.\[\]]*"
 # Longer than any 64-bit number in any base; keeps absurd input from becoming absurd arithmetic.
 _LONGEST = 80
 
@@ -35,7 +34,7 @@ def parse_size(text: str) -> int:
     if len(word) <= _LONGEST:
         if re.fullmatch(r"0[xX][0-9a-fA-F]+", word):
             return int(word, 16)
-        match = _SIZE.fullmatch(word)
+        match = re.fullmatch(_SIZE, word)
         if match:
             whole, _, part = match["number"].replace("_", "").partition(".")
             unit: int = 1024 ** _POWER[match["unit"].lower()]
@@ -109,7 +108,7 @@ def parse_setting(text: str) -> tuple[str, int | str]:
     name, equals, value = text.partition("=")
     name, value = name.strip(), value.strip()
     expected = "NAME=VALUE, such as _PageShift=14 or _TinySize=8"
-    if not equals or not value or not _NAME.fullmatch(name):
+    if not equals or not value or not re.fullmatch(_NAME, name):
         raise QuantityFault(Fault(f"{_shortened(text)} sets nothing", expected))
     negative = value.startswith("-")
     try:
