@@ -89,13 +89,17 @@ class Generation:
     def experiments(self, told: str) -> dict[str, bool]:
         """What a GOEXPERIMENT turns on and off, by the names of internal/goexperiment's constants.
 
-        A word that the release's tables do not have changes nothing that is computed here.
+        A word that the release's tables do not have changes nothing that is computed here; `none` turns off
+        all that a release has on.
         """
         names = [name.partition(".")[2] for name in self.names("goexperiment")]
         known = {name.lower(): name for name in names}
         words = {f"no{word}": (name, False) for word, name in known.items()}
         words |= {word: (name, True) for word, name in known.items()}
-        return dict(words[word] for word in told.split(",") if word in words)
+        said = told.split(",")
+        switches = [name for name in names if f"{name}Int" in names]  # beside each there is it as a number
+        found = dict.fromkeys(switches, False) if "none" in said else {}
+        return found | dict(words[word] for word in said if word in words)
 
     @cached_property
     def _names(self) -> Mapping[bool, Mapping[str, tuple[str, ...]]]:

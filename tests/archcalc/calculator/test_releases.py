@@ -125,6 +125,16 @@ def test_an_experiment_is_a_what_if_that_everything_follows() -> None:
     assert without.structs["spanInlineMarkBits"].size == 0 < usual.structs["spanInlineMarkBits"].size
 
 
+def test_a_goexperiment_is_read_word_by_word() -> None:
+    told = generations.load("1.27").experiments
+    assert told("") == {} == told("nosuchthing")
+    assert told("nogreenteagc,arenas") == {"GreenTeaGC": False, "Arenas": True}
+    off = told("none,arenas")  # all that the release has on is off then
+    assert off["Arenas"] is True and off["RandomizedHeapBase64"] is False and len(off) > 10
+    found = compute(platforms.load("linux/amd64", "1.27"), off)
+    assert found.structs["spanInlineMarkBits"].size == 0
+
+
 def experimental() -> list[dict[str, Any]]:
     """What the type checker says of some ports with another GOEXPERIMENT than a release's own."""
     with lzma.open(DATA / "experiments.jsonl.xz", "rt") as lines:
