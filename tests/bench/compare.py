@@ -20,15 +20,22 @@ from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 
 HERE = Path(__file__).parents[2]
-TRACE = HERE / "tests" / "data" / "traces" / "linux-amd64.gcprog.stw.trace.gz"
+TRACES = HERE / "tests" / "data" / "traces"
+TRACE = TRACES / "linux-amd64.gcprog.stw.trace.gz"
+SHORT = TRACES / "linux-arm.stacks.conc.trace.gz"
 BOOT = "from archcalc.boot import boot; rt = boot('linux/amd64')"
 WORK: dict[str, list[str]] = {
     "startup": ["-m", "archcalc", "--version"],
+    "help": ["-m", "archcalc", "--help"],
+    "list": ["-m", "archcalc", "list"],
+    "map": ["-m", "archcalc", "map", "linux/amd64"],
+    "explain": ["-m", "archcalc", "explain", "_PageSize"],
     "boot all": ["-m", "archcalc", "boot", "all"],
     "report all": ["-m", "archcalc", "report", "all"],
     "check all": ["-m", "archcalc", "check", "all"],
     "malloc, one by one": ["-c", f"{BOOT}\nfor i in range(300_000): rt.malloc(i % 1000 + 1, noscan=True)"],
     "malloc_many": ["-c", f"{BOOT}\nrt.malloc_many([i % 1000 + 1 for i in range(2_000_000)], noscan=True)"],
+    "replay of a short text": ["-m", "archcalc", "replay", str(SHORT)],
     "replay of text": ["-m", "archcalc", "replay", str(TRACE)],
     "replay of columns": ["-m", "archcalc", "replay", "COLUMNS"],
 }
@@ -63,7 +70,7 @@ def main(revision: str, rounds: int = 5) -> int:
         columns = str(Path(folder) / "recording.parquet")
         if seconds(HERE, ["-m", "archcalc", "trace", "convert", str(TRACE), columns]) is None:
             print("no recording in columns can be made here")
-        print(f"{'':20} {revision[:12]:>12} {'here':>12} {'ratio':>8}")
+        print(f"{'':22} {revision[:12]:>12} {'here':>12} {'ratio':>8}")
         for name, arguments in WORK.items():
             line = [columns if word == "COLUMNS" else word for word in arguments]
             times: dict[Path, list[float | None]] = {other: [], HERE: []}
@@ -72,9 +79,9 @@ def main(revision: str, rounds: int = 5) -> int:
                     times[tree].append(seconds(tree, line))
             before, now = (min((s for s in times[tree][1:] if s), default=None) for tree in (other, HERE))
             if before is None or now is None:
-                print(f"{name:20} cannot be done {'here' if now is None else 'there'}")
+                print(f"{name:22} cannot be done {'here' if now is None else 'there'}")
                 continue
-            print(f"{name:20} {before:10.3f} s {now:10.3f} s {now / before:8.2f}", flush=True)
+            print(f"{name:22} {before:10.3f} s {now:10.3f} s {now / before:8.2f}", flush=True)
     return 0
 
 
