@@ -10,7 +10,7 @@ from typing import Any
 from archcalc.recorder.binary import ProgramFile
 from archcalc.recorder.edits import BRACKETS
 from archcalc.recorder.rawlog import RawLog
-from archcalc.traces.records.version2 import ADVICE, ERRNO, GODEBUGS, KINDS, MEMSTATS, SETS, WAYS
+from archcalc.traces.records.version2 import ADVICE, ERRNO, GODEBUGS, KINDS, MADE, MEMSTATS, SETS, WAYS
 
 # Key of a `#` record, and what it is.
 DATA_END, TYPES, _ETYPES, PAGE, HUGE_PAGE, MHEAP, EMPTY_SPAN, MSPAN, ZEROBASE, TEXT, MCACHE0 = range(1, 12)
@@ -179,7 +179,7 @@ class Texts:
             mask = struct.pack(f"{self.log.order}{len(mask_words)}{code}", *mask_words)
             mask = mask[: (ptrdata // self.log.ptr_size + 7) // 8] if ptrdata <= 512 else b""
             mask = mask if any(mask) else b""
-            return f'T {number} {size} {ptrdata} {kind} {align} {mask.hex() or "-"} "made at run time"'
+            return f'T {number} {size} {ptrdata} {kind} {align} {mask.hex() or "-"} "{MADE}"'
         t = self.image.type(address, self.meta[TYPES])
         return (
             f"T {number} {t.size} {t.ptrdata} {t.kind} {t.align} {t.mask.hex() or '-'} {json.dumps(t.name)}"

@@ -17,6 +17,7 @@ from allocator.sparse.config import Config
 from archcalc.traces import columnar
 from archcalc.traces.execution.heap import MANUAL, SeenHeap
 from archcalc.traces.reader import address, decimal, fault, parse_header
+from archcalc.traces.records.version2 import MADE
 
 FIRST = 10  # differences that are kept
 KINDS = ("objects", "spans", "stacks")
@@ -187,10 +188,12 @@ def compare(recording: Path, trace: Path, config: Config) -> SameRun:
     """A recording of version 2 and one of version 3, of the same run. Raises TraceFault."""
     ours, theirs = places_of_recording(recording, config), places_of_trace(trace, config)
     result = SameRun()
+    made = _made(ours, theirs)
     for kind, places in theirs.of.items():
         known = ours.of[kind]
         result.both[kind] = 0
-        for at, told in sorted(places.items()):
+        for at, things in sorted(places.items()):
+            told = [made.get(thing, thing) for thing in things]
             gaps = kind != "objects" and not config.traces_all_spans
             if (_is_among if gaps else _is_part)(told, known.get(at, [])):
                 result.both[kind] += len(told)
@@ -199,6 +202,17 @@ def compare(recording: Path, trace: Path, config: Config) -> SameRun:
             if len(result.first) < FIRST:
                 result.first.append(PlaceDiffers(kind, at, _words(known.get(at, [])), _words(told)))
     return result
+
+
+def _made(ours: PlaceHistories, theirs: PlaceHistories) -> dict[Happened, Happened]:
+    """Objects of types that reflect made, as the trace names them, and as the recording does, which only
+    knows their sizes."""
+    known = set(ours.types.values())
+    return {
+        ("allocated", *told): ("allocated", *told[:2], MADE)
+        for told in theirs.types.values()
+        if told not in known and (*told[:2], MADE) in known
+    }
 
 
 def _is_part(told: list[Happened], known: list[Happened]) -> bool:

@@ -34,6 +34,7 @@ ERRNO = {
     22: "EINVAL",
     38: "ENOSYS",
 }
+MADE = "made at run time"  # the name of a type that reflect has made: the program's file does not have it
 GODEBUGS = ("madvdontneed", "harddecommit", "disablethp")  # settings that the header has where one is unusual
 MEMSTATS = (
     "Alloc", "TotalAlloc", "Sys", "Mallocs", "Frees", "HeapAlloc", "HeapSys", "HeapIdle", "HeapInuse",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from archcalc.traces.columnar import header_of
 from archcalc.traces.execution.agreement import SameRun, compare
 from archcalc.traces.execution.recording import import_trace
 from archcalc.traces.recorded_machine import config_for
+from archcalc.traces.records.version2 import MADE
 
 DATA = Path(__file__).parents[3] / "data" / "execution"
 RECORDING = DATA / "both-go1.27-linux-amd64.recording.trace.gz"
@@ -38,6 +41,21 @@ def test_they_agree_on_every_object_span_and_stack_that_both_saw(tmp_path) -> No
     assert found.both["objects"] > 2000
     assert found.both["spans"] > 200
     assert found.both["stacks"] > 80
+
+
+@pytest.mark.parametrize(("bytes_more", "same"), [(0, True), (8, False)])
+def test_a_type_that_reflect_made_is_the_one_of_its_sizes(bytes_more: int, same: bool, tmp_path) -> None:
+    """The recorder does not read its name, the trace has it."""
+    lines = gzip.decompress(RECORDING.read_bytes()).decode().splitlines()
+    used = Counter(line.split(" ")[3] for line in lines if line.startswith("m ") and " - " not in line)
+    ((most, _),) = used.most_common(1)
+    at = next(i for i, line in enumerate(lines) if line.startswith(f"T {most} "))
+    words = lines[at].split(" ", 7)
+    words[2] = str(int(words[2]) + bytes_more)
+    lines[at] = " ".join([*words[:7], json.dumps(MADE)])
+    other = tmp_path / "other.trace"
+    other.write_text("\n".join([*lines, ""]))
+    assert compared(other, TRACE, tmp_path).ok == same
 
 
 @pytest.mark.parametrize(
