@@ -115,12 +115,13 @@ def unrolled_pages(config: Config, typ: Type) -> int:
 
 def repeated(typ: Type, count: int, ptr_size: int) -> int:
     """The pointer bits of so many values side by side, a bit a word (writeHeapBitsSmall)."""
-    one = mask_of(typ, ptr_size)
-    words = typ.size // ptr_size
-    bits = 0
-    for i in range(count):
-        bits |= one << i * words
-    return bits
+    if count <= 0:
+        return 0
+    bits, words, done = mask_of(typ, ptr_size), typ.size // ptr_size, 1
+    while 2 * done <= count:  # twice as many at each step: one by one is quadratic
+        bits |= bits << done * words
+        done *= 2
+    return bits | (bits & (1 << (count - done) * words) - 1) << done * words
 
 
 def mask_of(typ: Type, ptr_size: int) -> int:

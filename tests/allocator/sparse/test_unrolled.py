@@ -1,11 +1,11 @@
-"""GC programs of large objects: up to 1.23 each is unrolled into a span, which dies with the object."""
+"""Pointer bits: of values side by side, and of GC programs, which releases up to 1.23 unroll into a span."""
 
 from __future__ import annotations
 
 import pytest
 
 from allocator.common.types import KIND_GC_PROG, Type
-from allocator.sparse.heap_bits import unrolled_pages
+from allocator.sparse.heap_bits import repeated, unrolled_pages
 from allocator.sparse.mspan import DEAD, MANUAL
 from archcalc.boot import boot
 
@@ -36,3 +36,12 @@ def test_an_object_has_a_span_for_its_bits_as_long_as_it_lives(go: str, platform
     rt.collect(live=[kept])
     assert [s.state for s in bits if s is not None] == [MANUAL, DEAD][: 2 * pages]
     assert rt.audit() == []
+
+
+@pytest.mark.parametrize("words", ["p", "p.", ".p", "pp..p", "....p."])
+@pytest.mark.parametrize("ptr_size", [4, 8])
+def test_values_side_by_side_have_the_bits_of_each(words: str, ptr_size: int) -> None:
+    typ = Type.of_words("value", words, ptr_size)
+    for count in (0, 1, 2, 3, 4, 7, 8, 33, 100):
+        bits = f"{repeated(typ, count, ptr_size):b}".zfill(len(words) * count)[::-1] if count else ""
+        assert bits == (words * count).replace("p", "1").replace(".", "0")
