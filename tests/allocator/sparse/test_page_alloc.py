@@ -679,3 +679,23 @@ def test_no_groups_are_left_where_nothing_is_free() -> None:
     pages.alloc(512)
     pages.alloc(1)
     assert PageCache().whole_groups(pages, 3) == 0
+
+
+def test_a_chunk_is_known_beside_one_that_has_changed() -> None:
+    pages = page_alloc(chunks=3)
+    assert pages.levels
+    pages.alloc_range(BASE, 1)
+    assert pages.known_most(pages.start) is None
+    assert pages.known_most(pages.start + 2) == 512
+
+
+def test_a_level_whose_last_entry_has_room_ends_with_it() -> None:
+    pages = page_alloc()
+    last = pages.config.address((1 << pages.config.heap_addr_bits) - CHUNK)
+    pages.grow(last, CHUNK)
+    root = pages.levels[0]
+    end = 1 << pages.level_bits[0]
+    first = pages.config.offset(BASE) >> pages.level_shift[0]
+    entries = pages._entries(0, 0, end)
+    assert [i for i, _ in entries] == [first - 1, first, end - 2, end - 1]
+    assert entries[-1] == (end - 1, root[end - 1])
