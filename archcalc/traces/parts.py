@@ -12,6 +12,7 @@ from archcalc.traces.by_place import ByPlace
 from archcalc.traces.columnar import CODE, RECORDS
 from archcalc.traces.columnar import OTHER as UNREADABLE
 from archcalc.traces.columns import Columns
+from archcalc.traces.handing_out import HandingOut
 from archcalc.traces.keys import (
     NOSCAN,
     TINY_FIT,
@@ -22,14 +23,11 @@ from archcalc.traces.keys import (
 from archcalc.traces.outcome import GaveUp
 from archcalc.traces.reader import base_of, marks_of
 from archcalc.traces.replayer import MAX_PENDING, OWN, Replayer
-from archcalc.traces.stamps import LONGEST, Piece
-from archcalc.traces.taken import Rest, Run, rests_of, runs_of
 from archcalc.traces.tiny import Tiny
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from allocator.contiguous.mcache import CachedSpan
     from archcalc.traces.text_columns import TextColumns
 
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -53,7 +51,6 @@ class BatchPart:
     ) -> None:
         self.replayer = replayer
         self.rt = replayer.rt
-        self.places = known.places
         self.np = known.np
         self.columns = columns
         self.start = start
@@ -116,25 +113,17 @@ class BatchPart:
     def _sort(self) -> None:
         """The allocations by place, in order; `at` is how far a place's have been carried out."""
         np = self.np
-        count = len(self.places)
+        count = len(self.known.places)
         table = self.table
         # What fitted into a tiny block takes no object of the class, nor does what has no class.
         takes = (table.kind >= NOSCAN) & (table.kind < TINY_FIT)
         self.place_of = np.where(takes, table.place, count)
         self.by_place = by_place = ByPlace(np, self.place_of, self.key, count)
-        self.ends, self.at = by_place.ends, by_place.at
+        self.at = by_place.at
         self.turn = 0  # everything before it was reached
         key = self.key.take(by_place.order)
-        self.addresses = self.address.take(by_place.order)
-        self.stamps = table.stamp.take(key)
-        # What was handed out, whose addresses are still to be compared: runs of objects side by side, and
-        # what was free of spans that are full now.
-        self.runs: list[Run] = []
-        self.rests: list[Rest] = []
-        # What was handed out, whose bitmaps are still to be laid down: together, or one by one.
-        self.pieces: list[Piece] = []
-        self.long_pieces: list[Piece] = []
-        self.longest = LONGEST * self.rt.config.heap_bitmap_scale
+        addresses, stamps = self.address.take(by_place.order), table.stamp.take(key)
+        self.objects = HandingOut(self.rt, self.known, by_place, addresses, stamps)
 
     def _ranks(self) -> None:
         """How many allocations are before each event out of the ordinary; if it is one, its rank."""
@@ -244,7 +233,7 @@ class BatchPart:
         asked, mallocgc, sweepone = replayer.understood.asked, rt.mallocgc, rt.sweeper.sweepone
         assert log is not None
         last = replayer.last_line - self.before_first
-        taken, take = self.at, self._take
+        taken, take = self.at, self.objects.take
         alone, gained = rt.caches[0], self.gained
         for at, (row, what, place, number, turn, rank, fields, address, until) in enumerate(self._todo()):
             if gained:
@@ -437,10 +426,10 @@ class BatchPart:
         tiny.skip()
         if kind == TINY_FIT:
             # It should have fitted into the tiny block; if it does not, it takes an object here.
-            self._take(place, self.by_place.rank(place, turn))
+            self.objects.take(place, self.by_place.rank(place, turn))
             return
         if self.at[place] < rank:
-            self._take(place, rank)
+            self.objects.take(place, rank)
         self.at[place] = rank + 1
 
     def _reach_all(self, row: int) -> None:
@@ -453,8 +442,8 @@ class BatchPart:
             at = self.at
             for place, rank in enumerate(self.by_place.ranks_at(turn)):
                 if at[place] < rank:
-                    self._take(place, rank)
-            self._settle()
+                    self.objects.take(place, rank)
+            self.objects.settle()
         self._reach_specials(row)
 
     def _reach_specials(self, row: int) -> None:
@@ -480,80 +469,3 @@ class BatchPart:
             source.nchunk -= new * source.size
             source.inuse += len(wanted) * source.size
             self.replayer.records[name].update(wanted)
-
-    def _take(self, number: int, upto: int) -> None:
-        """Hands out the objects of a place up to a rank. Their addresses are compared later (`_compare`)."""
-        a = self.at[number]
-        if a >= upto:
-            return
-        self.at[number] = upto
-        place = self.places[number]
-        cached = place.cached
-        if cached.span < 0:
-            raise GaveUp
-        v = cached.next
-        end = v + (upto - a) * cached.size
-        if end <= cached.end:
-            cached.next = end
-            self.runs.append((v, cached.size, a, upto))
-        else:
-            self._take_further(cached, a, upto)
-        if place.marked or cached.bits is not None:
-            pieces = self.pieces if cached.size <= self.longest else self.long_pieces
-            pieces.append((cached, cached.span, a, upto))
-
-    def _take_further(self, cached: CachedSpan, a: int, b: int) -> None:
-        """The same for more objects than lie side by side."""
-        spans, s, size = self.rt.spans, cached.span, cached.size
-        cached.sync(spans)
-        nelems = spans.nelems[s]
-        free = ~(spans.alloc_bits[s] | ((1 << spans.free_index[s]) - 1)) & ((1 << nelems) - 1)
-        left = free.bit_count() - (b - a)
-        if left < 0:
-            raise GaveUp
-        if not left:
-            # All that is free. Where the last one lies, nothing behind it is.
-            self.rests.append((cached.base, size, free, nelems, a, b))
-            last = free.bit_length()
-            spans.alloc_count[s] += b - a
-            spans.free_index[s] = last
-            cached.start = cached.next = cached.end = cached.base + last * size
-            return
-        while a < b:
-            if cached.next == cached.end:
-                cached.sync(spans)
-                cached.next_run(spans)
-            v = cached.next
-            n = min((cached.end - v) // size, b - a)
-            cached.next = v + n * size
-            self.runs.append((v, size, a, a + n))
-            a += n
-
-    def _settle(self) -> None:
-        """Compares the addresses of all that was handed out, and lays the bitmaps down.
-
-        That may wait as long as every span that has some of it is the one that its place took it from: until
-        mcaches give their spans back, or a sweep phase begins.
-        """
-        np, rt = self.np, self.rt
-        if self.runs:
-            given = runs_of(np, self.runs)
-            self._compare(given, [(a, b) for _, _, a, b in self.runs])
-            self.runs.clear()
-        if self.rests:
-            given = rests_of(np, self.rests)
-            self._compare(given, [(a, b) for *_, a, b in self.rests])
-            self.rests.clear()
-        stamps = self.known.stamps
-        if self.pieces:
-            stamps.lay_down(np, rt, self.pieces, self.addresses, self.stamps)
-            self.pieces.clear()
-        if self.long_pieces:
-            stamps.lay_down_singly(rt, self.long_pieces, self.addresses, self.stamps)
-            self.long_pieces.clear()
-
-    def _compare(self, given: Array, ranks: list[tuple[int, int]]) -> None:
-        """Whether these addresses are those from each rank to another."""
-        addresses = self.addresses
-        if not self.np.array_equal(given, self.np.concatenate([addresses[a:b] for a, b in ranks])):
-            raise GaveUp
