@@ -347,14 +347,17 @@ def sweep_file() -> str:
 
 SWEEP = """A sweep file says which what-ifs to carry out. Under `grid` each key has a value or a list of values, and every
 combination is a point; each of the `points` is one more, or one for each platform that its pattern matches. A point boots
-its own machine, runs a workload of `smoke` on it or allocates a histogram of sizes, and yields a row of figures.
+its own machine, drives it by a workload of `smoke`, a histogram of sizes or a recording, and yields a row of figures.
 `archcalc sweep FILE --output TABLE` runs it; `archcalc schema sweep-file` prints this for editors. The defaults are
 linux/amd64, Go's own classes, `mixed`, 5000 allocations, seed 1, GOGC off, 7aefdfded or the release of `--go`. Several
 releases under `go` share one table; the machine of each point's release counts its figures.
 
 Paths are relative to the sweep file's folder. A histogram is a CSV of `size,count`, bytes and objects, with or without
 that heading; lines that begin with # are ignored. Its objects have no pointers, are allocated in an order that the seed
-shuffles, and stay alive. A sweep has at most a million points, and a point at most ten million objects."""
+shuffles, and stay alive. A recording is one of `archcalc record`, or of 2017, in either form: its allocations are made in
+their order, by the Ps that made them, with collections where it has them, in each of which those objects die that its sweeps
+found dead. So a point says what another machine would make of the same program. It needs words of the same size. A sweep has
+at most a million points, and a point at most ten million objects."""
 SWEPT = """
 ## The table
 
@@ -381,7 +384,7 @@ over. While one process writes a journal, a second one is refused.
 A sweep runs on all cores, or in `--jobs N` processes. A process that dies is replaced, and its points are repeated; after
 three deaths without a row in between the sweep ends. `--scheduler ADDRESS` runs it on a Dask cluster instead (the extra
 `sweep`), whose workers need the same version of archcalc but no files: profiles, histograms and maps travel with the
-points. The cluster repeats what a lost worker was doing. Ctrl-C keeps the journal, says how many rows are done, and exits
+points; recordings must be there under the same path. The cluster repeats what a lost worker was doing. Ctrl-C keeps the journal, says how many rows are done, and exits
 130.
 """
 

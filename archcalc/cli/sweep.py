@@ -44,8 +44,9 @@ def command(
     """Run a grid or a list of what-ifs into one table of figures.
 
     A point is a platform, a release of Go, constants that have another value, a machine, and a
-    workload or a histogram of sizes. Points run on all cores, or on a Dask cluster. Each row is kept
-    as soon as it is computed: after an interruption the same command continues.
+    workload, a histogram of sizes or a recorded program. Points run on all cores, or on a Dask
+    cluster. Each row is kept as soon as it is computed: after an interruption the same command
+    continues.
     """
     if output is None:
         raise UsageFault(Fault("there is no file to write the table to", "--output OUT"))

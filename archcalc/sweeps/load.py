@@ -22,12 +22,12 @@ from archcalc.reading.quantities import parse_count, parse_range, parse_size
 from archcalc.reading.strictyaml import Document, in_order, read_bytes
 from archcalc.reading.words import counted
 from archcalc.scenarios.fields import COUNT, MOST_BYTES, OPTIONS, Setting
-from archcalc.sweeps.point import WORKLOADS, Histogram, Point, Ranges
+from archcalc.sweeps.point import WORKLOADS, Histogram, Point, Ranges, Recording
 from archcalc.workloads.programs import MOST_PROCS
 
 SCHEMA_VERSION = 1
 MOST_POINTS = 1_000_000
-MOST_OBJECTS = 10_000_000  # of one histogram: a mistake should not run for an hour
+MOST_OBJECTS = 10_000_000  # of one histogram or recording: a mistake should not run for an hour
 # Ranges are one value here, which a column can show.
 MACHINE = {
     **OPTIONS,
@@ -50,6 +50,7 @@ _ONE: dict[str, Field] = {
     "classes": Field(Choice(classrules.RULES), "the rule for the table of size classes"),
     "workload": Field(Choice(WORKLOADS), "what drives the machine; none: it only boots"),
     "histogram": Field(Text("[^\\x00]+", "a path", 4096), "a CSV file size,count to allocate in place of it"),
+    "recording": Field(Text("[^\\x00]+", "a path", 4096), "a recorded program to run in place of it"),
     "n": Field(COUNT, "about so many allocations of the workload"),
     "seed": Field(Int(0, (1 << 32) - 1), "of the workload's choices, or of the histogram's order"),
     "gogc": Field(Int(-1, 1 << 20), "GOGC; -1 is off"),
@@ -135,6 +136,8 @@ def _key(points: tuple[Point, ...]) -> str:
         values = sorted((name, repr(value)) for name, value in facts.facts.items())
         sizes = point.histogram.sizes if point.histogram else None
         digest.update(repr((sorted(point.said().items(), key=str), machine, values, sizes)).encode())
+        if point.recording is not None:
+            digest.update(point.recording.digest.encode())
         digest.update(repr(point.machine).encode())
         digest.update(repr(point.constants).encode())
     return digest.hexdigest()
@@ -149,7 +152,7 @@ class _Reader:
         self.constants = constants
         self.go = go
         self.points: list[Point] = []
-        self.files: dict[str, Histogram | Profile | None] = {}
+        self.files: dict[str, Histogram | Recording | Profile | None] = {}
 
     def grid(self, said: Group) -> None:
         """Every combination, the last key changing fastest."""
@@ -162,6 +165,9 @@ class _Reader:
         if "histogram" in said:
             place = said.at["histogram"]
             axes.append(("histogram", [self._histogram(file, place) for file in said["histogram"]]))
+        if "recording" in said:
+            place = said.at["recording"]
+            axes.append(("recording", [self._recording(file, place) for file in said["recording"]]))
         self._no_both(said)
         count = 1
         for _, values in axes:
@@ -188,6 +194,8 @@ class _Reader:
         }
         if "histogram" in said:
             values["histogram"] = self._histogram(said["histogram"], said.at["histogram"])
+        if "recording" in said:
+            values["recording"] = self._recording(said["recording"], said.at["recording"])
         for target in self._targets(said):
             self._add({"target": target, **values})
 
@@ -221,10 +229,9 @@ class _Reader:
         return Ranges(file, tuple((range.start, range.end) for range in found))
 
     def _no_both(self, said: Group) -> None:
-        if "histogram" in said and "workload" in said:
-            self.document.fault(
-                said.at["workload"], "contradiction", "a workload beside a histogram", "one of them"
-            )
+        first, *others = [name for name in ("histogram", "recording", "workload") if name in said] or [""]
+        for other in others:
+            self.document.fault(said.at[other], "contradiction", f"a {other} beside a {first}", "one of them")
 
     def _add(self, values: dict[str, Any]) -> None:
         if None in values.values():
@@ -314,6 +321,26 @@ class _Reader:
                 self.files[key] = _histogram(file, data, inner)
         histogram = self.files[key]
         return histogram if isinstance(histogram, Histogram) else None
+
+    def _recording(self, file: str, place: tuple[int, int]) -> Recording | None:
+        key = f"recording {file}"
+        if key not in self.files:
+            self.files[key] = None
+            path = self.folder / file
+            try:
+                digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                found = Recording.read(file, path, digest)
+                if not 0 < found.allocations <= MOST_OBJECTS:
+                    count = counted(found.allocations, "allocation")
+                    self.document.fault(place, "out-of-range", f"{file}: {count}", f"1 to {MOST_OBJECTS}")
+                else:
+                    self.files[key] = found
+            except OSError as error:
+                self.document.fault(place, "unreadable", f"{path} cannot be read: {error.strerror or error}")
+            except UsageFault as fault:
+                self._take_over(fault, place)
+        recording = self.files[key]
+        return recording if isinstance(recording, Recording) else None
 
 
 def _histogram(name: str, data: bytes, document: Document) -> Histogram | None:

@@ -6,6 +6,8 @@ import dataclasses
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from allocator.common.sizeclasses import SizeClassError
@@ -16,8 +18,10 @@ from archcalc.calculator import classrules, figures
 from archcalc.generations import Generation
 from archcalc.machines.options import MachineOptions, machine_options
 from archcalc.profiles.profile import Profile
-from archcalc.reading.errors import UsageFault
-from archcalc.workloads import programs
+from archcalc.reading.errors import Fault, UsageFault
+from archcalc.traces.lives import Lives, lives
+from archcalc.traces.recorded_machine import config_for
+from archcalc.workloads import programs, recorded
 from archcalc.workloads.driver import Driver
 from archcalc.workloads.programs import PROCS
 from archcalc.workloads.run import WorkloadRun, run
@@ -51,6 +55,32 @@ class Histogram:
 
 
 @dataclass(frozen=True, slots=True)
+class Recording:
+    """A recorded program that is run. `name` is for the table, `digest` tells one content from another."""
+
+    name: str
+    path: str
+    digest: str
+    allocations: int
+    procs: int
+
+    @staticmethod
+    def read(name: str, path: Path, digest: str) -> Recording:
+        """One of a file. Raises TraceFault."""
+        program = _program(str(path), digest)
+        return Recording(name, str(path), digest, len(program.sizes), max(program.procs, default=0) + 1)
+
+    def program(self) -> Lives:
+        """What it allocates, read once in a process. Raises TraceFault."""
+        return _program(self.path, self.digest)
+
+
+@lru_cache(maxsize=2)
+def _program(path: str, digest: str) -> Lives:
+    return lives(Path(path), lambda header: config_for(header, {}))
+
+
+@dataclass(frozen=True, slots=True)
 class Ranges:
     """Addresses [from, to) that something else has; `said` is for the table: themselves, or a maps file."""
 
@@ -60,7 +90,7 @@ class Ranges:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One what-if. `sets` and `machine` are pairs; a histogram drives in place of a workload."""
+    """One what-if. `sets` and `machine` are pairs; a histogram or recording drives in place of a workload."""
 
     number: int
     profile: Profile
@@ -69,6 +99,7 @@ class Point:
     classes: str = classrules.GO
     workload: str = "mixed"
     histogram: Histogram | None = None
+    recording: Recording | None = None
     n: int = 5000
     seed: int = 1
     gogc: int = -1
@@ -92,11 +123,30 @@ class Point:
         for name, value in self.machine:
             row[f"machine.{name}"] = value.said if isinstance(value, Ranges) else value
         row["classes"] = self.classes
-        row["workload"] = "histogram" if self.histogram else self.workload
+        row["workload"] = self._driven_by()
         row["histogram"] = self.histogram.name if self.histogram else None
-        row |= {"n": self.histogram.objects if self.histogram else self.n, "seed": self.seed}
-        row |= {"gogc": self.gogc, "procs": self.procs or PROCS.get(self.workload, 1)}
+        if self.recording is not None:
+            row[recorded.RECORDING] = self.recording.name
+        row |= {"n": self._allocations(), "seed": self.seed}
+        row |= {"gogc": self.gogc, "procs": self.all_procs}
         return row
+
+    @property
+    def all_procs(self) -> int:
+        """GOMAXPROCS: as given, or as what drives it has."""
+        if self.procs is None and self.recording is not None:
+            return self.recording.procs
+        return self.procs or PROCS.get(self.workload, 1)
+
+    def _driven_by(self) -> str:
+        if self.recording is not None:
+            return recorded.RECORDING
+        return "histogram" if self.histogram else self.workload
+
+    def _allocations(self) -> int:
+        if self.recording is not None:
+            return self.recording.allocations
+        return self.histogram.objects if self.histogram else self.n
 
 
 def work(point: Point) -> Row:
@@ -113,6 +163,8 @@ def work(point: Point) -> Row:
             config, size_classes=classrules.table(point.classes, config.size_classes)
         )
         row |= {f"figure.{name}": _figure(target.constants, name) for name in point.constants}
+        if point.recording is not None and point.recording.program().ptr_size != config.ptr_size:
+            raise UsageFault(Fault(f"{point.recording.name} was recorded with words of another size"))
         row |= {"page_size": config.page_size, "size_classes": len(config.size_classes)}
         rt = machines.boot(
             target,
@@ -120,7 +172,7 @@ def work(point: Point) -> Row:
             machines.system_of(target, options),
             config=config,
             gogc=point.gogc,
-            procs=_procs(point),
+            procs=point.all_procs,
             seed=point.seed,
         )
     except (UsageFault, SizeClassError) as fault:
@@ -129,10 +181,6 @@ def work(point: Point) -> Row:
     except Death as death:
         return row | {"outcome": DIED, "why": death.words}
     return row | _measured(point, rt)
-
-
-def _procs(point: Point) -> int:
-    return point.procs or PROCS.get(point.workload, 1)
 
 
 def _figure(constants: Mapping[str, Any], name: str) -> Scalar:
@@ -144,6 +192,8 @@ def _measured(point: Point, rt: Allocator) -> Row:
     """Drives the machine and counts what it looks like then."""
     if point.histogram is not None:
         done = _fill(point, rt, point.histogram)
+    elif point.recording is not None:
+        done = recorded.run(rt, rt.config.platform, point.recording.program(), point.seed)
     elif point.workload == NOTHING:
         done = WorkloadRun(
             rt.config.platform, NOTHING, point.seed, summarize(Driver(rt, 0, 0), NOTHING), [], None

@@ -8,6 +8,8 @@ import pytest
 
 from archcalc.sweeps.load import SweepFault, load
 
+RECORDINGS = Path(__file__).parents[2] / "data" / "version2"
+
 
 def written(folder: Path, text: str) -> Path:
     path = folder / "sweep.yaml"
@@ -128,6 +130,9 @@ def test_the_key_changes_with_what_the_rows_depend_on(tmp_path: Path) -> None:
         ("schema: 1\ngrid:\n  machine: {taken: 0x5}\n", "3:20", "FROM-TO"),
         ("schema: 1\npoints:\n  - {n: [1, 2]}\n", "3:9", "n is a list"),
         ("schema: 1\ngrid: {histogram: h.csv, workload: tiny}\n", "2:36", "one of them"),
+        ("schema: 1\ngrid: {recording: r.trace, workload: tiny}\n", "2:38", "one of them"),
+        ("schema: 1\ngrid: {recording: r.trace, histogram: h.csv}\n", "2:19", "one of them"),
+        ("schema: 1\ngrid: {recording: r.trace}\n", "2:19", "r.trace cannot be read"),
         ("schema: 1\ngrid: {n: [1, 2], n: 3}\n", "2:19", "n"),
     ],
 )
@@ -139,6 +144,22 @@ def test_mistakes_are_reported_at_their_place(text: str, place: str, words: str,
     assert any(line.startswith(f"{path}:{place}: ") and words in line for line in caught.value.located), (
         caught.value.located
     )
+
+
+def test_the_key_changes_with_a_recording(tmp_path: Path) -> None:
+    text = "schema: 1\ngrid: {recording: r.trace.gz}\n"
+    keys = set()
+    for name in ("go1.27-linux-amd64", "go1.26-linux-amd64"):
+        (tmp_path / "r.trace.gz").write_bytes((RECORDINGS / f"{name}.trace.gz").read_bytes())
+        keys.add(load(written(tmp_path, text)).key)
+    assert len(keys) == 2
+
+
+def test_a_damaged_recording_is_reported_at_its_place(tmp_path: Path) -> None:
+    (tmp_path / "r.trace").write_text("m 8 1 z 0 c000000000\n")
+    with pytest.raises(SweepFault) as caught:
+        load(written(tmp_path, "schema: 1\ngrid: {recording: r.trace}\n"))
+    assert caught.value.located[0].startswith(f"{tmp_path / 'r.trace'}:1")
 
 
 @pytest.mark.parametrize(

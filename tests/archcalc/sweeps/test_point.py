@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,11 @@ from archcalc import generations
 from archcalc.boot import boot
 from archcalc.generations import CURRENT
 from archcalc.profiles import platforms
-from archcalc.sweeps.point import NOTHING, Histogram, Point, Ranges, work
+from archcalc.sweeps.point import NOTHING, Histogram, Point, Ranges, Recording, work
+from archcalc.traces.recorded_machine import config_for
+from archcalc.traces.stats import line_by_line
 
+DATA = Path(__file__).parents[2] / "data"
 RELEASES = (CURRENT, "1.21", "1.22", "1.27")
 
 
@@ -102,3 +106,35 @@ def test_a_death_is_a_result() -> None:
     assert (found["outcome"], found["why"]) == ("died", "runtime: cannot reserve arena virtual address space")
     found = row("linux/386", workload="exhaust", n=2000)
     assert found["outcome"] == "died" and "out of memory" in found["why"]
+
+
+def recording_of(folder: str, name: str) -> Recording:
+    path = DATA / folder / f"{name}.trace.gz"
+    return Recording.read(path.name, path, name)
+
+
+@pytest.mark.parametrize("classes", ["go", "quarters"])
+@pytest.mark.parametrize("on", RELEASES)
+@pytest.mark.parametrize(
+    ("folder", "name"), [("version2", "go1.27-linux-amd64"), ("version2", "go1.22-linux-amd64-procs")]
+)
+def test_a_recorded_program_keeps_what_it_kept_on_any_machine(
+    folder: str, name: str, on: str, classes: str
+) -> None:
+    recording = recording_of(folder, name)
+    counted = line_by_line(DATA / folder / f"{name}.trace.gz", lambda header: config_for(header, {}))
+    found = row(on=on, recording=recording, classes=classes)
+    assert (found["outcome"], found["workload"]) == ("ok", "recording")
+    assert found["recording"] == f"{name}.trace.gz"
+    assert (found["allocations"], found["asked"]) == (counted.allocations, counted.bytes)
+    assert found["collections"] >= counted.collections
+    assert found["live_asked"] == counted.live_bytes
+    assert found["procs"] == recording.procs
+
+
+def test_a_recording_runs_on_machines_with_words_as_large() -> None:
+    recording = recording_of("version2", "go1.27-linux-386")
+    assert row("linux/arm", "1.27", recording=recording)["outcome"] == "ok"
+    refused = row("linux/amd64", "1.27", recording=recording)
+    assert refused["outcome"] == "refused"
+    assert "words of another size" in refused["why"]

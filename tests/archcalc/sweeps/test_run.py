@@ -33,6 +33,8 @@ grid:
   seed: [1, 2]
 """
 
+RECORDING = Path(__file__).parents[2] / "data" / "version2" / "go1.27-linux-amd64.trace.gz"
+
 
 @pytest.fixture
 def sweep(tmp_path: Path) -> Sweep:
@@ -180,9 +182,10 @@ def test_tables_have_every_row_and_column(suffix: str, expected: list[Row], tmp_
 
 
 def test_every_column_is_reported(expected: list[Row], tmp_path: Path) -> None:
+    (tmp_path / "r.trace.gz").write_bytes(RECORDING.read_bytes())
     (tmp_path / "s.yaml").write_text(
         "schema: 1\nfigures: [_PageSize]\n"
-        "grid: {go: 7aefdfded, machine: {ulimit_v: 2g}, set: {_PageShift: 14}, workload: none}\n"
+        "grid: {go: 7aefdfded, machine: {ulimit_v: 2g}, set: {_PageShift: 14}, recording: r.trace.gz}\n"
     )
     names = table.columns(rows_of(load(tmp_path / "s.yaml"), tmp_path))
     # The heap's end goes by the name that the machine gives it.
