@@ -47,10 +47,10 @@ READING = "reading what is stored, and marking what it points to"
 # By engine: the figure, what it is compared with, how many times that it may be at most, and what is wanted.
 LIMITS = {
     "numpy": (
-        ("mixed sizes", "real mixed", 0.75, 0.3),
-        ("words", "real words", 0.75, 0.3),
+        ("mixed sizes", "real mixed", 0.9, 0.3),
+        ("words", "real words", 0.9, 0.3),
         ("mixed types", "real typed", 0.75, 0.3),
-        ("mixed sizes", "one by one", 1 / 10, None),
+        ("mixed sizes", "one by one", 1 / 6, None),
     ),
     "compiled": (
         ("mixed sizes", "real mixed", 0.5, 0.12),

@@ -63,8 +63,8 @@ WANTED = {
 }  # events a microsecond
 STRAIGHTFORWARD = {"ordinary": 1 / 5, "others": 1 / 1.5}  # of what that model takes, in either form
 SHORT = 2000  # events of a recording that is mostly the making of a machine
-SHORT_COLUMNS = 1.3  # what such a one may cost in columns where it costs 1 as text
-SHORT_APART = 1.1  # the same apart from reading
+SHORT_COLUMNS = 1.5  # what such a one may cost in columns where it costs 1 as text
+SHORT_APART = 1.25  # the same apart from reading
 COUNTING = {"text": 6, "columns": 17}  # times reading alone, for counting what is in it
 COUNTING_WANTED = 0.4  # microseconds an event
 ROUNDS = 9
