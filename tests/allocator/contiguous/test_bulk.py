@@ -178,7 +178,7 @@ STEP = st.one_of(
 
 
 @pytest.mark.parametrize("which", ENGINES)
-@settings(max_examples=examples(60), phases=phases())
+@settings(max_examples=examples(50), phases=phases())
 @given(
     seed=st.integers(0, 1 << 32),
     platform=st.sampled_from(platforms.names()),

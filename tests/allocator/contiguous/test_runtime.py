@@ -393,5 +393,5 @@ class Machine(RuleBasedStateMachine):
             assert rt.bitmap(s) == self.bitmap.bytes(rt.spans.base[s], length), rt.spans.describe(s)
 
 
-Machine.TestCase.settings = settings(max_examples=examples(80), stateful_step_count=40, phases=phases())
+Machine.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=40, phases=phases())
 TestMachine = Machine.TestCase

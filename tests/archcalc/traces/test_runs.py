@@ -235,7 +235,7 @@ def test_changed_recordings_are_reported_in_the_same_words(
 ) -> None:
     monkeypatch.setattr(runs, "FEW_ROWS", 10)  # in runs, though there are few
     rng = random.Random(f"mutants of {name}")
-    for _ in range(examples(60)):
+    for _ in range(examples(40)):
         path = write(tmp_path / "x.trace.gz", mutants(list(lines_of(name)), rng))
         keep_going = rng.random() < 0.3
         expected = told(path, keep_going)
@@ -275,7 +275,7 @@ def test_what_differs_makes_the_runs_give_up(tmp_path: Path) -> None:
     lines = list(lines_of("linux-ppc64le.tiny.off"))
     rng = random.Random(11)
     mallocs = [i for i, line in enumerate(lines) if line.startswith("m ") and "h" not in line.split(" ")[3]]
-    for at in rng.sample(mallocs, 25):
+    for at in rng.sample(mallocs, 10):
         changed = list(lines)
         fields = changed[at].split(" ")
         fields[5] = f"{int(fields[5], 16) + 8:x}"
