@@ -24,7 +24,7 @@ from archcalc.traces.recorded_machine import config_for
 from archcalc.workloads import programs, recorded
 from archcalc.workloads.driver import Driver
 from archcalc.workloads.programs import PROCS
-from archcalc.workloads.run import WorkloadRun, run
+from archcalc.workloads.run import WorkloadRun, carried_out, run
 from archcalc.workloads.summary import summarize
 
 Scalar = int | float | str | bool | None
@@ -214,20 +214,15 @@ def _measured(point: Point, rt: Allocator) -> Row:
 
 def _fill(point: Point, rt: Allocator, histogram: Histogram) -> WorkloadRun:
     """Allocates a histogram's objects in the seed's order; all stay alive."""
-    driver = Driver(rt, histogram.objects, point.seed)
     sizes = [size for size, count in histogram.sizes for _ in range(count)]
     random.Random(point.seed).shuffle(sizes)
-    procs = rt.procs
-    death = None
-    try:
+
+    def fill(driver: Driver) -> None:
         for i, size in enumerate(sizes):
-            driver.malloc(size, p=i % procs)
-    except Death as dead:
-        death = rt.last_words(dead)
-    else:
-        driver.audit()
-    found = summarize(driver, "histogram")
-    return WorkloadRun(rt.config.platform, "histogram", point.seed, found, driver.violations, death)
+            driver.malloc(size, p=i % rt.procs)
+
+    driver = Driver(rt, histogram.objects, point.seed)
+    return carried_out(driver, rt.config.platform, "histogram", point.seed, fill)
 
 
 WORKLOADS = (*programs.WORKLOADS, NOTHING)

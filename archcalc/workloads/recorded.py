@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from array import array
 
-from allocator.common.throw import Death
 from allocator.common.types import Type
 from allocator.interface import Allocator
 from archcalc.traces.lives import Lives
 from archcalc.workloads.driver import Driver
-from archcalc.workloads.run import WorkloadRun
-from archcalc.workloads.summary import summarize
+from archcalc.workloads.run import WorkloadRun, carried_out
 
 RECORDING = "recording"  # what a table calls it
 
@@ -21,14 +19,7 @@ def run(rt: Allocator, platform: str, program: Lives, seed: int) -> WorkloadRun:
     Objects with pointers are pointers all over. Ps that the machine lacks are taken in turn for others.
     """
     driver = Driver(rt, len(program.sizes), seed)
-    death = None
-    try:
-        _carry_out(driver, program)
-    except Death as dead:
-        death = rt.last_words(dead)
-    else:
-        driver.audit()
-    return WorkloadRun(platform, RECORDING, seed, summarize(driver, RECORDING), driver.violations, death)
+    return carried_out(driver, platform, RECORDING, seed, lambda driver: _carry_out(driver, program))
 
 
 def _carry_out(driver: Driver, program: Lives) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,15 +47,22 @@ def run(
     With a recorder, whose machine was booted recording, everything that happened is noted there.
     """
     driver = Driver(rt, n, seed, audit_every, recorder)
-    death = None
     if audit_every:
         rt.watch()
+    return carried_out(driver, platform, workload, seed, WORKLOADS[workload])
+
+
+def carried_out(
+    driver: Driver, platform: str, workload: str, seed: int, work: Callable[[Driver], None]
+) -> WorkloadRun:
+    """How the work ended. The machine is audited then, unless its runtime died."""
+    death = None
     try:
-        WORKLOADS[workload](driver)
+        work(driver)
     except Death as dead:
-        death = rt.last_words(dead)
-        if recorder is not None:
-            recorder.death(dead, recorder.request(*driver.last))
+        death = driver.rt.last_words(dead)
+        if driver.recorder is not None:
+            driver.recorder.death(dead, driver.recorder.request(*driver.last))
     else:
         driver.audit()
     return WorkloadRun(platform, workload, seed, summarize(driver, workload), driver.violations, death)
