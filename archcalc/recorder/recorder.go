@@ -31,18 +31,19 @@ type archcalcBuffer struct {
 	end   uintptr
 	base  uintptr
 	busy  uint32 // 0, 1 while its thread writes a record, 2 while another thread writes it out
-	own   int32 // what asks for memory is the allocator itself
-	depth int32 // brackets that are open
+	own   int32  // what asks for memory is the allocator itself
+	depth int32  // brackets that are open
 }
 
 var (
-	archcalcOn     uint32 // 0 not recording, 1 recording, 2 the end has begun, 3 the recording ends before that
-	archcalcFd     int32
-	archcalcNumber uint32
-	archcalcCloser int64
-	archcalcTable  uintptr // of *archcalcBuffer, by thread
-	archcalcLast   uint32  // the highest thread that may have one
-	archcalcAside  uintptr // memory for what is too big for a stack
+	archcalcOn      uint32 // 0 not recording, 1 recording, 2 the end has begun, 3 the recording ends before that
+	archcalcFd      int32
+	archcalcNumber  uint32
+	archcalcCloser  int64
+	archcalcWritten uint32  // 1 once all of the recording is in its file
+	archcalcTable   uintptr // of *archcalcBuffer, by thread
+	archcalcLast    uint32  // the highest thread that may have one
+	archcalcAside   uintptr // memory for what is too big for a stack
 )
 
 func archcalcMap(n uintptr) uintptr {
@@ -591,10 +592,25 @@ func archcalcPrints(b []byte) {
 //go:nosplit
 func archcalcFinish() {
 	if archcalcOn != 1 || !atomic.Cas(&archcalcOn, 1, 2) {
+		archcalcAwait()
 		return
 	}
 	archcalcCloser = int64(getg().m.id)
 	archcalcWriteAll()
+	atomic.Store(&archcalcWritten, 1)
+}
+
+// archcalcAwait lets a thread that is about to end the program wait for the one that writes the recording:
+// a second signal would cut it. It waits for ten seconds at most.
+//
+//go:nosplit
+func archcalcAwait() {
+	for i := 0; i < 100000 && archcalcOn == 2 && int64(getg().m.id) != archcalcCloser; i++ {
+		if atomic.Load(&archcalcWritten) != 0 {
+			return
+		}
+		usleep(100)
+	}
 }
 
 // archcalcGiveUp ends the recording of a program that goes on: a thread can have no buffer.
@@ -630,6 +646,7 @@ func archcalcWriteAll() {
 //go:nosplit
 func archcalcDie(signal uintptr) {
 	if archcalcOn != 1 {
+		archcalcAwait()
 		return
 	}
 	archcalcRecord('!', 2, 100, signal, 0, 0, 0, 0)
@@ -650,6 +667,7 @@ func archcalcEnd(code int) {
 			archcalcRecord('!', 2, 101, uintptr(code), 0, 0, 0, 0)
 			archcalcState()
 			archcalcWriteAll()
+			atomic.Store(&archcalcWritten, 1)
 		}
 	})
 }
