@@ -63,6 +63,16 @@ def lives(path: Path, config_for: Callable[[Header], Any]) -> Lives:
     return reading.lives
 
 
+class FollowedSpan(CountedSpan):
+    """A span's objects, and each place's latest allocation; -1 where there is none."""
+
+    __slots__ = ("latest",)
+
+    def __init__(self, base: int, size: int, n: int) -> None:
+        super().__init__(base, size, n)
+        self.latest = array("q", [-1]) * n
+
+
 class _Reading(Count):
     """A recording on its way through, of which each object is followed to its death."""
 
@@ -70,9 +80,7 @@ class _Reading(Count):
         super().__init__(path, header, config_for)
         self.lives = Lives(self.config.ptr_size)
         self.asked_by: dict[CountedRequest, int] = {}
-        # By place of a span, the latest allocation there; by allocation, the one before it in its block.
-        self.latest: dict[CountedSpan, array[int]] = {}
-        self.before: array[int] = array("q")
+        self.before: array[int] = array("q")  # by allocation, the one before it in its block
 
     def _understood(self, key: str) -> CountedRequest:
         request = super()._understood(key)
@@ -92,23 +100,21 @@ class _Reading(Count):
         found.procs.append(self.asked_by[request])
         found.died.append(NEVER)
         span = self.pages.get(v >> self.shift)
-        if span is None:
+        if not isinstance(span, FollowedSpan):
             self.before.append(-1)
             return
-        latest, at = self.latest[span], (v - span.base) // span.size
-        self.before.append(latest[at])
-        latest[at] = number
+        at = (v - span.base) // span.size
+        self.before.append(span.latest[at])
+        span.latest[at] = number
 
     def new_span(self, pages: range, base: int, size: int, n: int) -> None:
+        span = FollowedSpan(base, size, n)
         for page in pages:
-            old = self.pages.get(page)
-            if old is not None:
-                self.latest.pop(old, None)
-        super().new_span(pages, base, size, n)
-        self.latest[self.pages[pages.start]] = array("q", [-1]) * n
+            self.pages[page] = span
 
     def swept(self, span: CountedSpan, marked: int) -> None:
-        latest, died, now = self.latest[span], self.lives.died, self.found.collections
+        assert isinstance(span, FollowedSpan)
+        latest, died, now = span.latest, self.lives.died, self.found.collections
         for at, number in enumerate(latest):
             if number >= 0 and not marked >> at & 1:
                 while number >= 0:
