@@ -334,9 +334,16 @@ def lines(path: Path) -> Iterator[list[str]]:
 
 def header_of(path: Path) -> Header:
     """The header of a recording in either form."""
-    for piece in lines(path):
-        return parse_header(str(path), piece[0], VERSIONS)
-    raise fault(str(path), 1, "an empty file", "a recording")
+    return opened(path)[0]
+
+
+def opened(path: Path) -> tuple[Header, Iterator[list[str]]]:
+    """The header of a recording in either form, and the lines after it, some at a time."""
+    stream = lines(path)
+    first = next(stream, None)
+    if first is None:
+        raise fault(str(path), 1, "an empty file", "a recording")
+    return parse_header(str(path), first[0], VERSIONS), itertools.chain([first[1:]], stream)
 
 
 def convert(

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from archcalc.traces.columnar import lines
+from archcalc.traces.columnar import opened
 from archcalc.traces.counting import Count, CountedRequest, CountedSpan, SparseCount
-from archcalc.traces.reader import VERSIONS, Header, fault, parse_header
+from archcalc.traces.reader import Header, fault
 
 NEVER = 0  # dies in none of the collections, which are numbered from 1
 
@@ -48,17 +48,12 @@ def lives(path: Path, config_for: Callable[[Header], Any]) -> Lives:
 
     What the official tracer writes does not say what sizes were asked for.
     """
-    stream = lines(path)
-    first = next(stream, None)
-    if first is None:
-        raise fault(str(path), 1, "an empty file", "a recording")
-    header = parse_header(str(path), first[0], VERSIONS)
+    header, groups = opened(path)
     if header.version > 2:
         raise fault(str(path), 1, "an execution trace, which has no sizes", "one of archcalc record")
     of = _Version2 if header.version == 2 else _Version1
     reading = of(str(path), header, config_for)
-    reading.take(first[1:])
-    for group in stream:
+    for group in groups:
         reading.take(group)
     return reading.lives
 

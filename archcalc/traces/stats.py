@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from archcalc.traces.columnar import lines
+from archcalc.traces.columnar import opened
 from archcalc.traces.columns import in_columns
 from archcalc.traces.counting import Count, Share, SparseCount, Stats
 from archcalc.traces.outcome import GaveUp
-from archcalc.traces.reader import VERSIONS, Header, fault, parse_header
+from archcalc.traces.reader import Header
 
 
 def stats(
@@ -36,13 +35,9 @@ def line_by_line(
     progress: Callable[[int, int], None] | None = None,
 ) -> Stats:
     """The same, from lines."""
-    stream = lines(path)
-    first = next(stream, None)
-    if first is None:
-        raise fault(str(path), 1, "an empty file", "a recording")
-    header = parse_header(str(path), first[0], VERSIONS)
+    header, groups = opened(path)
     count = _kind(header.version)(str(path), header, config_for)
-    for group in itertools.chain([first[1:]], stream):
+    for group in groups:
         count.take(group)
         if progress is not None:
             progress(count.found.events, header.events)
@@ -123,19 +118,14 @@ def head(path: Path, n: int, types: bool = False) -> tuple[Header, list[tuple[in
 
     Types are declared before what is allocated of them; they are listed, too, if `types` says so.
     """
-    header: Header | None = None
+    header, groups = opened(path)
     first: list[tuple[int, str]] = []
     line = 2
-    for piece in lines(path):
-        if header is None:
-            header = parse_header(str(path), piece[0], VERSIONS)
-            piece = piece[1:]
-        for text in piece:
+    for group in groups:
+        for text in group:
             if len(first) < n and (types or not text.startswith("T ")):
                 first.append((line, text))
             line += 1
         if len(first) >= n:
             break
-    if header is None:
-        raise fault(str(path), 1, "an empty file", "a recording")
     return header, first
