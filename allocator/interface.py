@@ -279,8 +279,12 @@ class Allocator(ManyObjects):
         """Whether mallocinit ran to its end."""
 
     @abstractmethod
-    def add_procs(self, procs: int) -> None:
-        """Adds Ps until there are `procs` (procresize)."""
+    def procresize(self, procs: int) -> None:
+        """runtime.GOMAXPROCS: there are so many Ps from now on.
+
+        Those that go give back what they hold. Raises BadRequest while a collection marks, whose end
+        the program would wait for, and for a number that no program can have.
+        """
 
     @property
     @abstractmethod

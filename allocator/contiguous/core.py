@@ -47,11 +47,11 @@ class Core:
     __slots__ = (
         "arenas", "attempts", "booted", "cache", "cachealloc", "caches", "calls", "central", "class_of",
         "class_to_size", "config", "debug_invalidptr", "debug_sbrk", "gc", "heap", "last_flags", "liveness",
-        "log", "log_inputs", "mallocing", "mem_profile_rate", "memory", "nanotime", "on_note_stack",
-        "on_signal_stack", "persistent", "plain", "plans", "pointer_type", "printed", "profile_depth",
-        "quick_plans", "rand", "spanalloc", "spans", "specialfinalizeralloc", "specialprofilealloc",
-        "specials", "stacks", "stats", "sweep_spans", "sweeper", "system", "type_ids", "unseen", "watched",
-        "word", "word_shift", "zerobase",
+        "log", "log_inputs", "mallocing", "mcaches", "mem_profile_rate", "memory", "nanotime",
+        "on_note_stack", "on_signal_stack", "persistent", "plain", "plans", "pointer_type", "printed",
+        "profile_depth", "quick_plans", "rand", "spanalloc", "spans", "specialfinalizeralloc",
+        "specialprofilealloc", "specials", "stacks", "stats", "sweep_spans", "sweeper", "system", "type_ids",
+        "unseen", "watched", "word", "word_shift", "zerobase",
     )  # fmt: skip
 
     def prepare(
@@ -84,6 +84,7 @@ class Core:
         self.attempts: list[Attempt] = []
         self.persistent = PersistentAlloc(self)
         self.caches: list[MCache] = []
+        self.mcaches = 0  # made so far
         self.plans: dict[tuple[Type, int], Plan] = {}
         self.quick_plans: dict[tuple[Type, int], QuickPlan] = {}
         self.pointer_type = Type(
@@ -154,7 +155,8 @@ class Core:
         """Adds an mcache (allocmcache). The first serves as the current one from then on."""
         addr = self.fix_alloc("mcache")
         number = len(self.caches)
-        cache = MCache(self, number, addr, GLOBAL if number == 0 else f"P{number}")
+        cache = MCache(self, self.mcaches, addr, GLOBAL if number == 0 else f"P{number}")
+        self.mcaches += 1
         cache.next_sample = self.next_sample()
         self.caches.append(cache)
         if number == 0:
@@ -164,16 +166,24 @@ class Core:
     def start_world(self, gogc: int, procs: int) -> None:
         """procresize and gcenable: from mallocinit to a running program."""
         self.init_collector(gogc)
-        self.add_procs(procs)
+        self.procresize(procs)
         self.caches[0].slot = "P0"
         self.stats.enablegc = True
 
-    def add_procs(self, procs: int) -> None:
-        """procresize: more Ps, each with an mcache, up to so many."""
+    def procresize(self, procs: int) -> None:
+        """procresize: so many Ps, each with an mcache. Who runs on one that goes continues on the first."""
         if not 1 <= procs <= self.config.max_gomaxprocs:
             raise BadRequest(f"{procs} Ps: GOMAXPROCS is 1 to {self.config.max_gomaxprocs}")
+        if self.gc.phase != OFF:
+            raise BadRequest("GOMAXPROCS waits for the end of the collection")
         while len(self.caches) < procs:
             self.new_mcache()
+        gone = self.caches[procs:]
+        if self.cache in gone:
+            self.cache = self.caches[0]
+        for cache in gone:
+            self.free_mcache(cache)
+        del self.caches[procs:]
 
     def init_collector(self, gogc: int) -> None:
         """stackinit and gcinit."""
@@ -426,6 +436,12 @@ class Core:
         """flushmcache: its spans to the central lists, its stacks to the pools."""
         self.release_cache(cache)
         self.clear_stack_cache(cache)
+
+    def free_mcache(self, cache: MCache) -> None:
+        """freemcache."""
+        self.flush_cache(cache)
+        self.purge_cached_stats(cache)
+        self.fix_free("mcache", cache.addr)
 
     def release_cache(self, cache: MCache) -> None:
         """mcache.releaseAll."""

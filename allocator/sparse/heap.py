@@ -36,8 +36,7 @@ class Heap(Malloc, ManyObjects):
         """mallocinit, gcinit and procresize, without anything that a program allocates before main."""
         mallocinit(self)
         self.gcinit(gogc)
-        while len(self.ps) < procs:
-            self.add_p()
+        self.procresize(procs)
         self.run_on(0)
         self.gc_enabled = True
         self.phase_changed()

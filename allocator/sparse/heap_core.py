@@ -19,7 +19,7 @@ from allocator.interface import Live
 from allocator.sparse.config import Config
 from allocator.sparse.core import Core
 from allocator.sparse.fixalloc import FixAlloc
-from allocator.sparse.gc import Collector
+from allocator.sparse.gc import OFF, Collector
 from allocator.sparse.heap_bits import ObjectType, Plan, SpanLayout, layouts
 from allocator.sparse.mark_bits import GcBitsArenas
 from allocator.sparse.mcache import MCache
@@ -120,10 +120,29 @@ class HeapCore(Core):
         """Adds an mcache (allocmcache)."""
         return MCache(self, self.cachealloc.alloc())
 
+    def procresize(self, procs: int) -> None:
+        """So many Ps (procresize). Who runs on one that goes continues on the first."""
+        check_procs(procs)
+        if self.gc.phase != OFF:
+            raise BadRequest("GOMAXPROCS waits for the end of the collection")
+        while len(self.ps) < procs:
+            self.add_p()
+        if self.p is not None and self.p.number >= procs:
+            self.run_on(0)
+        for p in self.ps[procs:]:
+            self.destroy_p(p)
+        del self.ps[procs:]
+
+    def destroy_p(self, p: P) -> None:
+        """A P gives back all that it holds (p.destroy)."""
+        self.heap.clear_mspan_cache(p)
+        p.page_cache.flush(self.pages)
+        p.mcache.release_all()
+        self.stack_heap.clear_cache(p.mcache)
+        self.cachealloc.free(p.mcache.address)
+
     def add_p(self) -> P:
         """Adds a P (p.init); the first takes over the mcache of the start."""
-        if len(self.ps) >= MAX_PROCS:
-            raise BadRequest(f"there can be at most {MAX_PROCS} Ps")
         p = P(len(self.ps), self.new_mcache() if self.ps else self.mcache0)
         self.ps.append(p)
         return p
@@ -244,6 +263,12 @@ class HeapCore(Core):
             "total_free": self.pacer.total_free,
             "num_gc": self.num_gc,
         }
+
+
+def check_procs(procs: int) -> None:
+    """Raises BadRequest for a number of Ps that no program can have."""
+    if not 1 <= procs <= MAX_PROCS:
+        raise BadRequest(f"{procs} Ps: GOMAXPROCS is 1 to {MAX_PROCS}")
 
 
 def tiny_grains(narrow: bool) -> tuple[int, ...]:

@@ -164,10 +164,6 @@ class Runtime(Heap, Allocator):
         arenas = getattr(self, "arenas", None)
         return [] if arenas is None else [Attempt(p, n, v, bool(v)) for p, n, v in arenas.attempts]
 
-    def add_procs(self, procs: int) -> None:
-        while len(self.ps) < procs:
-            self.add_p()
-
     # Where everything lies.
 
     def regions(self) -> list[Region]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import gcd
 from typing import TYPE_CHECKING
 
+from allocator.sparse.heap_core import check_procs
 from allocator.sparse.mallocinit import mallocinit
 
 if TYPE_CHECKING:
@@ -210,6 +211,7 @@ class StartUp:
 
     def procresize(self) -> None:
         """Ps, each with an mcache; the first runs from then on."""
+        check_procs(self.procs)
         self.object(self.procs * self.word)
         for _ in range(3 if self.config.span_queue_mask else 2):
             self.object(4 * ((self.procs + 31) // 32), noscan=True)

@@ -180,7 +180,7 @@ class ScenarioRun:
     def boot(self, rt: Allocator, runtime: Group) -> None:
         rt.start(runtime.get("gogc", -1), 1)
         self.outcome.checks = {check.id: check.ok for check in rt.boot_checks()}
-        rt.add_procs(max(runtime.get("procs", 1), 1))
+        rt.procresize(max(runtime.get("procs", 1), 1))
         self.outcome.booted = True
 
     def install(self, scripts: Sequence[Group]) -> None:

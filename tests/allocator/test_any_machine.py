@@ -162,8 +162,14 @@ class AnyMachine(RuleBasedStateMachine):
         self.rt.stack_free(v, self.stacks.pop(v), p % self.rt.procs)
 
     @step(n=st.integers(1, 4))
-    def add_procs(self, n: int) -> None:
-        self.rt.add_procs(max(n, self.rt.procs))
+    def procresize(self, n: int) -> None:
+        if self.marking:
+            # An assist may have ended the cycle.
+            with suppress(BadRequest):
+                self.rt.procresize(n)
+        else:
+            self.rt.procresize(n)
+            assert self.rt.procs == n
 
     # User arenas, where there are any. A chunk that was not full is used again, and so is never left alone.
 

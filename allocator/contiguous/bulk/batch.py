@@ -50,6 +50,7 @@ class Batch(BaseBatch):
         self.needzero = needzero
         self.out = out
         self.owner = None if isinstance(procs, int) else procs
+        self.alone = procs if isinstance(procs, int) else 0  # the P, where there is only one
         self.caches = [rt.caches[procs]] if isinstance(procs, int) else list(rt.caches)
         self.large: list[tuple[int, int]] = []  # time and address
         self.flushed = [0] * len(self.caches)
@@ -156,7 +157,6 @@ class Batch(BaseBatch):
     def _allocate_large(self, t: int) -> None:
         rt = self.rt
         number = self.number(t)
-        cache = self.caches[number]
         self.flush(number, t)
         if self.profile is not None:
             self.profile.count(number, t)
@@ -166,7 +166,7 @@ class Batch(BaseBatch):
         # The collection that it may start has to wait for those before it.
         enabled, rt.stats.enablegc = rt.stats.enablegc, False
         try:
-            self.large.append((t, rt.mallocgc(size, typ, self.needzero, cache.id, data)))
+            self.large.append((t, rt.mallocgc(size, typ, self.needzero, self.alone + number, data)))
         except BaseException:
             self.stop = self.last = t
             raise

@@ -47,6 +47,23 @@ def test_every_recorded_workload_is_reproduced(workload: str, platform: str, tmp
     assert (result.death is not None) == (workload == "exhaust")
 
 
+@pytest.mark.parametrize("name", ["x.trace.gz", "x.trace.parquet"])
+def test_ps_that_go_and_come_back_are_reproduced(name: str, tmp_path: Path) -> None:
+    rt = boot("linux/amd64", procs=4, gogc=100, record=True)
+    recorder = Recorder(rt)
+    for procs in (4, 2, 3, 1, 4):
+        rt.procresize(procs)
+        for i in range(4000):
+            rt.malloc(8 + i % 3000, p=i % procs)
+        stacks = [(rt.stack_alloc(4096, p), p) for p in range(procs)]
+        for v, p in stacks:
+            rt.stack_free(v, 4096, p)
+    recorder.save(tmp_path / name, died=False, gomaxprocs=4, gc="conc")
+    result = replayed(tmp_path / name)
+    assert result.ok, result.first
+    assert rt.audit() == []
+
+
 def test_the_recording_has_what_the_format_promises(full_recording: Path) -> None:
     lines = gzip.decompress(full_recording.read_bytes()).decode().split("\n")
     assert lines.pop() == ""
