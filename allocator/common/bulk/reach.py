@@ -6,7 +6,6 @@ It is marked in rings, each at once, or one by one where rings stay small, as al
 from __future__ import annotations
 
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ Ints = np.ndarray[Any, np.dtype[Any]]
 SMALL = 48  # objects of a ring that are followed one by one
 PATIENCE = 32  # small rings until that is prepared
 NEAR = 8  # times as many edges as are meant, or eight times as many numbers, among which to look at all
-PIECE = 1 << 15  # objects whose pointers are counted together
+SPARSE = 64  # times as many numbers as edges, from which on looking at the numbers takes longer
 
 
 class Pointers:
@@ -31,33 +30,25 @@ class Pointers:
         self._sought = 0
 
     @cached_property
-    def begin(self) -> Ints:
-        """From where each object's pointers begin in `targets`."""
-        begin = np.zeros(self.total + 1, np.int64)
-        edges = self.sources.searchsorted(np.arange(0, self.total + PIECE, PIECE)).tolist()
-        for at, (low, high) in zip(range(0, self.total, PIECE), pairwise(edges), strict=False):
-            count = np.bincount(self.sources[low:high] - at, minlength=min(PIECE, self.total - at))
-            count[0] += low
-            count.cumsum(out=begin[at + 1 : at + 1 + PIECE])
-        return begin
+    def bounds(self) -> tuple[Ints, Ints]:
+        """From where and up to where each object's pointers are in `targets`."""
+        begin, end = np.zeros(self.total, np.int32), np.zeros(self.total, np.int32)
+        changes = np.flatnonzero(self.sources[1:] != self.sources[:-1]) + 1
+        first = np.append(0, changes)
+        holders = self.sources.take(first)
+        begin[holders] = first
+        end[holders] = np.append(changes, len(self.sources))
+        return begin, end
 
     def of(self, objects: Ints) -> Ints:
-        """What some objects point at.
-
-        What is reached together often lies together: then all edges between the first and the last are
-        looked at.
-        """
-        first, last = int(objects.min()), int(objects.max())
-        low, high = self.sources.searchsorted((first, last + 1)).tolist()
-        if max(high - low, last - first >> 3) <= NEAR * len(objects):
-            meant = np.zeros(last + 1, bool)
-            meant[objects] = True
-            return _those(self.targets[low:high], meant.take(self.sources[low:high]))
+        """What some objects point at."""
         self._sought += len(objects)
+        if not len(self.sources):
+            return self.targets
         if self._sought < self.total >> 3:
             begin, ends = self.sources.searchsorted(objects), self.sources.searchsorted(objects, "right")
         else:
-            begin, ends = self.begin.take(objects), self.begin.take(objects + 1)
+            begin, ends = self.bounds[0].take(objects), self.bounds[1].take(objects)
         count = ends - begin
         places = count.cumsum()
         chosen = np.repeat(ends - places, count) + np.arange(int(places[-1]))
@@ -80,20 +71,79 @@ def reach(pointers: Pointers, frontier: Ints, seen: Ints) -> None:
         follow(pointers.sources, pointers.targets, frontier, seen, begin, waiting)
         return
     patience = PATIENCE
-    mentioned = np.empty(len(seen), np.int32)
-    while len(frontier):
-        if len(frontier) <= SMALL:
+    rings = _Rings(pointers, frontier, seen)
+    while rings.count:
+        if rings.count <= SMALL:
             patience -= 1
             if patience < 0:
-                frontier = _rings(pointers, frontier, seen)
+                rings.follow(_one_by_one(pointers, rings.listed(), seen))
                 continue
-        reached = pointers.of(frontier)
-        reached = _those(reached, seen.take(reached) == 0)
-        seen[reached] = 1
+        rings.next()
+
+
+class _Rings:
+    """The last ring that was reached: `count` objects with numbers from `first` up to `end`.
+
+    It is a list, or a byte for each object. What is reached together often lies together: then all
+    edges between the first and the last are looked at, and the next ring is where marks are new. That
+    takes two steps of an edge, where lists take a dozen.
+    """
+
+    def __init__(self, pointers: Pointers, ring: Ints, seen: Ints) -> None:
+        self.pointers = pointers
+        self.seen = seen
+        self.inside = np.zeros(len(seen), bool)  # whether an object is of the ring, from `first` up to `end`
+        self._mentioned: Ints = np.empty(len(seen), np.int32)
+        self.follow(np.unique(ring))
+
+    def follow(self, ring: Ints) -> None:
+        """Goes on with a list."""
+        self.list: Ints | None = ring
+        self.count = len(ring)
+        if len(ring):
+            self.first, self.end = int(ring.min()), int(ring.max()) + 1
+
+    def listed(self) -> Ints:
+        """The ring as a list."""
+        if self.list is None:
+            self.list = np.flatnonzero(self.inside[self.first : self.end]) + self.first
+        return self.list
+
+    def next(self) -> None:
+        """Marks the next ring, with which it goes on."""
+        targets = self._targets()
+        if not len(targets):
+            self.count = 0
+            return
+        seen, first, end = self.seen, int(targets.min()), int(targets.max()) + 1
+        if end - first > SPARSE * len(targets):
+            self.list, self.first, self.end = self._mark(targets), first, end
+            self.count = len(self.list)
+            return
+        before = seen[first:end].copy()
+        seen[targets] = 1
+        new = np.not_equal(seen[first:end], before, out=self.inside[first:end])
+        self.list, self.first, self.end, self.count = None, first, end, int(np.count_nonzero(new))
+
+    def _targets(self) -> Ints:
+        """What the ring points at."""
+        sources, targets = self.pointers.sources, self.pointers.targets
+        low, high = sources.searchsorted((self.first, self.end)).tolist()
+        if max(high - low, self.end - self.first >> 3) > NEAR * self.count:
+            return self.pointers.of(self.listed())
+        if self.list is not None:
+            self.inside[self.first : self.end] = False
+            self.inside[self.list] = True
+        return _those(targets[low:high], self.inside.take(sources[low:high]))
+
+    def _mark(self, targets: Ints) -> Ints:
+        """Marks objects; those that were not marked, each once."""
+        found = _those(targets, self.seen.take(targets) == 0)
+        self.seen[found] = 1
         # Of those that are mentioned more than once, the last mention stays.
-        order = np.arange(len(reached), dtype=np.int32)
-        mentioned[reached] = order
-        frontier = _those(reached, mentioned.take(reached) == order)
+        order = np.arange(len(found), dtype=np.int32)
+        self._mentioned[found] = order
+        return _those(found, self._mentioned.take(found) == order)
 
 
 def _those(objects: Ints, meant: Ints) -> Ints:
@@ -101,14 +151,15 @@ def _those(objects: Ints, meant: Ints) -> Ints:
     return objects if meant.all() else objects.take(np.flatnonzero(meant))
 
 
-def _rings(pointers: Pointers, frontier: Ints, seen: Ints) -> Ints:
+def _one_by_one(pointers: Pointers, frontier: Ints, seen: Ints) -> Ints:
     """Follows pointers one by one as long as rings are small; the ring that is not, or the empty one."""
-    begin, targets, marks = pointers.begin.data, pointers.targets.data, seen.data
+    begin, end = (each.data for each in pointers.bounds)
+    targets, marks = pointers.targets.data, seen.data
     ring: list[int] = frontier.tolist()
     while ring and len(ring) <= SMALL:
         reached = []
         for at in ring:
-            for i in range(begin[at], begin[at + 1]):
+            for i in range(begin[at], end[at]):
                 target = targets[i]
                 if not marks[target]:
                     marks[target] = 1

@@ -35,7 +35,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reach, "SMALL", 2)
     monkeypatch.setattr(reach, "PATIENCE", 2)
     monkeypatch.setattr(reach, "NEAR", 0)
-    monkeypatch.setattr(reach, "PIECE", 64)
+    monkeypatch.setattr(reach, "SPARSE", 1)
     monkeypatch.setattr(numbers, "DENSE", 8)
     monkeypatch.setattr(sweeping, "FEW", 2)
 

@@ -38,7 +38,7 @@ def many_at_once(patched: pytest.MonkeyPatch, small_steps: bool) -> None:
         patched.setattr(reach, "SMALL", 2)
         patched.setattr(reach, "PATIENCE", 2)
         patched.setattr(reach, "NEAR", 0)
-        patched.setattr(reach, "PIECE", 64)
+        patched.setattr(reach, "SPARSE", 1)
 
 
 class Twins:
