@@ -1,4 +1,4 @@
-"""The layout of one P's objects, compiled with Numba: one pass over the codes where NumPy sorts.
+"""The layout of one P's objects, by compiled code: one pass over the codes where NumPy sorts.
 
 It gives the same results as `layout.Layout`; only the codes of tiny objects are finer
 here, since they keep the outcome of each.
@@ -12,7 +12,7 @@ import numpy as np
 
 from allocator.common.bulk import tiny_runs as tiny
 from allocator.common.bulk.codes import FITTED, LARGE, TINY, UNKNOWN, ZERO, CodeTable, same
-from allocator.common.bulk.jit import compiled
+from allocator.common.bulk.routines import Routines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,15 +26,19 @@ FITTED_AT = 224  # to 239: into the open block, at an offset of 0 to 15
 CURRENT = 240  # a new block, the open one from then on
 ASIDE = 241  # a new block for this object alone
 
+STATES = tiny.STATES
+
 _NONE = np.empty(0, np.int64)
 _NO_NUMBERS = np.empty(0, np.uint16)
+
+LAYING_OUT = Routines(__file__)
 
 
 # The loops have no branches that depend on what the objects happen to be: a processor that guesses
 # wrong at every third object takes several times as long.
 
 
-@compiled
+@LAYING_OUT.part
 def _look_up(
     sizes: Ints, index: Ints, width: int, table: Ints, of_table: Ints, codes: Ints, numbers: Ints,
     a: int, b: int,
@@ -58,7 +62,7 @@ def _look_up(
     return unknown
 
 
-@compiled
+@LAYING_OUT.part
 def _run_tiny(codes: Ints, a: int, b: int, where: Ints, state: int, after: Ints, outcome: Ints) -> int:
     """The tiny allocator over the objects from a up to b; the state that is left."""
     found = 0
@@ -67,13 +71,13 @@ def _run_tiny(codes: Ints, a: int, b: int, where: Ints, state: int, after: Ints,
         found += int(np.uint8(codes[i] - (TINY + 1)) < 15)
     for k in range(found):
         i = where[k]
-        at = (codes[i] - (TINY + 1)) * tiny.STATES + state
+        at = (codes[i] - (TINY + 1)) * STATES + state
         codes[i] = FITTED_AT + outcome[at]
         state = after[at]
     return state
 
 
-@compiled
+@LAYING_OUT.part
 def _count(codes: Ints, a: int, b: int, place_code: Ints, before: Ints, row: Ints) -> None:
     """How many objects of each code there are up to b, those before a being counted."""
     for i in range(a, b):
@@ -83,33 +87,41 @@ def _count(codes: Ints, a: int, b: int, place_code: Ints, before: Ints, row: Int
         if place_code[code] != code:
             row[place_code[code]] += row[code]
             row[code] = 0
-    row += before
+    for code in range(256):
+        row[code] += before[code]
 
 
-@compiled
-def _count_all(codes: Ints, place_code: Ints, counts: Ints) -> None:
-    """counts[k]: how many objects of each code come before object k·STRIDE, and in all at the end."""
-    for k in range(len(counts) - 1):
-        _count(codes, k * STRIDE, min((k + 1) * STRIDE, len(codes)), place_code, counts[k], counts[k + 1])
+@LAYING_OUT.routine("u1 u1 u4")
+def _count_all(codes: Ints, place_code: Ints, counts: Ints) -> int:
+    """counts: how many objects of each code come before each object k·STRIDE, and in all at the end."""
+    for k in range(len(counts) // 256 - 1):
+        before, row = counts[k * 256 : (k + 1) * 256], counts[(k + 1) * 256 : (k + 2) * 256]
+        _count(codes, k * STRIDE, min((k + 1) * STRIDE, len(codes)), place_code, before, row)
+    return 0
 
 
-@compiled
+@LAYING_OUT.routine("i8 i8 n u1 u2 u1 u2 n u1 u1 u1 u4 i8 i8")
 def _lay_out(
     sizes: Ints, index: Ints, width: int, table: Ints, of_table: Ints, codes: Ints, numbers: Ints, state: int,
-    after: Ints, outcome: Ints, place_code: Ints, counts: Ints,
-) -> tuple[int, int]:  # fmt: skip
-    """Looks up, runs the tiny allocator and counts, as much at a time as the nearest cache holds."""
+    after: Ints, outcome: Ints, place_code: Ints, counts: Ints, where: Ints, left: Ints,
+) -> int:  # fmt: skip
+    """Looks up, runs the tiny allocator and counts, as much at a time as the nearest cache holds.
+
+    Returns how many objects are not in the table yet; `left` is the state. `where` has room for STRIDE
+    objects and one more.
+    """
     unknown = 0
-    where = np.empty(STRIDE + 1, np.int64)
-    for k in range(len(counts) - 1):
+    for k in range(len(counts) // 256 - 1):
         a, b = k * STRIDE, min((k + 1) * STRIDE, len(codes))
         unknown += _look_up(sizes, index, width, table, of_table, codes, numbers, a, b)
         state = _run_tiny(codes, a, b, where, state, after, outcome)
-        _count(codes, a, b, place_code, counts[k], counts[k + 1])
-    return unknown, state
+        before, row = counts[k * 256 : (k + 1) * 256], counts[(k + 1) * 256 : (k + 2) * 256]
+        _count(codes, a, b, place_code, before, row)
+    left[0] = state
+    return unknown
 
 
-@compiled
+@LAYING_OUT.routine("u1 u1 n n n")
 def _find(codes: Ints, place_code: Ints, code: int, i: int, more: int) -> int:
     """The position, from i on, of the object that has `more` of its code before it."""
     while True:
@@ -120,8 +132,8 @@ def _find(codes: Ints, place_code: Ints, code: int, i: int, more: int) -> int:
         i += 1
 
 
-@compiled
-def _moments(codes: Ints, place: Ints, left: Ints, step: Ints, times: Ints, which: Ints) -> None:
+@LAYING_OUT.routine("u1 u1 i8 i8 i8 i4")
+def _moments(codes: Ints, place: Ints, left: Ints, step: Ints, times: Ints, which: Ints) -> int:
     """When each place asks for an object that is `left` or a multiple of `step` further on."""
     found = 0
     for i in range(len(codes)):
@@ -132,22 +144,25 @@ def _moments(codes: Ints, place: Ints, left: Ints, step: Ints, times: Ints, whic
             times[found] = i
             which[found] = p
             found += 1
+    return found
 
 
-@compiled
-def _group(values: Ints, codes: Ints, place_code: Ints, at: Ints, out: Ints) -> None:
+@LAYING_OUT.routine("u2 u1 u1 i8 u2")
+def _group(values: Ints, codes: Ints, place_code: Ints, at: Ints, out: Ints) -> int:
     for i in range(len(codes)):
         code = place_code[codes[i]]
         out[at[code]] = values[i]
         at[code] += 1
+    return 0
 
 
-@compiled
+@LAYING_OUT.routine("u1 u1 u8 u8 u8 i8 u8 u8 n u8")
 def _write(
     codes: Ints, place: Ints, at: Ints, end: Ints, size: Ints, piece: Ints, starts: Ints, each: Ints,
-    opened: int, out: Ints,
-) -> None:  # fmt: skip
+    first_opened: int, out: Ints,
+) -> int:  # fmt: skip
     """Addresses, from the pieces of memory that each place has, `each` objects long."""
+    opened = np.uint64(first_opened)
     for i in range(len(codes)):
         code = codes[i]
         p = place[code]
@@ -160,6 +175,7 @@ def _write(
         opened = address if code == CURRENT else opened
         offset = np.uint8(code - FITTED_AT)
         out[i] = opened + np.uint64(offset) if offset < 16 else address
+    return 0
 
 
 class CompiledLayout:
@@ -193,12 +209,14 @@ class CompiledLayout:
         numbers = np.empty(0 if table.numbers is None else self.n, np.uint16)
         self.counts = self._no_counts()
         # One kind of numbers: each makes for a compilation of its own.
-        self.unknown, self.left = _lay_out(
+        left = np.empty(1, np.int64)
+        self.unknown = _lay_out(
             _as_int64(sizes, table.width), _NONE if index is None else _as_int64(index), table.width,
             table.codes, _NO_NUMBERS if table.numbers is None else table.numbers, self.all, numbers, state,
             np.frombuffer(rule.after, np.uint8), np.frombuffer(rule.outcome, np.uint8), self.place_code,
-            self.counts,
+            self.counts.reshape(-1), np.empty(STRIDE + 1, np.int64), left,
         )  # fmt: skip
+        self.left = int(left[0])
         self.numbers = same(numbers) if len(numbers) else 0
         self._take_totals()
 
@@ -218,7 +236,7 @@ class CompiledLayout:
         self.n = n
         self.all = self.all[:n]
         self.counts = self._no_counts()
-        _count_all(self.all, self.place_code, self.counts)
+        _count_all(self.all, self.place_code, self.counts.reshape(-1))
         self._take_totals()
 
     def large(self) -> list[int]:
@@ -294,7 +312,7 @@ class CompiledLayout:
         number = self._by_code([*(place.code & 255 for place in places), ZERO])
         _write(
             self.all, number, at, end, size, np.cumsum(count) - count, starts, each.astype(np.uint64),
-            np.uint64(open_blocks[0]), out,
+            open_blocks[0], out,
         )  # fmt: skip
 
     def opener(self, number: int) -> int | None:
@@ -321,4 +339,4 @@ def _as_int64(values: Ints, most: int = -1) -> Ints:
     """The numbers themselves, or `most` instead of larger ones that do not fit."""
     if values.dtype == np.uint64 and most >= 0:
         values = np.minimum(values, np.uint64(most))
-    return values.astype(np.int64, copy=False)
+    return np.ascontiguousarray(values, np.int64)

@@ -9,29 +9,34 @@ from typing import Any
 
 import numpy as np
 
-from allocator.common.bulk.jit import compiled
 from allocator.common.bulk.numbers import MAGIC_SHIFT
+from allocator.common.bulk.routines import Routines
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 
-SHIFT = np.int64(MAGIC_SHIFT)
+SHIFT = MAGIC_SHIFT
+
+FOLLOWING = Routines(__file__)
 
 
-@compiled
+@FOLLOWING.routine("u8 n i8 i8 n n n u1 u1 u2/i8 n n i8 u8 u8 u8 i8 i8 u8 i8")
 def find(
     contents: Ints, per_page: int, begin: Ints, first: Ints, words: int, header: int, nelems: int,
     bitmap: Ints, pattern: Ints, extents: Ints,
     low: int, shift: int, pages: Ints, magic: Ints, offset_of: Ints, limit: Ints,
-    sources: Ints, targets: Ints, lost: Ints,
-) -> tuple[int, int]:  # fmt: skip
-    """Edges from the objects on pages, and the words that lead to none; how many (`edges.edges_of_rows`)."""
+    sources: Ints, targets: Ints, lost: Ints, missing: Ints,
+) -> int:  # fmt: skip
+    """Edges from the objects on pages, and the words that lead to none (`edges.edges_of_rows`).
+
+    Returns how many edges there are; `missing` is how many such words.
+    """
     found = missed = 0
     last = np.uint64(len(pages) - 1)
     for row in range(len(begin)):
         index = begin[row] // words
         offset = begin[row] - index * words
         for k in range(row * per_page, (row + 1) * per_page):
-            value = np.uint64(contents[k])
+            value = contents[k]
             if value != 0 and index < nelems and offset >= header:
                 if len(bitmap):
                     good = bitmap[k >> 2] >> np.uint8(k & 3) & 1 != 0
@@ -39,7 +44,7 @@ def find(
                     good = pattern[(offset - header) % len(pattern)] != 0
                 source = first[row] + index
                 if good and (len(extents) == 0 or offset - header < extents[source]):
-                    span = pages[min((value - low) >> shift, last)]
+                    span = pages[min((value - np.uint64(low)) >> np.uint64(shift), last)]
                     target = np.int64(value * magic[span] + offset_of[span]) >> SHIFT
                     if target < 0 or (len(limit) and value >= limit[span]):
                         target = np.int64(-1)
@@ -52,19 +57,20 @@ def find(
             if offset == words:
                 offset = 0
                 index += 1
-    return found, missed
+    missing[0] = missed
+    return found
 
 
-@compiled
-def reach(sources: Ints, targets: Ints, frontier: Ints, seen: Ints, begin: Ints, waiting: Ints) -> None:
-    """Marks all that is reached. `waiting` has room for each number once, `begin` for one more."""
-    begin[:] = 0
+@FOLLOWING.routine("i8 i8 i8 u1 u4 i8")
+def reach(sources: Ints, targets: Ints, frontier: Ints, seen: Ints, begin: Ints, waiting: Ints) -> int:
+    """Marks all that is reached. `waiting` has room for each number once, `begin`, zeros, for one more."""
     for source in sources:
         begin[source + 1] += 1
     for at in range(1, len(begin)):
         begin[at] += begin[at - 1]
     count = len(frontier)
-    waiting[:count] = frontier
+    for i in range(count):
+        waiting[i] = frontier[i]
     while count:
         count -= 1
         at = waiting[count]
@@ -74,3 +80,4 @@ def reach(sources: Ints, targets: Ints, frontier: Ints, seen: Ints, begin: Ints,
                 seen[target] = 1
                 waiting[count] = target
                 count += 1
+    return 0

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Ints = np.ndarray[Any, np.dtype[Any]]
 
 NOTHING = np.zeros(0, np.uint8)
-ALL = np.zeros(0, np.int32)
+ALL = np.zeros(0, np.uint16)
 # By a byte of a bitmap: four bytes, whether each of four words is a pointer.
 OF_FOUR = (np.arange(256, dtype=np.uint8)[:, None] >> np.arange(4, dtype=np.uint8) & 1).view(np.uint32)[:, 0]
 
@@ -66,6 +66,11 @@ def alike(kinds: Ints, most: int = 1 << 62) -> Iterator[slice]:
         for at in range(begin, end, most):
             yield slice(at, min(at + most, end))
         begin = end
+
+
+def in_words(extents: Ints, shift: int) -> Ints:
+    """How many words of each object are looked at, of so many bytes, as `edges_of_rows` takes that."""
+    return (extents >> shift).astype(np.uint16 if extents.itemsize <= 2 else np.int64, copy=False)
 
 
 def edges_of_rows(numbers: ObjectNumbers, rows: WordRows, extents: Ints | None = None) -> Edges:
@@ -132,10 +137,10 @@ def _compiled(numbers: ObjectNumbers, rows: WordRows, extents: Ints) -> Edges:
 
     most = len(rows.contents)
     sources, targets = np.empty(most, np.int64), np.empty(most, np.int64)
-    lost = np.empty(most, np.uint64)
-    found, missed = find(
-        rows.contents, rows.per_page, rows.begin, rows.first, rows.words, rows.header, rows.nelems,
-        rows.bitmap, rows.pattern, extents, numbers.low, numbers.shift, numbers.pages,
-        numbers.magic, numbers.offset, numbers.limit, sources, targets, lost,
+    lost, missing = np.empty(most, np.uint64), np.empty(1, np.int64)
+    found = find(
+        rows.contents.astype(np.uint64, copy=False), rows.per_page, rows.begin, rows.first, rows.words,
+        rows.header, rows.nelems, rows.bitmap, rows.pattern, extents, int(numbers.low), int(numbers.shift),
+        numbers.pages, numbers.magic, numbers.offset, numbers.limit, sources, targets, lost, missing,
     )  # fmt: skip
-    return Edges(sources[:found], targets[:found], lost[:missed])
+    return Edges(sources[:found], targets[:found], lost[: int(missing[0])])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from allocator.common.bulk.codes import Coder
     from allocator.common.bulk.compiled import CompiledLayout
+    from allocator.common.bulk.routines import Routines
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 
@@ -29,10 +29,11 @@ class TinyCache(Protocol):
 
 
 SWITCH = "ARCHCALC_COMPILED"  # environment: 0 never, 1 from the first object on
-PAYS = 1 << 25  # objects of a process from which on loading Numba, half a second, is soon won back
-# Objects that a process's collections have followed, from which on compiled code is won back: once it is in
-# use anyway, for the sake of a few more functions, and where all of it has to be loaded.
-FEW_FOLLOWED, MANY_FOLLOWED = 1 << 22, 1 << 26
+# Objects of a process from which on compiled code is used: where it is kept, since that is soon won back, and
+# where it has to be made, which takes seconds, once on a machine.
+PAYS, MAKES = 1 << 19, 1 << 25
+# The same of objects that a process's collections have followed.
+FOLLOWED_PAYS, FOLLOWED_MAKES = 1 << 18, 1 << 26
 
 _wanted: bool | None = {"0": False, "1": True}.get(os.environ.get(SWITCH, ""))
 _seen = 0
@@ -71,7 +72,7 @@ def lay_out(
     # Objects of several Ps are left to NumPy, and so are those of one code, where there is nothing to sort.
     mixed = owner is None and not (index is None and coder.same)
     table = coder.table
-    if mixed and table is not None and _pays():
+    if mixed and table is not None and _lays_out_compiled():
         from allocator.common.bulk.compiled import CompiledLayout
 
         layout = ready
@@ -97,13 +98,13 @@ def expect(n: int) -> None:
 def follows_compiled() -> bool:
     """Whether stored pointers are followed by compiled code.
 
-    Where nothing is said, that is once a process has followed so many objects that loading it is soon won
-    back: one collection is too short for that.
+    Where nothing is said, that is once a process has followed so many objects that it pays.
     """
-    if _wanted is None:
-        loaded = "allocator.common.bulk.jit" in sys.modules
-        return _followed >= (FEW_FOLLOWED if loaded else MANY_FOLLOWED) and (loaded or has_numba())
-    return _wanted
+    if _wanted is False or (_wanted is None and (_followed < FOLLOWED_PAYS or not has_numba())):
+        return False
+    from allocator.common.bulk.compiled_reach import FOLLOWING
+
+    return _ready(FOLLOWING, _followed >= FOLLOWED_MAKES)
 
 
 def note_followed(objects: int) -> None:
@@ -112,5 +113,19 @@ def note_followed(objects: int) -> None:
     _followed += objects
 
 
-def _pays() -> bool:
-    return bool(_wanted or (_wanted is None and _seen >= PAYS and has_numba()))
+def _lays_out_compiled() -> bool:
+    if _wanted is False or (_wanted is None and (_seen < PAYS or not has_numba())):
+        return False
+    from allocator.common.bulk.compiled import LAYING_OUT
+
+    return _ready(LAYING_OUT, _seen >= MAKES)
+
+
+def _ready(routines: Routines, worth_making: bool) -> bool:
+    """Whether these have code; made, if it is worth that."""
+    if routines.load():
+        return True
+    if _wanted or worth_making:
+        routines.make()
+        return True
+    return False

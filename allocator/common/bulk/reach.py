@@ -67,7 +67,7 @@ def reach(pointers: Pointers, frontier: Ints, seen: Ints) -> None:
     if follows_compiled():
         from allocator.common.bulk.compiled_reach import reach as follow
 
-        begin, waiting = np.empty(len(seen) + 1, np.uint32), np.empty(len(seen), np.int64)
+        begin, waiting = np.zeros(len(seen) + 1, np.uint32), np.empty(len(seen), np.int64)
         follow(pointers.sources, pointers.targets, frontier, seen, begin, waiting)
         return
     patience = PATIENCE

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allocator.common.bulk.edges import Edges, WordRows, alike, edges_of_rows
+from allocator.common.bulk.edges import Edges, WordRows, alike, edges_of_rows, in_words
 from allocator.common.bulk.engine import note_followed
 from allocator.common.bulk.numbers import ObjectNumbers, SpanColumns
 from allocator.common.bulk.reach import Pointers, pointers_of, reach
@@ -158,7 +158,7 @@ def _sum_of(extents: Ints, fresh: Ints, numbers: Numbers) -> int:
 def _pointers(rt: Core, numbers: Numbers, extents: Ints) -> Pointers:
     """All pointers that lie in pointer words, as far as their objects are scanned."""
     memory = rt.memory
-    words = extents >> memory.word_shift
+    words = in_words(extents, memory.word_shift)
     pages = np.array(list(memory.pages), np.uint64)
     spans = numbers.spans_at(pages << np.uint64(memory.shift)).astype(np.int64)
     keep = np.flatnonzero(spans < numbers.count)

@@ -482,12 +482,16 @@ def test_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_compiled_when_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is taken by itself once a process has asked for enough, unless that was switched off."""
+    """It is taken by itself once a process has asked for enough, unless that was switched off.
+
+    If it has to be made first, that is more.
+    """
     if not has_numba():
         pytest.skip("Numba is not installed")
     from allocator.common.bulk.batch_layout import BatchLayout
-    from allocator.common.bulk.compiled import CompiledLayout
+    from allocator.common.bulk.compiled import LAYING_OUT, CompiledLayout
 
+    LAYING_OUT.make()
     rt = boot("linux/amd64")
     made: list[type] = []
     kept = batch.lay_out
@@ -505,6 +509,10 @@ def test_compiled_when_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("allocator.common.bulk.engine._seen", 0)
     monkeypatch.setattr("allocator.common.bulk.engine.PAYS", 300)
     assert [taken() for _ in range(4)] == [BatchLayout, BatchLayout, CompiledLayout, CompiledLayout]
+    monkeypatch.setattr(LAYING_OUT, "load", lambda: False)
+    monkeypatch.setattr(LAYING_OUT, "make", lambda: None)
+    monkeypatch.setattr("allocator.common.bulk.engine.MAKES", 600)
+    assert [taken() for _ in range(2)] == [BatchLayout, CompiledLayout]
     use_compiled(False)
     try:
         assert taken() is BatchLayout

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
 from typing import Any
 
 import numpy as np
@@ -193,24 +192,28 @@ def test_heaps_of_one_shape(platform: str, shape: str, compiled: bool) -> None:
 def test_compiled_once_enough_was_followed(
     installed: bool, amd64: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Collections of one process add up; loaded or not, installed or not, what is switched off stays off."""
+    """Collections of one process add up; kept or not, installed or not, what is switched off stays off."""
+    from allocator.common.bulk.compiled_reach import FOLLOWING
+
+    made: list[str] = []
     monkeypatch.setattr(engine, "_wanted", None)
     monkeypatch.setattr(engine, "_followed", 0)
     monkeypatch.setattr(engine, "has_numba", lambda: installed)
-    loaded = {name: module for name, module in sys.modules.items() if not name.endswith(".jit")}
-    monkeypatch.setattr(sys, "modules", loaded)
+    monkeypatch.setattr(FOLLOWING, "load", lambda: False)
+    monkeypatch.setattr(FOLLOWING, "make", lambda: made.append("made"))
     objects = linked(amd64, 3000, [(i, 0, i + 1) for i in range(2999)])
     monkeypatch.setattr(at_once, "MANY", 1)
     amd64.collect(roots=objects[:1])
     assert 3000 <= engine._followed < 4000
-    engine.note_followed(engine.FEW_FOLLOWED)
+    engine.note_followed(engine.FOLLOWED_PAYS)
+    assert not engine.follows_compiled() and not made
+    engine.note_followed(engine.FOLLOWED_MAKES)
+    assert engine.follows_compiled() == installed == bool(made)
+    monkeypatch.setattr(FOLLOWING, "load", lambda: True)
+    monkeypatch.setattr(engine, "_followed", engine.FOLLOWED_PAYS - 1)
     assert not engine.follows_compiled()
-    engine.note_followed(engine.MANY_FOLLOWED)
+    engine.note_followed(1)
     assert engine.follows_compiled() == installed
-    monkeypatch.setattr(engine, "_followed", engine.FEW_FOLLOWED)
-    assert not engine.follows_compiled()
-    monkeypatch.setitem(loaded, "allocator.common.bulk.jit", sys)
-    assert engine.follows_compiled()
     monkeypatch.setattr(engine, "_wanted", False)
     assert not engine.follows_compiled()
 
