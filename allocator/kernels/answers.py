@@ -56,6 +56,15 @@ class Answers:
         """The next recorded call."""
         return self.calls[self.place] if self.place < len(self.calls) else None
 
+    def ahead(self, most: int) -> list[Call]:
+        """The next recorded calls, so many at most."""
+        return self.calls[self.place : self.place + most]
+
+    def pass_over(self) -> None:
+        """Takes the next recorded call as given: it is the program's doing that it was made."""
+        self.log.append(self.calls[self.place])
+        self.place += 1
+
     def _take(self, asked: Call) -> Answer:
         recorded = self.peek()
         if recorded is None:

@@ -75,20 +75,28 @@ class MHeap:
 
         Returns how many it has entered: all that there is room for, or the first in an array that has grown.
         """
-        core = self.core
         if len(self.allspans) >= self.allspans_cap:
-            ptr_size = core.config.ptr_size
-            old = self.allspans_cap
-            self.allspans_cap = max(ALLSPANS_BYTES // ptr_size, old * 3 // 2)
-            new = core.mem.sys_alloc(self.allspans_cap * ptr_size, "other_sys", "allspans array")
-            if not new:
-                raise Throw("runtime: cannot allocate memory")
-            if old:
-                core.mem.sys_free(self.allspans_array, old * ptr_size, "other_sys")
-            self.allspans_array = new
+            self.grow_allspans()
         n = min(n, self.allspans_cap - len(self.allspans))
         self.allspans.add(address, n)
         return n
+
+    @property
+    def next_allspans_bytes(self) -> int:
+        """Bytes of the array of all spans when it grows next."""
+        ptr_size = self.core.config.ptr_size
+        return max(ALLSPANS_BYTES // ptr_size, self.allspans_cap * 3 // 2) * ptr_size
+
+    def grow_allspans(self) -> None:
+        """A larger array of all spans. Throws where there is no memory for it."""
+        core = self.core
+        ptr_size, old, size = core.config.ptr_size, self.allspans_cap, self.next_allspans_bytes
+        new = core.mem.sys_alloc(size, "other_sys", "allspans array")
+        if not new:
+            raise Throw("runtime: cannot allocate memory")
+        if old:
+            core.mem.sys_free(self.allspans_array, old * ptr_size, "other_sys")
+        self.allspans_array, self.allspans_cap = new, size // ptr_size
 
     def new_mspan(self) -> MSpan:
         """A record from the P's cache, which is filled to half when empty (allocMSpanLocked)."""

@@ -21,6 +21,7 @@ KB = 1024
 SIGNAL_STACK = 32 * KB
 CRASH_STACK = 16 * KB
 M_STACK = 16 * KB
+CALLBACK_STACK = 4 * KB
 PROFILE_FRAMES = 1 + 6 + 128  # a sentinel, frames to skip, profstackdepth
 MALLOC_HEADER = 8
 PADDED_M = 2 * KB - MALLOC_HEADER
@@ -35,6 +36,7 @@ BUCKET_FRAMES = 6
 # Threads' stacks come from the system there, or lie on its own (mStackIsSystemAllocated, mpreinit).
 STACKS_BY_SYSTEM = frozenset(("aix", "darwin", "ios", "illumos", "openbsd", "plan9", "solaris", "windows"))
 NO_SIGNAL_STACK = frozenset(("windows",))
+CALLED_BACK = frozenset(("windows",))  # threads that Go did not make call it there without any C in it
 SINGLE_THREADED = frozenset(("js", "wasip1"))
 # A fork with a hundred strings or with ten makes no other spans.
 ENVIRONMENT = (14, 15, 18, 37, 54, 38, 14, 8, 49, 69, 27, 52, 23, 31, 7, 25, 48, 179, 16, 67)
@@ -51,7 +53,8 @@ class Surroundings:
     goroutine's stack becomes too small, which depends on frames that the compiler made: 1 when it waits for
     the collector's goroutines, 2 when it goes on, 3 both. `threads`: at which of PLACES further ones are
     started, since those that there are have not found their work yet or have lost their P to a slow system
-    call; None for the usual. `masks` are bytes of the pointer masks of the program's data and bss.
+    call; None for the usual. `masks` are bytes of the pointer masks of the program's data and bss. `cgo`: the
+    program has C in it, whose library makes the threads and their stacks.
     """
 
     environment: tuple[int, ...] = ENVIRONMENT
@@ -63,6 +66,7 @@ class Surroundings:
     grown: int = 0
     threads: tuple[int, ...] | None = None
     masks: tuple[int, ...] = (MASKS,)
+    cgo: bool = False
 
 
 class StartUp:
@@ -135,16 +139,27 @@ class StartUp:
     def new_goroutine(self) -> tuple[int, int]:
         """newproc1: a goroutine, and its place in allgs. Returns where its stack is, and its bytes."""
         stack = self.new_g(self.config.stack_min)
+        self.list_goroutine()
+        return stack
+
+    def list_goroutine(self) -> None:
+        """allgadd."""
         if self.goroutines == self.room:
             self.room = self.appended(max(2 * self.room, 1), self.word)
         self.goroutines += 1
-        return stack
 
     def new_m(self) -> None:
         """allocm: a thread's record and its stacks."""
         self.object(PADDED_M if self.config.padded_m else self.config.sizeof["m"])
         self.init_m()
-        self.new_g(0 if self.config.goos in STACKS_BY_SYSTEM else M_STACK)
+        by_system = self.around.cgo or self.config.goos in STACKS_BY_SYSTEM
+        self.new_g(0 if by_system else M_STACK)
+
+    def extra_m(self) -> None:
+        """oneNewExtraM: a thread's record and a goroutine for calls from threads that C made."""
+        self.new_m()
+        self.new_g(CALLBACK_STACK)
+        self.list_goroutine()
 
     def init_m(self) -> None:
         """mcommoninit."""
@@ -234,6 +249,8 @@ class StartUp:
         """runtime.main on its stack, and the goroutines that it starts."""
         config = self.config
         threads = config.goos not in SINGLE_THREADED
+        if self.around.cgo or config.goos in CALLED_BACK:
+            self.extra_m()
         if threads:
             self.new_m()  # sysmon
         self.start_threads(EARLY)
@@ -257,6 +274,8 @@ class StartUp:
         self.grow(stack, GOING_ON)
         self.start_threads(GONE_ON)
         self.channel(0)
+        if self.around.cgo:
+            self.new_m()  # startTemplateThread
 
     def start_threads(self, place: int) -> None:
         """The threads that are started there."""

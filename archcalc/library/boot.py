@@ -58,10 +58,8 @@ class Answered(Judged):
         for one in self.compared:
             found: tuple[Finding, ...] = ()
             if one.differences:
-                message = (
-                    f"{one.differences} of {counted(len(one.program.calls), 'call')} differ: "
-                    f"{_difference(one)}"
-                )
+                calls = counted(len(one.program.calls), "call")
+                message = f"{one.differences} of {calls} differ: {_difference(one)}"
                 found = (Finding(CALLS.id, one.platform, Severity.ERROR, message, FAMILY, one.program.file),)
             yield Case(CALLS.id, f"{one.platform} ({one.program.file})", found)
 
@@ -89,7 +87,9 @@ class Answered(Judged):
             ],
             "checks": [],
             "calls": [call.row() for call in one.made],
-            "recorded": len(one.program.calls),
+            "recorded": len(one.program.calls) + one.others,
+            "others": one.others,
+            "by_program": one.by_program,
             "differences": one.differences,
             "first_difference": None
             if first is None
@@ -116,7 +116,7 @@ class Answered(Judged):
                     Path(one.program.file).name,
                     one.generation,
                     one.platform,
-                    len(one.program.calls),
+                    len(one.program.calls) + one.others,
                     len(one.made),
                     one.differences,
                 ]
@@ -124,10 +124,28 @@ class Answered(Judged):
             ],
         )
         for one in self.compared:
+            for line in _not_compared(one):
+                yield Prose(f"{Path(one.program.file).name}: {line}")
             if one.differences:
                 yield Section(Path(one.program.file).name, (Prose(_difference(one), verbatim=True),))
         same = sum(not one.differences for one in self.compared)
         yield Prose(f"{'ok' if self.ok else 'FAILED'}: {same} of {len(self.compared)} as recorded")
+
+
+def _not_compared(one: ComparedCalls) -> Iterable[str]:
+    """Which calls are not those of the runtime, or not of its own accord."""
+    if one.others:
+        verb = "is" if one.others == 1 else "are"
+        yield (
+            f"{counted(one.others, 'call')} of a dynamic loader or a C library {verb} not the runtime's, "
+            "and not compared"
+        )
+    if one.by_program:
+        verb = "follows" if one.by_program == 1 else "follow"
+        yield (
+            f"{counted(one.by_program, 'call')} after the start {verb} from what the program allocates: "
+            "how much it does is taken as given, what follows is compared"
+        )
 
 
 def _difference(one: ComparedCalls) -> str:

@@ -7,7 +7,7 @@ whether an early object was sampled for the heap profile, or which P a goroutine
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement, pairwise, product
 
 from allocator.common.throw import Death
@@ -16,6 +16,7 @@ from allocator.kernels.calls import NOHUGEPAGE, Call
 from allocator.kernels.system import Errno
 from allocator.sparse.arena_hints import seed_for
 from allocator.sparse.config import Config
+from allocator.sparse.onward import Onward
 from allocator.sparse.persistentalloc import MAX_BLOCK
 from allocator.sparse.runtime import Runtime
 from allocator.sparse.startup import BUSY, ENVIRONMENT, MASKS, PLACES
@@ -23,6 +24,7 @@ from allocator.sparse.startup import Surroundings as Surroundings
 from archcalc import machines
 from archcalc.calculator import figures as figures_of
 from archcalc.machines.options import MachineOptions
+from archcalc.machines.others_calls import Parts, part
 from archcalc.profiles import platforms
 from archcalc.reading.callsfile import ProgramCalls
 from archcalc.reading.errors import Fault, UsageFault
@@ -89,16 +91,11 @@ def heap_base(config: Config, program: ProgramCalls) -> tuple[int, int] | None:
     return None
 
 
-def of_runtime(config: Config, program: ProgramCalls) -> ProgramCalls:
-    """The program without the calls that a dynamic loader made before it: where those begin with a brk, they
-    end before the first that a runtime asks for."""
-    if not program.calls or program.calls[0].name != "brk":
-        return program
-    first = start(config, replace(program, calls=()), None, 0, Surroundings())[0].beyond
-    for place, call in enumerate(program.calls):
-        if first is not None and call[:5] == first[:5]:
-            return replace(program, calls=program.calls[place:])
-    return program
+def of_runtime(config: Config, program: ProgramCalls) -> tuple[ProgramCalls, Parts]:
+    """The program with the calls of its runtime alone, and whose the others are."""
+    first = start(config, replace(program, calls=()), None, 0, Surroundings()).answers.beyond
+    parts = part(program.calls, first, config.is_64bit)
+    return replace(program, calls=tuple(program.calls[place] for place in parts.runtime)), parts
 
 
 def settings(config: Config, program: ProgramCalls, told: Mapping[str, int]) -> Iterator[Mapping[str, int]]:
@@ -147,7 +144,9 @@ def padding(config: Config, program: ProgramCalls, base: tuple[int, int] | None)
     return 0
 
 
-def courses(config: Config, program: ProgramCalls, base: tuple[int, int] | None) -> Iterator[Surroundings]:
+def courses(
+    config: Config, program: ProgramCalls, base: tuple[int, int] | None, cgo: bool = False
+) -> Iterator[Surroundings]:
     """The usual course first; that of an early sample only where the calls give reason for it.
 
     Where all memory is mapped when it is used, the calls show each span. They show, then, for how many size
@@ -155,7 +154,7 @@ def courses(config: Config, program: ProgramCalls, base: tuple[int, int] | None)
     """
     buckets = config.buck_hash_size * config.ptr_size
     sampled = (False, True) if any(call.size == buckets for call in program.calls) else (False,)
-    usual = Surroundings(masks=masks_of(config, program))
+    usual = Surroundings(masks=masks_of(config, program), cgo=cgo)
     shown = "harddecommit" in debug_of(config, program)
     growths = range(4) if shown else (usual.grown,)
     environments = _environments(config, program, base, usual) if shown else [usual.environment]
@@ -187,7 +186,7 @@ def _environments(
     debug, pages = debug_of(config, program), padding(config, program, base)
     for strings in (ENVIRONMENT, *map(_strings, range(len(STRINGS) + 1))):
         around = replace(usual, environment=strings)
-        answers = start(config, program, base, pages, around, debug)[0]
+        answers = start(config, program, base, pages, around, debug).answers
         reached = answers.differences[0].place if answers.differences else answers.place
         found.setdefault(reached, []).append(strings)
     return found[max(found)]
@@ -227,6 +226,18 @@ def _is_growth(config: Config, call: Call) -> bool:
     return call.name == "map" and call.fixed and call.size >= config.palloc_chunk_bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A machine that was started with a program's answers: its last words where it died of them, and how many
+    of the calls after its start follow from what the program allocates.
+    """
+
+    answers: Answers
+    rt: Runtime
+    death: str | None
+    by_program: int
+
+
 def start(
     config: Config,
     program: ProgramCalls,
@@ -234,20 +245,28 @@ def start(
     padding: int,
     around: Surroundings,
     settings: Mapping[str, int] | None = None,
-) -> tuple[Answers, Runtime, str | None]:
-    """The machine's start with the program's answers; the last words where it dies of them.
+    *,
+    further: bool = False,
+    collects: bool = False,
+) -> Start:
+    """The machine's start with the program's answers, and, `further`, what the program makes of it.
 
     `padding` pages are left out at the heap's base, where that is random. `settings` are those of GODEBUG.
+    `collects`: collections may begin at once.
     """
     answers = Answers(list(program.calls))
     seed = None if base is None else seed_for(config, *base, padding)
     rt = Runtime.__new__(Runtime)
     rt.prepare(config, answers, heap_seed=seed)
     machines.debug(rt, settings or {})
+    death = started = None
     try:
         rt.start_in(around)
+        started = answers.place
+        if further:
+            Onward(rt, answers, collects).run()
     except EndOfAnswers:
-        return answers, rt, None
-    except Death as death:
-        return answers, rt, death.words
-    return answers, rt, None
+        pass
+    except Death as died:
+        death = died.words
+    return Start(answers, rt, death, 0 if started is None else answers.place - started)

@@ -12,26 +12,31 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from allocator.interface import Allocator, Attempt
+from allocator.interface import Attempt
 from allocator.kernels.answers import Answers, CallDifference
 from allocator.kernels.calls import Call
 from archcalc.machines import courses
-from archcalc.machines.courses import Surroundings
+from archcalc.machines.courses import Start, Surroundings
 from archcalc.machines.options import MachineOptions
 from archcalc.reading.callsfile import ProgramCalls
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedCalls:
-    """One program, without what its loader asked for, against the machine. `made` are the calls that were
-    made, `differences` how many of the recorded ones were not made as they are recorded; `death` the last
-    words where the machine died, `printed` the lines before. Where the list ends before main, so does the
-    machine.
+    """One program against the machine.
+
+    `program` has the calls of its runtime alone. `others` counts those that its loader and its C library
+    made besides, `by_program` those that follow from what it allocates itself, after the start. `made` are
+    the calls that were made, `differences` how many of the recorded ones were not made as they are recorded;
+    `death` the last words where the machine died, `printed` the lines before. Where the list ends before
+    main, so does the machine.
     """
 
     program: ProgramCalls
     platform: str
     generation: str
+    others: int
+    by_program: int
     made: tuple[Call, ...]
     differences: int
     first: CallDifference | None
@@ -47,42 +52,52 @@ def compare(
     """Starts the machine of the program's platform, of release `go` or the program's own."""
     release = _release(program, go)
     config = courses.config_of(program, release, options)
-    calls = courses.of_runtime(config, program)
+    calls, parts = courses.of_runtime(config, program)
     config = courses.config_of(calls, release, options)
-    base = courses.heap_base(config, calls)
-    told = dict(options.godebug) if options is not None else {}
-    best: tuple[int, Answers, Allocator, str | None] | None = None
-    for settings, (padding, around) in (
-        (settings, one)
-        for settings in courses.settings(config, calls, told)
-        for one in _tried(config, calls, base)
-    ):
-        answers, made, death = courses.start(config, calls, base, padding.now, around, settings)
-        padding.learn(courses.grew_too_soon(config, answers))
-        count = _count(answers)
-        if best is None or count < best[0]:
-            best = count, answers, made, death
-        if not count:
-            break
-    assert best is not None
-    count, answers, rt, death = best
+    best = _nearest(config, calls, options or MachineOptions(), cgo=bool(parts.library))
+    answers, rt = best.answers, best.rt
+    count = _count(answers)
     first = answers.differences[0] if answers.differences else None
     if count and first is None:
         first = CallDifference(answers.place, answers.peek(), None)
     if first is not None:
-        first = replace(first, place=first.place + len(program.calls) - len(calls.calls))
+        place = parts.runtime[first.place] if first.place < len(parts.runtime) else len(program.calls)
+        first = replace(first, place=place)
     return ComparedCalls(
         calls,
         program.platform,
         release,
+        len(program.calls) - len(calls.calls),
+        best.by_program,
         tuple(answers.log),
         count,
         first,
-        death,
+        best.death,
         tuple(rt.printed),
         rt.landmarks(),
         tuple(rt.attempts),
     )
+
+
+def _nearest(config: Any, calls: ProgramCalls, options: MachineOptions, *, cgo: bool) -> Start:
+    """The course that differs least: the start alone, and where that leaves calls, what comes after it."""
+    collects = options.gomemlimit is not None
+    best: tuple[int, Start] | None = None
+    base = courses.heap_base(config, calls)
+    for further in (False, True):
+        for settings in courses.settings(config, calls, dict(options.godebug)):
+            for padding, around in _tried(config, calls, base, cgo):
+                found = courses.start(
+                    config, calls, base, padding.now, around, settings, further=further, collects=collects
+                )
+                padding.learn(courses.grew_too_soon(config, found.answers))
+                count = _count(found.answers)
+                if best is None or count < best[0]:
+                    best = count, found
+                if not count:
+                    return found
+    assert best is not None
+    return best[1]
 
 
 class _Padding:
@@ -112,15 +127,15 @@ class _Padding:
 
 
 def _tried(
-    config: Any, program: ProgramCalls, base: tuple[int, int] | None
+    config: Any, program: ProgramCalls, base: tuple[int, int] | None, cgo: bool
 ) -> Iterator[tuple[_Padding, Surroundings]]:
     """Paddings and courses: none left out first, then as many as the second growth tells."""
     told = courses.padding(config, program, base)
-    for around in courses.courses(config, program, base):
+    for around in courses.courses(config, program, base, cgo):
         yield _Padding.of(told), around
     if base is None or not courses.grows_again(config, program):
         return
-    for around in courses.courses(config, program, base):
+    for around in courses.courses(config, program, base, cgo):
         padding = _Padding(config.palloc_chunk_pages - 1)
         while padding.left:
             yield padding, around

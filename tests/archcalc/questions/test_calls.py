@@ -184,3 +184,36 @@ def test_there_is_an_island_where_a_reservation_fails_unnoticed() -> None:
     assert not above.unnoticed
     assert {change.more > 0 for change in above.changes if change.what == "ulimit_v"} == {True, False}
     assert why(1400) is None
+
+
+# Programs with C in them, and programs that allocate before main or in it.
+
+
+def named(kind: str) -> list[Path]:
+    return [file for file in FILES if file.stem.endswith(kind)]
+
+
+@pytest.mark.parametrize("file", named("cgo"), ids=lambda file: file.stem)
+def test_what_a_c_library_asks_for_is_not_the_runtimes(file: Path) -> None:
+    program = callsfile.load(file)
+    compared = compare(program)
+    assert compared.others == len(program.calls) - len(compared.made)
+    runtimes = compared.program.calls
+    assert {call.name for call in runtimes} == {"map", "advise"}
+    assert not compared.by_program
+    stacks = [call.size for call in program.calls if call not in runtimes and call.size == (8 << 20) + 4096]
+    assert len(stacks) >= 4  # a thread each: sysmon's, two more, that of the template
+
+
+@pytest.mark.parametrize("file", named("large-objects"), ids=lambda file: file.stem)
+def test_what_a_program_allocates_is_given_and_what_follows_is_compared(file: Path, tmp_path: Path) -> None:
+    compared = compare(callsfile.load(file))
+    assert 3 < compared.by_program < 10
+    assert compared.landmarks["arenas"] >= 3
+    document = json.loads(file.read_text())
+    reserved = document["calls"].index(next(c for c in document["calls"] if c[2] == 128 << 20))
+    for place, more in ((reserved, 64 << 20), (reserved + 1, 16), (reserved + 3, 4096)):
+        document["calls"][place][2] += more
+        (tmp_path / "calls.json").write_text(json.dumps(document))
+        assert compare(callsfile.load(tmp_path / "calls.json")).differences
+        document["calls"][place][2] -= more
