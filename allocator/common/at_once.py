@@ -17,13 +17,21 @@ def pays(spans: int) -> bool:
     return "numpy" in sys.modules or (spans >= VERY_MANY and find_spec("numpy") is not None)
 
 
-def scanned(grey: list[int], scan: Callable[[int], None], pages: int) -> bool:
-    """Scans what is grey one by one, but no more than pays. False: the rest is to be scanned at once.
+class Trial:
+    """Scans what is grey one by one, but no more than pays.
 
+    `roots` were grey before, `scanned` are no longer. `enough`: the rest is to be scanned at once.
     Pointers are stored in so many pages; how much of that is reached shows only on the way.
     """
-    for _ in range(MANY + pages // 32):
-        if not grey:
-            return True
-        scan(grey.pop())
-    return not (grey and pays(pages))
+
+    __slots__ = ("enough", "roots", "scanned")
+
+    def __init__(self, grey: list[int], scan: Callable[[int], None], pages: int) -> None:
+        self.roots = grey.copy()
+        self.scanned: list[int] = []
+        for _ in range((MANY >> 2) + pages // 32):
+            if not grey:
+                break
+            self.scanned.append(grey.pop())
+            scan(self.scanned[-1])
+        self.enough = bool(grey) and pays(pages)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from allocator.common.assist import share, worth
-from allocator.common.at_once import pays, scanned
+from allocator.common.at_once import Trial, pays
 from allocator.common.throw import BadRequest, Throw
 from allocator.common.types import KIND_GC_PROG
 from allocator.contiguous.heap_bitmap import LargeBits, pointer_words
@@ -347,10 +347,11 @@ class Collector:
 
     def _follow(self) -> None:
         """Scans what is grey: one by one, or all at once where so much is stored that this pays."""
-        if not scanned(self.grey, self._scan, len(self.rt.memory.pages)):
+        trial = Trial(self.grey, self._scan, len(self.rt.memory.pages))
+        if trial.enough:
             from allocator.contiguous.bulk.tracing import follow
 
-            follow(self)
+            follow(self, trial)
 
     def _mark_mask(self, s: int, mask: int) -> None:
         spans = self.rt.spans

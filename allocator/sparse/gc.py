@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from allocator.common.assist import share, worth
-from allocator.common.at_once import scanned
+from allocator.common.at_once import Trial
 from allocator.common.throw import BadRequest, Throw
 from allocator.common.types import KIND_GC_PROG, Type
 from allocator.interface import Live
@@ -212,10 +212,11 @@ class Collector:
 
     def _follow(self) -> None:
         """Scans what is grey: one by one, or all at once where so much is stored that this pays."""
-        if not scanned(self.grey, self._scan, len(self.core.memory.pages)):
+        trial = Trial(self.grey, self._scan, len(self.core.memory.pages))
+        if trial.enough:
             from allocator.sparse.bulk.tracing import follow
 
-            follow(self)
+            follow(self, trial)
 
     def _told(self, live: Iterable[int]) -> list[tuple[MSpan, int]]:
         """Spans and objects of theirs, as bits. BadRequest where one is not an object, or is free."""

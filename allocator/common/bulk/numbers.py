@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from allocator.common.at_once import Trial
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 
@@ -86,6 +89,18 @@ class ObjectNumbers:
             ends = np.cumsum(npages)
             within = np.arange(len(each)) - np.repeat(ends - npages, npages)
             self.pages[(pages.astype(np.int64) - low)[each] + within] = each
+
+    def roots(self, trial: Trial, grey: Ints, seen: Ints) -> Ints:
+        """The objects from which to mark all that a trial was to mark, where some are left grey.
+
+        What the trial marked on its way is not marked in `seen` any more: rings from the roots lie closer
+        together than those from whatever is left.
+        """
+        roots = self.of(np.array(trial.roots, np.uint64))
+        for marked in (grey, self.of(np.array(trial.scanned, np.uint64))):
+            seen[marked] = 0
+        seen[roots] = 1
+        return roots
 
     def counts(self, flags: Ints) -> Ints:
         """How many objects of each span have a flag: flags are bytes, 0 or 1, one for each number."""

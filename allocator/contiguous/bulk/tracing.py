@@ -20,6 +20,7 @@ from allocator.contiguous.heap_bitmap import LargeBits
 from allocator.contiguous.mspan import IN_USE, NIL, STACK
 
 if TYPE_CHECKING:
+    from allocator.common.at_once import Trial
     from allocator.contiguous.core import Core
     from allocator.contiguous.gc import Collector
 
@@ -60,7 +61,7 @@ class Numbers(ObjectNumbers):
         return sources[keep], targets[keep]
 
 
-def follow(collector: Collector) -> bool:
+def follow(collector: Collector, trial: Trial) -> bool:
     """Marks all that is reached from the grey objects. False: a bad pointer is; nothing was done."""
     rt = collector.rt
     numbers = Numbers(rt)
@@ -70,7 +71,8 @@ def follow(collector: Collector) -> bool:
     grey = np.array(collector.grey, np.uint64)
     frontier = numbers.of(grey)
     before = seen.copy()
-    reach(_pointers(rt, numbers, extents), frontier, seen)
+    roots = numbers.roots(trial, frontier, seen)
+    reach(_pointers(rt, numbers, extents), roots, seen)
     if seen[-1]:
         return False
     fresh = seen[:-1] - before[:-1]

@@ -17,6 +17,7 @@ from allocator.sparse.bulk.numbered_heap import NumberedHeap
 from allocator.sparse.bulk.object_kinds import ObjectKinds
 
 if TYPE_CHECKING:
+    from allocator.common.at_once import Trial
     from allocator.sparse.gc import Collector
     from allocator.sparse.heap_core import HeapCore
 
@@ -25,7 +26,7 @@ Ints = np.ndarray[Any, np.dtype[Any]]
 AT_ONCE = 1 << 17  # words of contents looked at together
 
 
-def follow(collector: Collector) -> None:
+def follow(collector: Collector, trial: Trial) -> None:
     """Marks all that is reached from the grey objects, and scans it, as the collector would one by one."""
     core = collector.core
     heap = NumberedHeap(core)
@@ -33,7 +34,8 @@ def follow(collector: Collector) -> None:
     seen = heap.seen()
     before = seen.copy()
     grey = np.array(collector.grey, np.uint64)
-    reach(_pointers(core, heap), heap.of(grey), seen)
+    roots = heap.roots(trial, heap.of(grey), seen)
+    reach(_pointers(core, heap), roots, seen)
     seen -= before
     scan_work = collector.scan_work
     spans = [heap.span(k) for k in heap.spans_at(grey).tolist()]
