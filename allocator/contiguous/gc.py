@@ -46,7 +46,7 @@ class Collector:
     __slots__ = (
         "assist_bytes_per_work", "assist_work_per_byte", "bg_scan_credit", "blacken", "bytes_marked",
         "following", "gcpercent", "grey", "heap_minimum", "masks", "phase", "rt", "scan_work",
-        "trigger_ratio",
+        "stale", "trigger_ratio",
     )  # fmt: skip
 
     def __init__(self, rt: Core, gcpercent: int) -> None:
@@ -64,6 +64,8 @@ class Collector:
             tuple[int, int]
         ] = []  # spans and objects of theirs to mark, if live objects are given
         self.following = False
+        # The spans, by address, in which something may be stored in objects that were not marked just now.
+        self.stale: set[int] | None = None
         self.heap_minimum = 0
         self.gcpercent = 0
         self.set_percent(gcpercent)
@@ -250,7 +252,9 @@ class Collector:
             sweeper.pages_per_byte = 0.0
             sweeper.pages_swept = 0
             self._sweep_all()
+            self.stale = None
             return
+        self.stale = None
         distance = stats.gc_trigger - stats.heap_live - 1024 * 1024
         distance = max(distance, rt.config.page_size)
         rt.set_sweep_ratio(float(heap.pages_in_use) / float(distance))

@@ -31,7 +31,7 @@ BACKGROUND, FORCE, BLOCK = range(3)  # gcMode
 class Collector:
     """work and the phase. `bytes_marked` is of the cycle that runs, or ran last."""
 
-    __slots__ = ("bytes_marked", "core", "following", "grey", "phase", "scan_work", "told")
+    __slots__ = ("bytes_marked", "core", "following", "grey", "phase", "scan_work", "stale", "told")
 
     def __init__(self, core: HeapCore) -> None:
         self.core = core
@@ -43,6 +43,8 @@ class Collector:
             tuple[MSpan, int]
         ] = []  # what is still to be marked because the caller says that it lives, as bits
         self.following = False  # whether what lives is found by following pointers
+        # The spans, by address, in which something may be stored in objects that were not marked just now.
+        self.stale: set[int] | None = None
 
     def set_phase(self, phase: int) -> None:
         """setGCPhase."""
@@ -93,6 +95,7 @@ class Collector:
             for p in core.ps:
                 p.mcache.prepare_for_sweep()
             core.sweeper.sweep_all()
+        self.stale = None
         core.scavenger.last_heap_in_use = core.stats.bytes["heap_in_use"]
         core.pacer.commit_all()
         core.num_gc += 1

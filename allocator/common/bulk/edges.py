@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -10,42 +10,14 @@ import numpy as np
 from allocator.common.bulk.engine import follows_compiled
 
 if TYPE_CHECKING:
+    from allocator.common.bulk.held import Held
     from allocator.common.bulk.numbers import ObjectNumbers
+    from allocator.common.bulk.word_rows import WordRows
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 
-NOTHING = np.zeros(0, np.uint8)
-ALL = np.zeros(0, np.uint16)
 # By a byte of a bitmap: four bytes, whether each of four words is a pointer.
 OF_FOUR = (np.arange(256, dtype=np.uint8)[:, None] >> np.arange(4, dtype=np.uint8) & 1).view(np.uint32)[:, 0]
-
-
-class WordRows(NamedTuple):
-    """Pages of spans of one class, in the order of their objects' numbers, a row of words each.
-
-    begin: the word of its span that a page begins with. first: the number of its span's first object. An
-    object has so many words, its pointers behind the first `header`; a span has `nelems`.
-
-    Which words are pointers, `bitmap` tells, a byte for four words of the pages; or `pattern`, a byte for
-    each word of every object, behind its header, from the beginning again where it ends; or `tell`, by row,
-    number in the span and word of the object.
-    """
-
-    contents: Ints
-    per_page: int
-    begin: Ints
-    first: Ints
-    words: int
-    header: int
-    nelems: int
-    bitmap: Ints = NOTHING
-    pattern: Ints = NOTHING
-    tell: Callable[[Ints, Ints, Ints], Ints] | None = None
-
-    @property
-    def aligned(self) -> bool:
-        """Whether each page has objects that begin and end in it."""
-        return self.words <= self.per_page and not self.words & self.words - 1
 
 
 class Edges(NamedTuple):
@@ -73,74 +45,92 @@ def in_words(extents: Ints, shift: int) -> Ints:
     return (extents >> shift).astype(np.uint16 if extents.itemsize <= 2 else np.int64, copy=False)
 
 
-def edges_of_rows(numbers: ObjectNumbers, rows: WordRows, extents: Ints | None = None) -> Edges:
-    """All pointers on those pages; extents: how many words of each object are looked at, all for None."""
+def edges_of_rows(numbers: ObjectNumbers, rows: WordRows, held: Held) -> Edges:
+    """All pointers on those pages. What else is stored there is noted as held."""
+    stored: Ints = rows.contents != 0
+    held.note(rows, stored)
     by_table = rows.tell is None and numbers.magic is not None and numbers.pages is not None
     if by_table and follows_compiled():
-        return _compiled(numbers, rows, ALL if extents is None else extents)
-    where = np.flatnonzero(_stored(rows))
+        return _compiled(numbers, rows)
+    told = _leave_pointers(rows, stored)
+    where = np.flatnonzero(stored)
     words = rows.contents.take(where).astype(np.uint64, copy=False)
-    page = rows.per_page.bit_length() - 1
-    if rows.aligned:
-        shift = rows.words.bit_length() - 1
-        source, offset = where >> shift, where & rows.words - 1
-        ahead = rows.first + (rows.begin >> shift) - (np.arange(len(rows.begin)) << page - shift)
-        source += ahead[0] if (ahead == ahead[0]).all() else ahead.take(where >> page)
-    else:
-        row = where >> page
-        word = (where & rows.per_page - 1) + rows.begin.take(row)
-        index = word // rows.words
-        offset = word - index * rows.words
-        source = rows.first.take(row) + index
-    good: Ints | None = None
-    if rows.header:
-        offset -= rows.header
-        good = offset >= 0
-    if rows.tell is not None:
-        row = where >> page
-        good = _both(good, rows.tell(row, source - rows.first.take(row), offset))
-    elif not len(rows.bitmap) and not rows.aligned:
-        good = _both(good, rows.pattern.take(offset, mode="wrap").view(bool))
-    if extents is not None:
-        good = _both(good, offset < extents.take(source))
-    if good is not None and not good.all():
-        keep = np.flatnonzero(good)
-        source, words = source[keep], words[keep]
+    source = _objects(rows, where)
+    if not told or len(rows.extents):
+        good = _pointers_among(rows, where, source, told)
+        if not good.all():
+            keep = np.flatnonzero(good)
+            source, words = source[keep], words[keep]
     targets = numbers.of(words)
     bad = len(targets) and int(targets.min()) < 0
     return Edges(source, targets, words[targets < 0] if bad else words[:0])
 
 
-def _both(one: Ints | None, other: Ints) -> Ints:
-    return other if one is None else one & other
-
-
-def _stored(rows: WordRows) -> Ints:
-    """Which words are not zero and in an object, as pointers as far as whole pages tell that."""
-    stored: Ints = rows.contents != 0
+def _leave_pointers(rows: WordRows, stored: Ints) -> bool:
+    """Leaves the words that are not zero, in an object, and a pointer; whether whole pages tell the last."""
     pages = stored.reshape(-1, rows.per_page)
-    if len(rows.bitmap):
+    told = True
+    if len(rows.page):
+        pages &= rows.page.view(bool)
+    elif len(rows.bitmap):
         stored &= OF_FOUR.take(rows.bitmap).view(bool)
-    elif rows.aligned and rows.tell is None:
-        one = np.zeros(rows.words, bool)
-        one[rows.header :] = np.resize(rows.pattern.view(bool), rows.words - rows.header)
-        pages &= np.tile(one, rows.per_page // rows.words)
+    elif rows.alike and rows.tell is None:
+        pages &= rows.page_by_pattern()
+    else:
+        told = False
     end = rows.nelems * rows.words - rows.begin
     for last in set(end[end < rows.per_page].tolist()):
         pages[end == last, max(last, 0) :] = False
-    return stored
+    return told
 
 
-def _compiled(numbers: ObjectNumbers, rows: WordRows, extents: Ints) -> Edges:
+def _objects(rows: WordRows, where: Ints) -> Ints:
+    """The numbers of the objects that words of the pages lie in."""
+    page = rows.per_page.bit_length() - 1
+    if rows.aligned:
+        shift = rows.words.bit_length() - 1
+        source = where >> shift
+        ahead = rows.first + (rows.begin >> shift) - (np.arange(len(rows.begin)) << page - shift)
+        source += ahead[0] if (ahead == ahead[0]).all() else ahead.take(where >> page)
+        return source
+    if rows.alike:
+        source = (np.arange(rows.per_page) // rows.words).take(where & rows.per_page - 1)
+    else:
+        source = ((where & rows.per_page - 1) + rows.begin.take(where >> page)) // rows.words
+    source += rows.first.take(where >> page)
+    return source
+
+
+def _pointers_among(rows: WordRows, where: Ints, source: Ints, told: bool) -> Ints:
+    """Which of some words are pointers that are looked at; told: whether they are pointers at all."""
+    row = where >> rows.per_page.bit_length() - 1
+    index = source - rows.first.take(row)
+    offset = (where & rows.per_page - 1) + rows.begin.take(row) - index * rows.words - rows.header
+    good: Ints = offset >= 0
+    if not told and rows.tell is not None:
+        good &= rows.tell(row, index, offset)
+    elif not told:
+        good &= rows.pattern.take(offset, mode="wrap").view(bool)
+    if len(rows.extents):
+        good &= offset < rows.extents.take(source)
+    return good
+
+
+def _compiled(numbers: ObjectNumbers, rows: WordRows) -> Edges:
     """The same in one pass."""
     from allocator.common.bulk.compiled_reach import find
 
+    bitmap = rows.bitmap
+    if len(rows.page):
+        bitmap = np.tile(
+            np.packbits(rows.page.reshape(-1, 4), axis=1, bitorder="little")[:, 0], len(rows.begin)
+        )
     most = len(rows.contents)
     sources, targets = np.empty(most, np.int64), np.empty(most, np.int64)
     lost, missing = np.empty(most, np.uint64), np.empty(1, np.int64)
     found = find(
         rows.contents.astype(np.uint64, copy=False), rows.per_page, rows.begin, rows.first, rows.words,
-        rows.header, rows.nelems, rows.bitmap, rows.pattern, extents, int(numbers.low), int(numbers.shift),
+        rows.header, rows.nelems, bitmap, rows.pattern, rows.extents, int(numbers.low), int(numbers.shift),
         numbers.pages, numbers.magic, numbers.offset, numbers.limit, sources, targets, lost, missing,
     )  # fmt: skip
     return Edges(sources[:found], targets[:found], lost[: int(missing[0])])

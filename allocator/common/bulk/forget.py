@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from allocator.common.bulk.held import holding
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
 Ints = np.ndarray[Any, np.dtype[Any]]
 
 WORDS_AT_ONCE = 1 << 16  # words of contents looked at together
-FEW_WORDS = 16  # of an object, for which one word of all objects is looked at after the other
 
 
 def forget(
@@ -59,25 +60,9 @@ def _forget(memory: Contents, spans: Sequence[tuple[int, int]], words: int, nele
     packed = b"".join([free.to_bytes(width, "little") for _, free in stored])
     gone = np.unpackbits(np.frombuffer(packed, np.uint8), bitorder="little").reshape(len(stored), -1)
     gone = gone[:, :nelems].view(bool)
-    found = (_held(contents, nelems, words) & gone).any(axis=1)
+    found = (holding(contents != 0, nelems, words) & gone).any(axis=1)
     for k in np.flatnonzero(found).tolist():
         _zero(memory, stored[k][0] >> memory.shift, np.repeat(gone[k], words), npages)
-
-
-def _held(contents: Ints, nelems: int, words: int) -> Ints:
-    """Which of the objects of spans, a row each, have a word that is not zero."""
-    some: Ints = np.not_equal(contents[:, : nelems * words], 0)
-    if words in (2, 4, 8):
-        # As many bytes as numbers have: one comparison for each object.
-        some = some.view(f"u{words}") != 0
-        return some
-    if words > FEW_WORDS:
-        each: Ints = np.logical_or.reduce(some.reshape(len(contents), nelems, words), axis=2)
-        return each
-    held = some[:, ::words].copy()
-    for k in range(1, words):
-        held |= some[:, k::words]
-    return held
 
 
 def _forget_some(

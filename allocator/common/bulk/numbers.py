@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -120,8 +121,31 @@ class ObjectNumbers:
         inside = (addresses - self.base[found]) >> self.shift < self.columns.npages[found].astype(np.uint64)
         return np.where((at >= 0) & inside, found, self.count)
 
+    @cached_property
+    def _by_page(self) -> tuple[Ints, Ints, Ints]:
+        """`magic`, `offset` and `limit` by page."""
+        assert self.magic is not None and self.pages is not None
+        limit = self.limit.take(self.pages) if len(self.limit) else self.limit
+        return self.magic.take(self.pages), self.offset.take(self.pages), limit
+
     def of(self, addresses: Ints) -> Ints:
         """The numbers of the objects that addresses (uint64) point into; NONE for none."""
+        if self.magic is not None and self.pages is not None and len(addresses) > len(self.pages):
+            # Many are looked up in fewer steps.
+            page = addresses - self.low
+            page >>= self.shift
+            at = page.view(np.int64)
+            magic, offset, limit = self._by_page
+            product = magic.take(at, mode="clip")
+            product *= addresses
+            product += offset.take(at, mode="clip")
+            found = product.view(np.int64)
+            found >>= MAGIC_SHIFT
+            if len(limit):
+                behind = addresses >= limit.take(at, mode="clip")
+                if behind.any():
+                    found[behind] = NONE
+            return found
         spans = self.spans_at(addresses)
         if self.magic is not None:
             product = self.magic.take(spans)

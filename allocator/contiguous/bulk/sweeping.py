@@ -174,10 +174,14 @@ def move(which: Ints, old: SpanList, new: SpanList) -> None:
 
 def _forget(rt: Core, which: Ints) -> None:
     """Drops what was stored in objects that are free now, of spans that were just swept (Sweeper._forget)."""
-    spans = rt.spans
+    spans, stale = rt.spans, rt.gc.stale
     classes = column(spans.sizeclass)[which]
     for sizeclass in np.unique(classes).tolist():
         those = which[classes == sizeclass].tolist()
+        if stale is not None:
+            those = [s for s in those if spans.base[s] in stale]
+            if not those:
+                continue
         s = those[0]
         nelems = spans.nelems[s]
         every = (1 << nelems) - 1

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allocator.common.bulk.edges import Edges, WordRows, alike, edges_of_rows, in_words
+from allocator.common.bulk.edges import Edges, alike, edges_of_rows
 from allocator.common.bulk.engine import note_followed
+from allocator.common.bulk.held import Held
 from allocator.common.bulk.numbers import ObjectNumbers, SpanColumns
 from allocator.common.bulk.reach import Pointers, pointers_of, reach
-from allocator.contiguous.bulk.marking import column, extents_of, owners
-from allocator.contiguous.heap_bitmap import LargeBits
+from allocator.common.bulk.word_rows import ALL, NOTHING, WordRows
+from allocator.contiguous.bulk.marking import column, owners
+from allocator.contiguous.bulk.span_bits import SpanBits
 from allocator.contiguous.mspan import IN_USE, NIL, STACK
 
 if TYPE_CHECKING:
@@ -67,19 +69,23 @@ def follow(collector: Collector, trial: Trial) -> bool:
     numbers = Numbers(rt)
     note_followed(numbers.total)
     seen = _marked(rt, numbers)
-    extents = _extents(collector, numbers)
+    bits = SpanBits(collector, numbers, numbers.ids)
     grey = np.array(collector.grey, np.uint64)
     frontier = numbers.of(grey)
     before = seen.copy()
     roots = numbers.roots(trial, frontier, seen)
-    reach(_pointers(rt, numbers, extents), roots, seen)
+    pointers, held = _pointers(rt, numbers, bits)
+    reach(pointers, roots, seen)
     if seen[-1]:
         return False
     fresh = seen[:-1] - before[:-1]
-    collector.scan_work += int(extents[frontier].sum()) + _sum_of(extents, fresh, numbers)
+    count = numbers.counts(fresh)
+    collector.scan_work += int(bits.extents[frontier].sum()) + bits.sum_of(count, fresh)
     bytes_grey = int(numbers.columns.elemsize[numbers.spans_at(grey)].sum())
-    collector.bytes_marked += bytes_grey + _write_marks(rt, numbers, seen, fresh)
+    collector.bytes_marked += bytes_grey + int(count @ numbers.columns.elemsize)
+    _write_marks(rt, numbers, seen, count)
     collector.grey = []
+    collector.stale = held.outside(seen)
     return True
 
 
@@ -96,9 +102,8 @@ def _marked(rt: Core, numbers: Numbers) -> Ints:
     return seen
 
 
-def _write_marks(rt: Core, numbers: Numbers, seen: Ints, fresh: Ints) -> int:
-    """Writes the marks back to the spans; bytes of the objects that are marked now and were not."""
-    count = numbers.counts(fresh)
+def _write_marks(rt: Core, numbers: Numbers, seen: Ints, count: Ints) -> None:
+    """Writes the marks back to the spans of which so many objects are marked now and were not."""
     packed = np.packbits(seen[:-1], bitorder="little").tobytes()
     changed = np.flatnonzero(count)
     begin = numbers.first[changed] // 8
@@ -107,60 +112,11 @@ def _write_marks(rt: Core, numbers: Numbers, seen: Ints, fresh: Ints) -> int:
         numbers.ids[changed].tolist(), begin.tolist(), (begin + numbers.width[changed]).tolist(), strict=True
     ):
         marks[s] = int.from_bytes(packed[low:high], "little")
-    return int((count[changed] * numbers.columns.elemsize[changed]).sum())
 
 
-def _extents(collector: Collector, numbers: Numbers) -> Ints:
-    """Bytes that scanning reads of each object, by number."""
-    rt = collector.rt
-    spans = rt.spans
-    ptr = rt.config.ptr_size
-    extents = np.zeros(numbers.total + 1, np.min_scalar_type(max(spans.elemsize, default=0)))
-    drawn: dict[int, list[tuple[int, int]]] = {}
-    for s, first in zip(numbers.ids.tolist(), numbers.first.tolist(), strict=True):
-        bits = spans.bits[s]
-        if isinstance(bits, bytearray):
-            drawn.setdefault(spans.sizeclass[s], []).append((s, first))
-        elif isinstance(bits, LargeBits):
-            extents[first] = collector.scan_extent(s, 0)
-        elif bits:
-            extents[first : first + spans.nelems[s]] = spans.elemsize[s]
-    for those in drawn.values():
-        s = those[0][0]
-        nelems, words = spans.nelems[s], spans.elemsize[s] // ptr
-        step = max(AT_ONCE // (nelems * words), 1)
-        for at in range(0, len(those), step):
-            part = those[at : at + step]
-            bitmaps = np.frombuffer(b"".join([spans.bits[s] for s, _ in part]), np.uint8)  # type: ignore[misc]
-            found = extents_of(bitmaps.reshape(len(part), -1), nelems, words, ptr)
-            begin, end, width = part[0][1], part[-1][1], (nelems + 7) // 8 * 8
-            if end - begin == (len(part) - 1) * width:
-                # Their numbers lie side by side.
-                extents[begin : end + width].reshape(-1, width)[:, :nelems] = found
-                continue
-            for (_, first), row in zip(part, found, strict=True):
-                extents[first : first + nelems] = row
-    return extents
-
-
-def _sum_of(extents: Ints, fresh: Ints, numbers: Numbers) -> int:
-    """Of those objects."""
-    total = 0
-    ends = [*numbers.first.tolist(), numbers.total]
-    for part in alike(numbers.columns.elemsize):
-        these = slice(ends[part.start], ends[part.stop])
-        each, chosen = extents[these], fresh[these]
-        if each.min() == each.max():
-            total += int(each[0]) * int(np.count_nonzero(chosen))
-        else:
-            total += int((each * chosen).sum(dtype=np.int64))
-    return total
-
-
-def _pointers(rt: Core, numbers: Numbers, extents: Ints) -> Pointers:
-    """All pointers that lie in pointer words, as far as their objects are scanned."""
+def _pointers(rt: Core, numbers: Numbers, bits: SpanBits) -> tuple[Pointers, Held]:
+    """All pointers in pointer words, as far as their objects are scanned, and what objects have any words."""
     memory = rt.memory
-    words = in_words(extents, memory.word_shift)
     pages = np.array(list(memory.pages), np.uint64)
     spans = numbers.spans_at(pages << np.uint64(memory.shift)).astype(np.int64)
     keep = np.flatnonzero(spans < numbers.count)
@@ -169,33 +125,41 @@ def _pointers(rt: Core, numbers: Numbers, extents: Ints) -> Pointers:
     classes = column(rt.spans.sizeclass)[numbers.ids[spans]]
     # Each large object is a kind of its own.
     kinds = np.where(classes > 0, classes, -1 - spans)
+    held = Held(numbers, spans)
     parts = [
-        _edges_of(rt, numbers, words, spans[part], pages[part])
+        _edges_of(rt, numbers, bits, spans[part], pages[part], held)
         for part in alike(kinds, max(AT_ONCE // memory.per_page, 1))
     ]
-    return pointers_of(parts, numbers.total + 1)
+    return pointers_of(parts, numbers.total + 1), held
 
 
-def _edges_of(rt: Core, numbers: Numbers, words: Ints, spans: Ints, pages: Ints) -> tuple[Ints, Ints]:
+def _edges_of(
+    rt: Core, numbers: Numbers, bits: SpanBits, spans: Ints, pages: Ints, held: Held
+) -> tuple[Ints, Ints]:
     """Edges of pages of spans of one class, in the order of numbers: from and to."""
     memory, columns = rt.memory, numbers.columns
     s = int(spans[0])
     raw = b"".join([memory.all_of(memory.pages[page]) for page in pages.tolist()])
+    page = bits.page_of(spans)
+    bitmap = NOTHING
+    if not len(page):
+        bitmap = np.frombuffer(b"".join(_bitmaps(rt, pages.tolist(), numbers.ids[spans].tolist())), np.uint8)
     found = edges_of_rows(
         numbers,
         WordRows(
             contents=np.frombuffer(raw, memory.typecode),
             per_page=memory.per_page,
+            spans=spans,
             begin=((pages << memory.shift) - columns.base[spans]) >> memory.word_shift,
             first=numbers.first.take(spans),
             words=int(columns.elemsize[s]) >> memory.word_shift,
             header=0,
             nelems=int(columns.nelems[s]),
-            bitmap=np.frombuffer(
-                b"".join(_bitmaps(rt, pages.tolist(), numbers.ids[spans].tolist())), np.uint8
-            ),
+            page=page,
+            bitmap=bitmap,
+            extents=ALL if len(page) else bits.words,
         ),
-        words,
+        held,
     )
     return numbers.without_lost(found)
 

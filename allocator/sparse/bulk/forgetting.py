@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 def forget_freed(core: HeapCore) -> None:
     """Ends the gathering of freed objects; it is then as if each had been zeroed when it was freed."""
     freed, core.freed = core.freed, None
+    stale = core.gc.stale
     for (elemsize, nelems, npages), spans in (freed or {}).items():
+        if stale is not None:
+            spans = [span for span in spans if span[0] in stale]
         if nelems > 1:
             forget(core.memory, spans, elemsize, nelems, npages)
         else:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allocator.common.bulk.edges import WordRows, alike, edges_of_rows
+from allocator.common.bulk.edges import alike, edges_of_rows
 from allocator.common.bulk.engine import note_followed
+from allocator.common.bulk.held import Held
 from allocator.common.bulk.reach import Pointers, pointers_of, reach
+from allocator.common.bulk.word_rows import WordRows
 from allocator.sparse.bulk.numbered_heap import NumberedHeap
 from allocator.sparse.bulk.object_kinds import ObjectKinds
 
@@ -35,7 +37,9 @@ def follow(collector: Collector, trial: Trial) -> None:
     before = seen.copy()
     grey = np.array(collector.grey, np.uint64)
     roots = heap.roots(trial, heap.of(grey), seen)
-    reach(_pointers(core, heap), roots, seen)
+    pointers, held = _pointers(core, heap)
+    reach(pointers, roots, seen)
+    collector.stale = held.outside(seen)
     seen -= before
     scan_work = collector.scan_work
     spans = [heap.span(k) for k in heap.spans_at(grey).tolist()]
@@ -44,12 +48,13 @@ def follow(collector: Collector, trial: Trial) -> None:
     core.pacer.heap_scan_work += work + heap.mark(collector, seen)
 
 
-def _pointers(core: HeapCore, heap: NumberedHeap) -> Pointers:
-    """All pointers in words where their objects have pointers."""
+def _pointers(core: HeapCore, heap: NumberedHeap) -> tuple[Pointers, Held]:
+    """All pointers in words where their objects have pointers, and which objects have words at all."""
     memory = core.memory
     pages = np.array(list(memory.pages), np.uint64)
     spans = heap.spans_at(pages << np.uint64(memory.shift))
     keep = np.flatnonzero(spans < heap.count)
+    held = Held(heap, spans[keep])
     keep = keep[heap.spanclass[spans[keep]] & 1 == 0]
     # By number: spans are in the order of their numbers, and pages of a span by address.
     keep = keep[np.lexsort((pages[keep], spans[keep]))]
@@ -57,15 +62,15 @@ def _pointers(core: HeapCore, heap: NumberedHeap) -> Pointers:
     classes = heap.spanclass[spans]
     kinds = ObjectKinds(core)
     parts = [
-        _edges_of(core, heap, spans[part], pages[part], kinds)
+        _edges_of(core, heap, spans[part], pages[part], kinds, held)
         # Each large object is a kind of its own.
         for part in alike(np.where(classes > 1, classes, -1 - spans), max(AT_ONCE // memory.per_page, 1))
     ]
-    return pointers_of(parts, heap.total)
+    return pointers_of(parts, heap.total), held
 
 
 def _edges_of(
-    core: HeapCore, heap: NumberedHeap, spans: Ints, pages: Ints, kinds: ObjectKinds
+    core: HeapCore, heap: NumberedHeap, spans: Ints, pages: Ints, kinds: ObjectKinds, held: Held
 ) -> tuple[Ints, Ints]:
     """Edges of pages of spans of one class, in the order of numbers: from and to."""
     memory = core.memory
@@ -80,6 +85,7 @@ def _edges_of(
             contents=np.frombuffer(raw, memory.typecode),
             per_page=memory.per_page,
             # Pages lie behind their spans' beginnings, whatever the sign of an address is.
+            spans=spans,
             begin=((pages << memory.shift) - heap.base[spans].view(np.int64)) >> shift,
             first=heap.first.take(spans),
             words=s.elemsize >> shift,
@@ -88,6 +94,7 @@ def _edges_of(
             pattern=pattern,
             tell=tell,
         ),
+        held,
     )
     if not len(found.lost):
         return found.sources, found.targets
