@@ -12,20 +12,32 @@ from allocator.common.types import Type
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 
-BLOCK = 1 << 17  # objects handled at a time, which fit into the cache
+BLOCK = 1 << 16  # objects handled at a time, whose places in it are 16 bits
 LOOKED_UP = 1 << 16  # objects looked up at a time, whose keys fit into a smaller one
 
 # A code below CLASSES is a place: a size class, or a span class. The others say what to do instead;
-# those of tiny objects are TINY and their size, until it is known which of them fit into the block that
-# is open.
+# those of tiny objects are TINY and their size, until it is known what happens to them. Finer codes tell
+# that: FITTED_AT and an offset of 0 to 15 in the block that is open, CURRENT for a new block, the open one
+# from then on, ASIDE for a new block for this object alone.
 CLASSES = 200
 TINY = CLASSES  # 201 to 215: a tiny object of 1 to 15 bytes
+FITTED_AT = 224
+CURRENT = 240
+ASIDE = 241
 UNKNOWN = 252
 LARGE = 253
 ZERO = 254
 FITTED = 255
 MOST_PLANS = (1 << 16) - 1
 MOST_ENTRIES = 1 << 23
+
+
+def coarse_codes(tiny_class: int) -> Ints:
+    """For each code, the one that the objects are sorted by: what becomes of tiny ones does not matter."""
+    coarse = np.arange(256, dtype=np.uint8)
+    coarse[FITTED_AT:CURRENT] = FITTED
+    coarse[[CURRENT, ASIDE]] = tiny_class
+    return coarse
 
 
 class CodeTable(NamedTuple):

@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allocator.common.bulk import tiny_runs as tiny
-from allocator.common.bulk.codes import FITTED, LARGE, TINY, UNKNOWN, ZERO, CodeTable, same
+from allocator.common.bulk.codes import (
+    CURRENT,
+    FITTED,
+    FITTED_AT,
+    LARGE,
+    TINY,
+    UNKNOWN,
+    ZERO,
+    CodeTable,
+    coarse_codes,
+    same,
+)
 from allocator.common.bulk.routines import Routines
 
 if TYPE_CHECKING:
@@ -22,9 +33,6 @@ if TYPE_CHECKING:
 Ints = np.ndarray[Any, np.dtype[Any]]
 
 STRIDE = 1 << 12  # objects between two counts
-FITTED_AT = 224  # to 239: into the open block, at an offset of 0 to 15
-CURRENT = 240  # a new block, the open one from then on
-ASIDE = 241  # a new block for this object alone
 
 STATES = tiny.STATES
 
@@ -203,9 +211,7 @@ class CompiledLayout:
         self.state = state
         self.rule = rule
         self.tiny_class = tiny_class
-        self.place_code = np.arange(256, dtype=np.uint8)
-        self.place_code[FITTED_AT:CURRENT] = FITTED
-        self.place_code[[CURRENT, ASIDE]] = tiny_class
+        self.place_code = coarse_codes(tiny_class)
         numbers = np.empty(0 if table.numbers is None else self.n, np.uint16)
         self.counts = self._no_counts()
         # One kind of numbers: each makes for a compilation of its own.
