@@ -363,18 +363,14 @@ class Core:
         """heapBitsForSpan(base).initSpan: objects, mark and allocation bits, and an empty heap bitmap."""
         heap = self.heap
         spans = self.spans
-        base = spans.base[s]
-        if base < heap.arena_start or base >= heap.arena_used:
+        if not heap.arena_start <= spans.base[s] < heap.arena_used:
             raise Throw("heapBitsForSpan: base out of range")
         size = spans.elemsize[s]
-        nelems = (spans.npages[s] << heap.page_shift) // size
-        spans.free_index[s] = 0
-        spans.nelems[s] = nelems
-        spans.alloc_bits[s] = 0
-        spans.mark_bits[s] = 0
+        spans.nelems[s] = nelems = (spans.npages[s] << heap.page_shift) // size
+        spans.free_index[s] = spans.alloc_bits[s] = spans.mark_bits[s] = 0
         self.arenas.new_span(nelems)
         # Objects of one word on 64-bit can only be pointers, so their bits are set once and for all.
-        spans.bits[s] = 0xFF if size == self.config.ptr_size == 8 else 0
+        spans.bits[s] = 0xFF if size == 8 == self.config.ptr_size else 0
 
     def allocated_mask(self, s: int) -> int:
         """Which objects of a span are allocated, as bits. Cached spans must be synced."""

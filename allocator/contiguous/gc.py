@@ -90,13 +90,10 @@ class Collector:
 
     def should_start(self, force: bool = False) -> bool:
         """Whether an allocation should begin a cycle now (gcShouldStart)."""
+        if self.gcpercent < 0 or self.phase != OFF:
+            return False
         stats = self.rt.stats
-        return (
-            self.phase == OFF
-            and (force or stats.heap_live >= stats.gc_trigger)
-            and stats.enablegc
-            and self.gcpercent >= 0
-        )
+        return (force or stats.heap_live >= stats.gc_trigger) and stats.enablegc
 
     def set_phase(self, phase: int) -> None:
         """setGCPhase."""

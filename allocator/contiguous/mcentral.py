@@ -129,10 +129,12 @@ class MCentral:
             return False
         if was_empty:
             self.empty.remove(s)
-            self.nonempty.insert(s)
         spans.sweepgen[s] = rt.heap.sweepgen
         if spans.alloc_count[s]:
+            if was_empty:
+                self.nonempty.insert(s)
             return False
-        self.nonempty.remove(s)
+        if not was_empty:
+            self.nonempty.remove(s)
         rt.heap.free_span(s, 0)
         return True

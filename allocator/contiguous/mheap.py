@@ -124,27 +124,29 @@ class MHeap:
         if cache.local_scan or cache.local_tinyallocs:
             rt.flush_local_scan(cache)
         s = self._alloc_span_locked(npages)
+        if s < 0:
+            if rt.gc.blacken:
+                rt.gc.revise_if_marking()
+            return NIL
         spans = rt.spans
-        if s >= 0:
-            generation = self.sweepgen
-            spans.sweepgen[s] = generation
-            rt.sweep_spans.bufs[generation >> 1 & 1].push(s)
-            spans.state[s] = IN_USE
-            spans.alloc_count[s] = 0
-            spans.sizeclass[s] = sizeclass
-            spans.elemsize[s] = rt.class_to_size[sizeclass] or npages << self.page_shift
-            self.pages_in_use += npages
-            if large:
-                stats = rt.stats
-                stats.heap_objects += 1
-                stats.heap_live += npages << self.page_shift
-                self._insert_busy(s, npages)
+        generation = self.sweepgen
+        spans.sweepgen[s] = generation
+        rt.sweep_spans.bufs[generation >> 1 & 1].push(s)
+        spans.state[s] = IN_USE
+        spans.alloc_count[s] = 0
+        spans.sizeclass[s] = sizeclass
+        spans.elemsize[s] = rt.class_to_size[sizeclass] or npages << self.page_shift
+        self.pages_in_use += npages
+        if large:
+            stats = rt.stats
+            stats.heap_objects += 1
+            stats.heap_live += npages << self.page_shift
+            self._insert_busy(s, npages)
         if rt.gc.blacken:
             rt.gc.revise_if_marking()
-        if s >= 0:
-            if rt.log is not None:
-                rt.log.append(f"H {npages} {sizeclass} {spans.base[s]:x} {spans.needzero[s]}")
-            spans.needzero[s] = 0
+        if rt.log is not None:
+            rt.log.append(f"H {npages} {sizeclass} {spans.base[s]:x} {spans.needzero[s]}")
+        spans.needzero[s] = 0
         return s
 
     def alloc_stack(self, npages: int) -> int:

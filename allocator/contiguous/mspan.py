@@ -273,12 +273,8 @@ class PageTable:
 
     def get(self, page: int) -> int:
         """The span entered for that page; NIL where none ever was."""
-        chunk = self.chunks.get(page >> 7)
-        if chunk is None:
-            return NIL
-        if type(chunk) is int:
-            return chunk
-        return chunk[page & 127]  # type: ignore[index]
+        chunk = self.chunks.get(page >> 7, NIL)
+        return chunk[page & 127] if type(chunk) is array else chunk  # type: ignore[return-value]
 
     def set(self, page: int, s: int) -> None:
         """Enters s for one page."""

@@ -38,19 +38,13 @@ class Sweeper:
     def sweep_on(self, swept: int, freed: int) -> int:
         """Calls sweepone until pages_swept is `swept` or so many pages went back to the heap.
 
-        How many did, or DONE where there was not enough left to sweep. Spans in which nothing dies are most
-        of them and come in rows, so what sweeping leaves of such a one is written down here.
+        How many did, or DONE where there was not enough left to sweep.
         """
         rt = self.rt
         spans = rt.spans
-        state, sweepgen, marked, specials = spans.state, spans.sweepgen, spans.mark_bits, spans.specials
-        nelems, alloc_count, free_index = spans.nelems, spans.alloc_count, spans.free_index
-        arenas = rt.arenas
-        log = rt.log
+        state, sweepgen, npages = spans.state, spans.sweepgen, spans.npages
         sg = rt.heap.sweepgen
-        bufs = rt.sweep_spans.bufs
-        unswept = bufs[1 - sg // 2 % 2].spans
-        push = bufs[sg // 2 % 2].push
+        unswept = rt.sweep_spans.bufs[1 - (sg >> 1 & 1)].spans
         back = 0
         while unswept:
             s = unswept.pop()
@@ -63,36 +57,12 @@ class Sweeper:
                 continue
             if sweepgen[s] != sg - 2:
                 continue
-            n = nelems[s]
-            marks = marked[s]
-            count = marks.bit_count()
-            if (
-                count == alloc_count[s]
-                and (count == n or spans.sizeclass[s])
-                and not specials[s]
-                and free_index[s] <= n
-            ):
-                self.pages_swept += spans.npages[s]
-                if log is not None:
-                    words = f"{marks:x}" if n <= 64 else mark_words(marks, n)
-                    log.append(f"b {spans.base[s]:x} {spans.sizeclass[s]} {n} 0 {words}")
-                free_index[s] = 0
-                spans.alloc_bits[s] = marks
-                marked[s] = 0
-                end = arenas.next_free + (n + 63 >> 6 << 3)
-                if end <= arenas.capacity and arenas.next:
-                    arenas.next_free = end
-                else:
-                    arenas.new_bits(n)
-                sweepgen[s] = sg
-                push(s)
-            else:
-                sweepgen[s] = sg - 1
-                pages = spans.npages[s]
-                if self.sweep(s, False):
-                    back += pages
-                    if back >= freed:
-                        return back
+            sweepgen[s] = sg - 1
+            pages = npages[s]
+            if self.sweep(s, False):
+                back += pages
+                if back >= freed:
+                    return back
             if self.pages_swept >= swept:
                 return back
         rt.heap.sweepdone = 1
@@ -115,63 +85,62 @@ class Sweeper:
         """
         rt = self.rt
         spans = rt.spans
-        sweepgen = spans.sweepgen
         sg = rt.heap.sweepgen
-        if spans.state[s] != IN_USE or sweepgen[s] != sg - 1:
-            self._bad_state(s, "MSpan_Sweep: bad span state")
+        if spans.state[s] != IN_USE or spans.sweepgen[s] != sg - 1:
+            self._bad_state(s)
         self.pages_swept += spans.npages[s]
-        sizeclass = spans.sizeclass[s]
         if spans.specials[s]:
             rt.specials.sweep(s)
-        marks = spans.mark_bits[s]
-        nelems = spans.nelems[s]
-        log = rt.log
-        if log is not None:
+        sizeclass, nelems, marks = spans.sizeclass[s], spans.nelems[s], spans.mark_bits[s]
+        if rt.log is not None:
             words = f"{marks:x}" if nelems <= 64 else mark_words(marks, nelems)
-            log.append(f"b {spans.base[s]:x} {sizeclass} {nelems} {preserve:d} {words}")
+            kept = "1" if preserve else "0"
+            rt.log.append(f"b {spans.base[s]:x} {sizeclass} {nelems} {kept} {words}")
         nalloc = marks.bit_count()
-        to_heap = False
-        if sizeclass == 0 and nalloc != nelems:
-            spans.needzero[s] = 1
-            to_heap = True
-        alloc_count = spans.alloc_count
-        freed = alloc_count[s] - nalloc
-        if freed < 0:
-            rt.printed.append(
-                f"runtime: nelems={nelems} nfree={nelems - nalloc} nalloc={nalloc} "
-                f"previous allocCount={alloc_count[s]} nfreed={freed & 0xFFFF}"
-            )
-            raise Throw("sweep increased allocation count")
-        if rt.watched is not None and freed:
-            rt.watched.freed(s, rt.allocated_mask(s) & ~marks)
-        alloc_count[s] = nalloc
-        free_index = spans.free_index
-        was_empty = free_index[s] == nelems or spans.first_free(s) == nelems
-        free_index[s] = 0
+        freed = spans.alloc_count[s] - nalloc
+        index = spans.free_index[s]
+        was_empty = index == nelems
+        if freed or index > nelems:
+            if freed < 0:
+                rt.printed.append(
+                    f"runtime: nelems={nelems} nfree={nelems - nalloc} nalloc={nalloc} "
+                    f"previous allocCount={spans.alloc_count[s]} nfreed={freed & 0xFFFF}"
+                )
+                raise Throw("sweep increased allocation count")
+            if rt.watched is not None and freed:
+                rt.watched.freed(s, rt.allocated_mask(s) & ~marks)
+            spans.alloc_count[s] = nalloc
+            was_empty = was_empty or spans.first_free(s) == nelems
+        spans.free_index[s] = 0
         spans.alloc_bits[s] = marks
         spans.mark_bits[s] = 0
-        rt.arenas.new_bits(nelems)
-        if freed and rt.memory:
+        arenas = rt.arenas
+        end = arenas.next_free + (nelems + 63 >> 6 << 3)
+        if end <= arenas.capacity and arenas.next:
+            arenas.next_free = end
+        else:
+            arenas.new_bits(nelems)
+        if freed and rt.memory.pages:
             self._forget(s)
-
-        if to_heap or freed == 0:
-            if spans.state[s] != IN_USE or sweepgen[s] != sg - 1:
-                self._bad_state(s, "MSpan_Sweep: bad span state after sweep")
-            sweepgen[s] = sg
-        gone = False
-        if freed > 0 and sizeclass:
-            rt.cache.local_nsmallfree[sizeclass] += freed
-            gone = rt.central[sizeclass].free_span(s, preserve, was_empty)
-        elif to_heap:
-            cache = rt.cache
+        if sizeclass:
+            if freed:
+                rt.cache.local_nsmallfree[sizeclass] += freed
+                if rt.central[sizeclass].free_span(s, preserve, was_empty):
+                    return True
+            else:
+                spans.sweepgen[s] = sg
+        elif nalloc != nelems:
+            spans.needzero[s] = 1
+            spans.sweepgen[s] = sg
             size = spans.elemsize[s]
             rt.heap.free_span(s, 1)
-            cache.local_nlargefree += 1
-            cache.local_largefree += size
-            gone = True
-        if not gone:
-            rt.sweep_spans.bufs[sg // 2 % 2].push(s)
-        return gone
+            rt.cache.local_nlargefree += 1
+            rt.cache.local_largefree += size
+            return True
+        elif not freed:
+            spans.sweepgen[s] = sg
+        rt.sweep_spans.bufs[sg >> 1 & 1].push(s)
+        return False
 
     def _forget(self, s: int) -> None:
         """Drops what was stored in objects that a span has just freed; malloc would zero it."""
@@ -180,13 +149,13 @@ class Sweeper:
         words = memory.written(base, base + spans.nelems[s] * size)
         memory.clear([addr for addr in words if not alive >> (addr - base) // size & 1])
 
-    def _bad_state(self, s: int, words: str) -> None:
+    def _bad_state(self, s: int) -> None:
         spans = self.rt.spans
         self.rt.printed.append(
             f"MSpan_Sweep: state={spans.state[s]} sweepgen={spans.sweepgen[s]} "
             f"mheap.sweepgen={self.rt.heap.sweepgen}"
         )
-        raise Throw(words)
+        raise Throw("MSpan_Sweep: bad span state")
 
     def deduct_credit(self, span_bytes: int, caller_pages: int) -> None:
         """Pays for span_bytes about to be allocated by sweeping what they owe (deductSweepCredit).
@@ -210,12 +179,8 @@ class Sweeper:
             raise Throw("spanBytesAlloc underflow")
 
 
+@lru_cache(maxsize=1 << 12)  # what lives long has the same ones again in each cycle
 def mark_words(marks: int, nelems: int) -> str:
     """A span's mark bits as recordings write them: 64-bit words in hexadecimal, low bits first."""
-    return f"{marks:x}" if nelems <= 64 else _long_mark_words(marks, nelems)
-
-
-@lru_cache(maxsize=1 << 12)  # what lives long has the same ones again in each cycle
-def _long_mark_words(marks: int, nelems: int) -> str:
     mask = (1 << 64) - 1
     return ",".join([f"{marks >> i & mask:x}" for i in range(0, nelems, 64)])

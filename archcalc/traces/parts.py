@@ -361,37 +361,34 @@ class BatchPart:
         """The lines of the allocator's own records, none of which is waiting yet."""
         self.own_lines = self.columns.lines(self.own + self.start)
         code = self.code[self.own]
-        # Those that are inputs too, the next one last.
-        self.inputs = self.np.flatnonzero((code == B) | (code == Q)).tolist()[::-1]
-        self.next_input = self.inputs[-1] if self.inputs else self.n
+        # Those that are inputs too, the next one last, and before all what stands for none.
+        self.inputs = [self.n, *self.np.flatnonzero((code == B) | (code == Q)).tolist()[::-1]]
+        self.next_input = self.inputs[-1]
 
     def _take_in(self, until: int) -> None:
         """Carries out the own records up to number `until` that are inputs too."""
         replayer, lines, inputs = self.replayer, self.own_lines, self.inputs
         if not replayer.running:
             raise GaveUp
-        while inputs and inputs[-1] < until:
-            at = inputs.pop()
+        heap, spans = self.rt.heap, self.rt.spans
+        page, bases, nelems, mark_bits = heap.pages.get, spans.base, spans.nelems, spans.mark_bits
+        start, shift = heap.arena_start, heap.page_shift
+        while (at := inputs[-1]) < until:
+            inputs.pop()
             line = lines[at]
             if line[0] == "b":
-                self._mark(line)
+                # The mark bits of the span that will be swept. The sweep logs the record that there should
+                # be, which finds out whether all of this one is right.
+                _, base, _, _, _, words = line.split(" ")
+                addr = base_of(base)
+                marks = marks_of(words) if "," in words else int(words, 16)
+                s = page((addr - start) >> shift)
+                if s < 0 or bases[s] != addr or marks >> nelems[s]:
+                    raise GaveUp
+                mark_bits[s] = marks
             else:
                 lines[at] = replayer.persistent_ahead(line)
-        self.next_input = inputs[-1] if inputs else self.n
-
-    def _mark(self, line: str) -> None:
-        """A b record: the mark bits of the span that will be swept.
-
-        The sweep logs the record that there should be, which finds out whether all of it is right.
-        """
-        spans, heap = self.rt.spans, self.rt.heap
-        _, base, _, _, _, words = line.split(" ")
-        addr = base_of(base)
-        marks = marks_of(words) if "," in words else int(words, 16)
-        s = heap.pages.get((addr - heap.arena_start) >> heap.page_shift)
-        if s < 0 or spans.base[s] != addr or marks >> spans.nelems[s]:
-            raise GaveUp
-        spans.mark_bits[s] = marks
+        self.next_input = at
 
     def _wait(self, until: int) -> None:
         """Lets own records wait, up to number `until`; those that are inputs too are carried out."""
