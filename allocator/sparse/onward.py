@@ -12,10 +12,12 @@ from allocator.common.throw import Throw
 from allocator.kernels.answers import Answers
 from allocator.kernels.calls import Call
 from allocator.kernels.system import Errno
-from allocator.sparse.runtime import Runtime
+from allocator.sparse import mark_bits, persistentalloc
+from allocator.sparse.runtime import BUCKETS, Runtime
 
 AHEAD = 1000  # calls that a growth makes at most before it maps its pages: a record for each arena, and a few
 SPAN_QUEUE = 1024  # spans that the first queue of a P has room for
+QUEUE = "GC span queue"
 
 
 class Onward:
@@ -29,7 +31,6 @@ class Onward:
         self.answers = answers
         self.config = rt.config
         self.collects = collects
-        self.profiled = bool(rt.stats.bytes["buckhash_sys"])
         self.queues: set[tuple[int, int]] = set()  # address and bytes
 
     def run(self) -> None:
@@ -40,8 +41,8 @@ class Onward:
         while (call := self.answers.peek()) is not None:
             if self._begins_growth(call):
                 self._grow(call)
-            elif call.name == "map" and self._is_piece(call):
-                self._take(call)
+            elif (piece := self._piece(call)) is not None:
+                self._take(call, *piece)
             elif self._is_of_heap(call) or (call.address, call.size) in self.queues:
                 self.answers.pass_over()
             elif call.size == self.rt.heap.next_allspans_bytes and self._is_new(call):
@@ -92,14 +93,20 @@ class Onward:
     def _is_new(self, call: Call) -> bool:
         return call.name == "map" and call.access == "rw" and not call.fixed and not call.address
 
-    def _is_piece(self, call: Call) -> bool:
+    def _piece(self, call: Call) -> tuple[str, str] | None:
+        """The counter and the name of what the runtime takes alone, if any of it has that size."""
         config = self.config
         if not self._is_new(call):
-            return False
-        if call.size == config.buck_hash_size * config.ptr_size:
-            return not self.profiled
-        pieces = (config.persistent_chunk_size, config.gc_bits_chunk_bytes)
-        return call.size in pieces or self._is_queue(call.size)
+            return None
+        if call.size == config.persistent_chunk_size:
+            return "other_sys", persistentalloc.NAME
+        if call.size == config.gc_bits_chunk_bytes:
+            return mark_bits.STAT, mark_bits.NAME
+        if call.size == config.buck_hash_size * config.ptr_size and not self.rt.stats.bytes["buckhash_sys"]:
+            return "buckhash_sys", BUCKETS
+        if self._is_queue(call.size):
+            return mark_bits.STAT, QUEUE
+        return None
 
     def _is_queue(self, size: int) -> bool:
         """Whether a collection takes so many bytes for a queue of spans (newSpanSPMC)."""
@@ -109,14 +116,12 @@ class Onward:
             return False
         return size >= least and size & size - 1 == 0
 
-    def _take(self, call: Call) -> None:
-        if isinstance(call.answer, Errno):
+    def _take(self, call: Call, stat: str, name: str) -> None:
+        v = self.rt.mem.sys_alloc(call.size, stat, name)
+        if not v:
             raise Throw("runtime: cannot allocate memory")
-        if call.size == self.config.buck_hash_size * self.config.ptr_size:
-            self.profiled = True
-        elif self._is_queue(call.size):
-            self.queues.add((call.answer, call.size))
-        self.answers.pass_over()
+        if name == QUEUE:
+            self.queues.add((v, call.size))
 
     def _is_of_heap(self, call: Call) -> bool:
         """Whether it advises pages of the heap: they are used, or given back."""

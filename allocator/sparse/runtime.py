@@ -18,6 +18,7 @@ from allocator.sparse.startup import BUCKET_FRAMES, StartUp, Surroundings
 from allocator.sparse.systems import kernel_of, memory_of
 
 NO_RECORDING = "a machine of today does not record itself; `archcalc record` records a program"
+BUCKETS = "profiler hash buckets"
 # The helpers that `observe` counts, by their methods.
 OBSERVED = {
     "alloc": "sysAlloc",
@@ -148,7 +149,7 @@ class Runtime(Heap, Allocator):
             return  # what does not come from the heap is not sampled
         config = self.config
         table = config.buck_hash_size * config.ptr_size
-        if not self.mem.sys_alloc(table, "buckhash_sys", "profiler hash buckets"):
+        if not self.mem.sys_alloc(table, "buckhash_sys", BUCKETS):
             raise Throw("runtime: cannot allocate memory")
         bucket = config.sizeof["bucket"] + config.sizeof["memRecord"] + BUCKET_FRAMES * config.ptr_size
         self.persistent.alloc(bucket, 0, "buckhash_sys")

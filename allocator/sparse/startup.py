@@ -7,6 +7,7 @@ processors there are, and which P a goroutine runs on.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import gcd
 from typing import TYPE_CHECKING
@@ -54,7 +55,9 @@ class Surroundings:
     the collector's goroutines, 2 when it goes on, 3 both. `threads`: at which of PLACES further ones are
     started, since those that there are have not found their work yet or have lost their P to a slow system
     call; None for the usual. `masks` are bytes of the pointer masks of the program's data and bss. `cgo`: the
-    program has C in it, whose library makes the threads and their stacks.
+    program has C in it, whose library makes the threads and their stacks. `profiles`: the program uses heap
+    profiles, so that no early object is one because the rate has changed; `samples` says then, after each
+    object, whether it is the first of the profile.
     """
 
     environment: tuple[int, ...] = ENVIRONMENT
@@ -67,6 +70,8 @@ class Surroundings:
     threads: tuple[int, ...] | None = None
     masks: tuple[int, ...] = (MASKS,)
     cgo: bool = False
+    profiles: bool = False
+    samples: Callable[[], bool] | None = None
 
 
 class StartUp:
@@ -121,7 +126,10 @@ class StartUp:
     def object(self, size: int, *, noscan: bool = False) -> int:
         """An object of `size` bytes, on the P that runs, if any does."""
         rt = self.rt
-        return rt.mallocgc(size, None if noscan else rt.pointer_type, True, rt.current_p)
+        v = rt.mallocgc(size, None if noscan else rt.pointer_type, True, rt.current_p)
+        if self.around.samples is not None and self.around.samples():
+            rt.first_sample(v, size)
+        return v
 
     def stack(self, size: int) -> int:
         """A stack, from the cache of the P that runs if it has one."""
@@ -208,9 +216,9 @@ class StartUp:
         rt.gcinit(gogc)
         if self.config.crash_stack:
             self.stack(CRASH_STACK)
-        # The program does not use profiles. The next object notices that the rate has
+        # Where the program does not use profiles, the next object notices that the rate has
         # changed, and is sampled if there is an array for its stack already.
-        self.profile_stacks(sampled=self.config.early_debug)
+        self.profile_stacks(sampled=self.config.early_debug and not self.around.profiles)
         self.procresize()
 
     def cpu_options(self) -> None:

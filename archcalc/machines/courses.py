@@ -173,6 +173,7 @@ def courses(
         )
     ]
     yield from without_more
+    yield from (replace(where, profiles=True) for where in without_more if not where.sampled)
     for where, more in product(without_more, (1, 2) if shown else ()):
         for places in combinations_with_replacement(PLACES, more):
             yield replace(where, threads=(BUSY, *places) if where.procs > 1 else places)
@@ -259,6 +260,9 @@ def start(
     rt = Runtime.__new__(Runtime)
     rt.prepare(config, answers, heap_seed=seed)
     machines.debug(rt, settings or {})
+    if around.profiles:
+        table = config.buck_hash_size * config.ptr_size
+        around = replace(around, samples=lambda: (call := answers.peek()) is not None and call.size == table)
     death = started = None
     try:
         rt.start_in(around)
