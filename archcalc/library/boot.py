@@ -155,7 +155,13 @@ def _difference(one: ComparedCalls) -> str:
         return ""
     recorded = "nothing" if first.recorded is None else _row(first.recorded.row())
     asked = "nothing more" if first.asked is None else _row(first.asked.row()[:-1])
-    return f"call {first.place + 1}: recorded {recorded}; asked for {asked}"
+    found = f"call {first.place + 1}: recorded {recorded}; asked for {asked}"
+    if one.collecting:
+        found += (
+            "; a program with GOGC below 100 or with GOMEMLIMIT asks for what is recorded, "
+            "and `environment` of the file can say so"
+        )
+    return found
 
 
 def _row(row: Sequence[str | int]) -> str:

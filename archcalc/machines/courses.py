@@ -6,7 +6,7 @@ whether an early object was sampled for the heap profile, or which P a goroutine
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement, pairwise, product
 
@@ -16,6 +16,7 @@ from allocator.kernels.calls import NOHUGEPAGE, Call
 from allocator.kernels.system import Errno
 from allocator.sparse.arena_hints import seed_for
 from allocator.sparse.config import Config
+from allocator.sparse.mem_linux import MemLinux
 from allocator.sparse.onward import Onward
 from allocator.sparse.persistentalloc import MAX_BLOCK
 from allocator.sparse.runtime import Runtime
@@ -34,6 +35,8 @@ PAGE = 4096
 HUGE_PAGE = 2 << 20  # what a linux with 4 KB pages reports; an emulator passes on what its host reports
 # GOMAXPROCS, and the Ps on which the main goroutine and the scavenger come to run: the usual first.
 COURSES = ((2, 1, 0), (2, 0, 0), (2, 1, 1), (1, 0, 0), (3, 1, 2), (4, 1, 2), (3, 2, 1), (4, 2, 3))
+USUAL_GOGC = 100
+FOLLOWED = frozenset(("sbrk", *MemLinux.SETTINGS))
 
 # Lengths of strings, each of another size class, from those that an environment hardly lacks on.
 STRINGS = (14, 24, 32, 48, 64, 80, 96, 144, 192, 160, 208, 176, 240, 112, 128)
@@ -99,11 +102,40 @@ def of_runtime(config: Config, program: ProgramCalls) -> tuple[ProgramCalls, Par
 
 
 def settings(config: Config, program: ProgramCalls, told: Mapping[str, int]) -> Iterator[Mapping[str, int]]:
-    """What GODEBUG may have said: what is told; else what the calls show, and then also that nothing is ever
-    freed, which changes little that they show."""
-    yield told or debug_of(config, program)
+    """What GODEBUG may have said: what is told; else what the program's environment and the calls show, and
+    then also that nothing is ever freed, which changes little that they show."""
+    shown = {**debug_of(config, program), **_godebug(config, program)}
+    yield told or shown
     if not told:
-        yield {**debug_of(config, program), "sbrk": 1}
+        yield {**shown, "sbrk": 1}
+
+
+def _godebug(config: Config, program: ProgramCalls) -> dict[str, int]:
+    """Of the GODEBUG that a program had, the settings that its machine follows."""
+    found = {}
+    for setting in program.environment.get("GODEBUG", "").split(","):
+        name, _, value = setting.partition("=")
+        if name in FOLLOWED and value.isdecimal():
+            found[name] = int(value)
+    if not config.huge_pages_debug:
+        found.pop("disablethp", None)
+    return found
+
+
+def collects(program: ProgramCalls) -> bool:
+    """Whether collections may begin as soon as the runtime allows them; otherwise at 4 MB at the earliest."""
+    percent = program.environment.get("GOGC", "")
+    often = percent.isdecimal() and int(percent) < USUAL_GOGC
+    return often or program.environment.get("GOMEMLIMIT", "off") != "off"
+
+
+def _of_procs(program: ProgramCalls) -> Iterable[tuple[int, int, int]]:
+    """COURSES, or the like of them on as many Ps as the program was given."""
+    told = program.environment.get("GOMAXPROCS", "")
+    if not told.isdecimal() or not int(told):
+        return COURSES
+    procs = int(told)
+    return dict.fromkeys((procs, min(main, procs - 1), min(other, procs - 1)) for _, main, other in COURSES)
 
 
 def debug_of(config: Config, program: ProgramCalls) -> dict[str, int]:
@@ -169,7 +201,7 @@ def courses(
             grown=grown,
         )
         for grown, strings, early, (procs, main, scavenger) in product(
-            growths, environments, sampled, COURSES
+            growths, environments, sampled, _of_procs(program)
         )
     ]
     yield from without_more

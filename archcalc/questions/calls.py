@@ -28,8 +28,8 @@ class ComparedCalls:
     `program` has the calls of its runtime alone. `others` counts those that its loader and its C library
     made besides, `by_program` those that follow from what it allocates itself, after the start. `made` are
     the calls that were made, `differences` how many of the recorded ones were not made as they are recorded;
-    `death` the last words where the machine died, `printed` the lines before. Where the list ends before
-    main, so does the machine.
+    `collecting`: there would be none if collections began before the heap is 4 MB. `death` are the last words
+    where the machine died, `printed` the lines before. Where the list ends before main, so does the machine.
     """
 
     program: ProgramCalls
@@ -40,6 +40,7 @@ class ComparedCalls:
     made: tuple[Call, ...]
     differences: int
     first: CallDifference | None
+    collecting: bool
     death: str | None
     printed: tuple[str, ...]
     landmarks: Mapping[str, int | bool]
@@ -54,7 +55,9 @@ def compare(
     config = courses.config_of(program, release, options)
     calls, parts = courses.of_runtime(config, program)
     config = courses.config_of(calls, release, options)
-    best = _nearest(config, calls, options or MachineOptions(), cgo=bool(parts.library))
+    options, cgo = options or MachineOptions(), bool(parts.library)
+    collects = options.gomemlimit is not None or courses.collects(calls)
+    best = _nearest(config, calls, options, cgo, collects)
     answers, rt = best.answers, best.rt
     count = _count(answers)
     first = answers.differences[0] if answers.differences else None
@@ -72,6 +75,7 @@ def compare(
         tuple(answers.log),
         count,
         first,
+        count > 0 and not collects and not _count(_nearest(config, calls, options, cgo, True).answers),
         best.death,
         tuple(rt.printed),
         rt.landmarks(),
@@ -79,9 +83,8 @@ def compare(
     )
 
 
-def _nearest(config: Any, calls: ProgramCalls, options: MachineOptions, *, cgo: bool) -> Start:
+def _nearest(config: Any, calls: ProgramCalls, options: MachineOptions, cgo: bool, collects: bool) -> Start:
     """The course that differs least: the start alone, and where that leaves calls, what comes after it."""
-    collects = options.gomemlimit is not None
     best: tuple[int, Start] | None = None
     base = courses.heap_base(config, calls)
     for further in (False, True):

@@ -1,11 +1,13 @@
 """Reads what a real program asked its system for: JSON, one file for each program; every fault at its place.
 
-`release`, `platform`, `data_end` and `calls` must be in it; `emulated`, `image` and `borders` may.
+`release`, `platform`, `data_end` and `calls` must be in it; `emulated`, `image`, `environment` and `borders`
+may.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from archcalc.reading.fields import (
     Int,
     Kind,
     ListOf,
+    MapOf,
     Text,
     meaning,
     read_file,
@@ -45,7 +48,8 @@ class CallsFault(UsageFault):
 @dataclass(frozen=True, slots=True)
 class ProgramCalls:
     """One program's memory calls in order. `data_end` is where its data segment ends, `image` what it takes
-    of the address space before its first instruction (bytes; None: not told).
+    of the address space before its first instruction (bytes; None: not told), `environment` the variables
+    such as GOGC that it had.
     """
 
     file: str
@@ -56,6 +60,7 @@ class ProgramCalls:
     image: int | None
     calls: tuple[Call, ...]
     borders: tuple[dict[str, Any], ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class OneCall(Kind):
@@ -140,6 +145,7 @@ FILE = FixedKeys(
         "data_end": Field(_Hexadecimal(), "where its data segment ends", True),
         "image": Field(Int(0), "bytes of address space that it has before its first instruction"),
         "calls": Field(ListOf(OneCall()), "its memory calls in order", True),
+        "environment": Field(MapOf(Text()), "variables such as GOGC that it had"),
         "borders": Field(ListOf(Anything()), "how it ended under RLIMIT_AS"),
     },
     "calls",
@@ -163,4 +169,5 @@ def load(path: Path) -> ProgramCalls:
         group.get("image"),
         tuple(call for call in group["calls"] if call is not None),
         tuple(group.get("borders", ())),
+        group.get("environment", {}),
     )

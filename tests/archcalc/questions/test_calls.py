@@ -217,3 +217,17 @@ def test_what_a_program_allocates_is_given_and_what_follows_is_compared(file: Pa
         (tmp_path / "calls.json").write_text(json.dumps(document))
         assert compare(callsfile.load(tmp_path / "calls.json")).differences
         document["calls"][place][2] -= more
+
+
+@pytest.mark.parametrize("file", named("gogc-1"), ids=lambda file: file.stem)
+def test_a_queue_of_spans_is_taken_only_where_collections_begin_early(file: Path, tmp_path: Path) -> None:
+    assert not compare(callsfile.load(file)).differences
+    document = json.loads(file.read_text())
+    document["environment"] = {"GOGC": "100", "GODEBUG": "sbrk=0,unknown=1"}
+    (tmp_path / "calls.json").write_text(json.dumps(document))
+    compared = compare(callsfile.load(tmp_path / "calls.json"))
+    assert compared.differences
+    assert compared.collecting
+    document["calls"][-1][2] += 8
+    (tmp_path / "calls.json").write_text(json.dumps(document))
+    assert not compare(callsfile.load(tmp_path / "calls.json")).collecting
