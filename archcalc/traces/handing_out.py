@@ -66,6 +66,15 @@ class HandingOut:
             pieces = self.pieces if cached.size <= self.longest else self.long_pieces
             pieces.append((cached, cached.span, a, upto))
 
+    def refill(self, number: int, address: int) -> None:
+        """Has a place take its next span, whose first free object is there. That is left for `take`."""
+        place = self.places[number]
+        cache = self.rt.cache = place.cache
+        v, fetched = cache.next_free(place.sizeclass)
+        if v != address or not fetched:
+            raise GaveUp
+        place.cached.next = v
+
     def _take_further(self, cached: CachedSpan, a: int, b: int) -> None:
         """The same for more objects than lie side by side."""
         spans, s, size = self.rt.spans, cached.span, cached.size

@@ -38,6 +38,7 @@ class CachePlace:
 
     def __init__(self, cache: MCache, sizeclass: int) -> None:
         self.cache = cache
+        self.sizeclass = sizeclass
         self.cached: CachedSpan = cache.alloc[sizeclass]
         self.marked = False
 

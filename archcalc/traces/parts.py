@@ -15,6 +15,7 @@ from archcalc.traces.columns import Columns
 from archcalc.traces.handing_out import HandingOut
 from archcalc.traces.keys import (
     NOSCAN,
+    SCAN,
     TINY_FIT,
     TINY_NEW,
     UNKNOWN,
@@ -38,8 +39,9 @@ STOPS = [CODE[record] in BARRIERS for record in RECORDS]
 SPECIALS = {"specialfinalizer": 0, "specialprofile": 1}
 G, W, Z, Q, B = (CODE[record] for record in "gwZqb")
 ARE_OVER = [record in "msSxpukzPygrwev" for record in RECORDS]  # after them nothing waits
-# What is not ordinary, by more than keys' kinds: a sweep (w); and all else but allocations, by its code.
-SWEEP, LINES = 6, 7
+# What is not ordinary, by more than keys' kinds: an allocation that takes a span, and is ordinary apart from
+# that; a sweep (w); and all else but allocations, by its code.
+REFILL, SWEEP, LINES = 6, 7, 8
 OWN_CODES = [record in OWN for record in RECORDS]
 
 
@@ -174,10 +176,11 @@ class BatchPart:
         before = self.before
         self.gains: list[tuple[int, int, int]] = []  # place in events, mcache, bytes; the first last
         self.running: list[int] = []
-        scan = np.where(self.table.fast, self.table.scan, 0).take(self.key)
+        scan = self.table.scan.take(self.key)
         # Those that are ordinary except for their position count for themselves.
         inside = before[before < len(self.rows)]
-        scan[inside[self.rows[inside] == self.events[: len(inside)]]] = 0
+        inside = inside[self.rows[inside] == self.events[: len(inside)]]
+        scan[inside[self.table.fast.take(self.key[inside])]] = 0
         if len(self.rt.caches) < 2:
             totals = np.zeros(len(scan) + 1, np.int64)
             np.cumsum(scan, out=totals[1:])
@@ -233,7 +236,7 @@ class BatchPart:
         asked, mallocgc, sweepone = replayer.understood.asked, rt.mallocgc, rt.sweeper.sweepone
         assert log is not None
         last = replayer.last_line - self.before_first
-        taken, take = self.at, self.objects.take
+        taken, take, refill = self.at, self.objects.take, self.objects.refill
         alone, gained = rt.caches[0], self.gained
         for at, (row, what, place, number, turn, rank, fields, address, until) in enumerate(self._todo()):
             if gained:
@@ -248,6 +251,12 @@ class BatchPart:
                 pages = sweepone()
                 if fields != ("w done" if pages == DONE else f"w {pages}"):
                     raise GaveUp
+            elif what == REFILL:
+                if row > last or not replayer.allocating:
+                    raise GaveUp
+                if taken[place] < rank:
+                    take(place, rank)
+                refill(place, address)
             elif what < SWEEP:
                 if what >= TINY_NEW:
                     self._reach_tiny(what, place, number, turn, rank, row)
@@ -295,7 +304,11 @@ class BatchPart:
         requests = self.request.take(events)
         keys = self.key_of.take(requests)
         is_malloc = code == M
-        what = np.where(is_malloc, table.kind.take(keys), np.where(code == W, SWEEP, code + LINES))
+        kind = table.kind.take(keys)
+        takes_span = (kind == NOSCAN) | (kind == SCAN)
+        takes_span &= ~table.fast.take(keys)
+        kind[takes_span] = REFILL
+        what = np.where(is_malloc, kind, np.where(code == W, SWEEP, code + LINES))
         words: Any = self.columns.words
         fields = [words[request] for request in requests.tolist()]
         others = np.flatnonzero(~is_malloc)
