@@ -35,6 +35,7 @@ Ints = np.ndarray[Any, np.dtype[Any]]
 STRIDE = 1 << 12  # objects between two counts
 
 STATES = tiny.STATES
+NEXT_OF = 4  # numbers of a place, side by side: a power of two
 
 _NONE = np.empty(0, np.int64)
 _NO_NUMBERS = np.empty(0, np.uint16)
@@ -43,89 +44,94 @@ LAYING_OUT = Routines(__file__)
 
 
 # The loops have no branches that depend on what the objects happen to be: a processor that guesses
-# wrong at every third object takes several times as long.
+# wrong at every third object takes several times as long. For the same reason, masks stand in tables where
+# the compiler would make a branch of a choice. Indexes without a sign cannot count from the end.
 
 
 @LAYING_OUT.part
-def _look_up(
-    sizes: Ints, index: Ints, width: int, table: Ints, of_table: Ints, codes: Ints, numbers: Ints,
-    a: int, b: int,
-) -> int:  # fmt: skip
-    """Codes and numbers of the objects from a up to b; how many are not in the table yet."""
-    last = width - 1
-    if len(of_table) == 0:
-        for i in range(a, b):
-            codes[i] = table[min(sizes[i], last)]
-        return 0
-    rows = len(table) // width
-    unknown = 0
-    for i in range(a, b):
+def _look_up(sizes: Ints, last: int, table: Ints, codes: Ints) -> None:
+    """Codes of objects without pointers."""
+    for i in range(len(sizes)):
+        codes[i] = table[np.uint64(min(sizes[i], last))]
+
+
+@LAYING_OUT.part
+def _look_up_kinds(
+    sizes: Ints, index: Ints, width: int, table: Ints, of_table: Ints, codes: Ints, numbers: Ints
+) -> None:
+    """Codes and numbers of objects of one type, or of several."""
+    rows, last = len(table) // width, width - 1
+    for i in range(len(sizes)):
         key = min(sizes[i], last)
         if len(index):
             # Index -1 is the last row.
             key += (index[i] if index[i] >= 0 else rows - 1) * width
-        codes[i] = table[key]
-        numbers[i] = of_table[key]
-        unknown += int(codes[i] == UNKNOWN)
-    return unknown
+        codes[i] = table[np.uint64(key)]
+        numbers[i] = of_table[np.uint64(key)]
 
 
 @LAYING_OUT.part
-def _run_tiny(codes: Ints, a: int, b: int, where: Ints, state: int, after: Ints, outcome: Ints) -> int:
-    """The tiny allocator over the objects from a up to b; the state that is left."""
+def _run_tiny(codes: Ints, where: Ints, state: int, after: Ints, outcome: Ints) -> int:
+    """The tiny allocator over the objects; the state that is left."""
     found = 0
-    for i in range(a, b):
-        where[found] = i
+    for i in range(len(codes)):
+        where[np.uint64(found)] = i
         found += int(np.uint8(codes[i] - (TINY + 1)) < 15)
     for k in range(found):
-        i = where[k]
-        at = (codes[i] - (TINY + 1)) * STATES + state
-        codes[i] = FITTED_AT + outcome[at]
+        one = np.uint64(where[k])
+        at = np.uint64((codes[one] - (TINY + 1)) * STATES + state)
+        codes[one] = FITTED_AT + outcome[at]
         state = after[at]
     return state
 
 
 @LAYING_OUT.part
-def _count(codes: Ints, a: int, b: int, place_code: Ints, before: Ints, row: Ints) -> None:
-    """How many objects of each code there are up to b, those before a being counted."""
-    for i in range(a, b):
-        row[codes[i]] += 1
-    # Outcomes of tiny objects are not distinguished here.
+def _count(codes: Ints, place_code: Ints, twice: Ints, before: Ints, row: Ints) -> None:
+    """How many objects of each code there are, those before being counted; outcomes are not distinguished.
+
+    `twice` are two rows of zeros, and are so afterwards: one number that grows at each object has to wait.
+    """
+    for i in range(len(codes)):
+        twice[np.uint64((i & 1) << 8 | codes[i])] += 1
     for code in range(256):
-        if place_code[code] != code:
-            row[place_code[code]] += row[code]
-            row[code] = 0
+        row[code] = before[code]
     for code in range(256):
-        row[code] += before[code]
+        row[np.uint64(place_code[code])] += twice[code] + twice[code + 256]
+        twice[code] = twice[code + 256] = 0
 
 
-@LAYING_OUT.routine("u1 u1 u4")
-def _count_all(codes: Ints, place_code: Ints, counts: Ints) -> int:
+@LAYING_OUT.routine("u1 u1 u4 u4")
+def _count_all(codes: Ints, place_code: Ints, twice: Ints, counts: Ints) -> int:
     """counts: how many objects of each code come before each object k·STRIDE, and in all at the end."""
     for k in range(len(counts) // 256 - 1):
         before, row = counts[k * 256 : (k + 1) * 256], counts[(k + 1) * 256 : (k + 2) * 256]
-        _count(codes, k * STRIDE, min((k + 1) * STRIDE, len(codes)), place_code, before, row)
+        _count(codes[k * STRIDE : (k + 1) * STRIDE], place_code, twice, before, row)
     return 0
 
 
-@LAYING_OUT.routine("i8 i8 n u1 u2 u1 u2 n u1 u1 u1 u4 i8 i8")
+@LAYING_OUT.routine("i8 i8 n u1 u2 u1 u2 n u1 u1 u1 u4 u4 u2 i8")
 def _lay_out(
     sizes: Ints, index: Ints, width: int, table: Ints, of_table: Ints, codes: Ints, numbers: Ints, state: int,
-    after: Ints, outcome: Ints, place_code: Ints, counts: Ints, where: Ints, left: Ints,
+    after: Ints, outcome: Ints, place_code: Ints, twice: Ints, counts: Ints, where: Ints, left: Ints,
 ) -> int:  # fmt: skip
     """Looks up, runs the tiny allocator and counts, as much at a time as the nearest cache holds.
 
     Returns how many objects are not in the table yet; `left` is the state. `where` has room for STRIDE
     objects and one more.
     """
-    unknown = 0
-    for k in range(len(counts) // 256 - 1):
-        a, b = k * STRIDE, min((k + 1) * STRIDE, len(codes))
-        unknown += _look_up(sizes, index, width, table, of_table, codes, numbers, a, b)
-        state = _run_tiny(codes, a, b, where, state, after, outcome)
+    blocks = len(counts) // 256 - 1
+    for k in range(blocks):
+        a, b = k * STRIDE, (k + 1) * STRIDE
+        mine = codes[a:b]
+        if len(of_table):
+            _look_up_kinds(sizes[a:b], index[a:b], width, table, of_table, mine, numbers[a:b])
+        else:
+            _look_up(sizes[a:b], width - 1, table, mine)
+        state = _run_tiny(mine, where, state, after, outcome)
         before, row = counts[k * 256 : (k + 1) * 256], counts[(k + 1) * 256 : (k + 2) * 256]
-        _count(codes, a, b, place_code, before, row)
+        _count(mine, place_code, twice, before, row)
     left[0] = state
+    unknown: int = counts[blocks * 256 + UNKNOWN]
     return unknown
 
 
@@ -133,7 +139,7 @@ def _lay_out(
 def _find(codes: Ints, place_code: Ints, code: int, i: int, more: int) -> int:
     """The position, from i on, of the object that has `more` of its code before it."""
     while True:
-        if place_code[codes[i]] == code:
+        if place_code[np.uint64(codes[np.uint64(i)])] == code:
             if more == 0:
                 return i
             more -= 1
@@ -145,12 +151,12 @@ def _moments(codes: Ints, place: Ints, left: Ints, step: Ints, times: Ints, whic
     """When each place asks for an object that is `left` or a multiple of `step` further on."""
     found = 0
     for i in range(len(codes)):
-        p = place[codes[i]]
+        p = np.uint64(place[np.uint64(codes[i])])
         left[p] -= 1
         if left[p] < 0:
             left[p] += step[p]
-            times[found] = i
-            which[found] = p
+            times[np.uint64(found)] = i
+            which[np.uint64(found)] = np.int32(p)
             found += 1
     return found
 
@@ -158,30 +164,37 @@ def _moments(codes: Ints, place: Ints, left: Ints, step: Ints, times: Ints, whic
 @LAYING_OUT.routine("u2 u1 u1 i8 u2")
 def _group(values: Ints, codes: Ints, place_code: Ints, at: Ints, out: Ints) -> int:
     for i in range(len(codes)):
-        code = place_code[codes[i]]
-        out[at[code]] = values[i]
+        code = np.uint64(place_code[np.uint64(codes[i])])
+        out[np.uint64(at[code])] = values[i]
         at[code] += 1
     return 0
 
 
-@LAYING_OUT.routine("u1 u1 u8 u8 u8 i8 u8 u8 n u8")
+@LAYING_OUT.routine("u1 u1 u8 u8 i8 u8 u8 n u8")
 def _write(
-    codes: Ints, place: Ints, at: Ints, end: Ints, size: Ints, piece: Ints, starts: Ints, each: Ints,
+    codes: Ints, place: Ints, opens: Ints, next_of: Ints, piece: Ints, starts: Ints, each: Ints,
     first_opened: int, out: Ints,
 ) -> int:  # fmt: skip
-    """Addresses, from the pieces of memory that each place has, `each` objects long."""
+    """Addresses, from the pieces of memory that each place has, `each` objects long.
+
+    next_of: of each place its next address, the end of its memory, and the size of its objects. opens: by
+    code, all bits where the address is that of the open block from then on, else none.
+    """
     opened = np.uint64(first_opened)
+    end, size = np.uint64(1), np.uint64(2)
     for i in range(len(codes)):
-        code = codes[i]
-        p = place[code]
-        address = at[p]
-        if address == end[p]:
-            address = starts[piece[p]]
-            end[p] = address + each[piece[p]] * size[p]
+        code = np.uint64(codes[i])
+        p = np.uint64(place[code])
+        at = p * np.uint64(NEXT_OF)
+        address = next_of[at]
+        if address == next_of[at + end]:
+            k = np.uint64(piece[p])
+            address = starts[k]
+            next_of[at + end] = address + each[k] * next_of[at + size]
             piece[p] += 1
-        at[p] = address + size[p]
-        opened = address if code == CURRENT else opened
-        offset = np.uint8(code - FITTED_AT)
+        next_of[at] = address + next_of[at + size]
+        opened ^= (opened ^ address) & opens[code]
+        offset = np.uint8(codes[i] - FITTED_AT)
         out[i] = opened + np.uint64(offset) if offset < 16 else address
     return 0
 
@@ -220,7 +233,7 @@ class CompiledLayout:
             _as_int64(sizes, table.width), _NONE if index is None else _as_int64(index), table.width,
             table.codes, _NO_NUMBERS if table.numbers is None else table.numbers, self.all, numbers, state,
             np.frombuffer(rule.after, np.uint8), np.frombuffer(rule.outcome, np.uint8), self.place_code,
-            self.counts.reshape(-1), np.empty(STRIDE + 1, np.int64), left,
+            np.zeros(512, np.uint32), self.counts.reshape(-1), np.empty(STRIDE + 1, np.uint16), left,
         )  # fmt: skip
         self.left = int(left[0])
         self.numbers = same(numbers) if len(numbers) else 0
@@ -242,7 +255,7 @@ class CompiledLayout:
         self.n = n
         self.all = self.all[:n]
         self.counts = self._no_counts()
-        _count_all(self.all, self.place_code, self.counts.reshape(-1))
+        _count_all(self.all, self.place_code, np.zeros(512, np.uint32), self.counts.reshape(-1))
         self._take_totals()
 
     def large(self) -> list[int]:
@@ -312,13 +325,15 @@ class CompiledLayout:
         each = np.repeat([piece.each for piece in pieces], [len(piece.starts) for piece in pieces])
         count = np.array([sum(len(p.starts) for p in place.pieces) for place in places], np.int64)
         # Two more places: zerobase, which all objects of no size share, and one for what has no place.
-        at = np.array([*[0] * len(places), zerobase, 0], np.uint64)
-        end = np.array([*[0] * len(places), 1, 1], np.uint64)
-        size = np.array([*(place.size for place in places), 0, 0], np.uint64)
+        next_of = np.zeros((len(places) + 2, NEXT_OF), np.uint64)
+        next_of[:-2, 2] = [place.size for place in places]
+        next_of[-2:, 0], next_of[-2:, 1] = (zerobase, 0), 1
+        opens = np.zeros(256, np.uint64)
+        opens[CURRENT] = ~np.uint64(0)
         number = self._by_code([*(place.code & 255 for place in places), ZERO])
         _write(
-            self.all, number, at, end, size, np.cumsum(count) - count, starts, each.astype(np.uint64),
-            open_blocks[0], out,
+            self.all, number, opens, next_of.reshape(-1), np.cumsum(count) - count, starts,
+            each.astype(np.uint64), open_blocks[0], out,
         )  # fmt: skip
 
     def opener(self, number: int) -> int | None:

@@ -75,8 +75,9 @@ def test_layouts_agree(seed: int, n: int, of: list[int], state: int, cut: float)
     codes = np.random.default_rng(seed).choice(of, n).astype(np.uint8)
     layouts: list[Any] = [BatchLayout(codes.copy(), None, [state], 2)]
     if has_numba():
-        from allocator.common.bulk.compiled import CompiledLayout
+        from allocator.common.bulk.compiled import LAYING_OUT, CompiledLayout
 
+        LAYING_OUT.make()
         # Every code is a size of its own here.
         table = CodeTable(257, np.arange(257).astype(np.uint8), None)
         layouts.append(CompiledLayout(table, codes, None, state, 2))
@@ -131,8 +132,9 @@ def test_looking_up_agrees(seed: int, n: int, most: int, dtype: Any, kind: str) 
     """Compiled code finds the codes and numbers that NumPy finds, and says what there is to learn."""
     if not has_numba():
         pytest.skip("Numba is not installed")
-    from allocator.common.bulk.compiled import CompiledLayout
+    from allocator.common.bulk.compiled import LAYING_OUT, CompiledLayout
 
+    LAYING_OUT.make()
     rt = boot("linux/amd64")
     rng = np.random.default_rng(seed)
     most = min(most, int(np.iinfo(dtype).max))
