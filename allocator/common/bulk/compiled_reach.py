@@ -1,6 +1,6 @@
 """Finding pointers and following them, compiled with Numba: one pass where NumPy takes a dozen.
 
-It gives the same as `edges.edges_of_rows` and `reach.reach` do without.
+It gives the same as `edges.add_edges` and `reach.reach` do without.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def find(
     low: int, shift: int, pages: Ints, magic: Ints, offset_of: Ints, limit: Ints,
     sources: Ints, targets: Ints, lost: Ints, missing: Ints,
 ) -> int:  # fmt: skip
-    """Edges from the objects on pages, and the words that lead to none (`edges.edges_of_rows`).
+    """Edges from the objects on pages, and the words that lead to none (`edges.add_edges`).
 
     Returns how many edges there are; `missing` is how many such words.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,23 +12,13 @@ from allocator.common.bulk.engine import follows_compiled
 if TYPE_CHECKING:
     from allocator.common.bulk.held import Held
     from allocator.common.bulk.numbers import ObjectNumbers
+    from allocator.common.bulk.reach import Pointers
     from allocator.common.bulk.word_rows import WordRows
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 
 # By a byte of a bitmap: four bytes, whether each of four words is a pointer.
 OF_FOUR = (np.arange(256, dtype=np.uint8)[:, None] >> np.arange(4, dtype=np.uint8) & 1).view(np.uint32)[:, 0]
-
-
-class Edges(NamedTuple):
-    """Edges in the order of the numbers that they are from.
-
-    A target is below zero where no object is; `lost` are the words of those.
-    """
-
-    sources: Ints
-    targets: Ints
-    lost: Ints
 
 
 def alike(kinds: Ints, most: int = 1 << 62) -> Iterator[slice]:
@@ -41,29 +31,41 @@ def alike(kinds: Ints, most: int = 1 << 62) -> Iterator[slice]:
 
 
 def in_words(extents: Ints, shift: int) -> Ints:
-    """How many words of each object are looked at, of so many bytes, as `edges_of_rows` takes that."""
+    """How many words of each object are looked at, of so many bytes, as `add_edges` takes that."""
     return (extents >> shift).astype(np.uint16 if extents.itemsize <= 2 else np.int64, copy=False)
 
 
-def edges_of_rows(numbers: ObjectNumbers, rows: WordRows, held: Held) -> Edges:
-    """All pointers on those pages. What else is stored there is noted as held."""
+def add_edges(pointers: Pointers, numbers: ObjectNumbers, rows: WordRows, held: Held) -> None:
+    """Adds all pointers on those pages. What else is stored there is noted as held."""
     stored: Ints = rows.contents != 0
     held.note(rows, stored)
     by_table = rows.tell is None and numbers.magic is not None and numbers.pages is not None
     if by_table and follows_compiled():
-        return _compiled(numbers, rows)
+        sources, targets, lost = _compiled(numbers, rows)
+    else:
+        sources, words = _pointers(rows, stored)
+        targets = numbers.of(words)
+        astray = len(targets) and int(targets.min()) < 0
+        lost = words[targets < 0] if astray else words[:0]
+    if len(lost):
+        targets[targets < 0] = numbers.stray(lost)
+        keep = np.flatnonzero(targets >= 0)
+        sources, targets = sources[keep], targets[keep]
+    pointers.add(sources, targets)
+
+
+def _pointers(rows: WordRows, stored: Ints) -> tuple[Ints, Ints]:
+    """The pointers among the words that are stored, and the numbers of the objects that they lie in."""
     told = _leave_pointers(rows, stored)
     where = np.flatnonzero(stored)
     words = rows.contents.take(where).astype(np.uint64, copy=False)
-    source = _objects(rows, where)
+    sources = _objects(rows, where)
     if not told or len(rows.extents):
-        good = _pointers_among(rows, where, source, told)
+        good = _pointers_among(rows, where, sources, told)
         if not good.all():
             keep = np.flatnonzero(good)
-            source, words = source[keep], words[keep]
-    targets = numbers.of(words)
-    bad = len(targets) and int(targets.min()) < 0
-    return Edges(source, targets, words[targets < 0] if bad else words[:0])
+            return sources[keep], words[keep]
+    return sources, words
 
 
 def _leave_pointers(rows: WordRows, stored: Ints) -> bool:
@@ -87,18 +89,20 @@ def _leave_pointers(rows: WordRows, stored: Ints) -> bool:
 def _objects(rows: WordRows, where: Ints) -> Ints:
     """The numbers of the objects that words of the pages lie in."""
     page = rows.per_page.bit_length() - 1
+    count = np.diff(where.searchsorted(np.arange(len(rows.begin) + 1) << page))  # in each row
     if rows.aligned:
         shift = rows.words.bit_length() - 1
-        source = where >> shift
+        found = where >> shift
         ahead = rows.first + (rows.begin >> shift) - (np.arange(len(rows.begin)) << page - shift)
-        source += ahead[0] if (ahead == ahead[0]).all() else ahead.take(where >> page)
-        return source
+        found += ahead[0] if (ahead == ahead[0]).all() else ahead.repeat(count)
+        return found
     if rows.alike:
-        source = (np.arange(rows.per_page) // rows.words).take(where & rows.per_page - 1)
+        found = (np.arange(rows.per_page) // rows.words).take(where & rows.per_page - 1)
     else:
-        source = ((where & rows.per_page - 1) + rows.begin.take(where >> page)) // rows.words
-    source += rows.first.take(where >> page)
-    return source
+        found = where + (rows.begin - (np.arange(len(rows.begin)) << page)).repeat(count)
+        found //= rows.words
+    found += rows.first.repeat(count)
+    return found
 
 
 def _pointers_among(rows: WordRows, where: Ints, source: Ints, told: bool) -> Ints:
@@ -116,15 +120,14 @@ def _pointers_among(rows: WordRows, where: Ints, source: Ints, told: bool) -> In
     return good
 
 
-def _compiled(numbers: ObjectNumbers, rows: WordRows) -> Edges:
-    """The same in one pass."""
+def _compiled(numbers: ObjectNumbers, rows: WordRows) -> tuple[Ints, Ints, Ints]:
+    """Sources, targets, and the words that lead to none of these, in one pass."""
     from allocator.common.bulk.compiled_reach import find
 
     bitmap = rows.bitmap
     if len(rows.page):
-        bitmap = np.tile(
-            np.packbits(rows.page.reshape(-1, 4), axis=1, bitorder="little")[:, 0], len(rows.begin)
-        )
+        packed = np.packbits(rows.page.reshape(-1, 4), axis=1, bitorder="little")
+        bitmap = np.tile(packed[:, 0], len(rows.begin))
     most = len(rows.contents)
     sources, targets = np.empty(most, np.int64), np.empty(most, np.int64)
     lost, missing = np.empty(most, np.uint64), np.empty(1, np.int64)
@@ -133,4 +136,4 @@ def _compiled(numbers: ObjectNumbers, rows: WordRows) -> Edges:
         rows.header, rows.nelems, bitmap, rows.pattern, rows.extents, int(numbers.low), int(numbers.shift),
         numbers.pages, numbers.magic, numbers.offset, numbers.limit, sources, targets, lost, missing,
     )  # fmt: skip
-    return Edges(sources[:found], targets[:found], lost[: int(missing[0])])
+    return sources[:found], targets[:found], lost[: int(missing[0])]

@@ -32,30 +32,33 @@ class ObjectNumbers:
     """The objects of spans, numbered span by span.
 
     A span's numbers begin at a multiple of eight, so that they are the bits of its mark bitmap: `width`
-    bytes from `first` / 8 on. `total` is one more than the last number.
+    bytes from `first` / 8 on. They go on behind its last object, to the end of its pages, with numbers of no
+    object (`unused`). `total` is one more than the last number.
 
     To look an address up: `pages` has the place of the span for each page from `low` on, None where these
     are too far apart; of each span, `base` is its address, `start` the number of its first object, `limit`
-    where its last one ends, if any has a page behind that. `magic` and `offset` make a number of an address,
-    (address * magic + offset) >> 32, where that is exact for all spans. The last of each stands for addresses
-    outside of all spans.
+    where its object ends, if it has but one and any such has a page behind that. `magic` and `offset` make
+    a number of an address, (address * magic + offset) >> 32, where that is exact for all spans. The last of
+    each stands for addresses outside of all spans.
     """
 
     def __init__(self, spans: SpanColumns, page_shift: int) -> None:
         self.columns = spans
         self.shift = np.uint64(page_shift)
         self.count = len(spans.base)
-        self.width = (spans.nelems + 7) >> 3
+        alone = spans.nelems == 1
+        slots = -(-(spans.npages << page_shift) // np.where(alone, 1 << 62, spans.elemsize))
+        self.width = (slots + 7) >> 3
         ends = np.cumsum(self.width)
         self.first = (ends - self.width) * 8
         self.total = int(ends[-1]) * 8 if self.count else 0
         self.base = np.append(spans.base.astype(np.uint64, copy=False), np.uint64(0))
         self.start = np.append(self.first, NONE)
-        # Where pages go on behind the last object.
         size = np.minimum(spans.nelems * spans.elemsize, (spans.limit - spans.base).astype(np.int64))
         self.limit = NO_LIMITS
-        if (size < spans.npages << page_shift).any():
-            self.limit = np.append(self.base[:-1] + size.astype(np.uint64), np.uint64(2**64 - 1))
+        if (alone & (size < spans.npages << page_shift)).any():
+            end = np.where(alone, self.base[:-1] + size.astype(np.uint64), 2**64 - 1)
+            self.limit = np.append(end.astype(np.uint64), np.uint64(2**64 - 1))
         self._prepare_division()
         self._enter_pages()
 
@@ -129,38 +132,48 @@ class ObjectNumbers:
         return self.magic.take(self.pages), self.offset.take(self.pages), limit
 
     def of(self, addresses: Ints) -> Ints:
-        """The numbers of the objects that addresses (uint64) point into; NONE for none."""
+        """The numbers that addresses (uint64) point to; NONE for none."""
         if self.magic is not None and self.pages is not None and len(addresses) > len(self.pages):
             # Many are looked up in fewer steps.
             page = addresses - self.low
             page >>= self.shift
             at = page.view(np.int64)
             magic, offset, limit = self._by_page
-            product = magic.take(at, mode="clip")
-            product *= addresses
-            product += offset.take(at, mode="clip")
-            found = product.view(np.int64)
-            found >>= MAGIC_SHIFT
-            if len(limit):
-                behind = addresses >= limit.take(at, mode="clip")
-                if behind.any():
-                    found[behind] = NONE
-            return found
-        spans = self.spans_at(addresses)
-        if self.magic is not None:
-            product = self.magic.take(spans)
-            product *= addresses
-            product += self.offset.take(spans)
-            found = product.view(np.int64)
-            found >>= MAGIC_SHIFT
+            found = _divided(addresses, magic.take(at, mode="clip"), offset.take(at, mode="clip"))
+            behind = addresses >= limit.take(at, mode="clip") if len(limit) else limit
         else:
-            sizes = np.append(np.where(self.columns.nelems == 1, 0, self.columns.elemsize), 0)
-            offset = addresses - self.base.take(spans)
-            offset //= np.where(sizes > 0, sizes, 1 << 62).astype(np.uint64)[spans]
-            found = offset.view(np.int64)
-            found += self.start.take(spans)
-        if len(self.limit):
-            behind = addresses >= self.limit.take(spans)
-            if behind.any():
-                found[behind] = NONE
+            spans = self.spans_at(addresses)
+            if self.magic is not None:
+                found = _divided(addresses, self.magic.take(spans), self.offset.take(spans))
+            else:
+                sizes = np.append(np.where(self.columns.nelems == 1, 0, self.columns.elemsize), 0)
+                offset = addresses - self.base.take(spans)
+                offset //= np.where(sizes > 0, sizes, 1 << 62).astype(np.uint64)[spans]
+                found = offset.view(np.int64)
+                found += self.start.take(spans)
+            behind = addresses >= self.limit.take(spans) if len(self.limit) else self.limit
+        if len(behind) and behind.any():
+            found[behind] = NONE
         return found
+
+    def stray(self, addresses: Ints) -> Ints:
+        """What is marked for addresses (uint64) that point to no number, where they are reached; NONE."""
+        return np.full(len(addresses), NONE)
+
+    @cached_property
+    def unused(self) -> Ints:
+        """The numbers that no object has."""
+        spare = 8 * self.width - self.columns.nelems
+        ends = np.cumsum(spare)
+        within = np.arange(int(ends[-1]) if self.count else 0) - np.repeat(ends - spare, spare)
+        found: Ints = np.repeat(self.first + self.columns.nelems, spare) + within
+        return found
+
+
+def _divided(addresses: Ints, magic: Ints, offset: Ints) -> Ints:
+    """The numbers of addresses, by the magic and offset of each; uses up what is passed."""
+    magic *= addresses
+    magic += offset
+    found = magic.view(np.int64)
+    found >>= MAGIC_SHIFT
+    return found

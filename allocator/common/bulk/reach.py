@@ -5,6 +5,7 @@ It is marked in rings, each at once, or one by one where rings stay small, as al
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from functools import cached_property
 from typing import Any
 
@@ -21,23 +22,51 @@ SPARSE = 64  # times as many numbers as edges, from which on looking at the numb
 
 
 class Pointers:
-    """Edges between objects with numbers below `total`, sources in order."""
+    """Edges between objects with numbers below `total`, in parts, the numbers that they are from in order."""
 
-    def __init__(self, sources: Ints, targets: Ints, total: int) -> None:
-        self.sources = sources
-        self.targets = targets
+    def __init__(self, total: int) -> None:
         self.total = total
+        self._parts: list[tuple[Ints, Ints]] = []
+        self._first: list[int] = []  # number that edges of each part are from, and the last
+        self._last: list[int] = []
         self._sought = 0
+
+    def add(self, sources: Ints, targets: Ints) -> None:
+        """Adds edges that are from no lower number than those before."""
+        if len(sources):
+            self._parts.append((sources, targets))
+            self._first.append(int(sources[0]))
+            self._last.append(int(sources[-1]))
+
+    def between(self, first: int, end: int) -> list[tuple[Ints, Ints]]:
+        """Sources and targets of all edges that are from numbers from `first` up to `end`."""
+        found = []
+        for k in range(bisect_left(self._last, first), bisect_left(self._first, end)):
+            sources, targets = self._parts[k]
+            low, high = sources.searchsorted((first, end)).tolist()
+            found.append((sources[low:high], targets[low:high]))
+        return found
+
+    @cached_property
+    def sources(self) -> Ints:
+        """What all edges are from."""
+        return np.concatenate([sources for sources, _ in self._parts] or [np.zeros(0, np.int64)])
+
+    @cached_property
+    def targets(self) -> Ints:
+        """What all edges point to."""
+        return np.concatenate([targets for _, targets in self._parts] or [np.zeros(0, np.int64)])
 
     @cached_property
     def bounds(self) -> tuple[Ints, Ints]:
         """From where and up to where each object's pointers are in `targets`."""
+        sources = self.sources
         begin, end = np.zeros(self.total, np.int32), np.zeros(self.total, np.int32)
-        changes = np.flatnonzero(self.sources[1:] != self.sources[:-1]) + 1
+        changes = np.flatnonzero(sources[1:] != sources[:-1]) + 1
         first = np.append(0, changes)
-        holders = self.sources.take(first)
+        holders = sources.take(first)
         begin[holders] = first
-        end[holders] = np.append(changes, len(self.sources))
+        end[holders] = np.append(changes, len(sources))
         return begin, end
 
     def of(self, objects: Ints) -> Ints:
@@ -53,13 +82,6 @@ class Pointers:
         places = count.cumsum()
         chosen = np.repeat(ends - places, count) + np.arange(int(places[-1]))
         return self.targets.take(chosen)
-
-
-def pointers_of(parts: list[tuple[Ints, Ints]], total: int) -> Pointers:
-    """The pointers of objects with numbers below `total`: sources, in order, and targets."""
-    sources = np.concatenate([source for source, _ in parts]) if parts else np.zeros(0, np.int64)
-    targets = np.concatenate([target for _, target in parts]) if parts else np.zeros(0, np.int64)
-    return Pointers(sources, targets, total)
 
 
 def reach(pointers: Pointers, frontier: Ints, seen: Ints) -> None:
@@ -111,30 +133,33 @@ class _Rings:
 
     def next(self) -> None:
         """Marks the next ring, with which it goes on."""
-        targets = self._targets()
-        if not len(targets):
-            self.count = 0
+        found = [targets for targets in self._targets() if len(targets)]
+        self.count = 0
+        if not found:
             return
-        seen, first, end = self.seen, int(targets.min()), int(targets.max()) + 1
-        if end - first > SPARSE * len(targets):
-            self.list, self.first, self.end = self._mark(targets), first, end
+        seen = self.seen
+        first = min([int(targets.min()) for targets in found])
+        end = max([int(targets.max()) for targets in found]) + 1
+        if end - first > SPARSE * sum(map(len, found)):
+            self.list, self.first, self.end = self._mark(np.concatenate(found)), first, end
             self.count = len(self.list)
             return
         before = seen[first:end].copy()
-        seen[targets] = 1
+        for targets in found:
+            seen[targets] = 1
         new = np.not_equal(seen[first:end], before, out=self.inside[first:end])
         self.list, self.first, self.end, self.count = None, first, end, int(np.count_nonzero(new))
 
-    def _targets(self) -> Ints:
+    def _targets(self) -> list[Ints]:
         """What the ring points at."""
-        sources, targets = self.pointers.sources, self.pointers.targets
-        low, high = sources.searchsorted((self.first, self.end)).tolist()
-        if max(high - low, self.end - self.first >> 3) > NEAR * self.count:
-            return self.pointers.of(self.listed())
+        near = self.pointers.between(self.first, self.end)
+        edges = sum([len(sources) for sources, _ in near])
+        if max(edges, self.end - self.first >> 3) > NEAR * self.count:
+            return [self.pointers.of(self.listed())]
         if self.list is not None:
             self.inside[self.first : self.end] = False
             self.inside[self.list] = True
-        return _those(targets[low:high], self.inside.take(sources[low:high]))
+        return [_those(targets, self.inside.take(sources)) for sources, targets in near]
 
     def _mark(self, targets: Ints) -> Ints:
         """Marks objects; those that were not marked, each once."""

@@ -53,5 +53,10 @@ class WordRows(NamedTuple):
     def page_by_pattern(self) -> Ints:
         """Whether the words of a page are pointers, by the pattern of every object."""
         one = np.zeros(self.words, bool)
-        one[self.header :] = np.resize(self.pattern.view(bool), self.words - self.header)
-        return np.resize(one, self.per_page)
+        one[self.header :] = _repeated(self.pattern.view(bool), self.words - self.header)
+        return _repeated(one, self.per_page)
+
+
+def _repeated(some: Ints, n: int) -> Ints:
+    """The first n of what begins again where it ends."""
+    return np.tile(some, -(-n // len(some)))[:n]

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allocator.common.bulk.edges import Edges, alike, edges_of_rows
+from allocator.common.bulk.edges import add_edges, alike
 from allocator.common.bulk.engine import note_followed
 from allocator.common.bulk.held import Held
-from allocator.common.bulk.numbers import ObjectNumbers, SpanColumns
-from allocator.common.bulk.reach import Pointers, pointers_of, reach
+from allocator.common.bulk.numbers import NONE, ObjectNumbers, SpanColumns
+from allocator.common.bulk.reach import Pointers, reach
 from allocator.common.bulk.word_rows import ALL, NOTHING, WordRows
 from allocator.contiguous.bulk.marking import column, owners
 from allocator.contiguous.bulk.span_bits import SpanBits
@@ -32,7 +32,8 @@ AT_ONCE = 1 << 17  # words of contents looked at together
 
 
 class Numbers(ObjectNumbers):
-    """The objects of all spans in use, by number. `total`, one more than the last, is a bad pointer.
+    """The objects of all spans in use, by number. `total`, one more than the last, is a bad pointer,
+    and so is a number of no object.
 
     `ids` are the spans, those of a class together, by address.
     """
@@ -45,22 +46,18 @@ class Numbers(ObjectNumbers):
         columns = (spans.base, spans.limit, spans.elemsize, spans.nelems, spans.npages)
         super().__init__(SpanColumns(*(column(each)[ids] for each in columns)), rt.config.page_shift)
 
-    def without_lost(self, edges: Edges) -> tuple[Ints, Ints]:
-        """Sources and targets of edges to objects, and to `total` where the pointer is bad."""
-        sources, targets, missed = edges
-        if not len(missed):
-            return sources, targets
-        lost = np.flatnonzero(targets < 0)
+    def stray(self, addresses: Ints) -> Ints:
+        """`total` for a bad pointer."""
+        found = np.full(len(addresses), NONE)
         if self.rt.debug_invalidptr:
             heap = self.rt.heap
-            inside = np.flatnonzero((missed >= heap.arena_start) & (missed < heap.arena_used))
+            inside = np.flatnonzero((addresses >= heap.arena_start) & (addresses < heap.arena_used))
             if len(inside):
-                pages = (missed[inside].astype(np.int64) - heap.arena_start) >> heap.page_shift
+                pages = (addresses[inside].astype(np.int64) - heap.arena_start) >> heap.page_shift
                 span = owners(self.rt, pages)
                 bad = (span != NIL) & (column(self.rt.spans.state)[span] != STACK)
-                targets[lost[inside[bad]]] = self.total
-        keep = np.flatnonzero(targets >= 0)
-        return sources[keep], targets[keep]
+                found[inside[bad]] = self.total
+        return found
 
 
 def follow(collector: Collector, trial: Trial) -> bool:
@@ -72,12 +69,15 @@ def follow(collector: Collector, trial: Trial) -> bool:
     bits = SpanBits(collector, numbers, numbers.ids)
     grey = np.array(collector.grey, np.uint64)
     frontier = numbers.of(grey)
+    if not rt.debug_invalidptr:
+        seen[numbers.unused] = 1
     before = seen.copy()
     roots = numbers.roots(trial, frontier, seen)
     pointers, held = _pointers(rt, numbers, bits)
     reach(pointers, roots, seen)
-    if seen[-1]:
+    if rt.debug_invalidptr and (seen[-1] or seen[numbers.unused].any()):
         return False
+    seen[numbers.unused] = before[numbers.unused] = 0
     fresh = seen[:-1] - before[:-1]
     count = numbers.counts(fresh)
     collector.scan_work += int(bits.extents[frontier].sum()) + bits.sum_of(count, fresh)
@@ -125,18 +125,14 @@ def _pointers(rt: Core, numbers: Numbers, bits: SpanBits) -> tuple[Pointers, Hel
     classes = column(rt.spans.sizeclass)[numbers.ids[spans]]
     # Each large object is a kind of its own.
     kinds = np.where(classes > 0, classes, -1 - spans)
-    held = Held(numbers, spans)
-    parts = [
-        _edges_of(rt, numbers, bits, spans[part], pages[part], held)
-        for part in alike(kinds, max(AT_ONCE // memory.per_page, 1))
-    ]
-    return pointers_of(parts, numbers.total + 1), held
+    held, pointers = Held(numbers, spans), Pointers(numbers.total + 1)
+    for part in alike(kinds, max(AT_ONCE // memory.per_page, 1)):
+        add_edges(pointers, numbers, _rows_of(rt, numbers, bits, spans[part], pages[part]), held)
+    return pointers, held
 
 
-def _edges_of(
-    rt: Core, numbers: Numbers, bits: SpanBits, spans: Ints, pages: Ints, held: Held
-) -> tuple[Ints, Ints]:
-    """Edges of pages of spans of one class, in the order of numbers: from and to."""
+def _rows_of(rt: Core, numbers: Numbers, bits: SpanBits, spans: Ints, pages: Ints) -> WordRows:
+    """Pages of spans of one class, in the order of numbers."""
     memory, columns = rt.memory, numbers.columns
     s = int(spans[0])
     raw = b"".join([memory.all_of(memory.pages[page]) for page in pages.tolist()])
@@ -144,24 +140,19 @@ def _edges_of(
     bitmap = NOTHING
     if not len(page):
         bitmap = np.frombuffer(b"".join(_bitmaps(rt, pages.tolist(), numbers.ids[spans].tolist())), np.uint8)
-    found = edges_of_rows(
-        numbers,
-        WordRows(
-            contents=np.frombuffer(raw, memory.typecode),
-            per_page=memory.per_page,
-            spans=spans,
-            begin=((pages << memory.shift) - columns.base[spans]) >> memory.word_shift,
-            first=numbers.first.take(spans),
-            words=int(columns.elemsize[s]) >> memory.word_shift,
-            header=0,
-            nelems=int(columns.nelems[s]),
-            page=page,
-            bitmap=bitmap,
-            extents=ALL if len(page) else bits.words,
-        ),
-        held,
+    return WordRows(
+        contents=np.frombuffer(raw, memory.typecode),
+        per_page=memory.per_page,
+        spans=spans,
+        begin=((pages << memory.shift) - columns.base[spans]) >> memory.word_shift,
+        first=numbers.first.take(spans),
+        words=int(columns.elemsize[s]) >> memory.word_shift,
+        header=0,
+        nelems=int(columns.nelems[s]),
+        page=page,
+        bitmap=bitmap,
+        extents=ALL if len(page) else bits.words,
     )
-    return numbers.without_lost(found)
 
 
 def _bitmaps(rt: Core, pages: list[int], owner: list[int]) -> list[bytes | bytearray]:

@@ -22,12 +22,13 @@ class FullSpans:
 
     `at` tells which of the row a record is, from the record of number `first` on. Of each of the row,
     `base` is its address, `spanclass` its class, `rank` that of its first object in its place, `sweepgen`
-    as in its record. Of some, `marks` has the objects that are marked, as bits, and `left` those that are
-    allocated since they were swept.
+    as in its record, `marked` how many of its objects are marked, and `allocated` how many are allocated. Of
+    some, `marks` has those that are marked, as bits, and `left` those that are left since they were swept.
     """
 
     __slots__ = (
-        "at", "base", "core", "dirty", "first", "left", "marks", "rank", "spanclass", "sweepgen", "types"
+        "allocated", "at", "base", "core", "dirty", "first", "left", "marked", "marks", "rank", "spanclass",
+        "sweepgen", "types",
     )  # fmt: skip
 
     def __init__(
@@ -50,6 +51,8 @@ class FullSpans:
         self.rank = rank
         self.dirty = dirty  # those whose pages have been used before
         self.types: Mapping[int, ObjectTypes] = {}
+        self.marked = np.zeros(len(base), np.int32)
+        self.allocated = np.array([layout.nelems for layout in core.layout], np.int32).take(spanclass)
         self.marks: dict[int, int] = {}
         self.left: dict[int, int] = {}
 

@@ -146,8 +146,15 @@ class NumberedHeap(ObjectNumbers):
             at, places = at[chosen], places[chosen]
             marks = row.marks
             ends = (begin[at] + self.width[at]).tolist()
-            for k, low, high in zip(places.tolist(), begin[at].tolist(), ends, strict=True):
-                marks[k] = marks.get(k, 0) | int.from_bytes(packed[low:high], "little")
+            row.marked[places] += marked[at]
+            new = [
+                int.from_bytes(packed[low:high], "little")
+                for low, high in zip(begin[at].tolist(), ends, strict=True)
+            ]
+            names = places.tolist()
+            if marks:
+                new = [marks.get(k, 0) | bits for k, bits in zip(names, new, strict=True)]
+            marks.update(zip(names, new, strict=True))
             for part in alike(self.like[at]):
                 one = self.span(int(self.like[at[part.start]]))
                 work += scan_work.of_object(one, 0) * int(marked[at[part]].sum())

@@ -11,7 +11,7 @@ from allocator.common.types import Type
 from allocator.sparse.heap_bits import mask_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from allocator.sparse.heap_bits import ObjectType
     from allocator.sparse.heap_core import HeapCore
@@ -34,16 +34,18 @@ class ObjectKinds:
         self.known: dict[int, dict[int, tuple[int, ObjectType | None]]] = {}
         self.bits = [np.zeros(1, np.uint8)]
 
-    def pointers(self, spans: Sequence[MSpan], which: Ints) -> tuple[Ints, Tell | None]:
-        """Which words of objects of those spans, all of one class, are pointers, as `edges.WordRows` has it.
+    def pointers(self, spans: Mapping[int, MSpan], like: Ints) -> tuple[Ints, Tell | None]:
+        """Which words of objects of those spans, all of one class, are pointers, as `WordRows` has it.
 
-        which: the span of each row.
+        like: the span of each row.
         """
-        numbers = [self._of_span(s) for s in spans]
+        numbers = [self._of_span(s) for s in spans.values()]
         first = numbers[0]
         if isinstance(first, int) and all(isinstance(k, int) and k == first for k in numbers):
             return self.bits[first], None
-        n = spans[0].nelems
+        n = next(iter(spans.values())).nelems
+        places = {key: at for at, key in enumerate(spans)}
+        which = np.array([places[key] for key in like.tolist()])
         matrix = np.concatenate([np.full(n, k) if isinstance(k, int) else k for k in numbers])
         length = np.array([len(table) for table in self.bits])
         start = np.cumsum(length) - length

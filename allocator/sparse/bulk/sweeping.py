@@ -7,15 +7,20 @@ to ask for memory, or has a record is swept by itself, in its turn.
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import TYPE_CHECKING
+from itertools import islice, repeat
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from allocator.sparse.bulk.full_spans import FullSpans
 
 if TYPE_CHECKING:
+    from allocator.sparse.heap_bits import SpanLayout
     from allocator.sparse.heap_core import HeapCore
     from allocator.sparse.mcentral import MCentral
     from allocator.sparse.span_set import SpanSet
+
+Ints = np.ndarray[Any, np.dtype[Any]]
 
 
 def sweep_rows(core: HeapCore) -> None:
@@ -43,41 +48,49 @@ def _sweep(core: HeapCore, central: MCentral, unswept: SpanSet) -> int:
     if not isinstance(row, FullSpans):
         return 0
     places = row.places(numbers)
-    waiting = row.sweepgen[places] == heap.sweepgen - 2
-    if not waiting.all():
-        numbers = numbers[: int(waiting.argmin())]
-    every, left, marks = (1 << nelems) - 1, row.left, row.marks
+    kept, had = row.marked[places], row.allocated[places]
+    whole = kept == nelems
+    good = (row.sweepgen[places] == heap.sweepgen - 2) & (kept > 0) & (kept <= had)
     full, partial = central.full_swept(), central.partial_swept()
-    room = [each.block_entries * len(each.blocks) - each.tail for each in (partial, full)]
-    swept: tuple[list[int], list[int]] = ([], [])
-    freed: list[tuple[int, int]] = []
-    lost = n = 0
-    for number, k, base in zip(numbers, places.tolist(), row.base[places].tolist(), strict=False):
-        kept = marks.get(k, 0)
-        had = left.get(k, every)
-        whole = kept == every
-        if not kept or kept & ~had or len(swept[whole]) == room[whole]:
-            break
-        if kept != had:
-            gone = had & ~kept
-            freed.append((base, gone))
-            lost += gone.bit_count()
-            row.dirty.add(k)
-        left[k] = kept
-        del marks[k]
-        swept[whole].append(number)
-        n += 1
-    for _ in range(n):
-        unswept.spans.popleft()
+    for to, those in ((partial, ~whole), (full, whole)):
+        good &= those.cumsum() <= to.block_entries * len(to.blocks) - to.tail
+    n = len(good) if good.all() else int(good.argmin())
+    if not n:
+        return 0
+    places, whole, freed = places[:n], whole[:n], (had - kept)[:n]
+    popleft = unswept.spans.popleft
+    for _ in repeat(None, n):
+        popleft()
     unswept.head += n
-    row.sweepgen[places[:n]] = heap.sweepgen
+    _free(row, layout, places, freed)
+    row.allocated[places] = kept[:n]
+    row.sweepgen[places] = heap.sweepgen
     heap.pages_swept += n * layout.npages
     bits.next_free += n * need
-    for to, those in zip((partial, full), swept, strict=True):
-        to.tail += len(those)
-        to.spans.extend(those)
+    names = np.array(numbers[:n])
+    for to, those in ((partial, ~whole), (full, whole)):
+        to.tail += int(np.count_nonzero(those))
+        to.spans.extend(names[those].tolist())
+    lost = int(freed.sum())
     core.heap_stats.small_frees[central.spanclass >> 1] += lost
     core.pacer.total_free += lost * layout.elemsize
-    if freed and core.freed is not None:
-        core.freed.setdefault((layout.elemsize, nelems, layout.npages), []).extend(freed)
     return n
+
+
+def _free(row: FullSpans, layout: SpanLayout, places: Ints, freed: Ints) -> None:
+    """What is marked in spans of a row is what they have from now on; so many objects of each are freed."""
+    core, left = row.core, row.left
+    fewer = places[freed > 0]
+    row.dirty.update(fewer.tolist())
+    if core.freed is not None:
+        stale, every = core.gc.stale, (1 << layout.nelems) - 1
+        gone = [
+            (base, left.get(k, every) & ~row.marks[k])
+            for k, base in zip(fewer.tolist(), row.base[fewer].tolist(), strict=True)
+            if stale is None or base in stale
+        ]
+        if gone:
+            core.freed.setdefault((layout.elemsize, layout.nelems, layout.npages), []).extend(gone)
+    swept = places.tolist()
+    left.update(zip(swept, map(row.marks.pop, swept), strict=True))
+    row.marked[places] = 0

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allocator.common.bulk.edges import alike, edges_of_rows
+from allocator.common.bulk.edges import add_edges, alike
 from allocator.common.bulk.engine import note_followed
 from allocator.common.bulk.held import Held
-from allocator.common.bulk.reach import Pointers, pointers_of, reach
+from allocator.common.bulk.reach import Pointers, reach
 from allocator.common.bulk.word_rows import WordRows
 from allocator.sparse.bulk.numbered_heap import NumberedHeap
 from allocator.sparse.bulk.object_kinds import ObjectKinds
@@ -60,43 +60,31 @@ def _pointers(core: HeapCore, heap: NumberedHeap) -> tuple[Pointers, Held]:
     keep = keep[np.lexsort((pages[keep], spans[keep]))]
     spans, pages = spans[keep], pages[keep].astype(np.int64)
     classes = heap.spanclass[spans]
-    kinds = ObjectKinds(core)
-    parts = [
-        _edges_of(core, heap, spans[part], pages[part], kinds, held)
-        # Each large object is a kind of its own.
-        for part in alike(np.where(classes > 1, classes, -1 - spans), max(AT_ONCE // memory.per_page, 1))
-    ]
-    return pointers_of(parts, heap.total), held
+    kinds, pointers = ObjectKinds(core), Pointers(heap.total)
+    # Each large object is a kind of its own.
+    for part in alike(np.where(classes > 1, classes, -1 - spans), max(AT_ONCE // memory.per_page, 1)):
+        add_edges(pointers, heap, _rows_of(core, heap, spans[part], pages[part], kinds), held)
+    return pointers, held
 
 
-def _edges_of(
-    core: HeapCore, heap: NumberedHeap, spans: Ints, pages: Ints, kinds: ObjectKinds, held: Held
-) -> tuple[Ints, Ints]:
-    """Edges of pages of spans of one class, in the order of numbers: from and to."""
+def _rows_of(core: HeapCore, heap: NumberedHeap, spans: Ints, pages: Ints, kinds: ObjectKinds) -> WordRows:
+    """Pages of spans of one class, in the order of numbers."""
     memory = core.memory
     shift = memory.word_shift
     s = heap.span(int(heap.like[spans[0]]))
     raw = b"".join([memory.all_of(memory.pages[page]) for page in pages.tolist()])
-    alike, which = np.unique(heap.like[spans], return_inverse=True)
-    pattern, tell = kinds.pointers([heap.span(k) for k in alike.tolist()], which)
-    found = edges_of_rows(
-        heap,
-        WordRows(
-            contents=np.frombuffer(raw, memory.typecode),
-            per_page=memory.per_page,
-            # Pages lie behind their spans' beginnings, whatever the sign of an address is.
-            spans=spans,
-            begin=((pages << memory.shift) - heap.base[spans].view(np.int64)) >> shift,
-            first=heap.first.take(spans),
-            words=s.elemsize >> shift,
-            header=core.header_of(s) >> shift,
-            nelems=s.nelems,
-            pattern=pattern,
-            tell=tell,
-        ),
-        held,
+    like = heap.like[spans]
+    pattern, tell = kinds.pointers({k: heap.span(k) for k in dict.fromkeys(like.tolist())}, like)
+    return WordRows(
+        contents=np.frombuffer(raw, memory.typecode),
+        per_page=memory.per_page,
+        spans=spans,
+        # Pages lie behind their spans' beginnings, whatever the sign of an address is.
+        begin=((pages << memory.shift) - heap.base[spans].view(np.int64)) >> shift,
+        first=heap.first.take(spans),
+        words=s.elemsize >> shift,
+        header=core.header_of(s) >> shift,
+        nelems=s.nelems,
+        pattern=pattern,
+        tell=tell,
     )
-    if not len(found.lost):
-        return found.sources, found.targets
-    keep = np.flatnonzero(found.targets >= 0)
-    return found.sources[keep], found.targets[keep]

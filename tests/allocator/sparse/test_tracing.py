@@ -219,6 +219,6 @@ def test_words_are_pointers_as_for_one_object(platform: str) -> None:
             word = np.arange(words - header // ptr)
             index = np.full(len(word), s.index_of(p))
             row = np.zeros(len(word), np.int64)
-            pattern, tell = ObjectKinds(rt).pointers([s], row[:1])
+            pattern, tell = ObjectKinds(rt).pointers({0: s}, row[:1])
             found = pattern.take(word, mode="wrap") if tell is None else tell(row, index, word)
             assert found.astype(bool).tolist() == expected
