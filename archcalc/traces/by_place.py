@@ -17,13 +17,22 @@ class ByPlace:
     rank up to which each place's have been carried out.
     """
 
-    def __init__(self, np: Any, place_of: Array, key: Array, count: int) -> None:
-        """`place_of`: each key's place, below `count`, or `count` for none; `key`: each allocation's."""
+    def __init__(
+        self, np: Any, place_of: Array, key: Array, count: int, have_key: Array | None = None
+    ) -> None:
+        """`place_of`: each key's place, below `count`, or `count` for none; `key`: each allocation's.
+
+        `have_key`: how many have each key, where that is known; not of keys without a place.
+        """
         self.np = np
         small = np.uint8 if count < 256 else np.uint16 if count < 1 << 16 else np.int32
         place = place_of.astype(small).take(key)
         self.order: Array = np.argsort(place, kind="stable")
-        self.ends: list[int] = np.cumsum(np.bincount(place, minlength=count + 1)).tolist()
+        if have_key is None:
+            counts = np.bincount(place, minlength=count + 1)
+        else:
+            counts = np.bincount(place_of, have_key, count + 1).astype(np.intp)
+        self.ends: list[int] = [*np.cumsum(counts[:count]).tolist(), len(key)]
         self.at: list[int] = [0, *self.ends[:-1]]
         self._numbered: Array | None = None
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from archcalc.traces.outcome import GaveUp
-from archcalc.traces.stamps import LONGEST, Piece
-from archcalc.traces.taken import Rest, Run, rests_of, runs_of
+from archcalc.traces.stamps import Piece, SideBySide
+from archcalc.traces.taken import Rest, rests_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,21 +29,25 @@ class HandingOut:
         self, rt: ReplayedRuntime, known: Keys, by_place: ByPlace, addresses: Array, stamps: Array
     ) -> None:
         self.rt = rt
-        self.np = known.np
+        self.np = np = known.np
         self.places = known.places
         self.known = known
         self.at = by_place.at
         # By place, in order: the addresses as recorded, and the bitmap that each object gets.
         self.addresses = addresses
         self.stamps = stamps
-        # What was handed out, whose addresses are still to be compared: runs of objects side by side, and
-        # what was free of spans that are full now.
-        self.runs: list[Run] = []
+        # Before these ranks objects do not lie side by side; these leave something in a fresh bitmap.
+        sizes = np.array([place.cached.size for place in self.places], np.uint64)
+        counts = np.diff(by_place.ends[: len(sizes)], prepend=0)
+        steps = np.diff(addresses[: int(counts.sum())])
+        self.broken = np.flatnonzero(steps != sizes.repeat(counts)[1:]) + 1
+        self.leaving = np.flatnonzero(known.stamps.leave(np).take(stamps))
+        # What was handed out, whose addresses are still to be compared and whose bitmaps to be laid down:
+        # rows of objects side by side, of each place the latest, and what was free of spans that are full.
+        self.rows: list[SideBySide] = []
+        self.latest: list[SideBySide | None] = [None] * len(self.places)
         self.rests: list[Rest] = []
-        # What was handed out, whose bitmaps are still to be laid down: together, or one by one.
         self.pieces: list[Piece] = []
-        self.long_pieces: list[Piece] = []
-        self.longest = LONGEST * rt.config.heap_bitmap_scale
 
     def take(self, number: int, upto: int) -> None:
         """Hands out the objects of a place up to a rank. Their addresses are compared later (`settle`)."""
@@ -51,20 +55,21 @@ class HandingOut:
         if a >= upto:
             return
         self.at[number] = upto
-        place = self.places[number]
-        cached = place.cached
+        cached = self.places[number].cached
         if cached.span < 0:
             raise GaveUp
         v = cached.next
         end = v + (upto - a) * cached.size
-        if end <= cached.end:
-            cached.next = end
-            self.runs.append((v, cached.size, a, upto))
-        else:
+        if end > cached.end:
             self._take_further(cached, a, upto)
-        if place.marked or cached.bits is not None:
-            pieces = self.pieces if cached.size <= self.longest else self.long_pieces
-            pieces.append((cached, cached.span, a, upto))
+            return
+        cached.next = end
+        row = self.latest[number]
+        if row is not None and row.b == a and row.end == v and row.span == cached.span:
+            row.b, row.end = upto, end
+        else:
+            self.latest[number] = row = SideBySide(cached, v, end, a, upto)
+            self.rows.append(row)
 
     def refill(self, number: int, address: int) -> None:
         """Has a place take its next span, whose first free object is there. That is left for `take`."""
@@ -79,28 +84,19 @@ class HandingOut:
         """The same for more objects than lie side by side."""
         spans, s, size = self.rt.spans, cached.span, cached.size
         cached.sync(spans)
-        nelems = spans.nelems[s]
+        nelems, wanted = spans.nelems[s], b - a
         free = ~(spans.alloc_bits[s] | ((1 << spans.free_index[s]) - 1)) & ((1 << nelems) - 1)
-        left = free.bit_count() - (b - a)
-        if left < 0:
+        if free.bit_count() < wanted:
             raise GaveUp
-        if not left:
-            # All that is free. Where the last one lies, nothing behind it is.
-            self.rests.append((cached.base, size, free, nelems, a, b))
-            last = free.bit_length()
-            spans.alloc_count[s] += b - a
-            spans.free_index[s] = last
-            cached.start = cached.next = cached.end = cached.base + last * size
-            return
-        while a < b:
-            if cached.next == cached.end:
-                cached.sync(spans)
-                cached.next_run(spans)
-            v = cached.next
-            n = min((cached.end - v) // size, b - a)
-            cached.next = v + n * size
-            self.runs.append((v, size, a, a + n))
-            a += n
+        last = _end_of_first(free, wanted)
+        self.rests.append((cached.base, size, free & (1 << last) - 1, nelems, a, b))
+        self.pieces.append((cached, s, a, b))
+        spans.alloc_count[s] += wanted
+        spans.free_index[s] = last
+        # What is free side by side behind the last one; nothing, if it was the last that is free.
+        behind = free >> last
+        cached.start = cached.next = cached.base + last * size
+        cached.end = cached.next + ((behind ^ behind + 1).bit_length() - 1) * size
 
     def settle(self) -> None:
         """Compares the addresses of all that was handed out, and lays the bitmaps down.
@@ -108,25 +104,63 @@ class HandingOut:
         That may wait as long as every span that has some of it is the one that its place took it from: until
         mcaches give their spans back, or a sweep phase begins.
         """
-        np, rt = self.np, self.rt
-        if self.runs:
-            given = runs_of(np, self.runs)
-            self._compare(given, [(a, b) for _, _, a, b in self.runs])
-            self.runs.clear()
-        if self.rests:
-            given = rests_of(np, self.rests)
-            self._compare(given, [(a, b) for *_, a, b in self.rests])
-            self.rests.clear()
-        stamps = self.known.stamps
-        if self.pieces:
-            stamps.lay_down(np, rt, self.pieces, self.addresses, self.stamps)
-            self.pieces.clear()
-        if self.long_pieces:
-            stamps.lay_down_singly(rt, self.long_pieces, self.addresses, self.stamps)
-            self.long_pieces.clear()
+        rows, pieces = self.rows, self.pieces
+        if rows:
+            self._compare_rows()
+        if pieces:
+            self._compare_rests()
+        if not rows and not pieces:
+            return
+        bits = self.rt.spans.bits
+        leave = self._leave([(row.a, row.b) for row in rows] + [(a, b) for _, _, a, b in pieces])
+        # Objects without pointers leave nothing in a bitmap that was never opened.
+        rows = [
+            row for row, some in zip(rows, leave, strict=False) if some or type(bits[row.span]) is bytearray
+        ]
+        pieces = [
+            piece
+            for piece, some in zip(pieces, leave[len(self.rows) :], strict=True)
+            if some or type(bits[piece[1]]) is bytearray
+        ]
+        self.known.stamps.lay_down(self.np, self.rt, rows, pieces, self.addresses, self.stamps)
+        self.rows.clear()
+        self.rests.clear()
+        self.pieces.clear()
+        self.latest = [None] * len(self.places)
 
-    def _compare(self, given: Array, ranks: list[tuple[int, int]]) -> None:
-        """Whether these addresses are those from each rank to another."""
-        addresses = self.addresses
-        if not self.np.array_equal(given, self.np.concatenate([addresses[a:b] for a, b in ranks])):
+    def _leave(self, ranks: list[tuple[int, int]]) -> list[bool]:
+        """Whether any object from each rank to another leaves something in a fresh bitmap."""
+        first, end = self.np.array(ranks).T
+        found: list[bool] = (self.leaving.searchsorted(first) < self.leaving.searchsorted(end)).tolist()
+        return found
+
+    def _compare_rows(self) -> None:
+        """Whether each row begins where it was recorded, and its objects lie side by side."""
+        np, rows, broken = self.np, self.rows, self.broken
+        first = np.array([row.a for row in rows])
+        given = np.array([row.v for row in rows], np.uint64)
+        if not np.array_equal(self.addresses.take(first), given):
             raise GaveUp
+        end = np.array([row.b for row in rows])
+        if not np.array_equal(broken.searchsorted(first, "right"), broken.searchsorted(end)):
+            raise GaveUp
+
+    def _compare_rests(self) -> None:
+        """Whether what was free is where it was recorded."""
+        given = rests_of(self.np, self.rests)
+        if not self.np.array_equal(
+            given, self.np.concatenate([self.addresses[a:b] for *_, a, b in self.rests])
+        ):
+            raise GaveUp
+
+
+def _end_of_first(bits: int, n: int) -> int:
+    """Behind which bit the first n that are set end."""
+    low, high = n, bits.bit_length()
+    while low < high:
+        middle = low + high >> 1
+        if (bits & (1 << middle) - 1).bit_count() < n:
+            low = middle + 1
+        else:
+            high = middle
+    return low

@@ -31,16 +31,12 @@ KINDS = {
 
 
 class CachePlace:
-    """A size class of an mcache.
-
-    `marked` tells whether there are objects that leave more in the bitmap than those without pointers do.
-    """
+    """A size class of an mcache."""
 
     def __init__(self, cache: MCache, sizeclass: int) -> None:
         self.cache = cache
         self.sizeclass = sizeclass
         self.cached: CachedSpan = cache.alloc[sizeclass]
-        self.marked = False
 
 
 # Of each key: kind, place, number of its mcache, bytes of a tiny object, those that are scanned, stamp, and
@@ -140,8 +136,6 @@ class Keys:
             mark, scan = (plan.stamp, plan.scan) if plan is not None else (None, 0)
             words = cache.alloc[sizeclass].size // inputs.rt.config.ptr_size
             stamp = self.stamps.number(words, mark)
-            if mark is not None and stamp:
-                self.places[place].marked = True
             size = size if kind >= TINY_NEW else 0
             row = (kind, place, cache.id, size, scan, stamp, flags[-1:] != "h")
         number = self._number_of.get(row)

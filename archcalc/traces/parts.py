@@ -71,39 +71,36 @@ class BatchPart:
     # Before anything is carried out: which rows are ordinary, and where they belong.
 
     def _classify(self) -> None:
-        """The allocations of the part, `rows`, and which of all rows are ordinary."""
-        np, columns = self.np, self.columns
-        is_malloc = self.code == M
-        self.rows = rows = np.flatnonzero(is_malloc)
-        words = self.request.take(rows)
-        present = np.flatnonzero(np.bincount(words, minlength=len(columns.words)))
-        # The last word is none.
-        self.key_of = self.known.of(columns.words, present.tolist())
+        """The key of each row, 0 of all but allocations, and which rows are ordinary."""
+        np, columns, request = self.np, self.columns, self.request
+        others = np.flatnonzero(self.code != M)
+        codes = self.code.take(others)
+        # How many allocations have each word; the last word is none.
+        words = len(columns.words)
+        asked = np.bincount(request, minlength=words) - np.bincount(request.take(others), minlength=words)
+        key_of = self.known.of(columns.words, np.flatnonzero(asked).tolist())
         self.table = self.known.table()
-        self.key = self.key_of.take(words)
-        self.address = columns.address[self.start : self.start + self.n].take(rows)
-        ordinary = np.zeros(self.n, bool)
+        self.have_key = np.bincount(key_of, asked, len(self.table.kind))
+        self.key = key_of.take(request)
+        self.key[others] = 0
+        self.address = columns.address[self.start : self.start + self.n]
+        ordinary = self.table.fast.take(self.key)
         # What comes after records of the allocator's own, or the OS's answers, belongs to the event that
         # causes them; whether that is so for the first row is known.
-        over = np.array(ARE_OVER).take(self.code)
-        follows = np.empty(self.n, bool)
+        follows = np.ones(self.n + 1, bool)
         follows[0] = not self.replayer.pending
-        follows[1:] = over[:-1]
-        ordinary[rows] = self.table.fast.take(self.key)
-        specials = np.flatnonzero(self.code == F)
+        follows[others[~np.array(ARE_OVER).take(codes)] + 1] = False
+        specials = others[codes == F]
         if len(specials):
             known = [SPECIALS.get(word or "", -1) for word in columns.words]
-            which = np.array(known, np.int8)[self.request[specials]]
+            which = np.array(known, np.int8)[request[specials]]
             self.which = which
             ordinary[specials] = which >= 0
             # Of records of specials side by side, what comes before the first of them counts.
             new = np.diff(specials, prepend=-2) > 1
-            first = specials[new]
-            before = np.where(first > 0, over.take(first - 1, mode="clip"), follows[0])
-            after = before.repeat(np.diff(np.flatnonzero(new), append=len(specials)))
-            inside = specials + 1 < self.n
-            follows[specials[inside] + 1] = after[inside]
-        ordinary &= follows
+            after = follows.take(specials[new]).repeat(np.diff(np.flatnonzero(new), append=len(specials)))
+            follows[specials + 1] = after
+        ordinary &= follows[: self.n]
         self.ordinary = ordinary
         self.specials = specials
         slow = np.flatnonzero(~ordinary)
@@ -120,18 +117,17 @@ class BatchPart:
         # What fitted into a tiny block takes no object of the class, nor does what has no class.
         takes = (table.kind >= NOSCAN) & (table.kind < TINY_FIT)
         self.place_of = np.where(takes, table.place, count)
-        self.by_place = by_place = ByPlace(np, self.place_of, self.key, count)
+        self.by_place = by_place = ByPlace(np, self.place_of, self.key, count, self.have_key)
         self.at = by_place.at
-        self.turn = 0  # everything before it was reached
+        self.reached_all = 0  # everything before that row was
         key = self.key.take(by_place.order)
         addresses, stamps = self.address.take(by_place.order), table.stamp.take(key)
         self.objects = HandingOut(self.rt, self.known, by_place, addresses, stamps)
 
     def _ranks(self) -> None:
-        """How many allocations are before each event out of the ordinary; if it is one, its rank."""
-        self.before = self.rows.searchsorted(self.events)
-        keys = self.key_of.take(self.request.take(self.events))
-        self.ranks = self.by_place.ranks_of(self.place_of.take(keys).astype(self.np.intp), self.before)
+        """The rank of each event out of the ordinary, if it is an allocation."""
+        places = self.place_of.take(self.key.take(self.events)).astype(self.np.intp)
+        self.ranks = self.by_place.ranks_of(places, self.events)
 
     def _tiny(self) -> None:
         """The tiny allocations of each mcache, in order."""
@@ -143,19 +139,19 @@ class BatchPart:
         if not len(mine):
             return
         key = self.key.take(mine)
-        rows, addresses = self.rows.take(mine), self.address.take(mine)
+        addresses = self.address.take(mine)
         fits = (table.kind == TINY_FIT).take(key)
         sizes = table.size.astype(np.int32).take(key)
         # Rows behind which a tiny block may be another one, whatever was allocated.
         codes = self.code.take(self.events)
-        unknown = self.key_of.take(self.request.take(self.events)) == 0
+        unknown = self.key.take(self.events) == 0
         stops = self.events[np.array(STOPS).take(codes) | (codes == M) & unknown].tolist()
         several = len(self.rt.caches) > 1
         cache = table.cache.take(key if several else key[:1])
         for number in np.flatnonzero(np.bincount(cache)).tolist():
             own = cache == number if several else slice(None)
             self.tiny[number] = Tiny(
-                np, self.rt.caches[number], rows[own], sizes[own], addresses[own], fits[own], stops
+                np, self.rt.caches[number], mine[own], sizes[own], addresses[own], fits[own], stops
             )
 
     def _specials(self) -> None:
@@ -165,34 +161,30 @@ class BatchPart:
         self.reached = [0] * len(SPECIALS)
         if not len(rows):
             return
-        addresses = self.columns.address[self.start : self.start + self.n][rows]
+        addresses = self.address[rows]
         for name, number in SPECIALS.items():
             own = (self.which == number) & self.ordinary[rows]
             self.waiting.append((name, rows[own].tolist(), addresses[own].tolist()))
 
     def _counts(self) -> None:
         """What the counters of each mcache gain between one event out of the ordinary and the next."""
-        np = self.np
-        before = self.before
+        np, events = self.np, self.events
         self.gains: list[tuple[int, int, int]] = []  # place in events, mcache, bytes; the first last
         self.running: list[int] = []
         scan = self.table.scan.take(self.key)
         # Those that are ordinary except for their position count for themselves.
-        inside = before[before < len(self.rows)]
-        inside = inside[self.rows[inside] == self.events[: len(inside)]]
-        scan[inside[self.table.fast.take(self.key[inside])]] = 0
+        scan[events[self.table.fast.take(self.key.take(events))]] = 0
         if len(self.rt.caches) < 2:
-            totals = np.zeros(len(scan) + 1, np.int64)
-            np.cumsum(scan, out=totals[1:])
-            self.gained: list[int] = np.diff(totals[np.append(before, len(scan))], prepend=0).tolist()
+            self.gained: list[int] = np.add.reduceat(scan, np.append(0, events)).tolist()
+            if len(events) and events[0] == 0:
+                self.gained[0] = 0  # nothing is before it
             return
         self.gained = []
         cache = self.table.cache.astype(np.int64).take(self.key)
-        segment = np.repeat(
-            np.arange(len(self.events) + 1), np.diff(before, prepend=0, append=len(self.rows))
-        )
+        segment = np.repeat(np.arange(len(events) + 1), np.diff(events, prepend=0, append=self.n))
+        some = np.flatnonzero(scan)
         most = self.rt.config.max_gomaxprocs
-        pair, weights = (segment * most + cache)[scan > 0], scan[scan > 0]
+        pair, weights = (segment * most + cache).take(some), scan.take(some)
         if len(pair):
             order = np.argsort(pair, kind="stable")
             pair, weights = pair[order], weights[order]
@@ -201,9 +193,9 @@ class BatchPart:
             at, number = divmod(pair[starts], most)
             self.gains = list(zip(at.tolist(), number.tolist(), sums, strict=True))[::-1]
         # The mcache of the allocation right before, if it was an ordinary one: the P that runs.
-        ordinary = np.append(self.ordinary[self.rows], False)
-        latest = np.where(ordinary, np.append(cache, -1), -1)
-        self.running = latest[before - 1].tolist()
+        rows = np.flatnonzero(self.code == M)
+        latest = np.append(np.where(self.ordinary.take(rows), cache.take(rows), -1), -1)
+        self.running = latest[rows.searchsorted(events) - 1].tolist()
 
     # Carrying it out.
 
@@ -238,7 +230,7 @@ class BatchPart:
         last = replayer.last_line - self.before_first
         taken, take, refill = self.at, self.objects.take, self.objects.refill
         alone, gained = rt.caches[0], self.gained
-        for at, (row, what, place, number, turn, rank, fields, address, until) in enumerate(self._todo()):
+        for at, (row, what, place, number, rank, fields, address, until) in enumerate(self._todo()):
             if gained:
                 alone.local_scan += gained[at]
             else:
@@ -259,7 +251,7 @@ class BatchPart:
                 refill(place, address)
             elif what < SWEEP:
                 if what >= TINY_NEW:
-                    self._reach_tiny(what, place, number, turn, rank, row)
+                    self._reach_tiny(what, place, number, rank, row)
                 elif what >= NOSCAN:
                     if taken[place] < rank:
                         take(place, rank)
@@ -292,17 +284,17 @@ class BatchPart:
                 raise GaveUp
         return False
 
-    def _todo(self) -> Iterator[tuple[int, int, int, int, int, int, str, int, int]]:
+    def _todo(self) -> Iterator[tuple[int, int, int, int, int, str, int, int]]:
         """Of each event out of the ordinary what `_carry_out_all` has to know.
 
-        That is its row; what it is; of an allocation the place, the number of its mcache, which allocation of
-        the part and which at its place it is, its fields and its address, and of all else the line; and how
-        many own records come before.
+        That is its row; what it is; of an allocation the place, the number of its mcache, which one at its
+        place it is, its fields and its address, and of all else the line; and how many own records come
+        before.
         """
         np, events, table = self.np, self.events, self.table
         code = self.code.take(events).astype(np.int32)
         requests = self.request.take(events)
-        keys = self.key_of.take(requests)
+        keys = self.key.take(events)
         is_malloc = code == M
         kind = table.kind.take(keys)
         takes_span = (kind == NOSCAN) | (kind == SCAN)
@@ -315,8 +307,8 @@ class BatchPart:
         lines = self.columns.lines(events.take(others) + self.start)
         for at, line in zip(others.tolist(), lines, strict=True):
             fields[at] = line
-        columns = events, what, table.place.take(keys), table.cache.take(keys), self.before, self.ranks
-        addresses = self.columns.address.take(self.start + events)
+        columns = events, what, table.place.take(keys), table.cache.take(keys), self.ranks
+        addresses = self.address.take(events)
         until = self.own.searchsorted(events)
         return zip(
             *[column.tolist() for column in columns], fields, addresses.tolist(), until.tolist(), strict=True
@@ -336,7 +328,7 @@ class BatchPart:
 
     def _as_line(self, row: int, until: int) -> None:
         """An allocation of which not all is known, after all that it may depend on."""
-        if self.key_of[self.request[row]] == 0:
+        if self.key[row] == 0:
             self._reach_all(row)
         self._compare_own()
         self.replayer.line = self.before_first + row
@@ -429,14 +421,14 @@ class BatchPart:
                 if cached.span >= 0 and spans.sweepgen[cached.span] != sweepgen:
                     raise GaveUp
 
-    def _reach_tiny(self, kind: int, place: int, cache: int, turn: int, rank: int, row: int) -> None:
-        """Carries out what comes before a tiny object; it is allocation number `turn` of the part."""
+    def _reach_tiny(self, kind: int, place: int, cache: int, rank: int, row: int) -> None:
+        """Carries out what comes before a tiny object."""
         tiny = self.tiny[cache]
         tiny.reach(row)
         tiny.skip()
         if kind == TINY_FIT:
             # It should have fitted into the tiny block; if it does not, it takes an object here.
-            self.objects.take(place, self.by_place.rank(place, turn))
+            self.objects.take(place, self.by_place.rank(place, row))
             return
         if self.at[place] < rank:
             self.objects.take(place, rank)
@@ -444,13 +436,12 @@ class BatchPart:
 
     def _reach_all(self, row: int) -> None:
         """Carries out all that comes before a row."""
-        turn = len(self.rows) if row >= self.n else int(self.rows.searchsorted(row))
-        if turn > self.turn:
-            self.turn = turn
+        if row > self.reached_all:
+            self.reached_all = row
             for tiny in self.tiny.values():
                 tiny.reach(row)
             at = self.at
-            for place, rank in enumerate(self.by_place.ranks_at(turn)):
+            for place, rank in enumerate(self.by_place.ranks_at(row)):
                 if at[place] < rank:
                     self.objects.take(place, rank)
             self.objects.settle()

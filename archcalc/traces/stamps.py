@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # What was handed out of a span, which an mcache had at that place: from which rank to which.
 Piece = tuple["CachedSpan", int, int, int]
 ALL_BITS = (1 << 64) - 1
+MANY = 256  # objects of a size side by side from which on their bitmaps are laid down as the rows of a matrix
 LONGEST = 64  # bytes of bitmap up to which objects are laid down together; longer ones are quicker one by one
 # The byte in which an object begins, at its first word or its third; a second word's scan bit stays.
 FIRST_LOWER, FIRST_UPPER, TAIL = 0xEE, 0xBB, 0xCC
@@ -51,6 +52,58 @@ class _Table:
         return self._arrays
 
 
+class SideBySide:
+    """Objects side by side out of a span that a place of an mcache had: from one address to another.
+
+    `a` and `b` are from which rank to which they are.
+    """
+
+    __slots__ = ("a", "b", "cached", "end", "span", "v")
+
+    def __init__(self, cached: CachedSpan, v: int, end: int, a: int, b: int) -> None:
+        self.cached = cached
+        self.span = cached.span
+        self.v = v
+        self.end = end
+        self.a = a
+        self.b = b
+
+
+class _Matrix:
+    """What the stamps of blocks of one size leave, each in as many bytes as a block has, or two together.
+
+    `rows` has the place of each stamp in `keep` and `body`, by its number; the first place leaves nothing.
+    These have a matrix for the first block of those together, and one for the second.
+    """
+
+    def __init__(self, np: Any, table: _Table, numbers: list[int], count: int, words: int) -> None:
+        self.known = len(numbers)
+        self.together = 2 if words & 3 else 1
+        self.width = self.together * words >> 2
+        self.rows = np.zeros(count, np.intp)
+        self.rows[numbers] = np.arange(1, len(numbers) + 1)
+        self.keep: list[Array] = []
+        self.body: list[Array] = []
+        for second in range(self.together):
+            forms = [(b"", b""), *(table.rows[2 * number + second] for number in numbers)]
+            for to, kind, fill in (self.keep, 0, b"\xff"), (self.body, 1, b"\0"):
+                before = fill * (second * words >> 2)
+                joined = b"".join([(before + form[kind]).ljust(self.width, fill) for form in forms])
+                to.append(np.frombuffer(joined, np.uint8).reshape(-1, self.width))
+
+    def of(self, stamps: Array) -> tuple[Array, Array]:
+        """The bits that stamps, so many together, leave as they were, and those that they set, as bytes."""
+        places = self.rows.take(stamps).reshape(-1, self.together).T
+        keep = self.keep[0].take(places[0], 0)
+        body = self.body[0].take(places[0], 0)
+        for place, more, own in zip(places[1:], self.keep[1:], self.body[1:], strict=True):
+            kept = more.take(place, 0)
+            keep &= kept
+            body &= kept
+            body |= own.take(place, 0)
+        return keep.reshape(-1), body.reshape(-1)
+
+
 class Stamps:
     """What objects leave in the bitmap, numbered, with a table of it.
 
@@ -63,6 +116,9 @@ class Stamps:
         self.marks: list[Stamp | None] = [Stamp(NOTHING)]  # None for objects without pointers
         self.numbers: dict[tuple[int, Stamp | None], int] = {}
         self.table = _Table()
+        self.of_words: dict[int, list[int]] = {}  # the numbers of those in blocks of so many words
+        self._matrices: dict[int, _Matrix] = {}
+        self._leave: Array | None = None
 
     def number(self, words: int, mark: Stamp | None) -> int:
         """The number of a stamp in blocks of so many words; None is that of objects without pointers."""
@@ -73,31 +129,101 @@ class Stamps:
             number = self.numbers[words, mark] = len(self.marks)
             self.marks.append(mark)
             self.table.add(_forms(mark))
+            self.of_words.setdefault(words, []).append(number)
+            self._leave = None
         return number
 
-    def lay_down(self, np: Any, rt: Runtime, pieces: list[Piece], addresses: Array, stamps: Array) -> None:
-        """Lays down the stamps of objects in the bitmaps of their spans, all at once.
+    def leave(self, np: Any) -> Array:
+        """Whether each stamp leaves something in a fresh bitmap; those of objects without pointers do not."""
+        if self._leave is None:
+            self._leave = np.array([mark is not None and mark.how != NOTHING for mark in self.marks])
+        return self._leave
+
+    def lay_down(
+        self,
+        np: Any,
+        rt: Runtime,
+        rows: list[SideBySide],
+        pieces: list[Piece],
+        addresses: Array,
+        stamps: Array,
+    ) -> None:
+        """Lays down the stamps of objects in the bitmaps of their spans.
 
         A piece is a place of an mcache, the span that it had, and the ranks of the objects out of it;
-        addresses and stamps go by rank. No object stands in two pieces.
+        addresses and stamps go by rank. No object stands twice in rows and pieces, and no two rows of a span
+        side by side.
         """
+        scale, shift = rt.config.heap_bitmap_scale, rt.word_shift
+        by_size: dict[int, list[SideBySide]] = {}
+        for row in rows:
+            by_size.setdefault(row.cached.size, []).append(row)
+        longest = LONGEST * scale
+        together = [piece for piece in pieces if piece[0].size <= longest]
+        singly = [piece for piece in pieces if piece[0].size > longest]
+        for size, some in by_size.items():
+            if not size & (scale // 2 - 1) and sum([row.b - row.a for row in some]) >= MANY:
+                self._lay_side_by_side(np, rt, some, size >> shift, stamps)
+            else:
+                to = together if size <= longest else singly
+                to += [(row.cached, row.span, row.a, row.b) for row in some]
+        if together:
+            self._lay_together(np, rt, together, addresses, stamps)
+        if singly:
+            self._lay_singly(rt, singly, addresses, stamps)
+
+    def _lay_side_by_side(
+        self, np: Any, rt: Runtime, rows: list[SideBySide], words: int, stamps: Array
+    ) -> None:
+        """Lays down those of blocks of so many words, which lie side by side in each row."""
+        numbers = self.of_words.get(words, [])
+        matrix = self._matrices.get(words)
+        if matrix is None or matrix.known != len(numbers) or len(matrix.rows) < len(self.marks):
+            matrix = self._matrices[words] = _Matrix(np, self.table, numbers, len(self.marks), words)
+        scale, base, size = rt.config.heap_bitmap_scale, rt.spans.base, words << rt.word_shift
+        together = matrix.together
+        nothing = np.zeros(1, stamps.dtype)
+        parts: list[Array] = []
+        places: list[tuple[bytearray, int, int]] = []
+        memory = bytearray()
+        for row in rows:
+            bits = self._opened(rt, row.cached, row.span)
+            a, b, at = row.a, row.b, row.v - base[row.span]
+            # Where two blocks share a byte, both stand there, if only one is in the row.
+            if together == 2 and at // size & 1:
+                parts.append(nothing)
+                a, at = a - 1, at - size
+            parts.append(stamps[row.a : b])
+            if b - a & together - 1:
+                parts.append(nothing)
+                b += 1
+            begin, n = at // scale, (b - a) * size // scale
+            places.append((bits, begin, n))
+            memory += bits[begin : begin + n].ljust(n, b"\0")
+        keep, body = matrix.of(np.concatenate(parts))
+        view = np.frombuffer(memory, np.uint8)
+        view &= keep
+        view |= body
+        end = 0
+        for bits, begin, n in places:
+            bits[begin : begin + n] = memory[end : end + min(n, len(bits) - begin)]
+            end += n
+
+    def _opened(self, rt: Runtime, cached: CachedSpan, s: int) -> bytearray:
+        """The bitmap of a span that a place of an mcache had, as one that can be written."""
+        bits = rt.open_bits_of(s)
+        if cached.span == s:
+            cached.bits = bits
+        return bits
+
+    def _lay_together(
+        self, np: Any, rt: Runtime, pieces: list[Piece], addresses: Array, stamps: Array
+    ) -> None:
+        """Lays down those of all sizes at once."""
         bits = rt.spans.bits
         which = np.concatenate([stamps[a:b] for _, _, a, b in pieces])
         sizes = np.array([b - a for _, _, a, b in pieces])
         where = np.concatenate([addresses[a:b] for _, _, a, b in pieces])
-        # Objects without pointers leave nothing in a bitmap that was never opened.
-        bare = np.array([mark is None or mark.how == NOTHING for mark in self.marks])
-        marked = ~np.logical_and.reduceat(bare.take(which), np.cumsum(sizes) - sizes)
-        written = [
-            mark or type(bits[piece[1]]) is bytearray
-            for mark, piece in zip(marked.tolist(), pieces, strict=True)
-        ]
-        if not all(written):
-            kept = np.repeat(np.array(written), sizes)
-            which, where, sizes = which[kept], where[kept], sizes[np.array(written)]
-            pieces = [piece for piece, write in zip(pieces, written, strict=True) if write]
-            if not pieces:
-                return
         # The bitmaps of those spans side by side, each once. As if the spans lay side by side too, an address
         # minus its piece's origin is where the object is.
         begin: dict[int, int] = {}
@@ -105,9 +231,7 @@ class Stamps:
         base, scale = rt.spans.base, rt.config.heap_bitmap_scale
         end = 0
         for cached, s, _, _ in pieces:
-            opened = rt.open_bits_of(s)
-            if cached.span == s:
-                cached.bits = opened
+            opened = self._opened(rt, cached, s)
             if s not in begin:
                 begin[s] = end
                 end += len(opened)
@@ -143,8 +267,8 @@ class Stamps:
                 row = np.repeat(starts.take(its) - shift, length) + number
                 view[where] = view.take(where) & keep.take(row) | body.take(row)
 
-    def lay_down_singly(self, rt: Runtime, pieces: list[Piece], addresses: Array, stamps: Array) -> None:
-        """The same, object by object."""
+    def _lay_singly(self, rt: Runtime, pieces: list[Piece], addresses: Array, stamps: Array) -> None:
+        """Lays down those of long blocks, object by object."""
         spans, marks = rt.spans, self.marks
         for cached, s, a, b in pieces:
             base, bits = spans.base[s], spans.bits[s]
@@ -155,9 +279,7 @@ class Stamps:
                         press_noscan(bits, (v - base) >> rt.word_shift)
                 elif mark.how != NOTHING:
                     if type(bits) is not bytearray:
-                        bits = rt.open_bits_of(s)
-                        if cached.span == s:
-                            cached.bits = bits
+                        bits = self._opened(rt, cached, s)
                     press(bits, (v - base) >> rt.word_shift, mark)
 
 
