@@ -359,6 +359,14 @@ class Allocator(ManyObjects):
         """
         raise Cannot("this machine has no finalizers")
 
+    def add_cleanup(self, p: int) -> None:
+        """runtime.AddCleanup on the object at p, which may have several."""
+        raise Cannot("this machine has no cleanups, which came with Go 1.24")
+
+    def run_cleanups(self) -> list[int]:
+        """Runs queued cleanups; returns where their objects were, which are gone."""
+        raise Cannot("this machine has no cleanups, which came with Go 1.24")
+
     # Collections, whole and by steps.
 
     @abstractmethod

@@ -161,6 +161,8 @@ class Heap(Malloc, ManyObjects):
 
     def add_cleanup(self, p: int) -> None:
         """runtime.AddCleanup on the object at p, which may have many."""
+        if CLEANUP not in self.specials.allocs:
+            raise Cannot("this release has no cleanups, which came with Go 1.24")
         self._hang(p, CLEANUP, True)
 
     def run_finalizers(self) -> list[int]:
