@@ -19,8 +19,10 @@ from archcalc.traces.columns import Columns, InColumns
 from archcalc.traces.outcome import GaveUp, Replay, carry_out_groups
 from archcalc.traces.reader import Header, decimal
 from archcalc.traces.version2.asks import OTHER, Ask, AskColumns, Asks
+from archcalc.traces.version2.bracketed import OWN
 from archcalc.traces.version2.brackets import closings, depths
-from archcalc.traces.version2.replayer import IN_LINES, NO_P, OWN, WRONG, Context, SparseReplayer
+from archcalc.traces.version2.judgement import NO_P, WRONG
+from archcalc.traces.version2.replayer import IN_LINES, Context, SparseReplayer
 from archcalc.traces.version2.turns import AtHand, Turn
 from archcalc.traces.version2.waiting import Waits
 
