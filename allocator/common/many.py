@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from allocator.common.cycles import no_garbage_collection
 from allocator.common.types import Type
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class ManyObjects(ABC):
         asked, least, most = arguments.sizes_of(sizes, self.config.uintptr_mask)
         kinds = arguments.kinds_of(self.pointer_type, typ, types, noscan, asked.size)
         procs = arguments.procs_of(p, asked.size, self.procs)
-        return allocate(self.many(needzero), asked, least, most, kinds, procs)
+        with no_garbage_collection():
+            return allocate(self.many(needzero), asked, least, most, kinds, procs)
 
     @property
     @abstractmethod

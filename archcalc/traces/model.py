@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from allocator.common.cycles import no_garbage_collection
 from allocator.common.throw import Death
 from allocator.contiguous.config import Config
 from allocator.contiguous.mem import System
@@ -23,7 +24,6 @@ from archcalc.traces.columnar import header_of
 from archcalc.traces.machine import ReplayedSystem
 from archcalc.traces.outcome import Replay
 from archcalc.traces.reader import Header, fault
-from archcalc.traces.replay import no_garbage_collection
 from archcalc.traces.replayer import Replayer
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from allocator.common.cycles import no_garbage_collection
 from archcalc.traces import columnar
 from archcalc.traces.columns import in_columns
 from archcalc.traces.outcome import GaveUp, Replay
@@ -71,15 +71,3 @@ def _replayer_of(version: int) -> Callable[..., Replayer | SparseReplayer | Exec
 
         return ExecutionChecker
     return Replayer
-
-
-@contextlib.contextmanager
-def no_garbage_collection() -> Iterator[None]:
-    """A replay makes no reference cycles, but so many objects that Python would always look for some."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

@@ -38,6 +38,7 @@ from unittest import mock
 
 from verdicts import Verdicts
 
+from allocator.common.cycles import no_garbage_collection
 from allocator.common.types import Type
 from allocator.contiguous.config import Config
 from allocator.contiguous.mcache import MCache
@@ -49,7 +50,7 @@ from archcalc.traces.machine import ReplayedRuntime
 from archcalc.traces.outcome import Replay
 from archcalc.traces.reader import Header, pieces
 from archcalc.traces.recorded_machine import config_for
-from archcalc.traces.replay import no_garbage_collection, replay
+from archcalc.traces.replay import replay
 from archcalc.traces.replayer import OWN, Replayer
 from archcalc.traces.stats import stats
 from archcalc.traces.writer import Recorder

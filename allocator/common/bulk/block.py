@@ -58,7 +58,7 @@ class Block:
             self.bounds = np.where(np.arange(codes + 1) > low, len(key), 0)
             return
         order = np.argsort(key, kind="stable")
-        found = np.searchsorted(key.take(order), np.arange(codes, dtype=key.dtype))
+        found = np.searchsorted(key, np.arange(codes, dtype=key.dtype), sorter=order)
         self.bounds = np.append(found, len(key))
         self.order = order.astype(np.uint16)
 

@@ -19,7 +19,7 @@ NO_BLOCK = 0  # the state without a block; with one, the offset is 1 to 16
 STATES = 17
 # Outcomes besides the offset in the open block: a new block, which becomes the open one or not.
 NEW_CURRENT, NEW_ASIDE = 16, 17
-PIECE = 128
+PIECE = 256
 WARM_UP = 64
 
 

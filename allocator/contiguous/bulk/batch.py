@@ -224,6 +224,7 @@ class Batch(BaseBatch):
                 cache.tiny_offset = offset
         if self.profile is not None:
             self.profile.attach()
+            self.profile = None  # it knows this batch
         rt.cache = self.caches[self.number(self.last)]
 
     def write(self) -> None:

@@ -188,6 +188,7 @@ class Batch(BaseBatch):
                 by_class[place.spanclass] = types
         for row in self.rows:
             row.take_types(by_class)
+        self.rows.clear()  # which know this batch
         self._stand_tiny()
 
     def _stand_tiny(self) -> None:
