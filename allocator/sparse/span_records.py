@@ -65,10 +65,10 @@ class SpanRecords:
         """The n records from that number on are in a row of many."""
         self._made[number : number + n] = [row] * n
 
-    def row_of(self, number: int) -> Unmade | None:
-        """The row of many that a record is in that was not asked for yet; None for any other record."""
-        made = self._made[number]
-        return None if type(made) is MSpan else made  # type: ignore[return-value]
+    def rows_of(self, numbers: list[int]) -> list[MSpan | Unmade | None]:
+        """The rows of many that records are in that are not made yet; of others what there is of them."""
+        made = self._made
+        return [made[number] for number in numbers]
 
     def of_one_row(self, entries: Iterable[Entry]) -> tuple[Unmade | None, list[int]]:
         """The records at the beginning that are in one row of many, and that."""

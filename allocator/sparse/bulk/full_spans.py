@@ -56,9 +56,9 @@ class FullSpans:
         self.marks: dict[int, int] = {}
         self.left: dict[int, int] = {}
 
-    def places(self, numbers: list[int]) -> Ints:
+    def places(self, numbers: list[int] | Ints) -> Ints:
         """Which of the row those records are."""
-        found: Ints = self.at[np.array(numbers) - self.first]
+        found: Ints = self.at[np.asarray(numbers) - self.first]
         return found
 
     def alike(self, spanclass: int) -> bool:

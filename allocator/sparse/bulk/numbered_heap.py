@@ -74,21 +74,21 @@ class NumberedHeap(ObjectNumbers):
         A record is given to one span of each class of a row, and to all of a class whose objects differ.
         """
         records = self.core.heap.allspans
-        by_row: dict[int, tuple[FullSpans, list[int], list[int]]] = {}
-        for k, entry in enumerate(entries):
-            if type(entry) is int:
-                held = records.row_of(entry)
-                if isinstance(held, FullSpans):
-                    _, members, numbers = by_row.setdefault(id(held), (held, [], []))
-                    members.append(k)
-                    numbers.append(entry)
-                else:
-                    entries[k] = records[entry]
+        unmade = [k for k, entry in enumerate(entries) if type(entry) is int]
+        rows = records.rows_of([entries[k] for k in unmade])  # type: ignore[misc]
+        for k, row in zip(unmade, rows, strict=True):
+            if type(row) is not FullSpans:
+                entries[k] = records.of(entries[k])
+        lazy = np.array([k for k, row in zip(unmade, rows, strict=True) if type(row) is FullSpans], np.int64)
+        held: list[FullSpans] = [row for row in rows if type(row) is FullSpans]
+        ids = np.fromiter(map(id, held), np.uint64, len(held))
+        by_row = np.argsort(ids, kind="stable")
         found = []
         self._first: dict[tuple[FullSpans, int], int] = {}
-        for row, members, numbers in by_row.values():
-            at: Ints = np.array(members)
-            places = row.places(numbers)
+        for those in alike(ids[by_row]):
+            at = lazy[by_row[those]]
+            row = held[by_row[those.start]]
+            places = row.places([entries[k] for k in at.tolist()])
             order = np.argsort(row.spanclass[places], kind="stable")
             at, places = at[order], places[order]
             kept = np.ones(len(at), bool)

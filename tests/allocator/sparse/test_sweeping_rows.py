@@ -96,8 +96,8 @@ def test_spans_that_keep_something_have_no_records_afterwards(monkeypatch: pytes
     monkeypatch.setattr(at_once, "MANY", 1)
     monkeypatch.setattr(type(rt.sweeper), "sweep", lambda *args: swept.append(args) or one_by_one(*args))
     rt.collect(roots=objects[:1])
-    numbers = range(len(rt.heap.allspans))
-    rows = [row for k in numbers if isinstance(row := rt.heap.allspans.row_of(k), FullSpans)]
+    records = rt.heap.allspans
+    rows = [row for row in records.rows_of(list(range(len(records)))) if isinstance(row, FullSpans)]
     assert len(rows) > 140 > 20 > len(swept)
     assert rt.totals().objects >= n // 2
     assert rt.audit() == []
