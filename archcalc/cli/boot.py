@@ -30,7 +30,8 @@ CallsFiles = Annotated[
     typer.Option(
         "--calls",
         metavar="FILE",
-        help="Answer from what a real program was answered, and compare every call (repeatable).",
+        help="Answer from what a real program was answered, as strace -f or a JSON file tells it, "
+        "and compare every call (repeatable).",
         parser=Path,
     ),
 ]
@@ -54,7 +55,9 @@ def command(
     that the allocator relies on. A runtime that dies is a result: its words, and what it printed
     before. The options describe another machine than the profile's. A machine of 7aefdfded goes through
     mallocinit, one of a later release from its first call to main. With --calls the answers come from a
-    file of what a real program was answered, and each call is compared with what that one asked.
+    file of what a real program was answered, and each call is compared with what that one asked. What
+    strace printed needs PLATFORM and --go besides. Calls of a C library are left out, and how much a
+    program itself allocates, before main and in it, is taken from its calls.
     """
     given = settings(sets)
     if calls:

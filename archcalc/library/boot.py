@@ -330,8 +330,9 @@ def answered(
     from archcalc.questions.calls import compare
     from archcalc.reading import callsfile
 
-    programs = [callsfile.load(file) for file in files]
     wanted = {name for name in platforms or () if "*" not in name and name != "all"}
+    only = next(iter(wanted)) if len(wanted) == 1 else None
+    programs = [callsfile.load(file, only, go) for file in files]
     for program in programs:
         if wanted and program.platform not in wanted:
             found = f"the calls are those of a program for {program.platform}"

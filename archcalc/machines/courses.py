@@ -46,10 +46,11 @@ def config_of(program: ProgramCalls, release: str, options: MachineOptions | Non
     """The Config of the machine that the program ran on, as far as its calls show it."""
     profile = platforms.of(program.platform, release)
     figures = figures_of.compute(profile, {}, release)
+    options = options or MachineOptions()
     options = replace(
-        options or MachineOptions(),
-        data_end=program.data_end,
-        page_size=(options and options.page_size) or page_size(program),
+        options,
+        data_end=options.data_end if program.data_end is None else program.data_end,
+        page_size=options.page_size or page_size(program),
     )
     config = machines.config_of(figures, options)
     if not isinstance(config, Config):

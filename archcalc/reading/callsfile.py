@@ -1,7 +1,7 @@
 """Reads what a real program asked its system for: JSON, one file for each program; every fault at its place.
 
-`release`, `platform`, `data_end` and `calls` must be in it; `emulated`, `image`, `environment` and `borders`
-may.
+In JSON, `release`, `platform`, `data_end` and `calls` must be there; `emulated`, `image`, `environment` and
+`borders` may be. What strace printed is taken as well (`stracefile`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 from allocator.kernels.calls import NAMES, Call
 from allocator.kernels.system import Answer, Errno
+from archcalc.reading import stracefile
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.fields import (
     INVALID,
@@ -49,14 +50,14 @@ class CallsFault(UsageFault):
 class ProgramCalls:
     """One program's memory calls in order. `data_end` is where its data segment ends, `image` what it takes
     of the address space before its first instruction (bytes; None: not told), `environment` the variables
-    such as GOGC that it had.
+    such as GOGC that it had. A trace tells neither of the two.
     """
 
     file: str
     release: str
     platform: str
     emulated: bool
-    data_end: int
+    data_end: int | None
     image: int | None
     calls: tuple[Call, ...]
     borders: tuple[dict[str, Any], ...]
@@ -152,11 +153,16 @@ FILE = FixedKeys(
 )
 
 
-def load(path: Path) -> ProgramCalls:
-    """The program of a file. Raises CallsFault with every mistake in it."""
+def load(path: Path, platform: str | None = None, release: str | None = None) -> ProgramCalls:
+    """The program of a file. Raises CallsFault with every mistake in it.
+
+    `platform` and `release` are those of the program whose file is what strace printed, which tells neither.
+    """
     faults: list[Fault] = []
     document = Document(str(path), "calls", faults, CallsFault)
     data = read_bytes(path, document)
+    if data is not None and data.lstrip()[:1] != b"{":
+        return _traced(path, data, platform, release)
     group: Group | None = read_file(data, FILE, document) if data is not None else None
     if group is None or faults:
         raise CallsFault(*in_order(faults))
@@ -171,3 +177,21 @@ def load(path: Path) -> ProgramCalls:
         tuple(group.get("borders", ())),
         group.get("environment", {}),
     )
+
+
+def _traced(path: Path, data: bytes, platform: str | None, release: str | None) -> ProgramCalls:
+    """The program that strace looked at."""
+    text = data.decode("utf-8", "replace")
+    try:
+        traced = stracefile.read(text)
+    except stracefile.NotReadable as wrong:
+        found = f"{wrong.text[:60]} is not a call as strace prints it"
+        raise CallsFault(Fault(found, id="call", file=str(path), line=wrong.line, column=1)) from None
+    if not traced.calls:
+        found = "there is no call for memory in it"
+        raise CallsFault(Fault(found, "JSON, or what strace -f printed", id="call", file=str(path)))
+    if platform is None or release is None:
+        found = "what strace printed tells neither the platform nor the release"
+        raise CallsFault(Fault(found, "both, as in: boot linux/amd64 --go 1.27", id="call", file=str(path)))
+    calls = tuple(traced.calls)
+    return ProgramCalls(str(path), release, platform, False, None, None, calls, (), traced.environment)
