@@ -55,6 +55,7 @@ ENDS_IN_ADDRESS = frozenset("msfxpqQX")
 ROWS = 1 << 18  # of a group
 ROWS_AT_ONCE = 1 << 17  # that are read: what is computed of them fits into a processor's cache
 MAX_KEYS = 1 << 18  # remembered while writing
+MOST_ASCII = 127
 DICTIONARY_BYTES = 1 << 24  # of the requests of a group, before they are written out one by one
 
 
@@ -88,6 +89,9 @@ def schema(header_line: str | None = None) -> pa.Schema:
     if header_line is not None:
         metadata = {HEADER_KEY: header_line.encode(), FORM_KEY: FORM}
     return pa.schema(fields, metadata)
+
+
+_plain_schema = functools.cache(schema)
 
 
 # From lines to rows.
@@ -215,9 +219,10 @@ class ColumnarFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = str(path)
-        pq = needed("pyarrow.parquet", WHAT)
+        pa, pq = needed("pyarrow", WHAT), needed("pyarrow.parquet", WHAT)
         self._file = self._guarded(
-            lambda: pq.ParquetFile(path, page_checksum_verification=True, memory_map=False, pre_buffer=False),
+            # An opened file: of a path the library first finds out which file system it is on.
+            lambda: pq.ParquetFile(pa.OSFile(str(path)), page_checksum_verification=True, pre_buffer=False),
             0,
         )
         found = self._file.schema_arrow
@@ -226,7 +231,7 @@ class ColumnarFile:
         if HEADER_KEY in metadata and form != FORM:
             told = f"columns of version {form.decode(errors='replace')}"
             raise fault(self.name, 0, told, f"version {FORM.decode()}, or a newer archcalc")
-        if HEADER_KEY not in metadata or FORM_KEY not in metadata or not found.equals(schema()):
+        if HEADER_KEY not in metadata or FORM_KEY not in metadata or not found.equals(_plain_schema()):
             raise fault(
                 self.name, 0, "a Parquet file that is not a recording", "one of archcalc trace convert"
             )
@@ -269,7 +274,7 @@ class ColumnarFile:
             if batch is None:
                 return
             if columns is None:
-                self._guarded(functools.partial(batch.validate, full=True), line)
+                self._guarded(functools.partial(batch.validate, full=not _plain(batch)), line)
             line += batch.num_rows
             yield batch
 
@@ -298,6 +303,27 @@ class ColumnarFile:
         yield [self.header_line]
         for batch in self.batches():
             yield lines_of(batch)
+
+
+def _plain(batch: pa.RecordBatch) -> bool:
+    """Whether all words of a batch exist and all texts are ASCII; the library takes longer to find out.
+
+    Of what it says about others nothing is known.
+    """
+    np = needed("numpy", WHAT)
+    records, requests, _, texts = batch.columns
+    for column in (records, requests):
+        indices = np.frombuffer(column.indices.buffers()[1], np.uint32)[column.offset :][: len(column)]
+        if not len(indices) or indices.max() >= len(column.dictionary):
+            return False
+    for column in (records.dictionary, requests.dictionary, texts):
+        _, offsets, data = column.buffers()
+        ends = np.frombuffer(offsets, np.int32)[column.offset :][: len(column) + 1]
+        if not (ends[1:] >= ends[:-1]).all() or ends[0] < 0 or ends[-1] > (data.size if data else 0):
+            return False
+        if ends[0] < ends[-1] and np.frombuffer(data, np.uint8)[ends[0] : ends[-1]].max() > MOST_ASCII:
+            return False
+    return True
 
 
 def lines_of(batch: pa.RecordBatch) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -42,7 +43,7 @@ class Columns:
         self.np = np
         record, request, address, self.text = batch.columns
         codes = [WRITTEN_CODE.get(word, UNREADABLE) for word in record.dictionary.to_pylist()] or [0]
-        self.code = np.array(codes, np.uint8)[record.indices.to_numpy()]
+        self.code = np.array(codes, np.uint8).take(record.indices.to_numpy())
         self.words: list[str | None] = [*request.dictionary.to_pylist(), None]
         self.request = _filled(np, request.indices, len(self.words) - 1, np.intp)
         self.address = _filled(np, address, 0, np.uint64)
@@ -109,7 +110,7 @@ def _filled(np: Any, column: pa.Array, fill: int, to: Any) -> Array:
     found: Array = np.frombuffer(data, column.type.to_pandas_dtype(), end)[column.offset :].astype(to)
     if column.null_count:
         has = np.unpackbits(np.frombuffer(valid, np.uint8), count=end, bitorder="little")[column.offset :]
-        found[has == 0] = fill
+        found[np.flatnonzero(has == 0)] = fill
     return found
 
 
@@ -127,7 +128,7 @@ class InColumns:
     def batches(self) -> Iterator[Columns | TextColumns]:
         """The rows after the header, so many at a time. Raises GaveUp for a file that is damaged."""
         np = needed("numpy", WHAT)
-        np.empty(KEPT_MEMORY, np.uint8)
+        _keep_memory(np)
         try:
             if isinstance(self.file, ColumnarFile):
                 for batch in self.file.batches():
@@ -136,6 +137,12 @@ class InColumns:
                 yield from self.file.batches()
         except TraceFault as damaged:
             raise GaveUp from damaged
+
+
+@functools.cache
+def _keep_memory(np: Any) -> None:
+    """Leads the C library to keep the memory of arrays."""
+    np.empty(KEPT_MEMORY, np.uint8)
 
 
 def in_columns(path: Path) -> InColumns | None:
