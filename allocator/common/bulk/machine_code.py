@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
 import mmap
 import os
 import platform
@@ -54,7 +53,7 @@ def keep(source: str, key: str, made: Made) -> Loaded | None:
     told = _digest(key)
     if told is None:
         return None
-    head = told + b"\n" + json.dumps(made.offsets).encode() + b"\n"
+    head = told + b"\n" + " ".join([f"{name}={at}" for name, at in made.offsets.items()]).encode() + b"\n"
     # The sum has 64 digits, and an end of line.
     head += b" " * (-(len(MARK) + 65 + len(head)) % ALIGNED)
     content = head + made.text
@@ -110,10 +109,10 @@ def _mapped(path: Path, told: bytes) -> Loaded | None:
     lines = rest.split(b"\n", 2)
     if lines[0] != told:
         return None
-    offsets = json.loads(lines[1])
     head = len(memory) - len(lines[2])
     begin = np.frombuffer(memory, np.uint8).ctypes.data + head + -head % ALIGNED
-    return Loaded({name: begin + offset for name, offset in offsets.items()}, memory)
+    offsets = [each.partition("=") for each in lines[1].decode().split(" ")]
+    return Loaded({name: begin + int(at) for name, _, at in offsets}, memory)
 
 
 def _write(path: Path, content: bytes) -> None:

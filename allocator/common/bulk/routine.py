@@ -54,7 +54,7 @@ class Routine:
         choices = [
             [None if one == "n" else np.dtype(one) for one in each.split("/")] for each in takes.split()
         ]
-        self.codes = [Code(f"{self.name} {i}", kinds) for i, kinds in enumerate(product(*choices))]
+        self.codes = [Code(f"{self.name}/{i}", kinds) for i, kinds in enumerate(product(*choices))]
 
     def __call__(self, *values: Any) -> int:
         for code in self.codes:
