@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from allocator.contiguous.own_records import SPAN_AT_END
+
 if TYPE_CHECKING:
     from allocator.contiguous.core import Core
     from allocator.contiguous.runtime import Runtime
@@ -22,12 +24,7 @@ def span_lines(rt: Core) -> list[str]:
         spans.free_index, spans.needzero, spans.npreleased, spans.sweepgen, spans.elemsize, spans.limit,
         spans.self_addr,
     )  # fmt: skip
-    return [
-        f"Zs {base:x} {npages} {state} {sizeclass} {nelems} {alloc_count} {free_index} {needzero} "
-        f"{npreleased} {sweepgen} {elemsize} {limit:x} {self_addr:x}"
-        for base, npages, state, sizeclass, nelems, alloc_count, free_index, needzero, npreleased, sweepgen,
-            elemsize, limit, self_addr in zip(*columns, strict=True)
-    ]  # fmt: skip
+    return [SPAN_AT_END % fields for fields in zip(*columns, strict=True)]
 
 
 def totals_at_end(rt: Core) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from allocator.common.throw import Throw
+from allocator.contiguous.own_records import RECORD_FREED, RECORD_TAKEN
 
 if TYPE_CHECKING:
     from allocator.contiguous.core import Core
@@ -97,7 +98,7 @@ class SpanAlloc(FixAlloc):
             spans.npages[s] = npages
         log = rt.log
         if log is not None:
-            log.append(f"Q span {spans.self_addr[s]:x}")
+            log.append(RECORD_TAKEN % spans.self_addr[s])
         return s
 
     def free(self, s: int) -> None:
@@ -105,7 +106,7 @@ class SpanAlloc(FixAlloc):
         rt = self.rt
         log = rt.log
         if log is not None:
-            log.append(f"X span {rt.spans.self_addr[s]:x}")
+            log.append(RECORD_FREED % rt.spans.self_addr[s])
         self.inuse -= self.size
         self.free_list.append(s)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from allocator.common.throw import Throw
 from allocator.contiguous.mspan import NIL
+from allocator.contiguous.own_records import REFILLED
 
 if TYPE_CHECKING:
     from allocator.contiguous.core import Core
@@ -158,7 +159,7 @@ class MCache:
         bits = spans.bits[s]
         cached.bits = bits if type(bits) is bytearray else None
         if rt.log is not None:
-            rt.log.append(f"L {sizeclass} {cached.base:x} {count} {spans.free_index[s]} {self.id}")
+            rt.log.append(REFILLED % (sizeclass, cached.base, count, spans.free_index[s], self.id))
 
     def release_all(self) -> None:
         """Gives every cached span back and forgets the tiny block (releaseAll)."""

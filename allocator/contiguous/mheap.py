@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from allocator.common.throw import Throw
 from allocator.common.uintptr import printint
 from allocator.contiguous.mspan import DEAD, FREE, IN_USE, NIL, STACK, PageTable, SpanList
+from allocator.contiguous.own_records import SPAN_FOR_OBJECTS, SPAN_FOR_STACKS, SPAN_FREED, STACKS_FREED
 from allocator.contiguous.sweep import EVERYTHING
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class MHeap:
         if rt.gc.blacken:
             rt.gc.revise_if_marking()
         if rt.log is not None:
-            rt.log.append(f"H {npages} {sizeclass} {spans.base[s]:x} {spans.needzero[s]}")
+            rt.log.append(SPAN_FOR_OBJECTS % (npages, sizeclass, spans.base[s], spans.needzero[s]))
         spans.needzero[s] = 0
         return s
 
@@ -160,7 +161,7 @@ class MHeap:
             spans.alloc_count[s] = 0
             rt.stats.stacks_inuse += npages << self.page_shift
             if rt.log is not None:
-                rt.log.append(f"K {npages} {spans.base[s]:x}")
+                rt.log.append(SPAN_FOR_STACKS % (npages, spans.base[s]))
         return s
 
     def _alloc_span_locked(self, npages: int) -> int:
@@ -272,7 +273,7 @@ class MHeap:
         rt = self.rt
         log = rt.log
         if log is not None:
-            log.append(f"D {rt.spans.base[s]:x} {rt.spans.npages[s]} {acct}")
+            log.append(SPAN_FREED % (rt.spans.base[s], rt.spans.npages[s], acct))
         cache = rt.cache
         if cache.local_scan or cache.local_tinyallocs:
             rt.flush_local_scan(cache)
@@ -287,7 +288,7 @@ class MHeap:
         rt = self.rt
         spans = rt.spans
         if rt.log is not None:
-            rt.log.append(f"E {spans.base[s]:x} {spans.npages[s]}")
+            rt.log.append(STACKS_FREED % (spans.base[s], spans.npages[s]))
         spans.needzero[s] = 1
         rt.stats.stacks_inuse -= spans.npages[s] << self.page_shift
         self._free_span_locked(s, True)

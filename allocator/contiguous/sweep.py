@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from allocator.common.throw import Throw
 from allocator.contiguous.mspan import IN_USE
+from allocator.contiguous.own_records import SWEPT, SWEPT_ONE_WORD
 
 if TYPE_CHECKING:
     from allocator.contiguous.core import Core
@@ -93,9 +94,11 @@ class Sweeper:
             rt.specials.sweep(s)
         sizeclass, nelems, marks = spans.sizeclass[s], spans.nelems[s], spans.mark_bits[s]
         if rt.log is not None:
-            words = f"{marks:x}" if nelems <= 64 else mark_words(marks, nelems)
-            kept = "1" if preserve else "0"
-            rt.log.append(f"b {spans.base[s]:x} {sizeclass} {nelems} {kept} {words}")
+            if nelems <= 64:
+                line = SWEPT_ONE_WORD % (spans.base[s], sizeclass, nelems, preserve, marks)
+            else:
+                line = SWEPT % (spans.base[s], sizeclass, nelems, preserve, mark_words(marks, nelems))
+            rt.log.append(line)
         nalloc = marks.bit_count()
         freed = spans.alloc_count[s] - nalloc
         index = spans.free_index[s]
