@@ -117,11 +117,14 @@ class MCache:
         if s >= 0:
             if cached.next != cached.start:
                 cached.sync(spans)
-            if cached.next_run(spans):
+            nelems = spans.nelems[s]
+            if spans.alloc_count[s] == nelems:
+                spans.free_index[s] = nelems
+            elif cached.next_run(spans):
                 v = cached.next
                 cached.next = v + cached.size
                 return v, False
-            if spans.alloc_count[s] != spans.nelems[s]:
+            else:
                 self.rt.printed.append(
                     f"runtime: s.allocCount= {spans.alloc_count[s]} s.nelems= {spans.nelems[s]}"
                 )

@@ -39,6 +39,8 @@ class CachePlace:
         self.cached: CachedSpan = cache.alloc[sizeclass]
 
 
+LARGE = 0  # in the place of a size class
+
 # Of each key: kind, place, number of its mcache, bytes of a tiny object, those that are scanned, stamp, and
 # whether it goes the short way.
 Row = tuple[int, int, int, int, int, int, bool]
@@ -79,7 +81,7 @@ class Keys:
         self.numbers: dict[str | None, int] = {}
         self._rows: list[Row] = [NOT_KNOWN]
         self._number_of: dict[Row, int] = {}
-        # By the fields behind the size, of objects without pointers: the key for each size class.
+        # By the fields behind the size, of objects without pointers and large ones: the key of a size class.
         self._of_class: dict[str, dict[int, int]] = {}
         self._table: KeyTable | None = None
 
@@ -104,7 +106,8 @@ class Keys:
     def _learn_all(self, words: list[str]) -> None:
         """Learns allocations' fields that are met for the first time.
 
-        What is known of objects without pointers depends only on their size class and on the other fields.
+        What is known of objects without pointers depends only on their size class and on the other fields,
+        and of large ones only on these.
         """
         numbers, of_class = self.numbers, self._of_class
         class_of = self.inputs.rt.class_of
@@ -112,8 +115,8 @@ class Keys:
         for word in words:
             text, _, tail = word.partition(" ")
             known = of_class.get(tail)
-            if known is not None and text.isdecimal() and first <= (size := int(text)) <= last:
-                number = known.get(class_of[size])
+            if known is not None and text.isdecimal() and first <= (size := int(text)):
+                number = known.get(class_of[size] if size <= last else LARGE)
                 if number is not None and str(size) == text:
                     numbers[word] = number
                     continue
@@ -146,6 +149,8 @@ class Keys:
         self.numbers[word] = number
         if kind == NOSCAN:
             self._of_class.setdefault(tail, {})[sizeclass] = number
+        elif size > inputs.rt.config.max_small_size:
+            self._of_class.setdefault(tail, {})[LARGE] = number
 
     def _new_place(self, cache: MCache, sizeclass: int) -> int:
         number = self.place_of[cache.id, sizeclass] = len(self.places)

@@ -75,16 +75,16 @@ class Words:
         same &= self.parts[2].take(number) == parts[2]
         return np.where(same, number, -1)
 
-    def number(self, text: bytes) -> int:
-        """The number of a request, which may be met for the first time."""
-        number = self.numbers.get(text)
-        if number is None:
-            number = self.numbers[text] = len(self.texts)
-            self.texts.append(text.decode())
-            if number >= self.parts.shape[1]:
-                more = np.zeros((3, number), np.uint64)
-                self.parts = np.concatenate((self.parts, more), 1)
-        return number
+    def numbers_of(self, texts: list[bytes]) -> list[int]:
+        """The numbers of requests, some of which may be met for the first time."""
+        numbers = self.numbers
+        new = [text for text in dict.fromkeys(texts) if text not in numbers]
+        numbers.update(zip(new, range(len(self.texts), len(self.texts) + len(new)), strict=True))
+        self.texts += [text.decode() for text in new]
+        if len(numbers) > self.parts.shape[1]:
+            more = np.zeros((3, len(numbers)), np.uint64)
+            self.parts = np.concatenate((self.parts, more), 1)
+        return [numbers[text] for text in texts]
 
     def enter(self, numbers: list[int], parts: list[Array], slots: Array) -> None:
         """Has requests looked up by their parts from now on, unless others lie in their slots; all differ."""
@@ -187,12 +187,12 @@ class _Part:
             rows = new.take(first)
             found = self._texts_at(starts.take(rows), length.take(rows))
             parts_of = [part.take(rows) for part in parts]
-            words.enter([words.number(text) for text in found], parts_of, slots.take(first))
+            words.enter(words.numbers_of(found), parts_of, slots.take(first))
             number[new] = words.known([part.take(new) for part in parts], mixed.take(new))
         left = np.flatnonzero((number < 0) & usual)
         if len(left):
             found = self._texts_at(starts.take(left), length.take(left))
-            number[left] = [words.number(text) for text in found]
+            number[left] = words.numbers_of(found)
         return number
 
     def _texts_at(self, starts: Array, length: Array) -> list[bytes]:
