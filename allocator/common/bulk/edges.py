@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allocator.common.bulk.engine import follows_compiled
+from allocator.common.bulk.reach import Pointers
 
 if TYPE_CHECKING:
+    from allocator.common.bulk.compiled_edges import CompiledPointers
     from allocator.common.bulk.held import Held
     from allocator.common.bulk.numbers import ObjectNumbers
-    from allocator.common.bulk.reach import Pointers
     from allocator.common.bulk.word_rows import WordRows
 
 Ints = np.ndarray[Any, np.dtype[Any]]
@@ -35,30 +36,40 @@ def in_words(extents: Ints, shift: int) -> Ints:
     return (extents >> shift).astype(np.uint16 if extents.itemsize <= 2 else np.int64, copy=False)
 
 
-def add_edges(pointers: Pointers, numbers: ObjectNumbers, rows: WordRows, held: Held) -> None:
+def pointers_of(numbers: ObjectNumbers, total: int) -> Pointers | CompiledPointers:
+    """No edges yet, between objects with numbers below `total`."""
+    if numbers.magic is not None and numbers.pages is not None and follows_compiled():
+        from allocator.common.bulk.compiled_edges import CompiledPointers
+
+        return CompiledPointers(numbers, total)
+    return Pointers(total)
+
+
+def add_edges(
+    pointers: Pointers | CompiledPointers, numbers: ObjectNumbers, rows: WordRows, held: Held
+) -> None:
     """Adds all pointers on those pages. What else is stored there is noted as held."""
-    stored: Ints = rows.contents != 0
+    if rows.tell is None and not isinstance(pointers, Pointers):
+        pointers.add_rows(rows, held)
+        return
+    contents = rows.contents()
+    stored: Ints = contents != 0
     held.note(rows, stored)
-    by_table = rows.tell is None and numbers.magic is not None and numbers.pages is not None
-    if by_table and follows_compiled():
-        sources, targets, lost = _compiled(numbers, rows)
-    else:
-        sources, words = _pointers(rows, stored)
-        targets = numbers.of(words)
-        astray = len(targets) and int(targets.min()) < 0
-        lost = words[targets < 0] if astray else words[:0]
-    if len(lost):
-        targets[targets < 0] = numbers.stray(lost)
+    sources, words = _pointers(rows, contents, stored)
+    targets = numbers.of(words)
+    if len(targets) and int(targets.min()) < 0:
+        lost = np.flatnonzero(targets < 0)
+        targets[lost] = numbers.stray(words[lost])
         keep = np.flatnonzero(targets >= 0)
         sources, targets = sources[keep], targets[keep]
     pointers.add(sources, targets)
 
 
-def _pointers(rows: WordRows, stored: Ints) -> tuple[Ints, Ints]:
+def _pointers(rows: WordRows, contents: Ints, stored: Ints) -> tuple[Ints, Ints]:
     """The pointers among the words that are stored, and the numbers of the objects that they lie in."""
     told = _leave_pointers(rows, stored)
     where = np.flatnonzero(stored)
-    words = rows.contents.take(where).astype(np.uint64, copy=False)
+    words = contents.take(where).astype(np.uint64, copy=False)
     sources = _objects(rows, where)
     if not told or len(rows.extents):
         good = _pointers_among(rows, where, sources, told)
@@ -118,22 +129,3 @@ def _pointers_among(rows: WordRows, where: Ints, source: Ints, told: bool) -> In
     if len(rows.extents):
         good &= offset < rows.extents.take(source)
     return good
-
-
-def _compiled(numbers: ObjectNumbers, rows: WordRows) -> tuple[Ints, Ints, Ints]:
-    """Sources, targets, and the words that lead to none of these, in one pass."""
-    from allocator.common.bulk.compiled_reach import find
-
-    bitmap = rows.bitmap
-    if len(rows.page):
-        packed = np.packbits(rows.page.reshape(-1, 4), axis=1, bitorder="little")
-        bitmap = np.tile(packed[:, 0], len(rows.begin))
-    most = len(rows.contents)
-    sources, targets = np.empty(most, np.int64), np.empty(most, np.int64)
-    lost, missing = np.empty(most, np.uint64), np.empty(1, np.int64)
-    found = find(
-        rows.contents.astype(np.uint64, copy=False), rows.per_page, rows.begin, rows.first, rows.words,
-        rows.header, rows.nelems, bitmap, rows.pattern, rows.extents, int(numbers.low), int(numbers.shift),
-        numbers.pages, numbers.magic, numbers.offset, numbers.limit, sources, targets, lost, missing,
-    )  # fmt: skip
-    return sources[:found], targets[:found], lost[: int(missing[0])]

@@ -16,7 +16,7 @@ FEW_WORDS = 16  # of an object, for which one word of all objects is looked at a
 
 
 class Held:
-    """A byte for each number: whether the object has a word that is not zero.
+    """`flags`, a byte for each number: whether the object has a word that is not zero.
 
     Of some spans that is not known: those of which no page was looked at, or one that begins or ends within
     an object.
@@ -25,7 +25,7 @@ class Held:
     def __init__(self, numbers: ObjectNumbers, spans: Ints) -> None:
         """spans: all in which something is stored."""
         self._numbers = numbers
-        self._flags = np.zeros(numbers.total, bool)
+        self.flags = np.zeros(numbers.total, bool)
         self._unknown = np.zeros(numbers.count, bool)
         self._unknown[spans] = True
 
@@ -43,15 +43,19 @@ class Held:
         start = rows.first + begin
         step = int(start[1] - start[0]) if len(start) > 1 else n
         end = int(start[0]) + len(start) * step
-        if step >= n and end <= len(self._flags) and (np.diff(start) == step).all():
-            self._flags[int(start[0]) : end].reshape(-1, step)[:, :n] |= some
+        if step >= n and end <= len(self.flags) and (np.diff(start) == step).all():
+            self.flags[int(start[0]) : end].reshape(-1, step)[:, :n] |= some
         else:
-            self._flags[(start[:, None] + np.arange(n))[some]] = True
+            self.flags[(start[:, None] + np.arange(n))[some]] = True
+
+    def known(self, spans: Ints) -> None:
+        """`flags` are right for some spans."""
+        self._unknown[spans] = False
 
     def outside(self, seen: Ints) -> set[int]:
         """The addresses of spans of which an object that is not seen, a byte for each, may hold something."""
         numbers = self._numbers
-        flags = self._flags & (seen[: numbers.total] == 0)
+        flags = self.flags & (seen[: numbers.total] == 0)
         some = (numbers.counts(flags.view(np.uint8)) > 0) | self._unknown
         return set(numbers.columns.base[some].tolist())
 

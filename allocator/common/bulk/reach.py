@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from allocator.common.bulk.engine import follows_compiled
-
 Ints = np.ndarray[Any, np.dtype[Any]]
 
 SMALL = 48  # objects of a ring that are followed one by one
@@ -83,24 +81,17 @@ class Pointers:
         chosen = np.repeat(ends - places, count) + np.arange(int(places[-1]))
         return self.targets.take(chosen)
 
-
-def reach(pointers: Pointers, frontier: Ints, seen: Ints) -> None:
-    """Marks in `seen`, a byte for each object, all that is reached from the frontier, which is marked."""
-    if follows_compiled():
-        from allocator.common.bulk.compiled_reach import reach as follow
-
-        begin, waiting = np.zeros(len(seen) + 1, np.uint32), np.empty(len(seen), np.int64)
-        follow(pointers.sources, pointers.targets, frontier, seen, begin, waiting)
-        return
-    patience = PATIENCE
-    rings = _Rings(pointers, frontier, seen)
-    while rings.count:
-        if rings.count <= SMALL:
-            patience -= 1
-            if patience < 0:
-                rings.follow(_one_by_one(pointers, rings.listed(), seen))
-                continue
-        rings.next()
+    def reach(self, frontier: Ints, seen: Ints) -> None:
+        """Marks in `seen`, a byte for each object, all that is reached from the frontier, which is marked."""
+        patience = PATIENCE
+        rings = _Rings(self, frontier, seen)
+        while rings.count:
+            if rings.count <= SMALL:
+                patience -= 1
+                if patience < 0:
+                    rings.follow(_one_by_one(self, rings.listed(), seen))
+                    continue
+            rings.next()
 
 
 class _Rings:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ class WordRows(NamedTuple):
     object. extents: how many words of each object are looked at besides, by number, all where there is none.
     """
 
-    contents: Ints
+    pages: Sequence[array[int]]
     per_page: int
     spans: Ints
     begin: Ints
@@ -39,6 +40,10 @@ class WordRows(NamedTuple):
     pattern: Ints = NOTHING
     tell: Callable[[Ints, Ints, Ints], Ints] | None = None
     extents: Ints = ALL
+
+    def contents(self) -> Ints:
+        """The words of all pages, one behind the other."""
+        return np.frombuffer(b"".join(self.pages), self.pages[0].typecode)
 
     @property
     def aligned(self) -> bool:

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allocator.common.bulk.edges import add_edges, alike
+from allocator.common.bulk.edges import add_edges, alike, pointers_of
 from allocator.common.bulk.engine import note_followed
 from allocator.common.bulk.held import Held
 from allocator.common.bulk.numbers import NONE, ObjectNumbers, SpanColumns
-from allocator.common.bulk.reach import Pointers, reach
 from allocator.common.bulk.word_rows import ALL, NOTHING, WordRows
 from allocator.contiguous.bulk.marking import column, owners
 from allocator.contiguous.bulk.span_bits import SpanBits
@@ -23,6 +22,8 @@ from allocator.contiguous.mspan import IN_USE, NIL, STACK
 
 if TYPE_CHECKING:
     from allocator.common.at_once import Trial
+    from allocator.common.bulk.compiled_edges import CompiledPointers
+    from allocator.common.bulk.reach import Pointers
     from allocator.contiguous.core import Core
     from allocator.contiguous.gc import Collector
 
@@ -74,7 +75,7 @@ def follow(collector: Collector, trial: Trial) -> bool:
     before = seen.copy()
     roots = numbers.roots(trial, frontier, seen)
     pointers, held = _pointers(rt, numbers, bits)
-    reach(pointers, roots, seen)
+    pointers.reach(roots, seen)
     if rt.debug_invalidptr and (seen[-1] or seen[numbers.unused].any()):
         return False
     seen[numbers.unused] = before[numbers.unused] = 0
@@ -114,7 +115,7 @@ def _write_marks(rt: Core, numbers: Numbers, seen: Ints, count: Ints) -> None:
         marks[s] = int.from_bytes(packed[low:high], "little")
 
 
-def _pointers(rt: Core, numbers: Numbers, bits: SpanBits) -> tuple[Pointers, Held]:
+def _pointers(rt: Core, numbers: Numbers, bits: SpanBits) -> tuple[Pointers | CompiledPointers, Held]:
     """All pointers in pointer words, as far as their objects are scanned, and what objects have any words."""
     memory = rt.memory
     pages = np.array(list(memory.pages), np.uint64)
@@ -125,7 +126,7 @@ def _pointers(rt: Core, numbers: Numbers, bits: SpanBits) -> tuple[Pointers, Hel
     classes = column(rt.spans.sizeclass)[numbers.ids[spans]]
     # Each large object is a kind of its own.
     kinds = np.where(classes > 0, classes, -1 - spans)
-    held, pointers = Held(numbers, spans), Pointers(numbers.total + 1)
+    held, pointers = Held(numbers, spans), pointers_of(numbers, numbers.total + 1)
     for part in alike(kinds, max(AT_ONCE // memory.per_page, 1)):
         add_edges(pointers, numbers, _rows_of(rt, numbers, bits, spans[part], pages[part]), held)
     return pointers, held
@@ -135,13 +136,12 @@ def _rows_of(rt: Core, numbers: Numbers, bits: SpanBits, spans: Ints, pages: Int
     """Pages of spans of one class, in the order of numbers."""
     memory, columns = rt.memory, numbers.columns
     s = int(spans[0])
-    raw = b"".join([memory.all_of(memory.pages[page]) for page in pages.tolist()])
     page = bits.page_of(spans)
     bitmap = NOTHING
     if not len(page):
         bitmap = np.frombuffer(b"".join(_bitmaps(rt, pages.tolist(), numbers.ids[spans].tolist())), np.uint8)
     return WordRows(
-        contents=np.frombuffer(raw, memory.typecode),
+        pages=[memory.all_of(memory.pages[page]) for page in pages.tolist()],
         per_page=memory.per_page,
         spans=spans,
         begin=((pages << memory.shift) - columns.base[spans]) >> memory.word_shift,

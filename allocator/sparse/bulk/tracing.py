@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allocator.common.bulk.edges import add_edges, alike
+from allocator.common.bulk.edges import add_edges, alike, pointers_of
 from allocator.common.bulk.engine import note_followed
 from allocator.common.bulk.held import Held
-from allocator.common.bulk.reach import Pointers, reach
 from allocator.common.bulk.word_rows import WordRows
 from allocator.sparse.bulk.numbered_heap import NumberedHeap
 from allocator.sparse.bulk.object_kinds import ObjectKinds
 
 if TYPE_CHECKING:
     from allocator.common.at_once import Trial
+    from allocator.common.bulk.compiled_edges import CompiledPointers
+    from allocator.common.bulk.reach import Pointers
     from allocator.sparse.gc import Collector
     from allocator.sparse.heap_core import HeapCore
 
@@ -38,7 +39,7 @@ def follow(collector: Collector, trial: Trial) -> None:
     grey = np.array(collector.grey, np.uint64)
     roots = heap.roots(trial, heap.of(grey), seen)
     pointers, held = _pointers(core, heap)
-    reach(pointers, roots, seen)
+    pointers.reach(roots, seen)
     collector.stale = held.outside(seen)
     seen -= before
     scan_work = collector.scan_work
@@ -48,7 +49,7 @@ def follow(collector: Collector, trial: Trial) -> None:
     core.pacer.heap_scan_work += work + heap.mark(collector, seen)
 
 
-def _pointers(core: HeapCore, heap: NumberedHeap) -> tuple[Pointers, Held]:
+def _pointers(core: HeapCore, heap: NumberedHeap) -> tuple[Pointers | CompiledPointers, Held]:
     """All pointers in words where their objects have pointers, and which objects have words at all."""
     memory = core.memory
     pages = np.array(list(memory.pages), np.uint64)
@@ -60,7 +61,7 @@ def _pointers(core: HeapCore, heap: NumberedHeap) -> tuple[Pointers, Held]:
     keep = keep[np.lexsort((pages[keep], spans[keep]))]
     spans, pages = spans[keep], pages[keep].astype(np.int64)
     classes = heap.spanclass[spans]
-    kinds, pointers = ObjectKinds(core), Pointers(heap.total)
+    kinds, pointers = ObjectKinds(core), pointers_of(heap, heap.total)
     # Each large object is a kind of its own.
     for part in alike(np.where(classes > 1, classes, -1 - spans), max(AT_ONCE // memory.per_page, 1)):
         add_edges(pointers, heap, _rows_of(core, heap, spans[part], pages[part], kinds), held)
@@ -72,11 +73,10 @@ def _rows_of(core: HeapCore, heap: NumberedHeap, spans: Ints, pages: Ints, kinds
     memory = core.memory
     shift = memory.word_shift
     s = heap.span(int(heap.like[spans[0]]))
-    raw = b"".join([memory.all_of(memory.pages[page]) for page in pages.tolist()])
     like = heap.like[spans]
     pattern, tell = kinds.pointers({k: heap.span(k) for k in dict.fromkeys(like.tolist())}, like)
     return WordRows(
-        contents=np.frombuffer(raw, memory.typecode),
+        pages=[memory.all_of(memory.pages[page]) for page in pages.tolist()],
         per_page=memory.per_page,
         spans=spans,
         # Pages lie behind their spans' beginnings, whatever the sign of an address is.
