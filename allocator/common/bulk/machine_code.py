@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-MARK = b"archcalc machine code 1\n"
+MARK = b"archcalc machine code 2\n"
 ALIGNED = 64  # bytes
 PACKAGES = ("numba", "llvmlite")  # which make it
 
