@@ -9,7 +9,7 @@ follows them.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from allocator.common.throw import Death
@@ -46,11 +46,13 @@ class Inputs(Judgement):
         self.specials: dict[str, tuple[FixAlloc, set[int]]] = {}  # short ways too, by an f record's start
         self.default_align = ""
         self.stacks: dict[int, int] = {}  # the stacks in use, and their sizes in bytes
-        self.records: dict[str, set[int]] = {
+        self._records: dict[str, set[int]] = {
             "mcache": set(),
             "specialfinalizer": set(),
             "specialprofile": set(),
         }
+        # More of these, not among them yet: programs make thousands that nobody asks for.
+        self.made: list[tuple[str, Sequence[int]]] = []
         self.last_line = 0  # the last that can be an event, by the header
         self.handlers: dict[str, Handler] = {
             "T": self._type, "R": self._reserve, "Y": self._alloc, "F": self._failure, "I": self._init,
@@ -277,3 +279,11 @@ class Inputs(Judgement):
         if live is None:
             raise ValueError(f"found {shorten(which)}, expected one of {', '.join(self.records)}")
         return live
+
+    @property
+    def records(self) -> dict[str, set[int]]:
+        """The addresses of fixalloc's records in use, by kind."""
+        for which, some in self.made:
+            self._records[which].update(some)
+        self.made.clear()
+        return self._records

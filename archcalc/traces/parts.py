@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -157,14 +156,14 @@ class BatchPart:
     def _specials(self) -> None:
         """The ordinary records of specials, by kind, in order."""
         rows = self.specials
-        self.waiting: list[tuple[str, list[int], list[int]]] = []
+        self.waiting: list[tuple[str, Array, Array]] = []
         self.reached = [0] * len(SPECIALS)
         if not len(rows):
             return
         addresses = self.address[rows]
         for name, number in SPECIALS.items():
             own = (self.which == number) & self.ordinary[rows]
-            self.waiting.append((name, rows[own].tolist(), addresses[own].tolist()))
+            self.waiting.append((name, rows[own], addresses[own]))
 
     def _counts(self) -> None:
         """What the counters of each mcache gain between one event out of the ordinary and the next."""
@@ -449,24 +448,25 @@ class BatchPart:
 
     def _reach_specials(self, row: int) -> None:
         """Carries out the records of specials before a row (fixalloc)."""
-        rt = self.rt
+        np, rt = self.np, self.rt
         for number, (name, rows, addresses) in enumerate(self.waiting):
-            a = self.reached[number]
-            b = bisect_left(rows, row, a)
-            if a == b:
+            a, b = self.reached[number], int(rows.searchsorted(row))
+            if a >= b:
                 continue
             self.reached[number] = b
             wanted = addresses[a:b]
             source = rt.specialfinalizeralloc if name == "specialfinalizer" else rt.specialprofilealloc
             free = source.free_list
-            used = min(len(free), len(wanted))
-            given = free[len(free) - used :][::-1]
-            new = len(wanted) - used
-            given += range(source.chunk, source.chunk + new * source.size, source.size)
-            if new * source.size > source.nchunk or given != wanted:
+            used = min(len(free), b - a)
+            freed = free[len(free) - used :][::-1]
+            new = b - a - used
+            cut = range(source.chunk, source.chunk + new * source.size, source.size)
+            if new * source.size > source.nchunk or wanted[:used].tolist() != freed:
+                raise GaveUp
+            if new and not np.array_equal(wanted[used:], np.arange(cut.start, cut.stop, cut.step, np.uint64)):
                 raise GaveUp
             del free[len(free) - used :]
-            source.chunk += new * source.size
+            source.chunk = cut.stop
             source.nchunk -= new * source.size
-            source.inuse += len(wanted) * source.size
-            self.replayer.records[name].update(wanted)
+            source.inuse += (b - a) * source.size
+            self.replayer.made += (name, freed), (name, cut)
