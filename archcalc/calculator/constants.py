@@ -158,6 +158,11 @@ class Constants:
             found = self._families[family] = tuple([f"{family}{i}" for i in members])
         return found
 
+    def has_member(self, name: str) -> bool:
+        """Whether a qualified name of a family's form is one of its members here."""
+        family = formulas.family_of(self.generation, name)
+        return family is not None and name in self.family(family)
+
     def family_values(self, family: str) -> tuple[Value, ...]:
         """The values of a family's members."""
         members = self.members(family)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import NamedTuple
 
 from archcalc.calculator.constants import Constants
 from archcalc.calculator.names import find, rows, shown
 from archcalc.calculator.plain import Scalar, plain
+from archcalc.calculator.structs import StructLayout
 from archcalc.profiles.profile import Profile
 from archcalc.profiles.profile_fields import SECTIONS
 from archcalc.reading.errors import Fault, UsageFault
@@ -23,6 +24,17 @@ class Mention(NamedTuple):
     name: str
     value: str
     origin: str
+
+
+class Derivation(NamedTuple):
+    """How a figure comes about, whatever its value is: platforms that share it have equal ones."""
+
+    formula: str
+    steps: tuple[str, ...]
+    mentions: tuple[Mention, ...]
+    source: str
+    type: str
+    dependents: tuple[str, ...]
 
 
 class Explanation(NamedTuple):
@@ -81,6 +93,30 @@ class Explainer:
             reaches=self._reaches(known) if reaches else (),
         )
 
+    def derivation(self, name: str) -> Derivation | None:
+        """How a constant or a layout figure comes about, by its qualified name, or a struct (struct.NAME).
+
+        None for one that is unknown on this platform. What `explanation` says in more words.
+        """
+        engine = self.engine
+        package, _, own = name.partition(".")
+        if package == "struct":
+            if own not in engine.declarations or not engine.is_struct(own):
+                return None
+            struct = engine.struct(own)
+            formula, steps, type_name = _size_of(own), _fields_of(struct), "uintptr"
+            source = f"{engine.declarations[own].file}:{struct.line}"
+        else:
+            of_row = engine.formula(name)
+            if of_row is None or not engine.has(name):
+                return None
+            if of_row.member is not None and not engine.has_member(name):
+                return None
+            formula, steps, type_name = of_row.text, engine.steps(name), engine.value(name).type.name
+            source = str(engine.source(name))
+        mentions = tuple(self._mentions(engine.follows_from(name)))
+        return Derivation(formula, steps, mentions, source, type_name, self._dependents(name))
+
     def _has_field(self, struct: str, name: str) -> bool:
         return any(field.name == name for field in self.engine.struct(struct).fields)
 
@@ -123,20 +159,8 @@ class Explainer:
 
     def _explain_struct(self, name: str) -> Explanation:
         struct = self.engine.struct(name)
-        steps = []
-        end = 0
-        for field in struct.fields:
-            if field.offset > end:
-                steps.append(f"{end}: {counted(field.offset - end, 'byte')} of padding")
-            steps.append(f"{field.offset}: {field.name} {field.type}, {counted(field.size, 'byte')}")
-            end = field.offset + field.size
-        if struct.size > end:
-            steps.append(
-                f"{end}: {counted(struct.size - end, 'byte')} of padding, to a multiple of {struct.align}"
-            )
-        steps.append(str(struct.size))
-        formula = f"unsafe.Sizeof({name}{{}})"
-        return self._of_struct(name, name, "struct", struct.size, formula, struct.line, steps)
+        steps = _fields_of(struct)
+        return self._of_struct(name, name, "struct", struct.size, _size_of(name), struct.line, steps)
 
     def _explain_field(self, name: str, path: str) -> Explanation:
         struct = self.engine.struct(name)
@@ -178,7 +202,7 @@ class Explainer:
         value: int,
         formula: str,
         line: int,
-        steps: list[str],
+        steps: Iterable[str],
         needed: tuple[str, ...] = (),
     ) -> Explanation:
         before = _size_or_offset(self._before(), name) if self.engine.sets else value
@@ -212,7 +236,7 @@ class Explainer:
             own = name.removeprefix("struct.")
             declared = self.engine.declarations[own]
             size = counted(self.engine.struct(own).size, "byte")
-            return Mention(f"unsafe.Sizeof({own}{{}})", size, f"{declared.file}:{declared.line}")
+            return Mention(_size_of(own), size, f"{declared.file}:{declared.line}")
         if not self.engine.has(name):
             return None
         return Mention(shown(name), str(self.engine.value(name)), self.origin(name))
@@ -276,6 +300,27 @@ class Explainer:
         base = self._before()
         before = plain(base.value(name)) if base.has(name) else None
         return before if before != plain(self.engine.value(name)) else None
+
+
+def _size_of(struct: str) -> str:
+    return f"unsafe.Sizeof({struct}{{}})"
+
+
+@cache
+def _fields_of(struct: StructLayout) -> tuple[str, ...]:
+    """The fields one after the other, with the padding between them, and the size of all."""
+    steps = []
+    end = 0
+    for field in struct.fields:
+        if field.offset > end:
+            steps.append(f"{end}: {counted(field.offset - end, 'byte')} of padding")
+        steps.append(f"{field.offset}: {field.name} {field.type}, {counted(field.size, 'byte')}")
+        end = field.offset + field.size
+    if struct.size > end:
+        steps.append(
+            f"{end}: {counted(struct.size - end, 'byte')} of padding, to a multiple of {struct.align}"
+        )
+    return (*steps, str(struct.size))
 
 
 def _size_or_offset(engine: Constants, name: str) -> int:

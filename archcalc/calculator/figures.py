@@ -32,7 +32,7 @@ from archcalc.profiles.profile import Profile
 from archcalc.reading.errors import Fault, UsageFault
 
 if TYPE_CHECKING:
-    from archcalc.calculator.explanation import Explainer, Explanation
+    from archcalc.calculator.explanation import Derivation, Explainer, Explanation
 
 
 class Figures:
@@ -179,6 +179,10 @@ class Figures:
     def explanation(self, name: str, *, dependents: bool = True, reaches: bool = True) -> Explanation | None:
         """How a figure is computed, see `explain`; None for a name that is unknown on this platform."""
         return self._explainer.explanation(name, dependents=dependents, reaches=reaches)
+
+    def derivation(self, name: str) -> Derivation | None:
+        """How a figure comes about, by its qualified name; None where this platform has none of that name."""
+        return self._explainer.derivation(name)
 
     def origin(self, name: str) -> str:
         """Where the value of a qualified name comes from: --set, a line of Go's source or of a profile."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,10 @@ from archcalc.library.report import Report
 from archcalc.library.targets import across, computed
 from archcalc.reading.errors import Fault, UsageFault
 from archcalc.reading.words import counted
+
+if TYPE_CHECKING:
+    from archcalc.calculator.figures import Figures
+    from archcalc.pictures.film import Film
 
 Only = Annotated[
     list[str] | None,
@@ -46,15 +50,20 @@ ALLOCATIONS, FRAMES = 5000, 16  # of the workload that --plots shows
 def write_page(report: Report, path: Path, force: bool, plots: str | None) -> None:
     """Writes the report's page, with a film of a workload on the first platform where one is named."""
     from archcalc.html import report as html
-    from archcalc.pictures import film
     from archcalc.pictures.everything import everything
     from archcalc.render import Page, json
 
     found = report.platforms
-    taken = None if plots is None else film.of_workload(found[0], plots, ALLOCATIONS, 1, frames=FRAMES)
-    page = html.page(everything(found, report.sets), "".join(json.render(report, Page())), taken)
+    film = None if plots is None else _film_of(found[0], plots)
+    page = html.page(everything(found, report.sets), "".join(json.render(report, Page())), film)
     output.write(path, [page], force)
     session.note(f"wrote {path}: {counted(len(found), 'platform')}, {-(-len(page.encode()) // 1024)} KB")
+
+
+def _film_of(figures: Figures, workload: str) -> Film:
+    from archcalc.pictures import film  # it knows replays, which are much to read
+
+    return film.of_workload(figures, workload, ALLOCATIONS, 1, frames=FRAMES)
 
 
 def command(

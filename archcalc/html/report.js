@@ -7,7 +7,9 @@
     const packed = atob(document.getElementById(`${name}-gz`).textContent);
     const bytes = Uint8Array.from(packed, (c) => c.charCodeAt(0));
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    const found = await new Response(stream).text();
+    // Each line is there once, after the order of all.
+    const [order, ...lines] = (await new Response(stream).text()).split("\n");
+    const found = order.split(" ").map((number) => lines[number]).join("\n");
     const element = document.createElement("script");
     element.type = "application/json";
     element.id = `${name}-json`;

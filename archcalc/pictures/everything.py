@@ -10,16 +10,15 @@ from dataclasses import dataclass
 
 from archcalc import checks, generations
 from archcalc.calculator import spans
-from archcalc.calculator.explanation import Explanation
+from archcalc.calculator.explanation import Derivation
 from archcalc.calculator.figures import Figures
 from archcalc.calculator.inventory import Inventory, labels, shown_areas
-from archcalc.calculator.plain import Scalar
+from archcalc.calculator.plain import Scalar, plain
 from archcalc.machines import computer
 from archcalc.pictures.atlas import Atlas, survey
 from archcalc.pictures.chapters import Chapter, chapters
 from archcalc.questions import boot
 from archcalc.questions.boot import Boot
-from archcalc.reading.errors import UsageFault
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,27 +140,22 @@ def _explained(platforms: Sequence[Figures]) -> list[Mapping[str, object]]:
     found: list[Mapping[str, object]] = []
     for key, entry in Inventory(platforms).entries.items():
         section, name = key
-        qualified = f"runtime.{name}" if section == "constants" else f"{section}.{name}"
+        package = {"constants": "runtime", "structs": "struct"}.get(section, section)
         variants: dict[tuple[object, ...], list[int]] = {}
         for at, figures in enumerate(platforms):
-            asked = name if section == "structs" else qualified
-            try:
-                one = figures.explanation(asked, reaches=False)
-            except UsageFault:
-                continue
-            if one is None:
-                continue
-            given = one.name in figures.sets
-            variants.setdefault(_variant(one, given), []).append(at)
+            one = _derived(figures, f"{package}.{name}")
+            if one is not None:
+                variants.setdefault(one, []).append(at)
         how = [[who, *variant] for variant, who in variants.items()]
         found.append({"s": section, "n": name, "u": entry.unit, "w": entry.what, "how": how})
     return found
 
 
-def _variant(one: Explanation, given: bool) -> tuple[object, ...]:
-    """The parts of a derivation that are shown, in the page's order; values given by --set have none."""
-    if given:
-        formula = f"{one.value}, by --set" + (f" instead of {one.formula}" if one.formula else "")
-        return formula, (), (), one.source, one.type, one.dependents
-    mentions = tuple((m.name, m.value, m.origin) for m in one.mentions)
-    return one.formula, one.steps, mentions, one.source, one.type, one.dependents
+def _derived(figures: Figures, name: str) -> Derivation | None:
+    """How a figure comes about, in the page's order; values given by --set follow from nothing."""
+    one = figures.derivation(name)
+    if one is None or name not in figures.engine.sets:
+        return one
+    given = figures.engine.sets[name]
+    formula = f"{plain(given)}, by --set" + (f" instead of {one.formula}" if one.formula else "")
+    return one._replace(formula=formula, steps=(), mentions=())
