@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from allocator.common.bulk.codes import BLOCK, CLASSES, FITTED, ZERO
+from allocator.common.bulk.codes import BLOCK, CLASSES, ZERO
+from allocator.common.bulk.tiny_runs import NEW_CURRENT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 
+NONE = np.empty(0, np.uint64)
 TOGETHER = 8  # blocks for which a place's addresses are computed at once
 
 
@@ -43,7 +45,6 @@ class AddressWriter:
         self.places = sorted(places, key=lambda place: place.code)
         self.zerobase = zerobase
         self.open_blocks = open_blocks.copy()
-        self.procs = range(0, layout.width, 256)  # the first code of each P
         self.values = np.empty(BLOCK, np.uint64)
         self.where = np.empty(BLOCK, np.int64)
         self.line = np.empty(BLOCK, np.uint64)
@@ -64,18 +65,24 @@ class AddressWriter:
             at = end
 
     def _write_alike(self, b: int, out: Ints) -> None:
-        """The objects of a block, all of one code."""
+        """The objects of a block, all of one kind."""
         block = self.layout.blocks[b]
         part = out[block.begin : block.begin + len(block)]
+        shares: dict[int, Ints] = {}
         for place in self.places:
-            if block.bounds[place.code] < block.bounds[place.code + 1]:
-                first = int(self.layout.before[place.code, b])
-                place.write(first, first + len(part), part)
-        self._fill(block, part, [])
+            first, end = self.layout.before[place.code, b : b + 2].tolist()
+            if first < end:
+                whole = not block.outcomes
+                shares[place.code] = share = part if whole else np.empty(end - first, np.uint64)
+                place.write(first, end, share)
+                if whole:
+                    return
+        self._fill(block, part, shares)
 
     def _write_sorted(self, a: int, b: int, out: Ints) -> None:
         """The objects of the blocks from a up to b."""
-        edges = self.layout.before[[place.code for place in self.places], a : b + 1]
+        codes = [place.code for place in self.places]
+        edges = self.layout.before[codes, a : b + 1]
         counts = edges[:, -1] - edges[:, 0]
         ends = np.cumsum(counts)
         given = np.empty(int(ends[-1]) if len(ends) else 0, np.uint64)
@@ -87,36 +94,47 @@ class AddressWriter:
         shares = (edges - edges[:, :1] + (ends - counts)[:, None]).T.tolist()
         for block, low, high in zip(self.layout.blocks[a:b], shares, shares[1:], strict=False):
             n = len(block)
-            values, line = self.values[:n], self.line[:n]
-            self._fill(block, values, [given[i:j] for i, j in zip(low, high, strict=True) if i < j])
-            block.put(values, self.where[:n], line)
+            values, where, line = self.values[:n], self.where[:n], self.line[:n]
+            self._fill(
+                block, values, {c: given[i:j] for c, i, j in zip(codes, low, high, strict=True) if i < j}
+            )
+            assert block.order is not None
+            np.copyto(where, block.order)
+            line[where] = values
             out[block.begin : block.begin + n] = line
 
-    def _fill(self, block: Block, values: Ints, shares: list[Ints]) -> None:
-        """The addresses of a block's objects, in its order. shares: what places give, if not there."""
+    def _fill(self, block: Block, values: Ints, shares: dict[int, Ints]) -> None:
+        """The addresses of a block's objects, in its order. shares: what places give, by code."""
         bounds = block.bounds
-        if shares:
-            if len(self.procs) == 1:
-                np.concatenate(shares, out=values[: int(bounds[CLASSES])])
-            else:
-                self._spread(block, values, np.concatenate(shares))
-        for first in self.procs:
+        for number in range(self.layout.width // 256):
+            first = 256 * number
+            outcome = block.outcomes.get(number)
+            if outcome is not None and len(outcome):
+                code = first + self.layout.tiny_class
+                new = block.new_of(number, outcome)
+                shares[code] = self._tiny(number, outcome, new, shares.get(code, NONE))
+            mine = [shares[code] for code in sorted(shares) if code >> 8 == number]
+            if mine:
+                np.concatenate(mine, out=values[int(bounds[first]) : int(bounds[first + CLASSES])])
             low, high = bounds[first + ZERO], bounds[first + ZERO + 1]
             if low < high:
                 values[low:high] = self.zerobase
-        for number, openers, which, offsets in block.links:
-            begin = bounds[256 * number + self.layout.tiny_class]
-            opened = np.empty(len(openers) + 1, np.uint64)
-            opened[0] = self.open_blocks[number]
-            opened[1:] = values[begin:].take(openers)
-            fitted = values[bounds[256 * number + FITTED] : bounds[256 * number + FITTED + 1]]
-            np.add(opened.take(which), offsets, out=fitted)
-            self.open_blocks[number] = int(opened[-1])
 
-    def _spread(self, block: Block, values: Ints, given: Ints) -> None:
-        """Those of several Ps, between which objects without a place stand."""
-        done = 0
-        for first in self.procs:
-            low, high = int(block.bounds[first]), int(block.bounds[first + CLASSES])
-            values[low:high] = given[done : done + high - low]
-            done += high - low
+    def _tiny(self, number: int, outcome: Ints, new: Ints, given: Ints) -> Ints:
+        """The addresses of a P's objects of the tiny class, of which those that are new have got theirs."""
+        kinds = outcome.take(new)
+        opening = np.flatnonzero(kinds == NEW_CURRENT)
+        blocks = np.empty(len(opening) + 1, np.uint64)
+        blocks[0] = self.open_blocks[number]
+        blocks[1:] = given.take(opening)
+        self.open_blocks[number] = int(blocks[-1])
+        edges = np.empty(len(opening) + 2, np.int64)
+        edges[0] = 0
+        edges[1:-1] = new.take(opening)
+        edges[-1] = len(outcome)
+        found = np.repeat(blocks, np.diff(edges))
+        found += outcome & np.uint8(15)
+        if len(opening) < len(new):
+            aside = np.flatnonzero(kinds != NEW_CURRENT)
+            found[new.take(aside)] = given.take(aside)
+        return found

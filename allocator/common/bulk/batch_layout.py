@@ -14,7 +14,7 @@ import numpy as np
 from allocator.common.bulk import tiny_runs as tiny
 from allocator.common.bulk.addresses import AddressWriter
 from allocator.common.bulk.block import Block
-from allocator.common.bulk.codes import ASIDE, BLOCK, CURRENT, FITTED, FITTED_AT, LARGE, TINY, coarse_codes
+from allocator.common.bulk.codes import BLOCK, FITTED, LARGE, TINY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,39 +44,30 @@ class BatchLayout:
         self.owner = owner
         self.width = 256 * len(states)
         self.tiny_class = tiny_class
-        self.coarse = coarse_codes(tiny_class)
-        self.fine = codes
-        self.blocks = [Block(at, codes[at : at + BLOCK]) for at in range(0, self.n, BLOCK)]
-        found = self._run_tiny(states, rule)
-        for block, where in zip(self.blocks, found, strict=True):
-            self._sort(block, where)
+        self.rule = rule
+        self.sorted_as = bytes(tiny_class if TINY < code < TINY + 16 else code for code in range(256))
+        self.looked_up = codes
+        parts = (codes[at : at + BLOCK] for at in range(0, self.n, BLOCK))
+        self.blocks = [Block(i * BLOCK, part, tiny_class) for i, part in enumerate(parts)]
+        for block in self.blocks:
+            block.sort(self._keys(block), self.width)
+        for number, state in enumerate(states):
+            self._run_tiny(number, state)
         self._count()
 
-    def _sort(self, block: Block, found: Ints) -> None:
-        """Sorts a block, with its tiny objects at `found`."""
-        key = self._keys(block, 0, len(block))
-        block.sort(key, self.width)
-        if len(found):
-            block.link(found.astype(np.int64), self._owner_of(block), self.tiny_class)
-
-    def _owner_of(self, block: Block) -> Ints | None:
-        return None if self.owner is None else self.owner[block.begin : block.begin + len(block)]
-
-    def _keys(self, block: Block, a: int, b: int) -> Ints:
-        """What the objects of a block from a up to b are sorted by."""
-        key: Ints = self.coarse.take(block.fine[a:b])
+    def _keys(self, block: Block) -> Ints:
+        """What the objects of a block are sorted by."""
+        key = np.frombuffer(block.codes.tobytes().translate(self.sorted_as), np.uint8)
         if self.owner is None:
             return key
-        mine = self.owner[block.begin + a : block.begin + b]
-        key = key + mine.astype(np.uint16) * np.uint16(256)
-        return key
+        mine = self.owner[block.begin : block.begin + len(block)]
+        return key + mine.astype(np.uint16) * np.uint16(256)
 
     def _count(self) -> None:
         """How many objects of each code come before each block, and in all."""
         before = np.zeros((len(self.blocks) + 1, self.width), np.int64)
         if self.blocks:
-            bounds = np.array([block.bounds for block in self.blocks])
-            np.cumsum(np.diff(bounds, axis=1), axis=0, out=before[1:])
+            np.cumsum([block.counts() for block in self.blocks], axis=0, out=before[1:])
         self.before = before.T.copy()
         self.totals = before[-1].tolist()
         # Of each code and of each block, as lists, which are quicker to look single numbers up in.
@@ -87,67 +78,65 @@ class BatchLayout:
 
     def large(self) -> list[int]:
         """The times of large objects."""
-        times: list[int] = np.flatnonzero(self.fine == LARGE).tolist()
+        times: list[int] = np.flatnonzero(self.looked_up == LARGE).tolist()
         return times
 
     def cut(self, n: int) -> None:
         """Forgets all objects but the first n."""
         self.n = n
-        self.fine = self.fine[:n]
+        self.looked_up = self.looked_up[:n]
         self.blocks = [block for block in self.blocks if block.begin < n]
         if self.blocks:
             last = self.blocks[-1]
             if n - last.begin < len(last):
-                last.fine = last.fine[: n - last.begin]
-                last.links = []
-                self._sort(last, np.flatnonzero((last.fine - np.uint8(FITTED_AT)) <= ASIDE - FITTED_AT))
+                last.cut(n - last.begin)
+                last.sort(self._keys(last), self.width)
         self._count()
 
     # Tiny objects.
 
-    def _run_tiny(self, states: list[int], rule: tiny.TinyRule) -> list[Ints]:
-        """Tells what happens to tiny objects; where each block has some."""
-        found: list[Ints] = []
-        parts = []
+    def _run_tiny(self, number: int, state: int) -> None:
+        """Tells what happens to a P's tiny objects.
+
+        What else takes as much as a tiny block comes from the same place, and is as one that is aside.
+        """
+        code = 256 * number + self.tiny_class
+        parts, others = [], []
         for block in self.blocks:
-            where = np.flatnonzero((block.fine - np.uint8(TINY + 1)) < 15)
-            parts.append(block.fine.take(where) - np.uint8(TINY))
-            found.append(where.astype(np.uint16))
-        sizes = np.concatenate([np.empty(0, np.uint8), *parts])
-        if not len(sizes):
-            return found
-        if self.owner is None:
-            outcome, _ = tiny.run(sizes, states[0], rule)
-        else:
-            parts = [self.owner[w + np.int64(b.begin)] for b, w in zip(self.blocks, found, strict=True)]
-            owner = np.concatenate(parts)
-            outcome = np.empty_like(sizes)
-            for number, state in enumerate(states):
-                mine = np.flatnonzero(owner == number)
-                outcome[mine], _ = tiny.run(sizes[mine], state, rule)
-        fine = outcome + np.uint8(FITTED_AT)  # which CURRENT and ASIDE follow as their outcomes do
+            sizes = block.codes.take(block.places(code)) - np.uint8(TINY)
+            others.append(np.flatnonzero(sizes > 15))
+            parts.append(np.delete(sizes, others[-1]) if len(others[-1]) else sizes)
+        outcome, _ = tiny.run(np.concatenate([np.empty(0, np.uint8), *parts]), state, self.rule)
+        if not len(outcome):
+            return
         at = 0
-        for block, where in zip(self.blocks, found, strict=True):
-            block.fine[where] = fine[at : at + len(where)]
-            at += len(where)
-        return found
+        for block, part, other in zip(self.blocks, parts, others, strict=True):
+            mine = outcome[at : at + len(part)]
+            at += len(part)
+            block.outcomes[number] = (
+                np.insert(mine, other - np.arange(len(other)), tiny.NEW_ASIDE) if len(other) else mine
+            )
 
     def fitted(self, since: int, until: int, number: int) -> int:
         """How many of a P's objects in that time went into a tiny block that was there."""
         return self._fitted_before(until, number) - self._fitted_before(since, number)
 
     def _fitted_before(self, t: int, number: int) -> int:
-        b = t // BLOCK
-        part = (self.fine[b * BLOCK : t] - np.uint8(FITTED_AT)) < CURRENT - FITTED_AT
-        if self.owner is not None:
-            part &= self.owner[b * BLOCK : t] == number
-        return int(self.before[FITTED + 256 * number, b]) + int(np.count_nonzero(part))
+        b, at = divmod(t, BLOCK)
+        before = int(self.before[FITTED + 256 * number, b])
+        return before + self.blocks[b].fitted(at, number) if at else before
 
     # Times and ranks.
 
     def codes(self) -> Ints:
         """Each object's code."""
-        return np.concatenate([self._keys(block, 0, len(block)) for block in self.blocks])
+        parts = []
+        for block in self.blocks:
+            keys = self._keys(block).copy()
+            for number in block.outcomes:
+                keys[block.places(256 * number + FITTED)] = 256 * number + FITTED
+            parts.append(keys)
+        return np.concatenate(parts)
 
     def time(self, code: int, rank: int) -> int:
         """When the object of that rank among those of its code is asked for."""
@@ -156,8 +145,8 @@ class BatchLayout:
             before = self.lists[code] = self.before[code].tolist()
         b = bisect_right(before, rank) - 1
         block = self.blocks[b]
-        at = int(block.bounds[code]) + rank - before[b]
-        return block.begin + (at if block.order is None else int(block.order[at]))
+        at = rank - before[b]
+        return block.begin + int(block.places(code, at, at + 1)[0])
 
     def times(self, code: int, rank: int, step: int) -> Ints:
         """The times of every step-th object of a code, from a rank on."""
@@ -166,9 +155,8 @@ class BatchLayout:
         for b in range(rank // BLOCK, len(self.blocks)):
             if before[b + 1] > rank:
                 block = self.blocks[b]
-                low = int(block.bounds[code])
-                part = block.times(low + rank - before[b], low + before[b + 1] - before[b], step)
-                parts.append(part)
+                part = block.places(code, rank - before[b], None, step)
+                parts.append(part + np.int64(block.begin))
                 rank += len(part) * step
         return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
@@ -182,11 +170,13 @@ class BatchLayout:
 
     def rank(self, t: int) -> tuple[int, int]:
         """The code of the object of that time, and its rank among those of its code."""
-        b = t // BLOCK
+        b, at = divmod(t, BLOCK)
         block = self.blocks[b]
-        keys = self._keys(block, 0, t - block.begin + 1)
-        code = int(keys[-1])
-        return code, int(self.before[code][b]) + int(np.count_nonzero(keys[:-1] == code))
+        code = self.sorted_as[block.codes[at]]
+        if self.owner is not None:
+            code += 256 * int(self.owner[t])
+        code, rank = block.rank(at, code)
+        return code, int(self.before[code][b]) + rank
 
     def grouped(self, values: Ints, code: int) -> Ints:
         """What each object of a code has in an array that goes by time."""
@@ -194,12 +184,8 @@ class BatchLayout:
         before = self.before[code].tolist()
         for b, block in enumerate(self.blocks):
             if before[b + 1] > before[b]:
-                low = int(block.bounds[code])
-                end = low + before[b + 1] - before[b]
-                if block.order is None:
-                    part = values[block.begin + low : block.begin + end]
-                else:
-                    part = values[block.begin : block.begin + len(block)].take(block.order[low:end])
+                those = values[block.begin : block.begin + len(block)]
+                part = those if before[b + 1] - before[b] == len(block) else those.take(block.places(code))
                 out[before[b] : before[b + 1]] = part
         return out
 
@@ -214,21 +200,18 @@ class BatchLayout:
 
     def opener(self, number: int) -> int | None:
         """The time of the object for which a P's open tiny block was made; None: it was there."""
-        return self._last(number, CURRENT)
+        found = self._last(number, tiny.NEW_CURRENT, tiny.NEW_CURRENT)
+        return None if found is None else found[0]
 
     def open_offset(self, number: int, sizes: Ints) -> int | None:
         """Where a P's tiny objects leave the block that is open then; None: where it was."""
-        t = self._last(number, FITTED_AT)
-        return None if t is None else (int(self.fine[t]) - FITTED_AT & 15) + int(sizes[t])
+        found = self._last(number, 0, tiny.NEW_CURRENT)
+        return None if found is None else (found[1] & 15) + int(sizes[found[0]])
 
-    def _last(self, number: int, least: int) -> int | None:
-        """The time of a P's last object with a code from `least` to CURRENT."""
+    def _last(self, number: int, least: int, most: int) -> tuple[int, int] | None:
+        """The time and the outcome of a P's last object with one of these outcomes."""
         for block in reversed(self.blocks):
-            those = (block.fine - np.uint8(least)) <= CURRENT - least
-            owner = self._owner_of(block)
-            if owner is not None:
-                those &= owner == number
-            found = np.flatnonzero(those)
-            if len(found):
-                return block.begin + int(found[-1])
+            found = block.last(number, least, most)
+            if found is not None:
+                return block.begin + found[0], found[1]
         return None

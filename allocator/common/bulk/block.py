@@ -1,57 +1,46 @@
 """Objects that come one after the other, sorted by their code, so few that they stay in the cache.
 
-The sort is stable: `order` has the objects of a place one after the other. What is kept of a block is
-small, since a batch has more of them than the cache holds.
+The sort is stable: `order` has the objects of a place one after the other. Tiny objects stand among those of
+their place, where the tiny blocks come from, and keep what the tiny allocator does with each. What is kept of
+a block is small, since a batch has more of them than the cache holds.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from allocator.common.bulk.codes import CURRENT, FITTED_AT
+from allocator.common.bulk.codes import FITTED
+from allocator.common.bulk.tiny_runs import NEW_CURRENT
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 
-NUMBERS = np.arange(1 << 16)
-
-
-class TinyLinks(NamedTuple):
-    """The objects of a P that went into a tiny block that was there.
-
-    `openers` are those that opened a block, by their rank among the objects of the tiny class in this block
-    of objects. Of each that fitted, `which` has the number of the opener, 0 for the block that was open
-    before, and `offsets` its place in it, in bytes.
-    """
-
-    number: int
-    openers: Ints
-    which: Ints
-    offsets: Ints
-
 
 class Block:
-    """Objects from `begin` on. order None: all have one code, and keep their order.
+    """Objects from `begin` on, which have these codes. order None: all are of one kind, and keep their order.
 
-    `fine` are their codes, those of tiny objects with what happened to them. `bounds` tells for each code
-    where its objects begin in the order, and where the last ends.
+    `bounds` tells for each code where its objects begin in the order, and where the last ends. `outcomes` has
+    for each P what happened to those of the tiny class, in their order; nothing where none is tiny.
     """
 
-    __slots__ = ("begin", "bounds", "fine", "links", "order")
+    __slots__ = ("begin", "bounds", "codes", "new", "order", "outcomes", "tiny_class")
 
-    def __init__(self, begin: int, fine: Ints) -> None:
+    def __init__(self, begin: int, codes: Ints, tiny_class: int) -> None:
         self.begin = begin
-        self.fine = fine
+        self.codes = codes
+        self.tiny_class = tiny_class
         self.order: Ints | None = None
-        self.bounds: Ints = fine
-        self.links: list[TinyLinks] = []
+        self.bounds: Ints = codes
+        self.outcomes: dict[int, Ints] = {}
+        self.new: dict[int, Ints] = {}
 
     def __len__(self) -> int:
-        return len(self.fine)
+        return len(self.codes)
 
     def sort(self, key: Ints, codes: int) -> None:
         """Groups the objects by code; `key` has it, one of so many."""
+        self.new = {}
         low, high = int(key.min()), int(key.max())
         if low == high:
             self.order = None
@@ -62,39 +51,75 @@ class Block:
         self.bounds = np.append(found, len(key))
         self.order = order.astype(np.uint16)
 
-    def link(self, found: Ints, owner: Ints | None, tiny_class: int) -> None:
-        """Finds for the tiny objects, which are at `found`, the blocks that they are in."""
-        self.links = []
-        if owner is None:
-            self._link(0, found, tiny_class)
-            return
-        whose = owner.take(found)
-        for number in np.unique(whose).tolist():
-            self._link(number, found[whose == number], tiny_class)
+    def cut(self, n: int) -> None:
+        """Forgets all objects but the first n; those that are left have to be sorted."""
+        self.outcomes = {
+            number: outcome[: self._before(256 * number + self.tiny_class, n)]
+            for number, outcome in self.outcomes.items()
+        }
+        self.codes = self.codes[:n]
 
-    def _link(self, number: int, found: Ints, tiny_class: int) -> None:
-        outcome = self.fine.take(found)
-        # Between two that open a block stand those that fit, and some that have a block of their own.
-        # Of all that open none, the k-th has as many openers before it as places more than k.
-        others = np.flatnonzero(outcome != CURRENT)
-        results = outcome.take(others)
-        others -= NUMBERS[: len(others)]
-        fitted = np.flatnonzero(results < CURRENT)
-        which = others.take(fitted).astype(np.uint16)
-        offsets = results.take(fitted) - np.uint8(FITTED_AT)
-        low, high = self.bounds[256 * number + tiny_class : 256 * number + tiny_class + 2].tolist()
-        line = self.fine[low:high] if self.order is None else self.fine.take(self.order[low:high])
-        openers = np.flatnonzero(line == CURRENT).astype(np.uint16)
-        self.links.append(TinyLinks(number, openers, which, offsets))
+    def counts(self) -> Ints:
+        """How many objects there are of each code."""
+        counts: Ints = np.diff(self.bounds)
+        for number, outcome in self.outcomes.items():
+            new = len(self.new_of(number, outcome))
+            counts[256 * number + self.tiny_class] = new
+            counts[256 * number + FITTED] = len(outcome) - new
+        return counts
 
-    def times(self, a: int, b: int, step: int = 1) -> Ints:
-        """The times of the objects that stand from a up to b in the order."""
+    def places(self, code: int, a: int = 0, b: int | None = None, step: int = 1) -> Ints:
+        """Where the objects of a code are, from the a-th up to the b-th, or every so many of them."""
+        outcome = self.outcomes.get(code >> 8)
+        if outcome is not None and code & 255 in (self.tiny_class, FITTED):
+            new = self.new_of(code >> 8, outcome)
+            chosen = new if code & 255 != FITTED else np.flatnonzero(outcome < NEW_CURRENT)
+            found: Ints = chosen[a:b:step] + self.bounds[code - (code & 255) + self.tiny_class]
+            return found if self.order is None else self.order.take(found)
+        low, high = int(self.bounds[code]), int(self.bounds[code + 1])
+        line: Ints = np.arange(low, high) if self.order is None else self.order[low:high]
+        return line[a:b:step]
+
+    def new_of(self, number: int, outcome: Ints) -> Ints:
+        """Which of a P's objects of the tiny class, with these outcomes, got a block."""
+        new = self.new.get(number)
+        if new is None:
+            new = self.new[number] = np.flatnonzero(outcome >= NEW_CURRENT).astype(np.uint16)
+        return new
+
+    def _before(self, code: int, at: int) -> int:
+        """How many of the objects that are sorted by a code come before a place."""
+        low, high = int(self.bounds[code]), int(self.bounds[code + 1])
         if self.order is None:
-            return np.arange(self.begin + a, self.begin + b, step)
-        return self.order[a:b:step] + np.int64(self.begin)
+            return min(at, high) if low < high else 0
+        return int(np.searchsorted(self.order[low:high], np.uint16(at)))
 
-    def put(self, values: Ints, where: Ints, out: Ints) -> None:
-        """Gives the objects what stands for them in the order. where: room for their places."""
-        if self.order is not None:
-            np.copyto(where, self.order)
-            out[where] = values
+    def rank(self, at: int, code: int) -> tuple[int, int]:
+        """The code of the object at a place, sorted by `code`, and its rank among those of its code."""
+        rank = self._before(code, at)
+        outcome = self.outcomes.get(code >> 8)
+        if outcome is None or code & 255 != self.tiny_class:
+            return code, rank
+        fitted = self.fitted(at, code >> 8)
+        if outcome[rank] < NEW_CURRENT:
+            return code - self.tiny_class + FITTED, fitted
+        return code, rank - fitted
+
+    def fitted(self, at: int, number: int) -> int:
+        """How many of a P's objects before a place went into a tiny block that was there."""
+        outcome = self.outcomes.get(number)
+        if outcome is None:
+            return 0
+        before = self._before(256 * number + self.tiny_class, at)
+        return int(np.count_nonzero(outcome[:before] < NEW_CURRENT))
+
+    def last(self, number: int, least: int, most: int) -> tuple[int, int] | None:
+        """The last of a P's objects with an outcome from `least` to `most`: its place and its outcome."""
+        outcome = self.outcomes.get(number)
+        if outcome is None:
+            return None
+        found = np.flatnonzero((outcome >= least) & (outcome <= most))
+        if not len(found):
+            return None
+        at = int(self.bounds[256 * number + self.tiny_class]) + int(found[-1])
+        return at if self.order is None else int(self.order[at]), int(outcome[found[-1]])
