@@ -2,7 +2,7 @@
 
 A place's addresses follow each other, an object's neighbours are of any place. So addresses are computed
 place by place for several blocks of objects, put in a line as a block's objects are sorted, and from there to
-the objects. All of that happens in memory that stays in the cache; the result is copied out in one piece.
+the objects. All of that happens in memory that stays in the cache.
 """
 
 from __future__ import annotations
@@ -47,7 +47,6 @@ class AddressWriter:
         self.open_blocks = open_blocks.copy()
         self.values = np.empty(BLOCK, np.uint64)
         self.where = np.empty(BLOCK, np.int64)
-        self.line = np.empty(BLOCK, np.uint64)
 
     def write(self, out: Ints) -> None:
         """Gives every object that comes from a place, or is tiny, or of no size, its address."""
@@ -94,14 +93,13 @@ class AddressWriter:
         shares = (edges - edges[:, :1] + (ends - counts)[:, None]).T.tolist()
         for block, low, high in zip(self.layout.blocks[a:b], shares, shares[1:], strict=False):
             n = len(block)
-            values, where, line = self.values[:n], self.where[:n], self.line[:n]
+            values, where = self.values[:n], self.where[:n]
             self._fill(
                 block, values, {c: given[i:j] for c, i, j in zip(codes, low, high, strict=True) if i < j}
             )
             assert block.order is not None
             np.copyto(where, block.order)
-            line[where] = values
-            out[block.begin : block.begin + n] = line
+            out[block.begin : block.begin + n][where] = values
 
     def _fill(self, block: Block, values: Ints, shares: dict[int, Ints]) -> None:
         """The addresses of a block's objects, in its order. shares: what places give, by code."""

@@ -49,11 +49,15 @@ class BatchLayout:
         self.looked_up = codes
         parts = (codes[at : at + BLOCK] for at in range(0, self.n, BLOCK))
         self.blocks = [Block(i * BLOCK, part, tiny_class) for i, part in enumerate(parts)]
+        self.order = np.empty(self.n, np.uint16)
         for block in self.blocks:
-            block.sort(self._keys(block), self.width)
+            self._sort(block)
         for number, state in enumerate(states):
             self._run_tiny(number, state)
         self._count()
+
+    def _sort(self, block: Block) -> None:
+        block.sort(self._keys(block), self.width, self.order[block.begin : block.begin + len(block)])
 
     def _keys(self, block: Block) -> Ints:
         """What the objects of a block are sorted by."""
@@ -90,7 +94,7 @@ class BatchLayout:
             last = self.blocks[-1]
             if n - last.begin < len(last):
                 last.cut(n - last.begin)
-                last.sort(self._keys(last), self.width)
+                self._sort(last)
         self._count()
 
     # Tiny objects.
@@ -148,25 +152,31 @@ class BatchLayout:
         at = rank - before[b]
         return block.begin + int(block.places(code, at, at + 1)[0])
 
-    def times(self, code: int, rank: int, step: int) -> Ints:
-        """The times of every step-th object of a code, from a rank on."""
-        parts = []
-        before = self.before[code].tolist()
-        for b in range(rank // BLOCK, len(self.blocks)):
-            if before[b + 1] > rank:
-                block = self.blocks[b]
-                part = block.places(code, rank - before[b], None, step)
-                parts.append(part + np.int64(block.begin))
-                rank += len(part) * step
-        return np.concatenate(parts) if parts else np.empty(0, np.int64)
-
     def moments(self, wanted: list[tuple[int, int, int]]) -> tuple[Ints, Ints]:
         """When objects of a code are asked for, from a rank on and then every so many; and whose they are."""
-        parts = [self.times(*each) for each in wanted]
-        times = np.concatenate(parts) if parts else np.empty(0, np.int64)
-        which = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
+        if not wanted or not self.blocks:
+            return np.empty(0, np.int64), np.empty(0, np.int32)
+        codes, ranks, steps = np.array(wanted, np.int64).T
+        lines = [self.blocks[0].line_of(code) for code in codes.tolist()]
+        before = self.before[codes]
+        # How many of each code's moments come before each block, and before those of the code.
+        due = np.maximum(-((ranks[:, None] - before) // steps[:, None]), 0)
+        counts, total = np.diff(due, axis=1), due[:, -1]
+        first = np.cumsum(total) - total
+        begin = (
+            np.arange(len(self.blocks)) * BLOCK + np.array([block.bounds[lines] for block in self.blocks]).T
+        )
+        shift = begin - before[:, :-1] + (ranks - steps * first)[:, None]
+        at = np.repeat(steps, total) * np.arange(int(total.sum()))
+        at += np.repeat(shift.reshape(-1), counts.reshape(-1))
+        for i, code in enumerate(codes.tolist()):
+            if self.blocks[0].chosen(code) is not None:
+                chosen = np.concatenate([block.chosen(code) for block in self.blocks])
+                mine = slice(int(first[i]), int(first[i] + total[i]))
+                at[mine] = np.repeat(begin[i], counts[i]) + chosen[int(ranks[i]) :: int(steps[i])]
+        times = self.order.take(at) + (at & -BLOCK)
         order = np.argsort(times, kind="stable")
-        return times[order], which[order]
+        return times[order], np.repeat(np.arange(len(wanted), dtype=np.int32), total)[order]
 
     def rank(self, t: int) -> tuple[int, int]:
         """The code of the object of that time, and its rank among those of its code."""

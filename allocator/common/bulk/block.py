@@ -38,18 +38,20 @@ class Block:
     def __len__(self) -> int:
         return len(self.codes)
 
-    def sort(self, key: Ints, codes: int) -> None:
-        """Groups the objects by code; `key` has it, one of so many."""
+    def sort(self, key: Ints, codes: int, into: Ints) -> None:
+        """Groups the objects by code; `key` has it, one of so many. Their order is left in `into`, too."""
         self.new = {}
         low, high = int(key.min()), int(key.max())
         if low == high:
+            into[:] = np.arange(len(into))
             self.order = None
             self.bounds = np.where(np.arange(codes + 1) > low, len(key), 0)
             return
         order = np.argsort(key, kind="stable")
         found = np.searchsorted(key, np.arange(codes, dtype=key.dtype), sorter=order)
         self.bounds = np.append(found, len(key))
-        self.order = order.astype(np.uint16)
+        into[:] = order
+        self.order = into
 
     def cut(self, n: int) -> None:
         """Forgets all objects but the first n; those that are left have to be sorted."""
@@ -68,17 +70,28 @@ class Block:
             counts[256 * number + FITTED] = len(outcome) - new
         return counts
 
-    def places(self, code: int, a: int = 0, b: int | None = None, step: int = 1) -> Ints:
-        """Where the objects of a code are, from the a-th up to the b-th, or every so many of them."""
-        outcome = self.outcomes.get(code >> 8)
-        if outcome is not None and code & 255 in (self.tiny_class, FITTED):
-            new = self.new_of(code >> 8, outcome)
-            chosen = new if code & 255 != FITTED else np.flatnonzero(outcome < NEW_CURRENT)
-            found: Ints = chosen[a:b:step] + self.bounds[code - (code & 255) + self.tiny_class]
+    def places(self, code: int, a: int = 0, b: int | None = None) -> Ints:
+        """Where the objects of a code are, from the a-th up to the b-th."""
+        chosen = self.chosen(code)
+        low, high = self.bounds[self.line_of(code) :][:2].tolist()
+        if chosen is not None:
+            found: Ints = chosen[a:b] + low
             return found if self.order is None else self.order.take(found)
-        low, high = int(self.bounds[code]), int(self.bounds[code + 1])
         line: Ints = np.arange(low, high) if self.order is None else self.order[low:high]
-        return line[a:b:step]
+        return line[a:b]
+
+    def line_of(self, code: int) -> int:
+        """The code among whose objects those of a code stand."""
+        return code - FITTED + self.tiny_class if code & 255 == FITTED else code
+
+    def chosen(self, code: int) -> Ints | None:
+        """Which of the objects among which they stand those of a code are; None: all of them."""
+        outcome = self.outcomes.get(code >> 8)
+        if outcome is None or code & 255 not in (self.tiny_class, FITTED):
+            return None
+        if code & 255 == FITTED:
+            return np.flatnonzero(outcome < NEW_CURRENT)
+        return self.new_of(code >> 8, outcome)
 
     def new_of(self, number: int, outcome: Ints) -> Ints:
         """Which of a P's objects of the tiny class, with these outcomes, got a block."""
