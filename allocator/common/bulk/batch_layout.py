@@ -61,11 +61,14 @@ class BatchLayout:
 
     def _keys(self, block: Block) -> Ints:
         """What the objects of a block are sorted by."""
-        key = np.frombuffer(block.codes.tobytes().translate(self.sorted_as), np.uint8)
+        key: Ints = block.codes
+        if key.max() > TINY:
+            key = np.frombuffer(key.tobytes().translate(self.sorted_as), np.uint8)
         if self.owner is None:
             return key
         mine = self.owner[block.begin : block.begin + len(block)]
-        return key + mine.astype(np.uint16) * np.uint16(256)
+        key = key + mine.astype(np.uint16) * np.uint16(256)
+        return key
 
     def _count(self) -> None:
         """How many objects of each code come before each block, and in all."""
@@ -174,9 +177,19 @@ class BatchLayout:
                 chosen = np.concatenate([block.chosen(code) for block in self.blocks])
                 mine = slice(int(first[i]), int(first[i] + total[i]))
                 at[mine] = np.repeat(begin[i], counts[i]) + chosen[int(ranks[i]) :: int(steps[i])]
-        times = self.order.take(at) + (at & -BLOCK)
+        times = self._times(at)
         order = np.argsort(times, kind="stable")
         return times[order], np.repeat(np.arange(len(wanted), dtype=np.int32), total)[order]
+
+    def _times(self, at: Ints) -> Ints:
+        """The times of the objects that stand at these places of all blocks' orders."""
+        alike = [block for block in self.blocks if block.order is None]
+        if len(alike) == len(self.blocks):
+            return at
+        for block in alike:
+            self.order[block.begin : block.begin + len(block)] = np.arange(len(block))
+        times: Ints = self.order.take(at) + (at & -BLOCK)
+        return times
 
     def rank(self, t: int) -> tuple[int, int]:
         """The code of the object of that time, and its rank among those of its code."""

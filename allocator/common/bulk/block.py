@@ -39,11 +39,10 @@ class Block:
         return len(self.codes)
 
     def sort(self, key: Ints, codes: int, into: Ints) -> None:
-        """Groups the objects by code; `key` has it, one of so many. Their order is left in `into`, too."""
+        """Groups the objects by code; `key` has it, one of so many. `into` takes their order."""
         self.new = {}
         low, high = int(key.min()), int(key.max())
         if low == high:
-            into[:] = np.arange(len(into))
             self.order = None
             self.bounds = np.where(np.arange(codes + 1) > low, len(key), 0)
             return
