@@ -16,6 +16,7 @@ from typing import NamedTuple
 TAKEN = 0  # others': the program's image, another runtime, a library
 RESERVED = 1  # ours, without access (PROT_NONE)
 MAPPED = 2  # ours, readable and writable
+ACCESS = RESERVED | MAPPED  # of kinds that tell more, the bits that these are
 
 SIZES_KNOWN = 16  # of searches one way from one address
 
@@ -167,6 +168,27 @@ class AddressSpace:
             del starts[i], ends[i], kinds[i]
         self._totals[had] -= end - start
         self._totals[kind] += end - start
+        return True
+
+    def cut_head(self, start: int, end: int, kind: int) -> bool:
+        """Makes [start, end) an interval of this kind if a longer one of ours begins there, and nothing below
+        it is to merge.
+
+        False: it is not so, and nothing has changed. So a heap begins to grow within what is reserved.
+        """
+        starts, ends, kinds = self._starts, self._ends, self._kinds
+        i = bisect_right(ends, start)
+        if i == len(starts) or starts[i] != start or ends[i] <= end:
+            return False
+        had = kinds[i]
+        if not had or not kind or had == kind or (i and ends[i - 1] == start and kinds[i - 1] == kind):
+            return False
+        starts[i] = end
+        starts.insert(i, start)
+        ends.insert(i, end)
+        kinds.insert(i, kind)
+        self._totals[had] -= end - start
+        self._totals[kind] = self._totals.get(kind, 0) + end - start
         return True
 
     def clear(self, start: int, end: int) -> None:

@@ -103,6 +103,10 @@ class Answers:
         """The answer of the next protect."""
         return self._take(Call("protect", v, n, "rw" if access else "-", False, 0))
 
+    def name_mapping(self, v: int, n: int, name: str) -> Answer:
+        """The answer of the next name."""
+        return self._take(Call("name", v, n, name, False, 0))
+
     def brk(self) -> int:
         """The answer of the next brk."""
         answer = self._take(Call("brk", 0, 0, "", False, 0))

@@ -10,7 +10,16 @@ from typing import NamedTuple, Protocol
 
 from allocator.kernels.system import Answer, Errno
 
-NAMES = {1: "EPERM", 11: "EAGAIN", 12: "ENOMEM", 13: "EACCES", 17: "EEXIST", 22: "EINVAL", 38: "ENOSYS"}
+NAMES = {
+    1: "EPERM",
+    9: "EBADF",
+    11: "EAGAIN",
+    12: "ENOMEM",
+    13: "EACCES",
+    17: "EEXIST",
+    22: "EINVAL",
+    38: "ENOSYS",
+}
 
 # Advice, under the names that tracers print.
 FREE = "MADV_FREE"
@@ -25,8 +34,9 @@ FREE_REUSE = "MADV_FREE_REUSE"
 class Call(NamedTuple):
     """One call: its name, the address (0: none given) and bytes, the rest of what was asked, the answer.
 
-    `name` is map, unmap, advise, protect, brk, or a call of Windows' own. `access` is "rw" or "-" of a
-    map or protect, the advice of an advise; `fixed` tells of a map whether it insists on the address.
+    `name` is map, unmap, advise, protect, name, brk, or a call of Windows' own. `access` is "rw" or "-" of
+    a map or protect, the advice of an advise, what a name calls the memory; `fixed` tells of a map whether
+    it insists on the address.
     """
 
     name: str
@@ -72,6 +82,10 @@ class Kernel(Protocol):
 
     def mprotect(self, v: int, n: int, access: bool) -> Answer:
         """0 or an errno."""
+        ...
+
+    def name_mapping(self, v: int, n: int, name: str) -> Answer:
+        """0 or an errno: EINVAL where the kernel keeps no names."""
         ...
 
     def brk(self) -> int:

@@ -40,7 +40,7 @@ class SimulatedKernel:
         self.plan: Plan | None = None
         self.logs = logs
         self._log: list[Call] = []
-        self._noted: list[tuple[str, int, int, str, bool, Answer]] = []
+        self._noted: list[tuple[str, int, int, str, bool, Answer, str]] = []
         self.overwritten: list[Range] = []  # mappings of others that were silently replaced
 
     @property
@@ -56,11 +56,16 @@ class SimulatedKernel:
     @property
     def log(self) -> list[Call]:
         """Every call in order. To make a Call takes as long as to answer it, so that waits for a reader."""
-        self._log += [Call(*noted) for noted in self._noted]
+        for name, v, n, what, fixed, answer, named in self._noted:
+            self._log.append(Call(name, v, n, what, fixed, answer))
+            if named and isinstance(answer, int):
+                self._log.append(Call("name", answer, n, named, False, 0))
         self._noted.clear()
         return self._log
 
-    def note(self, name: str, v: int, n: int, what: str, answer: Answer, fixed: bool = False) -> None:
-        """Adds a call to the log."""
+    def note(
+        self, name: str, v: int, n: int, what: str, answer: Answer, fixed: bool = False, named: str = ""
+    ) -> None:
+        """Adds a call to the log, and one more where what it mapped is then `named`."""
         if self.logs:
-            self._noted.append((name, v, n, what, fixed, answer))
+            self._noted.append((name, v, n, what, fixed, answer, named))

@@ -1,7 +1,7 @@
 """Linux: what mm/mmap.c, mm/madvise.c and mm/mincore.c answer.
 
-vm.max_map_count is counted in intervals of like protection and like huge-page advice, as the kernel
-splits and merges its mappings (golang/go#12233). Android's kernel is this one, too: what is particular
+vm.max_map_count is counted in intervals of like protection, like huge-page advice and like name, as the
+kernel splits and merges its mappings (golang/go#12233). Android's kernel is this one, too: what is particular
 there is the machine. On Android 5 ART reserves large parts of a 32-bit address space before Go starts
 (golang/go#9311), and arm64 kernels give 39 bits.
 """
@@ -12,7 +12,9 @@ from functools import cached_property
 
 from allocator.kernels.address_space import MAPPED, RESERVED
 from allocator.kernels.calls import HUGEPAGE, NOHUGEPAGE
-from allocator.kernels.posix import EAGAIN, ENOMEM, Posix
+from allocator.kernels.machine import Machine
+from allocator.kernels.maps import MapsLine
+from allocator.kernels.posix import EAGAIN, EBADF, EINVAL, ENOMEM, Posix
 from allocator.kernels.system import Answer, Errno
 
 # Advice is part of a mapping's kind: two neighbours that differ in it are two mappings.
@@ -20,6 +22,10 @@ NO_HUGE_PAGES = 4
 HUGE_PAGES = 8
 ADVICE = NO_HUGE_PAGES | HUGE_PAGES
 _KINDS = {HUGEPAGE: HUGE_PAGES, NOHUGEPAGE: NO_HUGE_PAGES}
+# So is its name, by its place among all that were given.
+NAME_SHIFT = 4
+WITHOUT_NAME = (1 << NAME_SHIFT) - 1
+LONGEST_NAME = 79  # ANON_VMA_NAME_MAX_LEN, less the zero at its end
 
 
 class Linux(Posix):
@@ -34,6 +40,10 @@ class Linux(Posix):
     )
     fixed_out_of_range = ENOMEM
 
+    def __init__(self, machine: Machine, *, ptr_size: int = 8, logs: bool = True) -> None:
+        super().__init__(machine, ptr_size=ptr_size, logs=logs)
+        self._names = {"": 0}
+
     @cached_property
     def boundless(self) -> bool:
         """Whether this machine refuses no mapping for its size."""
@@ -42,35 +52,49 @@ class Linux(Posix):
         return all(limit is None for limit in limits)
 
     def mmap(self, v: int, n: int, access: bool, fixed: bool = False, forced: Answer | None = None) -> Answer:
-        # Where no size is limited, a heap that grows is given what it asks for.
-        page = self.page
-        if (
-            forced is None
-            and self.plan is None
-            and n
-            and not v & (page - 1)
-            and self.boundless
-            and (self.machine.max_map_count is None or self.map_count <= self.machine.max_map_count)
-        ):
-            end = v + n if not n & (page - 1) else v + n + page - 1 & -page
-            kind = MAPPED if access else RESERVED
-            at: int | None = v
-            if not v and not fixed:
-                at = self._pick_anywhere(end)
-                if at is not None:
-                    self.space.place(at, at + end, kind)
-            elif (
-                v < self.lowest
-                or end > self.end
-                or not (fixed or self.machine.hints_honoured)
-                or not self._goes_on(v, end, kind, fixed)
-            ):
-                at = None
+        limit = self.machine.max_map_count
+        if forced is None and (limit is None or self.map_count <= limit):
+            at = self._at_once(v, n, MAPPED if access else RESERVED, fixed)
             if at is not None:
                 if self.logs:
                     self.note("map", v, n, "rw" if access else "-", at, fixed)
                 return at
         return super().mmap(v, n, access, fixed, forced)
+
+    def mmap_named(self, v: int, n: int, access: bool, fixed: bool, name: str) -> int:
+        """As `mmap`, and then `name_mapping` of what that gave; 0 where they are to be asked one by one.
+
+        A growing heap asks for little else.
+        """
+        limit = self.machine.max_map_count
+        number = self._names.get(name)
+        if not number or not self.machine.names_kept or (limit is not None and self.map_count + 2 > limit):
+            return 0
+        kind = (MAPPED if access else RESERVED) | number << NAME_SHIFT
+        at = self._at_once(v, n, kind, fixed)
+        if at is None:
+            return 0
+        if self.logs:
+            self.note("map", v, n, "rw" if access else "-", at, fixed, name)
+        return at
+
+    def _at_once(self, v: int, n: int, kind: int, fixed: bool) -> int | None:
+        """Where a mapping of this kind goes and now is, where no size is limited and its place is simple.
+
+        None: it is not so, and nothing has changed.
+        """
+        page = self.page
+        if self.plan is not None or not n or v & (page - 1) or not self.boundless:
+            return None
+        end = v + n if not n & (page - 1) else v + n + page - 1 & -page
+        if not v and not fixed:
+            at = self._pick_anywhere(end)
+            if at is not None:
+                self.space.place(at, at + end, kind)
+            return at
+        if v < self.lowest or end > self.end or not (fixed or self.machine.hints_honoured):
+            return None
+        return v if self._goes_on(v, end, kind, fixed) else None
 
     def _goes_on(self, start: int, end: int, kind: int, fixed: bool) -> bool:
         """Makes [start, end) of this kind where it lengthens what lies beside it, or was free and may be."""
@@ -78,7 +102,7 @@ class Linux(Posix):
         if space.lengthen(start, end, kind):
             return True
         if fixed:
-            return space.move_border(start, end, kind)
+            return space.move_border(start, end, kind) or space.cut_head(start, end, kind)
         if space.is_free(start, end):
             space.place(start, end, kind)
             return True
@@ -175,14 +199,52 @@ class Linux(Posix):
         kind = _KINDS.get(advice)
         if kind is None:
             return
-        limit = self.machine.max_map_count
         for start, end, had in self.space.pieces(v, v + n):
-            new = had & ~ADVICE | kind
-            if not had or new == had:
-                continue
+            if had and not self._becomes(start, end, had, had & ~ADVICE | kind):
+                return  # madvise ends there
+
+    def _becomes(self, start: int, end: int, had: int, new: int) -> bool:
+        """Gives [start, end) a new kind; False where split_vma refuses one mapping more."""
+        if new != had:
+            limit = self.machine.max_map_count
             if limit is not None and self.map_count >= limit and self._splits(start, end, new):
-                return  # split_vma refuses, and madvise ends there
+                return False
             self.space.place(start, end, new)
+        return True
+
+    # Names, as prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME) gives them.
+
+    def name_mapping(self, v: int, n: int, name: str) -> Answer:
+        """0 or an errno. EINVAL: the kernel keeps no names, or the request is none."""
+        answer = self._name(v, n, name)
+        self.note("name", v, n, name, Errno(answer) if answer else 0)
+        return Errno(answer) if answer else 0
+
+    def _name(self, v: int, n: int, name: str) -> int:
+        """The errno, or 0."""
+        page = self.page
+        sound = len(name) <= LONGEST_NAME and all(" " <= c <= "~" and c not in "\\`$[]" for c in name)
+        if not self.machine.names_kept or v & (page - 1) or not sound:
+            return EINVAL
+        number = self._names.setdefault(name, len(self._names)) << NAME_SHIFT
+        end = v + n + page - 1 & -page
+        at = v  # up to where all is mapped
+        for start, stop, had in self.space.pieces(v, end):
+            if not had:
+                return EBADF  # of a file, as the program's image is
+            if not self._becomes(start, stop, had, had & WITHOUT_NAME | number):
+                return EAGAIN
+            at = stop if start == at else at
+        return 0 if at >= end else ENOMEM
+
+    def maps(self) -> list[MapsLine]:
+        """What /proc/PID/maps has of the runtime's mappings, in order; nothing of the program's own."""
+        names = [f"[anon:{name}]" if name else "" for name in self._names]
+        return [
+            MapsLine(start, end, "rw-p" if kind & MAPPED else "---p", names[kind >> NAME_SHIFT])
+            for start, end, kind in self.space
+            if kind
+        ]
 
     def _splits(self, start: int, end: int, kind: int) -> bool:
         """Whether giving [start, end) this kind makes more mappings than there were."""

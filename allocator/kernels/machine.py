@@ -50,6 +50,8 @@ class Machine:
     page_tables_charged: bool = False
     # Plan 9: how large the kernel lets one segment become (SEGMAPSIZE * PTEMAPMEM).
     segment_limit: int | None = None
+    # Linux: whether names of anonymous mappings are kept (CONFIG_ANON_VMA_NAME).
+    names_kept: bool = True
 
     @property
     def end(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from allocator.kernels.address_space import MAPPED, RESERVED, Range
+from allocator.kernels.address_space import ACCESS, MAPPED, RESERVED, Range
 from allocator.kernels.calls import DONTNEED, FREE, FREE_REUSABLE
 from allocator.kernels.contracts import Contract
 from allocator.kernels.kernel import SimulatedKernel
@@ -12,6 +12,7 @@ from allocator.kernels.machine import Machine
 from allocator.kernels.system import Answer, Errno
 
 EPERM = 1
+EBADF = 9
 EAGAIN = 11  # this and EACCES have words of their own where mem_linux.go and mem_aix.go ask for memory
 ENOMEM = 12
 EACCES = 13
@@ -216,5 +217,6 @@ class Posix(SimulatedKernel):
         refusal = self._refusal_of_access(v, size, kind)
         if refusal:
             return Errno(refusal)
-        self.space.place(v, v + size, kind)
+        for start, end, had in pieces:
+            self.space.place(start, end, had & ~ACCESS | kind)
         return 0

@@ -130,6 +130,7 @@ class Config:
         bool  # spans of 8-byte objects with pointers have all heap bits set when they are made
     )
     huge_pages_debug: bool  # GODEBUG has disablethp
+    names_mappings: bool  # linux is told what mappings are for, unless GODEBUG has decoratemappings=0
     bsd_debug: bool  # GODEBUG's madvdontneed counts on the BSDs, too
     counts_slices_of_pointers: bool  # heapScan counts all of a small slice of pointers; before, its first one
     limit_by_nelems: bool  # mspan.limit is after the last object; before, heap bits counted for objects

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import ClassVar
 
 from allocator.common.throw import Exit, Throw
 from allocator.kernels.calls import COLLAPSE, DONTNEED, FREE, HUGEPAGE, NOHUGEPAGE, Kernel
-from allocator.kernels.posix import EACCES, EAGAIN, ENOMEM
+from allocator.kernels.posix import EACCES, EAGAIN, EINVAL, ENOMEM
 from allocator.kernels.system import Answer, Errno
 from allocator.sparse.config import Config
 from allocator.sparse.memory_of_system import MemoryOfSystem
@@ -21,18 +23,26 @@ class Debug:
     madvdontneed: bool = True
     harddecommit: bool = False
     disablethp: bool = False
+    decoratemappings: bool = False  # until GODEBUG is read
+
+
+PREFIX = " Go: "  # of what mappings are called
+# As mmap, with what the mapping is to be called; 0 where it is to be asked and named by two calls.
+AtOnce = Callable[[int, int, bool, bool, str], int]
 
 
 class MemLinux(MemoryOfSystem):
     """The helpers of linux and android. `advise_unused` is what sysUnused still hopes will work."""
 
     SETTINGS = frozenset(field.name for field in fields(Debug))
+    USUAL: ClassVar = {"decoratemappings": 1}
 
     def __init__(self, config: Config, kernel: Kernel, debug: Debug = Debug()) -> None:
         super().__init__()
         self.config = config
         self.kernel = kernel
         self.debug = debug
+        self._tell_names(debug.decoratemappings)
         self.advise_unused = FREE
         self.page = config.phys_page_size
         self.huge = config.phys_huge_page_size
@@ -42,6 +52,13 @@ class MemLinux(MemoryOfSystem):
     def set_debug(self, name: str, value: int) -> None:
         on = value > 0 if name == "harddecommit" else bool(value)
         self.debug = replace(self.debug, **{name: on})
+        if name == "decoratemappings":
+            self._tell_names(on)
+
+    def _tell_names(self, on: bool) -> None:
+        """Whether the kernel is told what mappings are for; some take that with the mapping."""
+        self.names = on
+        self._at_once: AtOnce | None = getattr(self.kernel, "mmap_named", None) if on else None
 
     @property
     def unused_may_keep(self) -> bool:  # type: ignore[override]
@@ -49,13 +66,23 @@ class MemLinux(MemoryOfSystem):
         return not self.debug.madvdontneed
 
     def alloc(self, n: int, name: str) -> int:
-        p = self.kernel.mmap(0, n, True)
+        if (at_once := self._at_once) is not None and (at := at_once(0, n, True, False, PREFIX + name)):
+            return at
+        p = self._mmap(0, n, True, False, name)
         if isinstance(p, Errno):
             if p.number == EACCES:
                 self._exit("runtime: mmap: access denied")
             if p.number == EAGAIN:
                 self._exit("runtime: mmap: too much locked memory (check 'ulimit -l').")
             return 0
+        return p
+
+    def _mmap(self, v: int, n: int, access: bool, fixed: bool, name: str) -> Answer:
+        """mmap, and then setVMAName of what that gave; a mapping that insists on v has no name elsewhere."""
+        p = self.kernel.mmap(v, n, access, fixed)
+        if self.names and not isinstance(p, Errno) and (p == v or not fixed):
+            # Any other answer than this one is ignored (prSetVMAUnsupported).
+            self._tell_names(self.kernel.name_mapping(p, n, PREFIX + name) != Errno(EINVAL))
         return p
 
     def _exit(self, line: str) -> None:
@@ -68,7 +95,7 @@ class MemLinux(MemoryOfSystem):
         if (v | n) & (self.page - 1):
             raise Throw("unaligned sysUnused")
         self._drop(v, n)
-        if self.debug.harddecommit and self.kernel.mmap(v, n, False, True) != v:
+        if self.debug.harddecommit and self._mmap(v, n, False, True, "unused") != v:
             raise Throw("runtime: cannot disable permissions in address space")
 
     def _drop(self, v: int, n: int) -> None:
@@ -85,7 +112,7 @@ class MemLinux(MemoryOfSystem):
                 return
             self.advise_unused = UNSUPPORTED
         # madvise is optional in a kernel; a new mapping in place drops the old one's pages.
-        kernel.mmap(v, n, True, True)
+        self._mmap(v, n, True, True, "unused")
 
     def _keep_broken_edges_small(self, v: int, n: int) -> None:
         """Advises against huge pages where [v, v+n) breaks one, so that it is not made whole again."""
@@ -102,7 +129,7 @@ class MemLinux(MemoryOfSystem):
 
     def used(self, v: int, n: int) -> None:
         if self.debug.harddecommit:
-            p = self.kernel.mmap(v, n, True, True)
+            p = self._mmap(v, n, True, True, "used")
             if p == Errno(ENOMEM):
                 raise Throw("runtime: out of memory")
             if p != v:
@@ -147,11 +174,16 @@ class MemLinux(MemoryOfSystem):
             self.kernel.mmap(v, n, False, True)
 
     def reserve(self, v: int, n: int, name: str) -> int:
-        p = self.kernel.mmap(v, n, False)
+        if (at_once := self._at_once) is not None and (at := at_once(v, n, False, False, PREFIX + name)):
+            return at
+        p = self._mmap(v, n, False, False, name)
         return 0 if isinstance(p, Errno) else p
 
     def map(self, v: int, n: int, name: str) -> None:
-        p = self.kernel.mmap(v, n, True, True)
+        if (at_once := self._at_once) is not None and at_once(v, n, True, True, PREFIX + name):
+            p: Answer = v
+        else:
+            p = self._mmap(v, n, True, True, name)
         if p != v:
             if p == Errno(ENOMEM):
                 raise Throw("runtime: out of memory")

@@ -14,8 +14,9 @@ class MemoryOfSystem:
     # Whether memory may keep its contents after `unused` (needZeroAfterSysUnusedOS).
     unused_may_keep: ClassVar[bool] = True
 
-    # The settings of GODEBUG that the system's file looks at.
+    # The settings of GODEBUG that the system's file looks at, and those that are on where it says nothing.
     SETTINGS: ClassVar[frozenset[str]] = frozenset()
+    USUAL: ClassVar[dict[str, int]] = {}
 
     def __init__(self) -> None:
         self.printed: list[str] = []

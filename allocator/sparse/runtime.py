@@ -114,13 +114,16 @@ class Runtime(Heap, Allocator):
         found = {"madvdontneed", "harddecommit"}
         if config.huge_pages_debug:
             found.add("disablethp")
+        if config.names_mappings:
+            found.add("decoratemappings")
         if not config.bsd_debug and config.goos not in ("linux", "android"):
             found.clear()
         return frozenset(found)
 
     def read_debug(self) -> None:
         """parsedebugvars: what GODEBUG says counts from now on."""
-        for name, value in self._debug.items():
+        usual = {name: on for name, on in self.mem.os.USUAL.items() if name in self._system_debug}
+        for name, value in {**usual, **self._debug}.items():
             if name == "sbrk":
                 self.debug_sbrk = bool(value)
                 self.phase_changed()

@@ -61,7 +61,7 @@ def config_of(program: ProgramCalls, release: str, options: MachineOptions | Non
 def page_size(program: ProgramCalls) -> int:
     """The page of the program's system: the largest that all its fixed mappings consist of, 4 KB at least."""
     size = LARGEST_PAGE
-    for call in program.calls:
+    for call in program.unnamed:
         if call.name == "map" and call.fixed and not isinstance(call.answer, Errno):
             while size > PAGE and (call.answer % size or call.size % size):
                 size //= 2
@@ -78,7 +78,7 @@ def heap_base(config: Config, program: ProgramCalls) -> tuple[int, int] | None:
     arena = config.heap_arena_bytes
     # The tables of the page allocator come first, and one of them may be as large as an arena.
     behind = config.summary_levels + 2
-    for i, call in enumerate(program.calls):
+    for i, call in enumerate(program.unnamed):
         reserved = call.name == "map" and not call.fixed and call.access == "-"
         if i < behind or not reserved or call.size != arena:
             continue
@@ -88,7 +88,7 @@ def heap_base(config: Config, program: ProgramCalls) -> tuple[int, int] | None:
         )
         if hint is None:
             continue
-        for later in program.calls[i:]:
+        for later in program.unnamed[i:]:
             if later.name == "map" and later.fixed and isinstance(later.answer, int):
                 return hint, hint + min(later.answer % arena, arena - config.palloc_chunk_bytes)
         return hint, hint
@@ -120,6 +120,8 @@ def _godebug(config: Config, program: ProgramCalls) -> dict[str, int]:
             found[name] = int(value)
     if not config.huge_pages_debug:
         found.pop("disablethp", None)
+    if not config.names_mappings:
+        found.pop("decoratemappings", None)
     return found
 
 
@@ -146,7 +148,7 @@ def debug_of(config: Config, program: ProgramCalls) -> dict[str, int]:
     disabled = any(
         _is_growth(config, one)
         and (other.name, other.access, other.address) == ("advise", NOHUGEPAGE, one.address)
-        for one, other in pairwise(program.calls)
+        for one, other in pairwise(program.unnamed)
     )
     found = {"disablethp": 1} if disabled else {}
     if _mapped_again(program) is not None:
@@ -157,7 +159,7 @@ def debug_of(config: Config, program: ProgramCalls) -> dict[str, int]:
 def _mapped_again(program: ProgramCalls) -> Call | None:
     """The first call that maps what an earlier one has mapped already."""
     mapped: list[tuple[int, int]] = []
-    for call in program.calls:
+    for call in program.unnamed:
         if call.name == "map" and call.fixed and call.access == "rw" and isinstance(call.answer, int):
             if any(begin <= call.answer < end for begin, end in mapped):
                 return call
@@ -169,9 +171,9 @@ def padding(config: Config, program: ProgramCalls, base: tuple[int, int] | None)
     """The pages left out at the base of the heap, where the calls tell: the first mapped again is the first
     that is used."""
     if base is not None and "harddecommit" in debug_of(config, program):
-        grown = next((call for call in program.calls if _is_growth(config, call)), None)
+        grown = next((call for call in program.unnamed if _is_growth(config, call)), None)
         begin, end = (grown.address, grown.address + grown.size) if grown is not None else (0, 0)
-        for call in program.calls:
+        for call in program.unnamed:
             if call.name == "map" and call.fixed and begin <= call.address < end and call is not grown:
                 return call.address - begin >> config.page_shift
     return 0
@@ -186,7 +188,7 @@ def courses(
     classes the environment has strings, where the main goroutine's stack grew, and where a thread more began.
     """
     buckets = config.buck_hash_size * config.ptr_size
-    sampled = (False, True) if any(call.size == buckets for call in program.calls) else (False,)
+    sampled = (False, True) if any(call.size == buckets for call in program.unnamed) else (False,)
     usual = Surroundings(masks=masks_of(config, program), cgo=cgo)
     shown = "harddecommit" in debug_of(config, program)
     growths = range(4) if shown else (usual.grown,)
@@ -238,7 +240,7 @@ def masks_of(config: Config, program: ProgramCalls) -> tuple[int, ...]:
     known = {config.buck_hash_size * config.ptr_size, *config.sizeof.values()}
     large = [
         call.size
-        for call in program.calls
+        for call in program.unnamed
         if call.name == "map" and call.access == "rw" and not call.fixed
         if call.size >= MAX_BLOCK and call.size % PAGE and call.size not in known
     ]
@@ -247,7 +249,7 @@ def masks_of(config: Config, program: ProgramCalls) -> tuple[int, ...]:
 
 def grows_again(config: Config, program: ProgramCalls) -> bool:
     """Whether the heap grew more than once, so that pages may have been left out at its base."""
-    return sum(_is_growth(config, call) for call in program.calls) > 1
+    return sum(_is_growth(config, call) for call in program.unnamed) > 1
 
 
 def grew_too_soon(config: Config, answers: Answers) -> bool:
@@ -292,7 +294,10 @@ def start(
     seed = None if base is None else seed_for(config, *base, padding)
     rt = Runtime.__new__(Runtime)
     rt.prepare(config, answers, heap_seed=seed)
-    machines.debug(rt, settings or {})
+    settings = dict(settings or {})
+    if config.names_mappings and not program.told_names:
+        settings["decoratemappings"] = 0  # the program did not, or the tracer does not show it
+    machines.debug(rt, settings)
     if around.profiles:
         table = config.buck_hash_size * config.ptr_size
         around = replace(around, samples=lambda: (call := answers.peek()) is not None and call.size == table)

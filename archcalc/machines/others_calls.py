@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from allocator.kernels.calls import Call
 from allocator.kernels.system import Errno
+from allocator.sparse.mem_linux import PREFIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,10 @@ def _of_library(calls: Sequence[Call], places: range, is_64bit: bool) -> frozens
 
 
 def _is_librarys(call: Call, is_64bit: bool) -> bool:
-    """Runtimes protect nothing on their way to main, and only those of 32 bits ask for the break."""
+    """Runtimes protect nothing on their way to main, and only those of 32 bits ask for the break. What they
+    name has their own name before it."""
+    if call.name == "name":
+        return not call.access.startswith(PREFIX)
     return call.name == "protect" or (call.name == "brk" and bool(call.address or is_64bit))
 
 

@@ -37,9 +37,9 @@ ERRNOS = {name: number for number, name in NAMES.items()}
 _EXPECTED = (
     '["map", address, bytes, "rw" or "-", "fixed" or "-", answer], ["unmap", address, bytes, answer], '
     '["advise", address, bytes, advice, answer], ["protect", address, bytes, "rw" or "-", answer], '
-    '["brk", "NULL" or address, answer] or ["name", ...]'
+    '["brk", "NULL" or address, answer] or ["name", address, bytes, name, answer]'
 )
-_LENGTHS = {"map": 6, "unmap": 4, "advise": 5, "protect": 5, "brk": 3}
+_LENGTHS = {"map": 6, "unmap": 4, "advise": 5, "protect": 5, "name": 5, "brk": 3}
 
 
 class CallsFault(UsageFault):
@@ -50,7 +50,8 @@ class CallsFault(UsageFault):
 class ProgramCalls:
     """One program's memory calls in order. `data_end` is where its data segment ends, `image` what it takes
     of the address space before its first instruction (bytes; None: not told), `environment` the variables
-    such as GOGC that it had. A trace tells neither of the two.
+    such as GOGC that it had. A trace tells neither of the two. Not every tracer shows what mappings were
+    called; where one did not, no call is a `name`.
     """
 
     file: str
@@ -63,15 +64,25 @@ class ProgramCalls:
     borders: tuple[dict[str, Any], ...]
     environment: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def told_names(self) -> bool:
+        """Whether names of mappings are among the calls."""
+        return any(call.name == "name" for call in self.calls)
+
+    @property
+    def unnamed(self) -> tuple[Call, ...]:
+        """The calls without names of mappings, which change nothing."""
+        return tuple(call for call in self.calls if call.name != "name")
+
 
 class OneCall(Kind):
-    """A call, as a list. Naming a mapping changes nothing; it is None."""
+    """A call, as a list. A name that does not say of what, or what it was answered, is None."""
 
     def read(self, node: Node, document: Document, path: str) -> Any:
         if not isinstance(node, Sequence) or not node.items or not isinstance(node.items[0], Scalar):
             return self.wrong(node, document, path)
         name = node.items[0].text
-        if name == "name":
+        if name == "name" and len(node.items) != _LENGTHS[name]:
             return None
         if _LENGTHS.get(name) != len(node.items):
             return self.wrong(node, document, path)
@@ -166,6 +177,9 @@ def load(path: Path, platform: str | None = None, release: str | None = None) ->
     group: Group | None = read_file(data, FILE, document) if data is not None else None
     if group is None or faults:
         raise CallsFault(*in_order(faults))
+    calls: list[Call | None] = group["calls"]
+    if None in calls:  # a name that cannot be compared; the others would then come too early
+        calls = [call for call in calls if call is not None and call.name != "name"]
     return ProgramCalls(
         str(path),
         group["release"],
@@ -173,7 +187,7 @@ def load(path: Path, platform: str | None = None, release: str | None = None) ->
         group.get("emulated", False),
         group["data_end"],
         group.get("image"),
-        tuple(call for call in group["calls"] if call is not None),
+        tuple(call for call in calls if call is not None),
         tuple(group.get("borders", ())),
         group.get("environment", {}),
     )

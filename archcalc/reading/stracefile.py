@@ -20,7 +20,8 @@ _TIME = r"(?:\d+:\d+:\d+(?:\.\d+)?|\d+\.\d+|\+\d+\.\d+)"
 _LINE = re.compile(rf"(?:\[pid +(\d+)\] +|(\d+) +)?(?:{_TIME} +)?(.*)")
 _RESUMED = re.compile(r"<\.\.\. \w+ resumed>\s*(.*)")
 _CALL = re.compile(r"(\w+)\((.*)\)\s+= (.*)")
-_MEMORY = re.compile(r"\b(?:mmap2?|old_mmap|munmap|madvise|mprotect|brk)\(")
+_MEMORY = re.compile(r"\b(?:mmap2?|old_mmap|munmap|madvise|mprotect|brk|prctl)\(")
+_NAMING = re.compile(r'PR_SET_VMA, PR_SET_VMA_ANON_NAME, (0x[0-9a-f]+), (\d+), "(.*)"')
 _VARIABLE = re.compile(r'"(GOGC|GOMEMLIMIT|GODEBUG|GOMAXPROCS)=([^"]*)"')
 PAGE = 4096
 _UNFINISHED = "<unfinished ...>"
@@ -74,7 +75,10 @@ def read(text: str) -> Traced:
         if whole is None or _MEMORY.search(whole[2]):
             break
         try:
-            call = _call(whole[1], [part.strip() for part in whole[2].split(",")], whole[3])
+            if whole[1] == "prctl":
+                call = _named(whole[2], whole[3])
+            else:
+                call = _call(whole[1], [part.strip() for part in whole[2].split(",")], whole[3])
         except (ValueError, IndexError, AttributeError):
             raise NotReadable(line.number, line.text) from None
         if call is not None and _has_anothers_answer(call):
@@ -141,6 +145,14 @@ def _call(name: str, arguments: Sequence[str], answer: str) -> Call | None:
         advice = _ADVICE.get(arguments[2], arguments[2])
         return Call("advise", address, size, advice, False, _answer(answer))
     return Call("protect", address, size, _access(arguments[2]), False, _answer(answer))
+
+
+def _named(arguments: str, answer: str) -> Call | None:
+    """What a mapping is called; None for another prctl, and where an emulator prints only numbers."""
+    naming = _NAMING.fullmatch(arguments)
+    if naming is None:
+        return None
+    return Call("name", int(naming[1], 0), int(naming[2]), naming[3], False, _answer(answer))
 
 
 def _access(protection: str) -> str:

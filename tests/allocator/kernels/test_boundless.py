@@ -17,15 +17,34 @@ SIZE = st.sampled_from([0, 1, 4096, 4097, 65536, 70000, 131072, 1 << 20, 1 << 31
 CALL = st.tuples(st.just("mmap"), AT, SIZE, st.booleans(), st.booleans()) | st.tuples(
     st.just("munmap"), AT, SIZE
 )
+NAMED = st.tuples(
+    st.just("named"), AT, SIZE, st.booleans(), st.booleans(), st.sampled_from(["heap", "index"])
+)
+MACHINES = [
+    {},
+    {"hints_honoured": False},
+    {"top_down": False},
+    {"max_map_count": 4},
+    {"low": 0x20010000},
+    {"names_kept": False},
+]
+
+
+def mapped_and_named(kernel: Linux, arguments: list[Any], name: str) -> Any:
+    """Both calls, one after the other."""
+    at = kernel.mmap(*arguments)
+    if isinstance(at, int):
+        kernel.name_mapping(at, arguments[1], name)
+    return at
 
 
 @pytest.mark.parametrize("ptr_size", [4, 8])
 @pytest.mark.parametrize(
     "machine",
-    [{}, {"hints_honoured": False}, {"top_down": False}, {"max_map_count": 4}, {"low": 0x20010000}],
+    MACHINES,
     ids=str,
 )
-@given(calls=st.lists(CALL, max_size=30))
+@given(calls=st.lists(CALL | NAMED, max_size=30))
 def test_the_short_way_answers_as_the_long_one(
     ptr_size: int, machine: dict[str, Any], calls: list[Any]
 ) -> None:
@@ -34,7 +53,12 @@ def test_the_short_way_answers_as_the_long_one(
     assert short.boundless
     long.__dict__["boundless"] = False
     for name, *arguments in calls:
-        assert getattr(short, name)(*arguments) == getattr(long, name)(*arguments)
+        if name == "named":
+            *arguments, called = arguments
+            answer = short.mmap_named(*arguments, called) or mapped_and_named(short, arguments, called)
+            assert answer == mapped_and_named(long, arguments, called)
+        else:
+            assert getattr(short, name)(*arguments) == getattr(long, name)(*arguments)
         assert list(short.space) == list(long.space)
     assert short.log == long.log
     assert short.overwritten == long.overwritten

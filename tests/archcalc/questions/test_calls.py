@@ -33,8 +33,38 @@ def test_there_are_files_of_all_kinds() -> None:
     assert {"1.19", "1.21", "1.24", "1.27"} <= {".".join(one.release[2:].split(".")[:2]) for one in programs}
 
 
-def changed(tmp_path: Path, change: Any) -> Path:
-    document = json.loads(next(file for file in FILES if "1.27-linux-amd64" in file.name).read_text())
+NAMED = next(file for file in FILES if file.stem == "measured-go1.27.3-linux-amd64-named")
+
+
+def test_names_are_compared_where_the_file_has_them(tmp_path: Path) -> None:
+    def change(calls: list[list[Any]]) -> None:
+        place = next(i for i, call in enumerate(calls) if call[3] == " Go: heap")
+        calls[place][3] = " Go: heap reservation"
+
+    compared = compare(callsfile.load(changed(tmp_path, change, NAMED)))
+    assert compared.differences == 1
+    assert compared.first is not None
+    assert compared.first.asked is not None
+    assert compared.first.asked.access == " Go: heap"
+    assert compare(
+        callsfile.load(NAMED), options=MachineOptions(godebug=(("decoratemappings", 0),))
+    ).differences
+
+
+def test_names_that_do_not_say_of_what_are_not_compared(tmp_path: Path) -> None:
+    def change(calls: list[list[Any]]) -> None:
+        place = next(i for i, call in enumerate(calls) if call[0] == "name")
+        calls[place] = ["name", "PR_SET_VMA"]
+
+    program = callsfile.load(changed(tmp_path, change, NAMED))
+    assert not program.told_names
+    assert program.calls == callsfile.load(NAMED).unnamed
+    assert compare(program).differences == 0
+
+
+def changed(tmp_path: Path, change: Any, file: Path | None = None) -> Path:
+    file = file or next(file for file in FILES if "1.27-linux-amd64" in file.name)
+    document = json.loads(file.read_text())
     change(document["calls"])
     file = tmp_path / "calls.json"
     file.write_text(json.dumps(document))
