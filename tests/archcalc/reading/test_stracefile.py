@@ -113,3 +113,16 @@ def test_what_cannot_be_read_is_a_fault(tmp_path: Path, text: str, line: int, pl
     with pytest.raises(CallsFault) as caught:
         callsfile.load(file, platform, "1.27")
     assert caught.value.faults[0].line == line
+
+
+def test_names_of_mappings_are_calls_and_other_prctls_are_not() -> None:
+    text = (
+        'prctl(PR_SET_NAME, "worker") = 0\n'
+        'prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, 0x7f0000001000, 4096, " Go: gc bits") = 0\n'
+        'prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, 0x7f0000002000, 69648, " Go: heap") = -1 EINVAL (Invalid)\n'
+        "prctl(1398164801,0,139637976731648,4096,274886297728,0) = -1 errno=22 (Invalid argument)\n"
+    )
+    assert stracefile.read(text).calls == [
+        Call("name", 0x7F0000001000, 4096, " Go: gc bits", False, 0),
+        Call("name", 0x7F0000002000, 69648, " Go: heap", False, Errno(22)),
+    ]
