@@ -14,20 +14,32 @@ from allocator.kernels.calls import Call
 from allocator.kernels.system import Errno
 from allocator.sparse.mem_linux import PREFIX
 
+SHADOW = 1 << 20  # bytes of the smallest piece that counts
+LIBRARIES = 0x7000_0000_0000  # where a 64-bit linux begins to put libraries, with 47 bits of addresses
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Whose calls those of a list are, by their places: the runtime's own, and the C library's."""
+    """Whose calls those of a list are, by their places: the runtime's own, and the C library's. `shadow`:
+    what came before the runtime has made a shadow of all memory, as -race, -msan and -asan let it.
+    """
 
     runtime: tuple[int, ...]
     library: frozenset[int]
+    shadow: bool
 
 
 def part(calls: Sequence[Call], first: Call | None, is_64bit: bool) -> Parts:
     """The parts of a list. `first` is what a runtime asks for first."""
     begin = _end_of_loader(calls, first)
     library = _of_library(calls, range(begin, len(calls)), is_64bit)
-    return Parts(tuple(i for i in range(begin, len(calls)) if i not in library), library)
+    shadow = is_64bit and any(_is_shadow(call) for call in calls[:begin])
+    return Parts(tuple(i for i in range(begin, len(calls)) if i not in library), library, shadow)
+
+
+def _is_shadow(call: Call) -> bool:
+    """A loader insists on addresses only where it has put a library, which is where the system puts it."""
+    return call.name == "map" and call.fixed and call.size >= SHADOW and call.address < LIBRARIES
 
 
 def _end_of_loader(calls: Sequence[Call], first: Call | None) -> int:

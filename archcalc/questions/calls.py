@@ -19,6 +19,7 @@ from archcalc.machines import courses
 from archcalc.machines.courses import Start, Surroundings
 from archcalc.machines.options import MachineOptions
 from archcalc.reading.callsfile import ProgramCalls
+from archcalc.reading.errors import Fault, UsageFault
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +51,16 @@ class ComparedCalls:
 def compare(
     program: ProgramCalls, go: str | None = None, options: MachineOptions | None = None
 ) -> ComparedCalls:
-    """Starts the machine of the program's platform, of release `go` or the program's own."""
+    """Starts the machine of the program's platform, of release `go` or the program's own.
+
+    Raises UsageFault where the machine cannot be one of such a program.
+    """
     release = _release(program, go)
     config = courses.config_of(program, release, options)
     calls, parts = courses.of_runtime(config, program)
+    if parts.shadow:
+        found = "the program has a shadow of its memory, as -race, -msan and -asan make it"
+        raise UsageFault(Fault(found, "a program that is built without", id="call", file=program.file))
     config = courses.config_of(calls, release, options)
     options, cgo = options or MachineOptions(), bool(parts.library)
     collects = options.gomemlimit is not None or courses.collects(calls)

@@ -11,8 +11,10 @@ from allocator.kernels.system import Errno
 from archcalc.questions.calls import compare
 from archcalc.reading import callsfile, stracefile
 from archcalc.reading.callsfile import CallsFault
+from archcalc.reading.errors import UsageFault
 
-FILES = sorted((Path(__file__).parents[2] / "data" / "strace").glob("*.txt"))
+TRACES = sorted((Path(__file__).parents[2] / "data" / "strace").glob("*.txt"))
+FILES = [file for file in TRACES if not file.stem.endswith("race")]
 
 
 def load(file: Path) -> callsfile.ProgramCalls:
@@ -26,6 +28,12 @@ def test_the_calls_are_those_of_the_machine(file: Path) -> None:
     compared = compare(program)
     assert compared.differences == 0, compared.first
     assert len(compared.made) >= 15
+
+
+def test_a_program_with_a_shadow_of_its_memory_is_refused() -> None:
+    (file,) = (file for file in TRACES if file.stem.endswith("race"))
+    with pytest.raises(UsageFault, match="-race"):
+        compare(load(file))
 
 
 def test_there_are_the_ways_in_which_calls_are_printed() -> None:
