@@ -99,6 +99,9 @@ class Contents:
             base = page << self.shift
             first = max(start - base, 0) >> self.word_shift
             last = min(start + size - base + (1 << self.word_shift) - 1 >> self.word_shift, self.per_page)
+            if first == 0 and last == self.per_page:
+                del self.pages[page]
+                continue
             if type(words) is not array:
                 gone = (
                     [place for place in range(first, last) if place in words]

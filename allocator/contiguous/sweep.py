@@ -149,6 +149,9 @@ class Sweeper:
         """Drops what was stored in objects that a span has just freed; malloc would zero it."""
         spans, memory = self.rt.spans, self.rt.memory
         base, size, alive = spans.base[s], spans.elemsize[s], spans.alloc_bits[s]
+        if not alive:
+            memory.zero(base, spans.nelems[s] * size)
+            return
         words = memory.written(base, base + spans.nelems[s] * size)
         memory.clear([addr for addr in words if not alive >> (addr - base) // size & 1])
 

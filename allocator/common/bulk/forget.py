@@ -60,9 +60,12 @@ def _forget(memory: Contents, spans: Sequence[tuple[int, int]], words: int, nele
     packed = b"".join([free.to_bytes(width, "little") for _, free in stored])
     gone = np.unpackbits(np.frombuffer(packed, np.uint8), bitorder="little").reshape(len(stored), -1)
     gone = gone[:, :nelems].view(bool)
-    found = (holding(contents != 0, nelems, words) & gone).any(axis=1)
-    for k in np.flatnonzero(found).tolist():
-        _zero(memory, stored[k][0] >> memory.shift, np.repeat(gone[k], words), npages)
+    found = np.flatnonzero((holding(contents != 0, nelems, words) & gone).any(axis=1))
+    left = contents[found]
+    np.copyto(left[:, : nelems * words], 0, where=np.repeat(gone[found], words, axis=1))
+    some: Ints = np.logical_or.reduce(left.reshape(len(found), npages, -1), axis=2)
+    for row, k in enumerate(found.tolist()):
+        _keep(memory, stored[k][0] >> memory.shift, left[row], some[row].tolist())
 
 
 def _forget_some(
@@ -76,13 +79,14 @@ def _forget_some(
         del memory.pages[page]
 
 
-def _zero(memory: Contents, page: int, gone: Ints, npages: int) -> None:
-    """Zeroes those words of a span, from its first on, on pages that are kept as arrays."""
-    for at in range(npages):
+def _keep(memory: Contents, page: int, left: Ints, some: list[bool]) -> None:
+    """Writes the words of a span that are left to its pages that are kept as arrays, if there are some."""
+    for at, kept in enumerate(some):
         stored = memory.pages.get(page + at)
-        mine = gone[at * memory.per_page : (at + 1) * memory.per_page]
-        if type(stored) is array:
-            contents: Ints = np.frombuffer(stored, memory.typecode)
-            contents[: len(mine)][mine] = 0
-            if not contents.view(bool).any():  # byte by byte, up to the first
-                del memory.pages[page + at]
+        if type(stored) is not array:
+            continue
+        if kept:
+            words: Ints = np.frombuffer(stored, memory.typecode)
+            words[:] = left[at * memory.per_page : (at + 1) * memory.per_page]
+        else:
+            del memory.pages[page + at]

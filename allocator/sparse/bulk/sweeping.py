@@ -30,14 +30,18 @@ def sweep_rows(core: HeapCore) -> None:
         central = core.central[at >> 1]
         unswept = central.partial_unswept() if at & 1 else central.full_unswept()
         while unswept.spans:
-            if _sweep(core, central, unswept):
+            n = _sweep(core, central, unswept)
+            if n > 0:
                 sweeper.central_index = at
-            else:
+            for _ in range(max(-n, 1) if n <= 0 else 0):
                 sweeper.sweepone()
 
 
 def _sweep(core: HeapCore, central: MCentral, unswept: SpanSet) -> int:
-    """Sweeps spans from the first of the set on for which nothing has to be asked for; how many."""
+    """Sweeps spans from the first of the set on for which nothing has to be asked for; how many.
+
+    0 where the first has to be swept by itself, less where as many go back to the heap.
+    """
     heap, bits = core.heap, core.gc_bits
     layout = core.layout[central.spanclass]
     nelems = layout.nelems
@@ -56,7 +60,7 @@ def _sweep(core: HeapCore, central: MCentral, unswept: SpanSet) -> int:
         good &= those.cumsum() <= to.block_entries * len(to.blocks) - to.tail
     n = len(good) if good.all() else int(good.argmin())
     if not n:
-        return 0
+        return -len(kept) if not kept.any() else -int((kept > 0).argmax())
     places, whole, freed = places[:n], whole[:n], (had - kept)[:n]
     popleft = unswept.spans.popleft
     for _ in repeat(None, n):
