@@ -45,7 +45,8 @@ class CompiledPointers:
         numbers = self._numbers
         most = len(rows.begin) * rows.per_page
         self._provide(most)
-        window, at = _window(rows.pages)
+        pages = [rows.memory.all_of(page) for page in rows.pages]
+        window, at = _window(pages)
         lost, missing = np.empty(most, np.uint64), np.empty(1, np.int64)
         end = find(
             window, at, rows.per_page, rows.begin, rows.first, rows.words, rows.header, rows.nelems,

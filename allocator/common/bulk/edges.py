@@ -49,13 +49,16 @@ def add_edges(
     pointers: Pointers | CompiledPointers, numbers: ObjectNumbers, rows: WordRows, held: Held
 ) -> None:
     """Adds all pointers on those pages. What else is stored there is noted as held."""
-    if rows.tell is None and not isinstance(pointers, Pointers):
+    if rows.tell is None and not rows.few and not isinstance(pointers, Pointers):
         pointers.add_rows(rows, held)
         return
-    contents = rows.contents()
-    stored: Ints = contents != 0
-    held.note(rows, stored)
-    sources, words = _pointers(rows, contents, stored)
+    where, words = rows.stored()
+    sources = _objects(rows, where)
+    held.note(sources, rows.spans)
+    good = _pointers_among(rows, where, sources)
+    if not good.all():
+        keep = np.flatnonzero(good)
+        sources, words = sources[keep], words[keep]
     targets = numbers.of(words)
     if len(targets) and int(targets.min()) < 0:
         lost = np.flatnonzero(targets < 0)
@@ -65,40 +68,8 @@ def add_edges(
     pointers.add(sources, targets)
 
 
-def _pointers(rows: WordRows, contents: Ints, stored: Ints) -> tuple[Ints, Ints]:
-    """The pointers among the words that are stored, and the numbers of the objects that they lie in."""
-    told = _leave_pointers(rows, stored)
-    where = np.flatnonzero(stored)
-    words = contents.take(where).astype(np.uint64, copy=False)
-    sources = _objects(rows, where)
-    if not told or len(rows.extents):
-        good = _pointers_among(rows, where, sources, told)
-        if not good.all():
-            keep = np.flatnonzero(good)
-            return sources[keep], words[keep]
-    return sources, words
-
-
-def _leave_pointers(rows: WordRows, stored: Ints) -> bool:
-    """Leaves the words that are not zero, in an object, and a pointer; whether whole pages tell the last."""
-    pages = stored.reshape(-1, rows.per_page)
-    told = True
-    if len(rows.page):
-        pages &= rows.page.view(bool)
-    elif len(rows.bitmap):
-        stored &= OF_FOUR.take(rows.bitmap).view(bool)
-    elif rows.alike and rows.tell is None:
-        pages &= rows.page_by_pattern()
-    else:
-        told = False
-    end = rows.nelems * rows.words - rows.begin
-    for last in set(end[end < rows.per_page].tolist()):
-        pages[end == last, max(last, 0) :] = False
-    return told
-
-
 def _objects(rows: WordRows, where: Ints) -> Ints:
-    """The numbers of the objects that words of the pages lie in."""
+    """The numbers that words of the pages lie in: those of no object behind the last of a span."""
     page = rows.per_page.bit_length() - 1
     count = np.diff(where.searchsorted(np.arange(len(rows.begin) + 1) << page))  # in each row
     if rows.aligned:
@@ -116,16 +87,29 @@ def _objects(rows: WordRows, where: Ints) -> Ints:
     return found
 
 
-def _pointers_among(rows: WordRows, where: Ints, source: Ints, told: bool) -> Ints:
-    """Which of some words are pointers that are looked at; told: whether they are pointers at all."""
+def _pointers_among(rows: WordRows, where: Ints, sources: Ints) -> Ints:
+    """Which of some words are pointers that are looked at."""
+    good: Ints
+    told = True
+    if len(rows.page):
+        good = rows.page.view(bool).take(where & rows.per_page - 1)
+    elif len(rows.bitmap):
+        good = OF_FOUR.take(rows.bitmap).view(bool).take(where)
+    elif rows.alike and rows.tell is None:
+        good = rows.page_by_pattern().take(where & rows.per_page - 1)
+    else:
+        told = False
+    if told and not len(rows.extents):
+        return good
     row = where >> rows.per_page.bit_length() - 1
-    index = source - rows.first.take(row)
+    index = sources - rows.first.take(row)
     offset = (where & rows.per_page - 1) + rows.begin.take(row) - index * rows.words - rows.header
-    good: Ints = offset >= 0
-    if not told and rows.tell is not None:
-        good &= rows.tell(row, index, offset)
-    elif not told:
-        good &= rows.pattern.take(offset, mode="wrap").view(bool)
+    if not told:
+        good = offset >= 0
+        if rows.tell is not None:
+            good &= rows.tell(row, index, offset)
+        else:
+            good &= rows.pattern.take(offset, mode="wrap").view(bool)
     if len(rows.extents):
-        good &= offset < rows.extents.take(source)
+        good &= offset < rows.extents.take(sources)
     return good

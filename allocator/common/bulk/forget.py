@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allocator.common.bulk.held import holding
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 
+FEW_WORDS = 16  # of an object, for which one word of all objects is looked at after the other
 WORDS_AT_ONCE = 1 << 16  # words of contents looked at together
 
 
@@ -60,12 +59,28 @@ def _forget(memory: Contents, spans: Sequence[tuple[int, int]], words: int, nele
     packed = b"".join([free.to_bytes(width, "little") for _, free in stored])
     gone = np.unpackbits(np.frombuffer(packed, np.uint8), bitorder="little").reshape(len(stored), -1)
     gone = gone[:, :nelems].view(bool)
-    found = np.flatnonzero((holding(contents != 0, nelems, words) & gone).any(axis=1))
+    found = np.flatnonzero((_holding(contents != 0, nelems, words) & gone).any(axis=1))
     left = contents[found]
     np.copyto(left[:, : nelems * words], 0, where=np.repeat(gone[found], words, axis=1))
     some: Ints = np.logical_or.reduce(left.reshape(len(found), npages, -1), axis=2)
     for row, k in enumerate(found.tolist()):
         _keep(memory, stored[k][0] >> memory.shift, left[row], some[row].tolist())
+
+
+def _holding(stored: Ints, nelems: int, words: int) -> Ints:
+    """Which of the objects of rows of words, so many in each, have a word that is not zero."""
+    some = np.ascontiguousarray(stored[:, : nelems * words])
+    if words in (2, 4, 8):
+        # As many bytes as numbers have: one comparison for each object.
+        whole: Ints = some.view(f"u{words}") != 0
+        return whole
+    if words > FEW_WORDS:
+        each: Ints = np.logical_or.reduce(some.reshape(len(some), nelems, words), axis=2)
+        return each
+    held: Ints = some[:, ::words].copy()
+    for k in range(1, words):
+        held |= some[:, k::words]
+    return held
 
 
 def _forget_some(

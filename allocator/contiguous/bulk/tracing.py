@@ -141,7 +141,8 @@ def _rows_of(rt: Core, numbers: Numbers, bits: SpanBits, spans: Ints, pages: Int
     if not len(page):
         bitmap = np.frombuffer(b"".join(_bitmaps(rt, pages.tolist(), numbers.ids[spans].tolist())), np.uint8)
     return WordRows(
-        pages=[memory.all_of(memory.pages[page]) for page in pages.tolist()],
+        memory=memory,
+        pages=[memory.pages[page] for page in pages.tolist()],
         per_page=memory.per_page,
         spans=spans,
         begin=((pages << memory.shift) - columns.base[spans]) >> memory.word_shift,

@@ -76,7 +76,8 @@ def _rows_of(core: HeapCore, heap: NumberedHeap, spans: Ints, pages: Ints, kinds
     like = heap.like[spans]
     pattern, tell = kinds.pointers({k: heap.span(k) for k in dict.fromkeys(like.tolist())}, like)
     return WordRows(
-        pages=[memory.all_of(memory.pages[page]) for page in pages.tolist()],
+        memory=memory,
+        pages=[memory.pages[page] for page in pages.tolist()],
         per_page=memory.per_page,
         spans=spans,
         # Pages lie behind their spans' beginnings, whatever the sign of an address is.
