@@ -15,7 +15,6 @@ from allocator.common.throw import Throw
 from allocator.common.uintptr import printint
 from allocator.contiguous.mspan import DEAD, FREE, IN_USE, NIL, STACK, PageTable, SpanList
 from allocator.contiguous.own_records import SPAN_FOR_OBJECTS, SPAN_FOR_STACKS, SPAN_FREED, STACKS_FREED
-from allocator.contiguous.sweep import EVERYTHING
 
 if TYPE_CHECKING:
     from allocator.contiguous.core import Core
@@ -383,7 +382,7 @@ class MHeap:
             reclaimed += self._reclaim_list(self.busy[i], npages - reclaimed)
             if reclaimed >= npages:
                 return
-        self.rt.sweeper.sweep_on(EVERYTHING, npages - reclaimed)
+        self.rt.sweeper.sweep_on(freed=npages - reclaimed)
 
     def _reclaim_list(self, lst: SpanList, npages: int) -> int:
         """Sweeps large objects of one list; swept ones are at its end (reclaimList)."""

@@ -34,19 +34,27 @@ class Sweeper:
 
     def sweepone(self) -> int:
         """Sweeps one span; the pages that went back to the heap, or DONE (sweepone)."""
-        return self.sweep_on(self.pages_swept + 1, 1)
+        return self.sweep_on(times=1)[0]
 
-    def sweep_on(self, swept: int, freed: int) -> int:
-        """Calls sweepone until pages_swept is `swept` or so many pages went back to the heap.
+    def sweep_on(
+        self, times: int = EVERYTHING, swept: int = EVERYTHING, freed: int = EVERYTHING
+    ) -> list[int]:
+        """Calls sweepone so many times, until pages_swept is `swept`, or until so many pages went back.
 
-        How many did, or DONE where there was not enough left to sweep.
+        What each returned, DONE being the last. Spans in which nothing dies are most of them and come in
+        rows, so what sweeping leaves of such a one is written down here.
         """
         rt = self.rt
         spans = rt.spans
         state, sweepgen, npages = spans.state, spans.sweepgen, spans.npages
+        marked, specials, sizeclass, nelems = spans.mark_bits, spans.specials, spans.sizeclass, spans.nelems
+        alloc_count, free_index = spans.alloc_count, spans.free_index
+        arenas, log = rt.arenas, rt.log
         sg = rt.heap.sweepgen
-        unswept = rt.sweep_spans.bufs[1 - (sg >> 1 & 1)].spans
+        bufs = rt.sweep_spans.bufs
+        unswept, push = bufs[1 - (sg >> 1 & 1)].spans, bufs[sg >> 1 & 1].push
         back = 0
+        found: list[int] = []
         while unswept:
             s = unswept.pop()
             if state[s] != IN_USE:
@@ -58,16 +66,40 @@ class Sweeper:
                 continue
             if sweepgen[s] != sg - 2:
                 continue
-            sweepgen[s] = sg - 1
-            pages = npages[s]
-            if self.sweep(s, False):
-                back += pages
-                if back >= freed:
-                    return back
-            if self.pages_swept >= swept:
-                return back
+            pages, n, marks = npages[s], nelems[s], marked[s]
+            count = marks.bit_count()
+            if (
+                count == alloc_count[s]
+                and (count == n or sizeclass[s])
+                and free_index[s] <= n
+                and not specials[s]
+            ):
+                self.pages_swept += pages
+                if log is not None:
+                    log.append(swept_record(spans.base[s], sizeclass[s], n, False, marks))
+                free_index[s] = 0
+                spans.alloc_bits[s] = marks
+                marked[s] = 0
+                end = arenas.next_free + (n + 63 >> 6 << 3)
+                if end <= arenas.capacity and arenas.next:
+                    arenas.next_free = end
+                else:
+                    arenas.new_bits(n)
+                sweepgen[s] = sg
+                push(s)
+                pages = 0
+            else:
+                sweepgen[s] = sg - 1
+                if self.sweep(s, False):
+                    back += pages
+                else:
+                    pages = 0
+            found.append(pages)
+            if self.pages_swept >= swept or back >= freed or len(found) >= times:
+                return found
         rt.heap.sweepdone = 1
-        return DONE
+        found.append(DONE)
+        return found
 
     def ensure_swept(self, s: int) -> bool:
         """Sweeps the span unless this cycle did already (ensureSwept). True if it was swept now."""
@@ -94,11 +126,7 @@ class Sweeper:
             rt.specials.sweep(s)
         sizeclass, nelems, marks = spans.sizeclass[s], spans.nelems[s], spans.mark_bits[s]
         if rt.log is not None:
-            if nelems <= 64:
-                line = SWEPT_ONE_WORD % (spans.base[s], sizeclass, nelems, preserve, marks)
-            else:
-                line = SWEPT % (spans.base[s], sizeclass, nelems, preserve, mark_words(marks, nelems))
-            rt.log.append(line)
+            rt.log.append(swept_record(spans.base[s], sizeclass, nelems, preserve, marks))
         nalloc = marks.bit_count()
         freed = spans.alloc_count[s] - nalloc
         index = spans.free_index[s]
@@ -173,7 +201,7 @@ class Sweeper:
         self.span_bytes_alloc += span_bytes
         owed = int(self.pages_per_byte * float(self.span_bytes_alloc))
         enough = owed - caller_pages
-        if self.pages_swept < enough and self.sweep_on(enough, EVERYTHING) == DONE:
+        if self.pages_swept < enough and self.sweep_on(swept=enough)[-1] == DONE:
             self.pages_per_byte = 0.0
 
     def reimburse_credit(self, unusable: int) -> None:
@@ -183,6 +211,13 @@ class Sweeper:
         self.span_bytes_alloc -= unusable
         if self.span_bytes_alloc < 0:
             raise Throw("spanBytesAlloc underflow")
+
+
+def swept_record(base: int, sizeclass: int, nelems: int, preserve: bool, marks: int) -> str:
+    """The b record of a span."""
+    if nelems <= 64:
+        return SWEPT_ONE_WORD % (base, sizeclass, nelems, preserve, marks)
+    return SWEPT % (base, sizeclass, nelems, preserve, mark_words(marks, nelems))
 
 
 @lru_cache(maxsize=1 << 12)  # what lives long has the same ones again in each cycle

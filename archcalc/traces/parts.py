@@ -224,12 +224,12 @@ class BatchPart:
         """
         replayer, rt = self.replayer, self.rt
         log, pending, ready, queue = rt.log, replayer.pending, rt.ready, replayer.system.queue
-        asked, mallocgc, sweepone = replayer.understood.asked, rt.mallocgc, rt.sweeper.sweepone
+        asked, mallocgc = replayer.understood.asked, rt.mallocgc
         assert log is not None
         last = replayer.last_line - self.before_first
         taken, take, refill = self.at, self.objects.take, self.objects.refill
         alone, gained = rt.caches[0], self.gained
-        for at, (row, what, place, number, rank, fields, address, until) in enumerate(self._todo()):
+        for at, row, what, place, number, rank, fields, address, until in self._todo():
             if gained:
                 alone.local_scan += gained[at]
             else:
@@ -239,9 +239,7 @@ class BatchPart:
             if what == SWEEP:
                 if row > last or not replayer.running:
                     raise GaveUp
-                pages = sweepone()
-                if fields != ("w done" if pages == DONE else f"w {pages}"):
-                    raise GaveUp
+                self._sweep(fields)
             elif what == REFILL:
                 if row > last or not replayer.allocating:
                     raise GaveUp
@@ -283,12 +281,13 @@ class BatchPart:
                 raise GaveUp
         return False
 
-    def _todo(self) -> Iterator[tuple[int, int, int, int, int, str, int, int]]:
+    def _todo(self) -> Iterator[tuple[int, int, int, int, int, int, Any, int, int]]:
         """Of each event out of the ordinary what `_carry_out_all` has to know.
 
-        That is its row; what it is; of an allocation the place, the number of its mcache, which one at its
-        place it is, its fields and its address, and of all else the line; and how many own records come
-        before.
+        That is its number; its row; what it is; of an allocation the place, the number of its mcache, which
+        one at its place it is, its fields and its address, and of all else the line; and how many own records
+        come before. Sweeps with nothing but what they did between them are one event: the number is that of
+        the first, all else that of the last, and instead of a line there is a list.
         """
         np, events, table = self.np, self.events, self.table
         code = self.code.take(events).astype(np.int32)
@@ -306,12 +305,35 @@ class BatchPart:
         lines = self.columns.lines(events.take(others) + self.start)
         for at, line in zip(others.tolist(), lines, strict=True):
             fields[at] = line
-        columns = events, what, table.place.take(keys), table.cache.take(keys), self.ranks
-        addresses = self.address.take(events)
         until = self.own.searchsorted(events)
-        return zip(
-            *[column.tolist() for column in columns], fields, addresses.tolist(), until.tolist(), strict=True
-        )
+        first, last = self._rows_of_sweeps(what == SWEEP, until)
+        columns = events, what, table.place.take(keys), table.cache.take(keys), self.ranks
+        numbers = [first.tolist(), *[column.take(last).tolist() for column in columns]]
+        asked = [
+            fields[a : b + 1] if what == SWEEP else fields[b]
+            for a, b, what in zip(first.tolist(), last.tolist(), numbers[2], strict=True)
+        ]
+        addresses = self.address.take(events.take(last))
+        return zip(*numbers, asked, addresses.tolist(), until.take(last).tolist(), strict=True)
+
+    def _rows_of_sweeps(self, sweeps: Array, until: Array) -> tuple[Array, Array]:
+        """The first and the last of each row of events that are carried out together.
+
+        Persistent memory (q) is taken in its turn: a row ends before it.
+        """
+        np = self.np
+        taken = np.flatnonzero(self.code[self.own] == Q).searchsorted(until)
+        follows = (np.diff(self.events) == np.diff(until) + 1) & (np.diff(taken) == 0)
+        last = np.flatnonzero(np.append(~(sweeps[:-1] & sweeps[1:] & follows), True)[: len(until)])
+        return np.append(0, last[:-1] + 1)[: len(last)], last
+
+    def _sweep(self, lines: list[str]) -> None:
+        """A row of sweeps (w)."""
+        pages = self.rt.sweeper.sweep_on(len(lines))
+        # Where nothing is left, there is nothing in all further ones.
+        pages += [DONE] * (len(lines) - len(pages))
+        if lines != ["w done" if n == DONE else f"w {n}" for n in pages]:
+            raise GaveUp
 
     def _pass_on(self, at: int) -> None:
         """Counts what was allocated before an event. The P that allocated last runs."""

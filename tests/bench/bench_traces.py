@@ -133,7 +133,7 @@ ASKED: dict[type, tuple[str, ...]] = {
         "clear_stack_cache", "new_mcache", "fix_alloc", "fix_free", "open_sweep_phase", "scavenge",
     ),
     MCache: ("next_free",),
-    Sweeper: ("sweepone", "ensure_swept"),
+    Sweeper: ("sweep_on", "ensure_swept"),
 }  # fmt: skip
 
 

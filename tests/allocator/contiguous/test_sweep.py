@@ -50,6 +50,37 @@ def test_every_span_is_swept_once_and_then_nothing_is_left(rt: Runtime) -> None:
     assert sorted(rt.sweep_spans.swept) == sorted(rt.in_use())
 
 
+def test_several_calls_at_once_return_what_each_would(amd64: Runtime) -> None:
+    after_collection(amd64, 4, 0)
+    assert amd64.sweeper.sweep_on(times=3) == [1, 1, 1]
+    assert amd64.sweeper.sweep_on(times=3) == [1, -1]
+
+
+def mixed_heap() -> Runtime:
+    """Spans in which all, some and none of the objects live, of a word of marks and of several."""
+    rt = boot("linux/amd64", record=True)
+    rt.log_inputs = False
+    objects = [rt.malloc(size, noscan=True) for size in (16, 48, 1024, 3 * PAGE, 40_000) for _ in range(600)]
+    rt.collect([v for i, v in enumerate(objects) if i % 600 < 200 or i % 7 == 0], mode="force")
+    assert rt.log is not None
+    rt.log.clear()
+    return rt
+
+
+def test_a_row_of_spans_is_swept_as_each_of_them_is() -> None:
+    in_a_row, one_by_one = mixed_heap(), mixed_heap()
+    in_a_row.sweeper.sweep_on()
+    swept = [one_by_one.sweeper.ensure_swept(s) for s in reversed(one_by_one.sweep_spans.unswept)]
+    assert len(swept) > 500 and all(swept)
+    assert in_a_row.log == one_by_one.log
+    assert in_a_row.sweep_spans.swept == one_by_one.sweep_spans.swept
+    left, right = in_a_row.spans.columns(), one_by_one.spans.columns()
+    del left["on_list"], right["on_list"]
+    assert left == right
+    assert in_a_row.arenas.next_free == one_by_one.arenas.next_free
+    assert in_a_row.sweeper.pages_swept == one_by_one.sweeper.pages_swept
+
+
 def test_spans_are_swept_last_in_first_out(amd64: Runtime) -> None:
     objects = after_collection(amd64, 3, 1)
     amd64.sweepone()
