@@ -108,21 +108,15 @@ class BatchLayout:
         What else takes as much as a tiny block comes from the same place, and is as one that is aside.
         """
         code = 256 * number + self.tiny_class
-        parts, others = [], []
-        for block in self.blocks:
-            sizes = block.codes.take(block.places(code)) - np.uint8(TINY)
-            others.append(np.flatnonzero(sizes > 15))
-            parts.append(np.delete(sizes, others[-1]) if len(others[-1]) else sizes)
-        outcome, _ = tiny.run(np.concatenate([np.empty(0, np.uint8), *parts]), state, self.rule)
-        if not len(outcome):
+        parts = [block.codes.take(block.places(code)) for block in self.blocks]
+        sizes = np.minimum(np.concatenate([np.empty(0, np.uint8), *parts]) - np.uint8(TINY), np.uint8(16))
+        if not len(sizes) or sizes.min() == 16:
             return
+        outcome, _ = tiny.run(sizes, state, self.rule)
         at = 0
-        for block, part, other in zip(self.blocks, parts, others, strict=True):
-            mine = outcome[at : at + len(part)]
+        for block, part in zip(self.blocks, parts, strict=True):
+            block.outcomes[number] = outcome[at : at + len(part)]
             at += len(part)
-            block.outcomes[number] = (
-                np.insert(mine, other - np.arange(len(other)), tiny.NEW_ASIDE) if len(other) else mine
-            )
 
     def fitted(self, since: int, until: int, number: int) -> int:
         """How many of a P's objects in that time went into a tiny block that was there."""

@@ -7,6 +7,7 @@ a piece that turns out not to join the one before it is run again until both agr
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ Ints = np.ndarray[Any, np.dtype[Any]]
 
 NO_BLOCK = 0  # the state without a block; with one, the offset is 1 to 16
 STATES = 17
+PACKED = 16  # states, where a full block and none are the same
 # Outcomes besides the offset in the open block: a new block, which becomes the open one or not.
 NEW_CURRENT, NEW_ASIDE = 16, 17
 PIECE = 256
@@ -56,15 +58,39 @@ RULE = TinyRule(*tables())
 RULE_12 = TinyRule(*tables(True))  # later releases' on 32-bit machines
 
 
+@cache
+def _packed(rule: TinyRule) -> TinyRule:
+    """The same in 256 bytes, by (size - 1) * PACKED + offset - 1, with a size of 16 that leaves all as it is.
+
+    A block that is full is as none, since nothing fits.
+    """
+    after, outcome = bytearray(), bytearray()
+    for size in range(1, 17):
+        for state in range(1, PACKED + 1):
+            at = (size - 1) * STATES + state
+            after.append(rule.after[at] - 1 if size < 16 else state - 1)
+            outcome.append(rule.outcome[at] if size < 16 else NEW_ASIDE)
+    return TinyRule(bytes(after), bytes(outcome))
+
+
 def run(sizes: Ints, state: int, rule: TinyRule = RULE) -> tuple[Ints, int]:
-    """The outcome for each tiny size (uint8), and the state that is left."""
-    base = (sizes - np.uint8(1)) * np.uint8(STATES)
+    """The outcome for each size (uint8) up to 16, and the state that is left.
+
+    16 stands for what takes as much as a tiny block and is not the tiny allocator's.
+    """
+    outcome, left = _run(sizes, (state - 1) % PACKED, _packed(rule))
+    return outcome, left + 1 if len(sizes) else state
+
+
+def _run(sizes: Ints, state: int, rule: TinyRule) -> tuple[Ints, int]:
+    """The same where a state is an offset less one."""
+    base = (sizes - np.uint8(1)) * np.uint8(PACKED)
     pieces = len(base) // PIECE
     if pieces < 16:
         return _run_slowly(base, state, rule)
     # Step k of every piece side by side: row k.
     steps = np.ascontiguousarray(base[: pieces * PIECE].reshape(pieces, PIECE).T)
-    begin = np.full(pieces, 16, np.uint8)
+    begin = np.full(pieces, PACKED - 1, np.uint8)
     for row in steps[PIECE - WARM_UP :]:
         begin[1:] = _step(row[:-1] + begin[1:], rule)
     begin[0] = state
@@ -89,11 +115,11 @@ def _run_side_by_side(steps: Ints, now: Ints, rule: TinyRule) -> tuple[Ints, Int
 def _begins(steps: Ints, state: int, rule: TinyRule) -> Ints:
     """Where every piece begins, found by running each from every state that there is."""
     pieces = steps.shape[1]
-    now = np.repeat(np.arange(STATES, dtype=np.uint8), pieces)
+    now = np.repeat(np.arange(PACKED, dtype=np.uint8), pieces)
     for row in steps:
-        now = _step(np.tile(row, STATES) + now, rule)
+        now = _step(np.tile(row, PACKED) + now, rule)
     begins = bytearray()
-    for ends in now.reshape(STATES, pieces).T.tolist():
+    for ends in now.reshape(PACKED, pieces).T.tolist():
         begins.append(state)
         state = ends[state]
     return np.frombuffer(begins, np.uint8)
