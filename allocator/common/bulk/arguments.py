@@ -36,14 +36,25 @@ class Kinds:
 
 
 def sizes_of(sizes: Any, largest: int) -> tuple[Ints, int, int]:
-    """The sizes as an array, with the smallest and the largest. Raises BadRequest for anything else."""
+    """The sizes as an array, with the largest and one that is smaller, if any is.
+
+    Raises BadRequest for anything else.
+    """
     asked = np.asarray(sizes)
     if asked.ndim != 1 or (asked.size and asked.dtype.kind not in "iu"):
         raise BadRequest("sizes must be a flat array of whole numbers")
-    least, most = _extremes(asked)
-    if least < 0 or most > largest:
+    if not asked.size:
+        return asked, 0, 0
+    # What is negative is as large as no other number of its kind: one look tells both.
+    most = _largest(asked.view(asked.dtype.str.replace("i", "u")))
+    if most > min(largest, int(np.iinfo(asked.dtype).max)):
         raise BadRequest(f"a size must be from 0 to {largest}")
-    return asked, least, most
+    first = int(asked[0])
+    return asked, first if first < most else _extremes(asked)[0], most
+
+
+def _largest(numbers: Ints) -> int:
+    return max(int(numbers[at : at + BLOCK].max()) for at in range(0, len(numbers), BLOCK))
 
 
 def _extremes(numbers: Ints) -> tuple[int, int]:

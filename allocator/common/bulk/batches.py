@@ -61,7 +61,7 @@ class Allocates(Protocol):
 
 
 def allocate(machine: Allocates, asked: Ints, least: int, most: int, kinds: Kinds, procs: Ints | int) -> Ints:
-    """The addresses of all, the same as one by one; `least` and `most` bound the sizes."""
+    """The addresses of all, as one by one. most: the largest size; least: one that is smaller, if any is."""
     expect(asked.size)
     if asked.size >= BLOCK:
         _keep_memory()

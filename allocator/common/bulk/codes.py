@@ -81,7 +81,7 @@ class PlacesOf(Protocol):
 class Coder:
     """Looks up sizes and types, a block at a time, and plans those that are new.
 
-    `least` and `most` are the smallest and the largest size to come. Objects with pointers have a
+    `most` is the largest size to come, `least` one that is smaller, if any is. Objects with pointers have a
     number besides, their place in `plans` and one more; it tells what they leave in the bitmap.
     """
 

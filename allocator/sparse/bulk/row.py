@@ -221,11 +221,13 @@ class SpanRow:
         if k == end:
             return
         # The cache is filled to half, and emptied from its end.
-        for begin in heap.new_records(-(-(end - k) // RECORDS)):
-            many = min(end - k, RECORDS)
-            self._note_records(k, begin + RECORDS - 1, many)
-            cache += range(begin, begin + RECORDS - many)
-            k += many
+        begins = heap.new_records(-(-(end - k) // RECORDS))
+        self.records += [(begin + RECORDS - 1, RECORDS) for begin in begins]
+        self.record_moments += range(k, end, RECORDS)
+        rest = (end - k) % RECORDS
+        if rest:
+            self.records[-1] = begins[-1] + RECORDS - 1, rest
+            cache += range(begins[-1], begins[-1] + RECORDS - rest)
 
     def _note_records(self, k: int, first: int, n: int) -> None:
         self.records.append((first, n))
