@@ -14,6 +14,7 @@ from links import SHAPES, contents
 from machine_state import differences, state_of
 
 from allocator.common import at_once
+from allocator.common import contents as kept
 from allocator.common.bulk import engine, forget, numbers, reach
 from allocator.common.throw import Throw
 from allocator.common.types import Type
@@ -134,6 +135,7 @@ def test_collections_from_roots(
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(engine, "_wanted", compiled and engine.has_numba())
         small_steps.__wrapped__(patched) if dice.random() < 0.7 else None  # type: ignore[attr-defined]
+        patched.setattr(kept, "FEW", dice.choice([2, kept.FEW]))  # pages of either form, side by side
         twins = Twins(platform, 100, kind == "watched")
         for mode in modes:
             twins.grow(dice, 400)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from links import SHAPES, contents
 
 from allocator.common import at_once
+from allocator.common import contents as kept
 from allocator.common.bulk import engine, forget, numbers, reach
 from allocator.common.throw import Throw
 from allocator.common.types import Type
@@ -39,6 +40,7 @@ def many_at_once(patched: pytest.MonkeyPatch, small_steps: bool) -> None:
         patched.setattr(reach, "PATIENCE", 2)
         patched.setattr(reach, "NEAR", 0)
         patched.setattr(reach, "SPARSE", 1)
+        patched.setattr(kept, "FEW", 2)
 
 
 class Twins:
