@@ -34,8 +34,7 @@ class Scavenger:
     def pace(self, heap_goal: int, last_heap_goal: int) -> None:
         """What may stay until the next cycle: a tenth more than it will need (gcPaceScavenger)."""
         core = self.core
-        limit = int(float(core.pacer.memory_limit) * (1 - REDUCE_EXTRA / 100.0))
-        self.memory_limit_goal = UNLIMITED if core.stats.mapped_ready <= limit else limit
+        self.memory_limit_goal = self.goal_under(core.pacer.memory_limit)
         self.gc_percent_goal = UNLIMITED
         if not last_heap_goal:
             return
@@ -45,6 +44,11 @@ class Scavenger:
         goal = goal + phys - 1 & -phys & UNLIMITED
         if core.heap_retained() - goal >= phys:
             self.gc_percent_goal = goal
+
+    def goal_under(self, limit: int) -> int:
+        """What may stay ready under a memory limit of so many bytes: less, where there is more now."""
+        goal = int(float(limit) * (1 - REDUCE_EXTRA / 100.0))
+        return UNLIMITED if self.core.stats.mapped_ready <= goal else goal
 
     def scavenge(self, nbytes: int, force: bool) -> int:
         """Gives that many bytes back, or all there are; returns how many (pageAlloc.scavenge)."""

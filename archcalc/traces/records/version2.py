@@ -111,7 +111,7 @@ RECORDS = (
     Record("K arena marks", "collector", "which pages of an arena begin a span with a marked object, as hexadecimal bytes, low bit first, without the zeros at the end (`-` for none); before the `g` that they are for. They have spans, whose `b` has a mark"),
     Record("g sweepgen heap_live pages_in_use heap_marked", "collector", "a sweep phase begins, with the values of that moment; of them, heap_marked is given"),
     Record("r ratio live_basis swept_basis", "collector", "gcPaceSweeper: pages to sweep for a byte allocated, a hexadecimal float, and from where it counts. The trigger that it depends on is given, as a whole number of bytes"),
-    Record("l percent_goal limit_goal limit", "collector", "gcPaceScavenger: its two goals and the memory limit, in bytes. All given"),
+    Record("l percent_goal limit_goal limit", "collector", "gcPaceScavenger: its two goals and the memory limit, in bytes. The second goal, which follows from the limit, is compared"),
     Record("w heap_live goal marked", "collector", "the pacer commits: the live heap, its goal, and what was marked, in bytes. The goal is given"),
     Record("! json", "end", "how it died: `throw` and its words, with the lines `printed` right before them; `panic`; or `signal` and its number. What is thrown inside a request is compared, what other parts of the runtime throw is only reported"),
     Record("Z json", "end", "the end state: sweepgen, pages_in_use, heap_live, where the current arena stands, search_addr, the chunks in use, mapped_ready; `exit` is the program's code. The last line"),

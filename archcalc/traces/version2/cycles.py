@@ -113,7 +113,12 @@ class SparseCycles(SparseInputs):
             self.differs((self.line, line), found)
 
     def _limits(self, words: list[str], line: str) -> None:
-        pass
+        """What the memory limit lets stay. The other goal follows from how much was marked for what."""
+        core = self.core
+        assert core is not None
+        found = f"l {words[1]} {core.scavenger.goal_under(decimal(words[3]))} {words[3]}"
+        if found != line:
+            self.differs((self.line, line), found)
 
     def _goal(self, words: list[str], line: str) -> None:
         core = self.core
