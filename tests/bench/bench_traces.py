@@ -144,14 +144,14 @@ def in_the_machine(path: Path) -> float:
     clock = time.thread_time
 
     def timed(work: Callable[..., Any]) -> Callable[..., Any]:
-        def ask(*arguments: Any) -> Any:
+        def ask(*arguments: Any, **named: Any) -> Any:
             nonlocal spent, inside
             if inside:
-                return work(*arguments)
+                return work(*arguments, **named)
             inside = True
             start = clock()
             try:
-                return work(*arguments)
+                return work(*arguments, **named)
             finally:
                 spent += clock() - start
                 inside = False
