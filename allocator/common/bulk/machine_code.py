@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-MARK = b"archcalc machine code 2\n"
+MARK = b"archcalc machine code 2\n"  # another number whenever the file gets another form
 ALIGNED = 64  # bytes
 PACKAGES = ("numba", "llvmlite")  # which make it
 
@@ -109,10 +109,10 @@ def _mapped(path: Path, told: bytes) -> Loaded | None:
     lines = rest.split(b"\n", 2)
     if lines[0] != told:
         return None
+    offsets = [each.partition(b"=") for each in lines[1].split(b" ")]
     head = len(memory) - len(lines[2])
     begin = np.frombuffer(memory, np.uint8).ctypes.data + head + -head % ALIGNED
-    offsets = [each.partition("=") for each in lines[1].decode().split(" ")]
-    return Loaded({name: begin + int(at) for name, _, at in offsets}, memory)
+    return Loaded({name.decode(): begin + int(at) for name, _, at in offsets}, memory)
 
 
 def _write(path: Path, content: bytes) -> None:

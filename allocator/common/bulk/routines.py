@@ -81,7 +81,8 @@ class Routines:
     def key(self) -> str:
         """What the code depends on: all that the functions say, and the numbers that they mention."""
         functions = {**{each.function: each.takes for each in self.all}, **dict.fromkeys(self.parts.values())}
-        return repr([(_text(function), takes) for function, takes in functions.items()])
+        names = [code.name for code in self.codes]
+        return repr([names, *((_text(function), takes) for function, takes in functions.items())])
 
 
 def _text(function: Any) -> tuple[Any, ...]:
