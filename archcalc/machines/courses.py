@@ -182,13 +182,14 @@ def padding(config: Config, program: ProgramCalls, base: tuple[int, int] | None)
 def courses(
     config: Config, program: ProgramCalls, base: tuple[int, int] | None, cgo: bool = False
 ) -> Iterator[Surroundings]:
-    """The usual course first; that of an early sample only where the calls give reason for it.
+    """The usual course first; those of an early sample only where the calls give reason for it.
 
     Where all memory is mapped when it is used, the calls show each span. They show, then, for how many size
     classes the environment has strings, where the main goroutine's stack grew, and where a thread more began.
     """
     buckets = config.buck_hash_size * config.ptr_size
-    sampled = (False, True) if any(call.size == buckets for call in program.unnamed) else (False,)
+    profiled = any(call.size == buckets for call in program.unnamed)
+    sampled = (False, True) if profiled else (False,)
     usual = Surroundings(masks=masks_of(config, program), cgo=cgo)
     shown = "harddecommit" in debug_of(config, program)
     growths = range(4) if shown else (usual.grown,)
@@ -208,7 +209,8 @@ def courses(
         )
     ]
     yield from without_more
-    yield from (replace(where, profiles=True) for where in without_more if not where.sampled)
+    if profiled or config.early_debug:
+        yield from (replace(where, profiles=True) for where in without_more if not where.sampled)
     for where, more in product(without_more, (1, 2) if shown else ()):
         for places in combinations_with_replacement(PLACES, more):
             yield replace(where, threads=(BUSY, *places) if where.procs > 1 else places)

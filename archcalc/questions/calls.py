@@ -73,6 +73,9 @@ def compare(
     if first is not None:
         place = parts.runtime[first.place] if first.place < len(parts.runtime) else len(program.calls)
         first = replace(first, place=place)
+    collecting = bool(count) and not collects and not answers.differences
+    if collecting:
+        collecting = not _count(_nearest(config, calls, options, cgo, True).answers)
     return ComparedCalls(
         calls,
         program.platform,
@@ -82,7 +85,7 @@ def compare(
         tuple(answers.log),
         count,
         first,
-        count > 0 and not collects and not _count(_nearest(config, calls, options, cgo, True).answers),
+        collecting,
         best.death,
         tuple(rt.printed),
         rt.landmarks(),
@@ -91,22 +94,30 @@ def compare(
 
 
 def _nearest(config: Any, calls: ProgramCalls, options: MachineOptions, cgo: bool, collects: bool) -> Start:
-    """The course that differs least: the start alone, and where that leaves calls, what comes after it."""
-    best: tuple[int, Start] | None = None
+    """The course that differs least: the start alone, or, where none leaves no call but some make all theirs
+    as recorded, these with what comes after the start.
+    """
     base = courses.heap_base(config, calls)
-    for further in (False, True):
-        for settings in courses.settings(config, calls, dict(options.godebug)):
-            for padding, around in _tried(config, calls, base, cgo):
-                found = courses.start(
-                    config, calls, base, padding.now, around, settings, further=further, collects=collects
-                )
-                padding.learn(courses.grew_too_soon(config, found.answers))
-                count = _count(found.answers)
-                if best is None or count < best[0]:
-                    best = count, found
-                if not count:
-                    return found
+    best: tuple[int, Start] | None = None
+    whole: list[tuple[Mapping[str, int], int, Surroundings]] = []
+    for settings in courses.settings(config, calls, dict(options.godebug)):
+        for padding, around in _tried(config, calls, base, cgo):
+            pages = padding.now
+            found = courses.start(config, calls, base, pages, around, settings)
+            padding.learn(courses.grew_too_soon(config, found.answers))
+            count = _count(found.answers)
+            if not count:
+                return found
+            if best is None or count < best[0]:
+                best = count, found
+            if not found.answers.differences:
+                whole.append((settings, pages, around))
     assert best is not None
+    for settings, pages, around in whole:
+        found = courses.start(config, calls, base, pages, around, settings, further=True, collects=collects)
+        best = min(best, (_count(found.answers), found), key=lambda counted: counted[0])
+        if not best[0]:
+            break
     return best[1]
 
 
