@@ -86,7 +86,8 @@ class Core:
         self.caches: list[MCache] = []
         self.mcaches = 0  # made so far
         self.plans: dict[tuple[Type, int], Plan] = {}
-        self.quick_plans: dict[tuple[Type, int], QuickPlan] = {}
+        # Of single values by their type, which is found faster than what is by type and size.
+        self.quick_plans: dict[Type | tuple[Type, int], QuickPlan] = {}
         self.pointer_type = Type(
             config.ptr_size, config.ptr_size, 22 | 1 << 5, config.ptr_size, b"\x01", "unsafe.Pointer"
         )

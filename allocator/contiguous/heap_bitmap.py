@@ -57,7 +57,7 @@ _LOWER = bytes(b & 15 for b in range(256))
 _UPPER = bytes(b >> 4 for b in range(256))
 # In the high half of a byte: a first word's two bits and the second's pointer bit. The
 # second word's scan bit is the checkmark, which is left as it was.
-HEAD_CLEAR = 0x13 << 2
+HEAD_KEPT = ~(0x13 << 2) & 0xFF
 
 
 def mask_of(typ: Type, ptr_size: int) -> int:
@@ -177,7 +177,7 @@ def press(bits: bytearray, word: int, what: Stamp) -> None:
         bits[i : i + len(what.body)] = what.body
     elif how == HALF:
         if word & 2:
-            bits[i] = bits[i] & ~HEAD_CLEAR | what.head
+            bits[i] = bits[i] & HEAD_KEPT | what.head
             bits[i + 1 : i + 1 + len(what.rest)] = what.rest
         else:
             end = i + len(what.body)

@@ -16,7 +16,7 @@ from allocator.common.types import BadType, Type
 from allocator.contiguous.core import Core
 from allocator.contiguous.gc import BACKGROUND, MARK_TERMINATION, OFF
 from allocator.contiguous.heap_bitmap import (
-    HEAD_CLEAR,
+    HEAD_KEPT,
     NOTHING,
     LargeBits,
     Stamp,
@@ -93,7 +93,7 @@ class Malloc(Core):
                 elif size <= self.word:
                     return self._large_alone(size)
             elif typ is not None and not noscan:
-                quick = self.quick_plans.get((typ, size))
+                quick = self.quick_plans.get(typ if size == typ.size else (typ, size))
                 if quick is not None:
                     sizeclass, scan, how, first, second = quick
                     cache = self.cache = self.caches[p]
@@ -113,7 +113,7 @@ class Malloc(Core):
                             elif how == HALF_AND_BYTE:
                                 if word & 2:
                                     head, rest = second
-                                    bits[i] = bits[i] & ~HEAD_CLEAR | head
+                                    bits[i] = bits[i] & HEAD_KEPT | head
                                     bits[i + 1] = rest
                                 else:
                                     bits[i], tail = first
@@ -129,7 +129,7 @@ class Malloc(Core):
                                 bits[i : i + second] = first
                             elif word & 2:
                                 head, rest = second
-                                bits[i] = bits[i] & ~HEAD_CLEAR | head
+                                bits[i] = bits[i] & HEAD_KEPT | head
                                 i += 1
                                 bits[i : i + len(rest)] = rest
                             else:
@@ -351,7 +351,7 @@ class Malloc(Core):
         """Has `malloc` go the short way from the third object of a type and size on."""
         plan = self.plans.get((typ, size))
         if plan is not None and plan.sizeclass:
-            self.quick_plans[typ, size] = quick_plan(plan)
+            self.quick_plans[typ if size == typ.size else (typ, size)] = quick_plan(plan)
 
     # The compiler's and reflect's ways in.
 
