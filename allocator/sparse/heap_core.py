@@ -74,7 +74,8 @@ class HeapCore(Core):
         )
         self.rand = FastRand(sample_seed)
         self.mem_profile_rate = mem_profile_rate
-        self.plans: dict[tuple[Type, int], Plan] = {}
+        # Of single values by their type, which is found faster than what is by type and size.
+        self.plans: dict[Type | tuple[Type, int], Plan] = {}
         ptr = config.ptr_size
         self.pointer_type: Type = Type(ptr, ptr, 22 | 1 << 5, ptr, b"\x01", "unsafe.Pointer")
         self.ps: list[P] = []

@@ -64,7 +64,7 @@ class Malloc(HeapCore):
                 elif self.largest_small < size <= self.word and self.gc.phase != MARK_TERMINATION:
                     return self._large_alone(size, p)
             elif typ is not None and not noscan:
-                found = self.plans.get((typ, size))
+                found = self.plans.get(typ if size == typ.size else (typ, size))
                 if found is not None:
                     spanclass, what, scan, header = found
                     cache = self.ps[p].mcache
@@ -266,9 +266,10 @@ class Malloc(HeapCore):
 
     def plan(self, typ: Type, size: int) -> Plan:
         """How an object of `size` bytes with pointers is laid out. BadType for a type that cannot be."""
-        found = self.plans.get((typ, size))
+        key = typ if size == typ.size else (typ, size)
+        found = self.plans.get(key)
         if found is None:
-            found = self.plans[typ, size] = plan(self.config, typ, size)
+            found = self.plans[key] = plan(self.config, typ, size)
         return found
 
     # The compiler's and reflect's ways in.

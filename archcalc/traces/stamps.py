@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from allocator.contiguous.heap_bitmap import HALF, HEAD_CLEAR, NOTHING, PAIR, Stamp, press, press_noscan
+from allocator.contiguous.heap_bitmap import HALF, HEAD_KEPT, NOTHING, PAIR, Stamp, press, press_noscan
 
 if TYPE_CHECKING:
     import numpy as np
@@ -292,5 +292,5 @@ def _forms(mark: Stamp | None) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]
         return lower, (bytes((~(mark.clear << 2) & 0xFF,)), bytes((mark.tail << 2 & 0xFF,)))
     if mark.how == HALF:
         lower = bytes(len(mark.body)) + bytes((TAIL,)), mark.body + bytes((mark.tail,))
-        return lower, (bytes((~HEAD_CLEAR & 0xFF,)) + bytes(len(mark.rest)), bytes((mark.head,)) + mark.rest)
+        return lower, (bytes((HEAD_KEPT,)) + bytes(len(mark.rest)), bytes((mark.head,)) + mark.rest)
     return (bytes(len(mark.body)), mark.body), (b"", b"")
