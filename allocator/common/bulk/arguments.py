@@ -46,15 +46,17 @@ def sizes_of(sizes: Any, largest: int) -> tuple[Ints, int, int]:
     if not asked.size:
         return asked, 0, 0
     # What is negative is as large as no other number of its kind: one look tells both.
-    most = _largest(asked.view(asked.dtype.str.replace("i", "u")))
+    unsigned = asked.view(asked.dtype.str.replace("i", "u"))
+    first, most, alike = int(unsigned[0]), 0, True
+    for at in range(0, len(unsigned), BLOCK):
+        block = unsigned[at : at + BLOCK]
+        most = max(most, int(block.max()))
+        alike = alike and first == most == int(block.min())
     if most > min(largest, int(np.iinfo(asked.dtype).max)):
         raise BadRequest(f"a size must be from 0 to {largest}")
-    first = int(asked[0])
-    return asked, first if first < most else _extremes(asked)[0], most
-
-
-def _largest(numbers: Ints) -> int:
-    return max(int(numbers[at : at + BLOCK].max()) for at in range(0, len(numbers), BLOCK))
+    if first == most and not alike:
+        first = _extremes(asked)[0]
+    return asked, first, most
 
 
 def _extremes(numbers: Ints) -> tuple[int, int]:
