@@ -66,6 +66,7 @@ COLLECTION_LIMIT, COLLECTION_WANTED = 6.0, 1.0
 MACHINES = {"2017": None, "today": "1.27"}
 # Compiled code where loading it counts, in a process of its own: objects, how many times NumPy it may take.
 FIRST_USES, FIRST_USE_LIMIT = (PAYS, 1_000_000, 10_000_000), 1.2
+FIRST_USE_OF_REAL = 1.0
 
 
 def arguments() -> argparse.Namespace:
@@ -142,11 +143,11 @@ def reading(rt: Any, size: int) -> None:
     np.packbits(marks)
 
 
-def first_use(objects: int, compiled: str) -> Took:
+def first_use(objects: int, compiled: str, go: str | None) -> Took:
     """What a process of its own takes for many objects, an object, with whatever it has to load first."""
     program = (
         "import numpy as np, real\nfrom archcalc.boot import boot\nfrom bench_bulk import mixed\n"
-        f"sizes, rt = mixed({objects}), boot('linux/amd64')\n"
+        f"sizes, rt = mixed({objects}), boot('linux/amd64', go={go!r})\n"
         "print(*real.timed(lambda: rt.malloc_many(sizes, noscan=True)))"
     )
     settings = {**os.environ, "ARCHCALC_COMPILED": compiled, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -228,13 +229,20 @@ def main() -> int:
         what = f"collection from a root, {name}, {engine}, of runtime.GC()"
         verdicts.row(what, measured, COLLECTION_LIMIT, COLLECTION_WANTED, floor)
     if has_numba():
-        first_use(PAYS, "1")  # compiles, should that not have been done
-        for objects in FIRST_USES:
-            taken = [[first_use(objects, how) for how in ("", "0")] for _ in range(5)]
-            compiled, plain = (best(each) for each in zip(*taken, strict=True))
-            what = f"{objects:,} objects of a new process, with loading, of NumPy alone"
-            verdicts.row(what, compiled.times(plain), FIRST_USE_LIMIT, 1.0)
+        judge_first_uses(verdicts, None, figures.get(("real", "real mixed")))
     return verdicts.exit_code
+
+
+def judge_first_uses(verdicts: Verdicts, go: str | None, program: Took | None) -> None:
+    """The rows of compiled code in a process that has to load it; program: the real one's mixed sizes."""
+    first_use(PAYS, "1", go)  # compiles, should that not have been done
+    for objects in FIRST_USES:
+        taken = [[first_use(objects, how, go) for how in ("", "0")] for _ in range(5)]
+        compiled, plain = (best(each) for each in zip(*taken, strict=True))
+        what = f"{objects:,} mixed sizes of a new process, compiled, with loading, of"
+        verdicts.row(f"{what} NumPy alone", compiled.times(plain), FIRST_USE_LIMIT, 1.0)
+        if program is not None and objects >= 1_000_000:
+            verdicts.row(f"{what} the real runtime", compiled.times(program), FIRST_USE_OF_REAL, 0.12)
 
 
 def judge_engine(verdicts: Verdicts, engine: str, figures: Figures) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import real
-from bench_bulk import model, workloads
+from bench_bulk import judge_first_uses, model, workloads
 from bench_machine import best
 from real import Took
 from verdicts import Verdicts
@@ -180,6 +180,8 @@ def main() -> int:
                 verdicts.row(what, mine.times(program), of_real, wanted if name == "mixed sizes" else 0.3)
     seconds = times["mixed sizes", f"{GO}, numpy"].processor / 100
     verdicts.row("ten million objects of mixed sizes", seconds, MANY, unit="s")
+    if has_numba():
+        judge_first_uses(verdicts, GO, times.get(("mixed sizes", "real")))
     return verdicts.exit_code
 
 
