@@ -1,9 +1,7 @@
-"""Edges that compiled code finds and follows: words are read where they are stored, and what each object
-points to is kept by its number."""
+"""Edges that compiled code finds and follows: what each object points to is kept by its number."""
 
 from __future__ import annotations
 
-import ctypes
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +9,6 @@ import numpy as np
 from allocator.common.bulk.compiled_reach import find, reach
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from allocator.common.bulk.held import Held
     from allocator.common.bulk.numbers import ObjectNumbers
     from allocator.common.bulk.word_rows import WordRows
@@ -45,14 +41,14 @@ class CompiledPointers:
         numbers = self._numbers
         most = len(rows.begin) * rows.per_page
         self._provide(most)
-        pages = [rows.memory.all_of(page) for page in rows.pages]
-        window, at = _window(pages)
+        # Side by side they are in the processor's cache, which takes less than reading them where they lie.
+        pages = b"".join([rows.memory.all_of(page) for page in rows.pages])
         lost, missing = np.empty(most, np.uint64), np.empty(1, np.int64)
         end = find(
-            window, at, rows.per_page, rows.begin, rows.first, rows.words, rows.header, rows.nelems,
-            rows.page, rows.bitmap, rows.pattern, rows.extents, int(numbers.low), int(numbers.shift),
-            numbers.pages, numbers.magic, numbers.offset, numbers.limit, held.flags.view(np.uint8),
-            self._starts, self._targets, lost, missing, self._count,
+            np.frombuffer(pages, rows.memory.typecode), rows.per_page, rows.begin, rows.first, rows.words,
+            rows.header, rows.nelems, rows.page, rows.bitmap, rows.pattern, rows.extents,
+            int(numbers.low), int(numbers.shift), numbers.pages, numbers.magic, numbers.offset, numbers.limit,
+            held.flags.view(np.uint8), self._starts, self._targets, lost, missing, self._count,
         )  # fmt: skip
         held.known(rows.spans)
         if missing[0]:
@@ -70,16 +66,3 @@ class CompiledPointers:
             wider: Ints = np.empty(max(self._count + n, 2 * len(self._targets)), np.int32)
             wider[: self._count] = self._targets[: self._count]
             self._targets = wider
-
-
-def _window(pages: Sequence[Any]) -> tuple[Ints, Ints]:
-    """The memory from the first of some arrays to the last, as words, and where in it each begins.
-
-    What lies between them is not to be read.
-    """
-    size = pages[0].itemsize
-    addresses: Ints = np.array([page.buffer_info()[0] for page in pages])
-    low = int(addresses.min())
-    extent = int(addresses.max()) - low + len(pages[0]) * size
-    memory = (ctypes.c_char * extent).from_address(low)
-    return np.frombuffer(memory, f"u{size}"), (addresses - low) // size

@@ -19,17 +19,17 @@ SHIFT = MAGIC_SHIFT
 FOLLOWING = Routines(__file__)
 
 
-@FOLLOWING.routine("u4/u8 i8 n i8 i8 n n n u1 u1 u1 u2/i8 n n i8 u8 u8 u8 u1 u4 i4 u8 i8 n")
+@FOLLOWING.routine("u4/u8 n i8 i8 n n n u1 u1 u1 u2/i8 n n i8 u8 u8 u8 u1 u4 i4 u8 i8 n")
 def find(
-    window: Ints, at: Ints, per_page: int, begin: Ints, first: Ints, words: int, header: int, nelems: int,
+    contents: Ints, per_page: int, begin: Ints, first: Ints, words: int, header: int, nelems: int,
     page: Ints, bitmap: Ints, pattern: Ints, extents: Ints,
     low: int, shift: int, pages: Ints, magic: Ints, offset_of: Ints, limit: Ints,
     held: Ints, starts: Ints, targets: Ints, lost: Ints, missing: Ints, found: int,
 ) -> int:  # fmt: skip
     """Edges from the objects on pages, of which `found` are there, and the words that lead to none.
 
-    at: where in the window each page begins. Returns how many edges there are then; `starts` tells that of
-    each object, for the next. `missing` is how many words are lost. All else is as in `word_rows.WordRows`.
+    Returns how many edges there are then; `starts` tells that of each object, for the next. `missing` is how
+    many words are lost. All else is as in `word_rows.WordRows`.
     """
     missed = 0
     last = np.uint64(len(pages) - 1)
@@ -38,7 +38,7 @@ def find(
         offset = begin[row] - index * words
         source = first[row] + index
         for k in range(per_page):
-            value = np.uint64(window[at[row] + k])
+            value = np.uint64(contents[row * per_page + k])
             if value != 0 and index < nelems:
                 held[source] = 1
                 if len(page):

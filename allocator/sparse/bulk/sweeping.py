@@ -33,7 +33,8 @@ def sweep_rows(core: HeapCore) -> None:
             n = _sweep(core, central, unswept)
             if n > 0:
                 sweeper.central_index = at
-            for _ in range(max(-n, 1) if n <= 0 else 0):
+                continue
+            for _ in range(max(-n, 1)):
                 sweeper.sweepone()
 
 
