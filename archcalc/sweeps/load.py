@@ -6,10 +6,10 @@ import csv
 import hashlib
 import io
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from archcalc import generations
 from archcalc.calculator import classrules
@@ -36,6 +36,7 @@ MACHINE = {
         "address ranges that something else already occupies: FROM-TO or FROM+SIZE, with commas between",
     ),
 }
+T = TypeVar("T")
 _NAME = r"[A-Za-z_][A-Za-z0-9_.\[\]]*"
 
 
@@ -152,7 +153,8 @@ class _Reader:
         self.constants = constants
         self.go = go
         self.points: list[Point] = []
-        self.files: dict[str, Histogram | Recording | Profile | None] = {}
+        self.files: dict[tuple[str, ...], Any] = {}
+        self.driven_by = {"histogram": self._histogram, "recording": self._recording}
 
     def grid(self, said: Group) -> None:
         """Every combination, the last key changing fastest."""
@@ -162,12 +164,9 @@ class _Reader:
         for name in ("classes", "workload", "n", "seed", "gogc", "procs"):
             if name in said:
                 axes.append((name, said[name]))
-        if "histogram" in said:
-            place = said.at["histogram"]
-            axes.append(("histogram", [self._histogram(file, place) for file in said["histogram"]]))
-        if "recording" in said:
-            place = said.at["recording"]
-            axes.append(("recording", [self._recording(file, place) for file in said["recording"]]))
+        for name, read in self.driven_by.items():
+            if name in said:
+                axes.append((name, [read(file, said.at[name]) for file in said[name]]))
         self._no_both(said)
         count = 1
         for _, values in axes:
@@ -192,10 +191,9 @@ class _Reader:
         values |= {
             name: said[name] for name in ("classes", "workload", "n", "seed", "gogc", "procs") if name in said
         }
-        if "histogram" in said:
-            values["histogram"] = self._histogram(said["histogram"], said.at["histogram"])
-        if "recording" in said:
-            values["recording"] = self._recording(said["recording"], said.at["recording"])
+        values |= {
+            name: read(said[name], said.at[name]) for name, read in self.driven_by.items() if name in said
+        }
         for target in self._targets(said):
             self._add({"target": target, **values})
 
@@ -291,16 +289,43 @@ class _Reader:
             found.append(self._profile(file, said.at["profile"], go))
         return found
 
-    def _profile(self, file: str, place: tuple[int, int], go: str) -> Profile | None:
-        key = f"profile {file} {go}"
+    def _once(
+        self, key: tuple[str, ...], place: tuple[int, int], read: Callable[[Path], T | None]
+    ) -> T | None:
+        """What the file at the end of a key holds, read once; None, and faults, where it cannot be."""
         if key not in self.files:
             self.files[key] = None
+            path = self.folder / key[-1]
             try:
-                self.files[key] = platforms.load_file(self.folder / file, go)
+                self.files[key] = read(path)
+            except OSError as error:
+                self.document.fault(place, "unreadable", f"{path} cannot be read: {error.strerror or error}")
             except UsageFault as fault:
                 self._take_over(fault, place)
-        profile = self.files[key]
-        return profile if isinstance(profile, Profile) else None
+        found: T | None = self.files[key]
+        return found
+
+    def _profile(self, file: str, place: tuple[int, int], go: str) -> Profile | None:
+        return self._once(("profile", go, file), place, lambda path: platforms.load_file(path, go))
+
+    def _histogram(self, file: str, place: tuple[int, int]) -> Histogram | None:
+        def read(path: Path) -> Histogram | None:
+            inner = Document(str(path), "histogram", self.document.faults, SweepFault)
+            data = read_bytes(path, inner)
+            return None if data is None else _histogram(file, data, inner)
+
+        return self._once(("histogram", file), place, read)
+
+    def _recording(self, file: str, place: tuple[int, int]) -> Recording | None:
+        def read(path: Path) -> Recording | None:
+            found = Recording.read(file, path, hashlib.sha256(path.read_bytes()).hexdigest())
+            if 0 < found.allocations <= MOST_OBJECTS:
+                return found
+            count = counted(found.allocations, "allocation")
+            self.document.fault(place, "out-of-range", f"{file}: {count}", f"1 to {MOST_OBJECTS}")
+            return None
+
+        return self._once(("recording", file), place, read)
 
     def _take_over(self, fault: UsageFault, place: tuple[int, int]) -> None:
         """Faults of what a file names: at their own place, or where it names it."""
@@ -309,38 +334,6 @@ class _Reader:
                 self.document.faults.append(found)
             else:
                 self.document.fault(place, "unknown", found.found, found.expected, found.suggestion)
-
-    def _histogram(self, file: str, place: tuple[int, int]) -> Histogram | None:
-        key = f"histogram {file}"
-        if key not in self.files:
-            self.files[key] = None
-            path = self.folder / file
-            inner = Document(str(path), "histogram", self.document.faults, SweepFault)
-            data = read_bytes(path, inner)
-            if data is not None:
-                self.files[key] = _histogram(file, data, inner)
-        histogram = self.files[key]
-        return histogram if isinstance(histogram, Histogram) else None
-
-    def _recording(self, file: str, place: tuple[int, int]) -> Recording | None:
-        key = f"recording {file}"
-        if key not in self.files:
-            self.files[key] = None
-            path = self.folder / file
-            try:
-                digest = hashlib.sha256(path.read_bytes()).hexdigest()
-                found = Recording.read(file, path, digest)
-                if not 0 < found.allocations <= MOST_OBJECTS:
-                    count = counted(found.allocations, "allocation")
-                    self.document.fault(place, "out-of-range", f"{file}: {count}", f"1 to {MOST_OBJECTS}")
-                else:
-                    self.files[key] = found
-            except OSError as error:
-                self.document.fault(place, "unreadable", f"{path} cannot be read: {error.strerror or error}")
-            except UsageFault as fault:
-                self._take_over(fault, place)
-        recording = self.files[key]
-        return recording if isinstance(recording, Recording) else None
 
 
 def _histogram(name: str, data: bytes, document: Document) -> Histogram | None:
