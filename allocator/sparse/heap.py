@@ -19,6 +19,7 @@ from allocator.sparse.gc import BACKGROUND, BLOCK, FORCE, OFF
 from allocator.sparse.malloc import Malloc
 from allocator.sparse.mallocinit import mallocinit
 from allocator.sparse.mstats import memstats
+from allocator.sparse.pacer import NO_LIMIT
 from allocator.sparse.specials import CLEANUP, FINALIZER
 from allocator.sparse.user_arena import UserArena
 from allocator.sparse.watch import Watch
@@ -91,7 +92,7 @@ class Heap(Malloc, ManyObjects):
         self.gc.finish(BACKGROUND)
 
     def _check_concurrent(self) -> None:
-        if self.pacer.gc_percent < 0:
+        if self.pacer.gc_percent < 0 and self.pacer.memory_limit == NO_LIMIT:
             raise BadRequest("with GOGC off no concurrent cycle ever begins; collect by block or force")
 
     def _begin(self, live: Live | None, roots: Iterable[int] | None) -> None:

@@ -64,6 +64,10 @@ class Mapped(Pictured):
                 }
                 for a in atlas.asked
             ],
+            "mappings": [
+                {"start": one.start, "end": one.end, "permissions": one.permissions, "name": one.name}
+                for one in atlas.mappings
+            ],
         }
 
     def records(self) -> Iterable[Mapping[str, object]]:
@@ -115,6 +119,18 @@ class Mapped(Pictured):
         ]
         notes = [text.format(hints=counted(count, "hint")) for text, count in counts.items() if count]
         yield Table(columns, asked, "Reservations", keys=0, notes=notes)
+        if atlas.mappings:
+            columns = (
+                Column("from", Hex),
+                Column("to", Hex),
+                Column("size", Bytes),
+                Column(""),
+                Column("name"),
+            )
+            lines = [
+                (one.start, one.end, one.end - one.start, one.permissions, one.name) for one in atlas.mappings
+            ]
+            yield Table(columns, lines, "The kernel's mappings, as in /proc/PID/maps", keys=0)
 
     def svg(self) -> str:
         return map_svg.draw(self.atlases)

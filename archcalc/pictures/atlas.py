@@ -14,6 +14,7 @@ from typing import Any
 
 from allocator.interface import RESERVED, USED, Allocator, Attempt
 from allocator.kernels.address_space import TAKEN
+from allocator.kernels.maps import MapsLine
 from archcalc import machines
 from archcalc.calculator.figures import Figures
 from archcalc.questions.boot import Boot
@@ -61,7 +62,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Atlas:
-    """One address space at one moment. `high` is the first address that is not the user's."""
+    """One address space at one moment. `high` is the first address that is not the user's.
+
+    `mappings` are the runtime's as /proc/PID/maps has them, where the kernel was told what they are for.
+    """
 
     platform: str
     moment: str
@@ -71,6 +75,7 @@ class Atlas:
     regions: tuple[AtlasRegion, ...]
     marks: tuple[Mark, ...]
     asked: tuple[Asked, ...]
+    mappings: tuple[MapsLine, ...] = ()
 
     def holes(self) -> list[AtlasRegion]:
         """What is free, largest first."""
@@ -109,7 +114,12 @@ def survey(boot: Boot, low: int, high: int, moment: str, outcome: str = "") -> A
     outcome = outcome or boot.outcome
     if boot.limits:
         outcome += f"; {boot.limits}"
-    return Atlas(boot.platform, moment, outcome, low, high, regions, marks, asked)
+    return Atlas(boot.platform, moment, outcome, low, high, regions, marks, asked, _named(system))
+
+
+def _named(system: Any) -> tuple[MapsLine, ...]:
+    maps: list[MapsLine] = system.maps() if hasattr(system, "maps") else []
+    return tuple(maps) if any(one.name for one in maps) else ()
 
 
 def _pieces(system: Any, low: int, high: int) -> list[tuple[int, int, int]]:

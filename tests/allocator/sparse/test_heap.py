@@ -269,3 +269,13 @@ def test_sampled_objects_carry_a_record() -> None:
     assert 20 < sampled < 200
     rt.collect([])
     sound(rt)
+
+
+def test_with_a_memory_limit_concurrent_cycles_begin_although_gogc_is_off() -> None:
+    rt = heap("linux/amd64", "1.27")
+    with pytest.raises(BadRequest):
+        rt.begin_mark([])
+    rt.set_memory_limit(64 << 20)
+    rt.begin_mark([])
+    rt.finish_mark()
+    assert rt.num_gc == 1

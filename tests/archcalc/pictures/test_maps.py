@@ -258,3 +258,21 @@ def test_a_heap_in_arenas_says_where_it_asked_and_where_it_would_have() -> None:
     states = {one.address: one.state for one in atlas.asked}
     assert (states[0xC000000000], states[0x1C000000000]) == ("moved", "had")
     assert states[0x2C000000000] == "untried"
+
+
+def test_named_mappings_are_listed_as_the_kernel_has_them() -> None:
+    found = compute(platforms.load("linux/amd64", go="1.27"), go="1.27")
+    mapped = Mapped(list(atlases_of(found, MachineOptions())))
+    (told,) = mapped.document()["maps"]  # type: ignore[attr-defined]
+    first, second = told["mappings"][:2]
+    assert first == {
+        "start": 0xC000000000,
+        "end": 0xC000400000,
+        "permissions": "rw-p",
+        "name": "[anon: Go: heap]",
+    }
+    assert (second["start"], second["name"]) == (0xC000400000, "[anon: Go: heap reservation]")
+    (told,) = Mapped(list(atlases_of(compute(platforms.load("linux/amd64")), MachineOptions()))).document()[
+        "maps"
+    ]  # type: ignore[attr-defined]
+    assert told["mappings"] == []
