@@ -140,7 +140,7 @@ class BatchPart:
         key = self.key.take(mine)
         addresses = self.address.take(mine)
         fits = (table.kind == TINY_FIT).take(key)
-        sizes = table.size.astype(np.int32).take(key)
+        sizes = table.size.astype(np.int8).take(key)
         # Rows behind which a tiny block may be another one, whatever was allocated.
         codes = self.code.take(self.events)
         unknown = self.key.take(self.events) == 0

@@ -39,13 +39,11 @@ class Tiny:
         self.np = np
         self.cache = cache
         self.rows = rows
-        self.sizes = sizes
+        self.sizes = sizes.astype(np.int8)  # and so is all else that is less than a block
         self.addresses = addresses
         self.fits = fits
         self.at = 0
-        self.grains = np.array(grains, np.int32)  # by size
-        self.fitted = np.zeros(len(rows) + 1, np.int32)  # how many fit before each
-        np.cumsum(fits, out=self.fitted[1:])
+        self.grains = np.array(grains, np.int8)  # by size
         self.stops: list[int] = rows.searchsorted(stops).tolist()
         # What is known of those from `start` to `stop`: offset and address of the open block before each and
         # behind the last, and the first that is not where it should be.
@@ -77,7 +75,7 @@ class Tiny:
                 raise GaveUp
             cache.tiny_offset = int(self.offsets[upto - self.start])
             cache.tiny = int(self.blocks[upto - self.start])
-        self.count(int(self.fitted[b] - self.fitted[a]))
+        self.count(int(self.np.count_nonzero(self.fits[a:b])))
 
     def count(self, fitted: int) -> None:
         """So many fitted into a block that was open."""
@@ -91,32 +89,41 @@ class Tiny:
         a = self.start = self.at
         b = self.stop = stops[at] if at < len(stops) else len(self.rows)
         sizes, addresses, fits = self.sizes[a:b], self.addresses[a:b], self.fits[a:b]
-        n = b - a
         # Where in its block each lies; one that has a new block lies at its start.
-        inside = (addresses & np.uint64(15)).astype(np.int32)
-        blocks = addresses & ~np.uint64(15)
-        # Offsets after each: a falling minimum that starts over at each that fits.
-        lowered = np.cumsum(fits, dtype=np.int32) << 7
-        after = np.empty(n + 1, np.int32)
-        after[0] = cache.tiny_offset if cache.tiny else NO_BLOCK
-        np.add(inside, sizes, out=after[1:])
-        after[1:] -= lowered
-        np.minimum.accumulate(after, out=after)
-        after[1:] += lowered
-        before = after[:-1]
-        # The open block before each: that of the latest that opened one or fitted.
-        opens = fits | (sizes < before)
-        latest = np.zeros(n + 1, np.int32)
-        latest[1:][opens] = np.flatnonzero(opens) + 1
-        np.maximum.accumulate(latest, out=latest)
-        open_blocks = np.empty(n + 1, np.uint64)
-        open_blocks[0] = cache.tiny
-        open_blocks[1:] = blocks
-        block = open_blocks[latest]
-        grain = self.grains[sizes]
-        at = (before + grain) & ~grain
-        held = (at + sizes <= BLOCK) == fits
-        held &= ((inside == at) & (blocks == block[:-1])) | ~fits
+        inside = (addresses & np.uint64(15)).astype(np.int8)
+        offsets, blocks = np.empty(b - a + 1, np.int8), np.empty(b - a + 1, np.uint64)
+        offsets[0], blocks[0] = cache.tiny_offset if cache.tiny else NO_BLOCK, cache.tiny
+        np.add(inside, sizes, out=offsets[1:])
+        np.bitwise_and(addresses, ~np.uint64(15), out=blocks[1:])
+        new = np.flatnonzero(~fits)
+        if len(new):
+            self._lower(sizes, new, offsets, blocks)
+        before, block = offsets[:-1], blocks[:-1]
+        grain = self.grains.take(sizes)
+        at = before + grain & ~grain
+        held = (inside == at) & (blocks[1:] == block) | ~fits
+        held &= (at + sizes <= BLOCK) == fits
         wrong = np.flatnonzero(~held)
         self.wrong = a + int(wrong[0]) if len(wrong) else b
-        self.offsets, self.blocks = after, block
+        self.offsets, self.blocks = offsets, blocks
+
+    def _lower(self, sizes: Array, new: Array, offsets: Array, blocks: Array) -> None:
+        """Puts right which block is open behind those that have a new one, and its offset.
+
+        Before that these have, behind each, its own block and where it ends there.
+        """
+        np = self.np
+        # While these follow each other the offset only falls. A step down at each first one lets one pass do it.
+        first = np.diff(new, prepend=-2) > 1
+        step = np.cumsum(first, dtype=np.int32) << 7
+        size, before = sizes.take(new), offsets.take(new)
+        lowest = np.where(first, np.minimum(size, before), size) - step
+        np.minimum.accumulate(lowest, out=lowest)
+        lowest += step
+        before[1:] = np.where(first[1:], before[1:], lowest[:-1])
+        offsets[new + 1] = lowest
+        # Where a new block has no more room left than the open one, that stays.
+        stays = new.take(np.flatnonzero(size >= before))
+        if len(stays):
+            first = np.diff(stays, prepend=-2) > 1
+            blocks[stays + 1] = blocks[stays[first]].repeat(np.diff(np.flatnonzero(first), append=len(stays)))
