@@ -53,6 +53,7 @@ WRITTEN = (*RECORDS, *(record for record in NEWER if record not in RECORDS))
 WRITTEN_CODE = {record: code for code, record in enumerate(WRITTEN)}
 ENDS_IN_ADDRESS = frozenset("msfxpqQX")
 ROWS = 1 << 18  # of a group
+FEW = 1 << 12  # rows that are written as they are, and validated by the library: that is sooner done
 ROWS_AT_ONCE = 1 << 17  # that are read: what is computed of them fits into a processor's cache
 MAX_KEYS = 1 << 18  # remembered while writing
 MOST_ASCII = 127
@@ -274,7 +275,8 @@ class ColumnarFile:
             if batch is None:
                 return
             if columns is None:
-                self._guarded(functools.partial(batch.validate, full=not _plain(batch)), line)
+                full = batch.num_rows <= FEW or not _plain(batch)
+                self._guarded(functools.partial(batch.validate, full=full), line)
             line += batch.num_rows
             yield batch
 

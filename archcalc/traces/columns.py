@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from archcalc.traces.replayer import Parted
     from archcalc.traces.text_columns import TextColumns, TextFile
 
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 UNREADABLE = WRITTEN_CODE["?"]
 STACK_FREE = WRITTEN_CODE["S"]  # of these the address comes first
 STARTS = [f"{record} " for record in WRITTEN]
+SAID = frozenset("mf")  # records of which replaying needs no line, where they are ordinary
+NOTHING_SAID = ("", "", None)
 FEW_GAPS = 4  # times the bytes wanted: what lies between them is decoded, too
 
 # Text of fewer bytes is read line by line sooner than NumPy is imported, or than arrays pay.
@@ -41,12 +44,57 @@ class Columns:
 
     def __init__(self, batch: pa.RecordBatch, np: Any) -> None:
         self.np = np
-        record, request, address, self.text = batch.columns
+        self.batch = batch
+        self.text = batch.column(3)
+
+    def __len__(self) -> int:
+        return int(self.batch.num_rows)
+
+    @functools.cached_property
+    def code(self) -> Array:
+        """The record of each row, as a place in WRITTEN."""
+        record = self.batch.column(0)
         codes = [WRITTEN_CODE.get(word, UNREADABLE) for word in record.dictionary.to_pylist()] or [0]
-        self.code = np.array(codes, np.uint8).take(record.indices.to_numpy())
-        self.words: list[str | None] = [*request.dictionary.to_pylist(), None]
-        self.request = _filled(np, request.indices, len(self.words) - 1, np.intp)
-        self.address = _filled(np, address, 0, np.uint64)
+        found: Array = self.np.array(codes, self.np.uint8).take(record.indices.to_numpy())
+        return found
+
+    @functools.cached_property
+    def words(self) -> list[str | None]:
+        """The requests."""
+        return [*self.batch.column(1).dictionary.to_pylist(), None]
+
+    @functools.cached_property
+    def request(self) -> Array:
+        """The place of each row's request in `words`."""
+        return _filled(self.np, self.batch.column(1).indices, len(self.words) - 1, self.np.intp)
+
+    @functools.cached_property
+    def address(self) -> Array:
+        """The address of each row, 0 where there is none."""
+        return _filled(self.np, self.batch.column(2), 0, self.np.uint64)
+
+    def parted(self) -> tuple[list[str], list[Parted]]:
+        """All lines, and what they say, as `Replayer.feed` takes them: m and f records are said only so."""
+        records, requests, addresses, texts = self.batch.columns
+        kinds, words = records.dictionary.to_pylist(), requests.dictionary.to_pylist()
+        keys = {i: [f"{kind} {word}" for word in words] for i, kind in enumerate(kinds) if kind in SAID}
+        lines: list[str] = []
+        said: list[Parted] = []
+        rows = [column.to_pylist() for column in (records.indices, requests.indices, addresses, texts)]
+        for record, request, address, text in zip(*rows, strict=True):
+            if request is None:
+                kind = kinds[record]
+                lines.append(
+                    f"{kind} {text}" if text is not None and kind != "?" else line_of(kind, None, 0, text)
+                )
+                said.append(NOTHING_SAID)
+            elif record in keys:
+                lines.append("")
+                said.append((keys[record][request], "", address or 0))
+            else:
+                lines.append(line_of(kinds[record], words[request], address or 0, text))
+                said.append(NOTHING_SAID)
+        return lines, said
 
     def lines(self, rows: Array) -> list[str]:
         """The lines of some rows, in order."""

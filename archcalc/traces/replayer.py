@@ -8,8 +8,10 @@ one that comes next. Every other line is carried out in full.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 from allocator.common.tiny import BLOCK, GRAINS
 from allocator.contiguous.config import Config
@@ -40,6 +42,9 @@ OWN = frozenset("MOUVqQXHKDELb")  # reproduced by the machine, logged in the rec
 BEFORE_BOOT = frozenset("TI")
 ANYWHERE = frozenset(("R", "Y", "F", "!", "Z", "Zs", "Zb"))
 MAX_PENDING = 1 << 20
+
+# A line up to its last space, and what comes after it: text, or the address as a number.
+Parted = tuple[str, str, Any]
 
 
 class Replayer(Ending):
@@ -94,9 +99,10 @@ class Replayer(Ending):
             self.result.memstats = {**self.rt.memstats(), "NumGC": self.rt.heap.sweepgen >> 1}
         return self.result
 
-    def feed(self, lines: list[str]) -> None:
+    def feed(self, lines: list[str], parted: Iterable[Parted] | None = None) -> None:
         """Carries out lines of the file, in the short way where nothing unusual happens.
 
+        `parted`: what they say, if that is known. A line that is all said so may be empty.
         One loop for all that ordinary lines need: with a call for each line, of a function or a closure
         for each way, whole replays took a tenth longer.
         """
@@ -107,17 +113,19 @@ class Replayer(Ending):
         spans = rt.spans
         word_shift, grains = rt.word_shift, GRAINS
         first = self.line + 1
-        self.before = [*self.before, *self.lines][-KEPT:]
+        as_text = parted is None
+        if parted is None:
+            parted = map(str.rpartition, lines, repeat(" "))
+        self.before = [*self.before, *self.lines[-KEPT:]][-KEPT:]
         self.lines, self.first = lines, first
         if self.ended:
             self._feed_end(0)
             return
         at = -1
         last: MallocRequest | None = None  # the latest that went the short way
-        for at, line in enumerate(lines):
-            key, _, ret = line.rpartition(" ")
+        for at, (key, _, ret) in enumerate(parted):
             request = requests.get(key)
-            if request is None and line[:2] == "m ":
+            if request is None and key[:2] == "m ":
                 request = self.learn(key)
             if request is not None:
                 how = LONG if pending else request.how
@@ -126,7 +134,8 @@ class Replayer(Ending):
                     grain = grains[size & 7]
                     off = (cache.tiny_offset + grain) & ~grain
                     if off + size <= BLOCK and cache.tiny:
-                        if how == TINY_FIT and f"{cache.tiny + off:x}" == ret:
+                        v = cache.tiny + off
+                        if how == TINY_FIT and (f"{v:x}" if as_text else v) == ret:
                             cache.tiny_offset = off + size
                             cache.local_tinyallocs += 1
                             last = request
@@ -137,7 +146,7 @@ class Replayer(Ending):
                     v = cached.next
                     if v == cached.end and cached.span >= 0:
                         v = _further(cached, spans)
-                    if f"{v:x}" == ret and v != cached.end:
+                    if (f"{v:x}" if as_text else v) == ret and v != cached.end:
                         cached.next = v + cached.size
                         bits = cached.bits
                         if how == STAMP:
@@ -164,6 +173,10 @@ class Replayer(Ending):
                 elif how == EMPTY and self.zerobase_known and f"{rt.zerobase:x}" == ret:
                     last = request
                     continue
+                line = lines[at]
+                if not as_text:
+                    ret = f"{ret:x}"
+                    line = f"{key} {ret}"
                 self.line = first + at
                 last = None  # mallocgc notes which P runs
                 if request.how == EMPTY or self.line > self.last_line:
@@ -171,9 +184,10 @@ class Replayer(Ending):
                 else:
                     self.allocate(request, line, ret)
                 continue
-            if key in specials and not pending and _cut(*specials[key], ret):
+            if key in specials and not pending and _cut(*specials[key], ret if as_text else f"{ret:x}"):
                 continue
             self.line = first + at
+            line = lines[at] if as_text or not key else f"{key} {ret:x}"
             letter = line[:1]
             if letter in OWN:
                 if self.running and letter != "q" and len(pending) < MAX_PENDING:

@@ -59,10 +59,13 @@ class ColumnarReplayer(Replayer):
     def group(self, part: Columns | TextColumns) -> None:
         """Some rows of the file."""
         np = self.np
-        n = len(part.code)
+        n = len(part)
         if n <= FEW_ROWS or self.ended:
-            # Where there is little to gain, line by line.
-            self.feed(part.lines(np.arange(n)))
+            # Where there is little to gain, one by one.
+            if isinstance(part, Columns):
+                self.feed(*part.parted())
+            else:
+                self.feed(part.lines(np.arange(n)))
             return
         start = 0
         news: Any = ()

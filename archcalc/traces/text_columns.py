@@ -271,6 +271,9 @@ class TextColumns:
         self.starts = np.concatenate([part.starts + at for part, at in zip(parts, begin, strict=False)])
         self.ends = np.concatenate([part.ends + at for part, at in zip(parts, begin, strict=False)])
 
+    def __len__(self) -> int:
+        return len(self.code)
+
     def lines(self, rows: Array) -> list[str]:
         """The lines of some rows, in order. Those that follow each other are one piece of the text."""
         if not len(rows):

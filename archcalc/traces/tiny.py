@@ -113,7 +113,8 @@ class Tiny:
         Before that these have, behind each, its own block and where it ends there.
         """
         np = self.np
-        # While these follow each other the offset only falls. A step down at each first one lets one pass do it.
+        # While these follow each other the offset only falls. With a step down before each first one, one
+        # pass finds all.
         first = np.diff(new, prepend=-2) > 1
         step = np.cumsum(first, dtype=np.int32) << 7
         size, before = sizes.take(new), offsets.take(new)
