@@ -46,6 +46,7 @@ FailOn = Annotated[
     ),
 ]
 
+
 def readable(baseline: Path | None) -> None:
     """Reads a baseline, for commands that take long to come to one. Raises UsageFault."""
     if baseline:

@@ -74,7 +74,7 @@ class Columns:
         return _filled(self.np, self.batch.column(2), 0, self.np.uint64)
 
     def parted(self) -> tuple[list[str], list[Parted]]:
-        """All lines, and what they say, as `Replayer.feed` takes them: m and f records are said only so."""
+        """All lines, and what they say, for `Replayer.feed_parted`: m and f records are said only so."""
         records, requests, addresses, texts = self.batch.columns
         kinds, words = records.dictionary.to_pylist(), requests.dictionary.to_pylist()
         keys = {i: [f"{kind} {word}" for word in words] for i, kind in enumerate(kinds) if kind in SAID}
@@ -82,18 +82,19 @@ class Columns:
         said: list[Parted] = []
         rows = [column.to_pylist() for column in (records.indices, requests.indices, addresses, texts)]
         for record, request, address, text in zip(*rows, strict=True):
-            if request is None:
-                kind = kinds[record]
-                lines.append(
-                    f"{kind} {text}" if text is not None and kind != "?" else line_of(kind, None, 0, text)
-                )
-                said.append(NOTHING_SAID)
-            elif record in keys:
+            kind = kinds[record]
+            if request is not None and record in keys:
                 lines.append("")
                 said.append((keys[record][request], "", address or 0))
+                continue
+            if request is None and text is not None and kind != "?":
+                line = f"{kind} {text}"
+            elif request is not None and kind != "S":
+                line = f"{kind} {words[request]} {address or 0:x}"
             else:
-                lines.append(line_of(kinds[record], words[request], address or 0, text))
-                said.append(NOTHING_SAID)
+                line = line_of(kind, None if request is None else words[request], address or 0, text)
+            lines.append(line)
+            said.append(NOTHING_SAID)
         return lines, said
 
     def lines(self, rows: Array) -> list[str]:

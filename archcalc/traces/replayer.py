@@ -99,7 +99,11 @@ class Replayer(Ending):
             self.result.memstats = {**self.rt.memstats(), "NumGC": self.rt.heap.sweepgen >> 1}
         return self.result
 
-    def feed(self, lines: list[str], parted: Iterable[Parted] | None = None) -> None:
+    def feed(self, lines: list[str]) -> None:
+        """Carries out lines of the file."""
+        self.feed_parted(lines)
+
+    def feed_parted(self, lines: list[str], parted: Iterable[Parted] | None = None) -> None:
         """Carries out lines of the file, in the short way where nothing unusual happens.
 
         `parted`: what they say, if that is known. A line that is all said so may be empty.

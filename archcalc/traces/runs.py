@@ -63,7 +63,7 @@ class ColumnarReplayer(Replayer):
         if n <= FEW_ROWS or self.ended:
             # Where there is little to gain, one by one.
             if isinstance(part, Columns):
-                self.feed(*part.parted())
+                self.feed_parted(*part.parted())
             else:
                 self.feed(part.lines(np.arange(n)))
             return

@@ -16,7 +16,7 @@ REASONS = {
     "archcalc.machines.contiguous.config": "a table: a field of the machine's Config a line",
     "archcalc.machines.sparse.config": "a table: a field of the machine's Config a line",
     "archcalc.recorder.edits.wraps": "a table: what is put around a function of the runtime a row",
-    "archcalc.traces.replayer.feed": "the loop over lines; its docstring says what a call costs",
+    "archcalc.traces.replayer.feed_parted": "the loop over lines; its docstring says what a call costs",
 }
 
 

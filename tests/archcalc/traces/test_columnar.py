@@ -20,9 +20,11 @@ from recordings import NAMES, TRACES, lines_of, replayed, write
 
 from archcalc.reading.errors import UsageFault
 from archcalc.traces import columnar
+from archcalc.traces.columns import Columns
 from archcalc.traces.reader import TraceFault
 from archcalc.traces.records import version2, version3
 
+np = pytest.importorskip("numpy")
 pytest.importorskip("pyarrow")
 
 VERSION_2 = [path for path in sorted((TRACES.parent / "version2").glob("*.trace.gz")) if "386" in path.name]
@@ -294,3 +296,15 @@ def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(UsageFault, match=r"archcalc\[bulk\]"):
         columnar.convert(TRACES / "linux-386.mixed.stw.trace.gz", tmp_path / "x.parquet")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_say_what_their_lines_do(name: str, tmp_path: Path) -> None:
+    """Those that the replayer takes without lines have the same fields and address."""
+    path = tmp_path / "x.trace.parquet"
+    columnar.convert(TRACES / f"{name}.trace.gz", path)
+    for batch in columnar.ColumnarFile(path).batches():
+        columns = Columns(batch, np)
+        rows = zip(*columns.parted(), strict=True)
+        made = [line or f"{fields} {address:x}" for line, (fields, _, address) in rows]
+        assert made == columns.lines(np.arange(len(columns))) == columnar.lines_of(batch)
