@@ -32,8 +32,8 @@ SWITCH = "ARCHCALC_COMPILED"  # environment: 0 never, 1 from the first object on
 # Objects of a process from which on compiled code is used: where it is kept, since that is soon won back, and
 # where it has to be made, which takes seconds, once on a machine.
 PAYS, MAKES = 1 << 17, 1 << 25
-# The same of objects that a process's collections have followed.
-FOLLOWED_PAYS, FOLLOWED_MAKES = 1 << 18, 1 << 26
+# The same of objects that a process's collections have followed. NumPy is as fast where rings lie together.
+FOLLOWED_PAYS, FOLLOWED_MAKES = 1 << 21, 1 << 26
 
 _wanted: bool | None = {"0": False, "1": True}.get(os.environ.get(SWITCH, ""))
 _seen = 0
