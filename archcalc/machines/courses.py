@@ -170,7 +170,7 @@ def _mapped_again(program: ProgramCalls) -> Call | None:
 def padding(config: Config, program: ProgramCalls, base: tuple[int, int] | None) -> int:
     """The pages left out at the base of the heap, where the calls tell: the first mapped again is the first
     that is used."""
-    if base is not None and "harddecommit" in debug_of(config, program):
+    if base is not None and _mapped_again(program) is not None:
         grown = next((call for call in program.unnamed if _is_growth(config, call)), None)
         begin, end = (grown.address, grown.address + grown.size) if grown is not None else (0, 0)
         for call in program.unnamed:
