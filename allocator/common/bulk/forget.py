@@ -62,7 +62,7 @@ def _forget(memory: Contents, spans: Sequence[tuple[int, int]], words: int, nele
     found = np.flatnonzero((_holding(contents != 0, nelems, words) & gone).any(axis=1))
     left = contents[found]
     np.copyto(left[:, : nelems * words], 0, where=np.repeat(gone[found], words, axis=1))
-    some: Ints = np.logical_or.reduce(left.reshape(len(found), npages, -1), axis=2)
+    some: Ints = np.logical_or.reduce(left.reshape(len(found), npages, memory.per_page), axis=2)
     for row, k in enumerate(found.tolist()):
         _keep(memory, stored[k][0] >> memory.shift, left[row], some[row].tolist())
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allocator.common import contents as kept
+from allocator.common.bulk.forget import forget
 from allocator.common.bulk.held import Held
 from allocator.common.bulk.numbers import ObjectNumbers, SpanColumns
 from allocator.common.bulk.word_rows import WordRows
@@ -72,3 +73,14 @@ def test_numbers_that_no_object_has() -> None:
     assert len(numbers.unused) == numbers.total - 2 * 170
     alone = numbered([3], 5000, 1)
     assert alone.of(np.array([(3 << 13) + 4999, (3 << 13) + 5000], np.uint64)).tolist() == [0, -1]
+
+
+def test_nothing_to_forget_in_spans_of_several_pages() -> None:
+    """What lives stays, on a page that is kept as an array; then it dies, and the page goes."""
+    memory = Contents(13, 8)
+    for word in range(2 * kept.FEW):
+        memory.store((5 << 13) + 8 * word, 7)
+    forget(memory, [(4 << 13, 0b01)], 8192, 2, 3)
+    assert sum(memory.pages[5]) == 7 * 2 * kept.FEW
+    forget(memory, [(4 << 13, 0b10)], 8192, 2, 3)
+    assert not memory.pages
