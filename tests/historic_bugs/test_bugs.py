@@ -493,7 +493,7 @@ BUGS = (
         "commit 266a842f55: bits of a former object were left in the bitmap of a span that was used again",
         Core,
         "init_span",
-        (("spans.bits[s] = 0xFF if size == self.config.ptr_size == 8 else 0", "pass"),),
+        (("spans.bits[s] = 0xFF if size == 8 == self.config.ptr_size else 0", "pass"),),
         replayed("linux-386.mixed.stw"),
         "replay Zb",
     ),
