@@ -19,9 +19,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-MARK = b"archcalc machine code 2\n"  # another number whenever the file gets another form
+MARK = b"archcalc machine code\n"
 ALIGNED = 64  # bytes
 PACKAGES = ("numba", "llvmlite")  # which make it
+FILES = ("jit.py", "machine_code.py", "routine.py")  # how it is made, kept and called
 
 
 class Made(NamedTuple):
@@ -73,17 +74,19 @@ def _digest(key: str) -> bytes | None:
     """Stands for the key and all else that code depends on; None where code is not kept."""
     if not hasattr(mmap, "PROT_EXEC"):
         return None
-    versions = []
+    made_by = []
     for name in PACKAGES:
         spec = importlib.util.find_spec(name)
         if spec is None or spec.origin is None:
             return None
         # Asking the packages for their versions would import them.
-        try:
-            versions.append(Path(spec.origin).with_name("_version.py").read_text())
-        except OSError:
-            return None
-    about = (key, versions, sys.implementation.cache_tag, sys.platform, platform.machine(), sys.maxsize)
+        made_by.append(Path(spec.origin).with_name("_version.py"))
+    made_by += [Path(__file__).with_name(name) for name in FILES]
+    try:
+        contents = [file.read_bytes() for file in made_by]
+    except OSError:
+        return None
+    about = (key, contents, sys.implementation.cache_tag, sys.platform, platform.machine(), sys.maxsize)
     return hashlib.sha256(repr(about).encode()).hexdigest().encode()
 
 
