@@ -64,11 +64,13 @@ class Linux(Posix):
     def mmap_named(self, v: int, n: int, access: bool, fixed: bool, name: str) -> int:
         """As `mmap`, and then `name_mapping` of what that gave; 0 where they are to be asked one by one.
 
-        A growing heap asks for little else.
+        Without a name it is only the first. A growing heap asks for little else.
         """
         limit = self.machine.max_map_count
         number = self._names.get(name)
-        if not number or not self.machine.names_kept or (limit is not None and self.map_count + 2 > limit):
+        if number is None or (limit is not None and self.map_count + 2 > limit):
+            return 0
+        if number and not self.machine.names_kept:
             return 0
         kind = (MAPPED if access else RESERVED) | number << NAME_SHIFT
         at = self._at_once(v, n, kind, fixed)

@@ -64,6 +64,24 @@ class Growth:
                 core.pages.mark_random_padding(v, padding)
         return total + next_base - v
 
+    def go_on(self, npages: int) -> int:
+        """As `grow` where all that it needs is at hand or granted at once; else 0, and nothing changes."""
+        core = self.core
+        config = core.config
+        page, chunk = config.phys_page_size, config.palloc_chunk_pages
+        v = self.base
+        ask = (npages + chunk - 1) // chunk * chunk * config.page_size
+        end = v + ask + page - 1 & -page
+        size = end - v
+        if not v or end > self.end or not core.pages.tables_suffice(size):
+            return 0
+        if not core.mem.sys_map_at_once(v, size, STAT, "heap"):
+            return 0
+        self.base = end
+        core.pages.grow(v, size)
+        core.pages.begin_top(v)
+        return size
+
     def _add(self, v: int, size: int) -> None:
         core = self.core
         core.mem.sys_map(v, size, STAT, "heap")

@@ -86,6 +86,13 @@ class Mem:
         self.stats.add(stat, n)
         self.os.map(v, n, name)
 
+    def sys_map_at_once(self, v: int, n: int, stat: str, name: str) -> bool:
+        """The same where the system is sure to grant it; else False, and nothing changes."""
+        if not self.os.map_at_once(v, n, name):
+            return False
+        self.stats.add(stat, n)
+        return True
+
     def need_zero_after_sys_unused(self) -> bool:
         """Whether pages that were Unused may come back dirty (needZeroAfterSysUnused)."""
         return not self.config.zeroed_when_scavenged or self.os.unused_may_keep

@@ -27,7 +27,7 @@ class Debug:
 
 
 PREFIX = " Go: "  # of what mappings are called
-# As mmap, with what the mapping is to be called; 0 where it is to be asked and named by two calls.
+# As mmap, with what the mapping is to be called, if anything; 0 where that is to be asked call by call.
 AtOnce = Callable[[int, int, bool, bool, str], int]
 
 
@@ -42,6 +42,7 @@ class MemLinux(MemoryOfSystem):
         self.config = config
         self.kernel = kernel
         self.debug = debug
+        self._simple: AtOnce | None = getattr(kernel, "mmap_named", None)
         self._tell_names(debug.decoratemappings)
         self.advise_unused = FREE
         self.page = config.phys_page_size
@@ -58,7 +59,7 @@ class MemLinux(MemoryOfSystem):
     def _tell_names(self, on: bool) -> None:
         """Whether the kernel is told what mappings are for; some take that with the mapping."""
         self.names = on
-        self._at_once: AtOnce | None = getattr(self.kernel, "mmap_named", None) if on else None
+        self._at_once = self._simple if on else None
 
     @property
     def unused_may_keep(self) -> bool:  # type: ignore[override]
@@ -190,6 +191,11 @@ class MemLinux(MemoryOfSystem):
             raise self._not_there(v, n, p)
         if self.debug.disablethp:
             self.no_huge_page(v, n)
+
+    def map_at_once(self, v: int, n: int, name: str) -> bool:
+        if self._simple is None or self.debug.disablethp or "map" in vars(self):
+            return False  # the last: calls are counted
+        return bool(self._simple(v, n, True, True, PREFIX + name if self.names else ""))
 
     def _not_there(self, v: int, n: int, p: Answer) -> Throw:
         address, errno = (0, p.number) if isinstance(p, Errno) else (p, 0)

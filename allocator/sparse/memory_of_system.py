@@ -45,6 +45,10 @@ class MemoryOfSystem:
         """Makes a reservation usable; throws where the system refuses (sysMapOS)."""
         raise NotImplementedError
 
+    def map_at_once(self, v: int, n: int, name: str) -> bool:
+        """As `map` where the system is known to grant it; else False, and nothing was asked."""
+        return False
+
     def unused(self, v: int, n: int) -> None:
         """The contents are not needed (sysUnusedOS)."""
 

@@ -176,6 +176,41 @@ class PageAlloc:
         self._chunks.grow(first, end, Chunk(self.all_pages), self._unback)
         self.update(off, size >> self.page_shift)
 
+    def tables_suffice(self, size: int) -> bool:
+        """Whether the heap can grow at its end by `size` bytes without memory for tables."""
+        top, limit = self._top, self.end << self.chunk_shift
+        if top is not None:
+            return limit + size <= top.known and limit + size <= top.ready
+        return limit + size <= min(self.tables.known_up_to(limit), self.tables.ready_up_to(limit))
+
+    def begin_top(self, base: int) -> None:
+        """The heap has just grown from the address base on: from now on that is its top, if nothing else is
+        free."""
+        off = self.config.offset(base)
+        if self._top is None and self.search_addr == off and self._is_top(off):
+            limit = self.end << self.chunk_shift
+            self._free_from = off
+            self._top = Top(off, limit, self.tables.known_up_to(limit), self.tables.ready_up_to(limit))
+
+    def take_top(self, most: int) -> tuple[int, int] | None:
+        """Pages of one chunk at the heap's top, so many at most: the offset address, and how many.
+
+        A P's cache takes them, one by one, and so the rest of the last one's group with them. None: more than
+        the top may be free.
+        """
+        top = self._top
+        if top is None:
+            return None
+        first, shift = top.first, self.page_shift
+        n = min(most, self.chunk_pages - (first >> shift & self.chunk_mask))
+        if first == top.limit:
+            self.search_addr = self.max_search_addr
+            return first, 0
+        group = 64 << shift
+        top.first = end = first + (n << shift) + group - 1 & -group
+        self.search_addr = end - (1 << shift)
+        return first, n
+
     def _settle(self, top: Top) -> None:
         """Writes down what was taken from the heap's top, and how it grew."""
         self._top = None

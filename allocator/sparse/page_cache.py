@@ -61,6 +61,12 @@ class PageCache:
         config = pages.config
         shift, chunk_shift = config.page_shift, config.log_palloc_chunk_bytes
         self.base = self.cache = self.scav = 0
+        taken = pages.take_top(1)
+        if taken is not None:
+            off, n = taken
+            if n:
+                self._open(pages, off)
+            return
         ci = pages.search_addr >> chunk_shift
         if ci >= pages.end:
             return
@@ -89,6 +95,30 @@ class PageCache:
         pages.update(off, GROUP)
         pages.index.alloc(ci, cache.bit_count())
         pages.search_addr = off + (63 << shift)
+
+    def _open(self, pages: PageAlloc, off: int) -> None:
+        """Has the pages of a group from the offset address on, none of which has memory."""
+        place = off >> pages.page_shift & GROUP - 1
+        self.base = pages.config.address(off - (place << pages.page_shift))
+        self.cache = self.scav = ALL >> place << place
+
+    def pass_top(self, pages: PageAlloc, most: int) -> tuple[int, int] | None:
+        """Fills and empties the cache with the heap's top until so many single pages, at most, are taken.
+
+        The address of the first, and how many. None: more than the top may be free.
+        """
+        taken = pages.take_top(most)
+        if taken is None:
+            return None
+        first, n = taken
+        if not n:
+            self.base = self.cache = self.scav = 0
+            return 0, 0
+        last = first + (n - 1 << pages.page_shift)
+        self._open(pages, last)
+        self.cache &= self.cache - 1
+        self.scav = self.cache
+        return pages.config.address(first), n
 
     def whole_groups(self, pages: PageAlloc, most: int) -> int:
         """How many of the next fills, `most` at most, would take 64 free pages each."""

@@ -8,7 +8,7 @@ from typing import Any
 from allocator.common.types import Type
 from allocator.kernels import new_kernel
 from allocator.sparse.heap import Heap
-from allocator.sparse.mem_linux import MemLinux
+from allocator.sparse.mem_linux import Debug, MemLinux
 from allocator.sparse.mspan import MSpan
 from archcalc.calculator.figures import compute
 from archcalc.machines import sparse
@@ -27,7 +27,8 @@ def heap(platform: str = "linux/amd64", go: str = "1.27", **start: Any) -> Heap:
     computer = replace(machine_of(profile), rlimit_data=start.pop("rlimit_data", None))
     kernel: Any = new_kernel(profile.goos, computer, ptr_size=config.ptr_size)
     mem_profile_rate = start.pop("mem_profile_rate", 0)
-    rt = Heap(config, MemLinux(config, kernel), seed=SEED, mem_profile_rate=mem_profile_rate)
+    debug = Debug(decoratemappings=start.pop("names", False))
+    rt = Heap(config, MemLinux(config, kernel, debug), seed=SEED, mem_profile_rate=mem_profile_rate)
     rt.start_heap(**start)
     return rt
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from allocator.sparse.bulk.settlement import RowSettlement
-from allocator.sparse.mheap import HEAP
+from allocator.sparse.mheap import HEAP, UNLIMITED
 from allocator.sparse.mspan import IN_USE, MSpan
 from allocator.sparse.page_cache import GROUP
 from allocator.sparse.pallocbits import trailing_zeros
@@ -163,14 +163,16 @@ class SpanRow:
         cache = self.proc.page_cache
         while i < stop:
             if not cache.cache:
-                if self.npages is None and stop - i >= GROUP:
-                    n = self._groups(i, stop)
-                    if n:
-                        i += n
-                        continue
+                n = self._groups(i, stop) if self.npages is None else 0
+                if n:
+                    i += n
+                    continue
                 cache.fill(self.rt.pages)
                 if not cache.cache:
-                    break
+                    if not self._grow(i):
+                        break
+                    i += 1
+                    continue
             npages = 1 if self.npages is None else self.npages[i]
             if npages > 1:
                 first = cache.find(npages)
@@ -186,8 +188,14 @@ class SpanRow:
         return i
 
     def _groups(self, i: int, stop: int) -> int:
-        """Whole groups of pages that the cache would be filled with and emptied again; how many spans."""
+        """Pages that the cache would be filled with and emptied of again; how many spans."""
         cache, pages = self.proc.page_cache, self.rt.pages
+        at_top = cache.pass_top(pages, stop - i)
+        if at_top is not None:
+            base, n = at_top
+            if n:
+                self._note_taken(i, base, n, n, (1 << n) - 1)
+            return n
         groups = cache.whole_groups(pages, (stop - i) // GROUP)
         if not groups:
             return 0
@@ -195,6 +203,19 @@ class SpanRow:
         base, scavenged = cache.pass_groups(pages, groups)
         self._note_taken(i, base, n, n, scavenged)
         return n
+
+    def _grow(self, i: int) -> bool:
+        """The heap, in which nothing is free, grows for the span of moment i if that is granted at once."""
+        rt, npages = self.rt, 1 if self.npages is None else self.npages[i]
+        if rt.scavenger.gc_percent_goal != UNLIMITED:
+            return False
+        growth = rt.growth.go_on(npages)
+        if not growth:
+            return False
+        rt.heap_stats.released += growth
+        base, _ = rt.pages.alloc(npages)
+        self._note_taken(i, base, npages, 1, (1 << npages) - 1)
+        return True
 
     def _room_of_records(self) -> int:
         """How many unused records the P has, or can have without asking for memory."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,9 @@ from allocator.common.bulk import base_batch, batch_layout, batches, codes, mome
 from allocator.common.bulk.engine import has_numba, use_compiled
 from allocator.common.throw import BadRequest, Throw
 from allocator.common.types import BadType, Type
+from allocator.kernels.system import ENOMEM, Errno
 from allocator.sparse.bulk import batch
+from allocator.sparse.growth import Growth
 from allocator.sparse.heap import Heap
 from allocator.sparse.mspan import MSpan
 from tests.support.sparse_heap import heap
@@ -76,6 +78,8 @@ def lists(rt: Heap) -> dict[str, Any]:
         "table": [(s.self_addr, page) for page in rt.heap.in_use if (s := rt.heap.table.get(page))],
         "before": [s.alloc_count_before_cache for s in rt.heap.allspans],
         "running": rt.current_p,
+        "calls": rt.mem.os.kernel.log,
+        "growth": (rt.growth.base, rt.growth.end),
     }
 
 
@@ -218,6 +222,65 @@ def test_the_system_refuses_in_the_middle_of_a_row(limit: int, noscan: bool, top
     assert deaths[0] == deaths[1]
     assert one.printed == many.printed
     assert difference(many, one) == ""
+
+
+@pytest.mark.parametrize(
+    ("platform", "go", "names"),
+    [("linux/amd64", "1.27", True), ("linux/amd64", "1.23", False), ("linux/386", "1.27", True)],
+)
+@pytest.mark.parametrize("top", [1024, 8192, 32760])
+@pytest.mark.parametrize("refused", [0, 1])
+def test_a_heap_grows_in_the_middle_of_a_row(
+    platform: str, go: str, names: bool, top: int, refused: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grown: list[int] = []
+    go_on = Growth.go_on
+
+    def noted(self: Growth, npages: int) -> int:
+        grown.append(go_on(self, npages))
+        return grown[-1]
+
+    monkeypatch.setattr(Growth, "go_on", noted)
+    one, many = (heap(platform, go, procs=2, names=names) for _ in range(2))
+    lots = np.random.default_rng(top)
+    for turn in range(3):
+        sizes = lots.integers(top // 2, top, 14_000_000 // top)
+        if turn == 2 and refused:
+            for rt in (one, many):
+                rt.mem.os.kernel.plan = _refuses_growth(refused)
+        deaths, found = [], [0, 0]
+        for k, ask in enumerate(
+            (
+                lambda sizes=sizes, p=turn & 1: [one.malloc(size, p=p) for size in sizes.tolist()],
+                lambda sizes=sizes, p=turn & 1: many.malloc_many(sizes, p=p).tolist(),
+            )
+        ):
+            try:
+                found[k] = ask()
+            except Throw as death:
+                deaths.append(death.words)
+        assert found[0] == found[1]
+        assert len(deaths) == (2 if turn == 2 and refused else 0)
+        assert len(set(deaths)) < 2
+        assert difference(many, one) == ""
+        for rt in (one, many):
+            if turn == 0:
+                rt.collect([])
+    # There a growth is a whole arena, which is reserved first; and long spans leave pages in the cache.
+    assert any(grown) == (platform != "linux/386" and top < 32760)
+    assert refused or many.audit() == []
+
+
+def _refuses_growth(after: int) -> Callable[[str, int, int], Errno | None]:
+    """A plan by which the system grants a heap so many growths, and then none."""
+    seen = []
+
+    def plan(helper: str, v: int, n: int) -> Errno | None:
+        if helper == "sysMap":
+            seen.append(v)
+        return ENOMEM if len(seen) > after else None
+
+    return plan
 
 
 def test_sets_of_full_spans_get_blocks_in_the_middle_of_a_row() -> None:

@@ -674,6 +674,72 @@ def test_groups_are_passed_as_the_cache_takes_them(
     check_summaries(at_once)
 
 
+def one_by_one_from_caches(cache: PageCache, pages: PageAlloc, n: int) -> list[int]:
+    """The addresses of single pages as a P takes them, as long as the allocator has any."""
+    found = []
+    for _ in range(n):
+        if not cache.cache:
+            cache.fill(pages)
+        if not cache.cache:
+            break
+        address, scavenged = cache.alloc(1, PAGE)
+        assert scavenged == PAGE
+        found.append(address)
+    return found
+
+
+@pytest.mark.parametrize("steps", [[1, 62, 1, 64, 200], [63, 500], [64, 1, 128], [300, 300, 1]])
+def test_the_top_is_passed_as_the_cache_takes_it(steps: list[int]) -> None:
+    at_top, written = page_alloc(chunks=1), page_alloc(chunks=1)
+    cache, other = PageCache(), PageCache()
+    for pages in (at_top, written):
+        pages.alloc(512)
+        assert pages.alloc(1) == (0, 0)
+    for turn in (1, 2, 3):
+        base = BASE + turn * CHUNK
+        for pages in (at_top, written):
+            assert pages.tables_suffice(CHUNK)
+            assert not pages.tables_suffice(3 * CHUNK)
+            pages.grow(base, CHUNK)
+        at_top.begin_top(base)
+        assert at_top.alloc(1) == written.alloc(1) == (base, PAGE)
+        for n in steps:
+            found = one_by_one_from_caches(cache, at_top, n) if cache.cache else []
+            while len(found) < n:
+                first, some = cache.pass_top(at_top, n - len(found)) or (0, 0)
+                if not some:
+                    break
+                found += range(first, first + some * PAGE, PAGE)
+            assert found == one_by_one_from_caches(other, written, n)
+            assert fields(cache) == fields(other)
+            assert at_top.search_addr == written.search_addr
+        # The rest of the growth, and one page that is not there.
+        one_by_one_from_caches(cache, at_top, 513)
+        one_by_one_from_caches(other, written, 513)
+        assert fields(cache) == fields(other)
+        assert at_top.search_addr == written.search_addr == at_top.max_search_addr
+    assert at_top.levels == written.levels
+    for table in (lambda pages: pages.chunks, lambda pages: pages.index.chunks):
+        one, two = ([(ci, fields(known)) for ci, known in table(p).items()] for p in (at_top, written))
+        assert one == two
+    check_summaries(at_top)
+
+
+def test_only_all_that_is_free_is_the_top() -> None:
+    pages = page_alloc(chunks=1)
+    pages.alloc(511)
+    pages.grow(BASE + CHUNK, CHUNK)
+    pages.begin_top(BASE + CHUNK)  # a page below is free
+    assert pages.take_top(1) is None
+    assert PageCache().pass_top(pages, 1) is None
+    pages.alloc(1)
+    pages.alloc(513)
+    pages.grow(BASE + 2 * CHUNK, CHUNK)
+    pages.chunks[pages.end - 1].scavenged = 0
+    pages.begin_top(BASE + 2 * CHUNK)  # it has memory
+    assert pages.take_top(1) is None
+
+
 def test_no_groups_are_left_where_nothing_is_free() -> None:
     pages = page_alloc(chunks=1)
     pages.alloc(512)
