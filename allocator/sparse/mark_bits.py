@@ -50,6 +50,14 @@ class GcBitsArenas(BitArenas):
                 raise Throw("markBits overflow")
         self.next_free += need
 
+    def arena_at_once(self) -> bool:
+        """Whether an arena is free, which it also is if the system gives one at once."""
+        if not self.free:
+            arena = self.core.mem.sys_alloc_at_once(self.chunk, STAT, NAME)
+            if arena:
+                self.free.append(arena)
+        return bool(self.free)
+
     def _take_arena(self, new: bool = False) -> int:
         """A free arena, or a new one where there is none or it is to be new (newArenaMayUnlock)."""
         if self.free and not new:

@@ -40,6 +40,14 @@ class Mem:
         self.stats.mapped_ready += n
         return self.os.alloc(n, name)
 
+    def sys_alloc_at_once(self, n: int, stat: str, name: str) -> int:
+        """The same where the system is sure to have it; else 0, and nothing changes."""
+        v = self.os.alloc_at_once(n, name)
+        if v:
+            self.stats.add(stat, n)
+            self.stats.mapped_ready += n
+        return v
+
     def sys_free(self, v: int, n: int, stat: str) -> None:
         """Makes memory None, whatever it was (sysFree)."""
         self.stats.add(stat, -n)

@@ -197,6 +197,11 @@ class MemLinux(MemoryOfSystem):
             return False  # the last: calls are counted
         return bool(self._simple(v, n, True, True, PREFIX + name if self.names else ""))
 
+    def alloc_at_once(self, n: int, name: str) -> int:
+        if self._simple is None or "alloc" in vars(self):
+            return 0
+        return self._simple(0, n, True, False, PREFIX + name if self.names else "")
+
     def _not_there(self, v: int, n: int, p: Answer) -> Throw:
         address, errno = (0, p.number) if isinstance(p, Errno) else (p, 0)
         self.printed.append(f"runtime: mmap({v:#x}, {n}) returned {address:#x}, {errno}")

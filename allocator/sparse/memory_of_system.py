@@ -49,6 +49,10 @@ class MemoryOfSystem:
         """As `map` where the system is known to grant it; else False, and nothing was asked."""
         return False
 
+    def alloc_at_once(self, n: int, name: str) -> int:
+        """As `alloc` where the system is known to have so much; else 0, and nothing was asked."""
+        return 0
+
     def unused(self, v: int, n: int) -> None:
         """The contents are not needed (sysUnusedOS)."""
 

@@ -136,6 +136,15 @@ class MHeap:
         room = records.nchunk // records.size + chunks * (records.nalloc // records.size)
         return min(room, self.allspans_cap - len(self.allspans)) // half * half
 
+    def renew_records(self) -> bool:
+        """Memory for new records, where there is no `room_of_records`, if the system gives it at once."""
+        records, persistent = self.spanalloc, self.core.persistent
+        if records.free_list or persistent.room(records.nalloc):
+            return False
+        if self.allspans_cap - len(self.allspans) < MSPAN_CACHE // 2:
+            return False
+        return persistent.renew_at_once()
+
     def new_records(self, fills: int) -> range:
         """New records, for which there is room, as many as fill a P's cache so often: each time's first."""
         half = MSPAN_CACHE // 2

@@ -62,6 +62,15 @@ class PersistentAlloc:
         end = (off + align - 1 & -align) + size
         return bool(base) and size < MAX_BLOCK and end <= self.core.config.persistent_chunk_size
 
+    def renew_at_once(self) -> bool:
+        """Begins the chunk that is due, if the system gives it at once; else nothing changes."""
+        core = self.core
+        base = core.mem.sys_alloc_at_once(core.config.persistent_chunk_size, "other_sys", NAME)
+        if base:
+            self.all_chunks.append(base)
+            self.chunks[core.current_p] = base, core.config.ptr_size
+        return bool(base)
+
     def room(self, size: int) -> int:
         """How many pieces of that size `alloc` would give, usually aligned, without asking the system."""
         base, off = self.chunks.get(self.core.current_p, (0, 0))

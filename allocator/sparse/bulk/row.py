@@ -140,6 +140,9 @@ class SpanRow:
                 break
             room = sums[at + i] + bits.capacity - bits.next_free
             stop = min(stop, bisect_right(sums, room, at + i, at + stop + 1) - 1 - at)
+            if stop == i and self._begin_bits(i):
+                i += 1
+                continue
             last, i = i, self._pages(i, stop)
             bits.next_free += sums[at + i] - sums[at + last]
             if i < stop or i == last:
@@ -148,10 +151,31 @@ class SpanRow:
         self._count()
         return i > begin
 
+    def _begin_bits(self, i: int) -> bool:
+        """The span of moment i gets pages, a record, and bits in a new arena, if all is at hand."""
+        bits = self.rt.gc_bits
+        room = self._room_of_records()
+        if room < 1 or not self._pages_at_hand(i) or not bits.arena_at_once():
+            return False
+        self._pages(i, i + 1)
+        bits.new_span(self.rt.layout[self.parts[int(self.which[i])].place.spanclass].nelems)
+        return True
+
+    def _pages_at_hand(self, i: int) -> bool:
+        """Whether the span of moment i gets its pages from the cache, without growth."""
+        cache = self.proc.page_cache
+        if not cache.cache:
+            cache.fill(self.rt.pages)
+        return cache.cache != 0 and cache.find(1 if self.npages is None else self.npages[i]) >= 0
+
     def _pages(self, i: int, stop: int) -> int:
         """Pages and records for the moments from i up to stop, or as far as there are any; how far."""
+        heap = self.rt.heap
         while i < stop:
-            limit = min(stop, i + self._room_of_records())
+            room = self._room_of_records()
+            if not room and not self.kept and self._pages_at_hand(i) and heap.renew_records():
+                room = heap.room_of_records()
+            limit = min(stop, i + room)
             last, i = i, self._pages_alone(i, limit)
             self._take_records(last, i - last)
             if i < limit or i == last:

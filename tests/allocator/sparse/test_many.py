@@ -18,7 +18,9 @@ from allocator.kernels.system import ENOMEM, Errno
 from allocator.sparse.bulk import batch
 from allocator.sparse.growth import Growth
 from allocator.sparse.heap import Heap
+from allocator.sparse.mark_bits import GcBitsArenas
 from allocator.sparse.mspan import MSpan
+from allocator.sparse.persistentalloc import PersistentAlloc
 from tests.support.sparse_heap import heap
 
 
@@ -269,6 +271,30 @@ def test_a_heap_grows_in_the_middle_of_a_row(
     # There a growth is a whole arena, which is reserved first; and long spans leave pages in the cache.
     assert any(grown) == (platform != "linux/386" and top < 32760)
     assert refused or many.audit() == []
+
+
+@pytest.mark.parametrize(("platform", "names"), [("linux/amd64", True), ("linux/386", False)])
+def test_bits_and_records_get_new_memory_in_the_middle_of_a_row(
+    platform: str, names: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, list[bool]] = {"bits": [], "records": []}
+    arena, renew = GcBitsArenas.arena_at_once, PersistentAlloc.renew_at_once
+    for owner, name, act, noted in (
+        (GcBitsArenas, "arena_at_once", arena, asked["bits"]),
+        (PersistentAlloc, "renew_at_once", renew, asked["records"]),
+    ):
+        monkeypatch.setattr(owner, name, lambda of, a=act, n=noted: n.append(a(of)) or n[-1])
+    one, many = (heap(platform, names=names) for _ in range(2))
+    lots = np.random.default_rng(3)
+    sizes = np.concatenate([lots.integers(16, 32, 150_000), lots.integers(4096, 9000, 2000)])
+    for collects in (False, True, False):
+        expected = [one.malloc(size) for size in sizes.tolist()]
+        assert many.malloc_many(sizes).tolist() == expected
+        assert difference(many, one) == ""
+        for rt in (one, many):
+            if collects:
+                rt.collect([])
+    assert all(any(found) for found in asked.values())
 
 
 def _refuses_growth(after: int) -> Callable[[str, int, int], Errno | None]:
