@@ -131,6 +131,7 @@ class Config:
     )
     huge_pages_debug: bool  # GODEBUG has disablethp
     names_mappings: bool  # linux is told what mappings are for, unless GODEBUG has decoratemappings=0
+    updates_procs: bool  # a goroutine waits to change GOMAXPROCS, unless GODEBUG has updatemaxprocs=0
     bsd_debug: bool  # GODEBUG's madvdontneed counts on the BSDs, too
     counts_slices_of_pointers: bool  # heapScan counts all of a small slice of pointers; before, its first one
     limit_by_nelems: bool  # mspan.limit is after the last object; before, heap bits counted for objects

@@ -92,9 +92,12 @@ class Runtime(Heap, Allocator):
         self.type_ids = {}
         self._booted = False
         self._debug: dict[str, int] = {}
+        self.updates_procs = config.updates_procs
 
     def set_debug(self, settings: Mapping[str, int]) -> None:
         known = (self.mem.os.SETTINGS & self._system_debug) | {"sbrk"}
+        if self.config.updates_procs:
+            known |= {"updatemaxprocs"}
         for name, value in settings.items():
             if name not in known:
                 found = f"GODEBUG={name}={value}: on {self.config.platform} this machine follows"
@@ -127,6 +130,8 @@ class Runtime(Heap, Allocator):
             if name == "sbrk":
                 self.debug_sbrk = bool(value)
                 self.phase_changed()
+            elif name == "updatemaxprocs":
+                self.updates_procs = bool(value)
             else:
                 self.mem.os.set_debug(name, value)
 

@@ -281,6 +281,8 @@ class StartUp:
         self.rt.run_on(here or 0)
         self.grow(stack, GOING_ON)
         self.start_threads(GONE_ON)
+        if self.rt.updates_procs:
+            self.new_goroutine()  # updateMaxProcsGoroutine
         self.channel(0)
         if self.around.cgo:
             self.new_m()  # startTemplateThread

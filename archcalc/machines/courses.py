@@ -36,7 +36,7 @@ HUGE_PAGE = 2 << 20  # what a linux with 4 KB pages reports; an emulator passes 
 # GOMAXPROCS, and the Ps on which the main goroutine and the scavenger come to run: the usual first.
 COURSES = ((2, 1, 0), (2, 0, 0), (2, 1, 1), (1, 0, 0), (3, 1, 2), (4, 1, 2), (3, 2, 1), (4, 2, 3))
 USUAL_GOGC = 100
-FOLLOWED = frozenset(("sbrk", *MemLinux.SETTINGS))
+FOLLOWED = frozenset(("sbrk", "updatemaxprocs", *MemLinux.SETTINGS))
 
 # Lengths of strings, each of another size class, from those that an environment hardly lacks on.
 STRINGS = (14, 24, 32, 48, 64, 80, 96, 144, 192, 160, 208, 176, 240, 112, 128)
@@ -104,11 +104,17 @@ def of_runtime(config: Config, program: ProgramCalls) -> tuple[ProgramCalls, Par
 
 def settings(config: Config, program: ProgramCalls, told: Mapping[str, int]) -> Iterator[Mapping[str, int]]:
     """What GODEBUG may have said: what is told; else what the program's environment and the calls show, and
-    then also that nothing is ever freed, which changes little that they show."""
+    then also that nothing is ever freed, which changes little that they show. Programs of old modules have no
+    goroutine that waits to change GOMAXPROCS, nor names for mappings; only where the calls show each span do
+    they show it."""
     shown = {**debug_of(config, program), **_godebug(config, program)}
-    yield told or shown
-    if not told:
-        yield {**shown, "sbrk": 1}
+    if told:
+        yield told
+        return
+    if config.updates_procs and "harddecommit" in shown and not program.told_names:
+        yield {"updatemaxprocs": 0, **shown}
+    yield shown
+    yield {**shown, "sbrk": 1}
 
 
 def _godebug(config: Config, program: ProgramCalls) -> dict[str, int]:
@@ -122,6 +128,8 @@ def _godebug(config: Config, program: ProgramCalls) -> dict[str, int]:
         found.pop("disablethp", None)
     if not config.names_mappings:
         found.pop("decoratemappings", None)
+    if not config.updates_procs:
+        found.pop("updatemaxprocs", None)
     return found
 
 
@@ -190,7 +198,12 @@ def courses(
     buckets = config.buck_hash_size * config.ptr_size
     profiled = any(call.size == buckets for call in program.unnamed)
     sampled = (False, True) if profiled else (False,)
-    usual = Surroundings(masks=masks_of(config, program), cgo=cgo)
+    usual = Surroundings(
+        environment=ENVIRONMENT if program.strings is None else program.strings,
+        arguments=program.arguments or 1,
+        masks=masks_of(config, program),
+        cgo=cgo,
+    )
     shown = "harddecommit" in debug_of(config, program)
     growths = range(4) if shown else (usual.grown,)
     environments = _environments(config, program, base, usual) if shown else [usual.environment]
@@ -219,7 +232,10 @@ def courses(
 def _environments(
     config: Config, program: ProgramCalls, base: tuple[int, int] | None, usual: Surroundings
 ) -> list[tuple[int, ...]]:
-    """The environments with which the usual course goes as far as with any: all else comes after them."""
+    """What is told, or the environments with which the usual course goes as far as with any: all else comes
+    after them."""
+    if program.strings is not None:
+        return [program.strings]
     found: dict[int, list[tuple[int, ...]]] = {}
     debug, pages = debug_of(config, program), padding(config, program, base)
     for strings in (ENVIRONMENT, *map(_strings, range(len(STRINGS) + 1))):

@@ -50,6 +50,7 @@ SINCE: dict[str, tuple[int, int]] = {
     "counts_slices_of_pointers": (1, 27),
     "huge_pages_debug": (1, 21),
     "names_mappings": (1, 25),
+    "updates_procs": (1, 25),
     "bsd_debug": (1, 21),
     "zeroed_when_scavenged": (1, 26),
     "samples_below_zero": (1, 24),

@@ -51,7 +51,8 @@ class ProgramCalls:
     """One program's memory calls in order. `data_end` is where its data segment ends, `image` what it takes
     of the address space before its first instruction (bytes; None: not told), `environment` the variables
     such as GOGC that it had. A trace tells neither of the two. Not every tracer shows what mappings were
-    called; where one did not, no call is a `name`.
+    called; where one did not, no call is a `name`. `arguments` counts them with the program's name,
+    `strings` are the bytes of each of the environment's strings; None: not told.
     """
 
     file: str
@@ -63,6 +64,8 @@ class ProgramCalls:
     calls: tuple[Call, ...]
     borders: tuple[dict[str, Any], ...]
     environment: Mapping[str, str] = field(default_factory=dict)
+    arguments: int | None = None
+    strings: tuple[int, ...] | None = None
 
     @property
     def told_names(self) -> bool:
@@ -208,4 +211,7 @@ def _traced(path: Path, data: bytes, platform: str | None, release: str | None) 
         found = "what strace printed tells neither the platform nor the release"
         raise CallsFault(Fault(found, "both, as in: boot linux/amd64 --go 1.27", id="call", file=str(path)))
     calls = tuple(traced.calls)
-    return ProgramCalls(str(path), release, platform, False, None, None, calls, (), traced.environment)
+    return ProgramCalls(
+        str(path), release, platform, False, None, None, calls, (), traced.environment,
+        traced.arguments, traced.strings,
+    )  # fmt: skip

@@ -23,6 +23,9 @@ _CALL = re.compile(r"(\w+)\((.*)\)\s+= (.*)")
 _MEMORY = re.compile(r"\b(?:mmap2?|old_mmap|munmap|madvise|mprotect|brk|prctl)\(")
 _NAMING = re.compile(r'PR_SET_VMA, PR_SET_VMA_ANON_NAME, (0x[0-9a-f]+), (\d+), "(.*)"')
 _VARIABLE = re.compile(r'"(GOGC|GOMEMLIMIT|GODEBUG|GOMAXPROCS)=([^"]*)"')
+_STRING = r'"((?:[^"\\]|\\.)*)"'
+_STRINGS = rf"\[((?:{_STRING}(?:, )?)*)\]"
+_STARTED = re.compile(rf"execve\({_STRING}, {_STRINGS}, {_STRINGS}\)")
 PAGE = 4096
 _UNFINISHED = "<unfinished ...>"
 # What qemu prints of advice is its number.
@@ -46,10 +49,16 @@ class NotReadable(Exception):
 
 @dataclass(slots=True)
 class Traced:
-    """Memory calls in order, and of the environment what the trace tells."""
+    """Memory calls in order, and of the environment what the trace tells.
+
+    `arguments` counts them with the program's name, `strings` are the bytes of each string of the
+    environment: None unless the trace has all of them, to their ends.
+    """
 
     calls: list[Call] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
+    arguments: int | None = None
+    strings: tuple[int, ...] | None = None
 
 
 @dataclass(slots=True)
@@ -65,7 +74,12 @@ def read(text: str) -> Traced:
     begun = [i for i, line in enumerate(lines) if lines[0].thread == line.thread and _starts(line)]
     found = Traced()
     if begun:
-        found.environment.update(_VARIABLE.findall(lines[begun[-1]].text))
+        start = lines[begun[-1]].text
+        found.environment.update(_VARIABLE.findall(start))
+        whole = _STARTED.match(start)
+        if whole is not None:
+            found.arguments = len(_lengths(whole[2]))
+            found.strings = _lengths(whole[4])
         lines = lines[begun[-1] + 1 :]
     strangers = _strangers(lines)
     for line in lines:
@@ -86,6 +100,12 @@ def read(text: str) -> Traced:
         if call is not None:
             found.calls.append(call)
     return found
+
+
+def _lengths(strings: str) -> tuple[int, ...]:
+    """The bytes of each string of a list; what cannot be printed is written as in C."""
+    found = re.findall(_STRING, strings)
+    return tuple(len(re.sub(r"\\(?:[0-7]{1,3}|x[0-9a-f]{2}|.)", "?", one)) for one in found)
 
 
 def _has_anothers_answer(call: Call) -> bool:

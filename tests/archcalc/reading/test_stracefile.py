@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,24 @@ def test_there_are_the_ways_in_which_calls_are_printed() -> None:
 def test_the_environment_is_that_of_the_program_itself() -> None:
     (file,) = (file for file in FILES if file.stem.endswith("gogc-1"))
     assert load(file).environment == {"GOGC": "1", "GODEBUG": "madvdontneed=1"}
+
+
+def test_strings_are_counted_where_all_are_told() -> None:
+    told = 'execve("./up", ["./up", "a\\"b, c"], ["A=\\\\\\n\\33", "GOGC=1", "E="]) = 0\n'
+    call = "mmap(NULL, 65536, PROT_NONE, MAP_ANONYMOUS, -1, 0) = 0x10000\n"
+    found = stracefile.read(told + call)
+    assert found.arguments == 2
+    assert found.strings == (5, 6, 2)
+    cut = stracefile.read(told.replace('"E="', '"E=12345"...') + call)
+    assert (cut.arguments, cut.strings) == (None, None)
+    assert cut.environment == found.environment == {"GOGC": "1"}
+
+
+def test_the_goroutine_that_changes_gomaxprocs_is_seen_where_each_span_is() -> None:
+    (file,) = (file for file in FILES if file.stem.endswith("harddecommit"))
+    program = load(file)
+    without = {**program.environment, "GODEBUG": "harddecommit=1,updatemaxprocs=0"}
+    assert compare(replace(program, environment=without)).differences
 
 
 def test_what_a_program_started_is_not_its_own() -> None:
