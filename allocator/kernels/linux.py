@@ -101,10 +101,12 @@ class Linux(Posix):
     def _goes_on(self, start: int, end: int, kind: int, fixed: bool) -> bool:
         """Makes [start, end) of this kind where it lengthens what lies beside it, or was free and may be."""
         space = self.space
+        if fixed and space.move_border(start, end, kind):
+            return True
         if space.lengthen(start, end, kind):
             return True
         if fixed:
-            return space.move_border(start, end, kind) or space.cut_head(start, end, kind)
+            return space.cut_head(start, end, kind)
         if space.is_free(start, end):
             space.place(start, end, kind)
             return True

@@ -192,23 +192,28 @@ class PageAlloc:
             self._free_from = off
             self._top = Top(off, limit, self.tables.known_up_to(limit), self.tables.ready_up_to(limit))
 
-    def take_top(self, most: int) -> tuple[int, int] | None:
+    def take_top(self, most: int, begun: int = -1) -> tuple[int, int] | None:
         """Pages of one chunk at the heap's top, so many at most: the offset address, and how many.
 
-        A P's cache takes them, one by one, and so the rest of the last one's group with them. None: more than
-        the top may be free.
+        A P's cache takes them, one by one, and so the rest of the last one's group with them. What it has
+        left of a group, from `begun` on, comes first. None: something else may be free or come before.
         """
         top = self._top
         if top is None:
             return None
-        first, shift = top.first, self.page_shift
-        n = min(most, self.chunk_pages - (first >> shift & self.chunk_mask))
-        if first == top.limit:
+        first, shift, group = top.first, self.page_shift, 64 << self.page_shift
+        if begun >= 0:
+            if begun + group - 1 & -group != first:
+                return None
+            first = begun
+        elif first == top.limit:
             self.search_addr = self.max_search_addr
             return first, 0
-        group = 64 << shift
-        top.first = end = first + (n << shift) + group - 1 & -group
-        self.search_addr = end - (1 << shift)
+        n = min(most, self.chunk_pages - (first >> shift & self.chunk_mask))
+        end = first + (n << shift) + group - 1 & -group
+        if end != top.first:
+            top.first = end
+            self.search_addr = end - (1 << shift)
         return first, n
 
     def _settle(self, top: Top) -> None:

@@ -103,11 +103,17 @@ class PageCache:
         self.cache = self.scav = ALL >> place << place
 
     def pass_top(self, pages: PageAlloc, most: int) -> tuple[int, int] | None:
-        """Fills and empties the cache with the heap's top until so many single pages, at most, are taken.
+        """Empties the cache, and fills it with the heap's top, for so many single pages, at most.
 
-        The address of the first, and how many. None: more than the top may be free.
+        The address of the first, and how many. None: something else may be free or come before the top.
         """
-        taken = pages.take_top(most)
+        begun = -1
+        if self.cache:
+            place = trailing_zeros(self.cache)
+            if self.cache != ALL >> place << place or self.scav != self.cache:
+                return None
+            begun = pages.config.offset(self.base) + (place << pages.page_shift)
+        taken = pages.take_top(most, begun)
         if taken is None:
             return None
         first, n = taken

@@ -172,8 +172,11 @@ class BatchLayout:
                 mine = slice(int(first[i]), int(first[i] + total[i]))
                 at[mine] = np.repeat(begin[i], counts[i]) + chosen[int(ranks[i]) :: int(steps[i])]
         times = self._times(at)
-        order = np.argsort(times, kind="stable")
-        return times[order], np.repeat(np.arange(len(wanted), dtype=np.int32), total)[order]
+        # No two have the same time, and numbers are sorted in half the time that their order takes.
+        bits = len(wanted).bit_length()
+        keys = times << bits | np.repeat(np.arange(len(wanted)), total)
+        keys.sort()
+        return keys >> bits, (keys & (1 << bits) - 1).astype(np.int32)
 
     def _times(self, at: Ints) -> Ints:
         """The times of the objects that stand at these places of all blocks' orders."""

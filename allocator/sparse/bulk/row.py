@@ -186,16 +186,17 @@ class SpanRow:
         """Pages for the moments from i up to stop, for which there are records; how far there are any."""
         cache = self.proc.page_cache
         while i < stop:
+            n = self._groups(i, stop) if self.npages is None else 0
+            if n:
+                i += n
+                continue
             if not cache.cache:
-                n = self._groups(i, stop) if self.npages is None else 0
-                if n:
-                    i += n
-                    continue
                 cache.fill(self.rt.pages)
                 if not cache.cache:
-                    if not self._grow(i):
+                    n = self._grow(i, stop)
+                    if n < 0:
                         break
-                    i += 1
+                    i += n
                     continue
             npages = 1 if self.npages is None else self.npages[i]
             if npages > 1:
@@ -220,7 +221,7 @@ class SpanRow:
             if n:
                 self._note_taken(i, base, n, n, (1 << n) - 1)
             return n
-        groups = cache.whole_groups(pages, (stop - i) // GROUP)
+        groups = 0 if cache.cache else cache.whole_groups(pages, (stop - i) // GROUP)
         if not groups:
             return 0
         n = groups * GROUP
@@ -228,18 +229,20 @@ class SpanRow:
         self._note_taken(i, base, n, n, scavenged)
         return n
 
-    def _grow(self, i: int) -> bool:
-        """The heap, in which nothing is free, grows for the span of moment i if that is granted at once."""
+    def _grow(self, i: int, stop: int) -> int:
+        """The heap, in which nothing is free, grows for the span of moment i if that is granted at once; -1
+        where it is not. How many spans have got their pages: the first page may well wait for the second.
+        """
         rt, npages = self.rt, 1 if self.npages is None else self.npages[i]
-        if rt.scavenger.gc_percent_goal != UNLIMITED:
-            return False
-        growth = rt.growth.go_on(npages)
+        growth = rt.growth.go_on(npages) if rt.scavenger.gc_percent_goal == UNLIMITED else 0
         if not growth:
-            return False
+            return -1
         rt.heap_stats.released += growth
+        if self.npages is None and stop - i > 1:
+            return 0
         base, _ = rt.pages.alloc(npages)
         self._note_taken(i, base, npages, 1, (1 << npages) - 1)
-        return True
+        return 1
 
     def _room_of_records(self) -> int:
         """How many unused records the P has, or can have without asking for memory."""

@@ -704,7 +704,7 @@ def test_the_top_is_passed_as_the_cache_takes_it(steps: list[int]) -> None:
         at_top.begin_top(base)
         assert at_top.alloc(1) == written.alloc(1) == (base, PAGE)
         for n in steps:
-            found = one_by_one_from_caches(cache, at_top, n) if cache.cache else []
+            found: list[int] = []
             while len(found) < n:
                 first, some = cache.pass_top(at_top, n - len(found)) or (0, 0)
                 if not some:
@@ -723,6 +723,29 @@ def test_the_top_is_passed_as_the_cache_takes_it(steps: list[int]) -> None:
         one, two = ([(ci, fields(known)) for ci, known in table(p).items()] for p in (at_top, written))
         assert one == two
     check_summaries(at_top)
+
+
+def test_what_a_cache_has_left_is_the_tops_beginning_only_where_it_is() -> None:
+    pages, cache = page_alloc(chunks=1), PageCache()
+    pages.alloc(512)
+    assert pages.alloc(1) == (0, 0)
+    pages.grow(BASE + CHUNK, CHUNK)
+    pages.begin_top(BASE + CHUNK)
+    assert cache.pass_top(pages, 10) == (BASE + CHUNK, 10)
+    assert pages.alloc(1) == (BASE + CHUNK + 64 * PAGE, PAGE)
+    before = fields(cache)
+    assert cache.pass_top(pages, 10) is None  # that page lies between
+    cache.cache ^= 1 << 12
+    assert cache.pass_top(pages, 10) is None  # what is left is not side by side
+    cache.cache ^= 1 << 12
+    assert fields(cache) == before
+    # Where the search has ended it stays, since nothing else is taken.
+    assert pages.alloc(512 - 65 - 64) == (BASE + CHUNK + 65 * PAGE, (512 - 65 - 64) * PAGE)
+    other = PageCache()
+    other.fill(pages)
+    assert pages.alloc(1) == (0, 0)
+    assert other.pass_top(pages, 10) == (BASE + CHUNK + 448 * PAGE, 10)
+    assert pages.search_addr == pages.max_search_addr
 
 
 def test_only_all_that_is_free_is_the_top() -> None:
