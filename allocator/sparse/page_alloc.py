@@ -203,7 +203,7 @@ class PageAlloc:
             return None
         first, shift, group = top.first, self.page_shift, 64 << self.page_shift
         if begun >= 0:
-            if begun + group - 1 & -group != first:
+            if (begun | group - 1) + 1 != first:
                 return None
             first = begun
         elif first == top.limit:
