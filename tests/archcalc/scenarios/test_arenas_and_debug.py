@@ -42,7 +42,7 @@ def carried_out(tmp_path: Path, text: str) -> Any:
         (
             'go: "1.27"\nruntime: {godebug: {gctrace: 1}}\nexpect: {audit: 0}\n',
             5,
-            "follows disablethp, harddecommit, madvdontneed, sbrk",
+            "follows decoratemappings, disablethp, harddecommit, madvdontneed, sbrk, updatemaxprocs",
         ),
     ],
 )

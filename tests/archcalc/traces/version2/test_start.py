@@ -14,13 +14,18 @@ from archcalc.calculator import figures
 from archcalc.profiles import platforms
 
 DATA = Path(__file__).parents[3] / "data" / "version2"
-FILES = sorted(DATA.glob("go1.2?-linux-amd64.trace.gz")) + sorted(DATA.glob("go1.2?-linux-386.trace.gz"))
+NAMES = ("go1.2?-linux-amd64", "go1.2?-linux-386", "go1.2?-linux-amd64-module")
+FILES = [file for name in NAMES for file in sorted(DATA.glob(f"{name}.trace.gz"))]
+
+
+def lines(file: Path) -> list[str]:
+    return gzip.decompress(file.read_bytes()).decode().splitlines()
 
 
 def recorded(file: Path) -> tuple[list[tuple[int, bool]], int]:
     """The sizes of objects that come after the Ps, whether they have no pointers; how many Ps there are."""
     procs, objects = 0, []
-    for line in gzip.decompress(file.read_bytes()).decode().splitlines():
+    for line in lines(file):
         words = line.split()
         if words[:2] == ["(", "pinit"]:
             procs, objects = procs + 1, []
@@ -34,8 +39,11 @@ def made(file: Path, around: Surroundings) -> list[tuple[int, bool]]:
     release, _, rest = file.name.removeprefix("go").partition("-linux-")
     generation = generations.named(release)
     rt = machines.prepare(
-        figures.compute(platforms.of(f"linux/{rest.split('.')[0]}", generation), {}, generation)
+        figures.compute(platforms.of(f"linux/{rest.split('.')[0].split('-')[0]}", generation), {}, generation)
     )
+    # Programs of old modules tell no names, and have no goroutine that waits to change GOMAXPROCS.
+    if rt.config.updates_procs and not any(line.startswith("N ") for line in lines(file)):
+        machines.debug(rt, {"updatemaxprocs": 0})
     objects: list[tuple[int, bool]] = []
 
     class Watched(StartUp):
