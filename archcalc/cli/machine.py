@@ -108,8 +108,8 @@ Godebug = Annotated[
     list[Any] | None,
     typer.Option(
         "--godebug",
-        metavar="NAME=VALUE",
-        help="A setting of GODEBUG that the machine follows, such as madvdontneed=0 (repeatable).",
+        metavar="NAME=VALUE,...",
+        help="Settings of GODEBUG that the machine follows, such as madvdontneed=0 (repeatable).",
         parser=parse_debug,
         rich_help_panel=PANEL,
     ),
@@ -154,7 +154,7 @@ def described(
         overcommit=overcommit,
         ignore_hints=ignore_hints,
         heap_base=heap_base,
-        godebug=tuple(godebug or ()),
+        godebug=tuple(setting for settings in godebug or () for setting in settings),
         gomemlimit=gomemlimit,
     )
 

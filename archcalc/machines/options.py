@@ -60,7 +60,7 @@ def machine_options(given: Mapping[str, Any]) -> MachineOptions:
     taken = (parse_range(part) if isinstance(part, str) else part for part in options.taken)
     debug = options.godebug
     settings = debug.items() if isinstance(debug, Mapping) else debug
-    godebug = (parse_debug(one) if isinstance(one, str) else one for one in settings)
+    godebug = (pair for one in settings for pair in (parse_debug(one) if isinstance(one, str) else [one]))
     return replace(
         options,
         taken=tuple((int(a), int(b)) for a, b in taken),

@@ -118,8 +118,12 @@ def parse_setting(text: str) -> tuple[str, int | str]:
     return name, -number if negative else number
 
 
-def parse_debug(text: str) -> tuple[str, int]:
-    """`NAME=VALUE` of GODEBUG, whose values are whole numbers of 32 bits."""
+def parse_debug(text: str) -> list[tuple[str, int]]:
+    """GODEBUG: `NAME=VALUE,...`, whose values are whole numbers of 32 bits."""
+    return [_debug_setting(setting) for setting in text.split(",")]
+
+
+def _debug_setting(text: str) -> tuple[str, int]:
     name, _, value = text.strip().partition("=")
     if not re.fullmatch("[a-z0-9]+", name) or not re.fullmatch("-?[0-9]{1,10}", value):
         raise QuantityFault(

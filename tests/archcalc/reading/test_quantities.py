@@ -12,6 +12,7 @@ from archcalc.reading.errors import UsageFault
 from archcalc.reading.quantities import (
     parse_address,
     parse_count,
+    parse_debug,
     parse_limit,
     parse_range,
     parse_setting,
@@ -127,3 +128,11 @@ def test_any_text_is_read_or_refused(text: str, parse: Callable[[str], object]) 
 )
 def test_a_limit_is_a_size_or_what_the_shell_shows(text: str, limit: int) -> None:
     assert parse_limit(text) == limit
+
+
+def test_debug_settings_are_written_as_in_the_environment() -> None:
+    assert parse_debug("sbrk=1") == [("sbrk", 1)]
+    assert parse_debug("sbrk=1,madvdontneed=-2") == [("sbrk", 1), ("madvdontneed", -2)]
+    for wrong in ("", "sbrk", "sbrk=1,", "sbrk=1,foo", "sbrk=x", f"sbrk={1 << 31}"):
+        with pytest.raises(UsageFault):
+            parse_debug(wrong)
