@@ -16,6 +16,7 @@ from machine_state import differences, state_of
 
 from allocator.common import at_once
 from allocator.common.bulk import base_batch, batch_layout, batches, codes, moments
+from allocator.common.bulk.codes import BLOCK
 from allocator.common.bulk.engine import has_numba
 from allocator.common.throw import BadRequest, Death
 from allocator.common.types import BadType, Type
@@ -257,6 +258,14 @@ def test_hundred_thousand(engine: str) -> None:
     pair.malloc(**request(rng, "types", 60_000, 8))
     assert pair.bulk.stats.numgc > 2
     pair.malloc(np.full(150_000, 8), noscan=False)
+
+
+@pytest.mark.parametrize("size", [32, 5])
+def test_objects_of_several_ps_in_more_blocks_than_16_bits_count(engine: str, size: int) -> None:
+    """Places in blocks have 16 bits, and times do not: of blocks as they are, not of smaller ones."""
+    n = 5 * BLOCK - 7
+    pair = Pair("linux/amd64", procs=4)
+    pair.malloc(np.full(n, size), noscan=True, p=np.random.default_rng(size).integers(0, 4, n))
 
 
 def test_all_at_the_end_of_the_heap(engine: str) -> None:
