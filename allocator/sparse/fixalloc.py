@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from allocator.common.throw import Throw
@@ -67,24 +67,29 @@ class FixAlloc:
         self.inuse += n * self.size
         return v, n
 
-    def alloc_new(self, n: int) -> Iterator[tuple[int, int]]:
+    def alloc_new(self, n: int) -> list[tuple[int, int]]:
         """n records that were never handed out, as `alloc` gives them: the first one's address, how many.
 
         Those that were freed are gone, and there is room for as many in what was asked of the system. Nobody
         else is told of them.
         """
-        self.inuse += n * self.size
-        while n:
-            if self.nchunk < self.size:
-                per_chunk = self.nalloc // self.size
-                chunks = -(-n // per_chunk) if self.nalloc % DEFAULT_ALIGN == 0 else 1
-                self.chunk = self.core.persistent.alloc_several(self.nalloc, chunks, self.stat)
-                self.nchunk = chunks * self.nalloc
-            v, some = self.chunk, min(n, self.nchunk // self.size)
-            self.chunk += some * self.size
-            self.nchunk -= some * self.size
-            n -= some
-            yield v, some
+        size = self.size
+        self.inuse += n * size
+        runs: list[tuple[int, int]] = []
+        v, have = self.chunk, self.nchunk // size
+        while have < n:
+            if have:
+                runs.append((v, have))
+                n -= have
+            per_chunk = self.nalloc // size
+            chunks = -(-n // per_chunk) if self.nalloc % DEFAULT_ALIGN == 0 else 1
+            v, have = self.core.persistent.alloc_several(self.nalloc, chunks, self.stat), chunks * per_chunk
+            if runs and runs[-1][0] + runs[-1][1] * size == v:
+                v, more = runs.pop()
+                n, have = n + more, have + more
+        runs.append((v, n))
+        self.chunk, self.nchunk = v + n * size, (have - n) * size
+        return runs
 
     def free(self, p: int) -> None:
         """Puts a record back (fixalloc.free)."""

@@ -96,11 +96,12 @@ class RowSettlement:
             return
         numbers = self.numbers[at]
         row.lazy = lazy = FullSpans(self.rt, numbers, at, base, self.spanclass, rank, row.dirty)
-        line = np.sort(numbers)
-        edges = np.flatnonzero(np.diff(line) != 1) + 1
-        begins, ends = [0, *edges.tolist()], [*edges.tolist(), len(line)]
-        for a, b in zip(begins, ends, strict=True):
-            self.rt.heap.allspans.fill(int(line[a]), b - a, lazy)
+        # Runs of numbers: where those that there are begin and end.
+        known = np.zeros(len(lazy.at) + 2, np.int8)
+        known[numbers - (lazy.first - 1)] = 1
+        edges = np.flatnonzero(np.diff(known)) + lazy.first
+        for first, end in edges.reshape(-1, 2).tolist():
+            self.rt.heap.allspans.fill(first, end - first, lazy)
 
     def _page_table(self) -> None:
         """Enters the spans for their pages, and sets those pages' bits."""
