@@ -18,7 +18,7 @@ CALL = st.tuples(st.just("mmap"), AT, SIZE, st.booleans(), st.booleans()) | st.t
     st.just("munmap"), AT, SIZE
 )
 NAMED = st.tuples(
-    st.just("named"), AT, SIZE, st.booleans(), st.booleans(), st.sampled_from(["heap", "index"])
+    st.just("named"), AT, SIZE, st.booleans(), st.booleans(), st.sampled_from(["heap", "index", ""])
 )
 MACHINES = [
     {},
@@ -31,9 +31,9 @@ MACHINES = [
 
 
 def mapped_and_named(kernel: Linux, arguments: list[Any], name: str) -> Any:
-    """Both calls, one after the other."""
+    """Both calls, one after the other; only the first where there is no name."""
     at = kernel.mmap(*arguments)
-    if isinstance(at, int):
+    if isinstance(at, int) and name:
         kernel.name_mapping(at, arguments[1], name)
     return at
 
