@@ -34,6 +34,10 @@ class LineByLine:
         self.config_for = config_for
         self.keep_going = keep_going
         self.source = source
+        self.prepare()
+
+    def prepare(self) -> None:
+        """What there is before the first line. Each kind adds its own."""
         self.line = 0
         self.event = 0
 

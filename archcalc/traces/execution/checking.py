@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
-from allocator.sparse.config import Config
-from archcalc.traces import columnar
 from archcalc.traces.execution.first_fit import FirstFit
 from archcalc.traces.execution.heap import MANUAL, Appraisal, Certainty, SeenHeap, SeenStep, SeenType
 from archcalc.traces.line_by_line import KEPT, LineByLine
 from archcalc.traces.outcome import Parting, Replay, Stop, carry_out
-from archcalc.traces.reader import Header, address, decimal, fault, shorten
+from archcalc.traces.reader import address, decimal, fault, shorten
 
 WHAT = {
     "h": "spans", "H": "spans", "D": "spans freed", "o": "objects", "m": "objects", "f": "objects freed",
@@ -32,14 +29,8 @@ class ExecutionChecker(LineByLine):
 
     version = 3
 
-    def __init__(
-        self,
-        path: Path,
-        config_for: Callable[[Header], Config],
-        keep_going: bool = False,
-        source: Callable[[Path], Iterator[list[str]]] = columnar.lines,
-    ) -> None:
-        super().__init__(path, config_for, keep_going, source)
+    def prepare(self) -> None:
+        super().prepare()
         self.p = -1
         self.now = 0  # ticks since the trace began
         self.recent: deque[str] = deque(maxlen=KEPT)

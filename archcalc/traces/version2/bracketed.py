@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
-from allocator.sparse.config import Config
 from allocator.sparse.mallocinit import mallocinit
 from allocator.sparse.mheap import SCALAR_BITS, WORK_BUF
 from allocator.sparse.procs import P
 from allocator.sparse.runtime import Runtime
 from archcalc.reading.words import counted
-from archcalc.traces import columnar
-from archcalc.traces.reader import Header, address, decimal
+from archcalc.traces.reader import address, decimal
 from archcalc.traces.records.version2 import KINDS
 from archcalc.traces.version2.cycles import SparseCycles
 from archcalc.traces.version2.turns import Placed, Turn
@@ -25,14 +22,8 @@ OWN = frozenset("MOAGNBqFXJHDCcVvu+-bQ*/<>R")
 class Bracketed(SparseCycles):
     """Carries out requests with brackets. What closes one is compared, too."""
 
-    def __init__(
-        self,
-        path: Path,
-        config_for: Callable[[Header], Config],
-        keep_going: bool = False,
-        source: Callable[[Path], Iterator[list[str]]] = columnar.lines,
-    ) -> None:
-        super().__init__(path, config_for, keep_going, source)
+    def prepare(self) -> None:
+        super().prepare()
         self.gone: set[int] = set()  # the Ps that were destroyed
         self.released: dict[str, str] = {}  # by thread, whose mcache it released last
         self.brackets: dict[str, Callable[[list[str]], None]] = {

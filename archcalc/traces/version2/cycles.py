@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-from allocator.sparse.config import Config
 from allocator.sparse.mem_linux import Debug
 from allocator.sparse.runtime import Runtime
-from archcalc.traces import columnar
-from archcalc.traces.reader import Header, address, decimal
+from archcalc.traces.reader import address, decimal
 from archcalc.traces.records.version2 import GODEBUGS
 from archcalc.traces.version2.inputs import SparseInputs
 
@@ -18,14 +14,8 @@ from archcalc.traces.version2.inputs import SparseInputs
 class SparseCycles(SparseInputs):
     """Carries out what the collector does at the borders of its phases."""
 
-    def __init__(
-        self,
-        path: Path,
-        config_for: Callable[[Header], Config],
-        keep_going: bool = False,
-        source: Callable[[Path], Iterator[list[str]]] = columnar.lines,
-    ) -> None:
-        super().__init__(path, config_for, keep_going, source)
+    def prepare(self) -> None:
+        super().prepare()
         self._next_phase = 1
         self.handlers |= {
             "I": self._gc_init, "P": self._phase, "e": self._epoch, "n": self._next_gen,

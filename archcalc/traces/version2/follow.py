@@ -6,18 +6,16 @@ says how it went.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from allocator.kernels.calls import Call
 from allocator.sparse.mheap import HEAP
 from archcalc.traces.records.version2 import KINDS
 from archcalc.traces.version2.recorded_kernel import RecordedKernel
-from archcalc.traces.version2.records_ahead import ONLY_HERE, Differs
+from archcalc.traces.version2.records_ahead import ONLY_HERE
 from archcalc.traces.version2.scavenge_steps import ScavengeSteps
 from archcalc.traces.version2.span_set_steps import Making
-from archcalc.traces.version2.turns import Placed
 
 if TYPE_CHECKING:
     from allocator.sparse.fixalloc import FixAlloc
@@ -30,13 +28,8 @@ BITS_BYTES = 64 << 10
 class Companion(ScavengeSteps, RecordedKernel):
     """Steps of one machine, and its kernel."""
 
-    def __init__(
-        self,
-        differs: Differs,
-        requests: Callable[[Placed], None],
-        nested: Callable[[Placed, deque[Placed]], None],
-    ) -> None:
-        super().__init__(differs, requests, nested)
+    def prepare(self) -> None:
+        super().prepare()
         self.log: list[Call] = []  # a kernel has one; the recording is it
         self._freed_at: dict[int, int] = {}  # by base, the line that freed a large stack
 

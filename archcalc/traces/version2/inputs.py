@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 from allocator.common.types import KIND_NO_POINTERS, Type
-from allocator.sparse.config import Config
 from allocator.sparse.fixalloc import FixAlloc
 from allocator.sparse.heap_bits import Plan, unrolled_pages
 from allocator.sparse.mspan import MSpan
 from archcalc.reading.words import counted
-from archcalc.traces import columnar
-from archcalc.traces.reader import Header, address, decimal, fault, shorten
+from archcalc.traces.reader import address, decimal, fault, shorten
 from archcalc.traces.version2.judgement import NO_P, WRONG, SparseJudgement
 from archcalc.traces.version2.turns import Placed
 
@@ -28,14 +25,8 @@ SLOWLY: Asked = (None, 0, None, False, None)
 class SparseInputs(SparseJudgement):
     """Carries out inputs, each with the machine's answer compared."""
 
-    def __init__(
-        self,
-        path: Path,
-        config_for: Callable[[Header], Config],
-        keep_going: bool = False,
-        source: Callable[[Path], Iterator[list[str]]] = columnar.lines,
-    ) -> None:
-        super().__init__(path, config_for, keep_going, source)
+    def prepare(self) -> None:
+        super().prepare()
         self.types: dict[str, Type] = {}
         self.asked: dict[str, Asked] = {}  # by an m record's fields but its address
         self.stacks_given: dict[str, str] = {}  # by thread, of the bracket that was closed last

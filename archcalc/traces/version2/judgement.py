@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from allocator.common.throw import BadRequest, Death
 from allocator.common.types import BadType
 from allocator.kernels.system import Answer
-from allocator.sparse.config import Config
 from allocator.sparse.runtime import Runtime
-from archcalc.traces import columnar
 from archcalc.traces.line_by_line import KEPT, LineByLine
 from archcalc.traces.outcome import Parting, Replay, Stop
-from archcalc.traces.reader import Header, address, decimal
+from archcalc.traces.reader import address, decimal
 from archcalc.traces.version2.follow import Companion
 from archcalc.traces.version2.turns import Placed
 
@@ -43,14 +39,8 @@ class SparseJudgement(LineByLine):
     version = 2
     follower: Companion
 
-    def __init__(
-        self,
-        path: Path,
-        config_for: Callable[[Header], Config],
-        keep_going: bool = False,
-        source: Callable[[Path], Iterator[list[str]]] = columnar.lines,
-    ) -> None:
-        super().__init__(path, config_for, keep_going, source)
+    def prepare(self) -> None:
+        super().prepare()
         self.core: Runtime | None = None
         self.thread = "0"
         self.heap_goal = 0  # bytes, as the pacer said last

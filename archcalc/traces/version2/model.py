@@ -6,7 +6,6 @@ machine's own business. What the recorder itself mapped is not in the recording;
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,19 +15,13 @@ from archcalc.traces.answers import DIFFERENT, ELSEWHERE, NEIGHBOUR, SAME, Agree
 from archcalc.traces.reader import Header
 from archcalc.traces.version2.follow import Companion
 from archcalc.traces.version2.replayer import SparseReplayer
-from archcalc.traces.version2.turns import Placed
 
 
 class ModelledCompanion(Companion):
     """Follows a machine whose kernel is `model`, a simulated one; `limited` where it has a limit."""
 
-    def __init__(
-        self,
-        differs: Callable[[Placed | None, str], None],
-        requests: Callable[[Placed], None],
-        nested: Callable[[Placed, deque[Placed]], None],
-    ) -> None:
-        super().__init__(differs, requests, nested)
+    def prepare(self) -> None:
+        super().prepare()
         self.model: Any = None
         self.limited = False
         self.answers = Agreement()

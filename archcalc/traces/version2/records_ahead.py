@@ -44,6 +44,10 @@ class RecordsAhead:
         self.differs = differs
         self.requests = requests
         self.nested = nested
+        self.prepare()
+
+    def prepare(self) -> None:
+        """What there is before the first record. Each kind of steps adds its own."""
         self.threads: Callable[[], Sized] = tuple  # those on record
         self.now = Turn(deque())
         self.outside = False  # what is asked for now is not for the allocator itself

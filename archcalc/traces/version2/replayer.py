@@ -9,17 +9,14 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from allocator.common.throw import Death, Throw
-from allocator.sparse.config import Config
-from archcalc.traces import columnar
 from archcalc.traces.line_by_line import KEPT
 from archcalc.traces.outcome import Replay, carry_out
-from archcalc.traces.reader import Header, fault, shorten
+from archcalc.traces.reader import fault, shorten
 from archcalc.traces.version2.bracketed import OWN, Bracketed
 from archcalc.traces.version2.ending import EndOfHeap
 from archcalc.traces.version2.follow import Companion
@@ -55,14 +52,8 @@ class SparseReplayer(Bracketed):
 
     following: type[Companion] = Companion
 
-    def __init__(
-        self,
-        path: Path,
-        config_for: Callable[[Header], Config],
-        keep_going: bool = False,
-        source: Callable[[Path], Iterator[list[str]]] = columnar.lines,
-    ) -> None:
-        super().__init__(path, config_for, keep_going, source)
+    def prepare(self) -> None:
+        super().prepare()
         self.contexts: dict[str, Context] = {}
         self.follower = self.following(self.differs, self.outside, self.nested)
         self.follower.threads = lambda: self.contexts

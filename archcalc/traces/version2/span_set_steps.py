@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from allocator.sparse.mspan import DEAD
 from archcalc.traces.reader import decimal
 from archcalc.traces.version2.draws import Draws
-from archcalc.traces.version2.records_ahead import ONLY_HERE, Differs, RecordsAhead
-from archcalc.traces.version2.turns import Placed
+from archcalc.traces.version2.records_ahead import ONLY_HERE, RecordsAhead
 
 if TYPE_CHECKING:
     from allocator.sparse.mspan import MSpan
@@ -43,13 +42,8 @@ class SetPlaces:
 class SpanSetSteps(RecordsAhead):
     """Steps of the central lists' sets."""
 
-    def __init__(
-        self,
-        differs: Differs,
-        requests: Callable[[Placed], None],
-        nested: Callable[[Placed, deque[Placed]], None],
-    ) -> None:
-        super().__init__(differs, requests, nested)
+    def prepare(self) -> None:
+        super().prepare()
         self._making: dict[int, Making] = {}  # by base: spans whose pages are found, and no more yet
         self._popped_at = 0
         self._sets: dict[int, SetPlaces] = {}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from allocator.sparse.mheap import RECLAIM_DONE
 from archcalc.traces.reader import decimal, marks_of
 from archcalc.traces.version2.draws import Draws
-from archcalc.traces.version2.records_ahead import ONLY_HERE, Differs
+from archcalc.traces.version2.records_ahead import ONLY_HERE
 from archcalc.traces.version2.span_set_steps import SpanSetSteps
 from archcalc.traces.version2.turns import Placed
 
@@ -20,13 +18,8 @@ if TYPE_CHECKING:
 class SweepSteps(SpanSetSteps):
     """Steps of the sweeper and of the reclaimer."""
 
-    def __init__(
-        self,
-        differs: Differs,
-        requests: Callable[[Placed], None],
-        nested: Callable[[Placed, deque[Placed]], None],
-    ) -> None:
-        super().__init__(differs, requests, nested)
+    def prepare(self) -> None:
+        super().prepare()
         self._reclaimed = Draws()
         self._all_reclaimed = False
 
