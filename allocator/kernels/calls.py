@@ -46,6 +46,12 @@ class Call(NamedTuple):
     fixed: bool
     answer: Answer
 
+    @property
+    def reserves(self) -> bool:
+        """Whether it got addresses without access, where the system pleased."""
+        asked = self.name == "map" and self.access == "-" and not self.fixed
+        return asked and not isinstance(self.answer, Errno)
+
     def row(self) -> list[str | int]:
         """The call as files of system calls have it: addresses in hexadecimal, errnos by name."""
         answer = self.answer

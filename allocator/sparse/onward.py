@@ -11,7 +11,6 @@ from __future__ import annotations
 from allocator.common.throw import Throw
 from allocator.kernels.answers import Answers
 from allocator.kernels.calls import Call
-from allocator.kernels.system import Errno
 from allocator.sparse import mark_bits, persistentalloc
 from allocator.sparse.runtime import BUCKETS, Runtime
 
@@ -79,7 +78,7 @@ class Onward:
         base, end = self.rt.growth.base, self.rt.growth.end
         arena = None
         for call in self.answers.ahead(AHEAD):
-            if _reserves(call):
+            if call.reserves:
                 arena = call
             elif self._is_growth(call):
                 if arena is None or arena.answer == end:
@@ -130,7 +129,3 @@ class Onward:
             return False
         ends = (call.address, call.address + call.size - 1)
         return all(config.arena_index(p) in self.rt.arenas.by_index for p in ends)
-
-
-def _reserves(call: Call) -> bool:
-    return call.name == "map" and not call.fixed and call.access == "-" and not isinstance(call.answer, Errno)

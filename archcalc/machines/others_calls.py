@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from allocator.kernels.calls import Call
-from allocator.kernels.system import Errno
 from allocator.sparse.mem_linux import PREFIX
 
 SHADOW = 1 << 20  # bytes of the smallest piece that counts
@@ -52,7 +51,7 @@ def _end_of_loader(calls: Sequence[Call], first: Call | None) -> int:
 def _of_library(calls: Sequence[Call], places: range, is_64bit: bool) -> frozenset[int]:
     found = {i for i in places if _is_librarys(calls[i], is_64bit)}
     protected = [calls[i] for i in found if calls[i].name == "protect"]
-    reserved = [i for i in places if _is_reservation(calls[i])]
+    reserved = [i for i in places if calls[i].reserves]
     owned = {i for i in reserved if any(_within(one, calls[i]) for one in protected)}
     # Of those whose protection is lifted only behind the list's end, stacks are known by their size, and what
     # malloc asks for again by lying where it has just unmapped. The runtime has reserved its tables before
@@ -71,10 +70,6 @@ def _is_librarys(call: Call, is_64bit: bool) -> bool:
     if call.name == "name":
         return not call.access.startswith(PREFIX)
     return call.name == "protect" or (call.name == "brk" and bool(call.address or is_64bit))
-
-
-def _is_reservation(call: Call) -> bool:
-    return call.name == "map" and call.access == "-" and not call.fixed and not isinstance(call.answer, Errno)
 
 
 def _within(call: Call, reservation: Call) -> bool:
