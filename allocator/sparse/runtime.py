@@ -31,6 +31,19 @@ OBSERVED = {
 }
 
 
+def debug_settings(config: Config, of_system: frozenset[str]) -> frozenset[str]:
+    """The settings of GODEBUG that a machine follows; `of_system` are those that its system looks at."""
+    found = {"madvdontneed", "harddecommit"}
+    if config.huge_pages_debug:
+        found.add("disablethp")
+    if config.names_mappings:
+        found.add("decoratemappings")
+    if not config.bsd_debug and config.goos not in ("linux", "android"):
+        found.clear()
+    always = {"sbrk", "updatemaxprocs"} if config.updates_procs else {"sbrk"}
+    return of_system & found | always
+
+
 class Runtime(Heap, Allocator):
     """One simulated process's allocator. `kernel` is what it asks for memory."""
 
@@ -95,9 +108,7 @@ class Runtime(Heap, Allocator):
         self.updates_procs = config.updates_procs
 
     def set_debug(self, settings: Mapping[str, int]) -> None:
-        known = (self.mem.os.SETTINGS & self._system_debug) | {"sbrk"}
-        if self.config.updates_procs:
-            known |= {"updatemaxprocs"}
+        known = debug_settings(self.config, self.mem.os.SETTINGS)
         for name, value in settings.items():
             if name not in known:
                 found = f"GODEBUG={name}={value}: on {self.config.platform} this machine follows"
@@ -110,22 +121,10 @@ class Runtime(Heap, Allocator):
         settings = ",".join(f"{name}={value}" for name, value in self._debug.items())
         return f"GODEBUG={settings}" if settings else ""
 
-    @property
-    def _system_debug(self) -> frozenset[str]:
-        """The settings that the system's part of the release has."""
-        config = self.config
-        found = {"madvdontneed", "harddecommit"}
-        if config.huge_pages_debug:
-            found.add("disablethp")
-        if config.names_mappings:
-            found.add("decoratemappings")
-        if not config.bsd_debug and config.goos not in ("linux", "android"):
-            found.clear()
-        return frozenset(found)
-
     def read_debug(self) -> None:
         """parsedebugvars: what GODEBUG says counts from now on."""
-        usual = {name: on for name, on in self.mem.os.USUAL.items() if name in self._system_debug}
+        known = debug_settings(self.config, self.mem.os.SETTINGS)
+        usual = {name: on for name, on in self.mem.os.USUAL.items() if name in known}
         for name, value in {**usual, **self._debug}.items():
             if name == "sbrk":
                 self.debug_sbrk = bool(value)

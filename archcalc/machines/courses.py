@@ -19,7 +19,7 @@ from allocator.sparse.config import Config
 from allocator.sparse.mem_linux import MemLinux
 from allocator.sparse.onward import Onward
 from allocator.sparse.persistentalloc import MAX_BLOCK
-from allocator.sparse.runtime import Runtime
+from allocator.sparse.runtime import Runtime, debug_settings
 from allocator.sparse.startup import BUSY, ENVIRONMENT, MASKS, PLACES
 from allocator.sparse.startup import Surroundings as Surroundings
 from archcalc import machines
@@ -36,7 +36,6 @@ HUGE_PAGE = 2 << 20  # what a linux with 4 KB pages reports; an emulator passes 
 # GOMAXPROCS, and the Ps on which the main goroutine and the scavenger come to run: the usual first.
 COURSES = ((2, 1, 0), (2, 0, 0), (2, 1, 1), (1, 0, 0), (3, 1, 2), (4, 1, 2), (3, 2, 1), (4, 2, 3))
 USUAL_GOGC = 100
-FOLLOWED = frozenset(("sbrk", "updatemaxprocs", *MemLinux.SETTINGS))
 
 # Lengths of strings, each of another size class, from those that an environment hardly lacks on.
 STRINGS = (14, 24, 32, 48, 64, 80, 96, 144, 192, 160, 208, 176, 240, 112, 128)
@@ -119,17 +118,12 @@ def settings(config: Config, program: ProgramCalls, told: Mapping[str, int]) -> 
 
 def _godebug(config: Config, program: ProgramCalls) -> dict[str, int]:
     """Of the GODEBUG that a program had, the settings that its machine follows."""
+    known = debug_settings(config, MemLinux.SETTINGS)
     found = {}
     for setting in program.environment.get("GODEBUG", "").split(","):
         name, _, value = setting.partition("=")
-        if name in FOLLOWED and value.isdecimal():
+        if name in known and value.isdecimal():
             found[name] = int(value)
-    if not config.huge_pages_debug:
-        found.pop("disablethp", None)
-    if not config.names_mappings:
-        found.pop("decoratemappings", None)
-    if not config.updates_procs:
-        found.pop("updatemaxprocs", None)
     return found
 
 
