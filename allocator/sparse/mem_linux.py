@@ -43,7 +43,7 @@ class MemLinux(MemoryOfSystem):
         self.kernel = kernel
         self.debug = debug
         self._simple: AtOnce | None = getattr(kernel, "mmap_named", None)
-        self._tell_names(debug.decoratemappings)
+        self.names = debug.decoratemappings  # whether the kernel is told what mappings are for
         self.advise_unused = FREE
         self.page = config.phys_page_size
         self.huge = config.phys_huge_page_size
@@ -54,12 +54,7 @@ class MemLinux(MemoryOfSystem):
         on = value > 0 if name == "harddecommit" else bool(value)
         self.debug = replace(self.debug, **{name: on})
         if name == "decoratemappings":
-            self._tell_names(on)
-
-    def _tell_names(self, on: bool) -> None:
-        """Whether the kernel is told what mappings are for; some take that with the mapping."""
-        self.names = on
-        self._at_once = self._simple if on else None
+            self.names = on
 
     @property
     def unused_may_keep(self) -> bool:  # type: ignore[override]
@@ -67,8 +62,6 @@ class MemLinux(MemoryOfSystem):
         return not self.debug.madvdontneed
 
     def alloc(self, n: int, name: str) -> int:
-        if (at_once := self._at_once) is not None and (at := at_once(0, n, True, False, PREFIX + name)):
-            return at
         p = self._mmap(0, n, True, False, name)
         if isinstance(p, Errno):
             if p.number == EACCES:
@@ -80,10 +73,16 @@ class MemLinux(MemoryOfSystem):
 
     def _mmap(self, v: int, n: int, access: bool, fixed: bool, name: str) -> Answer:
         """mmap, and then setVMAName of what that gave; a mapping that insists on v has no name elsewhere."""
+        if (
+            self.names
+            and self._simple is not None
+            and (at := self._simple(v, n, access, fixed, PREFIX + name))
+        ):
+            return at
         p = self.kernel.mmap(v, n, access, fixed)
         if self.names and not isinstance(p, Errno) and (p == v or not fixed):
             # Any other answer than this one is ignored (prSetVMAUnsupported).
-            self._tell_names(self.kernel.name_mapping(p, n, PREFIX + name) != Errno(EINVAL))
+            self.names = self.kernel.name_mapping(p, n, PREFIX + name) != Errno(EINVAL)
         return p
 
     def _exit(self, line: str) -> None:
@@ -142,8 +141,8 @@ class MemLinux(MemoryOfSystem):
 
     @property
     def used_is_nothing(self) -> bool:
-        if "used" in vars(self):
-            return False  # the calls are counted
+        if self.is_counted("used"):
+            return False
         return not (self.debug.harddecommit or self.config.used_advises_huge_pages)
 
     def huge_page(self, v: int, n: int) -> None:
@@ -175,16 +174,11 @@ class MemLinux(MemoryOfSystem):
             self.kernel.mmap(v, n, False, True)
 
     def reserve(self, v: int, n: int, name: str) -> int:
-        if (at_once := self._at_once) is not None and (at := at_once(v, n, False, False, PREFIX + name)):
-            return at
         p = self._mmap(v, n, False, False, name)
         return 0 if isinstance(p, Errno) else p
 
     def map(self, v: int, n: int, name: str) -> None:
-        if (at_once := self._at_once) is not None and at_once(v, n, True, True, PREFIX + name):
-            p: Answer = v
-        else:
-            p = self._mmap(v, n, True, True, name)
+        p = self._mmap(v, n, True, True, name)
         if p != v:
             if p == Errno(ENOMEM):
                 raise Throw("runtime: out of memory")
@@ -193,12 +187,12 @@ class MemLinux(MemoryOfSystem):
             self.no_huge_page(v, n)
 
     def map_at_once(self, v: int, n: int, name: str) -> bool:
-        if self._simple is None or self.debug.disablethp or "map" in vars(self):
-            return False  # the last: calls are counted
+        if self._simple is None or self.debug.disablethp or self.is_counted("map"):
+            return False
         return bool(self._simple(v, n, True, True, PREFIX + name if self.names else ""))
 
     def alloc_at_once(self, n: int, name: str) -> int:
-        if self._simple is None or "alloc" in vars(self):
+        if self._simple is None or self.is_counted("alloc"):
             return 0
         return self._simple(0, n, True, False, PREFIX + name if self.names else "")
 

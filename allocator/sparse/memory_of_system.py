@@ -62,7 +62,11 @@ class MemoryOfSystem:
     @property
     def used_is_nothing(self) -> bool:
         """Whether `used` does nothing at all, so that it can be left out."""
-        return type(self).used is MemoryOfSystem.used and "used" not in vars(self)
+        return type(self).used is MemoryOfSystem.used and not self.is_counted("used")
+
+    def is_counted(self, helper: str) -> bool:
+        """Whether calls of a helper are counted, so that none may be left out: counting replaces it."""
+        return helper in vars(self)
 
     def fault(self, v: int, n: int) -> None:
         """Takes access away (sysFaultOS)."""
