@@ -1,6 +1,6 @@
 """The layout of one P's objects, by compiled code: one pass over the codes where NumPy sorts.
 
-It gives the same results as `layout.Layout`; only the codes of tiny objects are finer
+It gives the same results as `batch_layout.BatchLayout`; only the codes of tiny objects are finer
 here, since they keep the outcome of each.
 """
 

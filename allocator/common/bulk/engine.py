@@ -100,7 +100,7 @@ def follows_compiled() -> bool:
 
     Where nothing is said, that is once a process has followed so many objects that it pays.
     """
-    if _wanted is False or (_wanted is None and (_followed < FOLLOWED_PAYS or not has_numba())):
+    if not _is_wanted(_followed >= FOLLOWED_PAYS):
         return False
     from allocator.common.bulk.compiled_reach import FOLLOWING
 
@@ -113,8 +113,13 @@ def note_followed(objects: int) -> None:
     _followed += objects
 
 
+def _is_wanted(pays: bool) -> bool:
+    """Whether compiled code is to be used: as is said, else where it pays and there can be any."""
+    return pays and has_numba() if _wanted is None else _wanted
+
+
 def _lays_out_compiled() -> bool:
-    if _wanted is False or (_wanted is None and (_seen < PAYS or not has_numba())):
+    if not _is_wanted(_seen >= PAYS):
         return False
     from allocator.common.bulk.compiled import LAYING_OUT
 
